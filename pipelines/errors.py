@@ -1,0 +1,128 @@
+"""The error tree: what can go wrong, the exit code of each kind and what to do next.
+
+::
+
+    ReferralsError                    exit 1
+    ├── ConfigurationError            exit 2   settings or usage: nothing was done
+    ├── AuthenticationError           exit 3   401, or 403 of the plan: the token is not accepted
+    ├── ApiError                      exit 4   try later: nothing was lost
+    │   ├── ApiUnavailable                     network, timeouts, 5xx, unreadable answers, retries used up
+    │   ├── BudgetExhausted                    the calls of this minute are taken by others
+    │   └── RequestRefused                     400/404/405/406/410/422: the API will not answer this question
+    ├── DataRefused                   exit 5   what came in must not be published
+    │   ├── BadEnvelope                        an answer whose shape is not the documented one
+    │   ├── IncompleteWalk                     a list that would not hold still or contradicts itself
+    │   └── ChecksFailed                       a fail_ check found rows
+    ├── ProtectiveStop                exit 6   strikes or a block: going on would endanger the customer's address
+    └── AnotherSyncRunning            exit 75  the lock is taken
+
+This room knows nothing of HTTP, dlt or DuckDB. Every error carries what happened (``message``) and what to do
+(``next_step``); the command line prints both in one line.
+"""
+
+from __future__ import annotations
+
+
+class ReferralsError(Exception):
+    """Base of all foreseeable errors.
+
+    Args: ``message`` says what happened, to which stream and page, and what was kept;
+    ``next_step`` overrides the class's general advice.
+    """
+
+    exit_code = 1
+    next_step = "Run the same command with --verbose and report what it prints."
+
+    def __init__(self, message: str, next_step: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if next_step is not None:
+            self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.message} Next: {self.next_step}"
+
+
+class ConfigurationError(ReferralsError):
+    """A setting or an argument is missing or wrong; nothing was done."""
+
+    exit_code = 2
+    next_step = "Correct the setting named above; README, 'Connecting a real account', lists them all."
+
+
+class AuthenticationError(ReferralsError):
+    """The API does not accept the token (401), or the account's plan has no API (403)."""
+
+    exit_code = 3
+    next_step = (
+        "Copy the current token from Settings > API of the account (a new one invalidates the old) into "
+        "SOURCES__REFERRAL_FACTORY__API_TOKEN and run `referrals check`. What was committed is kept."
+    )
+
+
+class ApiError(ReferralsError):
+    """The API could not answer now; nothing was lost."""
+
+    exit_code = 4
+    next_step = "Run the same command again later: it continues from what was committed."
+
+
+class ApiUnavailable(ApiError):
+    """Network errors, timeouts, 5xx or unreadable answers, after all retries."""
+
+
+class BudgetExhausted(ApiError):
+    """The calls a minute are taken, by us or by others who share the token."""
+
+    next_step = "Wait a minute and run again, or lower SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE."
+
+
+class RequestRefused(ApiError):
+    """The API answered 400/404/405/406/410/422: it will not answer this question as asked.
+
+    Attributes: ``status`` is the HTTP status, so that callers may fall back to another way of asking.
+    """
+
+    next_step = "Run `referrals check` to see what this account's API honours, and check the base URL."
+
+    def __init__(self, message: str, status: int, next_step: str | None = None) -> None:
+        super().__init__(message, next_step)
+        self.status = status
+
+
+class DataRefused(ReferralsError):
+    """What came in must not be published; the last published snapshot stays."""
+
+    exit_code = 5
+    next_step = "The last published snapshot is untouched. Run `referrals status` to see what was refused."
+
+
+class BadEnvelope(DataRefused):
+    """An answer whose shape is not the documented one (no ``data``, contradictory ``meta``, missing fields)."""
+
+
+class IncompleteWalk(DataRefused):
+    """A list that would not hold still, or whose pages contradict its own total."""
+
+    next_step = "Run again when the account is quieter; nothing of the incomplete list was loaded."
+
+
+class ChecksFailed(DataRefused):
+    """A ``fail_`` check found rows: the draft stays a draft."""
+
+
+class ProtectiveStop(ReferralsError):
+    """Too many 429s, or the address is blocked: going on would block the customer's production too."""
+
+    exit_code = 6
+    next_step = (
+        "Stop other integrations that share the token, wait for the time named, then run `referrals status`. "
+        "A third abuse of the limit blocks the address for 7 days."
+    )
+
+
+class AnotherSyncRunning(ReferralsError):
+    """Another process holds the lock of this warehouse directory; nothing was touched."""
+
+    exit_code = 75
+    next_step = "Let the other one finish; a lock of a dead process frees itself."
