@@ -12,6 +12,7 @@
     ├── DataRefused                   exit 5   what came in must not be published
     │   ├── BadEnvelope                        an answer whose shape is not the documented one
     │   ├── IncompleteWalk                     a list that would not hold still or contradicts itself
+    │   ├── FilterIgnored                      rows outside the filter: the server did not honour it
     │   └── ChecksFailed                       a fail_ check found rows
     ├── ProtectiveStop                exit 6   strikes or a block: going on would endanger the customer's address
     └── AnotherSyncRunning            exit 75  the lock is taken
@@ -105,6 +106,12 @@ class IncompleteWalk(DataRefused):
     """A list that would not hold still, or whose pages contradict its own total."""
 
     next_step = "Run again when the account is quieter; nothing of the incomplete list was loaded."
+
+
+class FilterIgnored(DataRefused):
+    """Rows outside the filter that was asked for: the server ignored it. The loader walks the whole list instead."""
+
+    next_step = "Run `referrals check` to see which filters this account's API honours."
 
 
 class ChecksFailed(DataRefused):

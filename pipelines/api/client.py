@@ -1,0 +1,277 @@
+"""One question to the API becomes one decoded answer, or one typed error.
+
+This room joins the wire, the throttle and the table of retries; it knows the envelope only as a JSON object, and
+nothing of pages, streams, dlt or tables. It can only GET.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, unquote, urlencode
+
+import httpx
+
+from pipelines.api.bodies import Unreadable, parse_object, shorten
+from pipelines.api.ledger import Strike
+from pipelines.api.query import Query, query_params, quote_segment
+from pipelines.api.refusals import error_for
+from pipelines.api.retry import (
+    RetryPolicy,
+    Verdict,
+    is_certificate_error,
+    is_retried,
+    parse_date,
+    retry_after_s,
+    verdict_of,
+)
+from pipelines.api.throttle import Permit, Throttle, open_throttle
+from pipelines.api.wire import Reply, TooLarge, Wire
+from pipelines.errors import (
+    ApiError,
+    ApiUnavailable,
+    BudgetExhausted,
+    ProtectiveStop,
+    ReferralsError,
+)
+from pipelines.settings import Settings
+
+__all__ = ["Answer", "Client", "quote_segment"]
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A decoded answer.
+
+    Shape: ``payload`` is the whole JSON object; its numbers are int and float, on pages with numbers beyond those
+    also Decimal: convert money through ``Decimal(repr(x))`` for floats, ``Decimal(x)`` otherwise.
+    Units: ``server_time`` UTC from the Date header, None if absent or unreadable; ``elapsed_s`` seconds of the
+    attempt that succeeded; ``attempts`` requests spent. ``url_path`` names the question in error texts.
+    """
+
+    payload: dict[str, Any]
+    server_time: datetime | None
+    url_path: str
+    attempts: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An attempt that may be repeated: why, and how long the server or the back-off says to wait."""
+
+    reason: str
+    wait_s: float
+    is_strike: bool = False
+
+
+class Client:
+    """The only door to the API. Thread-safe: several threads may ``get`` at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        throttle: Throttle | None = None,
+        policy: RetryPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        """Set up; nothing is sent.
+
+        Raises: ConfigurationError; ProtectiveStop while strikes forbid every call.
+        """
+        self._wire = Wire(settings, clock=clock)
+        self._token = settings.api_token
+        self._throttle = open_throttle(settings, wall=wall) if throttle is None else throttle
+        self._owns_throttle = throttle is None
+        self._policy = RetryPolicy() if policy is None else policy
+        self._clock = clock
+        self._wall = wall
+        self._stopping = threading.Event()
+        self._sleep = self._stopping.wait if sleep is None else sleep
+        self._on_event = on_event
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._halt: ReferralsError | None = None
+        try:
+            self._throttle.refuse_if_struck()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def calls(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._calls
+
+    @property
+    def strikes(self) -> tuple[Strike, ...]:
+        """The token's strikes of the last seven days, oldest first."""
+        return self._throttle.strikes()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether stop() was called."""
+        return self._stopping.is_set()
+
+    def get(self, query: Query) -> Answer:
+        """Ask, retry what is worth retrying, and decode.
+
+        Raises: ApiUnavailable, BudgetExhausted, AuthenticationError, RequestRefused (its ``status``), ProtectiveStop;
+        ApiError after stop(); ConfigurationError when the ledger of calls cannot be written.
+        """
+        params = query_params(query)
+        target = f"{query.path}?{urlencode(params, quote_via=quote)}" if params else query.path
+        words = "&".join(f"{name}={value}" for name, value in params)
+        label = shorten(unquote(f"{query.path}?{words}" if words else query.path))
+        started = self._clock()
+        attempt = 0
+        while True:
+            attempt += 1
+            outcome = self._attempt(target, label, attempt)
+            if isinstance(outcome, Answer):
+                return outcome
+            self._refuse_another(outcome, label, attempt, self._clock() - started)
+            self._emit("retry", path=label, attempt=attempt, reason=outcome.reason, wait_s=round(outcome.wait_s, 3))
+            if not outcome.is_strike:
+                # A strike's pause is in the ledger, where every thread and process waits for it.
+                self._pause(outcome.wait_s)
+
+    def stop(self) -> None:
+        """End all waiting, sleeping and reading soon, in every thread; each raises ApiError."""
+        self._stopping.set()
+        self._wire.abort()
+
+    def close(self) -> None:
+        """Close connections and ledger."""
+        self._wire.close()
+        if self._owns_throttle:
+            self._throttle.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _attempt(self, target: str, label: str, attempt: int) -> Answer | _Failure:
+        self._refuse_when_over()
+        permit = self._throttle.acquire(self._pause, self._tell_wait)
+        reply: Reply | None = None
+        try:
+            self._refuse_when_over()
+            with self._lock:
+                self._calls += 1
+            reply = self._wire.fetch(target)
+        except httpx.HTTPError as error:
+            self._refuse_when_over()
+            return self._after_network_error(error, label, attempt)
+        except TooLarge as error:
+            raise ApiUnavailable(f"The answer to {label} is too large ({error}); reading stopped.") from None
+        finally:
+            _release(permit, reply)
+        self._emit(
+            "request",
+            path=label,
+            status=reply.status,
+            attempt=attempt,
+            elapsed_s=round(reply.elapsed_s, 3),
+            bytes=len(reply.body),
+        )
+        return self._judge(reply, label, attempt)
+
+    def _judge(self, reply: Reply, label: str, attempt: int) -> Answer | _Failure:
+        verdict = verdict_of(reply.status)
+        server_time = parse_date(reply.headers.get("date"))
+        if verdict is Verdict.ANSWER:
+            try:
+                payload = parse_object(reply.body)
+            except Unreadable as error:
+                return _Failure(self._mask(str(error)), self._policy.after_failure_s(attempt, None))
+            return Answer(payload, server_time, label, attempt, reply.elapsed_s)
+        answered_at = server_time or datetime.fromtimestamp(self._wall(), UTC)
+        named_s = retry_after_s(reply.headers.get("retry-after"), answered_at)
+        if verdict is Verdict.RETRY:
+            return _Failure(f"HTTP {reply.status}", self._policy.after_failure_s(attempt, named_s))
+        if verdict is Verdict.STRIKE:
+            return self._strike(label, self._policy.after_strike_s(named_s))
+        refusal = error_for(reply, verdict, label, self._mask)
+        if isinstance(refusal, ProtectiveStop):
+            self._throttle.block()
+        if verdict is Verdict.NOT_ACCEPTED or isinstance(refusal, ProtectiveStop):
+            # The other threads would only hear the same.
+            self._halt = refusal
+        raise refusal
+
+    def _strike(self, label: str, wait_s: float) -> _Failure:
+        strikes = self._throttle.strike("429", wait_s)
+        self._emit("strike", path=label, strikes=len(strikes), wait_s=round(wait_s, 3))
+        self._throttle.refuse_if_struck()
+        return _Failure("HTTP 429, too many requests", wait_s, is_strike=True)
+
+    def _after_network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> _Failure:
+        what = self._mask(shorten(f"{type(error).__name__}: {error}".rstrip(": ")))
+        if is_certificate_error(error):
+            raise ApiUnavailable(
+                f"The server's certificate could not be verified, so {label} was not asked ({what}).",
+                "If a company proxy re-signs traffic, name its CA bundle in SSL_CERT_FILE; verification stays on.",
+            ) from None
+        if not is_retried(error):
+            raise ApiUnavailable(f"{label} could not be asked ({type(error).__name__}).") from None
+        return _Failure(what, self._policy.after_failure_s(attempt, None))
+
+    def _refuse_another(self, failure: _Failure, label: str, attempt: int, elapsed_s: float) -> None:
+        # A strike's wait is judged alone: the pause before it belongs to the budget, not to this question.
+        if attempt < self._policy.attempts and elapsed_s + failure.wait_s <= self._policy.deadline_s:
+            return
+        text = f"{label} got no usable answer in {attempt} attempts over {elapsed_s:.0f} s; the last: {failure.reason}."
+        if failure.is_strike:
+            raise BudgetExhausted(f"{text} The API asks to wait {failure.wait_s:.0f} s.")
+        raise ApiUnavailable(text)
+
+    def _refuse_when_over(self) -> None:
+        if self._halt is not None:
+            # A new instance for each thread: they all end with the same words, none with another's traceback.
+            raise type(self._halt)(self._halt.message, self._halt.next_step)
+        if self._stopping.is_set():
+            raise ApiError("The run was asked to stop; what was committed is kept.")
+
+    def _pause(self, seconds: float) -> None:
+        self._refuse_when_over()
+        self._sleep(seconds)
+        self._refuse_when_over()
+
+    def _tell_wait(self, seconds: float, reason: str) -> None:
+        self._emit("wait", wait_s=round(seconds, 3), reason=reason)
+
+    def _emit(self, kind: str, **details: Any) -> None:
+        if self._on_event is not None:
+            self._on_event({"kind": kind, **details})
+
+    def _mask(self, text: str) -> str:
+        secret = self._token.reveal() if self._token is not None else ""
+        return text.replace(secret, "***") if secret else text
+
+
+def _release(permit: Permit, reply: Reply | None) -> None:
+    if reply is None:
+        permit.release()
+    else:
+        permit.release(_count(reply, "x-ratelimit-limit"), _count(reply, "x-ratelimit-remaining"))
+
+
+def _count(reply: Reply, name: str) -> int | None:
+    value = reply.headers.get(name, "").strip()
+    return int(value[:12]) if value.isascii() and value.isdigit() else None

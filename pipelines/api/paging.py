@@ -1,0 +1,248 @@
+"""A query becomes pages: several in flight, in order, with proof that nothing shifted between them.
+
+Knows no table and no dlt. Three ways to walk, chosen by what the server honours:
+
+* ``whole``: every row of a list. The list is bounded by the largest id seen when the walk began, so that its ``total``
+  can only fall; pages are fetched ahead by number, and as long as all of them tell the same total and their ids rise
+  without a break, no row was skipped. At the first sign of drift the walk goes on from the last good id.
+* ``lane``: the rows of a date filter. Rows may enter and leave such a list anywhere, so each page is asked for by
+  "id greater than the last one": what shifts cannot hide a row.
+* by page number alone, where the server ignores id filters or order: walked again until a pass proves complete (room
+  ``passes``), else refused. ``Page.restart`` marks the first page of a fresh pass.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from pipelines.api.asking import Asker, blames_the_question
+from pipelines.api.client import Client
+from pipelines.api.envelopes import Page
+from pipelines.api.passes import last_page, walk_by_number
+from pipelines.api.query import Filter, Query
+from pipelines.errors import ApiUnavailable, FilterIgnored, IncompleteWalk, RequestRefused
+
+RESTARTS_WITHOUT_PROGRESS = 3
+
+
+class Walker:
+    """Walks lists through one client. Use as a context manager; its threads end with it."""
+
+    def __init__(self, client: Client, concurrency: int) -> None:
+        self._asker = Asker(client)
+        self._concurrency = concurrency
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="api")
+        self.numbered: set[str] = set()
+
+    def __enter__(self) -> Walker:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(wait=kind is None, cancel_futures=True)
+
+    def page(self, query: Query) -> Page:
+        """One page of a list. Raises: RequestRefused, BadEnvelope."""
+        return self._asker.page(query)
+
+    def count(self, query: Query) -> int | None:
+        """How many rows the server counts for a query (one call), or None where it does not tell or not filter."""
+        page = self._or_none(replace(query, relations=(), order=None, per_page=1, page=1))
+        if page is None:
+            return None
+        return page.total if page.total is not None or page.rows else 0
+
+    def single(self, query: Query) -> dict[str, Any]:
+        """The object of a single answer. Raises: RequestRefused (404 when it is not there), BadEnvelope."""
+        return self._asker.single(query)
+
+    # -- whole lists ----------------------------------------------------------------------------------------------
+
+    def whole(self, query: Query, after: int | None = None) -> Iterator[Page]:
+        """Every row of a list (with an id above ``after``), by ascending id where the server can.
+
+        Raises: IncompleteWalk when completeness cannot be shown.
+        """
+        query = replace(query, order="id", direction="asc", page=1)
+        if query.path in self.numbered:
+            yield from self._by_number(query, ids_only_grow=True)
+            return
+        start = query if after is None else query.where(Filter("id", "gt", after))
+        first = self._or_none(start)
+        if first is None or not self._in_order(first, query, after):
+            yield from self._give_up_ids(query)
+            return
+        if first.is_all:
+            yield first
+            return
+        newest = self.page(replace(start, direction="desc", per_page=2))
+        ids, last_ids = first.ids(), newest.ids()
+        top = max(last_ids, default=0)
+        if not ids or top <= ids[-1] or last_ids != sorted(last_ids, reverse=True):
+            yield from self._give_up_ids(query)
+            return
+        bounded = query.where(Filter("id", "lte", top))
+        second = self._or_none(bounded.where(Filter("id", "gt", ids[-1])))
+        if second is None or not _rises(second, ids[-1], top):
+            yield from self._give_up_ids(query)
+            return
+        held = len(set(ids))
+        yield first
+        for page in self._from_anchor(bounded, ids[-1], top, second):
+            held += len(set(page.ids()))
+            yield page
+        if newest.total is None or held >= newest.total:
+            return
+        # Rows were deleted meanwhile, or the order is another than it looked page by page and rows were skipped.
+        left = self.count(start.where(Filter("id", "lte", top)))
+        if left is not None and left > held:
+            yield from self._give_up_ids(query, restart=True)
+        else:
+            yield from self.whole(query, top)
+
+    def _in_order(self, page: Page, query: Query, above: int | None) -> bool:
+        return _rises(page, above, None) and (page.is_all or self._asker.orders(query.path))
+
+    def _from_anchor(self, bounded: Query, anchor: int, top: int, first: Page | None) -> Iterator[Page]:
+        stuck = 0
+        while anchor < top:
+            page = first or self.page(bounded.where(Filter("id", "gt", anchor)))
+            first = None
+            if not page.rows and not page.total:
+                return
+            before = anchor
+            for good in self._while_steady(bounded.where(Filter("id", "gt", anchor)), anchor, top, page):
+                anchor = max([anchor, *good.ids()])
+                yield good
+                if good.is_last:
+                    return
+            stuck = stuck + 1 if anchor == before else 0
+            if stuck >= RESTARTS_WITHOUT_PROGRESS:
+                raise IncompleteWalk(f"{bounded.path}: the pages after id {anchor} contradict the list's own total.")
+
+    def _while_steady(self, query: Query, anchor: int, top: int, first: Page) -> Iterator[Page]:
+        """Pages by number as long as they fit each other; ends silently at the first one that does not."""
+        if not _rises(first, anchor, top):
+            return
+        if first.total is None or not first.rows:
+            if first.rows:
+                yield first
+            return
+        if first.is_all:
+            yield replace(first, is_last=True)
+            return
+        size = len(first.rows)
+        last = last_page(first)
+        last_id, seen = max(first.ids(), default=anchor), size
+        yield first
+        for number, page in self._ahead(query, 2, last):
+            if page.total != first.total or not _rises(page, last_id, top):
+                return
+            if number < last and len(page.rows) != size:
+                return
+            seen += len(page.rows)
+            last_id = max(page.ids(), default=last_id)
+            yield replace(page, is_last=number == last and seen == first.total)
+
+    def _ahead(self, query: Query, first: int, last: int) -> Iterator[tuple[int, Page]]:
+        """Pages ``first`` to ``last`` in order, at most ``concurrency`` of them under way."""
+        waiting: deque[tuple[int, Future[Page]]] = deque()
+        number = first
+        try:
+            while number <= last or waiting:
+                while number <= last and len(waiting) < self._concurrency:
+                    waiting.append((number, self._threads.submit(self.page, query.with_page(number))))
+                    number += 1
+                at, future = waiting.popleft()
+                yield at, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    # -- lanes ----------------------------------------------------------------------------------------------------
+
+    def lane(
+        self,
+        query: Query,
+        condition: Filter,
+        honours: Callable[[Any], bool],
+        enough: Callable[[Page], bool] | None = None,
+    ) -> Iterator[Page]:
+        """The rows that meet a condition; ``honours`` tells for a row whether the server may have sent it.
+
+        ``enough`` is asked after the first page whether the rest is known already.
+
+        Raises: FilterIgnored when the server refuses the filter, or rows show that it did not filter; IncompleteWalk.
+        """
+        ignored = f"{query.path}: the server did not honour the filter {condition.field} {condition.operator}"
+        query = replace(query, order="id", direction="asc", page=1).where(condition)
+        anchor: int | None = None
+        total: int | None = None
+        held = stuck = 0
+        while True:
+            page = self._or_none(query if anchor is None else query.where(Filter("id", "gt", anchor)))
+            if page is None and anchor is None:
+                raise FilterIgnored(f"{ignored}: it refuses it.")
+            if page is None or not self._in_order(page, query, anchor):
+                break
+            _must_honour(page, honours, ignored)
+            if page.total and not page.rows:
+                stuck += 1
+                if stuck >= RESTARTS_WITHOUT_PROGRESS:
+                    raise IncompleteWalk(f"{query.path}: a page is empty although the server counts {page.total} rows.")
+                continue
+            yield page
+            if anchor is None:
+                total = page.total
+                if page.is_all or (enough is not None and enough(page)):
+                    return
+            held += len(set(page.ids()))
+            if not page.rows or page.is_all:
+                if total is None or held >= total:
+                    return
+                break  # rows left the lane meanwhile, or the order is another and rows were skipped
+            if not page.ids():
+                break
+            anchor = max(page.ids())
+        for page in self._by_number(query, ids_only_grow=False):
+            _must_honour(page, honours, ignored)
+            yield page
+
+    # -- by page number alone -------------------------------------------------------------------------------------
+
+    def _or_none(self, query: Query) -> Page | None:
+        """A page, or None where the server does not take the filters."""
+        try:
+            return self.page(query)
+        except (RequestRefused, ApiUnavailable) as refused:
+            if not query.filters or not blames_the_question(refused):
+                raise
+            if isinstance(refused, ApiUnavailable):
+                self.page(replace(query, filters=(), page=1))  # raises where the API answers nothing at all
+            return None
+
+    def _give_up_ids(self, query: Query, *, restart: bool = False) -> Iterator[Page]:
+        self.numbered.add(query.path)
+        yield from self._by_number(query, ids_only_grow=True, restart=restart)
+
+    def _by_number(self, query: Query, *, ids_only_grow: bool, restart: bool = False) -> Iterator[Page]:
+        return walk_by_number(self.page, self._ahead, query, ids_only_grow=ids_only_grow, restart=restart)
+
+
+def _rises(page: Page, above: int | None, upto: int | None) -> bool:
+    """Whether a page's ids rise within (above, upto]: the server honoured the id filters and the order."""
+    ids = page.ids()
+    if ids != sorted(ids):
+        return False
+    return not ids or ((above is None or ids[0] > above) and (upto is None or ids[-1] <= upto))
+
+
+def _must_honour(page: Page, honours: Callable[[Any], bool], ignored: str) -> None:
+    if not all(map(honours, page.rows)):
+        raise FilterIgnored(f"{ignored}: rows outside it came back.")

@@ -1,0 +1,49 @@
+"""An answer that is not to be repeated becomes the typed error that a person can act on.
+
+Pure: it reads a reply and its verdict; it counts nothing, stops nobody and knows no token but as something to mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from pipelines.api.bodies import error_words, shorten
+from pipelines.api.retry import Verdict, speaks_of_a_block
+from pipelines.api.wire import Reply
+from pipelines.errors import ApiUnavailable, AuthenticationError, ProtectiveStop, ReferralsError, RequestRefused
+
+# Block pages say so somewhere in their text, not always in the first line.
+BLOCK_TEXT_CHARS = 8_000
+
+
+def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], str]) -> ReferralsError:
+    """The error for a reply whose verdict is none of answer, retry and strike, with the API's own words, shortened."""
+    said = mask(error_words(reply.body))
+    quoted = f"HTTP {reply.status}: {said}" if said else f"HTTP {reply.status}"
+    if verdict is Verdict.NOT_ACCEPTED:
+        return AuthenticationError(f"The API does not accept the token ({quoted}).")
+    if verdict is Verdict.FORBIDDEN:
+        if speaks_of_a_block(error_words(reply.body, BLOCK_TEXT_CHARS)):
+            return ProtectiveStop(f"The API has blocked this address or token ({quoted}).")
+        return AuthenticationError(f"The account may not ask for {label} ({quoted}).")
+    if verdict is Verdict.REDIRECT:
+        return RequestRefused(
+            f"The API answered {label} with a redirect to {mask(_place(reply)) or 'nowhere'} "
+            f"(HTTP {reply.status}); redirects are not followed, so that the token stays here.",
+            reply.status,
+            "Check SOURCES__REFERRAL_FACTORY__BASE_URL: it must be the API's final address.",
+        )
+    if verdict is Verdict.REFUSED:
+        return RequestRefused(f"The API refused {label} ({quoted}).", reply.status)
+    return ApiUnavailable(f"The API failed on {label} ({quoted}).")
+
+
+def _place(reply: Reply) -> str:
+    # Without the query and without user names: either may hold secrets.
+    try:
+        target = urlsplit(reply.headers.get("location", ""))
+    except ValueError:
+        return "an unreadable address"
+    host = target.netloc.rpartition("@")[2]
+    return shorten(f"{target.scheme}://{host}{target.path}" if host else target.path)

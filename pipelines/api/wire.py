@@ -1,0 +1,197 @@
+"""One GET over one pool of connections: bytes out, status, headers and bounded bytes back.
+
+This room knows httpx and sockets; it knows nothing of JSON, retries, budgets or streams. Nothing but GET leaves it,
+redirects are not followed, certificates are always verified, and cookies are not kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+import httpx
+
+from pipelines import __version__
+from pipelines.errors import ConfigurationError
+from pipelines.settings import Settings, Token
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+CONNECT_TIMEOUT_S = 15.0
+KEEPALIVE_S = 30.0
+TOKEN_NAME = "SOURCES__REFERRAL_FACTORY__API_TOKEN"  # noqa: S105 - the setting's name
+
+
+class TooLarge(Exception):
+    """A body beyond MAX_BODY_BYTES; reading stopped there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. Units: ``elapsed_s`` seconds from sending to the last byte."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    elapsed_s: float
+
+
+class Wire:
+    """Connections to the base URL, shared by the threads of one client."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        """Open no connection yet.
+
+        Raises: ConfigurationError for settings that would be unsafe or cannot work.
+        """
+        token = _usable_token(settings.api_token)
+        _refuse_plain_http(settings)
+        self._base_url = settings.base_url.rstrip("/")
+        self._clock = clock
+        self._max_body_bytes = max_body_bytes
+        # Per read; a server that trickles must still be done within twice that.
+        self._attempt_s = 2 * settings.timeout_s
+        self._lock = threading.Lock()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._aborted = False
+        self._http = _build_http(settings, token)
+
+    def fetch(self, path_and_query: str) -> Reply:
+        """Send one GET and read its answer to the end.
+
+        Raises: httpx.HTTPError for what the network did; TooLarge.
+        """
+        started = self._clock()
+        request = self._http.build_request(
+            "GET", f"{self._base_url}/{path_and_query}", extensions={"trace": self._watch}
+        )
+        response = self._http.send(request, stream=True)
+        try:
+            body = self._read(response, started)
+        finally:
+            response.close()
+        return Reply(response.status_code, response.headers, body, self._clock() - started)
+
+    def abort(self) -> None:
+        """Wake every thread that waits on a socket, now and later; they see a broken connection."""
+        with self._lock:
+            self._aborted = True
+            sockets = list(self._sockets)
+        for sock in sockets:
+            _shut(sock)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def _read(self, response: httpx.Response, started: float) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_bytes():
+            size += len(chunk)
+            if size > self._max_body_bytes:
+                raise TooLarge(f"more than {self._max_body_bytes // (1024 * 1024)} MB")
+            if self._clock() - started > self._attempt_s:
+                raise httpx.ReadTimeout("the answer trickles", request=response.request)
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _watch(self, event: str, info: Mapping[str, Any]) -> None:
+        # httpx's trace is the documented way to learn of a new socket, and without the socket nobody could end
+        # a read that waits up to a minute for a slow answer.
+        if not event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            return
+        sock = info["return_value"].get_extra_info("socket")
+        if isinstance(sock, socket.socket):
+            with self._lock:
+                self._sockets.add(sock)
+                aborted = self._aborted
+            if aborted:
+                _shut(sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    # The base class's method: an SSLSocket's own would drop its TLS state under the thread that is reading.
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _usable_token(token: Token | None) -> Token:
+    if token is None:
+        raise ConfigurationError(f"{TOKEN_NAME} is not set.")
+    text = token.reveal()
+    if not text.isascii() or not text.isprintable() or not text or " " in text:
+        # Said here, because an HTTP library would quote the value that it refuses to send.
+        raise ConfigurationError(f"{TOKEN_NAME} contains blanks or characters that no token has; copy it again.")
+    return token
+
+
+def _refuse_plain_http(settings: Settings) -> None:
+    if urlsplit(settings.base_url).scheme != "https" and not settings.is_loopback:
+        raise ConfigurationError("The base URL must use https: plain http would show the token to everyone.")
+    if settings.calls_per_minute == 0 and not settings.is_loopback:
+        raise ConfigurationError("CALLS_PER_MINUTE=0 (no limit) is allowed for a server on this machine only.")
+
+
+def _build_http(settings: Settings, token: Token) -> httpx.Client:
+    limits = httpx.Limits(
+        max_connections=settings.concurrency,
+        max_keepalive_connections=settings.concurrency,
+        keepalive_expiry=KEEPALIVE_S,
+    )
+    try:
+        httpx.URL(settings.base_url)
+        verify = _tls_context(settings)
+        # A transport of our own keeps the environment's proxies out: what is on this machine is asked directly.
+        direct = httpx.HTTPTransport(verify=verify, limits=limits) if settings.is_loopback else None
+        return httpx.Client(
+            transport=direct,
+            verify=verify,
+            limits=limits,
+            timeout=httpx.Timeout(settings.timeout_s, connect=min(CONNECT_TIMEOUT_S, settings.timeout_s)),
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            event_hooks={"request": [_refuse_other_methods]},
+            headers={
+                "Authorization": f"Bearer {token.reveal()}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "User-Agent": f"referral-warehouse/{__version__}",
+            },
+        )
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        # The kind alone: a proxy's address may hold a password.
+        raise ConfigurationError(
+            f"The connection cannot be set up ({type(error).__name__}).",
+            "Check the base URL, and HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment.",
+        ) from None
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext:
+    if urlsplit(settings.base_url).scheme == "http":
+        # Never used for plain http, yet it verifies: an empty trust store costs nothing to set up.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    named = os.environ.get("SSL_CERT_FILE")
+    if named and not os.path.exists(named):  # noqa: PTH110 - as httpx reads it
+        raise FileNotFoundError(named)
+    return httpx.create_ssl_context()
+
+
+def _refuse_other_methods(request: httpx.Request) -> None:
+    if request.method != "GET":
+        raise RuntimeError(f"this client only reads: {request.method} must never be sent")

@@ -1,0 +1,104 @@
+"""The command line: the only room that prints or exits.
+
+Commands are imported when they are asked for, so that ``--help`` needs neither dlt nor DuckDB. Every foreseeable error
+becomes one line on standard error and the exit code of its class.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import click
+
+from pipelines import __version__
+from pipelines.errors import ReferralsError
+
+# name → (module of this package, one sentence of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "sync": ("pipelining", "Load, audit, build, check and publish: the main job."),
+    "load": ("pipelining", "Load from the API into the private load file, and nothing else."),
+    "build": ("pipelining", "Build the models from the load file into a draft and check it."),
+    "publish": ("pipelining", "Publish what the load file holds: build, check, snapshot, feeds."),
+    "check": ("looking", "Ask the API what this account honours, a line each."),
+    "status": ("looking", "Show freshness, last runs, rows, calls, strikes and open liabilities."),
+    "sandbox": ("sandboxing", "Serve the documented API on this machine."),
+    "demo": ("sandboxing", "Play several days of a sandbox account and sync after each."),
+}
+
+
+class Commands(click.Group):
+    """Finds commands by name and imports them only then."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"pipelines.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="referrals")
+@click.option("--verbose", is_flag=True, help="Show tracebacks and what is done in detail.")
+@click.pass_context
+def cli(ctx: click.Context, verbose: bool) -> None:
+    """A company's own referral data in DuckDB: complete, exact and fresh.
+
+    Settings come from the environment and .dlt/*.toml. Example: referrals sync --json
+    """
+    ctx.ensure_object(dict)["verbose"] = verbose
+
+
+class _Terminated(BaseException):
+    """SIGTERM: ends like Ctrl-C, through every ``finally``."""
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run one command and exit. Files are made for this user only."""
+    os.umask(0o077)
+    signal.signal(signal.SIGTERM, _terminate)
+    state: dict[str, Any] = {}
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(arguments, prog_name="referrals", standalone_mode=False, obj=state)
+    except click.exceptions.Abort:
+        _say("Stopped by Ctrl-C: what was committed is kept, the next run goes on from there.")
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except ReferralsError as error:
+        if state.get("verbose"):
+            raise
+        _say(f"{error.message}\nNext: {error.next_step}")
+        code = error.exit_code
+    except (KeyboardInterrupt, _Terminated) as stopped:
+        # dlt catches signals while it loads and raises them as KeyboardInterrupt with their number
+        terminated = isinstance(stopped, _Terminated) or getattr(stopped, "signal_code", None) == signal.SIGTERM
+        word = "SIGTERM" if terminated else "Ctrl-C"
+        _say(f"Stopped by {word}: what was committed is kept, the next run goes on from there.")
+        code = 143 if terminated else 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 141
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    click.echo(f"referrals: {text}", err=True)

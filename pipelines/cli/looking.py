@@ -1,0 +1,125 @@
+"""``check`` asks the API what it honours; ``status`` shows how fresh and how complete the warehouse is."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.settings import Settings, load_settings
+
+MARKS = {"ok": "ok  ", "note": "note", "problem": "WARN"}
+RUNS = """
+select run_id, command, status, started_at, observed_at, calls_count, error
+from ops.runs
+order by started_at desc
+limit 5
+"""
+RECONCILED = """
+select streams.stream, streams.observed_at, streams.api_count, streams.our_count, streams.rows_written_count,
+    streams.rows_quarantined_count, streams.calls_count
+from ops.run_streams as streams
+where streams.run_id = (select run_id from ops.runs order by started_at desc limit 1)
+order by streams.stream
+"""
+LIABILITY = """
+select reward_type, unit, sum(due_count) as due_count, sum(due_value) as due_value,
+    sum(in_process_count) as in_process_count, sum(in_process_value) as in_process_value
+from marts.reward_liability
+group by reward_type, unit
+order by due_value desc
+"""
+
+
+@click.command(epilog="Example: referrals check")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+def check(as_json: bool) -> None:
+    """Ask the API what this account honours, a line each, with what to do."""
+    from pipelines.api.client import Client
+    from pipelines.api.paging import Walker
+    from pipelines.cli.display import say, say_json
+    from pipelines.cli.pipelining import with_token
+    from pipelines.load.probing import Finding, probe
+
+    settings = with_token()
+    findings = [Finding(state, "token file", text) for state, text in _token_files(Path.cwd())]
+    with Client(settings) as client, Walker(client, settings.concurrency) as walker:
+        findings.extend(probe(client, walker, datetime.now(UTC)))
+        calls = client.calls
+    if as_json:
+        say_json(
+            {"calls": calls, "findings": [{"state": f.state, "subject": f.subject, "text": f.text} for f in findings]}
+        )
+        return
+    for finding in findings:
+        say(f"{MARKS[finding.state]}  {finding.subject}: {finding.text}")
+    say(f"{calls} calls; {settings.base_url}")
+
+
+@click.command(epilog="Example: referrals status --json")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+def status(as_json: bool) -> None:
+    """Show freshness, last runs, rows, calls, strikes, quarantine and open liabilities."""
+    from pipelines.cli.display import query_warehouse, say, say_json, show_table
+
+    settings = load_settings()
+    facts: dict[str, Any] = {"warehouse": str(settings.warehouse_path), "strikes": _strikes(settings)}
+    if not settings.warehouse_path.exists():
+        if as_json:
+            say_json({**facts, "snapshot": None})
+        else:
+            say(f"Nothing is published in {settings.warehouse_dir} yet. Next: referrals sync, or referrals demo.")
+        return
+    facts |= _manifest(settings)
+    runs, reconciled, liability = (
+        query_warehouse(settings.warehouse_path, sql) for sql in (RUNS, RECONCILED, LIABILITY)
+    )
+    quarantined = query_warehouse(settings.warehouse_path, "select count(*) from ops.quarantine")[1][0][0]
+    if as_json:
+        facts["quarantined"] = quarantined
+        for name, (columns, rows) in {"runs": runs, "streams": reconciled, "liability": liability}.items():
+            facts[name] = [dict(zip(columns, row, strict=True)) for row in rows]
+        say_json(facts)
+        return
+    say(f"Snapshot {facts['snapshot']} of {settings.warehouse_path}")
+    say(f"Synced {facts['synced_at']}, built {facts['built_at']} (UTC); {quarantined} rows in quarantine")
+    say(f"Strikes (429) of the last 7 days: {len(facts['strikes'])}")
+    say()
+    show_table("Last runs", *runs)
+    say()
+    show_table("Streams of the last run", *reconciled)
+    say()
+    show_table("Rows", ("table", "rows"), [(name, found["rows"]) for name, found in facts["tables"].items()])
+    say()
+    show_table("Owed now", *liability)
+
+
+def _manifest(settings: Settings) -> dict[str, Any]:
+    import orjson
+
+    manifest: dict[str, Any] = orjson.loads(settings.manifest_path.read_bytes())
+    return {name: manifest.get(name) for name in ("snapshot", "synced_at", "built_at", "schema_version", "tables")}
+
+
+def _strikes(settings: Settings) -> list[str]:
+    if settings.api_token is None:
+        return []
+    from pipelines.api.throttle import open_throttle
+
+    throttle = open_throttle(settings)
+    try:
+        return [str(strike) for strike in throttle.strikes()]
+    finally:
+        throttle.close()
+
+
+def _token_files(folder: Path) -> list[tuple[str, str]]:
+    path = folder / ".dlt" / "secrets.toml"
+    if not path.is_file():
+        return []
+    if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return [("problem", f"{path} can be read by others; run: chmod 600 {path}")]
+    return [("ok", f"{path} is readable by you alone")]

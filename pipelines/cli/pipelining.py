@@ -1,0 +1,222 @@
+"""``sync`` and its parts: ``load``, ``build``, ``publish``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipelines.errors import ConfigurationError
+from pipelines.lock import warehouse_lock
+from pipelines.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pipelines.load.runner import LoadReport
+    from pipelines.warehouse import Publication
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEMO_MARKER = "sandbox.sqlite3"
+
+
+def _loading_options(command: F) -> F:
+    for option in (
+        click.option("--streams", default="", metavar="A,B", help="Only these streams, separated by commas."),
+        click.option("--sweep", is_flag=True, help="Read every user again: refreshes what leaves no date."),
+        click.option("--rebuild", is_flag=True, help="Forget the cursors and read everything from the API again."),
+        click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(epilog="Example: referrals sync --streams users,coupons --json")
+@_loading_options
+def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
+    """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
+    from pipelines.cli.display import say_json
+
+    settings = with_token()
+    with warehouse_lock(settings):
+        set_demo_aside(settings)
+        report, publication = sync_once(settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, quiet=as_json)
+    facts = summary(settings, report, publication)
+    if as_json:
+        say_json(facts)
+    else:
+        tell(settings, report, publication)
+
+
+@click.command(epilog="Example: referrals load --streams campaigns,rewards")
+@_loading_options
+def load(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
+    """Load from the API into the private load file, and nothing else."""
+    from pipelines.cli.display import Reporter, say_json
+    from pipelines.load.runner import load as run_load
+
+    settings = with_token()
+    with warehouse_lock(settings), Reporter(quiet=as_json) as reporter:
+        set_demo_aside(settings)
+        report = run_load(settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, progress=reporter.stage)
+    if as_json:
+        say_json(summary(settings, report, None))
+    else:
+        tell(settings, report, None)
+
+
+@click.command(epilog="Example: referrals build")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
+def build(as_json: bool) -> None:
+    """Build the models from the load file into a draft; nothing is published."""
+    from pipelines.cli.display import say, say_json
+    from pipelines.warehouse import build as build_draft
+
+    settings = load_settings()
+    with warehouse_lock(settings):
+        report = build_draft(settings)
+    if as_json:
+        say_json({"draft": str(report.draft_path), "tables": report.tables, "seconds": round(report.seconds, 3)})
+    else:
+        say(f"{len(report.tables)} tables built in {report.seconds:.2f} s: {report.draft_path}")
+
+
+@click.command(epilog="Example: referrals publish --json")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
+def publish(as_json: bool) -> None:
+    """Build from the load file, check, and publish a snapshot and the feeds."""
+    from pipelines.cli.display import say, say_json
+    from pipelines.warehouse import build as build_draft
+    from pipelines.warehouse import publish as publish_draft
+
+    settings = load_settings()
+    with warehouse_lock(settings):
+        publication = publish_draft(settings, build_draft(settings))
+    if as_json:
+        say_json(_published(settings, publication))
+    else:
+        say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
+        _tell_warnings(publication)
+
+
+def with_token() -> Settings:
+    """The settings, with a token. Raises: ConfigurationError without one."""
+    settings = load_settings()
+    if settings.api_token is None:
+        raise ConfigurationError(
+            "There is no API token.",
+            "Set SOURCES__REFERRAL_FACTORY__API_TOKEN (or api_token in .dlt/secrets.toml, see "
+            ".dlt/example.secrets.toml); without an account, `referrals demo` plays one.",
+        )
+    return settings
+
+
+def chosen_streams(text: str) -> list[str]:
+    """The streams named on the command line. Raises: ConfigurationError for an unknown one."""
+    from pipelines.load.streams import STREAMS
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in STREAMS]
+    if unknown:
+        raise ConfigurationError(
+            f"There is no stream {', '.join(unknown)}.", f"Choose from {', '.join(STREAMS)}; nothing was done."
+        )
+    return names
+
+
+def set_demo_aside(settings: Settings) -> None:
+    """A directory that holds the demo's data is moved aside before real data goes in; nothing of it is lost."""
+    marker = settings.warehouse_dir / DEMO_MARKER
+    if not marker.exists():
+        return
+    number = 1
+    while (aside := settings.warehouse_dir / f"demo-{number}").exists():
+        number += 1
+    aside.mkdir(mode=0o700)
+    for entry in sorted(settings.warehouse_dir.iterdir()):
+        if not entry.name.startswith("demo-") and entry != settings.state_dir:
+            entry.rename(aside / entry.name)
+    dlt_folder = settings.state_dir / "dlt"
+    if dlt_folder.exists():
+        (aside / "state").mkdir(mode=0o700)
+        dlt_folder.rename(aside / "state" / "dlt")
+
+
+def sync_once(
+    settings: Settings, streams: list[str], *, sweep: bool = False, rebuild: bool = False, quiet: bool = True
+) -> tuple[LoadReport, Publication | None]:
+    """One whole sync under a lock that is already held. No publication when the published snapshot still holds."""
+    from pipelines.cli.display import Reporter
+    from pipelines.load.runner import load as run_load
+
+    with Reporter(quiet=quiet) as reporter:
+        report = run_load(settings, streams, sweep=sweep, rebuild=rebuild, command="sync", progress=reporter.stage)
+        from pipelines.warehouse import build as build_draft
+        from pipelines.warehouse import publish as publish_draft
+        from pipelines.warehouse import refresh
+
+        if report.rows_written == 0 and not report.drained and refresh(settings, report.observed_at):
+            return report, None
+        reporter.stage("build", {})
+        draft = build_draft(settings)
+        reporter.stage("publish", {})
+        return report, publish_draft(settings, draft)
+
+
+def summary(settings: Settings, report: LoadReport, publication: Publication | None) -> dict[str, Any]:
+    """The machine-readable summary of a run."""
+    return {
+        "run_id": report.run_id,
+        "observed_at": report.observed_at,
+        "calls": report.calls,
+        "rows_written": report.rows_written,
+        "swept": report.swept,
+        "differences": report.differences,
+        "streams": {
+            name: {
+                "rows_seen": found.rows_seen,
+                "rows_written": found.rows_written,
+                "rows_quarantined": found.rows_quarantined,
+                "api_count": found.api_count,
+                "calls": found.calls,
+                "notes": found.notes,
+            }
+            for name, found in report.streams.items()
+        },
+        **(_published(settings, publication) if publication else {"snapshot": None}),
+    }
+
+
+def _published(settings: Settings, publication: Publication) -> dict[str, Any]:
+    return {
+        "snapshot": publication.snapshot,
+        "warehouse": str(settings.warehouse_path),
+        "warnings": [{"check": w.check, "violations": w.violations_count} for w in publication.warnings],
+    }
+
+
+def tell(settings: Settings, report: LoadReport, publication: Publication | None) -> None:
+    """The summary of a run for people."""
+    from pipelines.cli.display import say, show_table
+
+    rows = [
+        (name, found.rows_seen, found.rows_written, found.rows_quarantined, found.api_count, found.calls)
+        for name, found in report.streams.items()
+    ]
+    show_table(f"Run {report.run_id}", ("stream", "seen", "written", "quarantined", "api count", "calls"), rows)
+    for name, found in report.streams.items():
+        for note in found.notes:
+            say(f"note: {name}: {note}")
+    for difference in report.differences:
+        say(f"audit: {difference}")
+    if publication is not None:
+        say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
+        _tell_warnings(publication)
+    elif report.rows_written == 0:
+        say("Nothing new: the published snapshot still holds.")
+
+
+def _tell_warnings(publication: Publication) -> None:
+    from pipelines.cli.display import say
+
+    for warning in publication.warnings:
+        say(f"warning: {warning}")

@@ -1,0 +1,150 @@
+"""The private load file: one connection for a whole run, and the questions the loader asks of it.
+
+dlt loads through the same connection (it takes the file once, not once a package). Knows no HTTP. Raw tables are
+named by their stream; ``raw.runs`` and ``raw.run_streams`` belong to runlog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.errors import AnotherSyncRunning, DataRefused
+from pipelines.load.schemas import FETCHED_AT, ROW_VERSION
+
+MEMORY_LIMIT = "256MB"  # with one thread: a second one costs memory and, at the size of a slice, saves no time
+DATASET = "raw"
+
+
+class LoadFile:
+    """``load.duckdb``, opened for writing. Use as a context manager.
+
+    Raises: AnotherSyncRunning when another program has it open; DataRefused when it is not a readable DuckDB file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self.connection = duckdb.connect(
+                str(path), config={"memory_limit": MEMORY_LIMIT, "threads": 1, "preserve_insertion_order": False}
+            )
+        except duckdb.IOException as error:
+            if "lock" in str(error):
+                raise AnotherSyncRunning(
+                    f"{path} is open in another program.", "Close it there; analysts read warehouse.duckdb instead."
+                ) from None
+            if "not a valid DuckDB" in str(error):
+                raise _unreadable(path, error) from None
+            raise DataRefused(f"{path} cannot be opened: {_first_line(error)}.") from None
+        except duckdb.Error as error:
+            raise _unreadable(path, error) from None
+        path.chmod(0o600)
+        self.connection.execute("set TimeZone = 'UTC'")
+
+    def __enter__(self) -> LoadFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.connection.close()
+
+    def tables(self) -> set[str]:
+        """The names of the raw tables there are."""
+        found = self.connection.execute(
+            "select table_name from information_schema.tables where table_schema = ?", [DATASET]
+        ).fetchall()
+        return {name for (name,) in found}
+
+    def has_rows(self, table: str) -> bool:
+        """Whether a raw table holds any row."""
+        return self.connection.execute(f"select 1 from {DATASET}.{table} limit 1").fetchone() is not None
+
+    def without_unchanged(self, table: str, rows: pa.Table) -> pa.Table:
+        """The rows that are new or differ from the stored ones in any column but the time of fetching."""
+        if rows.num_rows == 0:
+            return rows
+        span = pc.min_max(rows.column("id"))
+        within = f"id between {span['min'].as_py()} and {span['max'].as_py()}"
+        # most slices of a first load hold new ids only; the blocks' own minima and maxima answer that at once
+        if self.connection.execute(f"select 1 from {DATASET}.{table} where {within} limit 1").fetchone() is None:
+            return rows
+        compared = [name for name in rows.column_names if name not in ("id", FETCHED_AT)]
+        differs = " or ".join(f'batch."{c}"::varchar is distinct from stored."{c}"::varchar' for c in compared)
+        self.connection.register("batch", rows)
+        try:
+            changed = self.connection.execute(
+                f"select batch.id from batch left join (from {DATASET}.{table} where {within}) as stored "
+                f"on batch.id = stored.id where stored.id is null or {differs}"
+            ).to_arrow_table()
+        finally:
+            self.connection.unregister("batch")
+        return rows.filter(pc.is_in(rows.column("id"), changed.column("id").combine_chunks()))
+
+    def active_versions(self, table: str) -> dict[int, str]:
+        """id → row version of the current rows of a history table."""
+        found = self.connection.execute(
+            f"select id, {ROW_VERSION} from {DATASET}.{table} where _dlt_valid_to is null"
+        ).fetchall()
+        return dict(found)
+
+    def last_boundary(self, table: str) -> datetime | None:
+        """The newest validity time of a history table (naive UTC)."""
+        row = self.connection.execute(
+            f"select greatest(max(_dlt_valid_from), max(_dlt_valid_to)) at time zone 'UTC' from {DATASET}.{table}"
+        ).fetchone()
+        return row[0] if row else None
+
+    def vanished_ids(self, stream: str) -> set[int]:
+        """The ids of a stream that carry a tombstone: their latest observation is that they were gone."""
+        found = self.connection.execute(
+            f"select id from {DATASET}.observations where stream = ? and what in ('vanished', 'reappeared') "
+            "group by id having arg_max(what, observed_at) = 'vanished'",
+            [stream],
+        ).fetchall()
+        return {identifier for (identifier,) in found}
+
+    def live_ids_missing_from(self, table: str, seen: Sequence[pa.Array], gone: Iterable[int]) -> list[int]:
+        """The ids of a current table that are neither among ``seen`` nor already known to be gone."""
+        self.connection.register("seen", pa.table({"id": pa.chunked_array(seen, pa.int64())}))
+        self.connection.register("gone", pa.table({"id": pa.array(list(gone), pa.int64())}))
+        try:
+            found = self.connection.execute(
+                f"select distinct id from {DATASET}.{table} "
+                "where id not in (from seen) and id not in (from gone) order by id"
+            ).fetchall()
+        finally:
+            self.connection.unregister("seen")
+            self.connection.unregister("gone")
+        return [identifier for (identifier,) in found]
+
+    def live_count(self, stream: str, condition: str = "true") -> int:
+        """How many rows of a stream we hold that are not gone there."""
+        row = self.connection.execute(
+            f"with gone as (select id from {DATASET}.observations where stream = ? "
+            "and what in ('vanished', 'reappeared') group by id having arg_max(what, observed_at) = 'vanished') "
+            f"select count(distinct id) from {DATASET}.{stream} where ({condition}) and id not in (from gone)",
+            [stream],
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def column(self, sql: str) -> list[object]:
+        """The first column of a query on the raw tables."""
+        return [row[0] for row in self.connection.execute(sql).fetchall()]
+
+
+def _unreadable(path: Path, error: Exception) -> DataRefused:
+    return DataRefused(
+        f"{path} is not a readable load file: {_first_line(error)}.",
+        "Move the file away and sync again: it is rebuilt from the API (the history of rewards due is lost).",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200]

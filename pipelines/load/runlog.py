@@ -1,0 +1,71 @@
+"""The log of runs inside the load file: ``raw.runs`` and ``raw.run_streams``, written as they happen.
+
+A run is written down when it starts, so that a killed one stays visible as ``running``; the next run marks it
+``interrupted``. Times are naive UTC; ``observed_at`` is the server's clock, the others are this machine's.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from pipelines.load.intake import StreamReport
+from pipelines.load.loadfile import DATASET, LoadFile
+
+_TABLES = f"""
+create table if not exists {DATASET}.runs (
+    run_id varchar not null, command varchar, started_at timestamp, finished_at timestamp, observed_at timestamp,
+    status varchar, calls bigint, error varchar
+);
+create table if not exists {DATASET}.run_streams (
+    run_id varchar not null, stream varchar not null, observed_at timestamp, is_complete boolean, api_count bigint,
+    our_count bigint, rows_seen bigint, rows_written bigint, rows_quarantined bigint, calls bigint
+);
+"""
+
+
+def new_run_id(now: datetime) -> str:
+    """A sortable, unique name of a run, such as ``20260105T080000-3f9a``."""
+    return f"{now.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
+
+
+def start(load_file: LoadFile, run_id: str, command: str) -> None:
+    """Write down that a run began."""
+    load_file.connection.execute(_TABLES)
+    load_file.connection.execute(f"update {DATASET}.runs set status = 'interrupted' where status = 'running'")
+    load_file.connection.execute(
+        f"insert into {DATASET}.runs (run_id, command, started_at, status) values (?, ?, ?, 'running')",
+        [run_id, command, _now()],
+    )
+
+
+def finish(
+    load_file: LoadFile,
+    run_id: str,
+    *,
+    status: str,
+    calls: int,
+    observed_at: datetime | None,
+    reports: Iterable[StreamReport],
+    error: str | None = None,
+) -> None:
+    """Write down how a run ended and what it did for each stream."""
+    connection = load_file.connection
+    connection.execute("begin")
+    connection.execute(
+        f"update {DATASET}.runs set status = ?, finished_at = ?, observed_at = ?, calls = ?, error = ? "
+        "where run_id = ?",
+        [status, _now(), observed_at, calls, error, run_id],
+    )
+    for report in reports:
+        connection.execute(
+            f"insert into {DATASET}.run_streams values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [run_id, report.stream, report.observed_at, report.is_complete, report.api_count, report.our_count,
+             report.rows_seen, report.rows_written, report.rows_quarantined, report.calls],
+        )  # fmt: skip
+    connection.execute("commit")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,217 @@
+"""Users and the coupons that ride on them: the first walk in slices, the date lanes, and the sweep of everything.
+
+Knows no dlt: yields slices that the runner commits one by one, each with the cursor that stands for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.api.envelopes import Page, row_id
+from pipelines.api.paging import Walker
+from pipelines.api.query import Filter, Query
+from pipelines.errors import FilterIgnored, IncompleteWalk
+from pipelines.load.coupons import CouponIntake
+from pipelines.load.history import last_of_each_id
+from pipelines.load.intake import Intake, observations
+from pipelines.load.loadfile import DATASET, LoadFile
+from pipelines.load.schemas import FETCHED_AT
+from pipelines.load.source import Slice
+from pipelines.load.streams import STREAMS
+from pipelines.load.windows import advance, lane_start
+
+STREAM = STREAMS["users"]
+COUPONS_BEHIND = "coupons_behind"
+
+
+class UserIntake:
+    """Reads users in one of three ways; ``state`` is what dlt saved for them (changed with each slice)."""
+
+    def __init__(
+        self, walker: Walker, load_file: LoadFile, intake: Intake, state: dict[str, Any], *, slice_rows: int,
+        with_coupons: bool,
+    ) -> None:  # fmt: skip
+        self._walker = walker
+        self._load_file = load_file
+        self._intake = intake
+        self.state = state
+        self._slice_rows = slice_rows
+        self._coupons = CouponIntake(walker, load_file, intake) if with_coupons else None
+        self._gone = load_file.vanished_ids("users")
+        self._query = Query(STREAM.path, relations=STREAM.relations if with_coupons else ())
+        self._largest: dict[str, list[datetime | None]] = {name: [] for name in STREAM.cursors}
+
+    @property
+    def is_backfilled(self) -> bool:
+        return "cursors" in self.state
+
+    @property
+    def coupons_are_behind(self) -> bool:
+        """Whether users were read before without the coupons that are wanted now: only a sweep makes up for that."""
+        return self._coupons is not None and COUPONS_BEHIND in self.state
+
+    def backfill(self) -> Iterator[Slice]:
+        """Every user, by id, in slices; goes on after the last committed one. Sets the cursors when it is through."""
+        progress = dict(self.state.get("backfill") or {})
+        after = None if self._query.path in self._walker.numbered else progress.get("after")
+        started_at = progress.get("started_at")
+        for part, page, is_last in self._slices(self._walker.whole(self._query, after)):
+            started_at = started_at or self._intake.server_time(page).isoformat()
+            ids = page.ids()
+            if self._query.path in self._walker.numbered:
+                after = None
+            elif ids:
+                after = max(ids)
+            if is_last:
+                cursors = dict.fromkeys(STREAM.cursors, started_at)
+                self.state = self._saved(cursors=cursors, swept_at=started_at)
+                self.state.pop("backfill", None)
+            else:
+                self.state = self._saved(backfill={"after": after, "started_at": started_at})
+            part.states["users"] = self.state
+            yield part
+        self._intake.report("users").is_complete = True
+
+    def lanes(self, overlap_days: int) -> Iterator[Slice]:
+        """The users whose dates are new since the cursors. Raises: FilterIgnored when the server does not filter."""
+        cursors = {name: datetime.fromisoformat(text) for name, text in self.state["cursors"].items()}
+        started_at: datetime | None = None
+        known_since: Callable[[date], int] | None = None
+        arrived: list[pa.Table] = []
+        newest = self._load_file.column(f"select max(id) from {DATASET}.users")[0]
+        if isinstance(newest, int):
+            above = Filter("id", "gt", newest)
+            try:
+                for part, page, _ in self._slices(self._walker.lane(self._query, above, _above(newest))):
+                    started_at = started_at or self._intake.server_time(page)
+                    arrived.extend(part.tables.get("users", []))
+                    yield part
+                known_since = partial(self._known_since, arrived)
+            except FilterIgnored:
+                known_since = None
+        for name in STREAM.cursors:
+            since = lane_start(cursors[name], overlap_days)
+            earliest = (since - timedelta(days=1)).isoformat()  # an account's time zone may shift a day
+            enough = None
+            if name == "date" and known_since is not None:
+                # who joins gets a new id, which was asked for above: the overlap is read only if a count differs
+                enough = _same_total(known_since(since))
+            condition = Filter(name, "gte", since.isoformat())
+            if name != "date":
+                self._largest[name].clear()
+            for part, page, is_last in self._slices(
+                self._walker.lane(self._query, condition, _dated(name, earliest), enough)
+            ):
+                started_at = started_at or self._intake.server_time(page)
+                if is_last:
+                    cursor = advance(cursors[name], self._largest[name], started_at)
+                    if cursor != cursors[name]:
+                        cursors[name] = cursor
+                        self.state = self._saved(cursors={k: v.isoformat() for k, v in cursors.items()})
+                        part.states["users"] = self.state
+                yield part
+
+    def _known_since(self, arrived: list[pa.Table], since: date) -> int:
+        """How many users we hold that joined on or after a day, those that have just arrived included."""
+        stored = self._load_file.live_count("users", f"date >= '{since.isoformat()}'")
+        new = sum(
+            sum(joined is not None and joined.date() >= since for joined in rows.column("date").to_pylist())
+            for rows in arrived
+        )
+        return stored + new
+
+    def sweep(self) -> Iterator[Slice]:
+        """Every user again: refreshes what leaves no date, and finds who is gone (only when the walk was complete)."""
+        seen: list[pa.Array] = []
+        moment: datetime | None = None
+        part: Slice | None = None
+        for part, page, is_last in self._slices(self._walker.whole(self._query), seen):
+            moment = moment or self._intake.server_time(page)
+            if is_last:
+                missing = self._load_file.live_ids_missing_from("users", seen, self._gone)
+                if missing and page.total is None and not any(map(len, seen)):
+                    raise IncompleteWalk(
+                        "users: the list came back empty, but the server does not say that it holds nobody."
+                    )
+                part.add("observations", observations("users", missing, "vanished", moment))
+                if self._coupons is not None:
+                    part.add("observations", self._coupons.vanished(moment))
+                self.state = self._saved(swept_at=moment.isoformat())
+                if self._coupons is not None:
+                    self.state.pop(COUPONS_BEHIND, None)
+                part.states["users"] = self.state
+            yield part
+        self._intake.report("users").is_complete = True
+
+    def _saved(self, **changed: Any) -> dict[str, Any]:
+        """The state with something changed, marked when it moved on without the coupons."""
+        behind = {COUPONS_BEHIND: True} if self._coupons is None else {}
+        return {**self.state, **behind, **changed}
+
+    def _slices(self, pages: Iterator[Page], seen: list[pa.Array] | None = None) -> Iterator[tuple[Slice, Page, bool]]:
+        """Pages gathered into slices: the slice, its last page, and whether it is the last slice."""
+        users: list[pa.Table] = []
+        held: tuple[list[pa.Table], Page] | None = None
+        count = 0
+        last: Page | None = None
+        for page in pages:
+            if held is not None:
+                yield self._finish(held[0]), held[1], False
+                held = None
+            if page.restart and seen is not None:
+                seen.clear()
+            if page.restart and self._coupons is not None:
+                self._coupons.forget_seen()
+            table, rejects = self._intake.read("users", page, f"users, page with {len(page.rows)} rows")
+            if seen is not None:
+                seen.append(table.column("id").combine_chunks())
+                seen.append(
+                    pa.array([int(r.record_id) for r in rejects if r.record_id.lstrip("-").isdigit()], pa.int64())
+                )
+            if self._coupons is not None:
+                self._coupons.take(page, self._intake.server_time(page))
+            users.append(table)
+            count += table.num_rows
+            last = page
+            if count >= self._slice_rows:
+                held, users, count = (users, page), [], 0
+        if held is not None:
+            users = held[0]
+        if last is not None:
+            yield self._finish(users), last, True
+
+    def _finish(self, users: list[pa.Table]) -> Slice:
+        part = Slice()
+        rows = last_of_each_id(pa.concat_tables(users).combine_chunks())
+        users.clear()  # while the slice is committed, its rows are held once
+        for name, values in self._largest.items():
+            values.append(pc.max(rows.column(name)).as_py())
+        back = sorted(self._gone.intersection(rows.column("id").to_pylist())) if self._gone else []
+        if back:
+            moment = pc.max(rows.column(FETCHED_AT)).as_py()
+            part.add("observations", observations("users", back, "reappeared", moment))
+            self._gone.difference_update(back)
+        changed = self._load_file.without_unchanged("users", rows)
+        part.add("users", changed)
+        if self._coupons is not None:
+            self._coupons.finish(part)
+        part.add("quarantine", self._intake.take_quarantine())
+        return part
+
+
+def _above(newest: int) -> Callable[[Any], bool]:
+    return lambda row: (found := row_id(row)) is None or found > newest
+
+
+def _same_total(known: int) -> Callable[[Page], bool]:
+    return lambda page: page.total == known
+
+
+def _dated(field: str, earliest: str) -> Callable[[Any], bool]:
+    return lambda row: not isinstance(row, dict) or str(row.get(field) or "")[:10] >= earliest

@@ -1,0 +1,218 @@
+"""Single JSON values read exactly: integers, booleans, money, times, texts and JSON; never a guess, never a float.
+
+Pure functions. ``convert`` takes a whole column when all its values have the expected JSON type, ``read`` takes one
+value of any type and raises ValueError with the reason when it cannot be read exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+import pendulum
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.load.jsontext import read_json, to_json_text
+
+INT64 = (-(2**63), 2**63 - 1)
+CENT = Decimal("0.01")
+MONEY_LIMIT = Decimal(10) ** 16
+EXACT_FLOAT_DIGITS = 15
+EXACT_CENTS = 10**15
+TIME = pa.timestamp("us")
+FIRST_MOMENT = pa.scalar(datetime.min, TIME)  # noqa: DTZ901 - times are naive UTC here
+MONEY = pa.decimal128(18, 2)
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "int": pa.int64(),
+    "bool": pa.bool_(),
+    "money": MONEY,
+    "time": TIME,
+    "text": pa.string(),
+    "json": pa.string(),
+}
+TRUTHS = {"1": True, "true": True, "0": False, "false": False}
+DAY_OR_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?\s?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)
+_NONE = type(None)
+
+
+def convert(kind: str, column: list[Any]) -> pa.Array | None:
+    """A whole column at once, or None when some value needs to be looked at by itself."""
+    kinds = set(map(type, column))
+    kinds.discard(_NONE)
+    if not kinds:
+        return pa.nulls(len(column), ARROW_TYPES[kind])
+    try:
+        if kind == "json":
+            return _json_column(column)
+        if kind == "text" and kinds == {str}:
+            return pa.array(column, pa.string())
+        if kind == "int" and kinds == {int}:
+            return pa.array(column, pa.int64())
+        if kind == "bool" and kinds == {bool}:
+            return pa.array(column, pa.bool_())
+        if kind == "money" and kinds <= {int, float}:
+            return _money_column(column)
+        if kind == "time" and kinds == {str}:
+            return _time_column(pa.array(column, pa.string()))
+    except (pa.ArrowInvalid, ValueError, OverflowError, TypeError):
+        return None
+    return None
+
+
+def _money_column(column: list[Any]) -> pa.Array | None:
+    """Numbers that are exactly so many cents: the nearest double of the cents must be the number itself."""
+    cents = [None if value is None else round(value * 100) for value in column]
+    for value, cent in zip(column, cents, strict=True):
+        if cent is not None and (cent / 100 != value or not -EXACT_CENTS < cent < EXACT_CENTS):
+            return None
+    whole = pa.array(cents, pa.int64()).cast(pa.decimal128(20, 0))
+    return pc.multiply(whole, pa.scalar(CENT, pa.decimal128(3, 2))).cast(MONEY)
+
+
+def _time_column(texts: pa.Array) -> pa.Array | None:
+    lengths = pc.unique(pc.binary_length(texts)).drop_null().to_pylist()
+    times: pa.Array | None = None
+    if lengths == [27] or lengths == [20]:
+        if pc.all(pc.ends_with(texts, "Z")).as_py():
+            times = texts.cast(pa.timestamp("us", "UTC")).cast(TIME)
+    elif lengths == [19]:
+        times = texts.cast(TIME)
+    elif lengths == [10]:
+        times = texts.cast(pa.date32()).cast(TIME)
+    # Arrow knows a year 0, Python does not
+    return times if times is not None and pc.min(times) >= FIRST_MOMENT else None
+
+
+def _json_column(column: list[Any]) -> pa.Array:
+    dumps = orjson.dumps
+    return pa.array([None if value is None else dumps(value) for value in column], pa.binary()).cast(pa.string())
+
+
+def read(kind: str, value: Any) -> Any:
+    """One value, exactly. Raises: ValueError saying why it cannot be."""
+    if value is None:
+        return None
+    return _READERS[kind](value)
+
+
+def read_int(value: Any) -> int | None:
+    """``7``, ``7.0``, ``"7"`` → 7; ``""`` → None."""
+    if isinstance(value, bool):
+        raise ValueError("a boolean where a whole number belongs")
+    if isinstance(value, str):
+        if value.strip() == "":
+            return None
+        if not re.fullmatch(r"\s*[+-]?\d{1,30}\s*", value, re.ASCII):
+            raise ValueError(f"{_short(value)} is not a whole number")
+        value = int(value)
+    elif isinstance(value, float):
+        if not value.is_integer() or abs(value) >= 2**53:
+            raise ValueError(f"{value!r} is not an exact whole number")
+        value = int(value)
+    elif isinstance(value, Decimal):
+        if not value.is_finite() or abs(value) > 2**64 or value != int(value):
+            raise ValueError(f"{value} is not an exact whole number")
+        value = int(value)
+    if not isinstance(value, int):
+        raise ValueError(f"{_short(value)} is not a whole number")
+    if not INT64[0] <= value <= INT64[1]:
+        raise ValueError(f"{_short(str(value))} does not fit into 64 bits")
+    return value
+
+
+def read_bool(value: Any) -> bool | None:
+    """``true``, ``1``, ``"1"``, ``"true"`` and their opposites; ``""`` → None."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float, Decimal)) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text == "":
+            return None
+        if text in TRUTHS:
+            return TRUTHS[text]
+    raise ValueError(f"{_short(value)} is neither true nor false")
+
+
+def read_money(value: Any) -> Decimal | None:
+    """``19.99``, ``"19.99"``, ``1e3``, ``50`` → DECIMAL(18,2); ``""`` → None; fractions of a cent are refused."""
+    if isinstance(value, bool):
+        raise ValueError("a boolean where an amount belongs")
+    if isinstance(value, float):
+        value = repr(value)
+        if sum(character.isdigit() for character in value.split("e")[0].strip("-0")) > EXACT_FLOAT_DIGITS:
+            raise ValueError(f"{value} has more digits than JSON numbers carry exactly")
+    if isinstance(value, str) and value.strip() == "":
+        return None
+    if not isinstance(value, (str, int, Decimal)):
+        raise ValueError(f"{_short(value)} is not an amount")
+    text = str(value).strip()
+    if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", text, re.ASCII):
+        raise ValueError(f"{_short(value)} is not an amount")
+    try:
+        amount = Decimal(text)
+        if abs(amount) >= MONEY_LIMIT:
+            raise ValueError(f"{_short(value)} is larger than DECIMAL(18,2) holds")
+        cents = amount.quantize(CENT)
+    except InvalidOperation:
+        raise ValueError(f"{_short(value)} is not an amount") from None
+    if cents != amount:
+        raise ValueError(f"{_short(value)} has fractions of a cent")
+    return cents + 0  # no negative zero
+
+
+def read_time(value: Any) -> datetime | None:
+    """ISO 8601 with ``Z`` or offset, ``YYYY-MM-DD HH:MM:SS``, plain days (both UTC) → naive UTC; ``""`` → None."""
+    if not isinstance(value, str):
+        raise ValueError(f"{_short(value)} is not a date")
+    text = value.strip()
+    if text == "":
+        return None
+    if not DAY_OR_TIME.fullmatch(text):
+        raise ValueError(f"{_short(value)} is not a date")
+    try:
+        parsed = pendulum.parse(text.replace(" ", "T", 1).replace(" ", ""), tz="UTC", exact=False)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{_short(value)} is not a possible date") from None
+    if not isinstance(parsed, datetime):
+        raise ValueError(f"{_short(value)} is not a date")
+    try:
+        return parsed.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        raise ValueError(f"{_short(value)} is not a possible date") from None
+
+
+def read_text(value: Any) -> str:
+    """Text as it is; numbers and booleans in their JSON spelling; lone surrogates are refused."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("text that is not valid Unicode (a lone surrogate)") from None
+        return value
+    if isinstance(value, (bool, int, float)):
+        return orjson.dumps(value).decode() if isinstance(value, (bool, float)) else str(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return str(value)
+    raise ValueError(f"{_short(value)} where a text belongs")
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else to_json_text(value)
+    text = text.encode("ascii", "backslashreplace").decode()
+    return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+_READERS: dict[str, Any] = {
+    "int": read_int,
+    "bool": read_bool,
+    "money": read_money,
+    "time": read_time,
+    "text": read_text,
+    "json": read_json,
+}

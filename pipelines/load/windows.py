@@ -1,0 +1,28 @@
+"""Cursors and day windows: where a lane starts again, so that no row's day falls between two runs.
+
+Pure. A window is half-open: from the day of the cursor minus the overlap, on. The overlap is ours, in whole days (the
+API's documented filter value is a plain day); it covers accounts whose days are shifted by a time zone and rows that
+are committed late. A cursor never moves backwards and never beyond the server's clock at the start of the run, so
+that one row dated in the future cannot hide the rows between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+
+EARLIEST = date(1970, 1, 2)
+
+
+def lane_start(cursor: datetime, overlap_days: int) -> date:
+    """The first day a lane asks for. Units: ``cursor`` naive UTC, ``overlap_days`` whole days ≥ 1."""
+    if overlap_days < 1:
+        raise ValueError("the overlap is at least one day: accounts east or west of UTC shift a day")
+    day = cursor.date()
+    return day - timedelta(days=overlap_days) if day > EARLIEST + timedelta(days=overlap_days) else EARLIEST
+
+
+def advance(cursor: datetime, seen: Iterable[datetime | None], run_started_at: datetime) -> datetime:
+    """The cursor after a lane was read: the largest value seen, at most the run's start, at least where it was."""
+    largest = max((value for value in seen if value is not None), default=cursor)
+    return max(cursor, min(largest, run_started_at))

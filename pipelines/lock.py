@@ -1,0 +1,37 @@
+"""One writer per warehouse directory: an operating-system lock that a dead process cannot hold.
+
+Stands beside errors and settings; everything that writes a warehouse directory takes it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipelines.errors import AnotherSyncRunning, ConfigurationError
+from pipelines.settings import Settings
+
+
+@contextmanager
+def warehouse_lock(settings: Settings) -> Iterator[None]:
+    """Hold the directory for the length of a ``with``.
+
+    Raises: AnotherSyncRunning at once when another process holds it; ConfigurationError when it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        settings.warehouse_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings.state_dir.mkdir(exist_ok=True, mode=0o700)
+        lock = FileLock(settings.state_dir / "lock", mode=0o600)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise AnotherSyncRunning(f"Another sync is writing to {settings.warehouse_dir}; nothing was touched.") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"WAREHOUSE__DIR {settings.warehouse_dir} cannot be written: {error.strerror or error}."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

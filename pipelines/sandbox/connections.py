@@ -1,0 +1,58 @@
+"""The open connections by client address, so that an answer can end in a reset or come late; knows no request."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import Any
+
+import anyio
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_LINGER_OFF = struct.pack("ii", 1, 0)  # close sends RST instead of FIN
+
+
+class Connections:
+    """Transports of one server; all but ``close`` is used from its event loop alone."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, int], asyncio.Transport] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closing = asyncio.Event()
+
+    def protocol_class(self) -> type[asyncio.Protocol]:
+        """uvicorn's HTTP protocol, which registers its connections here."""
+        opened, keeper = self._open, self
+
+        class Registered(H11Protocol):
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(transport)
+                keeper._loop = self.loop
+                opened[transport.get_extra_info("peername")] = transport
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                opened.pop(self.transport.get_extra_info("peername"), None)
+                super().connection_lost(exc)
+
+        return Registered
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the server."""
+        with anyio.move_on_after(seconds):
+            await self._closing.wait()
+
+    def close(self) -> None:
+        """The server is about to stop: nobody pauses any longer. For any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._closing.set)
+
+    def reset(self, client: tuple[str, int], politely: bool = False) -> None:
+        """Drop a client's connection: with RST, or ``politely`` with FIN in the middle of what it was reading."""
+        transport = self._open.get(tuple(client))  # type: ignore[arg-type]
+        if transport is None:
+            return
+        if not politely:
+            raw = transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
+        transport.abort()

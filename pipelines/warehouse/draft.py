@@ -1,0 +1,201 @@
+"""Draft: runs the models over the load file into a fresh DuckDB file that nobody reads yet.
+
+Knows the load file only as the tables of ``sql/raw.sql``; knows nothing of checks, snapshots or links. Published
+layers go into the draft itself, staging and intermediate into a scratch file beside it, so that nothing has to be
+dropped or copied before the draft can be published.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import ConfigurationError, DataRefused, ReferralsError
+from pipelines.warehouse.files import (
+    connect_draft,
+    draft_dir,
+    draft_path,
+    first_line,
+    load_version,
+    quote,
+    stand_in_for_missing,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from pipelines.settings import Settings
+    from pipelines.warehouse.models import Model
+
+OUT_OF_ROOM = "Free disk space (or memory) and run the same command again; the last published snapshot is untouched."
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build made. ``as_of`` is the server's time the draft is true for; ``tables`` counts rows by name.
+
+    Units: ``seconds`` of wall time; times are UTC.
+    """
+
+    draft_path: Path
+    as_of: datetime | None
+    built_at: datetime
+    tables: dict[str, int]
+    seconds: float
+    load_version: str | None = None
+    models_version: str | None = None
+    waiting_changes: int = 0
+
+    @property
+    def origin(self) -> dict[str, str | int | None]:
+        """Where the draft comes from, as the manifest says it."""
+        return {
+            "synced_at": zulu(self.as_of),
+            "built_at": zulu(self.built_at),
+            "load_version": self.load_version,
+            "models_version": self.models_version,
+            "waiting_changes": self.waiting_changes,
+        }
+
+
+def build(settings: Settings, now: datetime | None = None) -> BuildReport:
+    """Build every model into a fresh draft. The same load file gives the same draft.
+
+    Raises: ConfigurationError when there is no load file or a model file is wrong; AnotherSyncRunning when another
+    process holds the load file; DataRefused when a model cannot digest what was loaded.
+    """
+    from pipelines.warehouse.models import load_models, models_version
+    from pipelines.warehouse.recovery import recover
+
+    started = time.monotonic()
+    built_at = datetime.now(UTC) if now is None else now.astimezone(UTC)
+    models = load_models()
+    if not settings.load_path.is_file():
+        raise ConfigurationError(
+            f"There is nothing to build from: {settings.load_path} does not exist.",
+            "Run `referrals sync` (or `referrals load`) first.",
+        )
+    recover(settings)
+    prepare_draft_dir(settings)
+    connection = connect_draft(settings)
+    try:
+        stand_in_for_missing(connection)
+        tables = run_models(connection, models)
+        moment = _single(connection, "select as_of_at from intermediate.int_build_clock")
+        waiting = _single(connection, "select count(*) from intermediate.int_reward_changes where sync_no is null")
+        version = load_version(connection)
+        connection.execute("checkpoint draft")
+    except Exception as error:
+        raise _explain(error, "The draft could not be written") from error
+    finally:
+        connection.close()
+    report = BuildReport(
+        draft_path=draft_path(settings),
+        as_of=moment.replace(tzinfo=UTC) if moment is not None else None,
+        built_at=built_at,
+        tables=tables,
+        seconds=round(time.monotonic() - started, 3),
+        load_version=version,
+        models_version=models_version(),
+        waiting_changes=waiting,
+    )
+    _save_report(settings, report)
+    return report
+
+
+def prepare_draft_dir(settings: Settings) -> None:
+    """An empty draft folder that only its owner can enter; an earlier draft is thrown away."""
+    folder = draft_dir(settings)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    (folder / "tmp").mkdir(mode=0o700)
+
+
+def _single(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
+    row = connection.execute(sql).fetchone()
+    return row[0] if row else None
+
+
+def run_models(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> dict[str, int]:
+    """Create every model in the order given, with its comments.
+
+    Returns: rows of each published table, by qualified name in alphabetical order.
+    Raises: DataRefused naming the model that failed.
+    """
+    tables: dict[str, int] = {}
+    for model in models:
+        catalog = "draft" if model.is_published else "scratch"
+        kind = "table" if model.is_stored else "view"
+        target = f"{catalog}.{model.layer}.{model.name}"
+        connection.execute(f"create schema if not exists {catalog}.{model.layer}")
+        try:
+            connection.execute(f"create {kind} {target} as {model.sql}")
+        except Exception as error:
+            raise _explain(error, f"The model {model.qualified_name} could not be built") from error
+        if model.is_published:
+            tables[model.qualified_name] = _single(connection, f"select count(*) from {target}")
+    write_comments(connection, [model for model in models if model.is_published])
+    return dict(sorted(tables.items()))
+
+
+def write_comments(connection: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:
+    """Give every published table and column the comment of its file; one transaction, since each commit costs."""
+    statements = []
+    for model in models:
+        target = f"draft.{model.layer}.{model.name}"
+        statements.append(f"comment on table {target} is {quote(model.comment)}")
+        statements += [
+            f'comment on column {target}."{c}" is {quote(text)}' for c, text in model.columns.items() if text
+        ]
+    connection.execute("begin; " + ";\n".join([*statements, "commit"]))
+
+
+def _explain(error: Exception, what: str) -> ReferralsError:
+    """Turn a database error into one of ours: no room, or data that a model cannot digest."""
+    import duckdb
+
+    if isinstance(error, ReferralsError):
+        return error
+    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException, OSError)):
+        return ReferralsError(f"{what}: {first_line(error)}", OUT_OF_ROOM)
+    return DataRefused(f"{what}: {first_line(error)}")
+
+
+def _save_report(settings: Settings, report: BuildReport) -> None:
+    document = {**report.origin, "tables": report.tables, "seconds": report.seconds}
+    (draft_dir(settings) / "build.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def load_report(settings: Settings) -> BuildReport:
+    """The report of the draft that an earlier process built.
+
+    Raises: ConfigurationError when there is no finished draft.
+    """
+    try:
+        document = json.loads((draft_dir(settings) / "build.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.") from None
+    return BuildReport(
+        draft_path(settings),
+        datetime.fromisoformat(document["synced_at"]) if document["synced_at"] else None,
+        datetime.fromisoformat(document["built_at"]),
+        document["tables"],
+        document["seconds"],
+        document["load_version"],
+        document["models_version"],
+        document["waiting_changes"],
+    )
+
+
+def zulu(moment: datetime | None) -> str | None:
+    """A UTC time as ISO 8601 with a Z; naive times are UTC already."""
+    if moment is None:
+        return None
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return aware.isoformat().replace("+00:00", "Z")

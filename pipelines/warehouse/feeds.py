@@ -1,0 +1,118 @@
+"""Feeds: every published table as one Parquet file, and the manifest that says what they hold.
+
+Knows a DuckDB file that is complete; knows nothing of how it was built or which snapshot is current.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.warehouse.snapshots import sync_folder
+
+if TYPE_CHECKING:
+    import duckdb
+
+SCHEMA_VERSION = 1
+"""Grows when a published column changes its name, type or meaning; new columns and tables leave it."""
+
+ORIGIN_KEYS = ("synced_at", "built_at", "load_version", "models_version", "waiting_changes")
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One Parquet file: its table, rows and the SHA-256 of its bytes."""
+
+    table: str
+    rows: int
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.table}.parquet"
+
+
+def write_feeds(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Path) -> list[Feed]:
+    """Write one file per table of a catalog into an empty folder; readable by the owner alone."""
+    from pipelines.warehouse.models import PUBLISHED_LAYERS
+
+    tables = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = ? order by schema_name, table_name",
+        [catalog],
+    ).fetchall()
+    feeds = []
+    for schema, table in tables:
+        if schema not in PUBLISHED_LAYERS:
+            continue
+        name = f"{schema}.{table}"
+        path = folder / f"{name}.parquet"
+        literal = str(path).replace("'", "''")
+        connection.execute(f"copy (select * from {catalog}.{schema}.{table}) to '{literal}' (format parquet)")
+        row = connection.execute(f"select count(*) from {catalog}.{schema}.{table}").fetchone()
+        path.chmod(0o600)
+        feeds.append(Feed(name, int(row[0]) if row else 0, file_sha256(path)))
+    return feeds
+
+
+def replace_feeds(source: Path, target: Path, feeds: list[Feed]) -> None:
+    """Move finished files over the old ones, one atomic step each, then remove files of tables that are no more."""
+    target.mkdir(mode=0o700, exist_ok=True)
+    for feed in feeds:
+        (source / feed.file_name).replace(target / feed.file_name)
+    wanted = {feed.file_name for feed in feeds}
+    for path in target.iterdir():
+        if path.name not in wanted and path.suffix == ".parquet":
+            path.unlink()
+    sync_folder(target)
+
+
+def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: list[Feed]) -> dict[str, Any]:
+    """What readers of a publication may rely on; the order of keys is fixed.
+
+    ``origin`` holds synced_at (the server's time the data is true for), built_at (this machine's), both UTC, and the
+    versions of what it was built from: load_version and models_version; waiting_changes counts reward changes that
+    wait for a sync of both reward lists.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "snapshot": number,
+        "warehouse": warehouse,
+        **{key: origin.get(key) for key in ORIGIN_KEYS},
+        "tables": {
+            feed.table: {"rows": feed.rows, "feed": f"feeds/{feed.file_name}", "checksum": f"sha256:{feed.sha256}"}
+            for feed in sorted(feeds, key=lambda feed: feed.table)
+        },
+    }
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a JSON document so that a reader sees the old one or the new one, never half."""
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w", encoding="utf-8") as stream:
+        json.dump(manifest, stream, indent=2, ensure_ascii=False)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.chmod(0o600)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest, or None where there is none or it is not readable as one."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,146 @@
+"""Files: the draft, the scratch file beside it and the load file, attached so that ``layer.name`` finds its table.
+
+Knows where files lie and how DuckDB opens them; knows no model and no rule.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.errors import AnotherSyncRunning, DataRefused
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from pipelines.settings import Settings
+
+SCRATCH_LAYERS = ("raw", "staging", "intermediate")
+SEARCH_PATH = "draft.main,scratch.raw,load.raw,scratch.staging,scratch.intermediate"
+"""Where ``layer.name`` is looked up; stand-ins in scratch.raw go before the load file's own tables."""
+
+MEMORY_LIMIT_MB = 1500
+
+
+def draft_dir(settings: Settings) -> Path:
+    """The folder of a build in the making."""
+    return settings.warehouse_dir / "draft"
+
+
+def draft_path(settings: Settings) -> Path:
+    """What may become a snapshot: the published layers."""
+    return draft_dir(settings) / "warehouse.duckdb"
+
+
+def scratch_path(settings: Settings) -> Path:
+    """What a build needs on the way: staging and intermediate."""
+    return draft_dir(settings) / "scratch.duckdb"
+
+
+def staged_feeds(settings: Settings) -> Path:
+    """Where feeds are written before they take the place of the published ones."""
+    return draft_dir(settings) / "feeds"
+
+
+def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """Open the draft with the load file (read-only) and the scratch file, so that ``layer.name`` resolves.
+
+    Raises: AnotherSyncRunning when another process writes the load file.
+    """
+    import duckdb
+
+    connection = duckdb.connect(
+        ":memory:", config={"threads": thread_count(), "memory_limit": f"{memory_limit_mb()}MB"}
+    )
+    try:
+        connection.execute(f"set temp_directory = {quote(draft_dir(settings) / 'tmp')}")
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(f"attach {quote(draft_path(settings))} as draft")
+        connection.execute(f"attach {quote(scratch_path(settings))} as scratch")
+        attach_load(connection, settings.load_path)
+        for layer in SCRATCH_LAYERS:
+            connection.execute(f"create schema if not exists scratch.{layer}")
+        connection.execute("use draft")
+        connection.execute(f"set search_path = '{SEARCH_PATH}'")
+    except Exception:
+        connection.close()
+        raise
+    return connection
+
+
+def attach_load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Attach the load file as ``load``, read-only. Raises: AnotherSyncRunning, DataRefused."""
+    import duckdb
+
+    try:
+        connection.execute(f"attach {quote(path)} as load (read_only)")
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise AnotherSyncRunning(f"Another process is writing {path}.") from error
+        raise DataRefused(
+            f"{path} cannot be opened: {first_line(error)}",
+            "Restore the file from a backup; the last published snapshot is untouched.",
+        ) from error
+
+
+def stand_in_for_missing(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give every table of ``sql/raw.sql`` that the load file lacks, or holds without some columns, a stand-in."""
+    from pipelines.warehouse.models import raw_tables, sql_dir
+
+    folder = sql_dir()
+    present = _columns_of(connection, "load")
+    connection.execute("begin")
+    for statement in connection.extract_statements((folder / "raw.sql").read_text(encoding="utf-8")):
+        connection.execute(statement.query.replace("create table raw.", "create table scratch.raw.", 1))
+    wanted = _columns_of(connection, "scratch")
+    for table in sorted(name.partition(".")[2] for name in raw_tables(folder)):
+        if table not in present:
+            continue
+        connection.execute(f"drop table scratch.raw.{table}")
+        missing = {column: kind for column, kind in wanted[table].items() if column not in present[table]}
+        if missing:
+            extra = ", ".join(f'cast(null as {kind}) as "{column}"' for column, kind in missing.items())
+            connection.execute(f"create view scratch.raw.{table} as select *, {extra} from load.raw.{table}")
+    connection.execute("commit")
+
+
+def _columns_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, dict[str, str]]:
+    rows = connection.execute(
+        "select table_name, column_name, data_type from duckdb_columns() "
+        "where database_name = ? and schema_name = 'raw' order by table_name, column_index",
+        [catalog],
+    ).fetchall()
+    tables: dict[str, dict[str, str]] = {}
+    for table, column, kind in rows:
+        tables.setdefault(table, {})[column] = kind
+    return tables
+
+
+def load_version(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """What tells two states of the load file apart: dlt's count of packages and the last one's id; None if unknown."""
+    if "_dlt_loads" not in _columns_of(connection, "load"):
+        return None
+    row = connection.execute("select count(*), max(load_id) from load.raw._dlt_loads").fetchone()
+    return f"{row[0]}:{row[1]}" if row else None
+
+
+def thread_count() -> int:
+    """Threads for a build: those this process may use, four at most (more cost memory and win little)."""
+    return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+
+
+def memory_limit_mb() -> int:
+    """Memory DuckDB may take before it spills: 1,500 MB, or half of a smaller machine's."""
+    physical_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
+    return max(200, min(MEMORY_LIMIT_MB, physical_mb // 2))
+
+
+def quote(text: str | Path) -> str:
+    """A SQL string literal."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def first_line(error: Exception) -> str:
+    """What a database error says before it begins to explain."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

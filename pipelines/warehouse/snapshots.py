@@ -1,0 +1,107 @@
+"""Snapshots: numbered read-only files, and the one link that says which of them is the warehouse.
+
+Every change is one rename, so that a kill leaves the old state or the new one. Knows nothing of what a snapshot holds.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipelines.settings import Settings
+
+SNAPSHOT_NAME = "warehouse.duckdb"
+
+
+def freeze(settings: Settings, draft: Path, number: int) -> Path:
+    """Move the draft to its place among the snapshots, read-only. Nobody is pointed at it yet."""
+    settings.snapshots_dir.mkdir(mode=0o700, exist_ok=True)
+    folder = settings.snapshots_dir / folder_name(number)
+    folder.mkdir(mode=0o700)
+    path = folder / SNAPSHOT_NAME
+    _sync_file(draft)
+    draft.replace(path)
+    path.chmod(0o444)
+    return path
+
+
+def flip(settings: Settings, number: int) -> None:
+    """Point the warehouse link at a snapshot, in one step."""
+    sync_folder(settings.snapshots_dir / folder_name(number))
+    sync_folder(settings.snapshots_dir)
+    temporary = settings.warehouse_path.with_name(f".{settings.warehouse_path.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(link_target(number))
+    temporary.replace(settings.warehouse_path)
+    sync_folder(settings.warehouse_dir)
+
+
+def retain(settings: Settings, current: int) -> list[int]:
+    """Delete the oldest snapshots beyond the number to keep, never the current one. Returns what was deleted."""
+    numbers = snapshot_numbers(settings)
+    kept = set(sorted(numbers)[-settings.keep_snapshots :]) | {current}
+    dropped = [number for number in numbers if number not in kept]
+    for number in dropped:
+        shutil.rmtree(settings.snapshots_dir / folder_name(number))
+    return dropped
+
+
+def current_number(settings: Settings) -> int | None:
+    """The number of the snapshot that the link points at; None where there is no link yet.
+
+    Raises: ConfigurationError when something that is no link of ours stands in its place, or its snapshot is missing.
+    """
+    link = settings.warehouse_path
+    if not link.is_symlink():
+        if link.exists():
+            raise ConfigurationError(
+                f"{link} is a file, not the link that a publication makes.", "Move it away and run the command again."
+            )
+        return None
+    folder = link.readlink().parent.name
+    if not folder.isdigit() or not link.exists():
+        raise ConfigurationError(
+            f"{link} points at {link.readlink()}, which is not there.",
+            "Remove the link (or restore the snapshot) and run the command again.",
+        )
+    return int(folder)
+
+
+def snapshot_numbers(settings: Settings) -> list[int]:
+    """The numbers of all snapshot folders, oldest first."""
+    if not settings.snapshots_dir.is_dir():
+        return []
+    return sorted(int(path.name) for path in settings.snapshots_dir.iterdir() if path.name.isdigit())
+
+
+def next_number(settings: Settings, announced: int) -> int:
+    """One more than any number in use, and than the one that the manifest ``announced``."""
+    return max([announced, *snapshot_numbers(settings)]) + 1
+
+
+def link_target(number: int) -> str:
+    """Where the link points, relative to itself, so that the directory can be moved or mounted elsewhere."""
+    return f"snapshots/{folder_name(number)}/{SNAPSHOT_NAME}"
+
+
+def folder_name(number: int) -> str:
+    """Folder of a snapshot: six digits, so that names sort like numbers."""
+    return f"{number:06d}"
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside a folder survive a power cut."""
+    _sync_file(folder)

@@ -1,0 +1,48 @@
+-- rule: each row of a mart has every part of its key, and no key stands twice
+-- reads: marts.campaign_performance, marts.referral_funnel, marts.reward_liability, marts.reward_liability_daily,
+--   marts.coupon_usage
+-- The grain in each file's header, held against its rows.
+
+with keys as (
+    select
+        'marts.campaign_performance' as table_name,
+        campaign_id is null as has_null,
+        concat_ws(' / ', campaign_id) as key_values
+    from marts.campaign_performance
+    union all
+    select
+        'marts.referral_funnel' as table_name,
+        campaign_id is null or stage is null or stage_order is null as has_null,
+        concat_ws(' / ', campaign_id, stage) as key_values
+    from marts.referral_funnel
+    union all
+    select
+        'marts.reward_liability' as table_name,
+        reward_id is null or recipient_id is null or reward_type is null as has_null,
+        concat_ws(' / ', reward_id, recipient_id, reward_type) as key_values
+    from marts.reward_liability
+    union all
+    select
+        'marts.reward_liability_daily' as table_name,
+        campaign_id is null or reward_type is null or unit is null or day_on is null as has_null,
+        concat_ws(' / ', campaign_id, reward_type, unit, day_on) as key_values
+    from marts.reward_liability_daily
+    union all
+    select
+        'marts.coupon_usage' as table_name,
+        campaign_id is null or batch_id is null or month_on is null as has_null,
+        concat_ws(' / ', campaign_id, batch_id, month_on) as key_values
+    from marts.coupon_usage
+),
+
+final as (
+    select
+        table_name,
+        key_values,
+        count(*) as rows_count
+    from keys
+    group by table_name, key_values
+    having count(*) > 1 or bool_or(has_null)
+)
+
+select * from final

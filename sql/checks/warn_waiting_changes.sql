@@ -1,0 +1,19 @@
+-- rule: the reward lists were loaded together, so that every change has its place in the roll-forward
+-- reads: intermediate.int_reward_changes
+-- Changes seen by a run that loaded one of the two lists alone wait for the next sync of both.
+
+with changes as (
+    select * from intermediate.int_reward_changes
+),
+
+final as (
+    select
+        reward_id,
+        recipient_id,
+        reward_type,
+        change_at
+    from changes
+    where sync_no is null
+)
+
+select * from final

@@ -1,0 +1,45 @@
+-- grain: one row per coupon
+-- reads: staging.stg_coupons, staging.stg_coupon_batches, staging.stg_users, intermediate.int_vanished_rows
+-- money: none
+-- time: UTC, without a zone
+-- Each coupon that somebody holds, or that was asked for by name, as the API shows it now.
+-- answers: Who holds which coupon? Which were used, and when?
+-- wrong: the API lists no coupons: those that nobody holds yet are unknown unless their names were given.
+
+with coupons as (
+    select * from staging.stg_coupons
+),
+
+batches as (
+    select * from staging.stg_coupon_batches
+),
+
+users as (
+    select * from staging.stg_users
+),
+
+vanished as (
+    select * from intermediate.int_vanished_rows
+),
+
+final as (
+    select
+        coupons.coupon_id, -- the API's id of the coupon
+        coupons.name, -- the coupon's text, as people enter it
+        coupons.user_id, -- user who holds it (the API's referral_id); null = nobody
+        coupons.batch_id, -- batch it was uploaded in
+        batches.name as batch_name, -- name of the batch
+        coalesce(batches.campaign_id, users.campaign_id) as campaign_id, -- campaign of the batch, else of the holder
+        coupons.issued_at, -- when it was handed out, UTC
+        coupons.used_at, -- when it was used, UTC; null = not used. Using it qualifies the holder
+        coupons.used_at is not null as is_used, -- whether it was used
+        coupons.last_seen_at, -- when the API last delivered this row, UTC
+        vanished.deleted_at, -- when we found it gone, UTC; null = still there
+        coupons.extra -- fields of the API that are not among the columns, as JSON
+    from coupons
+    left join batches on coupons.batch_id = batches.batch_id
+    left join users on coupons.user_id = users.user_id
+    left join vanished on coupons.coupon_id = vanished.record_id and vanished.stream = 'coupons'
+)
+
+select * from final

@@ -1,0 +1,69 @@
+-- grain: one row per row of the API's list of rewards due now
+-- reads: intermediate.int_reward_versions, staging.stg_run_streams
+-- money: due_value and reward_value in the row's unit; never add them across units
+-- time: UTC, without a zone
+-- What is owed and not yet being issued, as the last complete list showed it. What was due earlier and is not any
+-- more lives in marts.reward_liability_daily.
+-- answers: Who is to be rewarded, with what, how often? Since when?
+-- wrong: the API dates nothing here: first_seen_at is our first sight, up to one sync later than the truth, and the
+-- first sync of all for what was due before we looked. rewards in process (core.rewards_issued) are owed as well.
+
+with versions as (
+    select * from intermediate.int_reward_versions
+),
+
+run_streams as (
+    select * from staging.stg_run_streams
+),
+
+last_list as (
+    select max(observed_at) as observed_at
+    from run_streams
+    where stream = 'rewards_due' and is_complete
+),
+
+due as (
+    select
+        *,
+        lag(seen_until_at) over (partition by record_id order by seen_from_at) as previous_until_at
+    from versions
+    where list_name = 'due'
+),
+
+-- A row that left the list and came back starts anew.
+spells as (
+    select
+        *,
+        max(case when previous_until_at is null or previous_until_at < seen_from_at then seen_from_at end) over (
+            partition by record_id
+            order by seen_from_at rows unbounded preceding
+        ) as first_seen_at
+    from due
+),
+
+final as (
+    select
+        spells.record_id as due_id, -- the API's id of the row in the list of rewards due
+        spells.reward_id, -- reward definition
+        spells.recipient_id, -- user who is to receive it
+        spells.total_count as due_count, -- number of rewards due; 1 where the API gives none
+        spells.total_value as due_value, -- their value; count times reward_value where the API gives none, else 0
+        spells.status, -- the API's word for the state
+        spells.first_seen_at, -- first sync of the present unbroken presence in the list, UTC
+        greatest(last_list.observed_at, spells.seen_from_at) as last_seen_at, -- last complete list, UTC
+        spells.campaign_id, -- campaign of the reward, else of the recipient, else 0
+        spells.reward_name, -- name of the reward definition
+        spells.reward_for, -- who receives it, in the API's words
+        spells.reward_type, -- kind of reward; 'unknown' where neither list nor definition says
+        spells.unit, -- what the values are counted in; values of different units must not be added
+        spells.when_referral, -- what the referral must have done: invited or converted
+        spells.reward_value, -- value of one reward, as the list gives it
+        spells.recipient_first_name, -- first name as the list gives it
+        spells.recipient_email, -- e-mail address as the list gives it
+        spells.extra -- fields of the API that are not among the columns, as JSON
+    from spells
+    cross join last_list
+    where spells.seen_until_at is null
+)
+
+select * from final

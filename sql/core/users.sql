@@ -1,0 +1,47 @@
+-- grain: one row per user (anyone in a campaign: people referring and people invited)
+-- reads: staging.stg_users, intermediate.int_vanished_rows
+-- money: none
+-- time: UTC, without a zone
+-- Each person of each campaign as the API shows them now; one who is gone keeps the last known row and gets a
+-- deleted_at. The only published table besides the reward lists that holds names and addresses.
+-- answers: Who joined, when and through whom? Who has qualified? Who may be written to?
+-- wrong: names, addresses and the API's own counters leave no date when they change and are as old as last_seen_at
+-- says; they are refreshed by each sweep.
+
+with users as (
+    select * from staging.stg_users
+),
+
+vanished as (
+    select * from intermediate.int_vanished_rows
+),
+
+final as (
+    select
+        users.user_id, -- the API's id of the person in this campaign
+        users.campaign_id, -- campaign the person is in
+        users.referrer_id, -- user who invited this one; null = came without an invitation
+        users.first_name, -- first name as entered
+        users.email, -- e-mail address as entered
+        users.code, -- the person's referral code
+        users.source, -- how the person came: Direct, Referred, Added, API and others, in the API's words
+        users.joined_at, -- when the person joined the campaign, UTC
+        users.is_qualified, -- whether the person has done what the campaign wants
+        users.qualified_at, -- since when qualified, UTC; null = not qualified
+        users.is_unsubscribed, -- whether the person refuses messages
+        users.unsubscribed_at, -- since when unsubscribed, UTC
+        users.reach, -- the API's count of views of the person's link; not people
+        users.referrals_count, -- the API's own count of people this one invited
+        users.converted_referrals_count, -- the API's own count of those who qualified
+        users.url, -- the person's referral link
+        users.meta, -- answers to the campaign's form fields, as JSON
+        users.sharing, -- the person's links for social networks, as JSON
+        users.sharing_message, -- text proposed for sharing, as JSON
+        users.last_seen_at, -- when the API last delivered this row, UTC
+        vanished.deleted_at, -- when we found the person gone, UTC; null = still there
+        users.extra -- fields of the API that are not among the columns, as JSON
+    from users
+    left join vanished on users.user_id = vanished.record_id and vanished.stream = 'users'
+)
+
+select * from final

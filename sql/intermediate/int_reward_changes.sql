@@ -1,0 +1,92 @@
+-- grain: one row per change of a balance: reward x recipient x reward type x state x moment x sign
+-- reads: intermediate.int_reward_versions, intermediate.int_reward_moments, staging.stg_observations
+-- money: change_value in the unit of the row; never added across units
+-- time: UTC; change_at as observed, sync_at the sync point it is booked on (null: waits for the next)
+-- materialized: table
+-- Each version adds its count and value when it appears and takes them away when it ends. A reward in process that
+-- vanished from the issued list is no longer owed from then on (it is owed again if it reappears); an issued reward
+-- stays issued, because a payout is not taken back by being no longer listed.
+
+with versions as (
+    select * from intermediate.int_reward_versions
+),
+
+moments as (
+    select * from intermediate.int_reward_moments
+),
+
+observations as (
+    select * from staging.stg_observations
+),
+
+absences as (
+    select
+        record_id,
+        what,
+        observed_at as gone_from_at,
+        lead(observed_at) over (partition by record_id order by observed_at asc, what desc) as gone_until_at
+    from observations
+    where stream = 'rewards_issued' and what in ('vanished', 'reappeared')
+),
+
+-- An absence belongs to the version that held when it began; a later version is a fresh sighting.
+absent_versions as (
+    select
+        versions.*,
+        absences.gone_from_at,
+        least(absences.gone_until_at, versions.seen_until_at) as back_at
+    from versions
+    inner join absences
+        on
+            versions.record_id = absences.record_id
+            and versions.seen_from_at <= absences.gone_from_at
+            and coalesce(versions.seen_until_at, timestamp 'infinity') > absences.gone_from_at
+    where absences.what = 'vanished' and versions.list_name = 'issued' and versions.reward_state = 'in process'
+),
+
+changes as (
+    select
+        *,
+        seen_from_at as change_at,
+        1 as direction
+    from versions
+    union all by name
+    select
+        *,
+        seen_until_at as change_at,
+        -1 as direction
+    from versions
+    where seen_until_at is not null and (reward_state <> 'issued' or has_successor)
+    union all by name
+    select
+        * exclude (gone_from_at, back_at),
+        gone_from_at as change_at,
+        -1 as direction
+    from absent_versions
+    union all by name
+    select
+        * exclude (gone_from_at, back_at),
+        back_at as change_at,
+        1 as direction
+    from absent_versions
+    where back_at is not null
+),
+
+final as (
+    select
+        changes.campaign_id,
+        coalesce(changes.reward_id, 0) as reward_id,
+        coalesce(changes.recipient_id, 0) as recipient_id,
+        changes.reward_type,
+        changes.unit,
+        changes.reward_state,
+        changes.change_at,
+        moments.sync_no,
+        moments.sync_at,
+        changes.direction * changes.total_count as change_count,
+        changes.direction * changes.total_value as change_value
+    from changes
+    left join moments on changes.change_at = moments.change_at
+)
+
+select * from final

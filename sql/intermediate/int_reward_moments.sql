@@ -1,0 +1,73 @@
+-- grain: one row per moment at which a reward list changed
+-- reads: intermediate.int_reward_versions, intermediate.int_sync_points, staging.stg_observations
+-- money: none
+-- time: UTC, the server's
+-- Which run saw a change, and on which sync point the change is booked. A moment belongs to the first run that was
+-- observing then; a moment in no run (the loader keeps its moments growing by microseconds) to the run that began
+-- last before it; a moment before all runs to the first.
+
+with versions as (
+    select * from intermediate.int_reward_versions
+),
+
+sync_points as (
+    select * from intermediate.int_sync_points
+),
+
+observations as (
+    select * from staging.stg_observations
+),
+
+moments as (
+    select seen_from_at as change_at from versions
+    union
+    select seen_until_at as change_at from versions
+    where seen_until_at is not null
+    union
+    select observed_at as change_at from observations
+    where stream = 'rewards_issued' and what in ('vanished', 'reappeared')
+),
+
+run_ends as (
+    select
+        run_ended_at,
+        min_by(run_started_at, run_no) as run_started_at,
+        min(run_no) as run_no
+    from sync_points
+    group by run_ended_at
+),
+
+run_starts as (
+    select
+        run_started_at,
+        max(run_no) as run_no
+    from sync_points
+    group by run_started_at
+),
+
+first_run as (
+    select min(run_no) as run_no from sync_points
+),
+
+placed as (
+    select
+        moments.change_at,
+        case when run_ends.run_started_at <= moments.change_at then run_ends.run_no end as observing_run_no,
+        run_starts.run_no as latest_run_no
+    from moments
+    asof left join run_ends on moments.change_at <= run_ends.run_ended_at
+    asof left join run_starts on moments.change_at >= run_starts.run_started_at
+),
+
+final as (
+    select
+        placed.change_at,
+        sync_points.run_no,
+        sync_points.sync_no,
+        sync_points.sync_at
+    from placed
+    cross join first_run
+    left join sync_points on coalesce(placed.observing_run_no, placed.latest_run_no, first_run.run_no) = sync_points.run_no
+)
+
+select * from final

@@ -1,0 +1,73 @@
+-- grain: one row per run that observed anything
+-- reads: staging.stg_runs, staging.stg_run_streams
+-- money: none
+-- time: UTC, the server's; a run began to observe with its first answer and ended with its last
+-- Which observations belong together. A movement is only known where both reward lists were seen by one run: due
+-- complete, issued walked. Such a run is a sync point; what a run in between saw of one list alone waits for the next
+-- sync point, or else every issued reward would first look reversed. sync_no is null while that sync has not happened.
+
+with runs as (
+    select * from staging.stg_runs
+),
+
+run_streams as (
+    select * from staging.stg_run_streams
+),
+
+observed as (
+    select
+        run_id,
+        observed_at,
+        false as has_due,
+        false as has_issued
+    from runs
+    union all
+    select
+        run_id,
+        observed_at,
+        stream = 'rewards_due' and is_complete as has_due,
+        stream = 'rewards_issued' as has_issued
+    from run_streams
+),
+
+per_run as (
+    select
+        run_id,
+        min(observed_at) as run_started_at,
+        max(observed_at) as run_ended_at,
+        coalesce(bool_or(has_due), false) and coalesce(bool_or(has_issued), false) as is_sync_point
+    from observed
+    where observed_at is not null
+    group by run_id
+),
+
+numbered as (
+    select
+        *,
+        row_number() over (order by run_started_at, run_ended_at, run_id) as run_no
+    from per_run
+),
+
+with_next as (
+    select
+        *,
+        min(case when is_sync_point then run_no end) over (
+            order by run_no rows between current row and unbounded following
+        ) as sync_run_no
+    from numbered
+),
+
+final as (
+    select
+        with_next.run_no,
+        with_next.run_id,
+        with_next.run_started_at,
+        with_next.run_ended_at,
+        with_next.is_sync_point,
+        sync_run.run_ended_at as sync_at,
+        case when sync_run.run_no is not null then dense_rank() over (order by with_next.sync_run_no) end as sync_no
+    from with_next
+    left join numbered as sync_run on with_next.sync_run_no = sync_run.run_no
+)
+
+select * from final

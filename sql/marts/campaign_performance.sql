@@ -1,0 +1,205 @@
+-- grain: one row per campaign; campaign_id 0 gathers what names no campaign
+-- reads: core.campaigns, core.users, core.rewards_due, core.rewards_issued, intermediate.int_build_clock
+-- money: values only where all rewards of the campaign share one unit, else null (reward_unit says which)
+-- time: UTC, without a zone; 7 and 28 days count back from the moment the warehouse is true for
+-- How each campaign does. People who are gone (deleted_at) are not counted, as the API does not count them either.
+-- A referrer is a user with at least one referral; a referral is a user who was invited; qualified counts referrals.
+-- answers: Which campaign brings people who convert? How long does it take? What does a qualified referral cost?
+-- Is it growing?
+-- wrong: referrals_per_user is a proxy of the viral K: it knows what was accepted, not what was sent. cost counts
+-- rewards only, all of them over all time, and grows as open rewards are issued. The campaign of a referrer and of
+-- the referrals may differ; each is counted in its own.
+
+with campaigns as (
+    select * from core.campaigns
+),
+
+users as (
+    select * from core.users
+),
+
+due as (
+    select * from core.rewards_due
+),
+
+issued as (
+    select * from core.rewards_issued
+),
+
+clock as (
+    select * from intermediate.int_build_clock
+),
+
+people as (
+    select
+        user_id,
+        coalesce(campaign_id, 0) as campaign_id,
+        referrer_id,
+        referrer_id is not null as is_referral,
+        referrer_id is not null and coalesce(is_qualified, false) as is_qualified_referral,
+        coalesce(is_unsubscribed, false) as is_unsubscribed,
+        joined_at,
+        qualified_at
+    from users
+    where deleted_at is null
+),
+
+referrer_ids as (
+    select distinct referrer_id from people
+    where referrer_id is not null
+),
+
+people_per_campaign as (
+    select
+        people.campaign_id,
+        count(*) as users_count,
+        count(referrer_ids.referrer_id) as referrers_count,
+        count(*) filter (where people.is_referral) as referrals_count,
+        count(*) filter (where people.is_qualified_referral) as qualified_count,
+        count(*) filter (where people.is_unsubscribed) as unsubscribed_count,
+        median(
+            case when people.is_qualified_referral then date_diff('second', people.joined_at, people.qualified_at) / 86400.0 end
+        ) as median_days_to_qualify,
+        count(*) filter (where people.joined_at > clock.as_of_at - interval 7 days) as new_users_7d_count,
+        count(*) filter (
+            where people.joined_at > clock.as_of_at - interval 14 days and people.joined_at <= clock.as_of_at - interval 7 days
+        ) as new_users_previous_7d_count,
+        count(*) filter (where people.joined_at > clock.as_of_at - interval 28 days) as new_users_28d_count,
+        count(*) filter (
+            where people.joined_at > clock.as_of_at - interval 56 days and people.joined_at <= clock.as_of_at - interval 28 days
+        ) as new_users_previous_28d_count,
+        count(*) filter (
+            where people.is_qualified_referral and people.qualified_at > clock.as_of_at - interval 7 days
+        ) as qualified_7d_count,
+        count(*) filter (
+            where
+            people.is_qualified_referral
+            and people.qualified_at > clock.as_of_at - interval 14 days
+            and people.qualified_at <= clock.as_of_at - interval 7 days
+        ) as qualified_previous_7d_count,
+        count(*) filter (
+            where people.is_qualified_referral and people.qualified_at > clock.as_of_at - interval 28 days
+        ) as qualified_28d_count,
+        count(*) filter (
+            where
+            people.is_qualified_referral
+            and people.qualified_at > clock.as_of_at - interval 56 days
+            and people.qualified_at <= clock.as_of_at - interval 28 days
+        ) as qualified_previous_28d_count
+    from people
+    cross join clock
+    left join referrer_ids on people.user_id = referrer_ids.referrer_id
+    group by people.campaign_id
+),
+
+reward_rows as (
+    select
+        campaign_id,
+        unit,
+        due_count,
+        due_value as owed_value,
+        0 as in_process_count,
+        0 as issued_count,
+        0 as issued_value
+    from due
+    union all
+    select
+        campaign_id,
+        unit,
+        0 as due_count,
+        case when is_in_process and deleted_at is null then issued_value else 0 end as owed_value,
+        case when is_in_process and deleted_at is null then issued_count else 0 end as in_process_count,
+        case when is_in_process then 0 else issued_count end as issued_count,
+        case when is_in_process then 0 else issued_value end as issued_value
+    from issued
+),
+
+rewards_per_campaign as (
+    select
+        campaign_id,
+        cast(sum(due_count) as bigint) as due_count,
+        cast(sum(in_process_count) as bigint) as in_process_count,
+        cast(sum(issued_count) as bigint) as issued_count,
+        case when count(distinct unit) = 1 then any_value(unit) end as reward_unit,
+        case when count(distinct unit) = 1 then sum(owed_value) end as owed_value,
+        case when count(distinct unit) = 1 then sum(issued_value) end as issued_value
+    from reward_rows
+    group by campaign_id
+),
+
+campaign_ids as (
+    select campaign_id from campaigns
+    union
+    select campaign_id from people_per_campaign
+    union
+    select campaign_id from rewards_per_campaign
+),
+
+joined as (
+    select
+        campaign_ids.campaign_id,
+        campaigns.* exclude (campaign_id),
+        rewards_per_campaign.reward_unit,
+        rewards_per_campaign.owed_value,
+        rewards_per_campaign.issued_value,
+        people_per_campaign.median_days_to_qualify,
+        coalesce(people_per_campaign.users_count, 0) as users_count,
+        coalesce(people_per_campaign.referrers_count, 0) as referrers_count,
+        coalesce(people_per_campaign.referrals_count, 0) as referrals_count,
+        coalesce(people_per_campaign.qualified_count, 0) as qualified_count,
+        coalesce(people_per_campaign.unsubscribed_count, 0) as unsubscribed_count,
+        coalesce(people_per_campaign.new_users_7d_count, 0) as new_users_7d_count,
+        coalesce(people_per_campaign.new_users_previous_7d_count, 0) as new_users_previous_7d_count,
+        coalesce(people_per_campaign.new_users_28d_count, 0) as new_users_28d_count,
+        coalesce(people_per_campaign.new_users_previous_28d_count, 0) as new_users_previous_28d_count,
+        coalesce(people_per_campaign.qualified_7d_count, 0) as qualified_7d_count,
+        coalesce(people_per_campaign.qualified_previous_7d_count, 0) as qualified_previous_7d_count,
+        coalesce(people_per_campaign.qualified_28d_count, 0) as qualified_28d_count,
+        coalesce(people_per_campaign.qualified_previous_28d_count, 0) as qualified_previous_28d_count,
+        coalesce(rewards_per_campaign.due_count, 0) as due_count,
+        coalesce(rewards_per_campaign.in_process_count, 0) as in_process_count,
+        coalesce(rewards_per_campaign.issued_count, 0) as issued_count
+    from campaign_ids
+    left join campaigns on campaign_ids.campaign_id = campaigns.campaign_id
+    left join people_per_campaign on campaign_ids.campaign_id = people_per_campaign.campaign_id
+    left join rewards_per_campaign on campaign_ids.campaign_id = rewards_per_campaign.campaign_id
+),
+
+final as (
+    select
+        campaign_id, -- campaign; 0 = what names no campaign
+        name as campaign_name, -- name in the dashboard; null = the campaign itself was never seen
+        status, -- launched, draft or paused
+        is_live, -- whether people can join now
+        deleted_at, -- when the campaign was found gone, UTC; null = still there
+        coalesce(reach, 0) as reach, -- views of pages and links; not people, not unique
+        users_count, -- people in the campaign now
+        referrers_count, -- of these, people who have at least one referral
+        referrals_count, -- of these, people who were invited
+        qualified_count, -- of the referrals, those who are qualified
+        unsubscribed_count, -- people who refuse messages
+        referrers_count / nullif(users_count, 0) as participation_rate, -- referrers per user; null without users
+        referrals_count / nullif(users_count, 0) as referrals_per_user, -- referrals per user, a proxy of the viral K
+        qualified_count / nullif(referrals_count, 0) as conversion_rate, -- qualified per referral; null without referrals
+        median_days_to_qualify, -- median days from joining to qualifying, of qualified referrals
+        new_users_7d_count, -- people who joined in the last 7 days
+        new_users_previous_7d_count, -- people who joined in the 7 days before
+        new_users_28d_count, -- people who joined in the last 28 days
+        new_users_previous_28d_count, -- people who joined in the 28 days before
+        qualified_7d_count, -- referrals whose present qualification is of the last 7 days
+        qualified_previous_7d_count, -- the same of the 7 days before
+        qualified_28d_count, -- the same of the last 28 days
+        qualified_previous_28d_count, -- the same of the 28 days before
+        due_count, -- rewards due now
+        in_process_count, -- rewards in process now: in the issued list without a date, still owed
+        issued_count, -- rewards issued so far
+        reward_unit, -- unit of the three values below; null = none or several units, which must not be added
+        owed_value, -- value due and in process now; null where units differ
+        issued_value, -- value issued so far; null where units differ
+        cast((owed_value + issued_value) / nullif(qualified_count, 0) as decimal(18, 2))
+            as cost_per_qualified_value -- (owed + issued) per qualified referral, rounded to the cent
+    from joined
+)
+
+select * from final
+order by campaign_id

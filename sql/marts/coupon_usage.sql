@@ -1,0 +1,57 @@
+-- grain: one row per campaign, batch and month in which coupons were issued
+-- reads: core.coupons
+-- money: none
+-- time: months in UTC, by the day a coupon was issued (by its use where the API gives no issue date)
+-- What became of the coupons of each month. outstanding can still be used; deleted went unused and is gone.
+-- answers: How many of a batch are used? How quickly? How many are still out?
+-- wrong: coupons with neither date are not in here (a check counts them), nor those nobody holds. Recent months had
+-- less time to be used.
+
+with coupons as (
+    select * from core.coupons
+),
+
+dated as (
+    select
+        coalesce(campaign_id, 0) as campaign_id,
+        coalesce(batch_id, 0) as batch_id,
+        batch_name,
+        issued_at,
+        used_at,
+        deleted_at,
+        cast(date_trunc('month', coalesce(issued_at, used_at)) as date) as month_on
+    from coupons
+    where issued_at is not null or used_at is not null
+),
+
+counted as (
+    select
+        campaign_id,
+        batch_id,
+        month_on,
+        max(batch_name) as batch_name,
+        count(*) as issued_count,
+        count(used_at) as used_count,
+        count(*) filter (where used_at is null and deleted_at is not null) as deleted_count,
+        median(date_diff('second', issued_at, used_at) / 86400.0) filter (where issued_at is not null) as median_days_to_use
+    from dated
+    group by campaign_id, batch_id, month_on
+),
+
+final as (
+    select
+        campaign_id, -- campaign of the batch, else of the holder; 0 = unknown
+        batch_id, -- batch of the coupons; 0 = none
+        batch_name, -- name of the batch
+        month_on, -- first day of the month of issue, UTC
+        issued_count, -- coupons issued in the month
+        used_count, -- of these, used by now
+        deleted_count, -- of these, gone without being used
+        issued_count - used_count - deleted_count as outstanding_count, -- of these, still usable
+        used_count / issued_count as use_rate, -- used per issued
+        median_days_to_use -- median days from issue to use, of those used
+    from counted
+)
+
+select * from final
+order by campaign_id, batch_id, month_on

@@ -1,0 +1,143 @@
+-- grain: one row per reward, recipient and reward type that is owed now (a reward normally has one type)
+-- reads: core.rewards_due, core.rewards_issued, core.rewards, core.campaigns, intermediate.int_owed_since,
+--   intermediate.int_build_clock
+-- money: exact, in the row's unit; never add values across units
+-- time: UTC, without a zone; age as of the moment the warehouse is true for
+-- What is owed now and to whom, oldest first: rewards due and rewards in process (in the issued list without a date).
+-- Contact data is in core.users only; join recipient_id = user_id.
+-- answers: What do we owe, to whom, since when? What is overdue? What is already on its way?
+-- wrong: age counts from our first sight of an unbroken balance. It is a lower bound where is_opening_balance says
+-- that the balance was there when we first looked, and a later reward to the same person does not reset it.
+
+with due as (
+    select * from core.rewards_due
+),
+
+issued as (
+    select * from core.rewards_issued
+),
+
+rewards as (
+    select * from core.rewards
+),
+
+campaigns as (
+    select * from core.campaigns
+),
+
+owed_since as (
+    select * from intermediate.int_owed_since
+),
+
+clock as (
+    select * from intermediate.int_build_clock
+),
+
+owed_rows as (
+    select
+        campaign_id,
+        coalesce(reward_id, 0) as reward_id,
+        coalesce(recipient_id, 0) as recipient_id,
+        reward_type,
+        unit,
+        reward_for,
+        due_count,
+        due_value,
+        0 as in_process_count,
+        0 as in_process_value,
+        first_seen_at
+    from due
+    union all
+    select
+        campaign_id,
+        coalesce(reward_id, 0) as reward_id,
+        coalesce(recipient_id, 0) as recipient_id,
+        reward_type,
+        unit,
+        reward_for,
+        0 as due_count,
+        0 as due_value,
+        issued_count as in_process_count,
+        issued_value as in_process_value,
+        first_seen_at
+    from issued
+    where is_in_process and deleted_at is null
+),
+
+balances as (
+    select
+        campaign_id,
+        reward_id,
+        recipient_id,
+        reward_type,
+        unit,
+        max(reward_for) as reward_for,
+        cast(sum(due_count) as bigint) as due_count,
+        sum(due_value) as due_value,
+        cast(sum(in_process_count) as bigint) as in_process_count,
+        sum(in_process_value) as in_process_value,
+        min(first_seen_at) as first_seen_at
+    from owed_rows
+    group by campaign_id, reward_id, recipient_id, reward_type, unit
+),
+
+aged as (
+    select
+        balances.*,
+        rewards.name as reward_name,
+        campaigns.name as campaign_name,
+        coalesce(owed_since.owed_since_at, balances.first_seen_at) as owed_since_at,
+        coalesce(owed_since.is_opening_balance, false) as is_opening_balance,
+        greatest(
+            date_diff('day', coalesce(owed_since.owed_since_at, balances.first_seen_at), clock.as_of_at), 0
+        ) as age_days_count
+    from balances
+    cross join clock
+    left join owed_since
+        on
+            balances.campaign_id = owed_since.campaign_id
+            and balances.reward_id = owed_since.reward_id
+            and balances.recipient_id = owed_since.recipient_id
+            and balances.reward_type = owed_since.reward_type
+    left join rewards on balances.reward_id = rewards.reward_id
+    left join campaigns on balances.campaign_id = campaigns.campaign_id
+),
+
+final as (
+    select
+        campaign_id, -- campaign of the reward, else of the recipient; 0 = unknown
+        campaign_name, -- name in the dashboard
+        reward_id, -- reward definition; 0 = the API names none
+        reward_name, -- name of the reward
+        recipient_id, -- user who is owed (core.users.user_id); 0 = the API names none
+        reward_for, -- who receives it, in the API's words
+        reward_type, -- kind of reward
+        unit, -- what the values are counted in; values of different units must not be added
+        due_count, -- rewards due: owed, issuing not begun
+        due_value, -- their value
+        in_process_count, -- rewards in process: in the issued list without a date
+        in_process_value, -- their value
+        due_count + in_process_count as owed_count, -- due and in process together
+        due_value + in_process_value as owed_value, -- value of due and in process together
+        owed_since_at as first_seen_due_at, -- sync at which the balance last left zero, UTC
+        is_opening_balance, -- true: it was there at the first sync, so the true age is unknown and larger
+        age_days_count, -- calendar days (UTC) since first_seen_due_at
+        case
+            when age_days_count <= 7 then '0-7'
+            when age_days_count <= 30 then '8-30'
+            when age_days_count <= 60 then '31-60'
+            when age_days_count <= 90 then '61-90'
+            else 'over 90'
+        end as age_bucket, -- age in days: 0-7, 8-30, 31-60, 61-90, over 90
+        case
+            when age_days_count <= 7 then 1
+            when age_days_count <= 30 then 2
+            when age_days_count <= 60 then 3
+            when age_days_count <= 90 then 4
+            else 5
+        end as age_bucket_order -- 1 to 5, the order of the buckets
+    from aged
+)
+
+select * from final
+order by first_seen_due_at, campaign_id, reward_id, recipient_id, reward_type

@@ -1,0 +1,26 @@
+-- grain: one row per run of the loader
+-- reads: staging.stg_runs
+-- money: none
+-- time: UTC, without a zone; started and finished by this machine's clock, observed by the server's
+-- The diary of loads. The run that built this snapshot is still called running in it.
+-- answers: When did we last look? Did it work? What did it cost in calls?
+
+with runs as (
+    select * from staging.stg_runs
+),
+
+final as (
+    select
+        run_id, -- id of the run
+        command, -- command that started it
+        status, -- running, done, failed, or interrupted (stopped or killed)
+        error, -- what went wrong, in one line; null = nothing
+        calls_count, -- requests sent to the API
+        started_at, -- start by this machine's clock, UTC
+        finished_at, -- end by this machine's clock, UTC; null = not finished
+        observed_at -- the server's time of its last answer, UTC
+    from runs
+)
+
+select * from final
+order by observed_at, run_id

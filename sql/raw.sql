@@ -1,0 +1,67 @@
+-- The contract with the loader: what the models read of schema `raw` in the load file, and nothing more.
+-- The runner creates these tables empty and lets the load file's own tables take their place, so that a model
+-- finds its input also where a stream was never loaded or an older load file lacks a column.
+-- Times are UTC without a zone; dlt's two validity columns carry one. Money is decimal(18, 2).
+
+create table raw.campaigns (
+    id bigint, name varchar, url varchar, code varchar, reach bigint, live boolean, status varchar,
+    starts_at timestamp, ends_at timestamp,
+    _extra json, _fetched_at timestamp, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
+);
+
+create table raw.campaign_reach (
+    id bigint, reach bigint, _fetched_at timestamp
+);
+
+create table raw.rewards (
+    id bigint, campaign_id bigint, name varchar, reward_for varchar, type varchar, value decimal(18, 2), when_referral varchar,
+    _extra json, _fetched_at timestamp, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
+);
+
+create table raw.rewards_due (
+    id bigint, reward_id bigint, reward_for varchar, reward_type varchar, reward_when_referral varchar, reward_value decimal(18, 2),
+    recipient_id bigint, recipient_first_name varchar, recipient_email varchar, total_due bigint, total_value decimal(18, 2),
+    status varchar, issued_at timestamp,
+    _extra json, _fetched_at timestamp, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
+);
+
+create table raw.rewards_issued (
+    id bigint, reward_id bigint, reward_for varchar, reward_type varchar, reward_when_referral varchar, reward_value decimal(18, 2),
+    recipient_id bigint, recipient_first_name varchar, recipient_email varchar, total_due bigint, total_value decimal(18, 2),
+    status varchar, issued_at timestamp,
+    _extra json, _fetched_at timestamp, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
+);
+
+create table raw.users (
+    id bigint, campaign_id bigint, referrer_id bigint, qualified boolean, qualified_at timestamp,
+    unsubscribed boolean, unsubscribed_at timestamp, first_name varchar, email varchar, code varchar,
+    reach bigint, referrals_count bigint, converted_referrals_count bigint, source varchar, date timestamp, url varchar,
+    meta json, sharing json, sharing_message json, _extra json, _fetched_at timestamp
+);
+
+create table raw.coupons (
+    id bigint, name varchar, referral_id bigint, batch_id bigint, issued_at timestamp, used_at timestamp,
+    _extra json, _fetched_at timestamp
+);
+
+create table raw.coupon_batches (
+    id bigint, name varchar, campaign_id bigint, created_at timestamp, _extra json, _fetched_at timestamp
+);
+
+create table raw.observations (
+    stream varchar, id bigint, what varchar, observed_at timestamp, before json, after json
+);
+
+create table raw.quarantine (
+    stream varchar, record_id varchar, reason varchar, raw json, run_id varchar, quarantined_at timestamp
+);
+
+create table raw.runs (
+    run_id varchar, command varchar, started_at timestamp, finished_at timestamp, observed_at timestamp, status varchar,
+    calls bigint, error varchar
+);
+
+create table raw.run_streams (
+    run_id varchar, stream varchar, observed_at timestamp, is_complete boolean, api_count bigint, our_count bigint,
+    rows_seen bigint, rows_written bigint, rows_quarantined bigint, calls bigint
+);

@@ -1,0 +1,24 @@
+-- grain: one row per coupon, the row last seen
+-- reads: raw.coupons
+-- money: none
+-- time: UTC
+-- Every coupon that somebody holds or that was asked for by name, as last delivered.
+
+with source as (
+    select * from raw.coupons
+),
+
+final as (
+    select
+        id as coupon_id,
+        referral_id as user_id,
+        batch_id,
+        name,
+        _extra as extra,
+        issued_at,
+        used_at,
+        _fetched_at as last_seen_at
+    from source
+)
+
+select * from final

@@ -1,0 +1,22 @@
+-- grain: one row per observation
+-- reads: raw.observations
+-- money: none
+-- time: UTC; observed_at is the server's time
+-- What was noticed without a date of its own: rows that vanished, reappeared or changed silently.
+
+with source as (
+    select * from raw.observations
+),
+
+final as (
+    select
+        stream,
+        id as record_id,
+        what,
+        before as record_before,
+        after as record_after,
+        observed_at
+    from source
+)
+
+select * from final

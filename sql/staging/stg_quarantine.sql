@@ -1,0 +1,22 @@
+-- grain: one row per refused record and run
+-- reads: raw.quarantine
+-- money: none
+-- time: UTC
+-- Records that could not be read exactly and were set aside.
+
+with source as (
+    select * from raw.quarantine
+),
+
+final as (
+    select
+        stream,
+        record_id,
+        run_id,
+        reason,
+        raw as record,
+        quarantined_at
+    from source
+)
+
+select * from final

@@ -1,0 +1,200 @@
+"""Asking for less where a server does not take the whole question, over a real socket; and one walk over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from scripted_server import Request, Say, ScriptedServer, ok
+
+from pipelines.api.asking import Asker
+from pipelines.api.client import Client
+from pipelines.api.paging import Walker
+from pipelines.api.query import Filter, Query
+from pipelines.errors import ApiUnavailable, AuthenticationError, BadEnvelope, FilterIgnored, RequestRefused
+from pipelines.settings import Settings
+
+USERS = Query("users", order="id", relations=("coupon",))
+PARAMETERS = {"relations": "with[]", "order": "order[field]", "per_page": "per_page"}
+REFUSALS = {
+    "400": Say(400, b'{"code": 400, "message": "Validation errors in your request"}'),
+    "422": Say(422, b'{"message": "The given data was invalid.", "errors": {"with": ["invalid"]}}'),
+    "422 as a page": Say(422, b"<html><title>Unprocessable Content</title></html>"),
+    "500": Say(500, b'{"message": "Server Error"}'),
+}
+
+
+def asked(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(request.target).query))
+
+
+def refuse(parameters: set[str], refusal: Say) -> Callable[[Request], Say]:
+    """A server that does not take some parameters and otherwise holds one row."""
+    whole = ok({"data": [{"id": 1}], "meta": {"total": 1, "last_page": 1}})
+    return lambda request: refusal if parameters & asked(request).keys() else whole
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("part", PARAMETERS)
+def test_a_part_that_is_not_taken_is_left_out_from_then_on(
+    server: ScriptedServer, client: Client, part: str, refusal: str
+) -> None:
+    server.default = refuse({PARAMETERS[part]}, REFUSALS[refusal])
+    asker = Asker(client)
+    assert asker.page(USERS).rows == [{"id": 1}]
+    server.requests.clear()
+    assert asker.page(replace(USERS, filters=(Filter("date", "gte", "2026-05-01"),))).total == 1
+    (request,) = server.requests
+    assert set(PARAMETERS.values()) - asked(request).keys() == {PARAMETERS[part]}
+
+
+def test_several_parts_can_be_at_fault(server: ScriptedServer, client: Client) -> None:
+    server.default = refuse({"with[]", "per_page"}, REFUSALS["422"])
+    asker = Asker(client)
+    assert asker.page(USERS).rows == [{"id": 1}]
+    server.requests.clear()
+    asker.page(USERS)
+    assert len(server.requests) == 1
+
+
+def test_a_list_knows_nothing_of_another_list(server: ScriptedServer, client: Client) -> None:
+    server.default = refuse({"with[]"}, REFUSALS["422"])
+    asker = Asker(client)
+    asker.page(USERS)
+    server.requests.clear()
+    asker.page(replace(USERS, path="rewards/due", relations=("reward",)))
+    assert "with[]" in asked(server.requests[0])
+
+
+@pytest.mark.parametrize("refusal", ["400", "422", "500"])
+def test_a_question_that_is_never_answered_raises_what_it_met_first(
+    server: ScriptedServer, client: Client, refusal: str
+) -> None:
+    server.default = lambda _request: REFUSALS[refusal]
+    with pytest.raises(ApiUnavailable if refusal == "500" else RequestRefused, match=f"HTTP {refusal}"):
+        Asker(client).page(USERS)
+    assert len(server.requests) == (16 if refusal == "500" else 2)
+
+
+def test_what_was_answered_before_is_not_to_blame(server: ScriptedServer, client: Client) -> None:
+    asker = Asker(client)
+    server.default = lambda _request: ok({"data": [], "meta": {"total": 0}})
+    asker.page(USERS)
+    server.requests.clear()
+    server.default = lambda _request: REFUSALS["422"]
+    with pytest.raises(RequestRefused):
+        asker.page(replace(USERS, filters=(Filter("id", "gt", 7),)))
+    assert len(server.requests) == 1
+
+
+def test_an_outage_that_ends_leaves_nothing_out(server: ScriptedServer, client: Client) -> None:
+    server.script.extend([REFUSALS["500"]] * 8)
+    server.default = lambda _request: ok({"data": [{"id": 1, "coupon": None}], "meta": {"total": 1}})
+    asker = Asker(client)
+    assert asker.page(USERS).rows == [{"id": 1, "coupon": None}]
+    assert all(name in asked(server.requests[-1]) for name in PARAMETERS.values())
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_an_outage_is_no_reason_to_ask_for_less(server: ScriptedServer, client: Client, status: int) -> None:
+    server.default = lambda _request: Say(status, b"")
+    with pytest.raises(ApiUnavailable):
+        Asker(client).page(USERS)
+    assert len(server.requests) == 8
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, AuthenticationError), (404, RequestRefused), (405, RequestRefused)]
+)
+def test_other_refusals_are_final(server: ScriptedServer, client: Client, status: int, error: type[Exception]) -> None:
+    server.default = lambda _request: Say(status, b'{"message": "Not Found"}')
+    with pytest.raises(error):
+        Asker(client).page(USERS)
+    assert len(server.requests) == 1
+
+
+def test_a_bad_envelope_is_asked_for_again_and_then_refused(server: ScriptedServer, client: Client) -> None:
+    bad = ok({"message": "hello"})
+    server.script.extend([bad, bad, ok({"data": [], "meta": {"total": 0}})])
+    assert Asker(client).page(USERS).total == 0
+    server.default = lambda _request: bad
+    server.requests.clear()
+    with pytest.raises(BadEnvelope, match="users"):
+        Asker(client).page(USERS)
+    assert len(server.requests) == 3
+
+
+def test_single_things_are_asked_for_with_less_too(server: ScriptedServer, client: Client) -> None:
+    coupon = ok({"data": {"id": 1, "name": "A"}})
+    server.default = lambda request: REFUSALS["422"] if "with[]" in asked(request) else coupon
+    asker = Asker(client)
+    for name in ("A", "B"):
+        assert asker.single(Query(f"coupons/{name}", relations=("batch",), per_page=None))["id"] == 1
+    assert len(server.requests) == 3
+
+
+# -- walks over a socket -----------------------------------------------------------------------------------------------
+
+
+def listing(
+    count: int, *, refused: tuple[str, ...] = (), status: int = 422, size: int = 25
+) -> Callable[[Request], Say]:
+    """A list of ``count`` rows by id that takes id filters, order and page; filters on some fields are refused."""
+
+    def answer(request: Request) -> Say:
+        question = asked(request)
+        rows: list[dict[str, Any]] = [{"id": n, "date": f"2026-05-{1 + n % 20:02}"} for n in range(1, count + 1)]
+        at = 0
+        while f"filters[{at}][field]" in question:
+            field, operator, value = (question[f"filters[{at}][{part}]"] for part in ("field", "operator", "value"))
+            if field in refused:
+                return Say(status, b'{"message": "The selected field is invalid."}')
+            rows = [
+                row
+                for row in rows
+                if {"gt": int(row["id"]) > int(value), "lte": int(row["id"]) <= int(value)}[operator]
+            ]
+            at += 1
+        rows.sort(key=lambda row: int(row["id"]), reverse=question.get("order[direction]") == "desc")
+        many = min(int(question.get("per_page", size)), size)
+        start = (int(question.get("page", 1)) - 1) * many
+        meta = {"total": len(rows), "last_page": max(-(-len(rows) // many), 1)}
+        return Say(200, json.dumps({"data": rows[start : start + many], "meta": meta}).encode())
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+@pytest.mark.parametrize("refused", [(), ("id",)])
+@pytest.mark.parametrize("count", [0, 1, 25, 26, 240])
+def test_a_whole_list_over_a_socket(
+    server: ScriptedServer, client: Client, settings: Settings, count: int, refused: tuple[str, ...], status: int
+) -> None:
+    server.default = listing(count, refused=refused, status=status)
+    with Walker(client, settings.concurrency) as walker:
+        found = [identifier for page in walker.whole(Query("users")) for identifier in page.ids()]
+    assert sorted(found) == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_a_refused_filter_is_an_ignored_one(
+    server: ScriptedServer, client: Client, settings: Settings, status: int
+) -> None:
+    server.default = listing(60, refused=("date",), status=status)
+    with Walker(client, settings.concurrency) as walker:
+        with pytest.raises(FilterIgnored, match="date"):
+            list(walker.lane(Query("users"), Filter("date", "gte", "2026-05-04"), bool))
+        assert walker.count(Query("users", filters=(Filter("date", "gte", "2026-05-04"),))) is None
+        assert walker.count(Query("users")) == 60
+
+
+def test_a_filtered_question_does_not_hide_that_nothing_answers(
+    server: ScriptedServer, client: Client, settings: Settings
+) -> None:
+    server.default = lambda _request: REFUSALS["500"]
+    with Walker(client, settings.concurrency) as walker, pytest.raises(ApiUnavailable):
+        walker.count(Query("users", filters=(Filter("qualified", "equal", 1),)))

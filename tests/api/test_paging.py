@@ -1,0 +1,276 @@
+"""The walker: whatever a list does between two calls, no row that was there all along is missing, or it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from moving_lists import Change, MovingList, numbered_rows
+
+from pipelines.api.client import Client
+from pipelines.api.envelopes import Page
+from pipelines.api.paging import Walker
+from pipelines.api.query import Filter, Query
+from pipelines.errors import FilterIgnored, IncompleteWalk
+
+LIST = Query("users")
+SINCE = Filter("day", "gte", 5)
+
+
+def walker_of(moving: MovingList, concurrency: int = 3) -> Walker:
+    # The walker needs answers alone; real sockets are driven in test_asking and end_to_end/test_traps.
+    return Walker(cast(Client, moving), concurrency)
+
+
+def kept(pages: Iterator[Page]) -> dict[int, Any]:
+    """What a reader holds at the end: rows by id, what came before a restart forgotten."""
+    rows: dict[int, Any] = {}
+    for page in pages:
+        if page.restart:
+            rows.clear()
+        rows.update((row["id"], row) for row in page.rows)
+    return rows
+
+
+def honours(row: Any) -> bool:
+    return bool(row["day"] >= 5)
+
+
+# -- lists that hold still ---------------------------------------------------------------------------------------------
+
+WAYS = [
+    (),
+    ("ignores per_page",),
+    ("oversizes pages",),
+    ("tells no meta",),
+    ("newest first",),
+    ("oldest first",),
+    ("in odd order",),
+    ("refuses order",),
+    ("ignores filters",),
+    ("ignores id filters",),
+    ("refuses id filters",),
+    ("honours the first filter",),
+    ("tells the page's total",),
+    ("tells one too many",),
+    ("tells no meta", "newest first"),
+    ("tells no meta", "in odd order"),
+    ("tells no meta", "ignores filters"),
+    ("refuses id filters", "in odd order"),
+    ("refuses id filters", "oversizes pages"),
+    ("refuses order", "refuses id filters"),
+]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 9, 10, 25])
+@pytest.mark.parametrize("ways", WAYS, ids=" and ".join)
+def test_a_list_that_holds_still_is_read_completely(ways: tuple[str, ...], count: int) -> None:
+    moving = MovingList(numbered_rows(range(10, 10 + 2 * count, 2)), ways=frozenset(ways))
+    with walker_of(moving) as walker:
+        if ways == ("tells one too many",):
+            with pytest.raises(IncompleteWalk):
+                kept(walker.whole(LIST))
+            return
+        assert sorted(kept(walker.whole(LIST))) == sorted(moving.rows)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 10, 30])
+@pytest.mark.parametrize("ways", WAYS, ids=" and ".join)
+def test_a_lane_holds_the_rows_of_its_filter_or_says_that_it_was_ignored(ways: tuple[str, ...], count: int) -> None:
+    moving = MovingList(numbered_rows(range(1, 1 + count)), ways=frozenset(ways))
+    expected = {identifier for identifier, row in moving.rows.items() if honours(row)}
+    with walker_of(moving) as walker:
+        if "ignores filters" in ways and expected != set(moving.rows):
+            with pytest.raises(FilterIgnored):
+                kept(walker.lane(LIST, SINCE, honours))
+        elif ways == ("tells one too many",):
+            with pytest.raises(IncompleteWalk):
+                kept(walker.lane(LIST, SINCE, honours))
+        else:
+            assert set(kept(walker.lane(LIST, SINCE, honours))) == expected
+
+
+def test_the_bounded_walk_asks_for_each_page_once_and_two_questions_more() -> None:
+    moving = MovingList(numbered_rows(range(1, 31)))
+    with walker_of(moving) as walker:
+        pages = list(walker.whole(LIST))
+    assert [len(page.rows) for page in pages] == [3] * 10
+    assert len(moving.asked) == 11
+    assert pages[-1].is_last
+
+
+def test_a_walk_can_begin_after_an_id() -> None:
+    moving = MovingList(numbered_rows(range(1, 31)))
+    with walker_of(moving) as walker:
+        assert sorted(kept(walker.whole(LIST, 12))) == list(range(13, 31))
+        assert kept(walker.whole(LIST, 30)) == {}
+
+
+def test_newest_first_needs_one_pass() -> None:
+    moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({"newest first"}))
+    with walker_of(moving) as walker:
+        kept(walker.whole(LIST))
+        moving.asked.clear()
+        kept(walker.whole(LIST))
+    assert len(moving.asked) == 10
+
+
+def test_a_lane_that_is_known_already_costs_one_question() -> None:
+    moving = MovingList(numbered_rows(range(1, 31)))
+    with walker_of(moving) as walker:
+        assert len(list(walker.lane(LIST, SINCE, honours, lambda page: page.total == 15))) == 1
+        assert len(moving.asked) == 1
+
+
+def test_ids_may_be_texts() -> None:
+    rows = {n: {"id": n, "day": 1} for n in range(95, 106)}
+
+    class Texts(MovingList):
+        def get(self, query: Query) -> Any:
+            answer = super().get(query)
+            answer.payload["data"] = [row | {"id": str(row["id"])} for row in answer.payload["data"]]
+            return answer
+
+    with walker_of(Texts(rows)) as walker:
+        assert sorted(map(int, kept(walker.whole(LIST)))) == sorted(rows)
+
+
+def test_rows_without_a_readable_id_do_not_stop_a_walk() -> None:
+    class Nameless(MovingList):
+        def get(self, query: Query) -> Any:
+            answer = super().get(query)
+            answer.payload["data"] = [row | {"id": f"u-{row['id']}"} for row in answer.payload["data"]]
+            return answer
+
+    with walker_of(Nameless(numbered_rows(range(1, 11)))) as walker:
+        assert len(kept(walker.whole(LIST))) == 10
+
+
+# -- lists that move ---------------------------------------------------------------------------------------------------
+
+
+def scripted(**at: list[Change]) -> Iterator[list[Change]]:
+    """Changes before the n-th question, written ``q3=[…]``."""
+    for number in range(1, 200):
+        yield at.get(f"q{number}", [])
+
+
+def test_a_deletion_behind_the_walk_hides_no_row() -> None:
+    # With pages by number alone, row 10 would slip onto the page before.
+    moving = MovingList(numbered_rows(range(1, 31)), scripted(q5=[("delete", 0)]))
+    with walker_of(moving, concurrency=1) as walker:
+        found = kept(walker.whole(LIST))
+    assert moving.stayed <= found.keys()
+
+
+@pytest.mark.parametrize("way", ["newest first", "oldest first", "in odd order"])
+def test_one_gone_and_one_new_do_not_cancel_out(way: str) -> None:
+    # The total stays the same, yet a row has slipped past: only another proof than the total can tell.
+    for question in range(2, 14):
+        changes = {f"q{question}": [("delete", 28), ("insert", 1), ("delete", 1), ("insert", 2)]}
+        moving = MovingList(numbered_rows(range(1, 31)), scripted(**changes), frozenset({way, "ignores id filters"}))
+        with walker_of(moving, concurrency=1) as walker:
+            found = kept(walker.whole(LIST))
+        assert moving.stayed <= found.keys(), question
+
+
+def test_a_fresh_pass_is_announced() -> None:
+    moving = MovingList(numbered_rows(range(1, 31)), scripted(q8=[("delete", 28)]), frozenset({"newest first"}))
+    with walker_of(moving, concurrency=1) as walker:
+        pages = list(walker.whole(LIST))
+    assert [page.restart for page in pages].count(True) == 1
+    assert moving.stayed <= {identifier for page in pages for identifier in page.ids()}
+
+
+def test_a_list_that_never_holds_still_is_refused_where_only_numbers_help() -> None:
+    def always() -> Iterator[list[Change]]:
+        while True:
+            yield [("delete", 0), ("delete", 5)] if len(moving.rows) > 20 else [("insert", 1)] * 9
+
+    moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({"in odd order"}))
+    moving.changes = always()
+    with walker_of(moving) as walker, pytest.raises(IncompleteWalk, match="users"):
+        kept(walker.whole(LIST))
+
+
+@pytest.mark.parametrize("way", ["tells one too many", "tells a million"])
+def test_a_total_that_stays_wrong_is_refused_soon(way: str) -> None:
+    moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({way, "refuses id filters"}))
+    with walker_of(moving) as walker, pytest.raises(IncompleteWalk, match="30 rows each time"):
+        kept(walker.whole(LIST))
+    assert len(moving.asked) <= 40
+
+
+@pytest.mark.parametrize("total", [4, "9"])
+def test_an_empty_page_that_speaks_of_rows_is_refused(total: Any) -> None:
+    class Hollow(MovingList):
+        def get(self, query: Query) -> Any:
+            answer = super().get(query)
+            answer.payload.update(data=[], meta={"total": total})
+            return answer
+
+    for walk in (lambda w: w.whole(LIST), lambda w: w.lane(LIST, SINCE, honours)):
+        with walker_of(Hollow(numbered_rows(range(1, 5)))) as walker, pytest.raises(IncompleteWalk):
+            kept(walk(walker))
+
+
+CHANGE = st.one_of(
+    st.tuples(st.just("delete"), st.integers(0, 60)),
+    st.tuples(st.just("insert"), st.integers(0, 9)),
+    st.tuples(st.just("touch"), st.integers(0, 60)),
+)
+MOVING_WAYS = st.sampled_from(
+    # Without totals, a few rows in an odd order that happen to rise cannot be told from ordered ones.
+    [way for way in WAYS if way not in (("tells the page's total",), ("tells no meta", "in odd order"))]
+)
+
+
+@st.composite
+def moving_lists(draw: st.DrawFn, ways: st.SearchStrategy[tuple[str, ...]] = MOVING_WAYS) -> Callable[[], MovingList]:
+    ids = draw(st.lists(st.integers(1, 60), unique=True, max_size=30))
+    groups = draw(st.lists(st.lists(CHANGE, max_size=3), max_size=30))
+    way = draw(ways)
+    # A page of one row rises in any order; real pages hold 25 and more.
+    size = draw(st.integers(2, 6))
+    note(f"{ids} {groups} {way} pages of {size}")
+    return lambda: MovingList(numbered_rows(ids), iter(groups), frozenset(way), size)
+
+
+@given(make=moving_lists())
+@settings(max_examples=400, deadline=None)
+def test_no_row_that_stayed_is_missing_and_none_is_made_up(make: Callable[[], MovingList]) -> None:
+    moving = make()
+    with walker_of(moving, concurrency=1) as walker:
+        try:
+            found = kept(walker.whole(LIST))
+        except IncompleteWalk:
+            return
+    assert moving.stayed <= found.keys()
+    assert found.keys() <= moving.ever
+
+
+# A lane may gain rows anywhere, so that no count tells of a few rows in an odd order that happened to rise.
+@given(make=moving_lists(ways=MOVING_WAYS.filter(lambda ways: "in odd order" not in ways)))
+@settings(max_examples=300, deadline=None)
+def test_no_row_that_stayed_in_a_lane_is_missing(make: Callable[[], MovingList]) -> None:
+    moving = make()
+    before = {identifier for identifier, row in moving.rows.items() if honours(row)}
+    touched: set[int] = set()
+    change = moving._change
+
+    def noting(what: str, number: int) -> None:
+        rows = dict(moving.rows)
+        change(what, number)
+        touched.update(i for i, row in rows.items() if moving.rows.get(i) is not row)
+
+    moving._change = noting  # type: ignore[method-assign]
+    with walker_of(moving, concurrency=1) as walker:
+        try:
+            found = kept(walker.lane(LIST, SINCE, honours))
+        except (IncompleteWalk, FilterIgnored):
+            return
+    assert before - touched <= found.keys()
+    assert all(map(honours, found.values()))

@@ -1,0 +1,290 @@
+"""No window of a minute ever sees more calls than the budget, and the budget is used; against a simulated server."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from limiter_model import WINDOW_S, Caller, Server, World, most_in_a_window
+
+from pipelines.api.ledger import Ledger
+from pipelines.api.throttle import STRIKES_THAT_STOP, Throttle, open_throttle
+from pipelines.errors import BudgetExhausted, ConfigurationError, ProtectiveStop
+from pipelines.settings import Settings, Token
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    budget=st.integers(1, 25),
+    threads=st.integers(1, 10),
+    processes=st.integers(1, 3),
+    slow_share=st.sampled_from([0.0, 0.1, 0.5]),
+    with_counts=st.booleans(),
+    kills=st.integers(0, 2),
+    seed=st.integers(0, 2**32),
+)
+def test_no_window_sees_more_than_the_budget(
+    budget: int, threads: int, processes: int, slow_share: float, with_counts: bool, kills: int, seed: int
+) -> None:
+    luck = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        world = World()
+        server = Server(world, budget)
+        limit = budget if with_counts else None
+        path = Path(folder) / "calls.sqlite3"
+
+        def start() -> Caller:
+            return Caller(world, server, world.throttle(path, budget), threads, limit)
+
+        callers = [start() for _ in range(processes)]
+        everybody = list(callers)
+        calls = budget * 6 + 5
+        kill_at = {luck.randrange(calls) for _ in range(kills)}
+        for number in range(calls):
+            at = luck.randrange(processes)
+            if number in kill_at:
+                # Dead without a word: its calls travel on and nobody releases them.
+                callers[at].is_dead = True
+                callers[at] = start()
+                everybody.append(callers[at])
+            latency = luck.uniform(5, 25) if luck.random() < slow_share else luck.uniform(0.01, 0.5)
+            share = luck.random()
+            callers[at].send(latency * share, latency * (1 - share))
+        world.pause(100)
+        assert len(server.arrivals) == calls
+        assert most_in_a_window(server.arrivals) <= budget
+        assert server.refused == 0
+        for caller in everybody:
+            caller.throttle.close()
+
+
+@pytest.mark.parametrize("fixed_from", [None, 0.0, 41.7], ids=["sliding", "fixed at 0", "fixed at 41.7"])
+@pytest.mark.parametrize("with_counts", [False, True], ids=["silent", "counting"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_long_run_uses_97_percent_of_the_budget(
+    tmp_path: Path, fixed_from: float | None, with_counts: bool, processes: int
+) -> None:
+    budget, windows = 540, 5
+    world = World()
+    server = Server(world, budget, fixed_from)
+    callers = [
+        Caller(world, server, world.throttle(tmp_path / "l", budget), 8, budget if with_counts else None)
+        for _ in range(processes)
+    ]
+    luck = random.Random(1)
+    for number in range(windows * budget + 1):
+        up_s = luck.uniform(0.05, 0.25)
+        callers[number % processes].send(up_s, 0.3 - up_s)
+    world.pause(1)
+    assert (server.refused, most_in_a_window(server.arrivals)) == (0, budget)
+    # The first call of the sixth window: nothing but the waits of five windows lies before it.
+    assert (server.arrivals[-1] - server.arrivals[0]) * 0.97 <= windows * WINDOW_S
+    for caller in callers:
+        caller.throttle.close()
+
+
+def test_the_whole_budget_may_go_as_one_burst(tmp_path: Path) -> None:
+    world = World()
+    throttle = world.throttle(tmp_path / "l", 540)
+    before = world.now
+    for _ in range(540):
+        throttle.acquire(world.pause).release()
+    assert world.now == before
+    throttle.acquire(world.pause).release()
+    assert world.now == pytest.approx(before + 60.1)
+    throttle.close()
+
+
+def test_a_slow_call_holds_nobody_else(tmp_path: Path) -> None:
+    world = World()
+    server = Server(world, 100)
+    caller = Caller(world, server, world.throttle(tmp_path / "l", 100), 2, None)
+    caller.send(0.05, 0.05)
+    world.pause(1)  # its answer carried no count, so nobody waits for another's
+    caller.send(0.1, 24.9)
+    before = world.now
+    for _ in range(50):
+        caller.send(0.05, 0.05)
+    assert world.now - before < 6
+    caller.throttle.close()
+
+
+@pytest.mark.parametrize("fixed_from", [None, 17.0], ids=["sliding", "fixed"])
+@pytest.mark.parametrize("others_per_s", [1.0, 3.0, 5.0])
+def test_others_on_the_same_token_go_first(tmp_path: Path, fixed_from: float | None, others_per_s: float) -> None:
+    limit = 600
+    world = World()
+    server = Server(world, limit, fixed_from)
+    luck = random.Random(7)
+
+    def other() -> None:
+        server.hit(ours=False)
+        world.at(world.now + luck.expovariate(others_per_s), other)
+
+    other()
+    world.pause(120)
+    begun = world.now
+    caller = Caller(world, server, world.throttle(tmp_path / "l", 540), 8, limit)
+    calls = 1500
+    for _ in range(calls):
+        caller.send(luck.uniform(0.05, 0.25), 0.1)
+    assert server.refused == 0
+    assert server.lowest > 0
+    ours_per_minute = calls / (world.now - begun) * 60
+    assert ours_per_minute >= 0.6 * min(540, limit - 60 * others_per_s)
+    caller.throttle.close()
+
+
+def test_a_lower_limit_of_the_server_is_obeyed(tmp_path: Path) -> None:
+    world = World()
+    server = Server(world, 60)
+    caller = Caller(world, server, world.throttle(tmp_path / "l", 540), 4, 60)
+    for _ in range(200):
+        caller.send(0.1, 0.1)
+    world.pause(1)
+    assert server.refused == 0
+    assert most_in_a_window(server.arrivals) <= 60
+    caller.throttle.close()
+
+
+def test_turns_go_round_in_the_order_of_asking(tmp_path: Path) -> None:
+    world = World()
+    throttle = world.throttle(tmp_path / "l", 1)
+    first = throttle.acquire(world.pause)
+    go = threading.Event()
+    order: list[int] = []
+
+    def pause(seconds: float) -> None:
+        go.wait(30)
+        world.pause(seconds)
+
+    def work(number: int) -> None:
+        permit = throttle.acquire(pause)
+        order.append(number)
+        permit.release()
+
+    threads = []
+    for number in range(6):
+        thread = threading.Thread(target=work, args=(number,))
+        thread.start()
+        threads.append(thread)
+        while len(throttle._queue) <= number:
+            time.sleep(0.001)
+    first.release()
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert order == [0, 1, 2, 3, 4, 5]
+    throttle.close()
+
+
+def test_an_error_in_a_wait_passes_the_turn_on(tmp_path: Path) -> None:
+    world = World()
+    throttle = world.throttle(tmp_path / "l", 1)
+    throttle.acquire(world.pause).release()
+
+    def give_up(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        throttle.acquire(give_up)
+    throttle.acquire(world.pause).release()
+    throttle.close()
+
+
+def make_throttle(path: Path, world: World, budget: int = 5, patience_s: float = 50.0) -> Throttle:
+    ledger = Ledger(path, window_s=60.0, strikes_that_stop=STRIKES_THAT_STOP, clock=world.clock, wall=world.clock)
+    return Throttle(ledger, budget, window_s=60.0, patience_s=patience_s, clock=world.clock)
+
+
+def test_patience_ends_with_words(tmp_path: Path) -> None:
+    world = World()
+    throttle = make_throttle(tmp_path / "l", world, budget=1)
+    throttle.acquire(world.pause)
+    told: list[tuple[float, str]] = []
+    with pytest.raises(BudgetExhausted, match="other processes on this machine"):
+        throttle.acquire(world.pause, lambda seconds, reason: told.append((seconds, reason)))
+    assert told == []
+    throttle.strike("429", 400.0)
+    with pytest.raises(BudgetExhausted, match="asked for a pause"):
+        throttle.acquire(world.pause)
+    throttle.close()
+
+
+def test_waits_are_told(tmp_path: Path) -> None:
+    world = World()
+    throttle = make_throttle(tmp_path / "l", world, budget=1, patience_s=100)
+    throttle.acquire(world.pause).release()
+    told: list[tuple[float, str]] = []
+    throttle.acquire(world.pause, lambda seconds, reason: told.append((seconds, reason))).release()
+    assert told == [(60.0, "budget")]
+    throttle.close()
+
+
+@pytest.mark.parametrize("budget", [0, 540])
+def test_the_second_strike_stops_everybody_until_a_week_has_passed(tmp_path: Path, budget: int) -> None:
+    world = World(1_800_000_000.0)
+    mine, theirs = (make_throttle(tmp_path / "l", world, budget) for _ in range(2))
+    mine.strike("429", 10.0)
+    mine.refuse_if_struck()
+    before = world.now
+    theirs.acquire(world.pause).release()
+    assert world.now >= before + 10
+    theirs.strike("429", 0.0)
+    for throttle in (mine, theirs):
+        with pytest.raises(ProtectiveStop, match=r"2 times .* 2027-01-22 08:00 UTC"):
+            throttle.acquire(world.pause)
+    world.now += 7 * 86_400 - 11
+    with pytest.raises(ProtectiveStop):
+        mine.refuse_if_struck()
+    world.now += 1
+    mine.acquire(world.pause).release()
+    mine.close()
+    theirs.close()
+
+
+def test_a_block_counts_as_all_strikes_and_is_forgiven_on_request_only(tmp_path: Path) -> None:
+    world = World(1_800_000_000.0)
+    throttle = make_throttle(tmp_path / "l", world)
+    throttle.block()
+    with pytest.raises(ProtectiveStop, match="blocked"):
+        throttle.acquire(world.pause)
+    assert throttle.forgive() == STRIKES_THAT_STOP
+    throttle.acquire(world.pause).release()
+    throttle.close()
+
+
+def test_without_a_limit_nothing_is_written_until_a_strike(settings: Settings, tmp_path: Path) -> None:
+    throttle = open_throttle(settings)
+    throttle.acquire(time.sleep).release(600, 599)
+    assert throttle.strikes() == ()
+    assert list((tmp_path / "machine" / "referral-warehouse").iterdir()) == []
+    throttle.strike("429", 0.0)
+    assert len(throttle.strikes()) == 1
+    throttle.close()
+    again = open_throttle(settings)
+    assert len(again.strikes()) == 1
+    again.close()
+
+
+def test_two_warehouses_of_one_token_share_the_ledger(settings: Settings, tmp_path: Path) -> None:
+    here = Settings(api_token=Token("one"), warehouse_dir=tmp_path / "a")
+    there = Settings(api_token=Token("one"), base_url="https://api.example.com/api/v1", warehouse_dir=tmp_path / "b")
+    with_strike, other = open_throttle(here), open_throttle(there)
+    with_strike.strike("429", 0.0)
+    assert len(other.strikes()) == 1
+    local = open_throttle(settings)
+    assert local.strikes() == ()
+    for throttle in (with_strike, other, local):
+        throttle.close()
+
+
+def test_a_throttle_needs_a_token(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="API_TOKEN"):
+        open_throttle(Settings(warehouse_dir=tmp_path))

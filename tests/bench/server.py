@@ -1,0 +1,118 @@
+"""The account behind the smallest HTTP/1.1 server that can serve it; keep-alive and pipelining, GET only.
+
+Runs as a process of its own (``python -m tests.bench.server --users N``), so that what it costs is not charged to the
+commands that are measured. It prints one JSON line when it is ready and ends when its standard input does.
+``/_bench/stats`` tells how many API requests were answered since the last time it was asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import sys
+import time
+from email.utils import formatdate
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.bench.account import Account
+from tests.bench.lists import BadQuery, read_query
+
+PREFIX = "/api/v1/"
+REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
+
+
+class Desk:
+    """Request line → status and body. Pure but for the count of what it answered."""
+
+    def __init__(self, account: Account, base_url: str = "http://127.0.0.1/api/v1") -> None:
+        self.account = account
+        self.base_url = base_url
+        self.answered = 0
+
+    def answer(self, method: str, target: str, is_authorized: bool) -> tuple[int, bytes]:
+        parts = urlsplit(target)
+        if parts.path == "/_bench/stats":
+            answered, self.answered = self.answered, 0
+            return 200, json.dumps({"answered": answered, "cpu_s": time.process_time()}).encode()
+        self.answered += 1
+        if method != "GET":
+            return _error(405, f"{method} is not answered here")
+        if not is_authorized:
+            return _error(401, "Unauthenticated.")
+        path = parts.path.removeprefix(PREFIX)
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
+        try:
+            if path.startswith("coupons/"):
+                return self._coupon(unquote(path.removeprefix("coupons/")), pairs)
+            rows = self.account.lists.get(path)
+            if rows is None or path == parts.path:
+                return _error(404, f"nothing at {parts.path}")
+            query = read_query(pairs, ("coupon",) if path == "users" else ())
+            return 200, rows.page(path, self.base_url, query)
+        except BadQuery as error:
+            return _error(400, str(error))
+
+    def _coupon(self, name: str, pairs: list[tuple[str, str]]) -> tuple[int, bytes]:
+        found = self.account.coupons.get(name)
+        if found is None:
+            return _error(404, "Coupon not found")
+        data = dict(found)
+        for parameter, relation in pairs:
+            if parameter not in ("with", "with[]") or relation != "batch":
+                raise BadQuery(f"{parameter}={relation}")
+            data["batch"] = self.account.batch(self.account.campaign[int(str(data["referral_id"])) - 1])
+        return 200, json.dumps({"data": data, "code": 200, "message": "Single Coupon Response"}).encode()
+
+
+def _error(status: int, message: str) -> tuple[int, bytes]:
+    return status, json.dumps({"code": status, "message": message, "errors": {}}).encode()
+
+
+class Connection(asyncio.Protocol):
+    """Splits what arrives into requests; bodies are not expected, since only GET is answered."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.waiting = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        *requests, self.waiting = (self.waiting + data).split(b"\r\n\r\n")
+        for request in requests:
+            line, _, headers = request.partition(b"\r\n")
+            method, target, _ = line.decode("ascii").split(" ")
+            lowered = headers.lower()
+            status, body = self.desk.answer(method, target, b"authorization: bearer " in lowered)
+            head = (
+                f"HTTP/1.1 {status} {REASONS[status]}\r\nDate: {formatdate(usegmt=True)}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+            if b"connection: close" in lowered:
+                self.transport.close()
+
+
+async def serve(users: int) -> None:
+    """Build the account, serve it on a free loopback port, end with standard input."""
+    desk = Desk(Account(users))
+    gc.freeze()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(desk), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    desk.base_url = f"http://127.0.0.1:{port}/api/v1"
+    rows = {path: len(found) for path, found in desk.account.lists.items()} | {"coupons": len(desk.account.coupons)}
+    sys.stdout.write(json.dumps({"base_url": desk.base_url, "rows": rows}) + "\n")
+    sys.stdout.flush()
+    await loop.run_in_executor(None, sys.stdin.read)
+    server.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--users", type=int, required=True)
+    asyncio.run(serve(parser.parse_args().users))

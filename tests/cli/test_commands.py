@@ -1,0 +1,231 @@
+"""The command line as a person meets it: real processes, exit codes, one line per error, one line of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from pipelines.cli import COMMANDS, cli
+from pipelines.sandbox import Sandbox, Traps
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PREFIX = "SOURCES__REFERRAL_FACTORY__"
+Referrals = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(users=80, seed=4, calls_per_minute=0) as running:
+        yield running
+
+
+@pytest.fixture
+def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SOURCES__", "WAREHOUSE__"))}
+    return kept | {
+        f"{PREFIX}BASE_URL": sandbox.base_url,
+        f"{PREFIX}API_TOKEN": sandbox.token,
+        f"{PREFIX}CALLS_PER_MINUTE": "0",
+        "WAREHOUSE__DIR": str(tmp_path / "data"),
+        "HOME": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "xdg"),
+    }
+
+
+@pytest.fixture
+def referrals(environ: dict[str, str], tmp_path: Path) -> Referrals:
+    def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "pipelines", *arguments], env=environ | changes, cwd=tmp_path, text=True,
+            capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_sentence_an_example_and_a_place_in_the_readme(name: str) -> None:
+    said = CliRunner().invoke(cli, [name, "--help"]).output
+    assert f"Example: referrals {name}" in said
+    summary = COMMANDS[name][1]
+    assert summary.endswith(".")
+    assert len(summary) <= 80
+    assert f"referrals {name}" in README or f"`{name}`" in README
+
+
+def test_help_needs_neither_dlt_nor_duckdb() -> None:
+    code = "import sys; from pipelines.cli import cli; cli.main(['--help'], standalone_mode=False); "
+    code += "sys.exit(sorted(m for m in ('dlt', 'duckdb', 'pyarrow', 'httpx', 'rich', 'sqlglot') if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() in ("", "[]")
+
+
+def test_a_sync_says_one_line_of_json_and_publishes(referrals: Referrals, tmp_path: Path) -> None:
+    done = referrals("sync", "--json")
+    assert done.returncode == 0, done.stderr
+    [line] = done.stdout.splitlines()
+    facts = json.loads(line)
+    assert facts["streams"]["users"]["api_count"] == facts["streams"]["users"]["rows_written"]
+    with duckdb.connect(facts["warehouse"], read_only=True) as connection:
+        users = connection.execute("select count(*) from core.users").fetchone()
+    assert users == (facts["streams"]["users"]["api_count"],)
+    again = json.loads(referrals("sync", "--json").stdout)
+    assert again["rows_written"] == 0
+    assert again["snapshot"] is None, "nothing new: the published snapshot still holds"
+    status = json.loads(referrals("status", "--json").stdout)
+    assert status["snapshot"] == 1
+    assert {run["status"] for run in status["runs"]} == {"done"}
+    assert oct((tmp_path / "data").stat().st_mode)[-3:] == "700"
+    assert oct((tmp_path / "data" / "load.duckdb").stat().st_mode)[-3:] == "600"
+
+
+def test_the_parts_do_what_the_whole_does(referrals: Referrals, tmp_path: Path) -> None:
+    for command in ("load", "build", "publish"):
+        done = referrals(command, "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)
+    assert (tmp_path / "data" / "warehouse.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "code", "words"),
+    [
+        (["sync"], {f"{PREFIX}API_TOKEN": ""}, 2, "API_TOKEN"),
+        (["sync", "--streams", "users,invoices"], {}, 2, "invoices"),
+        (["sync", "--no-such-option"], {}, 2, "no-such-option"),
+        (["build"], {}, 2, "referrals sync"),
+        (["sync"], {f"{PREFIX}CONCURRENCY": "many"}, 2, "CONCURRENCY"),
+        (["sync"], {f"{PREFIX}BASE_URL": "http://example.com/api/v1"}, 2, "https"),
+        (["sync"], {f"{PREFIX}API_TOKEN": "not-the-token"}, 3, "Settings > API"),
+        (["check"], {f"{PREFIX}API_TOKEN": "not-the-token"}, 3, "Settings > API"),
+    ],
+)
+def test_errors_have_their_code_one_line_and_what_to_do(
+    referrals: Referrals, arguments: list[str], changes: dict[str, str], code: int, words: str
+) -> None:
+    done = referrals(*arguments, **changes)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "not-the-token" not in done.stdout + done.stderr
+
+
+def test_a_second_sync_exits_75_and_a_killed_one_leaves_no_lock(
+    referrals: Referrals, environ: dict[str, str], tmp_path: Path
+) -> None:
+    with Sandbox(users=80, seed=4, calls_per_minute=0, traps=Traps(slow_every=1, slow_s=60.0)) as slow:
+        first = subprocess.Popen(
+            [sys.executable, "-m", "pipelines", "sync"],
+            env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
+            cwd=tmp_path,
+        )
+        try:
+            while not slow.calls:
+                assert first.poll() is None
+                time.sleep(0.02)
+            done = referrals("sync")
+            assert done.returncode == 75, done.stderr
+            assert "nothing was touched" in done.stderr
+        finally:
+            first.send_signal(signal.SIGKILL)
+            first.wait()
+    assert referrals("sync").returncode == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_sync_cleanly_though_the_api_is_slow(
+    environ: dict[str, str], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    with Sandbox(users=80, seed=4, calls_per_minute=0, traps=Traps(slow_every=1, slow_s=60.0)) as slow:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines", "sync"], env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
+            cwd=tmp_path, text=True, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        while not slow.calls:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == code, said
+    assert "what was committed is kept" in said
+    assert "Traceback" not in said
+
+
+def test_check_says_what_the_account_honours(referrals: Referrals, tmp_path: Path) -> None:
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "secrets.toml").write_text("")
+    (tmp_path / ".dlt" / "secrets.toml").chmod(0o644)
+    done = referrals("check")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    for subject in ("token", "clock", "date filters", "id filters", "order", "per_page", "coupons with users"):
+        assert any(subject in line for line in lines), subject
+    assert any(line.startswith("WARN") and "chmod 600" in line for line in lines)
+
+
+def test_check_says_what_is_not_honoured(referrals: Referrals, sandbox: Sandbox) -> None:
+    sandbox.set_traps(Traps(ignore_filters=True, ignore_order=True, coupon_relation="ignored", coupon_list=True))
+    try:
+        found = {f["subject"]: f for f in json.loads(referrals("check", "--json").stdout)["findings"]}
+    finally:
+        sandbox.set_traps(Traps())
+    assert found["date filters"]["state"] == "note"
+    assert found["id filters"]["state"] == "note"
+    assert found["order"]["state"] == "note"
+    assert found["coupons with users"]["state"] == "problem"
+    assert "there is one" in found["coupon list"]["text"]
+
+
+def test_the_demo_goes_on_where_it_stopped_and_makes_room_for_a_real_account(
+    referrals: Referrals, tmp_path: Path
+) -> None:
+    first = referrals("demo", "--days", "1", "--users", "40")
+    assert first.returncode == 0, first.stderr
+    assert "Referral funnel per campaign" in first.stdout
+    assert "roll-forward" in first.stdout
+    assert "2026-01-06" in first.stderr
+    second = referrals("demo", "--days", "1")
+    assert "2026-01-07" in second.stderr
+    data = tmp_path / "data"
+    assert referrals("sync").returncode == 0
+    assert (data / "demo-1" / "load.duckdb").exists()
+    refused = referrals("demo", "--days", "1")
+    assert refused.returncode == 2
+    assert "real account" in refused.stderr
+
+
+def test_a_sandbox_refuses_a_port_that_is_taken(referrals: Referrals) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = referrals("sandbox", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 2
+    assert "--port" in done.stderr
+
+
+def test_every_trap_is_an_option_with_help(referrals: Referrals) -> None:
+    import dataclasses
+
+    said = " ".join(referrals("sandbox", "--help").stdout.split())
+    for trap in dataclasses.fields(Traps):
+        assert f"--trap-{trap.name.replace('_', '-')}" in said.replace("- ", "-")
+
+
+def test_the_event_log_of_a_kept_world_can_be_read(referrals: Referrals, tmp_path: Path) -> None:
+    with Sandbox(path=tmp_path / "world.sqlite3", users=30, seed=1) as world:
+        world.advance(days=2)
+        expected = len(world.events())
+    lines = referrals("sandbox", "--events", "--file", str(tmp_path / "world.sqlite3")).stdout.splitlines()
+    assert len(lines) == expected
+    assert {"event_id", "at", "kind"} <= json.loads(lines[0]).keys()

@@ -1,0 +1,131 @@
+"""Loads in no time, and the load file against the sandbox's own tables, row by row and column by column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.api.client import Client
+from pipelines.api.retry import RetryPolicy
+from pipelines.api.throttle import open_throttle
+from pipelines.load.runner import LoadReport, load
+from pipelines.load.schemas import FIELDS
+from pipelines.sandbox import Sandbox
+from pipelines.settings import Settings
+
+Row = dict[str, Any]
+STREAMS = ("campaigns", "users", "rewards", "rewards_due", "rewards_issued", "coupons")
+HISTORIES = ("campaigns", "rewards", "rewards_due", "rewards_issued")
+_COUPONS = (
+    "(select c.*, b.name as batch_name, b.campaign_id from raw.coupons as c "
+    "left join raw.coupon_batches as b on b.id = c.batch_id)"
+)
+_CAMPAIGNS = (
+    "(select c.* exclude (reach), r.reach from raw.campaigns as c left join raw.campaign_reach as r on r.id = c.id)"
+)
+_GONE = (
+    "select id from raw.observations where stream = ? and what in ('vanished', 'reappeared') "
+    "group by id having arg_max(what, observed_at) = 'vanished'"
+)
+
+
+class World:
+    """Seconds that only sleeping moves, for the client, its ledger and the sandbox's limiter."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def run(settings: Settings, world: World, streams: Collection[str] = ()) -> LoadReport:
+    """One load through the real client, whose waiting takes no time."""
+    throttle = open_throttle(settings)
+    throttle._ledger._clock = world.clock
+    throttle._clock = world.clock
+    policy = RetryPolicy(jitter=lambda: 1.0)
+    client = Client(settings, throttle=throttle, policy=policy, clock=world.clock, sleep=world.sleep)
+    try:
+        return load(settings, streams, client=client)
+    finally:
+        throttle.close()
+
+
+def differences(
+    load_path: Path,
+    sandbox: Sandbox,
+    shape: Callable[[str, Row], Row] = lambda _stream, row: row,
+    without: Collection[str] = (),
+) -> list[str]:
+    """What is not the same there and here (the first few of each stream); coupons count where they have an owner."""
+    found: list[str] = []
+    for stream in STREAMS:
+        stored, doubled = _stored(load_path, stream)
+        found += [f"{stream} {identifier} is there twice" for identifier in doubled]
+        truth = {} if stream in without else {row["id"]: shape(stream, row) for row in _truth(sandbox, stream)}
+        if missing := sorted(truth.keys() - stored.keys()):
+            found.append(f"{stream}: {len(missing)} rows are missing: {missing[:5]}")
+        if foreign := sorted(stored.keys() - truth.keys()):
+            found.append(f"{stream}: {len(foreign)} rows should not be there: {foreign[:5]}")
+        wrong = [
+            f"{stream} {identifier} {column}: {stored[identifier].get(column)!r} instead of {value!r}"
+            for identifier in sorted(truth.keys() & stored.keys())
+            for column, value in _expected(stream, truth[identifier]).items()
+            if stored[identifier].get(column) != value
+        ]
+        found += wrong[:5]
+    return found
+
+
+def foreign_rows(load_path: Path, sandbox: Sandbox) -> list[str]:
+    """What the load file holds that is not so there; what is not loaded yet is no matter."""
+    return [text for text in differences(load_path, sandbox) if "rows are missing" not in text]
+
+
+def _truth(sandbox: Sandbox, stream: str) -> list[Row]:
+    rows = sandbox.rows(stream)
+    return [row for row in rows if row["referral_id"] is not None] if stream == "coupons" else rows
+
+
+def _expected(stream: str, row: Row) -> Row:
+    times = {field.name for field in FIELDS[stream] if field.kind == "time"}
+    return {name: _time(value) if name in times else value for name, value in row.items()}
+
+
+def _time(text: str | datetime | None) -> datetime | None:
+    if text is None or isinstance(text, datetime):
+        return text
+    return datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+def _stored(load_path: Path, stream: str) -> tuple[dict[int, Row], list[int]]:
+    """The rows as they are now by id, and ids that are there more than once."""
+    source = {"coupons": _COUPONS, "campaigns": _CAMPAIGNS}.get(stream, f"raw.{stream}")
+    current = "_dlt_valid_to is null" if stream in HISTORIES else f"id not in ({_GONE})"
+    with duckdb.connect(str(load_path), read_only=True) as connection:
+        if not connection.execute("select 1 from duckdb_tables() where table_name = ?", [stream]).fetchall():
+            return {}, []
+        cursor = connection.execute(f"from {source} where {current}", [] if stream in HISTORIES else [stream])
+        names = [column[0] for column in cursor.description or ()]
+        rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+    for row in rows:
+        for field in FIELDS[stream]:
+            if field.kind == "json" and row[field.name] is not None:
+                row[field.name] = json.loads(row[field.name])
+        row["_has_extra"] = row["_extra"] is not None
+    by_id = {row["id"]: row for row in rows}
+    doubled = (
+        sorted({row["id"] for row in rows if sum(other["id"] == row["id"] for other in rows) > 1})
+        if len(by_id) != len(rows)
+        else []
+    )
+    return by_id, doubled

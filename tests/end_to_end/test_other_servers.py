@@ -1,0 +1,161 @@
+"""Servers that follow the documentation in their own way: what frameworks answer to questions they do not take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import duckdb
+import pytest
+from fronting import Front, Own
+from load_truth import World, differences, foreign_rows, run
+
+from pipelines.errors import IncompleteWalk, RequestRefused
+from pipelines.sandbox import Sandbox, Traps
+from pipelines.settings import Settings
+
+Parameters = dict[str, str]
+SERVER_ERROR = (500, b'{"message": "Server Error"}')
+INVALID = (422, b'{"message": "The given data was invalid.", "errors": {"field": ["The selected field is invalid."]}}')
+BAD_REQUEST = (400, b"<html><head><title>400 Bad Request</title></head><body><h1>Bad Request</h1></body></html>")
+NOT_FOUND = (404, b'{"message": "Not Found"}')
+
+
+def filters_on(*fields: str) -> Callable[[str, Parameters], bool]:
+    return lambda _path, asked: any(
+        name.endswith("[field]") and name.startswith("filters") and value in fields for name, value in asked.items()
+    )
+
+
+def orders(path: str, asked: Parameters) -> bool:
+    return path == "rewards/due" and "order[field]" in asked
+
+
+def asks_too_many(_path: str, asked: Parameters) -> bool:
+    return int(asked.get("per_page", "1")) > 100
+
+
+def names_the_coupon(_path: str, asked: Parameters) -> bool:
+    return asked.get("with[]") == "coupon"
+
+
+def names_a_coupon(path: str, _asked: Parameters) -> bool:
+    return path.startswith("coupons/")
+
+
+def own(matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]) -> Own:
+    return lambda path, asked: answer if matches(path, asked) else None
+
+
+@pytest.mark.parametrize(
+    ("matches", "answer"),
+    [
+        (filters_on("id"), SERVER_ERROR),
+        (filters_on("id"), BAD_REQUEST),
+        (filters_on("qualified", "unsubscribed"), SERVER_ERROR),
+        (filters_on("qualified", "unsubscribed"), INVALID),
+        (filters_on("status"), INVALID),
+        (filters_on("date", "qualified_at", "unsubscribed_at", "issued_at"), SERVER_ERROR),
+        (orders, SERVER_ERROR),
+        (orders, INVALID),
+        (asks_too_many, INVALID),
+    ],
+)
+def test_what_a_server_does_not_take_is_asked_another_way(
+    empty: Settings, matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]
+) -> None:
+    world = World()
+    with Sandbox(users=400, seed=9, calls_per_minute=0) as sandbox, Front(sandbox.base_url, own(matches, answer)) as at:
+        settings = replace(empty, base_url=at.base_url)
+        run(settings, world)
+        assert differences(settings.load_path, sandbox) == []
+        sandbox.advance(1)
+        sandbox.delete_user(sandbox.rows("users")[100]["id"])
+        run(settings, world)
+        assert differences(settings.load_path, sandbox) == []
+
+
+@pytest.mark.parametrize("answer", [SERVER_ERROR, INVALID])
+def test_users_come_without_coupons_where_the_relation_is_unknown(empty: Settings, answer: tuple[int, bytes]) -> None:
+    with (
+        Sandbox(users=300, seed=9, calls_per_minute=0) as sandbox,
+        Front(sandbox.base_url, own(names_the_coupon, answer)) as at,
+    ):
+        settings = replace(empty, base_url=at.base_url)
+        report = run(settings, World())
+        assert differences(settings.load_path, sandbox, without={"coupons"}) == []
+        assert "does not send coupons" in report.streams["coupons"].notes[0]
+
+
+@pytest.mark.parametrize("answer", [BAD_REQUEST, NOT_FOUND])
+def test_a_coupon_that_cannot_be_named_costs_only_its_batch(empty: Settings, answer: tuple[int, bytes]) -> None:
+    with (
+        Sandbox(users=300, seed=9, calls_per_minute=0) as sandbox,
+        Front(sandbox.base_url, own(names_a_coupon, answer)) as at,
+    ):
+        settings = replace(empty, base_url=at.base_url)
+        report = run(settings, World())
+        found = differences(
+            settings.load_path,
+            sandbox,
+            lambda stream, row: row | {"batch_name": None, "campaign_id": None} if stream == "coupons" else row,
+        )
+        assert found == []
+        assert "could not be asked for" in report.streams["coupons"].notes[0]
+
+
+def test_a_list_the_plan_does_not_have_is_a_refusal_and_the_others_can_be_chosen(empty: Settings) -> None:
+    lacks_issued = own(lambda path, _asked: path == "rewards/issued", NOT_FOUND)
+    with Sandbox(users=100, seed=9, calls_per_minute=0) as sandbox, Front(sandbox.base_url, lacks_issued) as at:
+        settings = replace(empty, base_url=at.base_url)
+        with pytest.raises(RequestRefused, match="rewards/issued"):
+            run(settings, World())
+        assert foreign_rows(settings.load_path, sandbox) == []
+        run(settings, World(), ("users", "coupons", "campaigns", "rewards", "rewards_due"))
+        assert differences(settings.load_path, sandbox, without={"rewards_issued"}) == []
+
+
+def test_an_empty_answer_without_a_total_deletes_nobody(empty: Settings) -> None:
+    state: dict[str, Any] = {"empty": False}
+
+    def hollow(path: str, _asked: Parameters) -> tuple[int, bytes] | None:
+        return (200, b'{"data": []}') if path == "users" and state["empty"] else None
+
+    with Sandbox(users=60, seed=9, calls_per_minute=0) as sandbox, Front(sandbox.base_url, hollow) as at:
+        settings = replace(empty, base_url=at.base_url)
+        run(settings, World())
+        state["empty"] = True
+        with pytest.raises(IncompleteWalk, match="users"):
+            run(settings, World())
+        assert differences(settings.load_path, sandbox) == []
+
+
+@pytest.mark.parametrize(
+    "traps", [Traps(), Traps(no_meta=True), Traps(data_as_object=True), Traps(refuse_id_filters=True)]
+)
+@pytest.mark.parametrize("count", [0, 1])
+def test_an_account_with_nobody_or_one_user_is_loaded_and_grows(empty: Settings, count: int, traps: Traps) -> None:
+    with Sandbox(users=count, seed=9, calls_per_minute=0, traps=traps) as sandbox:
+        settings = replace(empty, base_url=sandbox.base_url)
+        run(settings, World())
+        assert differences(settings.load_path, sandbox) == []
+        sandbox.add_user(sandbox.rows("campaigns")[0]["id"])
+        sandbox.wait(60)
+        run(settings, World())
+        assert differences(settings.load_path, sandbox) == []
+
+
+def test_an_account_without_anything_is_loaded(empty: Settings) -> None:
+    nothing = json.dumps({"data": [], "links": {}, "meta": {"total": 0, "last_page": 1}}).encode()
+    with (
+        Sandbox(users=0, seed=9, calls_per_minute=0) as sandbox,
+        Front(sandbox.base_url, lambda _path, _asked: (200, nothing)) as at,
+    ):
+        settings = replace(empty, base_url=at.base_url)
+        for _ in range(2):
+            report = run(settings, World())
+            assert report.rows_written == 0
+        with duckdb.connect(str(settings.load_path), read_only=True) as connection:
+            assert connection.execute("select count(*) from raw.campaigns").fetchall() == [(0,)]

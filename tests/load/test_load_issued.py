@@ -1,0 +1,139 @@
+"""Rewards issued: history without dates to go by, and what a snapshot of a list keeps, retires and refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from pipelines.errors import IncompleteWalk
+from pipelines.sandbox import Traps
+from tests.load.accounts import Account
+
+LISTS = ("rewards_issued", "rewards_due", "rewards", "campaigns")
+
+
+def history(account: Account, stream: str, columns: str, identifier: int) -> list[tuple[object, ...]]:
+    return account.query(
+        f"select {columns}, _dlt_valid_to is null from raw.{stream} where id = {identifier} order by _dlt_valid_from"
+    )
+
+
+def test_in_process_then_issued_stays_readable_as_two_versions(account: Account) -> None:
+    due = next(row for row in account.world.rows("rewards_due"))
+    issued = account.world.issue(due["id"], count=1, in_process=True)
+    account.load(*LISTS)
+    account.world.wait(3600)
+    account.world.complete(issued)
+    account.load(*LISTS)
+    assert history(account, "rewards_issued", "status, issued_at is null", issued) == [
+        ("Invoice Due", True, False), ("Issued", False, True),
+    ]  # fmt: skip
+    assert account.differences() == {}
+    assert account.query(
+        f"select count(distinct _dlt_valid_from) from raw.rewards_issued where id = {issued}"
+    ) == [(2,)]  # fmt: skip
+
+
+def test_changes_of_status_that_leave_no_date_are_found(account: Account) -> None:
+    """A first status to an unknown one, a date far in the past, and one that vanished: all by counting."""
+    dues = [row["id"] for row in account.world.rows("rewards_due")[:4]]
+    renamed, backdated, vanished, kept = (account.world.issue(due, in_process=True) for due in dues)
+    account.load(*LISTS)
+    account.tamper("update issued set status = 'On Hold' where id = ?", renamed)
+    account.tamper("update issued set status = 'Issued', issued_at = '2025-01-01 00:00:00' where id = ?", backdated)
+    account.tamper("delete from issued where id = ?", vanished)
+    account.load(*LISTS)
+    assert history(account, "rewards_issued", "status", renamed) == [("Invoice Due", False), ("On Hold", True)]
+    assert history(account, "rewards_issued", "status", backdated) == [("Invoice Due", False), ("Issued", True)]
+    assert history(account, "rewards_issued", "status", kept) == [("Invoice Due", True)]
+    assert history(account, "rewards_issued", "status", vanished) == [("Invoice Due", True)]
+    assert account.load(*LISTS).rows_written == 0
+
+
+def test_what_is_retired_added_again_and_changed_has_a_version_each(account: Account) -> None:
+    due = account.world.rows("rewards_due")[0]
+    others = account.query(f"select * from raw.rewards_due where id <> {due['id']} order by id")
+    account.tamper("create table kept as select * from dues where id = ?", due["id"])
+    account.tamper("delete from dues where id = ?", due["id"])
+    assert account.load(*LISTS).streams["rewards_due"].rows_written == 1
+    account.tamper("insert into dues select * from kept")
+    account.load(*LISTS)
+    account.tamper("update dues set total_due = total_due + 1 where id = ?", due["id"])
+    account.load(*LISTS)
+    total = due["total_due"]
+    assert history(account, "rewards_due", "total_due", due["id"]) == [
+        (total, False), (total, False), (total + 1, True),
+    ]  # fmt: skip
+    assert account.query(f"select * from raw.rewards_due where id <> {due['id']} order by id") == others
+    ordered = account.query(
+        "select bool_and(_dlt_valid_to is null or _dlt_valid_to > _dlt_valid_from), "
+        "bool_and(following is null or _dlt_valid_to <= following) from (select *, lead(_dlt_valid_from) over "
+        "(partition by id order by _dlt_valid_from) as following from raw.rewards_due)"
+    )
+    assert ordered == [(True, True)]
+    assert account.differences() == {}
+
+
+def test_a_reprice_changes_the_reward_and_what_is_due_but_not_what_was_issued(account: Account) -> None:
+    due = account.world.rows("rewards_due")[0]
+    account.world.reprice(due["reward_id"], "19.99")
+    report = account.load(*LISTS)
+    assert account.differences() == {}
+    versions = history(account, "rewards", "value", due["reward_id"])
+    assert versions[-1] == (Decimal("19.99"), True)
+    assert len(versions) == 2
+    assert report.streams["rewards_issued"].rows_written == 0
+
+
+def test_views_of_a_campaign_make_no_version(account: Account) -> None:
+    account.tamper("update campaigns set reach = reach + 5 where id = 1")
+    account.load("campaigns")
+    assert account.one("select count(*) from raw.campaigns where id = 1") == 1
+    assert account.differences() == {}
+
+
+def test_a_row_in_quarantine_keeps_its_last_good_version(account: Account) -> None:
+    account.tamper("update dues set total_due = 'some' where id = (select min(id) from dues)")
+    first = account.one("select min(id) from raw.rewards_due")
+    before = account.query("select * from raw.rewards_due order by id")
+    report = account.load("rewards_due")
+    assert report.streams["rewards_due"].rows_quarantined == 1
+    assert account.query("select * from raw.rewards_due order by id") == before
+    assert account.query("select stream, record_id, reason, raw ->> '$.total_due' from raw.quarantine") == [
+        ("rewards_due", str(first), "total_due: 'some' is not a whole number", "some")
+    ]
+    account.tamper("update dues set total_due = 7 where id = ?", first)
+    account.load("rewards_due")
+    assert history(account, "rewards_due", "total_due", first)[-1] == (7, True)
+
+
+def test_an_empty_list_retires_all_only_if_the_server_says_that_there_is_nothing(account: Account) -> None:
+    count = account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null")
+    account.tamper("delete from dues")
+    account.world.set_traps(Traps(no_total=True))
+    with pytest.raises(IncompleteWalk, match="rewards_due: the list came back empty"):
+        account.load("rewards_due")
+    assert account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null") == count
+    account.world.set_traps(Traps())
+    account.load("rewards_due")
+    assert account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null") == 0
+    assert account.one("select count(*) from raw.rewards_due") == count
+    assert account.load("rewards_due").rows_written == 0
+
+
+def test_an_id_sent_as_text_is_no_change(account: Account) -> None:
+    account.world.set_traps(Traps(ids_as_strings=True, numbers_as_strings=True, booleans_as="text"))
+    assert account.load().rows_written == 0
+
+
+def test_a_clock_that_stands_still_gives_growing_boundaries(fresh: Callable[..., Account]) -> None:
+    account = fresh(users=40)
+    for price in ("1.00", "2.00"):
+        account.load("rewards")
+        account.tamper(f"update rewards set value_cents = {price.replace('.', '')} where id = 1")
+    account.load("rewards")
+    moments = account.query("select _dlt_valid_from, _dlt_valid_to from raw.rewards where id = 1 order by 1")
+    assert len(moments) == 3
+    assert moments[0][1] == moments[1][0] < moments[1][1] == moments[2][0]

@@ -1,0 +1,221 @@
+"""Packages that a crash left behind: loaded first, healed where dlt cannot, and never counted twice."""
+
+# ruff: noqa: DTZ001 - times are naive UTC in this room
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipelines.errors import AnotherSyncRunning, DataRefused
+from pipelines.load.history import with_row_versions
+from pipelines.load.loadfile import LoadFile
+from pipelines.load.pipeline import PIPELINE_NAME, LoadPipeline, heal
+from pipelines.load.schemas import coerce
+from pipelines.load.source import Slice, referral_factory
+from tests.load.accounts import Account
+
+LATER = datetime(2026, 1, 6, 8)
+PROJECT = Path(__file__).parents[2]
+
+
+def working_dir(account: Account) -> Path:
+    return account.settings.state_dir / "dlt" / PIPELINE_NAME
+
+
+def repriced(account: Account) -> Slice:
+    """A package: the first reward has another price, one user another name, and a cursor says so."""
+    rewards = account.world.rows("rewards")
+    rewards[0]["value"] = "77.77"
+    users = [row | {"first_name": "Changed"} for row in account.world.rows("users")[:1]]
+    part = Slice(states={"users": {"cursors": {"date": "2026-01-05T08:00:00"}}}, boundary=LATER)
+    part.add("rewards", with_row_versions("rewards", coerce("rewards", rewards, LATER, "rewards").table))
+    part.add("users", coerce("users", users, LATER, "users").table)
+    return part
+
+
+@contextmanager
+def opened(account: Account) -> Iterator[LoadPipeline]:
+    with LoadFile(account.settings.load_path) as load_file:
+        yield LoadPipeline(load_file, account.settings.state_dir)
+
+
+def assert_loaded_once(account: Account) -> None:
+    prices = account.query("select value = 77.77, _dlt_valid_to is null from raw.rewards where id = 1 order by 2")
+    assert prices == [(False, False), (True, True)]
+    count, ids = account.query("select count(*), count(distinct id) from raw.rewards")[0]
+    assert count == ids + 1
+    assert account.query("select count(*) = count(distinct id) from raw.users") == [(True,)]
+    assert account.one("select count(*) from raw.users where first_name = 'Changed'") == 1
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_a_pending_package_is_loaded_first(account: Account, normalised: bool) -> None:
+    with opened(account) as pipeline:
+        pipeline._pipeline.extract(referral_factory(repriced(account)))
+        if normalised:
+            pipeline._pipeline.normalize()
+    with opened(account) as pipeline:
+        assert pipeline.drain()
+        assert pipeline.state("users") == {"cursors": {"date": "2026-01-05T08:00:00"}}
+        assert not pipeline.drain()
+    assert_loaded_once(account)
+
+
+def test_a_run_drains_and_says_so(account: Account) -> None:
+    with opened(account) as pipeline:
+        pipeline._pipeline.extract(referral_factory(Slice({"users": repriced(account).tables["users"]})))
+    report = account.load(sweep=True)
+    assert report.drained
+    assert account.differences() == {}
+    assert not account.load().drained
+
+
+def test_the_wedge_between_rename_and_delete_is_healed(account: Account) -> None:
+    """A package that lies in load/normalized and still in normalize/extracted: dlt cannot go on from there."""
+    extracted = working_dir(account) / "normalize" / "extracted"
+    with opened(account) as pipeline:
+        pipeline._pipeline.extract(referral_factory(repriced(account)))
+        (package,) = extracted.iterdir()
+        shutil.copytree(package, working_dir(account).parent / "aside")
+        pipeline._pipeline.normalize()
+    shutil.move(working_dir(account).parent / "aside", package)
+    assert (working_dir(account) / "load" / "normalized" / package.name).is_dir()
+    with opened(account) as pipeline:
+        assert not package.exists()
+        assert pipeline.drain()
+    assert_loaded_once(account)
+
+
+def test_healing_touches_only_what_is_in_both_places(tmp_path: Path) -> None:
+    heal(tmp_path / "never used")
+    for place in ("normalize/extracted/1.1", "normalize/extracted/2.2", "load/normalized/1.1", "load/normalized/3.3"):
+        (tmp_path / place).mkdir(parents=True)
+    heal(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*/*")) == [
+        "load/normalized/1.1", "load/normalized/3.3", "normalize/extracted/2.2",
+    ]  # fmt: skip
+
+
+def test_a_package_that_is_loaded_twice_counts_once(account: Account) -> None:
+    normalized = working_dir(account) / "load" / "normalized"
+    with opened(account) as pipeline:
+        pipeline._pipeline.extract(referral_factory(repriced(account)))
+        pipeline._pipeline.normalize()
+        (package,) = normalized.iterdir()
+        shutil.copytree(package, working_dir(account).parent / "aside")
+        pipeline._pipeline.load()
+    shutil.rmtree(working_dir(account) / "load" / "loaded" / package.name)
+    shutil.move(working_dir(account).parent / "aside", package)
+    with opened(account) as pipeline:
+        assert pipeline.drain()
+    assert_loaded_once(account)
+
+
+# After a staging that nobody wrote down as done, the rerun stages the same rows once more.
+# After a staging that nobody wrote down as done, the rerun stages the same rows once more.
+KILLS = [("after", "staging:rewards_due", 1), ("after", "merge", 1), ("before", "delete", 1)]
+
+
+@pytest.mark.parametrize(("moment", "step", "number"), KILLS)
+def test_a_kill_inside_of_a_load_doubles_nothing(account: Account, moment: str, step: str, number: int) -> None:
+    account.world.advance(2)
+    command = [sys.executable, "-m", "tests.load.killed_load", str(account.settings.warehouse_dir),
+               account.settings.base_url, account.world.token, moment, step, str(number)]  # fmt: skip
+    done = subprocess.run(command, cwd=PROJECT, env=dict(os.environ), capture_output=True, check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
+    account.load(sweep=True)
+    assert account.differences() == {}
+    for table in ("campaigns", "rewards", "rewards_due", "rewards_issued"):
+        doubled = f"select id from raw.{table} group by id, _dlt_valid_from having count(*) > 1"
+        assert account.query(doubled) == [], table
+    for table in ("users", "coupons", "coupon_batches", "campaign_reach"):
+        assert account.query(f"select id from raw.{table} group by id having count(*) > 1") == [], table
+    assert account.query("select status from raw.runs order by started_at") == [("done",), ("interrupted",), ("done",)]
+
+
+def test_a_lost_state_folder_is_restored_from_the_load_file(account: Account) -> None:
+    with opened(account) as pipeline:
+        before = pipeline.state("users"), pipeline.state("rewards_issued")
+    assert set(before[0]) >= {"cursors", "swept_at"}
+    shutil.rmtree(account.settings.state_dir)
+    with opened(account) as pipeline:
+        pipeline.drain()
+        assert (pipeline.state("users"), pipeline.state("rewards_issued")) == before
+    shutil.rmtree(account.settings.state_dir)
+    packages = account.packages()
+    report = account.load()
+    assert (report.rows_written, report.swept) == (0, False)
+    assert account.packages() == packages
+    assert account.differences() == {}
+
+
+def test_a_merge_is_one_transaction(account: Account) -> None:
+    """dlt merges statement by statement otherwise, and a kill between delete and insert leaves an empty table."""
+    with opened(account) as pipeline, pipeline._pipeline.destination_client() as client:
+        assert client.capabilities.supports_transactions
+
+
+def test_an_empty_slice_is_no_package(account: Account) -> None:
+    packages = account.packages()
+    with opened(account) as pipeline:
+        pipeline.commit(Slice())
+    assert account.packages() == packages
+
+
+def test_of_rows_in_one_package_the_later_one_counts() -> None:
+    def users(*rows: tuple[int, str]) -> pa.Table:
+        return pa.table({"id": [i for i, _ in rows], "first_name": [name for _, name in rows]})
+
+    part = Slice()
+    part.add("users", users((1, "first"), (2, "only")))
+    later = Slice(states={"users": {"cursors": {}}})
+    later.add("users", users((1, "second")))
+    later.add("users", users())
+    part.merge(later)
+    part.settle()
+    (rows,) = part.tables["users"]
+    assert sorted(rows.to_pylist(), key=lambda row: row["id"]) == [
+        {"id": 1, "first_name": "second"}, {"id": 2, "first_name": "only"},
+    ]  # fmt: skip
+    assert (part.row_count, part.is_empty) == (2, False)
+
+
+def test_a_load_file_that_another_program_holds_is_left_alone(account: Account) -> None:
+    script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(account.settings.load_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"open\n"
+        with pytest.raises(AnotherSyncRunning, match="open in another program"):
+            LoadFile(account.settings.load_path)
+        other.communicate(b"")
+
+
+def test_a_load_file_that_is_none_is_refused_and_kept(account: Account) -> None:
+    account.settings.load_path.write_bytes(b"no database" * 1000)
+    with pytest.raises(DataRefused, match="not a readable load file") as refused:
+        LoadFile(account.settings.load_path)
+    assert "rebuilt from the API" in refused.value.next_step
+    assert account.settings.load_path.read_bytes().startswith(b"no database")
+
+
+def test_the_last_boundary_is_the_newest_of_both_ends(account: Account) -> None:
+    with LoadFile(account.settings.load_path) as load_file:
+        began = load_file.last_boundary("rewards")
+        assert began is not None
+        load_file.connection.execute(
+            "update raw.rewards set _dlt_valid_to = ? where id = 1", [f"{began + timedelta(days=1)}+00"]
+        )
+        assert load_file.last_boundary("rewards") == began + timedelta(days=1)

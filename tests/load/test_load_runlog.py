@@ -1,0 +1,64 @@
+"""The log of runs: written as they happen, so that a killed run stays visible and is named by the next one."""
+
+# ruff: noqa: DTZ001 - times are naive UTC in this room
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipelines.load import runlog
+from pipelines.load.intake import StreamReport
+from pipelines.load.loadfile import LoadFile
+from tests.load.accounts import Account
+
+MOMENT = datetime(2026, 1, 5, 8)
+
+
+def test_names_of_runs_sort_by_time_and_differ_within_a_second() -> None:
+    first = runlog.new_run_id(datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC))
+    assert first.startswith("20260105T080000-")
+    assert first != runlog.new_run_id(datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC))
+    assert first < runlog.new_run_id(datetime(2026, 1, 5, 8, 0, 1, tzinfo=UTC))
+
+
+def test_a_run_that_never_finished_is_marked_by_the_next_one(tmp_path: Path) -> None:
+    with LoadFile(tmp_path / "load.duckdb") as load_file:
+        load_file.connection.execute("create schema raw")
+        runlog.start(load_file, "one", "sync")
+        assert load_file.column("select status from raw.runs") == ["running"]
+        runlog.start(load_file, "two", "load")
+        runlog.finish(
+            load_file, "two", status="done", calls=7, observed_at=MOMENT,
+            reports=[StreamReport("users", MOMENT, True, 5, 4, 9, 3, 1, 6)],
+        )  # fmt: skip
+        assert load_file.connection.execute(
+            "select run_id, command, status, calls, error, finished_at is null from raw.runs order by run_id"
+        ).fetchall() == [("one", "sync", "interrupted", None, None, True), ("two", "load", "done", 7, None, False)]
+        assert load_file.connection.execute("from raw.run_streams").fetchall() == [
+            ("two", "users", MOMENT, True, 5, 4, 9, 3, 1, 6)
+        ]
+
+
+def test_a_run_that_somebody_stops_is_logged_as_interrupted(account: Account) -> None:
+    def stop(stage: str, facts: dict[str, object]) -> None:
+        if stage == "rewards_due":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        account.load(progress=stop)
+    last = account.query("select status, error, calls > 0 from raw.runs order by started_at desc limit 1")
+    assert last == [("interrupted", "KeyboardInterrupt", True)]
+    assert account.load().rows_written == 0
+
+
+def test_the_streams_of_a_run_are_counted(account: Account) -> None:
+    found = account.query(
+        "select stream, is_complete, api_count = our_count, rows_seen, rows_written from raw.run_streams order by all"
+    )
+    counts = {stream: len(account.world.rows(stream)) for stream in ("campaigns", "rewards", "rewards_due", "users")}
+    for stream, count in counts.items():
+        assert (stream, True, True, count, count) in found
+    assert {row[0] for row in found} == {*counts, "rewards_issued", "coupons"}

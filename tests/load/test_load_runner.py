@@ -1,0 +1,153 @@
+"""Whole runs: what the first, a second and a partial one do, what they cost and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.errors import AuthenticationError
+from pipelines.load.streams import STREAMS
+from pipelines.sandbox import Traps
+from tests.load.accounts import Account
+
+SCHEMA = Path(__file__).parents[1] / "warehouse" / "raw_schema.sql"
+COLUMNS = (
+    "select table_name, column_name, data_type from information_schema.columns where table_schema = 'raw' "
+    "and table_name not like '\\_dlt\\_%' escape '\\'"
+)
+
+
+def test_the_first_run_holds_what_the_account_holds(account: Account) -> None:
+    assert account.differences() == {}
+    assert len(account.world.rows("users")) > 100
+
+
+def test_the_first_run_makes_every_raw_table_as_the_models_expect_it(account: Account) -> None:
+    with duckdb.connect() as documented:
+        documented.execute(SCHEMA.read_text(encoding="utf-8"))
+        expected = set(documented.execute(COLUMNS).fetchall())
+    found = set(account.query(COLUMNS))
+    assert found - expected == set(), "the loader writes columns that tests/warehouse/raw_schema.sql does not name"
+    assert expected - found == set(), "tests/warehouse/raw_schema.sql names columns that the loader does not write"
+
+
+def test_an_empty_account_makes_every_raw_table_too(fresh: Callable[..., Account]) -> None:
+    empty = fresh(users=1)
+    for table in ("users", "coupons", "issued", "dues", "units", "rewards", "campaigns"):
+        empty.tamper(f"delete from {table}")
+    assert empty.load().rows_written == 0
+    assert {row[0] for row in empty.query(COLUMNS)} >= {*STREAMS, "runs", "run_streams", "observations", "quarantine"}
+    assert empty.load().rows_written == 0
+    assert empty.differences() == {}
+
+
+def test_a_second_run_with_nothing_new_writes_no_row_and_no_package(account: Account) -> None:
+    packages = account.packages()
+    versions = account.query("from raw.rewards_due order by id, _dlt_valid_from")
+    report = account.load()
+    assert report.rows_written == 0
+    assert not report.swept
+    assert not report.drained
+    assert report.differences == []
+    assert account.packages() == packages
+    assert account.query("from raw.rewards_due order by id, _dlt_valid_from") == versions
+    assert report.calls <= 15
+
+
+def test_calls_are_those_the_server_saw(account: Account) -> None:
+    account.world.advance()
+    report = account.load()
+    assert report.calls == len(account.world.calls)
+    assert report.calls == sum(stream.calls for stream in report.streams.values())
+    assert account.query("select calls, status from raw.runs order by started_at desc limit 1") == [
+        (report.calls, "done")
+    ]
+
+
+def test_days_of_life_are_followed(account: Account) -> None:
+    account.world.advance(1)
+    account.load()
+    ids = {row["id"] for row in account.world.rows("users")}
+    assert {stream for stream in account.differences() if stream not in ("users", "coupons")} == set()
+    assert set(account.query("select id from raw.users")) >= {(identifier,) for identifier in ids}
+    account.world.advance(2)
+    report = account.load(sweep=True)
+    assert account.differences() == {}
+    assert report.observed_at == account.world.now.replace(tzinfo=None)
+
+
+def test_a_choice_of_streams_reads_and_writes_only_those(account: Account) -> None:
+    account.world.advance(2)
+    before = account.query("from raw.users order by id")
+    report = account.load("campaigns", "rewards")
+    assert set(report.streams) == {"campaigns", "rewards"}
+    assert {call.path for call in account.world.calls} == {"/api/v1/campaigns", "/api/v1/rewards"}
+    assert account.query("from raw.users order by id") == before
+    account.load()
+    assert account.differences() == {}
+
+
+def test_coupons_bring_the_users_they_ride_on(fresh: Callable[..., Account]) -> None:
+    account = fresh()
+    report = account.load("coupons")
+    assert set(report.streams) == {"users", "coupons"}
+    assert set(account.differences()) == {"campaigns", "rewards", "rewards_due", "rewards_issued"}
+
+
+def test_users_read_without_their_coupons_are_made_up_for(fresh: Callable[..., Account]) -> None:
+    account = fresh()
+    account.load("users")
+    assert set(account.differences()) >= {"coupons"}
+    assert account.load().swept
+    assert account.differences() == {}
+    assert not account.load().swept
+
+
+def test_coupons_that_changed_while_only_users_were_read_are_made_up_for(account: Account) -> None:
+    account.world.advance(3)
+    account.load("users")
+    assert account.load("users", "coupons").swept
+    assert {"users", "coupons"} & set(account.differences()) == set()
+
+
+def test_a_rebuild_reads_everything_again_and_doubles_nothing(account: Account) -> None:
+    report = account.load(rebuild=True)
+    assert report.streams["users"].rows_seen == len(account.world.rows("users"))
+    assert report.rows_written == 0
+    assert account.differences() == {}
+
+
+def test_a_deletion_shows_by_counting_and_is_found_by_a_sweep(account: Account) -> None:
+    gone = account.world.rows("users")[5]["id"]
+    account.world.delete_user(gone)
+    report = account.load()
+    assert report.swept
+    assert any(difference.startswith("users: total is") for difference in report.differences)
+    assert account.query("select stream, id, what from raw.observations") == [("users", gone, "vanished")]
+    assert account.one(f"select count(*) from raw.users where id = {gone}") == 1
+    assert account.differences() == {}
+
+
+def test_a_filter_that_the_server_ignores_leads_to_a_sweep(account: Account) -> None:
+    account.world.advance(3)
+    account.world.set_traps(Traps(ignore_filter_field="qualified_at"))
+    report = account.load()
+    assert report.swept
+    assert any("did not honour" in note for note in report.streams["users"].notes)
+    assert account.differences() == {}
+
+
+def test_a_failure_keeps_what_was_committed_and_is_written_down(account: Account) -> None:
+    account.world.advance(2)
+    account.world.set_traps(Traps(token_expires_after=5))
+    with pytest.raises(AuthenticationError):
+        account.load()
+    (status, error) = account.query("select status, error from raw.runs order by started_at desc limit 1")[0]
+    assert status == "failed"
+    assert "token" in error
+    account.world.set_traps(Traps())
+    account.load()
+    assert account.differences() == {}

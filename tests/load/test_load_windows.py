@@ -1,0 +1,100 @@
+"""Windows and cursors: whatever the order of runs and failures, no row's day falls between two runs."""
+
+# ruff: noqa: DTZ001 - times are naive UTC in this room
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.load.windows import EARLIEST, advance, lane_start
+
+MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1))
+FIRST = datetime(2026, 1, 5, 8)
+
+
+def test_a_lane_begins_whole_days_before_its_cursor() -> None:
+    assert lane_start(datetime(2026, 3, 1, 0, 0), 1) == date(2026, 2, 28)
+    assert lane_start(datetime(2026, 3, 1, 23, 59, 59), 3) == date(2026, 2, 26)
+    assert lane_start(datetime(1970, 1, 1), 366) == EARLIEST
+
+
+@pytest.mark.parametrize("days", [0, -1])
+def test_no_overlap_is_no_choice(days: int) -> None:
+    with pytest.raises(ValueError, match="at least one day"):
+        lane_start(FIRST, days)
+
+
+def test_a_row_dated_in_the_future_moves_the_cursor_to_the_present_only() -> None:
+    future = FIRST + timedelta(days=400)
+    assert advance(FIRST - timedelta(days=2), [None, future], FIRST) == FIRST
+    assert advance(FIRST, [], FIRST + timedelta(days=1)) == FIRST
+
+
+@given(MOMENTS, st.lists(st.none() | MOMENTS, max_size=5), MOMENTS)
+def test_a_cursor_moves_neither_back_nor_past_the_start_of_the_run(
+    cursor: datetime, seen: list[datetime | None], started_at: datetime
+) -> None:
+    moved = advance(cursor, seen, started_at)
+    assert moved >= cursor
+    assert moved <= max(cursor, started_at)
+    assert moved == cursor or moved in (*seen, started_at)
+
+
+@given(MOMENTS, st.integers(1, 366))
+def test_the_start_lies_a_whole_day_before_the_cursor_or_at_the_beginning(cursor: datetime, overlap: int) -> None:
+    start = lane_start(cursor, overlap)
+    assert start >= EARLIEST
+    assert start == EARLIEST or cursor - datetime.combine(start, datetime.min.time()) >= timedelta(days=overlap)
+
+
+class Account:
+    """Rows that carry one date, each visible from some moment on, at most the overlap later than its date."""
+
+    def __init__(self, overlap_days: int, shift_hours: int) -> None:
+        self.overlap_days = overlap_days
+        self.shift = timedelta(hours=shift_hours)
+        self.rows: list[tuple[datetime, datetime]] = []
+        self.loaded: set[int] = set()
+        self.cursor = FIRST
+
+    def run(self, now: datetime, succeeds: bool) -> None:
+        """One lane: rows shown with a shifted date, filtered by plain days; a failed run commits nothing."""
+        since = lane_start(self.cursor, self.overlap_days)
+        found = [n for n, (dated, visible) in enumerate(self.rows) if visible <= now and dated.date() >= since]
+        if succeeds:
+            self.loaded.update(found)
+            self.cursor = advance(self.cursor, [self.rows[n][0] - self.shift for n in found], now)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["row", "late row", "future row", "run", "failed run"]),
+        st.integers(1, 60 * 60 * 40),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS, st.integers(1, 4), st.integers(0, 14))
+def test_every_row_is_loaded_whatever_the_order_of_runs_and_failures(
+    steps: list[tuple[str, int]], overlap: int, shift_hours: int
+) -> None:
+    """Dates shown earlier than stored only make the window wider; rows may be committed up to the overlap late."""
+    account, now = Account(overlap, shift_hours), FIRST
+    for what, seconds in steps:
+        now += timedelta(seconds=seconds)
+        if what == "row":
+            account.rows.append((now, now))
+        elif what == "late row":
+            account.rows.append((now - timedelta(days=overlap), now))
+        elif what == "future row":
+            account.rows.append((now + timedelta(days=400), now))
+        else:
+            account.run(now, succeeds=what == "run")
+    account.run(now, succeeds=True)
+    visible = {n for n, (dated, _) in enumerate(account.rows) if dated >= FIRST - timedelta(days=overlap)}
+    assert account.loaded >= visible

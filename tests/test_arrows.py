@@ -1,0 +1,262 @@
+"""The house holds: which room may know which, what each may use, how large a file may be. No room is imported here.
+
+Each rule is shown to fail on a planted tree, so that none of them passes by looking at nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.imports import Module, SourceTree, called_name, dynamic_import
+
+PROJECT = Path(__file__).parents[1]
+MAX_LINES = 300
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
+
+# Room → the rooms it may import besides itself. "" is the package's own __init__: it holds the version.
+ARROWS: dict[str, set[str]] = {
+    "": set(),
+    "errors": set(),
+    "settings": {"errors"},
+    "lock": {"errors", "settings"},
+    "api": {"", "errors", "settings"},
+    "load": {"", "errors", "settings", "api"},
+    "warehouse": {"", "errors", "settings"},
+    "sandbox": set(),
+    "cli": {"", "errors", "settings", "lock", "api", "load", "warehouse", "sandbox"},
+    "__main__": {"cli"},
+}
+
+# Outside package → the rooms that may use it. What is not named here may be used everywhere.
+HTTP = {"api", "sandbox"}
+USES: dict[str, set[str]] = {
+    "dlt": {"load"},
+    "httpx": HTTP,
+    "urllib.request": HTTP,
+    "http.client": HTTP,
+    "requests": set(),
+    "urllib3": set(),
+    "aiohttp": set(),
+    "dlt.sources.helpers": set(),
+    "duckdb": {"load", "warehouse", "cli"},
+    "pyarrow": {"load", "warehouse"},
+    "sqlglot": {"warehouse"},
+    "pandas": set(),
+    "starlette": {"sandbox"},
+    "uvicorn": {"sandbox"},
+    "anyio": {"sandbox"},
+    "click": {"cli"},
+    "rich": {"cli"},
+}
+
+# `referrals --help` answers at once because the command line imports none of these before a command needs it.
+HEAVY = {"dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum"}
+
+TELEMETRY = {
+    "sentry_sdk",
+    "posthog",
+    "segment",
+    "analytics",
+    "mixpanel",
+    "opentelemetry",
+    "dlt.common.runtime.telemetry",
+}
+KNOWN_HOSTS = re.compile(r"(^|\.)(referral-factory\.com|example\.(com|org)|localhost|127\.0\.0\.1)$")
+
+
+def _is_within(target: str, package: str) -> bool:
+    return target == package or target.startswith(f"{package}.")
+
+
+def _calls(module: Module) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(module.tree) if isinstance(node, ast.Call))
+
+
+def arrows(tree: SourceTree) -> Iterator[str]:
+    for module in tree.modules.values():
+        if module.room not in ARROWS:
+            yield f"{module.name}: room {module.room!r} stands in no arrow"
+            continue
+        for target, line in tree.internal(module.name).items():
+            room = tree.modules[target].room
+            if room != module.room and room not in ARROWS[module.room]:
+                yield f"{module.where(line)}: {module.room or 'the package'} must not know {room or 'the package'}"
+
+
+def uses(tree: SourceTree) -> Iterator[str]:
+    for module in tree.modules.values():
+        for found in tree.imports[module.name]:
+            for package, rooms in USES.items():
+                if _is_within(found.target, package) and module.room not in rooms:
+                    yield f"{module.where(found.line)}: {package} has no place in {module.room or 'the package'}"
+
+
+def cycles(tree: SourceTree) -> Iterator[str]:
+    sorter = TopologicalSorter({name: tree.internal(name) for name in tree.modules})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        yield "a circle of imports: " + " → ".join(error.args[1])
+
+
+def readable(tree: SourceTree) -> Iterator[str]:
+    """An import by a computed name would slip past all of these rules."""
+    for module in tree.modules.values():
+        for call in _calls(module):
+            if dynamic_import(call) == "":
+                yield f"{module.where(call.lineno)}: an import whose name cannot be read"
+
+
+def quick_start(tree: SourceTree) -> Iterator[str]:
+    for start in (module.name for module in tree.modules.values() if module.room in ("cli", "__main__")):
+        for target, chain in tree.eager_closure(start).items():
+            if target.split(".")[0] in HEAVY:
+                yield f"{start} imports {target} at once: " + " → ".join(chain)
+
+
+def speech(tree: SourceTree) -> Iterator[str]:
+    """Only the command line prints or exits."""
+    ends = {"print", "exit", "quit", "sys.exit", "os._exit", "SystemExit", "breakpoint"}
+    for module in tree.modules.values():
+        for call in _calls(module):
+            if module.room not in ("cli", "__main__") and called_name(call) in ends:
+                yield f"{module.where(call.lineno)}: {called_name(call)}() belongs to the command line"
+
+
+def size(tree: SourceTree) -> Iterator[str]:
+    for module in tree.modules.values():
+        if module.line_count > MAX_LINES:
+            yield f"{module.name}: {module.line_count} lines; more than {MAX_LINES} hold more than one worry"
+
+
+def names(tree: SourceTree) -> Iterator[str]:
+    for name in tree.modules:
+        for part in FORBIDDEN_NAMES & set(name.split(".")):
+            yield f"{name}: {part!r} names no worry"
+
+
+def silence(tree: SourceTree) -> Iterator[str]:
+    """Nothing phones home: no telemetry packages, no addresses but the vendor's and examples."""
+    for module in tree.modules.values():
+        for found in tree.imports[module.name]:
+            if any(_is_within(found.target, package) for package in TELEMETRY):
+                yield f"{module.where(found.line)}: {found.target} is telemetry"
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for host in re.findall(r"https?://(?:[^/\s@]*@)?([\w.-]+)", node.value):
+                    if not KNOWN_HOSTS.search(host.rstrip(".")):
+                        yield f"{module.where(node.lineno)}: an address at {host}"
+
+
+Rule = Callable[[SourceTree], Iterator[str]]
+RULES: list[Rule] = [arrows, uses, cycles, readable, quick_start, speech, size, names, silence]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_house_keeps_the_rule(rule: Rule) -> None:
+    tree = SourceTree(PROJECT / "pipelines")
+    assert {"", "errors", "settings", "api", "load", "warehouse", "sandbox"} <= {m.room for m in tree.modules.values()}
+    assert list(rule(tree)) == []
+
+
+@pytest.mark.parametrize("rule", [cycles, size, names], ids=lambda rule: rule.__name__)
+def test_the_tests_keep_the_rule(rule: Rule) -> None:
+    tree = SourceTree(PROJECT / "tests")
+    assert "tests.test_arrows" in tree.modules
+    assert list(rule(tree)) == []
+
+
+PLANTED: list[tuple[Rule, dict[str, str], str]] = [
+    (arrows, {"api/client.py": "from pipelines.load import runner", "load/runner.py": ""}, "api must not know load"),
+    (
+        arrows,
+        {"api/client.py": "def f():\n    import pipelines.load", "load/__init__.py": ""},
+        "client:2: api must not",
+    ),
+    (arrows, {"api/client.py": "from ..warehouse import models", "warehouse/models.py": ""}, "not know warehouse"),
+    (
+        arrows,
+        {"warehouse/models.py": "from pipelines import api", "api/__init__.py": ""},
+        "warehouse must not know api",
+    ),
+    (arrows, {"load/a.py": "__import__('pipelines.cli')", "cli.py": ""}, "load must not know cli"),
+    (
+        arrows,
+        {"sandbox/app.py": "from pipelines.errors import ApiError", "errors.py": ""},
+        "sandbox must not know errors",
+    ),
+    (arrows, {"sandbox/app.py": "from pipelines import __version__"}, "sandbox must not know the package"),
+    (arrows, {"errors.py": "import pipelines.settings", "settings.py": ""}, "errors must not know settings"),
+    (arrows, {"attic.py": ""}, "'attic' stands in no arrow"),
+    (uses, {"warehouse/models.py": "def f():\n    from dlt.common import json"}, "models:2: dlt has no place"),
+    (uses, {"load/source.py": "import httpx"}, "httpx has no place in load"),
+    (uses, {"load/source.py": "from dlt.sources.helpers import requests"}, "dlt.sources.helpers has no place in load"),
+    (uses, {"warehouse/feeds.py": "from urllib import request"}, "urllib.request has no place in warehouse"),
+    (uses, {"sandbox/world.py": "import duckdb as d"}, "duckdb has no place in sandbox"),
+    (uses, {"api/client.py": "import importlib\nimportlib.import_module('duckdb')"}, "client:2: duckdb has no place"),
+    (uses, {"load/runner.py": "from rich.progress import Progress"}, "rich has no place in load"),
+    (cycles, {"load/a.py": "from pipelines.load import b", "load/b.py": "def f():\n    from .a import x"}, "a circle"),
+    (cycles, {"load/__init__.py": "from .a import x", "load/a.py": "from pipelines.load import y"}, "a circle"),
+    (
+        readable,
+        {"load/a.py": "import importlib\nimportlib.import_module('d' + 'lt')"},
+        "load.a:2: an import whose name",
+    ),
+    (
+        quick_start,
+        {"cli.py": "import pipelines.load.a", "load/__init__.py": "import dlt", "load/a.py": ""},
+        "imports dlt",
+    ),
+    (quick_start, {"cli.py": "try:\n    import duckdb\nexcept ImportError:\n    pass"}, "imports duckdb at once"),
+    (speech, {"load/runner.py": "def f():\n    print('loaded')"}, "runner:2: print() belongs"),
+    (speech, {"settings.py": "import sys\nsys.exit(2)"}, "sys.exit() belongs"),
+    (size, {"api/client.py": "x = 1\n" * (MAX_LINES + 1)}, f"more than {MAX_LINES} hold"),
+    (names, {"api/utils.py": ""}, "'utils' names no worry"),
+    (names, {"load/common/rows.py": ""}, "'common' names no worry"),
+    (silence, {"cli.py": "def f():\n    import sentry_sdk"}, "sentry_sdk is telemetry"),
+    (silence, {"cli.py": "URL = 'https://collector.invalid/v1'"}, "an address at collector.invalid"),
+    (silence, {"cli.py": "URL = 'https://evil-referral-factory.com.invalid/v1'"}, "an address at evil"),
+]
+
+
+@pytest.mark.parametrize(("rule", "files", "words"), PLANTED, ids=lambda v: getattr(v, "__name__", None))
+def test_the_rule_can_fail(tmp_path: Path, rule: Rule, files: dict[str, str], words: str) -> None:
+    assert any(words in violation for violation in rule(_plant(tmp_path, files)))
+
+
+def test_every_rule_has_been_seen_to_fail() -> None:
+    assert {rule for rule, _, _ in PLANTED} == set(RULES)
+
+
+def test_what_is_allowed_passes(tmp_path: Path) -> None:
+    tree = _plant(
+        tmp_path,
+        {
+            "errors.py": "class ApiError(Exception): ...",
+            "settings.py": "from pipelines.errors import ApiError\nDOCS = 'https://app.referral-factory.com/api'",
+            "api/client.py": "import httpx\nfrom pipelines import __version__\nfrom ..settings import DOCS",
+            "load/runner.py": "import dlt, duckdb\nfrom pipelines.api.client import DOCS",
+            "warehouse/models.py": "import duckdb, sqlglot\nfrom urllib.parse import urlsplit",
+            "sandbox/app.py": "import starlette, httpx\nfrom pipelines.sandbox.world import World",
+            "sandbox/world.py": "class World: ...",
+            "cli.py": "import click\nfrom pipelines.errors import ApiError\n"
+            "def load(x):\n    import pipelines.load.runner\n    __import__(f'pipelines.load.{x}')\n    print('done')",
+            "__main__.py": "from pipelines.cli import load\nraise SystemExit(load())",
+        },
+    )
+    assert [violation for rule in RULES for violation in rule(tree)] == []
+
+
+def _plant(folder: Path, files: dict[str, str]) -> SourceTree:
+    package = folder / "pipelines"
+    for name, text in {"__init__.py": "__version__ = '1'", **files}.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    return SourceTree(package)

@@ -1,0 +1,181 @@
+"""The project's own files keep their promises: lock, license, defaults, and nothing of one machine in them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import pipelines
+from pipelines.settings import Settings, load_settings
+
+PROJECT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCK = (PROJECT / "requirements.lock").read_text(encoding="utf-8")
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+DIRECT = [
+    Requirement(line)
+    for line in [
+        *PYPROJECT["build-system"]["requires"],
+        *PYPROJECT["project"]["dependencies"],
+        *(line for extra in PYPROJECT["project"]["optional-dependencies"].values() for line in extra),
+    ]
+]
+
+# Put together from pieces, so that this file does not contain what it looks for.
+MACHINE_PATHS = re.compile(r"(?<![\w.~-])/(?:" + "|".join(["wo" + "rk", "ho" + "me", "ro" + "ot"]) + r")/[\w.]")
+REGISTRY_HOSTS = re.compile(
+    r"\b(?:py" + r"pi\.org|pythonh" + r"osted\.org|npm" + r"js\.(?:org|com)|crates\." + r"io)\b"
+)
+
+
+def _pinned() -> dict[str, tuple[str, list[str]]]:
+    """Name → version and hashes, from the lock's logical lines."""
+    pins: dict[str, tuple[str, list[str]]] = {}
+    for entry in LOCK.replace("\\\n", " ").splitlines():
+        requirement, *hashes = re.split(r"\s+--hash=", entry.strip())
+        match = re.fullmatch(r"([\w.-]+)==([\w.!+]+)(?: ; .+)?", requirement)
+        assert match, f"not a pinned requirement: {entry[:80]}"
+        pins[canonicalize_name(match[1])] = (match[2], hashes)
+    return pins
+
+
+def _tracked() -> list[Path]:
+    """What git holds or would take with the next `git add`, so that a leak shows before it is committed."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT, capture_output=True, check=True,
+    )  # fmt: skip
+    return [path for name in listed.stdout.decode().split("\0") if name and (path := PROJECT / name).is_file()]
+
+
+def test_every_requirement_in_the_lock_has_hashes() -> None:
+    pins = _pinned()
+    assert len(pins) > len(DIRECT)
+    assert [name for name, (_, hashes) in pins.items() if not hashes] == []
+    assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for _, hashes in pins.values() for value in hashes)
+
+
+def test_the_lock_names_no_place_to_fetch_from() -> None:
+    assert re.findall(r"https?:|--(?:extra-)?index-url|--find-links| @ |^-", LOCK, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("requirement", DIRECT, ids=lambda requirement: requirement.name)
+def test_the_lock_holds_what_the_project_asks_for(requirement: Requirement) -> None:
+    version, _ = _pinned()[canonicalize_name(requirement.name)]
+    assert requirement.specifier.contains(version)
+
+
+@pytest.mark.skipif(not README.strip(), reason="the README is not written yet")
+@pytest.mark.parametrize("name", sorted({requirement.name for requirement in DIRECT}))
+def test_the_readme_says_what_each_dependency_is_for(name: str) -> None:
+    section = README.partition("\n## Dependencies\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip(" `*") for cell in line.strip().strip("|").split("|")] for line in section.splitlines()]
+    named = {re.sub(r"^\[([^\]]+)\].*", r"\1", part.strip(" `")): row for row in rows for part in row[0].split(",")}
+    assert name in named, f"no row for {name} in the table under '## Dependencies'"
+    assert len(named[name]) > 1, f"nothing is said about {name}"
+    assert all(named[name][1:]), f"nothing is said about {name}"
+
+
+def test_no_file_speaks_of_one_machine() -> None:
+    found = []
+    for path in _tracked():
+        text = path.read_bytes().decode("utf-8", errors="replace")
+        for pattern in (MACHINE_PATHS, REGISTRY_HOSTS):
+            found += [f"{path.relative_to(PROJECT)}: {match[0]}" for match in pattern.finditer(text)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "text", ["cd /wo" + "rk/x", "'/ho" + "me/me'", "/ro" + "ot/.cache", "https://py" + "pi.org/simple"]
+)
+def test_traces_of_one_machine_would_be_noticed(text: str) -> None:
+    assert MACHINE_PATHS.search(text) or REGISTRY_HOSTS.search(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["~/.dlt/secrets.toml", "https://example.com/home", ".github/workflows", "network/root"]
+)
+def test_harmless_paths_are_not_traces(text: str) -> None:
+    assert not MACHINE_PATHS.search(text)
+    assert not REGISTRY_HOSTS.search(text)
+
+
+def test_one_version_everywhere() -> None:
+    assert PYPROJECT["project"]["version"] == pipelines.__version__
+
+
+def test_the_license_is_the_one_that_is_declared() -> None:
+    text = (PROJECT / "LICENSE").read_text(encoding="utf-8")
+    assert PYPROJECT["project"]["license"] == "Apache-2.0"
+    assert text.split()[:5] == ["Apache", "License", "Version", "2.0,", "January"]
+    assert re.search(r"^ +Copyright \d{4} referral-warehouse contributors$", text, re.MULTILINE)
+
+
+def test_the_changelog_has_a_place_for_what_comes_next() -> None:
+    assert "\n## [Unreleased]\n" in (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_git_never_takes_secrets_data_or_environments(tmp_path: Path) -> None:
+    shutil.copy(PROJECT / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True, capture_output=True)
+    ignored = [
+        ".dlt/secrets.toml",
+        ".env",
+        ".venv/x",
+        "data/load.duckdb",
+        "other/warehouse.duckdb",
+        "a/__pycache__/b.pyc",
+    ]
+    wanted = [
+        ".dlt/config.toml",
+        ".dlt/example.secrets.toml",
+        "tests/data/case.yaml",
+        "pipelines/build/x.py",
+        "sql/a.sql",
+    ]
+    answer = subprocess.run(
+        ["git", "check-ignore", *ignored, *wanted], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert answer.stdout.splitlines() == ignored
+
+
+def _documented_defaults() -> dict[str, Any]:
+    """.dlt/config.toml with its commented-out assignments switched on."""
+    text = (PROJECT / ".dlt" / "config.toml").read_text(encoding="utf-8")
+    return tomllib.loads(re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE))
+
+
+def test_the_config_file_states_every_default_as_it_is(tmp_path: Path) -> None:
+    documented = _documented_defaults()
+    stated = {**documented["sources"]["referral_factory"], **documented["warehouse"]}
+    stated["warehouse_dir"] = Path(stated.pop("dir")).absolute()
+    assert stated == {f.name: getattr(Settings(), f.name) for f in fields(Settings) if f.name != "api_token"}
+    shutil.copytree(PROJECT / ".dlt", tmp_path / ".dlt", ignore=shutil.ignore_patterns("secrets.toml"))
+    assert load_settings(environ={}, folder=tmp_path, home=tmp_path).concurrency == stated["concurrency"]
+
+
+def test_the_config_file_keeps_dlt_quiet() -> None:
+    runtime = tomllib.loads((PROJECT / ".dlt" / "config.toml").read_text(encoding="utf-8"))["runtime"]
+    assert runtime == {"dlthub_telemetry": False, "log_level": "WARNING"}
+
+
+def test_the_example_of_secrets_holds_none_and_fits(tmp_path: Path) -> None:
+    example = (PROJECT / ".dlt" / "example.secrets.toml").read_text(encoding="utf-8")
+    (tmp_path / ".dlt").mkdir()
+    secrets = tmp_path / ".dlt" / "secrets.toml"
+    secrets.write_text(example, encoding="utf-8")
+    assert load_settings(environ={}, folder=tmp_path, home=tmp_path).api_token is None
+    secrets.write_text(example.replace('api_token = ""', 'api_token = "made-up"'), encoding="utf-8")
+    token = load_settings(environ={}, folder=tmp_path, home=tmp_path).api_token
+    assert token is not None
+    assert token.reveal() == "made-up"

@@ -1,0 +1,39 @@
+"""A child process for the tests: publishes, and kills itself with SIGKILL before or after a named step.
+
+Usage: python killed.py WAREHOUSE_DIR before|after MODULE.FUNCTION
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipelines.settings import Settings
+from pipelines.warehouse import build, publish
+
+
+def main() -> None:
+    folder, moment, step = sys.argv[1:]
+    module_name, _, function_name = step.rpartition(".")
+    importlib.import_module(f"pipelines.warehouse.{module_name}")
+    # The name of the module `publish` is also the room's function; sys.modules knows them apart.
+    module = sys.modules[f"pipelines.warehouse.{module_name}"]
+    original = getattr(module, function_name)
+
+    def deadly(*args: Any, **kwargs: Any) -> Any:
+        if moment == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(module, function_name, deadly)
+    settings = Settings(warehouse_dir=Path(folder), keep_snapshots=2)
+    publish(settings, build(settings))
+
+
+if __name__ == "__main__":
+    main()

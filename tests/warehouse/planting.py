@@ -1,0 +1,61 @@
+"""Plants a load file: rows of raw tables as plain dictionaries, with short forms for what every history needs.
+
+Knows the loader's file only through raw_schema.sql. ``seen: [from, to]`` stands for dlt's two validity columns;
+``syncs`` for runs that saw every stream; ``partial_syncs`` for runs that saw the streams named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.settings import Settings
+
+SCHEMA = Path(__file__).with_name("raw_schema.sql")
+STREAMS = ("campaigns", "users", "rewards", "rewards_due", "rewards_issued", "coupons")
+Rows = Sequence[Mapping[str, Any]]
+
+
+def plant(
+    folder: Path,
+    tables: Mapping[str, Rows] | None = None,
+    syncs: Iterable[Any] = (),
+    partial_syncs: Rows = (),
+) -> Settings:
+    """Write ``folder/load.duckdb`` and return settings whose warehouse directory is ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = Settings(warehouse_dir=folder)
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(SCHEMA.read_text(encoding="utf-8"))
+        for table, rows in (tables or {}).items():
+            insert(connection, table, rows)
+        whole = [{"at": moment, "streams": STREAMS} for moment in syncs]
+        for number, run in enumerate([*whole, *partial_syncs], start=1):
+            add_run(connection, f"r{number}", run["at"], run["streams"])
+    return settings
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> None:
+    """Insert rows into a raw table; columns left out are null."""
+    for row in rows:
+        values = dict(row)
+        if "seen" in values:
+            values["_dlt_valid_from"], values["_dlt_valid_to"] = (_zoned(moment) for moment in values.pop("seen"))
+        names = ", ".join(f'"{name}"' for name in values)
+        marks = ", ".join("?" for _ in values)
+        connection.execute(f"insert into raw.{table} ({names}) values ({marks})", list(values.values()))
+
+
+def add_run(connection: duckdb.DuckDBPyConnection, run_id: str, moment: Any, streams: Iterable[str]) -> None:
+    """A finished run that observed the streams at one moment, all of them completely."""
+    insert(connection, "runs", [{"run_id": run_id, "command": "sync", "observed_at": moment, "status": "done"}])
+    seen = [{"run_id": run_id, "stream": s, "observed_at": moment, "is_complete": True} for s in streams]
+    insert(connection, "run_streams", seen)
+
+
+def _zoned(moment: Any) -> str | None:
+    return None if moment is None else f"{moment}+00:00"

@@ -1,0 +1,170 @@
+"""Every check is seen to find nothing on sound data and to fail on planted damage; fail_ forbids a publication."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from planting import plant
+
+from pipelines.errors import ChecksFailed, DataRefused
+from pipelines.settings import Settings
+from pipelines.warehouse import build, publish
+from pipelines.warehouse.checks import describe_row, record_results, refuse_failures, run_checks
+from pipelines.warehouse.files import connect_draft
+from pipelines.warehouse.models import load_checks, parse_model
+
+FIRST, SECOND = "2026-01-01 08:00:00", "2026-01-02 08:00:00"
+SOUND = {
+    "campaigns": [{"id": 5, "name": "Spring", "reach": 9, "seen": [FIRST, None]}],
+    "users": [
+        {"id": 1, "campaign_id": 5, "email": "ada@example.com", "referrals_count": 1, "converted_referrals_count": 1},
+        {"id": 2, "campaign_id": 5, "referrer_id": 1, "qualified": True, "referrals_count": 0},
+    ],
+    "rewards": [{"id": 1, "campaign_id": 5, "type": "Cash", "value": 50, "seen": [FIRST, None]}],
+    "rewards_due": [
+        {"id": 1, "reward_id": 1, "recipient_id": 1, "reward_type": "Cash", "reward_value": 50, "total_due": 1,
+         "total_value": 50, "seen": [FIRST, None]}
+    ],
+    "rewards_issued": [
+        {"id": 1, "reward_id": 1, "recipient_id": 2, "reward_type": "Cash", "reward_value": 50, "total_due": 1,
+         "total_value": 50, "seen": [FIRST, None]}
+    ],
+    "coupons": [{"id": 1, "name": "SAVE10", "referral_id": 1, "issued_at": FIRST}],
+}  # fmt: skip
+
+DAMAGE = {
+    "fail_keys_core": "insert into core.users by name select 1 as user_id",
+    "fail_keys_marts": "update marts.reward_liability set recipient_id = null where recipient_id = 1",
+    "fail_roll_forward_identity": "update marts.reward_liability_daily set accrued_value = accrued_value + 0.01",
+    "fail_roll_forward_gaps": "delete from marts.reward_liability_daily where day_on = date '2026-01-02'; "
+    "update marts.reward_liability_daily set day_on = day_on + 1 where day_on = date '2026-01-03'",
+    "fail_closing_is_not_the_list": "update core.rewards_due set due_value = 49.99",
+    "fail_liability_is_not_the_list": "delete from marts.reward_liability where recipient_id = 2",
+    "fail_funnel_grows": "update marts.referral_funnel set stage_count = 3 where stage = 'referrals'",
+    "fail_funnel_loses_people": "update marts.referral_funnel set stage_count = 1 where stage = 'users'",
+    "warn_orphans": "delete from core.campaigns",
+    "warn_referral_counters": "update core.users set referrals_count = 7 where user_id = 1",
+    "warn_quarantine": "insert into ops.quarantine by name select 'users' as stream, '3' as record_id, 'bad' as reason",
+    "warn_coupons_without_date": "update core.coupons set issued_at = null",
+    "warn_issue_taken_back": "update scratch.intermediate.int_reward_movements set issued_count = -1",
+    "warn_waiting_changes": "update scratch.intermediate.int_reward_changes set sync_no = null",
+}
+DAMAGED_SOURCE = {
+    "warn_total_value": (
+        {"rewards_due": [{"id": 1, "reward_value": 50, "total_due": 2, "total_value": 99, "seen": [FIRST, None]}]},
+        "stream=rewards_due, row_id=1, given_count=2, given_value=99.00, reward_value=50.00",
+    ),
+    "warn_freshness": (
+        {"run_streams": [{"run_id": "old", "stream": "coupon_names", "observed_at": "2025-12-01 08:00:00"}]},
+        "stream=coupon_names, observed_at=2025-12-01 08:00:00, as_of_at=2026-01-03 08:00:00",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse directory with an undamaged draft; copied for each test."""
+    folder = tmp_path_factory.mktemp("sound")
+    build(plant(folder, SOUND, syncs=[FIRST, SECOND, "2026-01-03 08:00:00"]))
+    return folder
+
+
+@pytest.fixture
+def sound(built: Path, tmp_path: Path) -> Settings:
+    shutil.copytree(built, tmp_path / "data")
+    return Settings(warehouse_dir=tmp_path / "data")
+
+
+def counts(settings: Settings, damage: str = "", only: str = "") -> dict[str, int]:
+    with connect_draft(settings) as connection:
+        for statement in filter(str.strip, damage.split(";")):
+            connection.execute(statement)
+        checks = [check for check in load_checks() if only in check.name]
+        return {r.check: r.violations_count for r in run_checks(connection, checks)}
+
+
+def test_sound_data_violates_nothing(sound: Settings) -> None:
+    assert set(counts(sound).values()) == {0}
+
+
+def test_every_check_has_a_planted_case() -> None:
+    assert {check.name for check in load_checks()} == set(DAMAGE) | set(DAMAGED_SOURCE)
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_check_fails_on_planted_damage(name: str, sound: Settings) -> None:
+    assert counts(sound, DAMAGE[name], only=name)[name] > 0
+
+
+@pytest.mark.parametrize("name", DAMAGED_SOURCE)
+def test_check_fails_on_planted_source(name: str, tmp_path: Path) -> None:
+    tables, example = DAMAGED_SOURCE[name]
+    settings = plant(tmp_path, tables, syncs=["2026-01-03 08:00:00"])
+    build(settings)
+    with connect_draft(settings) as connection:
+        results = {r.check: r for r in run_checks(connection, load_checks())}
+    assert results[name].violations_count == 1
+    assert results[name].example == example
+
+
+def test_a_failed_check_forbids_the_publication_and_says_which(tmp_path: Path) -> None:
+    good = plant(tmp_path, SOUND, syncs=[FIRST])
+    publish(good, build(good))
+    before = (good.warehouse_path.readlink(), good.manifest_path.read_bytes())
+    with duckdb.connect(str(good.load_path)) as connection:
+        connection.execute("insert into raw.users (id, campaign_id, email) values (2, 5, 'grace@example.com')")
+    with pytest.raises(ChecksFailed) as caught:
+        publish(good, build(good))
+    assert "fail_keys_core: 1 row, e.g. table_name=core.users, key_id=2, rows_count=2" in caught.value.message
+    assert "example.com" not in str(caught.value), "an example shows ids, never people"
+    assert caught.value.exit_code == 5
+    assert (good.warehouse_path.readlink(), good.manifest_path.read_bytes()) == before
+    assert (tmp_path / "draft" / "warehouse.duckdb").is_file(), "the refused draft is kept for inspection"
+
+
+def test_warnings_are_reported_and_published(tmp_path: Path) -> None:
+    settings = plant(tmp_path, {**SOUND, "campaigns": []}, syncs=[FIRST])
+    publication = publish(settings, build(settings, now=datetime(2026, 1, 1, 9, tzinfo=UTC)))
+    assert [w.check for w in publication.warnings] == ["warn_orphans"]
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        rows = connection.execute(
+            "select check_name, severity, violations_count, example, checked_at from ops.checks "
+            "where violations_count > 0"
+        ).fetchall()
+        total = connection.execute("select count(*) from ops.checks").fetchone()
+    assert len(rows) == 1
+    assert rows[0][:3] == ("warn_orphans", "warn", 3)
+    assert rows[0][3] is not None
+    assert rows[0][3].startswith("relation=")
+    assert rows[0][4] == datetime(2026, 1, 1, 9, tzinfo=UTC).replace(tzinfo=None)
+    assert total == (len(load_checks()),)
+
+
+def test_an_example_never_shows_free_text() -> None:
+    row = (7, "ada@example.com", "Ada", None, "core.users", "abc")
+    text = describe_row(("user_id", "email", "first_name", "count", "table_name", "record_id"), row)
+    assert text == "user_id=7, count=null, table_name=core.users, record_id=abc"
+    assert describe_row(("email",), ("ada@example.com",)) == "(no ids)"
+
+
+def test_a_check_that_cannot_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fail_broken.sql"
+    path.write_text("-- rule: broken\nselect nothing_like_it from core.users\n", encoding="utf-8")
+    settings = plant(tmp_path / "wh", SOUND, syncs=[FIRST])
+    build(settings)
+    with connect_draft(settings) as connection, pytest.raises(DataRefused, match="fail_broken could not run"):
+        run_checks(connection, [parse_model(path, "checks")])
+
+
+def test_results_can_be_recorded_twice(sound: Settings) -> None:
+    with connect_draft(sound) as connection:
+        results = run_checks(connection, load_checks())
+        for _ in range(2):
+            record_results(connection, results, datetime(2026, 1, 1, tzinfo=UTC))
+        found = connection.execute("select count(*), count(distinct check_name) from ops.checks").fetchone()
+    assert found == (len(results), len(results))
+    refuse_failures(results)

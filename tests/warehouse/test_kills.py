@@ -1,0 +1,80 @@
+"""SIGKILL at every step of a build and a publication: readers see a whole snapshot, and the next run needs no hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from planting import insert, plant
+
+from pipelines.settings import Settings
+from pipelines.warehouse import build, publish
+
+CHILD = Path(__file__).with_name("killed.py")
+STEPS = [
+    ("after", "draft.run_models"),
+    ("after", "checks.run_checks"),
+    ("after", "feeds.write_feeds"),
+    ("after", "publish.check_and_export"),
+    ("before", "snapshots._sync_file"),
+    ("after", "publish.freeze"),
+    ("after", "publish.flip"),
+    ("after", "feeds.replace_feeds"),
+    ("after", "feeds.write_manifest"),
+    ("after", "publish.retain"),
+]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two publications of one user, and a load file that holds a second one."""
+    folder = tmp_path_factory.mktemp("published")
+    settings = plant(folder, {"users": [{"id": 1, "campaign_id": 5}]}, syncs=["2026-01-01 08:00:00"])
+    for _ in range(2):
+        publish(settings, build(settings))
+    with duckdb.connect(str(settings.load_path)) as connection:
+        insert(connection, "users", [{"id": 2, "campaign_id": 5}])
+    return folder
+
+
+def users_in(settings: Settings) -> int:
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        funnel, users = connection.execute(
+            "select (select sum(stage_count) from marts.referral_funnel where stage = 'users'), "
+            "(select count(*) from core.users)"
+        ).fetchall()[0]
+    assert funnel == users, "a snapshot is whole"
+    return int(users)
+
+
+@pytest.mark.parametrize(("moment", "step"), STEPS, ids=lambda value: str(value))
+def test_kill(moment: str, step: str, published: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(published, folder, symlinks=True)
+    settings = Settings(warehouse_dir=folder, keep_snapshots=2)
+    done = subprocess.run([sys.executable, str(CHILD), str(folder), moment, step], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert users_in(settings) in (1, 2)
+
+    report = build(settings)
+    after_recovery = json.loads(settings.manifest_path.read_text(encoding="utf-8"))
+    current = int(settings.warehouse_path.readlink().parent.name)
+    assert after_recovery["snapshot"] == current, "feeds and manifest follow a flip that was cut off"
+    assert after_recovery["tables"]["core.users"]["rows"] == users_in(settings)
+
+    publication = publish(settings, report)
+    assert users_in(settings) == 2
+    assert publication.snapshot > current
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"load.duckdb", "warehouse.duckdb", "snapshots", "feeds", "manifest.json"}
+    kept = sorted(int(path.name) for path in settings.snapshots_dir.iterdir())
+    assert kept == [current, publication.snapshot], "half snapshots are gone, the last two stay"
+    feeds = {path.name: path for path in settings.feeds_dir.iterdir()}
+    assert set(feeds) == {f"{name}.parquet" for name in publication.manifest["tables"]}
+    assert duckdb.execute(f"select count(*) from '{feeds['core.users.parquet']}'").fetchone() == (2,)

@@ -1,0 +1,230 @@
+"""Draft → snapshot → flip → feeds → manifest: what a publication leaves behind, and that it never leaves less."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from planting import add_run, insert, plant
+
+from pipelines.errors import AnotherSyncRunning, ConfigurationError, DataRefused
+from pipelines.settings import Settings
+from pipelines.warehouse import BuildReport, build, load_report, publish
+from pipelines.warehouse.feeds import SCHEMA_VERSION
+
+MORNING = "2026-01-01 08:00:00"
+NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
+USERS = [
+    {"id": 1, "campaign_id": 5, "email": "ada@example.com", "meta": '{"a": 1}', "date": "2026-01-01 07:00:00"},
+    {"id": 2, "campaign_id": 5, "referrer_id": 1, "first_name": "Zoë"},
+]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return plant(tmp_path, {"users": USERS}, syncs=[MORNING])
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def add_user(settings: Settings, user_id: int) -> None:
+    with duckdb.connect(str(settings.load_path)) as connection:
+        insert(connection, "users", [{"id": user_id, "campaign_id": 5}])
+
+
+def test_build_reports_what_it_made(settings: Settings) -> None:
+    report = build(settings, now=NOW)
+    assert report.as_of == datetime(2026, 1, 1, 8, tzinfo=UTC)
+    assert report.built_at == NOW
+    assert report.tables["core.users"] == 2
+    assert list(report.tables) == sorted(report.tables)
+    assert report.draft_path.is_file()
+    assert load_report(settings) == report, "another process may publish the draft"
+
+
+def test_a_publication_is_complete(settings: Settings) -> None:
+    publication = publish(settings, build(settings, now=NOW))
+    assert publication.snapshot == 1
+    assert settings.warehouse_path.readlink() == Path("snapshots/000001/warehouse.duckdb")
+    assert publication.path == settings.snapshots_dir / "000001" / "warehouse.duckdb"
+    assert mode(publication.path) == 0o444
+    assert mode(publication.path.parent) == mode(settings.snapshots_dir) == mode(settings.feeds_dir) == 0o700
+    assert sorted(path.name for path in publication.path.parent.iterdir()) == ["manifest.json", "warehouse.duckdb"]
+    assert not (settings.warehouse_dir / "draft").exists(), "nothing half stays behind"
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        schemas = connection.execute("select distinct schema_name from duckdb_tables() order by 1").fetchall()
+        views = connection.execute("select count(*) from duckdb_views() where not internal").fetchone()
+        catalog = connection.execute("select current_database()").fetchone()
+    assert schemas == [("core",), ("marts",), ("ops",)]
+    assert views == (0,), "no view may need the load file"
+    assert catalog == ("warehouse",)
+
+
+def test_feeds_and_manifest_tell_the_truth(settings: Settings) -> None:
+    manifest = publish(settings, build(settings, now=NOW)).manifest
+    assert json.loads(settings.manifest_path.read_text(encoding="utf-8")) == manifest
+    assert manifest["schema_version"] == SCHEMA_VERSION
+    assert (manifest["snapshot"], manifest["synced_at"], manifest["built_at"]) == (
+        1,
+        "2026-01-01T08:00:00Z",
+        "2026-01-01T09:00:00Z",
+    )
+    assert list(manifest["tables"]) == sorted(manifest["tables"])
+    assert {path.name for path in settings.feeds_dir.iterdir()} == {f"{name}.parquet" for name in manifest["tables"]}
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        for name, table in manifest["tables"].items():
+            path = settings.warehouse_dir / table["feed"]
+            assert mode(path) == 0o600
+            assert table["checksum"] == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+            differing = connection.execute(
+                f"select (select count(*) from (from {name} except all from '{path}')), "
+                f"(select count(*) from (from '{path}' except all from {name})), (select count(*) from '{path}')"
+            ).fetchone()
+            assert differing == (0, 0, table["rows"])
+            kinds = "select column_name, replace(column_type, 'JSON', 'VARCHAR') from"
+            theirs = connection.execute(f"{kinds} (describe from '{path}')").fetchall()
+            assert theirs == connection.execute(f"{kinds} (describe from {name})").fetchall()
+
+
+def test_the_same_load_file_gives_the_same_feeds(settings: Settings) -> None:
+    first = publish(settings, build(settings, now=NOW)).manifest
+    second = publish(settings, build(settings, now=NOW)).manifest
+    assert second["snapshot"] == 2
+    assert second["tables"] == first["tables"]
+
+
+def test_old_snapshots_go_and_numbers_never_return(settings: Settings) -> None:
+    few = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=2)
+    for _ in range(4):
+        publication = publish(few, build(few))
+    assert publication.snapshot == 4
+    assert sorted(path.name for path in few.snapshots_dir.iterdir()) == ["000003", "000004"]
+
+
+def test_a_reader_keeps_what_it_opened(settings: Settings) -> None:
+    one = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1)
+    publish(one, build(one))
+    with duckdb.connect(str(one.warehouse_path.resolve()), read_only=True) as reader:
+        add_user(one, 3)
+        publish(one, build(one))
+        assert reader.execute("select count(*) from core.users").fetchone() == (2,)
+    with duckdb.connect(str(one.warehouse_path), read_only=True) as reader:
+        assert reader.execute("select count(*) from core.users").fetchone() == (3,)
+
+
+def test_feeds_of_tables_that_are_no_more_go(settings: Settings) -> None:
+    publish(settings, build(settings))
+    (settings.feeds_dir / "marts.of_yesterday.parquet").write_bytes(b"old")
+    (settings.feeds_dir / "notes.txt").write_text("not ours", encoding="utf-8")
+    publish(settings, build(settings))
+    names = {path.name for path in settings.feeds_dir.iterdir()}
+    assert "marts.of_yesterday.parquet" not in names
+    assert "notes.txt" in names
+
+
+def test_the_directory_may_be_moved(settings: Settings, tmp_path: Path) -> None:
+    publish(settings, build(settings))
+    moved = tmp_path.parent / f"{tmp_path.name} moved, with 'quotes'"
+    settings.warehouse_dir.rename(moved)
+    elsewhere = Settings(warehouse_dir=moved)
+    with duckdb.connect(str(elsewhere.warehouse_path), read_only=True) as connection:
+        assert connection.execute("select count(*) from core.users").fetchone() == (2,)
+    assert publish(elsewhere, build(elsewhere)).snapshot == 2
+
+
+def test_streams_never_loaded_and_older_load_files_build(tmp_path: Path) -> None:
+    settings = Settings(warehouse_dir=tmp_path)
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute("create schema raw; create table raw.users (id bigint, campaign_id bigint, _new varchar)")
+        connection.execute("insert into raw.users values (1, 5, 'x')")
+    publication = publish(settings, build(settings, now=NOW))
+    assert publication.manifest["synced_at"] is None
+    assert publication.manifest["tables"]["core.users"]["rows"] == 1
+    assert publication.manifest["tables"]["core.coupons"]["rows"] == 0
+
+
+def test_a_load_file_with_a_log_to_replay_builds(tmp_path: Path) -> None:
+    settings = plant(tmp_path, {"users": USERS}, syncs=[MORNING])
+    with duckdb.connect(str(settings.load_path), config={"checkpoint_threshold": "1GB"}) as connection:
+        connection.execute("pragma disable_checkpoint_on_shutdown")
+        insert(connection, "users", [{"id": 3, "campaign_id": 5}])
+    wal = settings.load_path.with_name("load.duckdb.wal")
+    assert wal.is_file()
+    before = (wal.read_bytes(), settings.load_path.read_bytes())
+    assert build(settings).tables["core.users"] == 3
+    assert (wal.read_bytes(), settings.load_path.read_bytes()) == before, "the load file is never written"
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    settings = Settings(warehouse_dir=tmp_path)
+    with pytest.raises(ConfigurationError, match="nothing to build from"):
+        build(settings)
+    with pytest.raises(ConfigurationError, match="no draft to publish"):
+        load_report(settings)
+    with pytest.raises(ConfigurationError, match="no draft to publish"):
+        publish(settings, BuildReport(tmp_path / "draft" / "warehouse.duckdb", None, NOW, {}, 0.0))
+
+
+def test_a_file_in_the_place_of_the_link_is_not_overwritten(settings: Settings) -> None:
+    settings.warehouse_path.write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="is a file, not the link"):
+        build(settings)
+    assert settings.warehouse_path.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_lost_snapshot_is_said(settings: Settings) -> None:
+    publish(settings, build(settings)).path.unlink()
+    with pytest.raises(ConfigurationError, match="which is not there"):
+        build(settings)
+
+
+def test_a_load_file_that_is_none_is_refused(settings: Settings) -> None:
+    settings.load_path.write_bytes(b"not a database at all" * 1000)
+    with pytest.raises(DataRefused, match="cannot be opened") as caught:
+        build(settings)
+    assert caught.value.exit_code == 5
+
+
+def test_a_load_file_in_use_is_said(settings: Settings, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(settings.load_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == b"open\n"
+        with pytest.raises(AnotherSyncRunning) as caught:
+            build(settings)
+        other.stdin.close()
+        other.wait(timeout=30)
+    assert caught.value.exit_code == 75
+
+
+def test_a_model_that_cannot_digest_the_data_is_named(settings: Settings) -> None:
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute("alter table raw.users alter column date type varchar using 'on Monday'")
+    with pytest.raises(DataRefused, match=r"The model core\.users|The model marts\.") as caught:
+        build(settings)
+    assert caught.value.exit_code == 5
+
+
+def test_a_draft_older_than_the_load_file_is_refused(settings: Settings) -> None:
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute("create table raw._dlt_loads as select '1' as load_id")
+    report = build(settings)
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute("insert into raw._dlt_loads values ('2')")
+        add_run(connection, "later", MORNING, ["users"])
+    with pytest.raises(ConfigurationError, match="changed since the draft was built"):
+        publish(settings, report)
+    assert not settings.warehouse_path.is_symlink()

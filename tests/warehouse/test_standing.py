@@ -1,0 +1,98 @@
+"""refresh: an idle sync notes that the snapshot still holds, and never where it does not."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from planting import add_run, insert, plant
+
+from pipelines.settings import Settings
+from pipelines.warehouse import build, models, publish, refresh
+
+MORNING = "2026-01-01 08:00:00"
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    found = plant(tmp_path, {"users": [{"id": 1, "campaign_id": 5}]}, syncs=[MORNING])
+    write(found, "create table raw._dlt_loads as select '1' as load_id")
+    publish(found, build(found))
+    return found
+
+
+def write(settings: Settings, sql: str) -> None:
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute(sql)
+
+
+def manifest(settings: Settings) -> dict[str, object]:
+    return dict(json.loads(settings.manifest_path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("observed_at", [NOON, NOON.replace(tzinfo=None)], ids=["aware", "naive"])
+def test_what_still_holds_is_noted(settings: Settings, observed_at: datetime) -> None:
+    before = manifest(settings)
+    link = settings.warehouse_path.readlink()
+    assert refresh(settings, observed_at)
+    assert manifest(settings) == {**before, "synced_at": "2026-01-01T12:00:00Z"}
+    assert settings.warehouse_path.readlink() == link
+
+
+def test_time_never_goes_back(settings: Settings) -> None:
+    assert refresh(settings, datetime(2026, 1, 1, 7, tzinfo=UTC))
+    assert manifest(settings)["synced_at"] == "2026-01-01T08:00:00Z"
+
+
+def test_a_new_day_needs_a_build(settings: Settings) -> None:
+    before = manifest(settings)
+    assert not refresh(settings, datetime(2026, 1, 2, 0, 0, 1, tzinfo=UTC))
+    assert manifest(settings) == before
+
+
+def test_without_an_observation_nothing_is_noted(settings: Settings) -> None:
+    assert not refresh(settings, None)
+
+
+def test_what_was_loaded_since_needs_a_build(settings: Settings) -> None:
+    write(settings, "insert into raw._dlt_loads values ('2')")
+    assert not refresh(settings, NOON)
+
+
+def test_a_load_file_of_unknown_version_needs_a_build(settings: Settings) -> None:
+    write(settings, "drop table raw._dlt_loads")
+    publish(settings, build(settings))
+    assert not refresh(settings, NOON)
+    settings.load_path.unlink()
+    assert not refresh(settings, NOON)
+
+
+def test_changed_models_need_a_build(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "models_version", lambda: "another")
+    assert not refresh(settings, NOON)
+
+
+def test_a_lost_feed_or_manifest_needs_a_build(settings: Settings) -> None:
+    (settings.feeds_dir / "core.users.parquet").unlink()
+    assert not refresh(settings, NOON)
+    settings.manifest_path.unlink()
+    assert not refresh(settings, NOON)
+
+
+def test_changes_that_waited_need_a_build(settings: Settings) -> None:
+    with duckdb.connect(str(settings.load_path)) as connection:
+        issued = {"id": 1, "reward_id": 1, "recipient_id": 1, "total_due": 1, "issued_at": MORNING}
+        insert(connection, "rewards_issued", [{**issued, "seen": ["2026-01-01 09:00:00", None]}])
+        add_run(connection, "alone", "2026-01-01 09:00:00", ["rewards_issued"])
+    publication = publish(settings, build(settings))
+    assert publication.manifest["waiting_changes"] == 1
+    assert [warning.check for warning in publication.warnings if "waiting" in warning.check] == ["warn_waiting_changes"]
+    assert not refresh(settings, NOON)
+
+
+def test_before_the_first_publication_there_is_nothing_to_refresh(tmp_path: Path) -> None:
+    assert not refresh(Settings(warehouse_dir=tmp_path), NOON)
