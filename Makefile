@@ -41,7 +41,7 @@ run: $(READY) ## sync the configured account; without a token play the demo (DAY
 	fi
 
 test: $(READY) ## run the tests on two cores
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(READY) ## ruff, mypy and sqlfluff
 	@$(BIN)/python -m ruff check .

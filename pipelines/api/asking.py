@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
+from pipelines.api.bodies import Unreadable
 from pipelines.api.client import Answer, Client
 from pipelines.api.envelopes import Page, read_page, read_single
 from pipelines.api.query import Query
@@ -36,6 +38,27 @@ class Asker:
         Raises: RequestRefused or ApiUnavailable when there is no answer whatever is left out; BadEnvelope.
         """
         return self._ask(read_page, query, query.path)
+
+    def begin(self, query: Query) -> Callable[[], Page]:
+        """Send a question now; what it returns decodes and reads the page in the thread that calls it.
+
+        Raises: as ``page``, in either thread.
+        """
+        asked = _leave_out(query, self._refused.get(query.path, frozenset()))
+        try:
+            sent = self._client.send(asked)
+        except (RequestRefused, ApiUnavailable) as refused:
+            if not blames_the_question(refused):
+                raise
+            return partial(self.page, query)
+
+        def finish() -> Page:
+            try:
+                return read_page(sent.decode())
+            except (Unreadable, BadEnvelope):
+                return self.page(query)
+
+        return finish
 
     def single(self, query: Query) -> dict[str, Any]:
         """The object of a single answer. Raises: RequestRefused (404 when it is not there), BadEnvelope."""

@@ -9,15 +9,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, unquote, urlencode
 
 import httpx
 
-from pipelines.api.bodies import Unreadable, parse_object, shorten
+from pipelines.api.answers import Answer, Failure, Sent
+from pipelines.api.bodies import Unreadable, shorten
 from pipelines.api.ledger import Strike
 from pipelines.api.query import Query, query_params, quote_segment
 from pipelines.api.refusals import error_for
@@ -41,35 +41,10 @@ from pipelines.errors import (
 )
 from pipelines.settings import Settings
 
-__all__ = ["Answer", "Client", "quote_segment"]
+__all__ = ["Answer", "Client", "Sent", "quote_segment"]
 
 Event = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A decoded answer.
-
-    Shape: ``payload`` is the whole JSON object; its numbers are int and float, on pages with numbers beyond those
-    also Decimal: convert money through ``Decimal(repr(x))`` for floats, ``Decimal(x)`` otherwise.
-    Units: ``server_time`` UTC from the Date header, None if absent or unreadable; ``elapsed_s`` seconds of the
-    attempt that succeeded; ``attempts`` requests spent. ``url_path`` names the question in error texts.
-    """
-
-    payload: dict[str, Any]
-    server_time: datetime | None
-    url_path: str
-    attempts: int
-    elapsed_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """An attempt that may be repeated: why, and how long the server or the back-off says to wait."""
-
-    reason: str
-    wait_s: float
-    is_strike: bool = False
+T = TypeVar("T")
 
 
 class Client:
@@ -130,6 +105,16 @@ class Client:
         Raises: ApiUnavailable, BudgetExhausted, AuthenticationError, RequestRefused (its ``status``), ProtectiveStop;
         ApiError after stop(); ConfigurationError when the ledger of calls cannot be written.
         """
+        return self._ask(query, Sent.decode)
+
+    def send(self, query: Query) -> Sent:
+        """Ask and retry like ``get``, but leave the body as it came: a page decoded where it is used costs half.
+
+        Raises: as ``get``; a body that is not JSON shows only when it is decoded.
+        """
+        return self._ask(query, lambda sent: sent)
+
+    def _ask(self, query: Query, finish: Callable[[Sent], T]) -> T:
         params = query_params(query)
         target = f"{query.path}?{urlencode(params, quote_via=quote)}" if params else query.path
         words = "&".join(f"{name}={value}" for name, value in params)
@@ -139,8 +124,11 @@ class Client:
         while True:
             attempt += 1
             outcome = self._attempt(target, label, attempt)
-            if isinstance(outcome, Answer):
-                return outcome
+            if isinstance(outcome, Sent):
+                try:
+                    return finish(outcome)
+                except Unreadable as error:
+                    outcome = Failure(self._mask(str(error)), self._policy.after_failure_s(attempt, None))
             self._refuse_another(outcome, label, attempt, self._clock() - started)
             self._emit("retry", path=label, attempt=attempt, reason=outcome.reason, wait_s=round(outcome.wait_s, 3))
             if not outcome.is_strike:
@@ -166,7 +154,7 @@ class Client:
     ) -> None:
         self.close()
 
-    def _attempt(self, target: str, label: str, attempt: int) -> Answer | _Failure:
+    def _attempt(self, target: str, label: str, attempt: int) -> Sent | Failure:
         self._refuse_when_over()
         permit = self._throttle.acquire(self._pause, self._tell_wait)
         reply: Reply | None = None
@@ -192,19 +180,15 @@ class Client:
         )
         return self._judge(reply, label, attempt)
 
-    def _judge(self, reply: Reply, label: str, attempt: int) -> Answer | _Failure:
+    def _judge(self, reply: Reply, label: str, attempt: int) -> Sent | Failure:
         verdict = verdict_of(reply.status)
         server_time = parse_date(reply.headers.get("date"))
         if verdict is Verdict.ANSWER:
-            try:
-                payload = parse_object(reply.body)
-            except Unreadable as error:
-                return _Failure(self._mask(str(error)), self._policy.after_failure_s(attempt, None))
-            return Answer(payload, server_time, label, attempt, reply.elapsed_s)
+            return Sent(reply.body, server_time, label, attempt, reply.elapsed_s)
         answered_at = server_time or datetime.fromtimestamp(self._wall(), UTC)
         named_s = retry_after_s(reply.headers.get("retry-after"), answered_at)
         if verdict is Verdict.RETRY:
-            return _Failure(f"HTTP {reply.status}", self._policy.after_failure_s(attempt, named_s))
+            return Failure(f"HTTP {reply.status}", self._policy.after_failure_s(attempt, named_s))
         if verdict is Verdict.STRIKE:
             return self._strike(label, self._policy.after_strike_s(named_s))
         refusal = error_for(reply, verdict, label, self._mask)
@@ -215,13 +199,13 @@ class Client:
             self._halt = refusal
         raise refusal
 
-    def _strike(self, label: str, wait_s: float) -> _Failure:
+    def _strike(self, label: str, wait_s: float) -> Failure:
         strikes = self._throttle.strike("429", wait_s)
         self._emit("strike", path=label, strikes=len(strikes), wait_s=round(wait_s, 3))
         self._throttle.refuse_if_struck()
-        return _Failure("HTTP 429, too many requests", wait_s, is_strike=True)
+        return Failure("HTTP 429, too many requests", wait_s, is_strike=True)
 
-    def _after_network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> _Failure:
+    def _after_network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> Failure:
         what = self._mask(shorten(f"{type(error).__name__}: {error}".rstrip(": ")))
         if is_certificate_error(error):
             raise ApiUnavailable(
@@ -230,9 +214,9 @@ class Client:
             ) from None
         if not is_retried(error):
             raise ApiUnavailable(f"{label} could not be asked ({type(error).__name__}).") from None
-        return _Failure(what, self._policy.after_failure_s(attempt, None))
+        return Failure(what, self._policy.after_failure_s(attempt, None))
 
-    def _refuse_another(self, failure: _Failure, label: str, attempt: int, elapsed_s: float) -> None:
+    def _refuse_another(self, failure: Failure, label: str, attempt: int, elapsed_s: float) -> None:
         # A strike's wait is judged alone: the pause before it belongs to the budget, not to this question.
         if attempt < self._policy.attempts and elapsed_s + failure.wait_s <= self._policy.deadline_s:
             return

@@ -151,16 +151,20 @@ class Walker:
             yield replace(page, is_last=number == last and seen == first.total)
 
     def _ahead(self, query: Query, first: int, last: int) -> Iterator[tuple[int, Page]]:
-        """Pages ``first`` to ``last`` in order, at most ``concurrency`` of them under way."""
-        waiting: deque[tuple[int, Future[Page]]] = deque()
+        """Pages ``first`` to ``last`` in order, at most ``concurrency`` of them under way.
+
+        They wait as bytes and are decoded here, when their turn comes: a page of rows is large, and reading it where
+        it is used keeps it in the processor's cache and the other threads out of the way.
+        """
+        waiting: deque[tuple[int, Future[Callable[[], Page]]]] = deque()
         number = first
         try:
             while number <= last or waiting:
                 while number <= last and len(waiting) < self._concurrency:
-                    waiting.append((number, self._threads.submit(self.page, query.with_page(number))))
+                    waiting.append((number, self._threads.submit(self._asker.begin, query.with_page(number))))
                     number += 1
                 at, future = waiting.popleft()
-                yield at, future.result()
+                yield at, future.result()()
         finally:
             for _, future in waiting:
                 future.cancel()

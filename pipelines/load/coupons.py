@@ -18,7 +18,7 @@ from pipelines.api.paging import Walker
 from pipelines.api.query import Query, quote_segment
 from pipelines.errors import RequestRefused
 from pipelines.load.history import last_of_each_id
-from pipelines.load.intake import Intake, observations
+from pipelines.load.intake import Intake, observations, reappeared
 from pipelines.load.loadfile import DATASET, LoadFile
 from pipelines.load.schemas import FETCHED_AT
 from pipelines.load.source import Slice
@@ -70,11 +70,7 @@ class CouponIntake:
         )
         self._waiting = []
         self._seen.append(rows.column("id").combine_chunks())
-        back = sorted(self._gone.intersection(rows.column("id").to_pylist())) if self._gone else []
-        if back:
-            moment = pc.max(rows.column(FETCHED_AT)).as_py()
-            part.add("observations", observations("coupons", back, "reappeared", moment))
-            self._gone.difference_update(back)
+        part.add("observations", reappeared("coupons", rows, self._gone))
         changed = self._load_file.without_unchanged("coupons", rows)
         part.add("coupons", changed)
         self._fetch_batches(rows, part)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.api.envelopes import Page
-from pipelines.load.schemas import OBSERVATIONS, QUARANTINE, Reject, coerce
+from pipelines.load.schemas import FETCHED_AT, OBSERVATIONS, QUARANTINE, Reject, coerce
 
 
 @dataclass(slots=True)
@@ -102,3 +103,10 @@ def observations(stream: str, ids: Iterable[int], what: str, moment: datetime) -
         for identifier in ids
     ]
     return pa.Table.from_pylist(rows, schema=OBSERVATIONS)
+
+
+def reappeared(stream: str, rows: pa.Table, gone: set[int]) -> pa.Table:
+    """Observations of the rows that carried a tombstone and are there again; they leave ``gone``."""
+    back = sorted(gone.intersection(rows.column("id").to_pylist())) if gone else []
+    gone.difference_update(back)
+    return observations(stream, back, "reappeared", pc.max(rows.column(FETCHED_AT)).as_py())

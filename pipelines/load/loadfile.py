@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from pipelines.errors import AnotherSyncRunning, DataRefused
 from pipelines.load.schemas import FETCHED_AT, ROW_VERSION
 
-MEMORY_LIMIT = "256MB"  # with one thread: a second one costs memory and, at the size of a slice, saves no time
+MEMORY_LIMIT = "160MB"  # with one thread: a second one costs memory and, at the size of a slice, saves no time
 DATASET = "raw"
 
 
@@ -116,8 +116,7 @@ class LoadFile:
         self.connection.register("gone", pa.table({"id": pa.array(list(gone), pa.int64())}))
         try:
             found = self.connection.execute(
-                f"select distinct id from {DATASET}.{table} "
-                "where id not in (from seen) and id not in (from gone) order by id"
+                f"select id from {DATASET}.{table} where id not in (from seen) and id not in (from gone) order by id"
             ).fetchall()
         finally:
             self.connection.unregister("seen")
@@ -125,11 +124,11 @@ class LoadFile:
         return [identifier for (identifier,) in found]
 
     def live_count(self, stream: str, condition: str = "true") -> int:
-        """How many rows of a stream we hold that are not gone there."""
+        """How many rows of a stream whose table holds the current row of each id we have, without those gone there."""
         row = self.connection.execute(
             f"with gone as (select id from {DATASET}.observations where stream = ? "
             "and what in ('vanished', 'reappeared') group by id having arg_max(what, observed_at) = 'vanished') "
-            f"select count(distinct id) from {DATASET}.{stream} where ({condition}) and id not in (from gone)",
+            f"select count(*) from {DATASET}.{stream} where ({condition}) and id not in (from gone)",
             [stream],
         ).fetchone()
         return int(row[0]) if row else 0

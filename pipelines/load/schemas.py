@@ -8,9 +8,10 @@ not name are kept together in ``_extra``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -124,12 +125,7 @@ def coerce(table: str, rows: Sequence[dict[str, Any]], fetched_at: datetime, whe
     problems: dict[int, str] = {}
     columns: list[pa.Array] = []
     absent: list[str] = []
-    for field in fields:
-        column: list[Any]
-        try:
-            column = [row[field.name] for row in rows]
-        except (KeyError, TypeError):
-            column = _gather(field, rows, problems, absent, where)
+    for field, column in zip(fields, _columns(fields, rows, problems, absent, where), strict=True):
         array = values.convert(field.kind, column)
         if array is None:
             array = _one_by_one(field, column, problems)
@@ -149,6 +145,19 @@ def coerce(table: str, rows: Sequence[dict[str, Any]], fetched_at: datetime, whe
         ]
         result = result.filter(pa.array([index not in problems for index in range(len(rows))]))
     return Coerced(result, rejects, tuple(absent))
+
+
+def _columns(
+    fields: Sequence[Field], rows: Sequence[Any], problems: dict[int, str], absent: list[str], where: str
+) -> Iterator[Sequence[Any]]:
+    """The values of each field; all columns at once where every row has every field."""
+    try:
+        yield from list(zip(*map(itemgetter(*(field.name for field in fields)), rows), strict=True)) or [()] * len(
+            fields
+        )
+    except (KeyError, TypeError):
+        for field in fields:
+            yield _gather(field, rows, problems, absent, where)
 
 
 def _gather(field: Field, rows: Sequence[Any], problems: dict[int, str], absent: list[str], where: str) -> list[Any]:
@@ -176,7 +185,7 @@ def _gather(field: Field, rows: Sequence[Any], problems: dict[int, str], absent:
     return column
 
 
-def _one_by_one(field: Field, column: list[Any], problems: dict[int, str]) -> pa.Array:
+def _one_by_one(field: Field, column: Sequence[Any], problems: dict[int, str]) -> pa.Array:
     read: list[Any] = []
     for index, value in enumerate(column):
         try:

@@ -19,9 +19,8 @@ from pipelines.api.query import Filter, Query
 from pipelines.errors import FilterIgnored, IncompleteWalk
 from pipelines.load.coupons import CouponIntake
 from pipelines.load.history import last_of_each_id
-from pipelines.load.intake import Intake, observations
+from pipelines.load.intake import Intake, observations, reappeared
 from pipelines.load.loadfile import DATASET, LoadFile
-from pipelines.load.schemas import FETCHED_AT
 from pipelines.load.source import Slice
 from pipelines.load.streams import STREAMS
 from pipelines.load.windows import advance, lane_start
@@ -192,11 +191,7 @@ class UserIntake:
         users.clear()  # while the slice is committed, its rows are held once
         for name, values in self._largest.items():
             values.append(pc.max(rows.column(name)).as_py())
-        back = sorted(self._gone.intersection(rows.column("id").to_pylist())) if self._gone else []
-        if back:
-            moment = pc.max(rows.column(FETCHED_AT)).as_py()
-            part.add("observations", observations("users", back, "reappeared", moment))
-            self._gone.difference_update(back)
+        part.add("observations", reappeared("users", rows, self._gone))
         changed = self._load_file.without_unchanged("users", rows)
         part.add("users", changed)
         if self._coupons is not None:

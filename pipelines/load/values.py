@@ -7,6 +7,7 @@ value of any type and raises ValueError with the reason when it cannot be read e
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -24,7 +25,7 @@ MONEY_LIMIT = Decimal(10) ** 16
 EXACT_FLOAT_DIGITS = 15
 EXACT_CENTS = 10**15
 TIME = pa.timestamp("us")
-FIRST_MOMENT = pa.scalar(datetime.min, TIME)  # noqa: DTZ901 - times are naive UTC here
+FIRST_MOMENT = pa.scalar(datetime.min, TIME).value  # noqa: DTZ901 - times are naive UTC here
 MONEY = pa.decimal128(18, 2)
 ARROW_TYPES: dict[str, pa.DataType] = {
     "int": pa.int64(),
@@ -39,7 +40,7 @@ DAY_OR_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)
 _NONE = type(None)
 
 
-def convert(kind: str, column: list[Any]) -> pa.Array | None:
+def convert(kind: str, column: Sequence[Any]) -> pa.Array | None:
     """A whole column at once, or None when some value needs to be looked at by itself."""
     kinds = set(map(type, column))
     kinds.discard(_NONE)
@@ -63,7 +64,7 @@ def convert(kind: str, column: list[Any]) -> pa.Array | None:
     return None
 
 
-def _money_column(column: list[Any]) -> pa.Array | None:
+def _money_column(column: Sequence[Any]) -> pa.Array | None:
     """Numbers that are exactly so many cents: the nearest double of the cents must be the number itself."""
     cents = [None if value is None else round(value * 100) for value in column]
     for value, cent in zip(column, cents, strict=True):
@@ -84,10 +85,10 @@ def _time_column(texts: pa.Array) -> pa.Array | None:
     elif lengths == [10]:
         times = texts.cast(pa.date32()).cast(TIME)
     # Arrow knows a year 0, Python does not
-    return times if times is not None and pc.min(times) >= FIRST_MOMENT else None
+    return times if times is not None and pc.min(times).value >= FIRST_MOMENT else None
 
 
-def _json_column(column: list[Any]) -> pa.Array:
+def _json_column(column: Sequence[Any]) -> pa.Array:
     dumps = orjson.dumps
     return pa.array([None if value is None else dumps(value) for value in column], pa.binary()).cast(pa.string())
 

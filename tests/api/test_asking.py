@@ -198,3 +198,21 @@ def test_a_filtered_question_does_not_hide_that_nothing_answers(
     server.default = lambda _request: REFUSALS["500"]
     with Walker(client, settings.concurrency) as walker, pytest.raises(ApiUnavailable):
         walker.count(Query("users", filters=(Filter("qualified", "equal", 1),)))
+
+
+def test_a_page_asked_for_ahead_is_decoded_where_it_is_used(server: ScriptedServer, settings: Settings) -> None:
+    good, broken = ok({"data": [{"id": 1}], "meta": {"total": 1, "last_page": 1}}), Say(200, b'{"data": [{"id"')
+    with Client(settings, sleep=lambda _: None) as client:
+        asker = Asker(client)
+        server.default = lambda _: broken
+        finish = asker.begin(USERS)  # received whole, so nothing is wrong yet
+        assert len(server.requests) == 1
+        server.default = lambda _: good
+        assert finish().ids() == [1], "what cannot be decoded is asked for again"
+        assert len(server.requests) == 2
+
+
+def test_a_refused_page_asked_for_ahead_is_asked_for_less(server: ScriptedServer, settings: Settings) -> None:
+    server.default = refuse({PARAMETERS["relations"]}, REFUSALS["422"])
+    with Client(settings, sleep=lambda _: None) as client:
+        assert Asker(client).begin(USERS)().ids() == [1]

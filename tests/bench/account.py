@@ -152,7 +152,7 @@ class Account:
 
     def _issued(self) -> Rows:
         """6 % of the users, one row per issuing; every fiftieth is in process and has no date."""
-        rows = Rows(dates=("issued_at",))
+        rows = Rows(dates=("issued_at",), words=("status",))
         for number, (reward, recipient) in enumerate(self._earned()[: self.size * 6 // 100], start=1):
             issued_at = None if number % 50 == 0 else self._at(recipient, 30)
             row = _owed(number, reward, recipient, 1)

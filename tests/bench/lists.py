@@ -72,12 +72,13 @@ def read_query(pairs: Sequence[tuple[str, str]], relations: Sequence[str] = ("co
 class Rows:
     """The rows of one list, as one string of bytes and the places where they begin."""
 
-    def __init__(self, dates: Sequence[str] = (), flags: Sequence[str] = ()) -> None:
+    def __init__(self, dates: Sequence[str] = (), flags: Sequence[str] = (), words: Sequence[str] = ()) -> None:
         self._bytes = bytearray()
         self._starts = array("Q", [0])
         self._coupons: dict[int, bytes] = {}
         self._moments: dict[str, list[tuple[str, int]]] = {name: [] for name in dates}
         self._flags: dict[str, bytearray] = {name: bytearray() for name in flags}
+        self._words: dict[str, dict[str, set[int]]] = {name: {} for name in words}
         self._select = lru_cache(maxsize=64)(self._select_uncached)
 
     def __len__(self) -> int:
@@ -85,6 +86,8 @@ class Rows:
 
     def add(self, row: dict[str, object]) -> None:
         rendered = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
+        for name, places in self._words.items():
+            places.setdefault(str(row[name]), set()).add(len(self))
         moments = [row[name] for name in self._moments]
         self.add_rendered(rendered, [None if m is None else str(m) for m in moments])
 
@@ -155,6 +158,8 @@ class Rows:
                 low, high = max(low, first), min(high, end)
             elif name in self._moments:
                 columns.append(self._in_window(name, operator, value))
+            elif name in self._words and operator == "equal":
+                columns.append(self._words[name].get(value, set()))
             elif name in self._flags and operator == "equal" and value in ("0", "1", "true", "false"):
                 wanted = value in ("1", "true")
                 columns.append({position for position, flag in enumerate(self._flags[name]) if flag == wanted})
