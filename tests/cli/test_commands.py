@@ -124,7 +124,7 @@ def test_errors_have_their_code_one_line_and_what_to_do(
 def test_a_second_sync_exits_75_and_a_killed_one_leaves_no_lock(
     referrals: Referrals, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    with Sandbox(users=80, seed=4, calls_per_minute=0, traps=Traps(slow_every=1, slow_s=60.0)) as slow:
+    with Sandbox(users=80, seed=4, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
         first = subprocess.Popen(
             [sys.executable, "-m", "pipelines", "sync"],
             env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
@@ -147,7 +147,7 @@ def test_a_second_sync_exits_75_and_a_killed_one_leaves_no_lock(
 def test_a_signal_ends_a_sync_cleanly_though_the_api_is_slow(
     environ: dict[str, str], tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    with Sandbox(users=80, seed=4, calls_per_minute=0, traps=Traps(slow_every=1, slow_s=60.0)) as slow:
+    with Sandbox(users=80, seed=4, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipelines", "sync"], env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
             cwd=tmp_path, text=True, stderr=subprocess.PIPE,
