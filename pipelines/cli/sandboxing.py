@@ -152,4 +152,4 @@ def _show(settings: Settings) -> None:
     say()
     say(f"Warehouse: {settings.warehouse_path}")
     say(f"Feeds:     {settings.feeds_dir}/*.parquet")
-    say("Ask it anything, for example with the duckdb shell:  duckdb -readonly " + str(settings.warehouse_path))
+    say("Open it read-only with any DuckDB client or BI tool; README, 'Asking questions', has queries to begin with.")
