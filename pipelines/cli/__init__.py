@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import sys
+import traceback
 from types import FrameType
 from typing import Any
 
@@ -77,27 +78,45 @@ def run(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(arguments, prog_name="referrals", standalone_mode=False, obj=state)
-    except click.exceptions.Abort:
-        _say("Stopped by Ctrl-C: what was committed is kept, the next run goes on from there.")
-        code = 130
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except ReferralsError as error:
-        if state.get("verbose"):
+    except BaseException as error:
+        code = _tell(error, verbose=state.get("verbose", False))
+        if code is None:
             raise
-        _say(f"{error.message}\nNext: {error.next_step}")
-        code = error.exit_code
-    except (KeyboardInterrupt, _Terminated) as stopped:
-        # dlt catches signals while it loads and raises them as KeyboardInterrupt with their number
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(error: BaseException, *, verbose: bool) -> int | None:
+    """Say what ended a command and give its exit code; None for what nobody foresaw."""
+    stopped = _stop_behind(error)
+    if stopped is not None:
         terminated = isinstance(stopped, _Terminated) or getattr(stopped, "signal_code", None) == signal.SIGTERM
         word = "SIGTERM" if terminated else "Ctrl-C"
         _say(f"Stopped by {word}: what was committed is kept, the next run goes on from there.")
-        code = 143 if terminated else 130
-    except BrokenPipeError:
+        return 143 if terminated else 130
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, ReferralsError) and not verbose:
+        _say(f"{error.message}\nNext: {error.next_step}")
+        return error.exit_code
+    if isinstance(error, ReferralsError):
+        traceback.print_exception(error)
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
         sys.stderr.close()
-        code = 141
-    sys.exit(code if isinstance(code, int) else 0)
+        return 141
+    return None
+
+
+def _stop_behind(error: BaseException | None) -> BaseException | None:
+    """The signal that an error comes from, if it does.
+
+    dlt raises its own KeyboardInterrupt with the signal's number; DuckDB turns whatever interrupts a query into a
+    RuntimeError with the interruption as its cause.
+    """
+    while error is not None and not isinstance(error, (KeyboardInterrupt, _Terminated)):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _say(text: str) -> None:

@@ -6,6 +6,7 @@ The only room that puts the parts together. Every slice is one committed package
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -71,7 +72,8 @@ def load(
         except BaseException as error:
             api.stop()  # whoever still waits for a slow answer wakes up
             words = error.message if isinstance(error, ReferralsError) else type(error).__name__
-            run.log(load_file, api, status="failed" if isinstance(error, Exception) else "interrupted", error=words)
+            with suppress(Exception):  # nothing about the log may hide what happened
+                run.log(load_file, api, status="failed" if isinstance(error, Exception) else "interrupted", error=words)
             raise
         run.log(load_file, api, status="done")
     return run.report

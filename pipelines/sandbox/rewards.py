@@ -169,9 +169,10 @@ def issue(store: Store, due_id: int, count: int | None = None, in_process: bool 
 
 def complete(store: Store, issued_id: int) -> None:
     """What was in process has been paid: it gets its date. Completing twice changes nothing."""
-    reward_id, recipient_id, count, cents, issued_at = store.must(
+    reward_id, recipient_id, count, cents, issued_at, campaign_id = store.must(
         "issued row",
-        "select reward_id, recipient_id, total_due, reward_value_cents, issued_at from issued where id = ?",
+        "select i.reward_id, i.recipient_id, i.total_due, i.reward_value_cents, i.issued_at, r.campaign_id "
+        "from issued i join rewards r on r.id = i.reward_id where i.id = ?",
         issued_id,
     )
     if issued_at is not None:
@@ -179,6 +180,7 @@ def complete(store: Store, issued_id: int) -> None:
     store.run("update issued set status = ?, issued_at = ? where id = ?", ISSUED, stamp(store.now), issued_id)
     store.log(
         "completed",
+        campaign_id=campaign_id,
         reward_id=reward_id,
         recipient_id=recipient_id,
         issued_id=issued_id,

@@ -81,10 +81,14 @@ class _Sampler(threading.Thread):
 def _tree(pid: int) -> list[int]:
     found = [pid]
     for parent in found:
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        try:
+            threads = list(Path(f"/proc/{parent}/task").iterdir())
+        except OSError:  # ended meanwhile
+            continue
+        for thread in threads:
             try:
-                found += [int(child) for child in children.read_text().split()]
-            except OSError:  # ended meanwhile
+                found += [int(child) for child in (thread / "children").read_text().split()]
+            except OSError:
                 continue
     return found
 
