@@ -23,7 +23,7 @@ from pipelines.errors import ReferralsError
 COMMANDS: dict[str, tuple[str, str]] = {
     "sync": ("pipelining", "Load, audit, build, check and publish: the main job."),
     "load": ("pipelining", "Load from the API into the private load file, and nothing else."),
-    "build": ("pipelining", "Build the models from the load file into a draft and check it."),
+    "build": ("pipelining", "Build the models from the load file into a draft."),
     "publish": ("pipelining", "Publish what the load file holds: build, check, snapshot, feeds."),
     "check": ("looking", "Ask the API what this account honours, a line each."),
     "status": ("looking", "Show freshness, last runs, rows, calls, strikes and open liabilities."),

@@ -23,7 +23,7 @@ def _loading_options(command: F) -> F:
     for option in (
         click.option("--streams", default="", metavar="A,B", help="Only these streams, separated by commas."),
         click.option("--sweep", is_flag=True, help="Read every user again: refreshes what leaves no date."),
-        click.option("--rebuild", is_flag=True, help="Forget the cursors and read everything from the API again."),
+        click.option("--rebuild", is_flag=True, help="Read everything from the API again, whatever was read before."),
         click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line."),
     ):
         command = option(command)

@@ -40,11 +40,12 @@ class CouponIntake:
         self._gone = load_file.vanished_ids("coupons")
         self._batches: set[Any] = set(load_file.column(f"select id from {DATASET}.coupon_batches"))
         self._rides = False
+        self._nameless = False
 
     def take(self, page: Page, moment: datetime) -> None:
         """The coupons of a page of users."""
         self._moment = moment
-        self._rides = self._rides or any(isinstance(user, dict) and "coupon" in user for user in page.rows[:1])
+        self._rides = self._rides or any(isinstance(user, dict) and "coupon" in user for user in page.rows)
         for user in [user for user in page.rows if isinstance(user, dict) and user.get("coupon")]:
             held = user["coupon"]
             coupons = held if isinstance(held, list) else [held]
@@ -53,6 +54,7 @@ class CouponIntake:
     def forget_seen(self) -> None:
         """A walk began afresh: what was seen before does not count as complete."""
         self._seen.clear()
+        self._nameless = False
 
     def finish(self, part: Slice) -> None:
         """Put the new and changed coupons, and the batches they name, into a slice."""
@@ -65,10 +67,13 @@ class CouponIntake:
         report.rows_seen += len(self._waiting)
         if not self._waiting or self._moment is None:
             return
-        rows = last_of_each_id(
-            self._intake.read_rows("coupons", self._waiting, self._moment, "users, their coupons").combine_chunks()
-        )
+        table, rejects = self._intake.read_rows("coupons", self._waiting, self._moment, "users, their coupons")
+        rows = last_of_each_id(table.combine_chunks())
         self._waiting = []
+        self._seen.append(pa.array([found.known_id for found in rejects if found.known_id is not None], pa.int64()))
+        self._nameless = self._nameless or any(found.known_id is None for found in rejects)
+        if not rows.num_rows:
+            return
         self._seen.append(rows.column("id").combine_chunks())
         part.add("observations", reappeared("coupons", rows, self._gone))
         changed = self._load_file.without_unchanged("coupons", rows)
@@ -77,9 +82,10 @@ class CouponIntake:
 
     def vanished(self, moment: datetime) -> pa.Table:
         """Tombstones of the coupons that no user holds any more (call after a complete walk of users only)."""
-        if not self._rides:
+        if not self._rides or self._nameless:  # a coupon without a readable id may be any of them
             return observations("coupons", [], "vanished", moment)
         missing = self._load_file.live_ids_missing_from("coupons", self._seen, self._gone)
+        self._gone.update(missing)
         self._intake.report("coupons").is_complete = True
         return observations("coupons", missing, "vanished", moment)
 
@@ -105,7 +111,7 @@ class CouponIntake:
             if batch is not None:
                 moment = pc.max(rows.column(FETCHED_AT)).as_py()
                 part.add(
-                    "coupon_batches", self._intake.read_rows("coupon_batches", [batch], moment, f"batch {batch_id}")
+                    "coupon_batches", self._intake.read_rows("coupon_batches", [batch], moment, f"batch {batch_id}")[0]
                 )
                 self._batches.add(batch_id)
             else:

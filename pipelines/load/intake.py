@@ -67,11 +67,13 @@ class Intake:
                 report.notes.append(note)
         return coerced.table, coerced.rejects
 
-    def read_rows(self, table: str, rows: list[dict[str, object]], moment: datetime, where: str) -> pa.Table:
+    def read_rows(
+        self, table: str, rows: list[dict[str, object]], moment: datetime, where: str
+    ) -> tuple[pa.Table, list[Reject]]:
         """Single objects (those inside other rows, or fetched by name) as a typed table."""
         coerced = coerce(table, rows, moment, where)
         self._set_aside(table, coerced.rejects, moment)
-        return coerced.table
+        return coerced.table, coerced.rejects
 
     def _set_aside(self, stream: str, rejects: Iterable[Reject], moment: datetime) -> None:
         for reject in rejects:

@@ -8,6 +8,7 @@ not name are kept together in ``_extra``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,11 @@ class Reject:
     record_id: str
     reason: str
     raw: str
+
+    @property
+    def known_id(self) -> int | None:
+        """The row's id where it can be read, so that its last good version can be kept."""
+        return int(self.record_id) if re.fullmatch(r"-?[0-9]{1,18}", self.record_id) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class UserIntake:
         self._coupons = CouponIntake(walker, load_file, intake) if with_coupons else None
         self._gone = load_file.vanished_ids("users")
         self._query = Query(STREAM.path, relations=STREAM.relations if with_coupons else ())
+        self._nameless = False
+        self._began_at = datetime.min  # noqa: DTZ901 - when the walk under way began, naive UTC
         self._largest: dict[str, list[datetime | None]] = {name: [] for name in STREAM.cursors}
 
     @property
@@ -61,7 +63,7 @@ class UserIntake:
         after = None if self._query.path in self._walker.numbered else progress.get("after")
         started_at = progress.get("started_at")
         for part, page, is_last in self._slices(self._walker.whole(self._query, after)):
-            started_at = started_at or self._intake.server_time(page).isoformat()
+            started_at = started_at or self._began_at.isoformat()
             ids = page.ids()
             if self._query.path in self._walker.numbered:
                 after = None
@@ -87,8 +89,8 @@ class UserIntake:
         if isinstance(newest, int):
             above = Filter("id", "gt", newest)
             try:
-                for part, page, _ in self._slices(self._walker.lane(self._query, above, _above(newest))):
-                    started_at = started_at or self._intake.server_time(page)
+                for part, _page, _ in self._slices(self._walker.lane(self._query, above, _above(newest))):
+                    started_at = started_at or self._began_at
                     arrived.extend(part.tables.get("users", []))
                     yield part
                 known_since = partial(self._known_since, arrived)
@@ -104,10 +106,10 @@ class UserIntake:
             condition = Filter(name, "gte", since.isoformat())
             if name != "date":
                 self._largest[name].clear()
-            for part, page, is_last in self._slices(
+            for part, _page, is_last in self._slices(
                 self._walker.lane(self._query, condition, _dated(name, earliest), enough)
             ):
-                started_at = started_at or self._intake.server_time(page)
+                started_at = started_at or self._began_at
                 if is_last:
                     cursor = advance(cursors[name], self._largest[name], started_at)
                     if cursor != cursors[name]:
@@ -128,17 +130,20 @@ class UserIntake:
     def sweep(self) -> Iterator[Slice]:
         """Every user again: refreshes what leaves no date, and finds who is gone (only when the walk was complete)."""
         seen: list[pa.Array] = []
-        moment: datetime | None = None
-        part: Slice | None = None
+        self._nameless = False
+        if self._coupons is not None:
+            self._coupons.forget_seen()
         for part, page, is_last in self._slices(self._walker.whole(self._query), seen):
-            moment = moment or self._intake.server_time(page)
+            moment = self._began_at
             if is_last:
                 missing = self._load_file.live_ids_missing_from("users", seen, self._gone)
+                missing = [] if self._nameless else missing  # a row without a readable id may be any of them
                 if missing and page.total is None and not any(map(len, seen)):
                     raise IncompleteWalk(
                         "users: the list came back empty, but the server does not say that it holds nobody."
                     )
                 part.add("observations", observations("users", missing, "vanished", moment))
+                self._gone.update(missing)
                 if self._coupons is not None:
                     part.add("observations", self._coupons.vanished(moment))
                 self.state = self._saved(swept_at=moment.isoformat())
@@ -159,7 +164,9 @@ class UserIntake:
         held: tuple[list[pa.Table], Page] | None = None
         count = 0
         last: Page | None = None
-        for page in pages:
+        for number, page in enumerate(pages):
+            if number == 0:
+                self._began_at = self._intake.server_time(page)
             if held is not None:
                 yield self._finish(held[0]), held[1], False
                 held = None
@@ -170,9 +177,8 @@ class UserIntake:
             table, rejects = self._intake.read("users", page, f"users, page with {len(page.rows)} rows")
             if seen is not None:
                 seen.append(table.column("id").combine_chunks())
-                seen.append(
-                    pa.array([int(r.record_id) for r in rejects if r.record_id.lstrip("-").isdigit()], pa.int64())
-                )
+                seen.append(pa.array([found.known_id for found in rejects if found.known_id is not None], pa.int64()))
+                self._nameless = self._nameless or any(found.known_id is None for found in rejects)
             if self._coupons is not None:
                 self._coupons.take(page, self._intake.server_time(page))
             users.append(table)
@@ -196,6 +202,9 @@ class UserIntake:
         part.add("users", changed)
         if self._coupons is not None:
             self._coupons.finish(part)
+        elif changed.num_rows and self.is_backfilled and COUPONS_BEHIND not in self.state:
+            self.state = self._saved()
+            part.states["users"] = self.state
         part.add("quarantine", self._intake.take_quarantine())
         return part
 

@@ -20,7 +20,7 @@ SCRATCH_LAYERS = ("raw", "staging", "intermediate")
 SEARCH_PATH = "draft.main,scratch.raw,load.raw,scratch.staging,scratch.intermediate"
 """Where ``layer.name`` is looked up; stand-ins in scratch.raw go before the load file's own tables."""
 
-MEMORY_LIMIT_MB = 1500
+MEMORY_LIMIT_MB = 300
 
 
 def draft_dir(settings: Settings) -> Path:
@@ -131,7 +131,7 @@ def thread_count() -> int:
 
 
 def memory_limit_mb() -> int:
-    """Memory DuckDB may take before it spills: 1,500 MB, or half of a smaller machine's."""
+    """Memory DuckDB may take before it spills: 300 MB, or half of a smaller machine's."""
     physical_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
     return max(200, min(MEMORY_LIMIT_MB, physical_mb // 2))
 

@@ -2,7 +2,7 @@
 -- reads: staging.stg_runs
 -- money: none
 -- time: UTC, without a zone; started and finished by this machine's clock, observed by the server's
--- The diary of loads. The run that built this snapshot is still called running in it.
+-- The diary of loads, up to the one this snapshot was built from. What a failed run saw counts for nothing here.
 -- answers: When did we last look? Did it work? What did it cost in calls?
 
 with runs as (

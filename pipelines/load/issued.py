@@ -1,0 +1,174 @@
+"""Rewards issued: rows gain versions as they are completed, and get a tombstone when they leave the list.
+
+Knows no dlt: puts what changed into a slice. A reward in process has no date, so a date filter alone would lose it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.api.envelopes import Page, row_id
+from pipelines.api.paging import Walker
+from pipelines.api.query import Filter, Query
+from pipelines.errors import IncompleteWalk
+from pipelines.load.history import with_row_versions
+from pipelines.load.intake import Intake, observations, reappeared
+from pipelines.load.loadfile import DATASET, LoadFile
+from pipelines.load.schemas import arrow_schema
+from pipelines.load.source import Slice, table_schema
+from pipelines.load.streams import STREAMS
+from pipelines.load.windows import advance, lane_start
+
+ASKED_SINGLY = 20
+
+
+def _has_id(identifier: int, row: Any) -> bool:
+    return row_id(row) in (None, identifier)
+
+
+def _has_status(status: object, row: Any) -> bool:
+    return not isinstance(row, dict) or row.get("status") == status
+
+
+class IssuedIntake:
+    """Rewards issued: new ids, new issue dates, and those still in process, whose date is null and finds no filter."""
+
+    def __init__(self, walker: Walker, load_file: LoadFile, intake: Intake, state: dict[str, Any]) -> None:
+        self._walker = walker
+        self._load_file = load_file
+        self._intake = intake
+        self._query = Query(STREAMS["rewards_issued"].path)
+        self._gone = load_file.vanished_ids("rewards_issued")
+        self._nameless = False
+        self.state = state
+
+    def whole(self, part: Slice) -> None:
+        """Every reward issued (the first run, a sweep, a server that does not filter); finds those that are gone.
+
+        Raises: IncompleteWalk when the list is empty without the server saying that it holds nothing.
+        """
+        self._nameless = False
+        self._total: int | None = None
+        seen = self._take(self._walker.whole(self._query), part, "")
+        missing = self._load_file.active_versions("rewards_issued").keys() - seen - self._gone
+        if missing and not seen and self._total != 0:
+            raise IncompleteWalk(
+                "rewards_issued: the list came back empty, but the server does not say that it holds nothing."
+            )
+        if not self._nameless:  # a row without a readable id may be any of them
+            self._bury(sorted(missing), part)
+        self._intake.report("rewards_issued").is_complete = True
+
+    def lanes(self, part: Slice, overlap_days: int) -> None:
+        """What is new or may have changed since the saved cursor. Raises: FilterIgnored."""
+        cursor = datetime.fromisoformat(self.state["cursor"])
+        newest = self._load_file.column(f"select max(id) from {DATASET}.rewards_issued")[0]
+        self._take(self._walker.whole(self._query, newest if isinstance(newest, int) else None), part, "new")
+        since = lane_start(cursor, overlap_days)
+        earliest = (since - timedelta(days=1)).isoformat()
+        known = self.known_count(part, f"issued_at >= '{since.isoformat()}'")
+        dated = self._walker.lane(
+            self._query,
+            Filter("issued_at", "gte", since.isoformat()),
+            lambda row: not isinstance(row, dict) or str(row.get("issued_at") or "")[:10] >= earliest,
+            lambda page: page.total == known,  # an issue date never changes: the same count is the same rows
+        )
+        self._take(dated, part, "by date")
+        open_statuses = self._load_file.column(
+            f"select distinct status from {DATASET}.rewards_issued "
+            "where issued_at is null and status is not null and _dlt_valid_to is null order by 1"
+        )
+        for status in open_statuses:
+            there = self._walker.count(self._query.where(Filter("status", "equal", str(status))))
+            quoted = str(status).replace("'", "''")
+            if there is not None and there == self.known_count(part, f"status = '{quoted}'"):
+                continue
+            named = self._walker.lane(
+                self._query,
+                Filter("status", "equal", str(status)),
+                partial(_has_status, status),
+            )
+            fetched = self._take(named, part, "in process")
+            open_ids = self._known(part, "id", f"status = '{quoted}' and issued_at is null")
+            self._follow(set(open_ids) - fetched, part)
+
+    def _follow(self, ids: set[int], part: Slice) -> None:
+        """Rewards that left their status, perhaps without a date: asked for by id; too many, and all are read."""
+        if len(ids) > ASKED_SINGLY:
+            self.whole(part)
+            return
+        for identifier in sorted(ids):
+            condition = Filter("id", "equal", identifier)
+            came = self._take(self._walker.lane(self._query, condition, partial(_has_id, identifier)), part, "by id")
+            if identifier not in came and not self._nameless:
+                self._bury([identifier], part)
+
+    def _bury(self, ids: list[int], part: Slice) -> None:
+        """Rewards that are not in the list any more: a tombstone each, the last row stays."""
+        moment = self._intake.latest
+        if ids and moment is not None:
+            part.add("observations", observations("rewards_issued", ids, "vanished", moment))
+            self._gone.update(ids)
+
+    def known_count(self, part: Slice, condition: str = "true") -> int:
+        """How many rewards issued meet a condition, as far as we know; what waits in the slice included."""
+        return self._known(part, "count(*)", condition)[0]
+
+    def _known(self, part: Slice, column: str, condition: str) -> list[int]:
+        waiting = pa.concat_tables(
+            [table_schema("rewards_issued").empty_table(), *part.tables.get("rewards_issued", [])]
+        )
+        gone = pa.table({"id": pa.array(sorted(self._gone), pa.int64())})
+        self._load_file.connection.register("waiting", waiting)
+        self._load_file.connection.register("gone", gone)
+        try:
+            found = self._load_file.column(
+                f"select {column} from (select id, status, issued_at from waiting union all by name "
+                f"select id, status, issued_at from {DATASET}.rewards_issued "
+                f"where _dlt_valid_to is null and id not in (select id from waiting)) "
+                f"where ({condition}) and id not in (from gone)"
+            )
+        finally:
+            self._load_file.connection.unregister("waiting")
+            self._load_file.connection.unregister("gone")
+        return [int(str(value)) for value in found]
+
+    def _take(self, pages: Iterator[Page], part: Slice, lane: str) -> set[int]:
+        """Put what changed into the slice; gives the ids that came."""
+        tables = [arrow_schema("rewards_issued").empty_table()]
+        started_at: datetime | None = None
+        refused: set[int] = set()
+        for page in pages:
+            started_at = started_at or self._intake.server_time(page)
+            table, rejects = self._intake.read("rewards_issued", page, f"rewards issued {lane}".strip())
+            tables.append(table)
+            refused.update(found.known_id for found in rejects if found.known_id is not None)
+            self._nameless = self._nameless or any(found.known_id is None for found in rejects)
+            self._total = page.total
+        rows = with_row_versions("rewards_issued", pa.concat_tables(tables).combine_chunks())
+        part.add("quarantine", self._intake.take_quarantine())
+        if rows.num_rows:
+            part.add("observations", reappeared("rewards_issued", rows, self._gone))
+        active = self._load_file.active_versions("rewards_issued")
+        ids, versions = rows.column("id").to_pylist(), rows.column("_row_version").to_pylist()
+        changed = rows.filter(pa.array([active.get(i) != v for i, v in zip(ids, versions, strict=True)], pa.bool_()))
+        earlier = part.tables.pop("rewards_issued", [])
+        if earlier or changed.num_rows:
+            merged = with_row_versions(
+                "rewards_issued", pa.concat_tables([*earlier, changed]).combine_chunks().drop_columns(["_row_version"])
+            )
+            part.add("rewards_issued", merged)
+        if started_at is not None:
+            old = datetime.fromisoformat(self.state["cursor"]) if "cursor" in self.state else None
+            largest = [pc.max(rows.column("issued_at")).as_py()]
+            cursor = advance(old or min([started_at, *filter(None, largest)]), largest, started_at)
+            if cursor != old:
+                self.state = {"cursor": cursor.isoformat()}
+                part.states["rewards_issued"] = self.state
+        return refused.union(ids)
