@@ -98,9 +98,9 @@ def status(as_json: bool) -> None:
 
 
 def _manifest(settings: Settings) -> dict[str, Any]:
-    import orjson
+    from pipelines.warehouse.feeds import read_manifest
 
-    manifest: dict[str, Any] = orjson.loads(settings.manifest_path.read_bytes())
+    manifest = read_manifest(settings.manifest_path) or {"tables": {}}
     return {name: manifest.get(name) for name in ("snapshot", "synced_at", "built_at", "schema_version", "tables")}
 
 

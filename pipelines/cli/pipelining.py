@@ -39,6 +39,7 @@ def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
     settings = with_token()
     with warehouse_lock(settings):
         set_demo_aside(settings)
+        refuse_mixing(settings)
         report, publication = sync_once(settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, quiet=as_json)
     facts = summary(settings, report, publication)
     if as_json:
@@ -57,6 +58,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
     settings = with_token()
     with warehouse_lock(settings), Reporter(quiet=as_json) as reporter:
         set_demo_aside(settings)
+        refuse_mixing(settings)
         report = run_load(settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, progress=reporter.stage)
     if as_json:
         say_json(summary(settings, report, None))
@@ -123,6 +125,22 @@ def chosen_streams(text: str) -> list[str]:
     return names
 
 
+def refuse_mixing(settings: Settings) -> None:
+    """A directory holds one account: rows of a server on this machine and of the vendor's are never put together.
+
+    Raises: ConfigurationError when the directory was filled from the other of the two.
+    """
+    origin = settings.state_dir / "origin"
+    here = "this machine" if settings.is_loopback else "the vendor"
+    if not settings.load_path.exists():
+        origin.write_text(here, encoding="utf-8")
+    elif origin.exists() and (before := origin.read_text(encoding="utf-8")) != here:
+        raise ConfigurationError(
+            f"{settings.warehouse_dir} holds data of {before}, and {settings.base_url} is {here}: they would mix.",
+            "Set WAREHOUSE__DIR to another directory, or move this one away.",
+        )
+
+
 def set_demo_aside(settings: Settings) -> None:
     """A directory that holds the demo's data is moved aside before real data goes in; nothing of it is lost."""
     marker = settings.warehouse_dir / DEMO_MARKER
@@ -182,8 +200,15 @@ def summary(settings: Settings, report: LoadReport, publication: Publication | N
             }
             for name, found in report.streams.items()
         },
-        **(_published(settings, publication) if publication else {"snapshot": None}),
+        "published": publication is not None,
+        **(_published(settings, publication) if publication else {"snapshot": _current_snapshot(settings)}),
     }
+
+
+def _current_snapshot(settings: Settings) -> int | None:
+    from pipelines.warehouse.feeds import read_manifest
+
+    return (read_manifest(settings.manifest_path) or {}).get("snapshot")
 
 
 def _published(settings: Settings, publication: Publication) -> dict[str, Any]:

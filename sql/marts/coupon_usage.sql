@@ -5,7 +5,7 @@
 -- What became of the coupons of each month. outstanding can still be used; deleted went unused and is gone.
 -- answers: How many of a batch are used? How quickly? How many are still out?
 -- wrong: coupons with neither date are not in here (a check counts them), nor those nobody holds. Recent months had
--- less time to be used.
+-- less time to be used. A coupon given to somebody who joined long ago is seen by the next sweep, not before.
 
 with coupons as (
     select * from core.coupons

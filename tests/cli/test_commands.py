@@ -82,7 +82,7 @@ def test_a_sync_says_one_line_of_json_and_publishes(referrals: Referrals, tmp_pa
     assert users == (facts["streams"]["users"]["api_count"],)
     again = json.loads(referrals("sync", "--json").stdout)
     assert again["rows_written"] == 0
-    assert again["snapshot"] is None, "nothing new: the published snapshot still holds"
+    assert (again["published"], again["snapshot"]) == (False, 1), "nothing new: the published snapshot still holds"
     status = json.loads(referrals("status", "--json").stdout)
     assert status["snapshot"] == 1
     assert {run["status"] for run in status["runs"]} == {"done"}
@@ -203,6 +203,18 @@ def test_the_demo_goes_on_where_it_stopped_and_makes_room_for_a_real_account(
     refused = referrals("demo", "--days", "1")
     assert refused.returncode == 2
     assert "real account" in refused.stderr
+
+
+def test_data_of_this_machine_and_of_the_vendor_never_mix(referrals: Referrals, tmp_path: Path) -> None:
+    assert referrals("sync").returncode == 0
+    before = (tmp_path / "data" / "load.duckdb").read_bytes()
+    refused = referrals(
+        "sync",
+        **{f"{PREFIX}BASE_URL": "https://referral-factory.example.com/api/v1", f"{PREFIX}CALLS_PER_MINUTE": "60"},
+    )
+    assert refused.returncode == 2
+    assert "WAREHOUSE__DIR" in refused.stderr
+    assert (tmp_path / "data" / "load.duckdb").read_bytes() == before
 
 
 def test_a_sandbox_refuses_a_port_that_is_taken(referrals: Referrals) -> None:
