@@ -21,6 +21,13 @@ from pipelines.sandbox import Sandbox, Traps
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 PREFIX = "SOURCES__REFERRAL_FACTORY__"
+# A shell starts what it puts in the background deaf to Ctrl-C, and so the tests may be: here it is heard again.
+LISTENING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from pipelines.__main__ import main
+main()
+"""
 Referrals = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -149,14 +156,18 @@ def test_a_signal_ends_a_sync_cleanly_though_the_api_is_slow(
 ) -> None:
     with Sandbox(users=80, seed=4, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", "sync"], env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
+            [sys.executable, "-c", LISTENING, "sync"], env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
             cwd=tmp_path, text=True, stderr=subprocess.PIPE,
         )  # fmt: skip
-        while not slow.calls:
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=30)
+        try:
+            while not slow.calls:
+                assert process.poll() is None
+                time.sleep(0.02)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
+            process.wait()
     assert process.returncode == code, said
     assert "what was committed is kept" in said
     assert "Traceback" not in said
