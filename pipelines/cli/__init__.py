@@ -6,6 +6,7 @@ becomes one line on standard error and the exit code of its class.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -18,6 +19,10 @@ import click
 
 from pipelines import __version__
 from pipelines.errors import ReferralsError
+
+# Rows come in by the hundred thousand and hold no cycles: looking for cycles as often as Python does by default costs a
+# load a tenth of its time and finds nothing.
+OBJECTS_UNTIL_COLLECTION = (100_000, 20, 20)
 
 # name → (module of this package, one sentence of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -73,6 +78,7 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 def run(arguments: list[str] | None = None) -> None:
     """Run one command and exit. Files are made for this user only."""
     os.umask(0o077)
+    gc.set_threshold(*OBJECTS_UNTIL_COLLECTION)
     signal.signal(signal.SIGTERM, _terminate)
     state: dict[str, Any] = {}
     arguments = sys.argv[1:] if arguments is None else arguments

@@ -164,6 +164,7 @@ def sync_once(
 ) -> tuple[LoadReport, Publication | None]:
     """One whole sync under a lock that is already held. No publication when the published snapshot still holds."""
     from pipelines.cli.display import Reporter
+    from pipelines.load.memory import give_memory_back
     from pipelines.load.runner import load as run_load
 
     with Reporter(quiet=quiet) as reporter:
@@ -174,6 +175,7 @@ def sync_once(
 
         if report.rows_written == 0 and not report.drained and refresh(settings, report.observed_at):
             return report, None
+        give_memory_back()
         reporter.stage("build", {})
         draft = build_draft(settings)
         reporter.stage("publish", {})
