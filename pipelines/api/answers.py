@@ -46,8 +46,12 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An attempt that may be repeated: why, and how long the server or the back-off says to wait."""
+    """An attempt that may be repeated: why, and how long the server or the back-off says to wait.
+
+    ``is_server_error`` marks a plain 500, which may be an outage or the server's way of not knowing what was asked.
+    """
 
     reason: str
     wait_s: float
     is_strike: bool = False
+    is_server_error: bool = False

@@ -99,13 +99,13 @@ class Client:
         """Whether stop() was called."""
         return self._stopping.is_set()
 
-    def get(self, query: Query) -> Answer:
-        """Ask, retry what is worth retrying, and decode.
+    def get(self, query: Query, doubtful_attempts: int | None = None) -> Answer:
+        """Ask, retry what is worth retrying, and decode. ``doubtful_attempts`` is how often a 500 is believed to pass.
 
         Raises: ApiUnavailable, BudgetExhausted, AuthenticationError, RequestRefused (its ``status``), ProtectiveStop;
         ApiError after stop(); ConfigurationError when the ledger of calls cannot be written.
         """
-        return self._ask(query, Sent.decode)
+        return self._ask(query, Sent.decode, doubtful_attempts)
 
     def send(self, query: Query) -> Sent:
         """Ask and retry like ``get``, but leave the body as it came: a page decoded where it is used costs half.
@@ -114,7 +114,7 @@ class Client:
         """
         return self._ask(query, lambda sent: sent)
 
-    def _ask(self, query: Query, finish: Callable[[Sent], T]) -> T:
+    def _ask(self, query: Query, finish: Callable[[Sent], T], doubtful_attempts: int | None = None) -> T:
         params = query_params(query)
         target = f"{query.path}?{urlencode(params, quote_via=quote)}" if params else query.path
         words = "&".join(f"{name}={value}" for name, value in params)
@@ -129,7 +129,8 @@ class Client:
                     return finish(outcome)
                 except Unreadable as error:
                     outcome = Failure(self._mask(str(error)), self._policy.after_failure_s(attempt, None))
-            self._refuse_another(outcome, label, attempt, self._clock() - started)
+            most = doubtful_attempts if outcome.is_server_error else None
+            self._refuse_another(outcome, label, attempt, self._clock() - started, most or self._policy.attempts)
             self._emit("retry", path=label, attempt=attempt, reason=outcome.reason, wait_s=round(outcome.wait_s, 3))
             if not outcome.is_strike:
                 # A strike's pause is in the ledger, where every thread and process waits for it.
@@ -188,7 +189,8 @@ class Client:
         answered_at = server_time or datetime.fromtimestamp(self._wall(), UTC)
         named_s = retry_after_s(reply.headers.get("retry-after"), answered_at)
         if verdict is Verdict.RETRY:
-            return Failure(f"HTTP {reply.status}", self._policy.after_failure_s(attempt, named_s))
+            wait_s = self._policy.after_failure_s(attempt, named_s)
+            return Failure(f"HTTP {reply.status}", wait_s, is_server_error=reply.status == 500)
         if verdict is Verdict.STRIKE:
             return self._strike(label, self._policy.after_strike_s(named_s))
         refusal = error_for(reply, verdict, label, self._mask)
@@ -216,9 +218,9 @@ class Client:
             raise ApiUnavailable(f"{label} could not be asked ({type(error).__name__}).") from None
         return Failure(what, self._policy.after_failure_s(attempt, None))
 
-    def _refuse_another(self, failure: Failure, label: str, attempt: int, elapsed_s: float) -> None:
+    def _refuse_another(self, failure: Failure, label: str, attempt: int, elapsed_s: float, most: int) -> None:
         # A strike's wait is judged alone: the pause before it belongs to the budget, not to this question.
-        if attempt < self._policy.attempts and elapsed_s + failure.wait_s <= self._policy.deadline_s:
+        if attempt < most and elapsed_s + failure.wait_s <= self._policy.deadline_s:
             return
         text = f"{label} got no usable answer in {attempt} attempts over {elapsed_s:.0f} s; the last: {failure.reason}."
         if failure.is_strike:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from scripted_server import Request, Say, ScriptedServer, ok
 
-from pipelines.api.asking import Asker
+from pipelines.api.asking import DOUBTFUL_ATTEMPTS, Asker
 from pipelines.api.client import Client
 from pipelines.api.paging import Walker
 from pipelines.api.query import Filter, Query
@@ -77,7 +77,7 @@ def test_a_question_that_is_never_answered_raises_what_it_met_first(
     server.default = lambda _request: REFUSALS[refusal]
     with pytest.raises(ApiUnavailable if refusal == "500" else RequestRefused, match=f"HTTP {refusal}"):
         Asker(client).page(USERS)
-    assert len(server.requests) == (16 if refusal == "500" else 2)
+    assert len(server.requests) == (DOUBTFUL_ATTEMPTS + 8 if refusal == "500" else 2)
 
 
 def test_what_was_answered_before_is_not_to_blame(server: ScriptedServer, client: Client) -> None:
