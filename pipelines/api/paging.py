@@ -184,7 +184,6 @@ class Walker:
 
         Raises: FilterIgnored when the server refuses the filter, or rows show that it did not filter; IncompleteWalk.
         """
-        ignored = f"{query.path}: the server did not honour the filter {condition.field} {condition.operator}"
         query = replace(query, order="id", direction="asc", page=1).where(condition)
         anchor: int | None = None
         total: int | None = None
@@ -192,10 +191,10 @@ class Walker:
         while True:
             page = self._or_none(query if anchor is None else query.where(Filter("id", "gt", anchor)))
             if page is None and anchor is None:
-                raise FilterIgnored(f"{ignored}: it refuses it.")
+                raise self._ignored(query, condition, "it refuses it")
             if page is None or not self._in_order(page, query, anchor):
                 break
-            _must_honour(page, honours, ignored)
+            self._must_honour(page, honours, query, condition)
             if page.total and not page.rows:
                 stuck += 1
                 if stuck >= RESTARTS_WITHOUT_PROGRESS:
@@ -215,8 +214,19 @@ class Walker:
                 break
             anchor = max(page.ids())
         for page in self._by_number(query, ids_only_grow=False):
-            _must_honour(page, honours, ignored)
+            self._must_honour(page, honours, query, condition)
             yield page
+
+    def _must_honour(self, page: Page, honours: Callable[[Any], bool], query: Query, condition: Filter) -> None:
+        if not all(map(honours, page.rows)):
+            raise self._ignored(query, condition, "rows outside it came back")
+
+    def _ignored(self, query: Query, condition: Filter, how: str) -> FilterIgnored:
+        """The refusal of a filter; one on ids is remembered, because walks and counts rest on it too."""
+        if condition.field == "id":
+            self.numbered.add(query.path)
+        what = f"the filter {condition.field} {condition.operator}"
+        return FilterIgnored(f"{query.path}: the server did not honour {what}: {how}.")
 
     # -- by page number alone -------------------------------------------------------------------------------------
 
@@ -245,8 +255,3 @@ def _rises(page: Page, above: int | None, upto: int | None) -> bool:
     if ids != sorted(ids):
         return False
     return not ids or ((above is None or ids[0] > above) and (upto is None or ids[-1] <= upto))
-
-
-def _must_honour(page: Page, honours: Callable[[Any], bool], ignored: str) -> None:
-    if not all(map(honours, page.rows)):
-        raise FilterIgnored(f"{ignored}: rows outside it came back.")

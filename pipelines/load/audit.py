@@ -1,11 +1,11 @@
 """Counts there against counts here: what leaves no date (deletions, un-qualifications) shows as a difference.
 
-Knows no dlt and repairs nothing: it says what differs, and the runner walks everything again where it must.
+Knows no dlt and repairs nothing: it says what differs. Room ``settling`` decides what a difference means.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.api.paging import Walker
@@ -28,36 +28,64 @@ class Difference:
         return f"{self.stream}: {self.what} is {self.api_count} there and {self.our_count} here"
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """One look at a stream: the API's total (None where it tells none), ours, and every count that differs."""
+
+    total: int | None
+    ours: int
+    found: list[Difference] = field(default_factory=list)
+
+    @property
+    def there(self) -> list[int]:
+        """What the API counted, as far as it differs."""
+        return [difference.api_count for difference in self.found]
+
+
 def count_differences(
-    walker: Walker, load_file: LoadFile, stream: str, since: datetime
-) -> tuple[int | None, int, list[Difference]]:
-    """The API's total, ours, and every count that differs (one call a count; more only where one differs).
+    walker: Walker, load_file: LoadFile, stream: str, since: datetime, upto: int | None = None
+) -> Counts:
+    """Compare the total and the flags (one call a count; more only where one differs).
 
     ``since`` is when the last complete walk began: only what was quarantined from then on counts as known.
+    ``upto`` leaves out the rows above an id, so that what arrives meanwhile is no difference; None counts them all.
 
     A boolean filter is believed only if the rows that have the flag and those that have it not add up to the total.
     """
-    path = STREAMS[stream].path
-    total = walker.count(Query(path))
+    query = Query(STREAMS[stream].path)
+    within = "true"
+    if upto is not None:
+        query, within = query.where(Filter("id", "lte", upto)), f"id <= {upto}"
+    total = walker.count(query)
     unread, held = _quarantined(load_file, stream, since)
-    ours = load_file.live_count(stream) + unread
-    found: list[Difference] = []
+    ours = load_file.live_count(stream, within) + unread
+    counts = Counts(total, ours)
     if total is None:
-        return None, ours, found
+        return counts
     if total != ours:
-        found.append(Difference(stream, "total", total, ours))
-    for field in STREAMS[stream].counted:
+        counts.found.append(Difference(stream, "total", total, ours))
+    for flag in STREAMS[stream].counted:
         try:
-            flagged = walker.count(Query(path, filters=(Filter(field, "equal", 1),)))
+            flagged = walker.count(query.where(Filter(flag, "equal", 1)))
         except RequestRefused:
             continue
-        here = load_file.live_count(stream, field)
+        here = load_file.live_count(stream, f"{flag} and {within}")
         if flagged is None or abs(flagged - here) <= held:
             continue
-        rest = walker.count(Query(path, filters=(Filter(field, "equal", 0),)))
+        rest = walker.count(query.where(Filter(flag, "equal", 0)))
         if rest is not None and flagged + rest == total:
-            found.append(Difference(stream, field, flagged, here))
-    return total, ours, found
+            counts.found.append(Difference(stream, flag, flagged, here))
+    return counts
+
+
+def largest_known_id(load_file: LoadFile, stream: str) -> int | None:
+    """The largest id that ever came, be its row stored or set aside."""
+    row = load_file.connection.execute(
+        f"select greatest((select max(id) from {DATASET}.{stream}), (select max(try_cast(record_id as bigint)) "
+        f"from {DATASET}.quarantine where stream = ?))",
+        [stream],
+    ).fetchone()
+    return row[0] if row else None
 
 
 def _quarantined(load_file: LoadFile, stream: str, since: datetime) -> tuple[int, int]:

@@ -16,12 +16,13 @@ from pipelines.api.paging import Walker
 from pipelines.api.query import Query
 from pipelines.errors import DataRefused, FilterIgnored, ReferralsError
 from pipelines.load import runlog
-from pipelines.load.audit import Difference, count_differences
+from pipelines.load.audit import Counts, Difference, count_differences, largest_known_id
 from pipelines.load.history import boundary
 from pipelines.load.intake import Intake, StreamReport
 from pipelines.load.issued import IssuedIntake
 from pipelines.load.loadfile import LoadFile
 from pipelines.load.pipeline import LoadPipeline
+from pipelines.load.settling import settle
 from pipelines.load.snapshots import take_snapshot
 from pipelines.load.source import Slice, loading
 from pipelines.load.streams import STREAMS
@@ -88,6 +89,8 @@ class _Run:
         self._intake = Intake(runlog.new_run_id(datetime.now(UTC)))
         self._calls_before = 0
         self._logged = False
+        self._rows_committed = 0
+        self._upto: int | None = None
         self._pending = Slice()
         self.report = LoadReport(self._intake.run_id, streams=self._intake.reports)
 
@@ -133,12 +136,15 @@ class _Run:
             return True
         return (now - datetime.fromisoformat(swept_at)).days >= self._settings.sweep_every_days
 
-    def _sweep(self, users: UserIntake) -> None:
+    def _sweep(self, users: UserIntake) -> int:
+        """Every user again; gives how many rows that changed."""
         self._tell("sweep", {})
         self._commit()
+        before = self._rows_committed
         self._gather("users", users.sweep())
         self._commit()
         self.report.swept = True
+        return self._rows_committed - before
 
     def _gather(self, stream: str, slices: Iterator[Slice]) -> None:
         """Put slices together until they are worth a package: each costs dlt a good part of a second."""
@@ -154,6 +160,8 @@ class _Run:
         for table, rows in self._pending.tables.items():
             if table in STREAMS and STREAMS[table].loading != "history":
                 self._intake.report(table).rows_written += sum(part.num_rows for part in rows)
+        # a row that is refused is set aside anew each time it comes: that is no change
+        self._rows_committed += self._pending.row_count - sum(map(len, self._pending.tables.get("quarantine", [])))
         self._pipeline.commit(self._pending)
         self._pending.tables.clear()  # dlt's trace may keep the slice: its rows must not stay with it
         self._pending = Slice()
@@ -232,37 +240,35 @@ class _Run:
     # -- counts ---------------------------------------------------------------------------------------------------
 
     def _audit(self) -> None:
-        total, ours, found = self._count_users()
+        """Compare counts; bounded by the largest id known, where the server can, so that who joins is no matter."""
+        if STREAMS["users"].path not in self._walker.numbered:
+            self._upto = largest_known_id(self._load_file, "users")
+        counts = self._count_users()
+        if counts.total is None and self._upto is not None:
+            self._upto = None
+            counts = self._count_users()
         if self._is_first_run():
-            self.report.differences.extend(f"in flight: {difference}" for difference in found)
-        elif total is None and not self.report.swept:
+            self._note_in_flight(counts.found)
+        elif counts.total is None and not self.report.swept:
             self._intake.report("users").notes.append("the list tells no total, so every user was read again")
             self._sweep(self._user_intake)
-            total, ours, found = self._count_users()
-        elif found:
-            self.report.differences.extend(map(str, found))
-            self._sweep(self._user_intake)
-            total, ours, found = self._after_repair(found)
+            counts = self._count_users()
+        elif counts.found:
+            self.report.differences.extend(map(str, counts.found))
+            settlement = settle(self._count_users, lambda: self._sweep(self._user_intake), counts)
+            counts = settlement.counts
+            self._note_in_flight(settlement.in_flight)
         report = self._intake.report("users")
-        report.api_count, report.our_count = total, ours
+        report.api_count, report.our_count = counts.total, counts.ours
         self._charge("users")
 
-    def _after_repair(self, before: list[Difference]) -> tuple[int | None, int, list[Difference]]:
-        """Count again. What moved meanwhile is in flight and left to the next run; what stays is refused."""
-        total, ours, found = self._count_users()
-        if found and [d.api_count for d in found] == [d.api_count for d in before]:
-            raise DataRefused(
-                f"After reading every user again, {'; '.join(map(str, found))}. Everything read is kept, "
-                "nothing was published.",
-                "Run `referrals check`; if this stays while the account is quiet, its answers contradict each other.",
-            )
-        self.report.differences.extend(f"in flight: {difference}" for difference in found)
-        return total, ours, found
+    def _note_in_flight(self, differences: list[Difference]) -> None:
+        self.report.differences.extend(f"in flight: {difference}" for difference in differences)
 
-    def _count_users(self) -> tuple[int | None, int, list[Difference]]:
+    def _count_users(self) -> Counts:
         walked_at = self._pipeline.state("users").get("swept_at")
         since = datetime.fromisoformat(walked_at) if walked_at else datetime.min  # noqa: DTZ901 - naive UTC
-        return count_differences(self._walker, self._load_file, "users", since)
+        return count_differences(self._walker, self._load_file, "users", since, self._upto)
 
     def _is_first_run(self) -> bool:
         return not hasattr(self, "_user_intake")

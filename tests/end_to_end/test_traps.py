@@ -163,7 +163,12 @@ CASES: dict[str, list[Case]] = {
     "others_spend": [Case({"others_spend": 20}, budget=True)],
     "shift_every": [
         Case({"shift_every": 2}, settle=True),
-        Case({"shift_every": 3, "ignore_per_page": True}, settle=True),
+        Case({"shift_every": 1}, settle=True),
+        Case({"shift_every": 5}, settle=True),
+        *(Case({"shift_every": every, "ignore_per_page": True}, settle=True) for every in (2, 3, 5)),
+        Case({"shift_every": 3, "ignore_order": True}, settle=True),
+        Case({"shift_every": 5, "ignore_filters": True}, settle=True),
+        Case({"shift_every": 3, "refuse_id_filters": True}, settle=True),
     ],
 }
 

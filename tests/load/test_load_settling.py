@@ -1,0 +1,111 @@
+"""Settling: movement never passes for a contradiction, a contradiction never for movement, and repairs end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.api.paging import Walker
+from pipelines.errors import DataRefused
+from pipelines.load.audit import Counts, Difference
+from pipelines.load.settling import WALKS, settle
+from pipelines.sandbox import Traps
+from tests.load.accounts import Account
+
+
+def counts(there: int, here: int) -> Counts:
+    return Counts(there, here, [Difference("users", "total", there, here)] if there != here else [])
+
+
+class Moving:
+    """People there and known here; before each call of ours somebody may come, go, or both at once."""
+
+    def __init__(self, moves: Iterator[str]) -> None:
+        self.there = set(range(10))
+        self.here = set(range(9))
+        self._moves = moves
+        self._next = 10
+        self.walks = 0
+
+    def _move(self) -> None:
+        what = next(self._moves, "")
+        if "gone" in what:
+            self.there.discard(min(self.there))
+        if "new" in what:
+            self.there.add(self._next)
+            self._next += 1
+
+    def count(self) -> Counts:
+        self._move()
+        return counts(len(self.there), len(self.here))
+
+    def walk(self) -> int:
+        self._move()
+        changed = len(self.there ^ self.here)
+        self.here = set(self.there)
+        self.walks += 1
+        return changed
+
+
+@given(st.lists(st.sampled_from(["", "gone", "new", "gone and new"]), max_size=12))
+def test_movement_is_never_refused_and_what_is_left_is_in_flight(moves: list[str]) -> None:
+    account = Moving(iter(moves))
+    settlement = settle(account.count, account.walk, account.count())
+    if not settlement.in_flight:
+        assert settlement.counts.total == len(account.here)
+    assert account.walks <= WALKS
+
+
+def test_one_walk_is_enough_where_nothing_moves() -> None:
+    account = Moving(iter(()))
+    assert settle(account.count, account.walk, account.count()).in_flight == []
+    assert account.walks == 1
+
+
+def test_a_count_that_no_walk_bears_out_is_a_contradiction() -> None:
+    walks: list[int] = []
+
+    def walk() -> int:
+        walks.append(1)
+        return 1 if len(walks) == 1 else 0
+
+    with pytest.raises(DataRefused, match="without a change"):
+        settle(lambda: counts(11, 10), walk, counts(11, 9))
+    assert len(walks) == WALKS
+
+
+@pytest.mark.parametrize("traps", [{}, {"refuse_id_filters": True}, {"ignore_filters": True, "ignore_per_page": True}])
+def test_a_server_that_counts_one_too_many_is_refused(
+    account: Account, traps: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Walker.count
+    monkeypatch.setattr(Walker, "count", lambda self, query: (count(self, query) or 0) + (query.path == "users"))
+    account.world.set_traps(Traps(**traps))
+    with pytest.raises(DataRefused, match="users: total is"):
+        account.load("users", "coupons")
+    assert account.query("select what from raw.observations") == []
+
+
+def test_the_same_count_again_is_no_proof_that_nothing_moves(fresh: Callable[..., Account]) -> None:
+    """Before each walk somebody goes, after it somebody comes: the API counts the same number for ever."""
+    account = fresh(users=90, traps=Traps(refuse_id_filters=True))
+    account.load("users", "coupons")
+    people = iter([row["id"] for row in account.world.rows("users")])
+    account.world.delete_user(next(people))
+    walks: list[str] = []
+
+    def swap(stage: str, _facts: object) -> None:
+        if stage == "sweep":
+            account.world.delete_user(next(people))
+        elif walks and walks[-1] == "sweep":
+            account.world.add_user(1)
+        walks.append(stage)
+
+    report = account.load("users", "coupons", progress=swap)
+    assert walks.count("sweep") == 2
+    assert report.differences[-1].startswith("in flight: users: total")
+    account.load("users", "coupons")
+    assert "users" not in account.differences()
