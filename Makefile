@@ -13,7 +13,7 @@ READY := .venv/.ready
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup run test lint sandbox sync build bench clean always
+.PHONY: help setup run test soak lint sandbox sync build bench clean always
 
 help: ## list these targets
 	@echo "make <target>, where <target> is one of"
@@ -42,6 +42,9 @@ run: $(READY) ## sync the configured account; without a token play the demo (DAY
 
 test: $(READY) ## run the tests on two cores
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+soak: $(READY) ## the long tests, in real minutes (ARGS='-k budget' for some of them)
+	@$(BIN)/python -m pytest -s tests/soak $(ARGS)
 
 lint: $(READY) ## ruff, mypy and sqlfluff
 	@$(BIN)/python -m ruff check .

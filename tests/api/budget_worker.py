@@ -1,0 +1,41 @@
+"""A process of its own that asks through the real client, several questions at once, within a budget of any window."""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pipelines.api.client import Client
+from pipelines.api.ledger import Ledger
+from pipelines.api.query import Query
+from pipelines.api.throttle import STRIKES_THAT_STOP, Throttle
+from pipelines.settings import Settings, Token
+
+TOKEN = "sandbox-token"
+
+
+def main(base_url: str, folder: str, journal: str, budget: str, window_s: str, calls: str, threads: str) -> None:
+    """``window_s`` is the length of a minute; the margin and the hold are as much shorter as it is."""
+    minute = float(window_s)
+    settings = Settings(
+        api_token=Token(TOKEN), base_url=base_url, calls_per_minute=int(budget), concurrency=int(threads),
+        timeout_s=30.0, warehouse_dir=Path(folder) / "data",
+    )  # fmt: skip
+    counted_s = minute + 0.1 * minute / 60
+    ledger = Ledger(Path(folder) / "calls.sqlite3", window_s=counted_s, strikes_that_stop=STRIKES_THAT_STOP)
+    throttle = Throttle(ledger, int(budget), hold_s=3 * minute, window_s=counted_s)
+    out = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with Client(settings, throttle=throttle) as client, ThreadPoolExecutor(int(threads)) as pool:
+
+        def ask(number: int) -> None:
+            client.get(Query("users", per_page=None, page=number + 1))
+            os.write(out, b".")
+
+        list(pool.map(ask, range(int(calls))))
+    throttle.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
