@@ -59,6 +59,7 @@ class Settings:
     slice_rows: int = 50_000
     warehouse_dir: Path = field(default_factory=lambda: Path("data").absolute())
     keep_snapshots: int = 5
+    max_quarantine_percent: int = 1
 
     @property
     def load_path(self) -> Path:
@@ -153,6 +154,7 @@ def load_settings(
         slice_rows=number(SOURCE_SECTION, "slice_rows", 50_000, 250, 1_000_000),
         warehouse_dir=(folder / str(find(WAREHOUSE_SECTION, "dir") or "data")).absolute(),
         keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
+        max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),
     )
     _refuse_unsafe(settings)
     return settings

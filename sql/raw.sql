@@ -53,7 +53,8 @@ create table raw.observations (
 );
 
 create table raw.quarantine (
-    stream varchar, record_id varchar, reason varchar, raw json, run_id varchar, quarantined_at timestamp
+    stream varchar, record_id varchar, reason varchar, raw json, run_id varchar, quarantined_at timestamp,
+    resolved_at timestamp
 );
 
 create table raw.runs (

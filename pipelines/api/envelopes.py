@@ -6,7 +6,7 @@ Knows nothing of how an answer was fetched or what its rows mean. Believes only 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ class Page:
     """One page of a list. ``total`` and ``last_page`` are None where ``meta`` does not tell them.
 
     ``has_next`` says that the answer itself links to a further page. The walk sets ``is_last`` (nothing follows) and
-    ``restart`` (a fresh pass: forget what the earlier pages held).
+    ``restart`` (a fresh pass: forget what the earlier pages held). ``asked`` names the question in error texts.
     """
 
     rows: list[Any]
@@ -29,6 +29,7 @@ class Page:
     has_next: bool = False
     is_last: bool = False
     restart: bool = False
+    asked: str = field(default="", compare=False)
 
     @property
     def is_all(self) -> bool:
@@ -81,7 +82,7 @@ def read_page(answer: Answer) -> Page:
         raise BadEnvelope(f"{answer.url_path}: 'meta.total' says {total}, the page alone holds {len(rows)} rows.")
     links = payload.get("links")
     has_next = isinstance(links, dict) and bool(links.get("next"))
-    return Page(rows, total, last_page, answer.server_time, has_next)
+    return Page(rows, total, last_page, answer.server_time, has_next, asked=answer.url_path)
 
 
 def read_single(answer: Answer) -> dict[str, Any]:

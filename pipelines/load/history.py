@@ -30,11 +30,11 @@ def with_row_versions(stream: str, rows: pa.Table) -> pa.Table:
     return rows.append_column(ROW_VERSION, pa.array(versions, pa.string()))
 
 
-def last_of_each_id(rows: pa.Table) -> pa.Table:
-    """Of rows that share an id, the one that came last."""
-    if _rises(rows.column("id").combine_chunks()):
+def last_of_each_id(rows: pa.Table, name: str = "id") -> pa.Table:
+    """Of rows that share an id (or what column ``name`` holds), the one that came last."""
+    if _rises(rows.column(name).combine_chunks()):
         return rows
-    ids = rows.column("id").to_pylist()
+    ids = rows.column(name).to_pylist()
     last = {identifier: index for index, identifier in enumerate(ids)}
     if len(last) == len(ids):
         return rows

@@ -1,11 +1,10 @@
 """What comes in during one run: pages become typed tables, and everything is counted on the way.
 
-Knows no dlt. One ``Intake`` lives as long as a run; rows that do not fit wait here for ``raw.quarantine``.
+Knows no dlt. One ``Intake`` lives as long as a run; what does not fit goes to room ``quarantine``.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.api.envelopes import Page
-from pipelines.load.schemas import FETCHED_AT, OBSERVATIONS, QUARANTINE, Reject, coerce
+from pipelines.load.quarantine import Quarantine, without_contradictions
+from pipelines.load.schemas import FETCHED_AT, OBSERVATIONS, Coerced, Reject, coerce
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class StreamReport:
     our_count: int | None = None
     rows_seen: int = 0
     rows_written: int = 0
-    rows_quarantined: int = 0
+    rows_quarantined: int = 0  # different ones, however often they came
     calls: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -40,7 +40,9 @@ class Intake:
         self.run_id = run_id
         self.reports: dict[str, StreamReport] = {}
         self.latest: datetime | None = None
-        self._rejects: list[tuple[str, Reject, datetime]] = []
+        self._quarantine = Quarantine(run_id)
+        self.take_quarantine = self._quarantine.take
+        self.know_quarantine = self._quarantine.know
 
     def report(self, stream: str) -> StreamReport:
         """The report of a stream, made on first use."""
@@ -59,8 +61,8 @@ class Intake:
         if report.observed_at is None:
             report.observed_at = moment
         report.rows_seen += len(page.rows)
-        coerced = coerce(stream, page.rows, moment, where)
-        self._set_aside(stream, coerced.rejects, moment)
+        coerced = without_contradictions(coerce(stream, page.rows, moment, f"{where} ({page.asked})"), page.rows)
+        self._settle(stream, coerced, moment)
         for name in coerced.absent:
             note = f"the documented field {name!r} is not in the answers"
             if page.rows and note not in report.notes:
@@ -72,30 +74,13 @@ class Intake:
     ) -> tuple[pa.Table, list[Reject]]:
         """Single objects (those inside other rows, or fetched by name) as a typed table."""
         coerced = coerce(table, rows, moment, where)
-        self._set_aside(table, coerced.rejects, moment)
+        self._settle(table, coerced, moment)
         return coerced.table, coerced.rejects
 
-    def _set_aside(self, stream: str, rejects: Iterable[Reject], moment: datetime) -> None:
-        for reject in rejects:
-            self._rejects.append((stream, reject, moment))
-            self.report("coupons" if stream == "coupon_batches" else stream).rows_quarantined += 1
-
-    def take_quarantine(self) -> pa.Table:
-        """The rows set aside since the last call, as a table of ``raw.quarantine``."""
-        rows = [
-            {
-                "key": hashlib.blake2b(f"{stream}\0{reject.raw}".encode(), digest_size=16).hexdigest(),
-                "stream": stream,
-                "record_id": reject.record_id,
-                "reason": reject.reason,
-                "raw": reject.raw,
-                "run_id": self.run_id,
-                "quarantined_at": moment,
-            }
-            for stream, reject, moment in self._rejects
-        ]
-        self._rejects.clear()
-        return pa.Table.from_pylist(rows, schema=QUARANTINE)
+    def _settle(self, stream: str, coerced: Coerced, moment: datetime) -> None:
+        new = self._quarantine.settle(stream, coerced, moment)
+        if new:
+            self.report("coupons" if stream == "coupon_batches" else stream).rows_quarantined += new
 
 
 def observations(stream: str, ids: Iterable[int], what: str, moment: datetime) -> pa.Table:

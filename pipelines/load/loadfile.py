@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -20,6 +21,7 @@ from pipelines.load.schemas import FETCHED_AT, ROW_VERSION
 
 MEMORY_LIMIT = "160MB"  # with one thread: a second one costs memory and, at the size of a slice, saves no time
 DATASET = "raw"
+QUARANTINE = f"{DATASET}.quarantine"
 
 
 class LoadFile:
@@ -122,6 +124,21 @@ class LoadFile:
             self.connection.unregister("seen")
             self.connection.unregister("gone")
         return [identifier for (identifier,) in found]
+
+    def open_quarantine(self) -> list[tuple[str, str, str]]:
+        """Stream, record id and key of the rows in quarantine that were not read since."""
+        names = {
+            column
+            for (column,) in self.connection.execute(f"select column_name from (describe {QUARANTINE})").fetchall()
+        }
+        unread = "where resolved_at is null" if "resolved_at" in names else ""  # older files lack the column
+        return self.connection.execute(f"select stream, record_id, key from {QUARANTINE} {unread}").fetchall()
+
+    def quarantined(self, key: str) -> dict[str, Any]:
+        """A row in quarantine, whole."""
+        found = self.connection.execute(f"from {QUARANTINE} where key = ?", [key])
+        names = [column[0] for column in found.description or []]
+        return dict(zip(names, found.fetchone() or (), strict=True))
 
     def live_count(self, stream: str, condition: str = "true") -> int:
         """How many rows of a stream whose table holds the current row of each id we have, without those gone there."""

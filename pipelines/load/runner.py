@@ -98,6 +98,7 @@ class _Run:
         self._load_file, self._walker, self._api = load_file, walker, api
         self._pipeline = LoadPipeline(load_file, self._settings.state_dir)
         self.report.drained = self._pipeline.drain()
+        self._intake.know_quarantine(load_file)
         runlog.start(load_file, self.report.run_id, command)
         self._logged = True
         if "users" in self._chosen:

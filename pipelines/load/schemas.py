@@ -32,6 +32,11 @@ class Field:
     must: str = ""
 
 
+def id_in(text: str) -> int | None:
+    """The id that a text is, as the quarantine keeps ids; None where it is none that we could hold."""
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """A row that does not fit: kept as JSON text with the reason, for ``raw.quarantine``."""
@@ -43,7 +48,7 @@ class Reject:
     @property
     def known_id(self) -> int | None:
         """The row's id where it can be read, so that its last good version can be kept."""
-        return int(self.record_id) if re.fullmatch(r"-?[0-9]{1,18}", self.record_id) else None
+        return id_in(self.record_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ OBSERVATIONS = pa.schema(
 )  # fmt: skip
 QUARANTINE = pa.schema(
     [("key", pa.string()), ("stream", pa.string()), ("record_id", pa.string()), ("reason", pa.string()),
-     ("raw", pa.string()), ("run_id", pa.string()), ("quarantined_at", TIME)]
+     ("raw", pa.string()), ("run_id", pa.string()), ("quarantined_at", TIME), ("resolved_at", TIME)]
 )  # fmt: skip
 CAMPAIGN_REACH = pa.schema([("id", pa.int64()), ("reach", pa.int64()), (FETCHED_AT, TIME)])
 

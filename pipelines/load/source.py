@@ -53,7 +53,9 @@ class Slice:
     def settle(self) -> None:
         """One row per id in tables that hold the current row: within a package dlt knows no order."""
         for table, rows in self.tables.items():
-            if loading(table) == "current" and "id" in rows[0].column_names and table not in KEYS:
+            if table == "quarantine":
+                self.tables[table] = [last_of_each_id(pa.concat_tables(rows).combine_chunks(), "key")]
+            elif loading(table) == "current" and "id" in rows[0].column_names and table not in KEYS:
                 self.tables[table] = [last_of_each_id(pa.concat_tables(rows).combine_chunks())]
 
     @property

@@ -23,6 +23,12 @@ SPEAKING_COLUMNS = frozenset(
 )
 """Text columns that may appear in an example; any other text might be personal data and is left out."""
 
+ADVICE = (
+    "Look at the draft, which is kept in draft/warehouse.duckdb; sql/checks holds the rules. Run `referrals sync "
+    "--rebuild` if the load file itself is wrong."
+)
+"""For checks without a ``next`` line of their own."""
+
 COLUMN_COMMENTS = {
     "check_name": "name of the rule; its file is sql/checks/<name>.sql",
     "severity": "fail = forbids the publication, warn = reported",
@@ -42,6 +48,7 @@ class CheckResult:
     violations_count: int
     example: str | None
     rule: str
+    advice: str = ""
 
     def __str__(self) -> str:
         rows = "1 row" if self.violations_count == 1 else f"{self.violations_count:,} rows"
@@ -72,7 +79,7 @@ def _run_check(connection: duckdb.DuckDBPyConnection, check: Model) -> CheckResu
     count = int(row[0]) if row else 0
     example = describe_row(names, row[1:]) if row else None
     severity = "fail" if check.name.startswith("fail_") else "warn"
-    return CheckResult(check.name, severity, count, example, check.header.get("rule", ""))
+    return CheckResult(check.name, severity, count, example, check.header.get("rule", ""), check.header.get("next", ""))
 
 
 def describe_row(names: Sequence[str], row: Sequence[Any]) -> str:
@@ -112,6 +119,5 @@ def refuse_failures(results: Iterable[CheckResult]) -> None:
     if failed:
         raise ChecksFailed(
             f"{len(failed)} check(s) forbid the publication: " + "; ".join(str(result) for result in failed) + ".",
-            "The last published snapshot is untouched and the draft is kept in draft/warehouse.duckdb; "
-            "sql/checks holds the rules. Run `referrals sync --rebuild` if the load file itself is wrong.",
+            " ".join(dict.fromkeys(result.advice or ADVICE for result in failed)),
         )

@@ -56,6 +56,7 @@ def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
     try:
         connection.execute(f"set temp_directory = {quote(draft_dir(settings) / 'tmp')}")
         connection.execute("set timezone = 'UTC'")
+        connection.execute(f"set variable max_quarantine_percent = {settings.max_quarantine_percent}")
         connection.execute(f"attach {quote(draft_path(settings))} as draft")
         connection.execute(f"attach {quote(scratch_path(settings))} as scratch")
         attach_load(connection, settings.load_path)
@@ -80,7 +81,7 @@ def attach_load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             raise AnotherSyncRunning(f"Another process is writing {path}.") from error
         raise DataRefused(
             f"{path} cannot be opened: {first_line(error)}",
-            "Restore the file from a backup; the last published snapshot is untouched.",
+            "Restore the file from a backup, or move it away and run `referrals sync`.",
         ) from error
 
 

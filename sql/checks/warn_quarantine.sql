@@ -1,4 +1,4 @@
--- rule: no record was set aside
+-- rule: no record is set aside
 -- reads: ops.quarantine
 -- Each record here is missing from core, or stands there with an older state.
 
@@ -13,6 +13,7 @@ final as (
         run_id,
         reason
     from quarantine
+    where is_open
 )
 
 select * from final

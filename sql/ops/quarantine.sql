@@ -1,13 +1,40 @@
--- grain: one row per record set aside and run
--- reads: staging.stg_quarantine
+-- grain: one row per record set aside, in each form in which it came
+-- reads: staging.stg_quarantine, staging.stg_run_streams
 -- money: none
--- time: UTC, without a zone
+-- time: UTC, without a zone, the server's
 -- Records that could not be read exactly. The last good version of such a record stays in core.
--- answers: What did the API send that we refused, and why?
--- wrong: a record that has since come again and was readable is still listed here.
+-- answers: What did the API send that we refused, and why? What of it is still so?
+-- wrong: a record that was mended, and of which nothing leaves a date, counts as open until its list is read whole.
 
 with quarantine as (
     select * from staging.stg_quarantine
+),
+
+run_streams as (
+    select * from staging.stg_run_streams
+),
+
+whole_looks as (
+    select
+        stream,
+        max(observed_at) as began_at
+    from run_streams
+    where is_complete
+    group by stream
+),
+
+ordered as (
+    select
+        quarantine.*,
+        whole_looks.began_at,
+        row_number() over (
+            partition by
+                quarantine.stream,
+                coalesce(cast(try_cast(quarantine.record_id as bigint) as varchar), cast(quarantine.record as varchar))
+            order by quarantine.quarantined_at desc, quarantine.reason asc
+        ) as newest_first_no
+    from quarantine
+    left join whole_looks on case quarantine.stream when 'coupon_batches' then 'coupons' else quarantine.stream end = whole_looks.stream
 ),
 
 final as (
@@ -16,9 +43,12 @@ final as (
         record_id, -- its id, as text, where it has one
         reason, -- why it was set aside
         record, -- the record as it came, JSON; may hold personal data
-        run_id, -- run that set it aside
-        quarantined_at -- when, UTC
-    from quarantine
+        run_id, -- last run that set it aside
+        resolved_at is null and quarantined_at >= coalesce(began_at, quarantined_at) and newest_first_no = 1
+            as is_open, -- whether it is still so: not read since, not replaced by a later form, not gone from a whole list
+        quarantined_at, -- when it last came so, UTC
+        resolved_at -- when the same id came and could be read, UTC; null = not yet
+    from ordered
 )
 
 select * from final

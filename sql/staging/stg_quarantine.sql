@@ -15,7 +15,8 @@ final as (
         run_id,
         reason,
         raw as record,
-        quarantined_at
+        quarantined_at,
+        resolved_at
     from source
 )
 

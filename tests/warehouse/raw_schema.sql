@@ -58,7 +58,7 @@ create table raw.observations (
 
 create table raw.quarantine (
     key varchar, stream varchar, record_id varchar, reason varchar, raw json, run_id varchar, quarantined_at timestamp,
-    _dlt_load_id varchar
+    resolved_at timestamp, _dlt_load_id varchar
 );
 
 create table raw.runs (

@@ -48,7 +48,10 @@ DAMAGE = {
     "fail_funnel_loses_people": "update marts.referral_funnel set stage_count = 1 where stage = 'users'",
     "warn_orphans": "delete from core.campaigns",
     "warn_referral_counters": "update core.users set referrals_count = 7 where user_id = 1",
-    "warn_quarantine": "insert into ops.quarantine by name select 'users' as stream, '3' as record_id, 'bad' as reason",
+    "warn_quarantine": "insert into ops.quarantine by name "
+    "select 'users' as stream, '3' as record_id, 'bad' as reason, true as is_open",
+    "fail_quarantine_share": "insert into ops.quarantine by name "
+    "select 'users' as stream, unnest(['3', '4']) as record_id, 'bad' as reason, true as is_open",
     "warn_coupons_without_date": "update core.coupons set issued_at = null",
     "warn_issue_taken_back": "update scratch.intermediate.int_reward_movements set issued_count = -1",
     "warn_waiting_changes": "update scratch.intermediate.int_reward_changes set sync_no = null",

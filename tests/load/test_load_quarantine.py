@@ -1,0 +1,120 @@
+"""The quarantine over several runs: what it holds, what never hides behind it, and how a mended row leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipelines.api.envelopes import Page
+from pipelines.load.intake import Intake
+from pipelines.load.quarantine import CONTRADICTION
+from pipelines.load.schemas import QUARANTINE
+from pipelines.warehouse import build
+from tests.load.accounts import Account
+
+
+def reward(identifier: Any, **changed: Any) -> dict[str, Any]:
+    return {"id": identifier, "campaign_id": 1, "name": "Voucher", "type": "Voucher", "value": 5} | changed
+
+
+def read(intake: Intake, *rows: Any) -> list[Any]:
+    table, _ = intake.read("rewards", Page(list(rows), len(rows), 1, None, asked="rewards?page=1"), "rewards")
+    return table.column("id").to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("rows", "kept", "refused"),
+    [
+        ([reward(1), reward(1)], [1, 1], []),
+        ([reward(1), reward("1", value="5.00")], [1, 1], []),
+        ([reward(1), reward(2, value=6), reward(1, value=7)], [2], ["1", "1"]),
+        ([reward(1), reward(1, value="much"), reward(3)], [3], ["1", "1"]),
+        ([reward(1), reward(1.0, value=9)], [], ["1", "1"]),
+        ([reward(None), reward(None, value=1), reward(4)], [4], ["null", "null"]),
+    ],
+)
+def test_rows_of_one_answer_that_contradict_each_other_are_all_set_aside(
+    rows: list[Any], kept: list[int], refused: list[str]
+) -> None:
+    intake = Intake("r1")
+    assert read(intake, *rows) == kept
+    found = intake.take_quarantine()
+    assert found.column("record_id").to_pylist() == refused
+    assert len(set(found.column("key").to_pylist())) == len(refused), "each of them can be looked at"
+    assert intake.report("rewards").rows_quarantined == len(refused)
+    if kept == [2]:
+        assert set(found.column("reason").to_pylist()) == {CONTRADICTION}
+
+
+def test_a_row_that_can_be_read_again_closes_every_bad_form_it_had() -> None:
+    intake = Intake("r1")
+    read(intake, reward(1, value="much"), reward(2, value="little"))
+    read(intake, reward(1, value="a lot"))
+    assert intake.take_quarantine().num_rows == 3
+    read(intake, reward(1))
+    closed = intake.take_quarantine()
+    assert closed.column("reason").to_pylist() == ["value: 'much' is not an amount", "value: 'a lot' is not an amount"]
+    assert None not in closed.column("resolved_at").to_pylist()
+    read(intake, reward(1))
+    assert intake.take_quarantine().num_rows == 0
+
+
+def stored(shown: str | None) -> str | None:
+    """A time as the sandbox keeps it."""
+    return shown and shown[:19].replace("T", " ")
+
+
+def open_and_closed(account: Account) -> dict[str, bool]:
+    """Stream → whether its one row in quarantine is closed."""
+    return dict(account.query("select stream, resolved_at is not null from raw.quarantine"))
+
+
+def test_a_bad_row_keeps_its_last_good_version_and_a_mended_one_leaves(account: Account) -> None:
+    user = account.world.rows("users")[4]
+    campaigns = "select id, name, starts_at from raw.campaigns where _dlt_valid_to is null order by id"
+    good = account.query(campaigns)
+    starts_at = next(stored(row["starts_at"]) for row in account.world.rows("campaigns") if row["id"] == 1)
+    account.tamper("update users set date = 'soon', first_name = 'New' where id = ?", user["id"])
+    account.tamper("update campaigns set starts_at = 'soon', name = 'New' where id = 1")
+    report = account.load(sweep=True)
+    assert (report.streams["users"].rows_quarantined, report.streams["campaigns"].rows_quarantined) == (1, 1)
+    assert account.query(campaigns) == good
+    assert account.one(f"select first_name from raw.users where id = {user['id']}") == user["first_name"]
+    assert open_and_closed(account) == {"users": False, "campaigns": False}
+    account.tamper("update users set date = ?, first_name = 'Newer' where id = ?", stored(user["date"]), user["id"])
+    account.tamper("update campaigns set starts_at = ? where id = 1", starts_at)
+    for _ in range(2):
+        account.load(sweep=True)
+        assert open_and_closed(account) == {"users": True, "campaigns": True}
+        assert account.differences() == {}
+
+
+def test_a_row_that_comes_again_as_it_was_leaves_too(account: Account) -> None:
+    """Nothing of it is written then, and yet it is not to be counted as unreadable any longer."""
+    user = account.world.rows("users")[4]
+    account.tamper("update users set date = 'soon' where id = ?", user["id"])
+    account.load(sweep=True)
+    account.tamper("update users set date = ? where id = ?", stored(user["date"]), user["id"])
+    assert account.load(sweep=True).rows_written == 0
+    assert open_and_closed(account) == {"users": True}
+
+
+def test_a_load_file_from_before_is_read_and_written(
+    fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = fresh()
+    with monkeypatch.context() as before:
+        older = QUARANTINE.remove(QUARANTINE.get_field_index("resolved_at"))
+        before.setattr("pipelines.load.schemas.QUARANTINE", older)
+        before.setattr("pipelines.load.quarantine.QUARANTINE", older)
+        user = account.world.rows("users")[4]
+        account.tamper("update users set date = 'soon' where id = ?", user["id"])
+        account.load()
+        assert "resolved_at" not in dict(account.query("select column_name, 1 from (describe raw.quarantine)"))
+    build(account.settings)
+    account.tamper("update users set date = ? where id = ?", stored(user["date"]), user["id"])
+    account.load(sweep=True)
+    assert open_and_closed(account) == {"users": True}
+    build(account.settings)
