@@ -17,8 +17,8 @@
     ├── ProtectiveStop                exit 6   strikes or a block: going on would endanger the customer's address
     └── AnotherSyncRunning            exit 75  the lock is taken
 
-This room knows nothing of HTTP, dlt or DuckDB. Every error carries what happened (``message``) and what to do
-(``next_step``); the command line prints both in one line.
+This room knows nothing of HTTP, dlt or DuckDB. Every error carries what happened (``message``), what became of the data
+(``kept``) and what to do (``next_step``); the command line prints the three in one line.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from __future__ import annotations
 class ReferralsError(Exception):
     """Base of all foreseeable errors.
 
-    Args: ``message`` says what happened, to which stream and page, and what was kept;
-    ``next_step`` overrides the class's general advice.
+    Args: ``message`` says what happened, and to which stream and page; ``next_step`` overrides the class's general
+    advice. ``kept`` says what became of the data; it holds for every error of a class.
     """
 
     exit_code = 1
+    kept = "What was committed is kept."
     next_step = "Run the same command with --verbose and report what it prints."
 
     def __init__(self, message: str, next_step: str | None = None) -> None:
@@ -41,13 +42,14 @@ class ReferralsError(Exception):
             self.next_step = next_step
 
     def __str__(self) -> str:
-        return f"{self.message} Next: {self.next_step}"
+        return " ".join(f"{self.message} {self.kept} Next: {self.next_step}".split())
 
 
 class ConfigurationError(ReferralsError):
     """A setting or an argument is missing or wrong; nothing was done."""
 
     exit_code = 2
+    kept = "What was there before is untouched."
     next_step = "Correct the setting named above; README, 'Connecting a real account', lists them all."
 
 
@@ -57,7 +59,7 @@ class AuthenticationError(ReferralsError):
     exit_code = 3
     next_step = (
         "Copy the current token from Settings > API of the account (a new one invalidates the old) into "
-        "SOURCES__REFERRAL_FACTORY__API_TOKEN and run `referrals check`. What was committed is kept."
+        "SOURCES__REFERRAL_FACTORY__API_TOKEN and run `referrals check`."
     )
 
 
@@ -95,7 +97,8 @@ class DataRefused(ReferralsError):
     """What came in must not be published; the last published snapshot stays."""
 
     exit_code = 5
-    next_step = "The last published snapshot is untouched. Run `referrals status` to see what was refused."
+    kept = "The last published snapshot is untouched."
+    next_step = "Run `referrals check`; if it finds nothing odd, run the same command again."
 
 
 class BadEnvelope(DataRefused):
@@ -123,8 +126,8 @@ class ProtectiveStop(ReferralsError):
 
     exit_code = 6
     next_step = (
-        "Stop other integrations that share the token, wait for the time named, then run `referrals status`. "
-        "A third abuse of the limit blocks the address for 7 days."
+        "Slow down or stop whatever else uses the token, and wait; `referrals strikes` says until when. Only when the "
+        "cause is mended: `referrals strikes --forgive`. One abuse too many blocks the address for 7 days."
     )
 
 
@@ -132,4 +135,5 @@ class AnotherSyncRunning(ReferralsError):
     """Another process holds the lock of this warehouse directory; nothing was touched."""
 
     exit_code = 75
+    kept = "Nothing was touched."
     next_step = "Let the other one finish; a lock of a dead process frees itself."

@@ -26,7 +26,7 @@ def warehouse_lock(settings: Settings) -> Iterator[None]:
         lock = FileLock(settings.state_dir / "lock", mode=0o600)
         lock.acquire(timeout=0)
     except Timeout:
-        raise AnotherSyncRunning(f"Another sync is writing to {settings.warehouse_dir}; nothing was touched.") from None
+        raise AnotherSyncRunning(f"Another sync is writing to {settings.warehouse_dir}.") from None
     except OSError as error:
         raise ConfigurationError(
             f"WAREHOUSE__DIR {settings.warehouse_dir} cannot be written: {error.strerror or error}."

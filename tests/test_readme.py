@@ -25,7 +25,7 @@ SQL_FENCE = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
 AS_IT_STANDS: list[str] = [
     r"cp \.dlt/example\.secrets\.toml .*",
     r"export SOURCES__REFERRAL_FACTORY__API_TOKEN=.*",
-    r"referrals (check|status|load|build|publish)",
+    r"referrals (check|status|strikes|load|build|publish)",
     r"referrals sync.*",
     r"referrals sandbox --help",
     r"python -c .*",

@@ -232,7 +232,7 @@ class Client:
             # A new instance for each thread: they all end with the same words, none with another's traceback.
             raise type(self._halt)(self._halt.message, self._halt.next_step)
         if self._stopping.is_set():
-            raise ApiError("The run was asked to stop; what was committed is kept.")
+            raise ApiError("The run was asked to stop.")
 
     def _pause(self, seconds: float) -> None:
         self._refuse_when_over()

@@ -1,7 +1,7 @@
 """The command line: the only room that prints or exits.
 
-Commands are imported when they are asked for, so that ``--help`` needs neither dlt nor DuckDB. Every foreseeable error
-becomes one line on standard error and the exit code of its class.
+Commands are imported when they are asked for, so that ``--help`` needs neither dlt nor DuckDB. What ends a command is
+told by room ``ending``.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import importlib
 import os
 import signal
 import sys
-import traceback
 from types import FrameType
 from typing import Any
 
 import click
 
 from pipelines import __version__
-from pipelines.errors import ReferralsError
+from pipelines.cli.ending import Terminated, tell_end
+from pipelines.cli.speaking import speaking_options
 
 # Rows come in by the hundred thousand and hold no cycles: looking for cycles as often as Python does by default costs a
 # load a tenth of its time and finds nothing.
@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "publish": ("pipelining", "Publish what the load file holds: build, check, snapshot, feeds."),
     "check": ("looking", "Ask the API what this account honours, a line each."),
     "status": ("looking", "Show freshness, last runs, rows, calls, strikes and open liabilities."),
+    "strikes": ("striking", "Show the 429s of the last 7 days; --forgive lifts a protective stop."),
     "sandbox": ("sandboxing", "Serve the documented API on this machine."),
     "demo": ("sandboxing", "Play several days of a sandbox account and sync after each."),
 }
@@ -57,22 +58,16 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="referrals")
-@click.option("--verbose", is_flag=True, help="Show tracebacks and what is done in detail.")
-@click.pass_context
-def cli(ctx: click.Context, verbose: bool) -> None:
+@speaking_options
+def cli() -> None:
     """A company's own referral data in DuckDB: complete, exact and fresh.
 
     Settings come from the environment and .dlt/*.toml. Example: referrals sync --json
     """
-    ctx.ensure_object(dict)["verbose"] = verbose
-
-
-class _Terminated(BaseException):
-    """SIGTERM: ends like Ctrl-C, through every ``finally``."""
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+    raise Terminated
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -85,45 +80,5 @@ def run(arguments: list[str] | None = None) -> None:
     try:
         code = cli.main(arguments, prog_name="referrals", standalone_mode=False, obj=state)
     except BaseException as error:
-        code = _tell(error, verbose=state.get("verbose", False))
-        if code is None:
-            raise
+        code = tell_end(error, verbose=state.get("verbose", False), as_json=state.get("log_format") == "json")
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _tell(error: BaseException, *, verbose: bool) -> int | None:
-    """Say what ended a command and give its exit code; None for what nobody foresaw."""
-    stopped = _stop_behind(error)
-    if stopped is not None:
-        terminated = isinstance(stopped, _Terminated) or getattr(stopped, "signal_code", None) == signal.SIGTERM
-        word = "SIGTERM" if terminated else "Ctrl-C"
-        _say(f"Stopped by {word}: what was committed is kept, the next run goes on from there.")
-        return 143 if terminated else 130
-    if isinstance(error, click.ClickException):
-        error.show()
-        return error.exit_code
-    if isinstance(error, ReferralsError) and not verbose:
-        _say(f"{error.message}\nNext: {error.next_step}")
-        return error.exit_code
-    if isinstance(error, ReferralsError):
-        traceback.print_exception(error)
-        return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        sys.stderr.close()
-        return 141
-    return None
-
-
-def _stop_behind(error: BaseException | None) -> BaseException | None:
-    """The signal that an error comes from, if it does.
-
-    dlt raises its own KeyboardInterrupt with the signal's number; DuckDB turns whatever interrupts a query into a
-    RuntimeError with the interruption as its cause.
-    """
-    while error is not None and not isinstance(error, (KeyboardInterrupt, _Terminated)):
-        error = error.__cause__ or error.__context__
-    return error
-
-
-def _say(text: str) -> None:
-    click.echo(f"referrals: {text}", err=True)

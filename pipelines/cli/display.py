@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pipelines.cli.log import Log
+
 FUNNEL = """
 select campaign_name as campaign,
     max(stage_count) filter (where stage = 'reach') as reach,
@@ -33,7 +35,8 @@ order by users desc, campaign_id
 class Reporter:
     """Progress of a run, on standard error; silent where there is no terminal and nobody asked."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, log: Log, *, quiet: bool = False) -> None:
+        self._log = log
         self._console = Console(stderr=True)
         self._progress = Progress(
             SpinnerColumn(),
@@ -42,7 +45,7 @@ class Reporter:
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
-            disable=quiet or not self._console.is_terminal,
+            disable=quiet or log.is_asked_for or not self._console.is_terminal,
         )
         self._tasks: dict[str, Any] = {}
 
@@ -57,6 +60,7 @@ class Reporter:
 
     def stage(self, name: str, facts: dict[str, Any]) -> None:
         """A stage of the run has come this far."""
+        self._log.stage(name, facts)
         text = "  ".join(f"{value:,} {key}" for key, value in facts.items())
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=None, facts=text)

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from pipelines.cli.speaking import speaking_options
 from pipelines.settings import Settings, load_settings
 
+TOKEN_FILES = ("secrets.toml", "config.toml")
 MARKS = {"ok": "ok  ", "note": "note", "problem": "WARN"}
 RUNS = """
 select run_id, command, status, started_at, observed_at, calls_count, error
@@ -36,17 +38,23 @@ order by due_value desc
 
 @click.command(epilog="Example: referrals check")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@speaking_options
 def check(as_json: bool) -> None:
     """Ask the API what this account honours, a line each, with what to do."""
     from pipelines.api.client import Client
     from pipelines.api.paging import Walker
     from pipelines.cli.display import say, say_json
+    from pipelines.cli.log import open_log
     from pipelines.cli.pipelining import with_token
     from pipelines.load.probing import Finding, probe
 
     settings = with_token()
-    findings = [Finding(state, "token file", text) for state, text in _token_files(Path.cwd())]
-    with Client(settings) as client, Walker(client, settings.concurrency) as walker:
+    findings = [Finding(state, "token file", text) for state, text in _token_files(Path.cwd(), Path.home())]
+    with (
+        open_log() as log,
+        Client(settings, on_event=log.hear) as client,
+        Walker(client, settings.concurrency) as walker,
+    ):
         findings.extend(probe(client, walker, datetime.now(UTC)))
         calls = client.calls
     if as_json:
@@ -61,23 +69,26 @@ def check(as_json: bool) -> None:
 
 @click.command(epilog="Example: referrals status --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@speaking_options
 def status(as_json: bool) -> None:
     """Show freshness, last runs, rows, calls, strikes, quarantine and open liabilities."""
     from pipelines.cli.display import query_warehouse, say, say_json, show_table
+    from pipelines.cli.striking import in_words, strike_facts
 
     settings = load_settings()
-    facts: dict[str, Any] = {"warehouse": str(settings.warehouse_path), "strikes": _strikes(settings)}
+    facts: dict[str, Any] = {"warehouse": str(settings.warehouse_path), **strike_facts(settings)}
     if not settings.warehouse_path.exists():
         if as_json:
             say_json({**facts, "snapshot": None})
         else:
             say(f"Nothing is published in {settings.warehouse_dir} yet. Next: referrals sync, or referrals demo.")
+            say(in_words(facts))
         return
     facts |= _manifest(settings)
     runs, reconciled, liability = (
         query_warehouse(settings.warehouse_path, sql) for sql in (RUNS, RECONCILED, LIABILITY)
     )
-    quarantined = query_warehouse(settings.warehouse_path, "select count(*) from ops.quarantine")[1][0][0]
+    quarantined = query_warehouse(settings.warehouse_path, "select count(*) from ops.quarantine where is_open")[1][0][0]
     if as_json:
         facts["quarantined"] = quarantined
         for name, (columns, rows) in {"runs": runs, "streams": reconciled, "liability": liability}.items():
@@ -86,7 +97,7 @@ def status(as_json: bool) -> None:
         return
     say(f"Snapshot {facts['snapshot']} of {settings.warehouse_path}")
     say(f"Synced {facts['synced_at']}, built {facts['built_at']} (UTC); {quarantined} rows in quarantine")
-    say(f"Strikes (429) of the last 7 days: {len(facts['strikes'])}")
+    say(in_words(facts))
     say()
     show_table("Last runs", *runs)
     say()
@@ -104,22 +115,14 @@ def _manifest(settings: Settings) -> dict[str, Any]:
     return {name: manifest.get(name) for name in ("snapshot", "synced_at", "built_at", "schema_version", "tables")}
 
 
-def _strikes(settings: Settings) -> list[str]:
-    if settings.api_token is None:
-        return []
-    from pipelines.api.throttle import open_throttle
-
-    throttle = open_throttle(settings)
-    try:
-        return [str(strike) for strike in throttle.strikes()]
-    finally:
-        throttle.close()
-
-
-def _token_files(folder: Path) -> list[tuple[str, str]]:
-    path = folder / ".dlt" / "secrets.toml"
-    if not path.is_file():
-        return []
-    if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        return [("problem", f"{path} can be read by others; run: chmod 600 {path}")]
-    return [("ok", f"{path} is readable by you alone")]
+def _token_files(*folders: Path) -> list[tuple[str, str]]:
+    """Every file that the token may stand in: those that others can read are a problem."""
+    found = []
+    for path in dict.fromkeys(folder / ".dlt" / name for folder in folders for name in TOKEN_FILES):
+        if not path.is_file() or (path.name != TOKEN_FILES[0] and "api_token" not in path.read_text("utf-8")):
+            continue
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            found.append(("problem", f"{path} can be read by others; run: chmod 600 {path}"))
+        else:
+            found.append(("ok", f"{path} is readable by you alone"))
+    return found

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
 from pipelines.lock import warehouse_lock
 from pipelines.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from pipelines.cli.log import Log
     from pipelines.load.runner import LoadReport
     from pipelines.warehouse import Publication
 
@@ -21,6 +23,7 @@ DEMO_MARKER = "sandbox.sqlite3"
 
 def _loading_options(command: F) -> F:
     for option in (
+        speaking_options,
         click.option("--streams", default="", metavar="A,B", help="Only these streams, separated by commas."),
         click.option("--sweep", is_flag=True, help="Read every user again: refreshes what leaves no date."),
         click.option("--rebuild", is_flag=True, help="Read everything from the API again, whatever was read before."),
@@ -35,12 +38,15 @@ def _loading_options(command: F) -> F:
 def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
     """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
     from pipelines.cli.display import say_json
+    from pipelines.cli.log import open_log
 
     settings = with_token()
-    with warehouse_lock(settings):
+    with warehouse_lock(settings), open_log() as log:
         set_demo_aside(settings)
         refuse_mixing(settings)
-        report, publication = sync_once(settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, quiet=as_json)
+        report, publication = sync_once(
+            settings, chosen_streams(streams), log, sweep=sweep, rebuild=rebuild, quiet=as_json
+        )
     facts = summary(settings, report, publication)
     if as_json:
         say_json(facts)
@@ -53,13 +59,16 @@ def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
 def load(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
     """Load from the API into the private load file, and nothing else."""
     from pipelines.cli.display import Reporter, say_json
+    from pipelines.cli.log import open_log
     from pipelines.load.runner import load as run_load
 
     settings = with_token()
-    with warehouse_lock(settings), Reporter(quiet=as_json) as reporter:
+    with warehouse_lock(settings), open_log() as log, Reporter(log, quiet=as_json) as reporter:
         set_demo_aside(settings)
         refuse_mixing(settings)
-        report = run_load(settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, progress=reporter.stage)
+        report = run_load(
+            settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, progress=reporter.stage, on_event=log.hear
+        )
     if as_json:
         say_json(summary(settings, report, None))
     else:
@@ -68,13 +77,16 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
 
 @click.command(epilog="Example: referrals build")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
+@speaking_options
 def build(as_json: bool) -> None:
     """Build the models from the load file into a draft; nothing is published."""
     from pipelines.cli.display import say, say_json
+    from pipelines.cli.log import open_log
     from pipelines.warehouse import build as build_draft
 
     settings = load_settings()
-    with warehouse_lock(settings):
+    with warehouse_lock(settings), open_log() as log:
+        log.stage("build", {})
         report = build_draft(settings)
     if as_json:
         say_json({"draft": str(report.draft_path), "tables": report.tables, "seconds": round(report.seconds, 3)})
@@ -84,14 +96,17 @@ def build(as_json: bool) -> None:
 
 @click.command(epilog="Example: referrals publish --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
+@speaking_options
 def publish(as_json: bool) -> None:
     """Build from the load file, check, and publish a snapshot and the feeds."""
     from pipelines.cli.display import say, say_json
+    from pipelines.cli.log import open_log
     from pipelines.warehouse import build as build_draft
     from pipelines.warehouse import publish as publish_draft
 
     settings = load_settings()
-    with warehouse_lock(settings):
+    with warehouse_lock(settings), open_log() as log:
+        log.stage("publish", {})
         publication = publish_draft(settings, build_draft(settings))
     if as_json:
         say_json(_published(settings, publication))
@@ -119,9 +134,7 @@ def chosen_streams(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in STREAMS]
     if unknown:
-        raise ConfigurationError(
-            f"There is no stream {', '.join(unknown)}.", f"Choose from {', '.join(STREAMS)}; nothing was done."
-        )
+        raise ConfigurationError(f"There is no stream {', '.join(unknown)}.", f"Choose from {', '.join(STREAMS)}.")
     return names
 
 
@@ -160,15 +173,17 @@ def set_demo_aside(settings: Settings) -> None:
 
 
 def sync_once(
-    settings: Settings, streams: list[str], *, sweep: bool = False, rebuild: bool = False, quiet: bool = True
+    settings: Settings, streams: list[str], log: Log, *, sweep: bool = False, rebuild: bool = False, quiet: bool = True
 ) -> tuple[LoadReport, Publication | None]:
     """One whole sync under a lock that is already held. No publication when the published snapshot still holds."""
     from pipelines.cli.display import Reporter
     from pipelines.load.memory import give_memory_back
     from pipelines.load.runner import load as run_load
 
-    with Reporter(quiet=quiet) as reporter:
-        report = run_load(settings, streams, sweep=sweep, rebuild=rebuild, command="sync", progress=reporter.stage)
+    with Reporter(log, quiet=quiet) as reporter:
+        report = run_load(
+            settings, streams, sweep=sweep, rebuild=rebuild, command="sync", progress=reporter.stage, on_event=log.hear
+        )
         from pipelines.warehouse import build as build_draft
         from pipelines.warehouse import publish as publish_draft
         from pipelines.warehouse import refresh

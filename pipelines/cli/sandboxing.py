@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipelines.cli.pipelining import DEMO_MARKER, sync_once
+from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
 from pipelines.lock import warehouse_lock
 from pipelines.settings import Settings, Token, load_settings
@@ -104,6 +105,7 @@ def sandbox(
 @click.option("--days", type=click.IntRange(1, 400), default=21, help="Simulated days to play; a sync follows each.")
 @click.option("--users", type=click.IntRange(1, 200_000), default=300, help="Users in a fresh world.")
 @click.option("--seed", type=int, default=7, help="The same seed gives the same world.")
+@speaking_options
 def demo(days: int, users: int, seed: int) -> None:
     """Play several days of a sandbox account and sync after each; run it again to go on."""
     settings = load_settings()
@@ -120,9 +122,11 @@ def demo(days: int, users: int, seed: int) -> None:
 
 def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> None:
     from pipelines.cli.display import day_bar
+    from pipelines.cli.log import open_log
     from pipelines.sandbox import Sandbox
 
     with (
+        open_log() as log,
         Sandbox(path=world, users=users, seed=seed, token=DEMO_TOKEN, calls_per_minute=0) as sandbox,
         day_bar(days) as bar,
     ):
@@ -131,10 +135,10 @@ def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> 
         )
         task = bar.add_task("Simulated days", total=days, facts="first sync")
         if not settings.warehouse_path.exists():
-            sync_once(there, [])
+            sync_once(there, [], log)
         for _ in range(days):
             sandbox.advance(days=1)
-            report, _publication = sync_once(there, [])
+            report, _publication = sync_once(there, [], log)
             bar.update(
                 task, advance=1,
                 facts=f"{sandbox.now:%Y-%m-%d}: {report.rows_written:,} rows written, {report.calls} calls",

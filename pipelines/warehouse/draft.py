@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
     from pipelines.warehouse.models import Model
 
-OUT_OF_ROOM = "Free disk space (or memory) and run the same command again; the last published snapshot is untouched."
+OUT_OF_ROOM = "Free disk space (or memory) and run the same command again."
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -18,47 +16,9 @@ from click.testing import CliRunner
 
 from pipelines.cli import COMMANDS, cli
 from pipelines.sandbox import Sandbox, Traps
+from tests.cli.processes import LISTENING, PREFIX, Referrals
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-PREFIX = "SOURCES__REFERRAL_FACTORY__"
-# A shell starts what it puts in the background deaf to Ctrl-C, and so the tests may be: here it is heard again.
-LISTENING = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from pipelines.__main__ import main
-main()
-"""
-Referrals = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(users=80, seed=4, calls_per_minute=0) as running:
-        yield running
-
-
-@pytest.fixture
-def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SOURCES__", "WAREHOUSE__"))}
-    return kept | {
-        f"{PREFIX}BASE_URL": sandbox.base_url,
-        f"{PREFIX}API_TOKEN": sandbox.token,
-        f"{PREFIX}CALLS_PER_MINUTE": "0",
-        "WAREHOUSE__DIR": str(tmp_path / "data"),
-        "HOME": str(tmp_path),
-        "XDG_STATE_HOME": str(tmp_path / "xdg"),
-    }
-
-
-@pytest.fixture
-def referrals(environ: dict[str, str], tmp_path: Path) -> Referrals:
-    def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "pipelines", *arguments], env=environ | changes, cwd=tmp_path, text=True,
-            capture_output=True, timeout=120, check=False,
-        )  # fmt: skip
-
-    return run
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -143,7 +103,7 @@ def test_a_second_sync_exits_75_and_a_killed_one_leaves_no_lock(
                 time.sleep(0.02)
             done = referrals("sync")
             assert done.returncode == 75, done.stderr
-            assert "nothing was touched" in done.stderr
+            assert "Nothing was touched" in done.stderr
         finally:
             first.send_signal(signal.SIGKILL)
             first.wait()
@@ -169,7 +129,7 @@ def test_a_signal_ends_a_sync_cleanly_though_the_api_is_slow(
             process.kill()
             process.wait()
     assert process.returncode == code, said
-    assert "what was committed is kept" in said
+    assert "What was committed is kept" in said
     assert "Traceback" not in said
 
 

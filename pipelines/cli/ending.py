@@ -1,0 +1,88 @@
+"""What ended a command, in one line on standard error, and the exit code for it.
+
+The line says what happened, what was kept and what to do next. A traceback is shown with ``--verbose`` alone, and never
+with the token in it.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from pipelines.errors import ReferralsError
+
+
+class Terminated(BaseException):
+    """SIGTERM: ends like Ctrl-C, through every ``finally``."""
+
+
+def tell_end(error: BaseException, *, verbose: bool, as_json: bool) -> int:
+    """Say what ended a command; gives its exit code. With ``as_json`` the line is an object, for collectors."""
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()
+        return 141
+    stopped = _stop_behind(error)
+    if stopped is not None:
+        terminated = isinstance(stopped, Terminated) or getattr(stopped, "signal_code", None) == signal.SIGTERM
+        word = "SIGTERM" if terminated else "Ctrl-C"
+        found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it goes on from there.")
+        return _say(found, "Stopped", 143 if terminated else 130, as_json)
+    if isinstance(error, click.ClickException) and not as_json:
+        error.show()
+        return error.exit_code
+    if verbose:
+        sys.stderr.write(_without_token("".join(traceback.format_exception(error))))
+    if isinstance(error, click.ClickException):
+        found = ReferralsError(error.format_message(), "Run the command with --help.")
+        return _say(found, "UsageError", error.exit_code, as_json)
+    if isinstance(error, ReferralsError):
+        return _say(error, type(error).__name__, error.exit_code, as_json)
+    # Only its kind and place: the text of an error that nobody foresaw may hold anybody's data.
+    found = ReferralsError(f"This should not have happened: {type(error).__name__} at {_place(error)}.")
+    return _say(found, type(error).__name__, found.exit_code, as_json)
+
+
+def _say(error: ReferralsError, kind: str, exit_code: int, as_json: bool) -> int:
+    if as_json:
+        moment = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        record = {
+            "at": moment, "level": "error", "event": "failed", "message": error.message, "error": kind,
+            "exit_code": exit_code, "kept": error.kept, "next": error.next_step,
+        }  # fmt: skip
+        click.echo(json.dumps(record, ensure_ascii=False), err=True)
+    else:
+        click.echo(f"referrals: {error}", err=True)
+    return exit_code
+
+
+def _stop_behind(error: BaseException | None) -> BaseException | None:
+    """The signal that an error comes from, if it does.
+
+    dlt raises its own KeyboardInterrupt with the signal's number; DuckDB turns whatever interrupts a query into a
+    RuntimeError with the interruption as its cause.
+    """
+    while error is not None and not isinstance(error, (KeyboardInterrupt, Terminated)):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "pipelines" in Path(frame.filename).parts]
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "an unknown place"
+
+
+def _without_token(text: str) -> str:
+    from pipelines.settings import load_settings
+
+    try:
+        token = load_settings().api_token
+    except ReferralsError:
+        return text  # where the settings cannot be read, nobody has the token
+    return text if token is None or not token.reveal() else text.replace(token.reveal(), "***")

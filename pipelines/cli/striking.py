@@ -1,0 +1,69 @@
+"""``strikes``: the 429s of the last seven days, and the one way to make the client forget them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pipelines.cli.speaking import speaking_options
+from pipelines.settings import Settings
+
+WORDS = {"429": "429, too many requests", "block": "403, the address is blocked"}
+
+
+@click.command(epilog="Example: referrals strikes --forgive")
+@click.option("--forgive", is_flag=True, help="Forget them all, and the pause with them: calls are sent again.")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@speaking_options
+def strikes(forgive: bool, as_json: bool) -> None:
+    """Show the 429s of the last 7 days; --forgive lifts a protective stop.
+
+    After the second within 7 days nothing is sent until they are old enough, because the vendor blocks the address
+    after a few. Forgive them only when whatever spent the calls has been mended.
+    """
+    from pipelines.api.throttle import open_throttle
+    from pipelines.cli.display import say, say_json
+    from pipelines.cli.pipelining import with_token
+
+    settings = with_token()
+    facts = strike_facts(settings)
+    if forgive:
+        throttle = open_throttle(settings)
+        facts |= {"forgiven": throttle.forgive(), "strikes": [], "stopped_until": None}
+        throttle.close()
+    if as_json:
+        say_json(facts)
+        return
+    if forgive:
+        say(f"{facts['forgiven']} forgotten; calls are sent again.")
+        return
+    for strike in facts["strikes"]:
+        say(f"{strike['at']}  {strike['what']}")
+    say(in_words(facts))
+
+
+def strike_facts(settings: Settings) -> dict[str, Any]:
+    """The strikes of the settings' token, oldest first, and until when they stop all calls (None: they do not)."""
+    from pipelines.api.throttle import open_throttle, stopped_until
+
+    if settings.api_token is None:
+        return {"strikes": [], "stopped_until": None}
+    throttle = open_throttle(settings)
+    try:
+        found = throttle.strikes()
+    finally:
+        throttle.close()
+    until = stopped_until(found)
+    return {
+        "strikes": [{"at": f"{one.at:%Y-%m-%dT%H:%M:%SZ}", "what": WORDS.get(one.what, one.what)} for one in found],
+        "stopped_until": None if until is None else f"{until:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def in_words(facts: dict[str, Any]) -> str:
+    """One sentence on what the strikes mean."""
+    count = len(facts["strikes"])
+    if facts["stopped_until"]:
+        return f"Strikes of the last 7 days: {count}. No call is sent before {facts['stopped_until']}."
+    return f"Strikes of the last 7 days: {count}. " + ("One more stops all calls." if count else "All is well.")

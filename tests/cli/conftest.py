@@ -1,0 +1,44 @@
+"""A sandbox for the commands, an environment of a test's own, and a way to run them as real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.sandbox import Sandbox
+from tests.cli.processes import PREFIX, Referrals
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(users=80, seed=4, calls_per_minute=0) as running:
+        yield running
+
+
+@pytest.fixture
+def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SOURCES__", "WAREHOUSE__"))}
+    return kept | {
+        f"{PREFIX}BASE_URL": sandbox.base_url,
+        f"{PREFIX}API_TOKEN": sandbox.token,
+        f"{PREFIX}CALLS_PER_MINUTE": "0",
+        "WAREHOUSE__DIR": str(tmp_path / "data"),
+        "HOME": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "xdg"),
+    }
+
+
+@pytest.fixture
+def referrals(environ: dict[str, str], tmp_path: Path) -> Referrals:
+    def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "pipelines", *arguments], env=environ | changes, cwd=tmp_path, text=True,
+            capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    return run

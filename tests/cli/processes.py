@@ -1,0 +1,16 @@
+"""The command line as a process of its own, and what its tests share."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+PREFIX = "SOURCES__REFERRAL_FACTORY__"
+Referrals = Callable[..., subprocess.CompletedProcess[str]]
+# A shell starts what it puts in the background deaf to Ctrl-C, and so the tests may be: here it is heard again.
+LISTENING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from pipelines.__main__ import main
+main()
+"""

@@ -1,0 +1,196 @@
+"""What a run says while it works and when it ends: never silent for half a minute, one line per error, no secrets."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import errors
+from pipelines.cli.log import SILENCE_S, Log
+from pipelines.errors import ReferralsError
+from pipelines.sandbox import Sandbox, Traps
+from tests.cli.processes import PREFIX, Referrals
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+REQUEST = {"kind": "request", "path": "users?page=2", "status": 200, "attempt": 1, "elapsed_s": 0.3, "bytes": 9}
+RETRY = {"kind": "retry", "path": "users?page=2", "attempt": 1, "reason": "HTTP 500", "wait_s": 1.0}
+STRIKE = {"kind": "strike", "path": "users?page=2", "strikes": 1, "wait_s": 62.0}
+WAIT = {"kind": "wait", "wait_s": 40.0, "reason": "budget"}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_log(style: str | None = None, **options: Any) -> tuple[Log, io.StringIO, Clock]:
+    out, clock = io.StringIO(), Clock()
+    return Log(style, stream=out, clock=clock, now=lambda: NOON, **options), out, clock
+
+
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [
+        ({"style": "json"}, ["stage", "retry", "strike", "wait", "alive"]),
+        ({"style": "json", "verbose": True}, ["stage", "request", "retry", "strike", "wait", "alive"]),
+    ],
+)
+def test_what_is_told_to_collectors(options: dict[str, Any], kinds: list[str]) -> None:
+    log, out, clock = make_log(**options)
+    log.stage("users", {"rows": 250})
+    log.stage("users", {"rows": 500})
+    for event in (REQUEST, RETRY, STRIKE, WAIT, WAIT | {"wait_s": 0.05}):
+        log.hear(event)
+    clock.now += SILENCE_S
+    log.break_silence()
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == kinds
+    assert {line["at"] for line in lines} == {"2026-05-01T12:00:00Z"}
+    assert {line["level"] for line in lines} <= {"debug", "info", "warning"}
+    assert lines[-1] | {"stage": "users", "rows": 500, "calls": 1, "last_answer_s": SILENCE_S} == lines[-1]
+
+
+@pytest.mark.parametrize(("is_terminal", "count"), [(True, 1), (False, 2)])
+def test_without_being_asked_only_strikes_and_signs_of_life_are_told(is_terminal: bool, count: int) -> None:
+    log, out, clock = make_log(is_terminal=is_terminal)
+    log.stage("users", {"rows": 250})
+    for event in (REQUEST, RETRY, STRIKE, WAIT):
+        log.hear(event)
+    clock.now += SILENCE_S
+    log.break_silence()
+    lines = out.getvalue().splitlines()
+    assert len(lines) == count
+    assert lines[0] == "2026-05-01T12:00:00Z HTTP 429, strike 1 of the last 7 days: waiting 62 s (users?page=2)"
+    if not is_terminal:
+        assert "still at users (250 rows): 25 s, 1 calls, the last answer 25 s ago" in lines[1]
+
+
+def test_no_half_minute_passes_without_a_line(tmp_path: Path) -> None:
+    log, out, clock = make_log("text")
+    spoken = [clock.now]
+    for step in range(600):
+        before = len(out.getvalue())
+        if step % 97 == 0:
+            log.hear(RETRY)
+        left = log.break_silence()
+        assert 0 < left <= SILENCE_S
+        if len(out.getvalue()) > before:
+            assert clock.now - spoken[-1] < 30
+            spoken.append(clock.now)
+        clock.now += min(1.0, left)
+    assert len(spoken) > 15
+
+
+def test_the_thread_speaks_while_the_run_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.cli.log.SILENCE_S", 0.01)
+    heard = threading.Event()
+
+    class Out(io.StringIO):
+        def write(self, text: str) -> int:
+            heard.set()
+            return super().write(text)
+
+    with Log("text", stream=Out()):
+        assert heard.wait(30)
+    assert not any(thread.name == "log" for thread in threading.enumerate())
+
+
+def test_a_closed_standard_error_ends_no_run() -> None:
+    out = io.StringIO()
+    log = Log("text", stream=out)
+    out.close()
+    log.stage("users", {})
+    log.stage("rewards", {})
+
+
+@pytest.mark.parametrize("kind", [k for k in vars(errors).values() if isinstance(k, type)], ids=lambda k: k.__name__)
+def test_every_error_says_what_was_kept_and_what_to_do_in_one_line(kind: type[ReferralsError]) -> None:
+    error = kind("It broke\non page 3.", 404) if kind is errors.RequestRefused else kind("It broke\non page 3.")
+    assert str(error) == f"It broke on page 3. {kind.kept} Next: {error.next_step}"
+    assert kind.kept.endswith((" kept.", " untouched.", " touched."))
+    assert len(error.next_step) > 20
+
+
+def test_a_slow_sync_is_heard_as_json_and_so_is_its_end(environ: dict[str, str], tmp_path: Path) -> None:
+    """A real run whose answers hang; only the length of silence is another."""
+    code = "import pipelines.cli.log as log; log.SILENCE_S = 0.05; from pipelines.__main__ import main; main()"
+    with Sandbox(users=30, seed=4, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "sync", "--log-format", "json"],
+            env=environ | {f"{PREFIX}BASE_URL": slow.base_url}, cwd=tmp_path, text=True, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            assert process.stderr is not None
+            lines = [json.loads(process.stderr.readline())]
+            while lines[-1]["event"] != "alive" or lines[-1]["calls"] == 0:
+                lines.append(json.loads(process.stderr.readline()))
+            process.terminate()
+            lines += [json.loads(line) for line in process.communicate(timeout=60)[1].splitlines()]
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode == 143
+    assert {"stage", "running_s", "last_answer_s"} <= next(line for line in lines if line["event"] == "alive").keys()
+    assert lines[-1] | {"event": "failed", "error": "Stopped", "exit_code": 143} == lines[-1]
+    assert lines[-1]["kept"] == "What was committed is kept."
+
+
+def test_stages_of_a_whole_sync_are_logged_beside_its_summary(referrals: Referrals) -> None:
+    done = referrals("--log-format", "json", "sync", "--json")
+    assert done.returncode == 0, done.stderr
+    stages = [json.loads(line)["stage"] for line in done.stderr.splitlines()]
+    assert [name for name in stages if name in ("users", "campaigns", "build", "publish")] == [
+        "users", "campaigns", "build", "publish",
+    ]  # fmt: skip
+    [summary] = done.stdout.splitlines()
+    assert json.loads(summary)["published"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["sync", "--streams", "invoices"], 2, "invoices"),
+        (["sync", "--no-such-option"], 2, "no-such-option"),
+    ],
+)
+def test_errors_are_json_where_the_log_is(referrals: Referrals, arguments: list[str], code: int, words: str) -> None:
+    done = referrals("--log-format", "json", *arguments)
+    assert done.returncode == code
+    [line] = done.stderr.splitlines()
+    told = json.loads(line)
+    assert (told["exit_code"], told["level"]) == (code, "error")
+    assert words in told["message"]
+    assert told["next"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--verbose"]], ids=["short", "verbose"])
+def test_what_nobody_foresaw_is_one_line_and_its_traceback_hides_the_token(
+    environ: dict[str, str], tmp_path: Path, flags: list[str]
+) -> None:
+    code = (
+        "import os, pipelines.load.runner as runner\n"
+        "def broken(*a, **k): raise KeyError(os.environ['SOURCES__REFERRAL_FACTORY__API_TOKEN'])\n"
+        "runner.load = broken\nfrom pipelines.__main__ import main\nmain()"
+    )
+    token = "tok-planted-0123456789"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "sync", *flags], env=environ | {f"{PREFIX}API_TOKEN": token}, cwd=tmp_path,
+        text=True, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    *before, last = done.stderr.splitlines()
+    assert last.startswith("referrals: This should not have happened: KeyError at pipelining.py:")
+    assert "What was committed is kept. Next: Run the same command with --verbose" in last
+    assert ("Traceback (most recent call last):" in before) is bool(flags)
+    assert token not in done.stderr
