@@ -129,7 +129,7 @@ def test_ids_may_be_texts() -> None:
     rows = {n: {"id": n, "day": 1} for n in range(95, 106)}
 
     class Texts(MovingList):
-        def get(self, query: Query) -> Any:
+        def get(self, query: Query, _doubtful_attempts: int | None = None) -> Any:
             answer = super().get(query)
             answer.payload["data"] = [row | {"id": str(row["id"])} for row in answer.payload["data"]]
             return answer
@@ -140,7 +140,7 @@ def test_ids_may_be_texts() -> None:
 
 def test_rows_without_a_readable_id_do_not_stop_a_walk() -> None:
     class Nameless(MovingList):
-        def get(self, query: Query) -> Any:
+        def get(self, query: Query, _doubtful_attempts: int | None = None) -> Any:
             answer = super().get(query)
             answer.payload["data"] = [row | {"id": f"u-{row['id']}"} for row in answer.payload["data"]]
             return answer
@@ -207,7 +207,7 @@ def test_a_total_that_stays_wrong_is_refused_soon(way: str) -> None:
 @pytest.mark.parametrize("total", [4, "9"])
 def test_an_empty_page_that_speaks_of_rows_is_refused(total: Any) -> None:
     class Hollow(MovingList):
-        def get(self, query: Query) -> Any:
+        def get(self, query: Query, _doubtful_attempts: int | None = None) -> Any:
             answer = super().get(query)
             answer.payload.update(data=[], meta={"total": total})
             return answer
