@@ -11,12 +11,27 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 Own = Callable[[str, dict[str, str]], tuple[int, bytes] | None]
+Bend = Callable[[str, dict[str, str], bytes], bytes]
+
+
+def nothing_of_its_own(_path: str, _asked: dict[str, str]) -> None:
+    """The sandbox answers everything."""
+
+
+def as_it_came(_path: str, _asked: dict[str, str], body: bytes) -> bytes:
+    """The sandbox's answer, as it is."""
+    return body
 
 
 class Front:
-    """Use as a context manager. ``own(path, parameters)`` gives a status and body, or None to ask the sandbox."""
+    """Use as a context manager. ``own(path, parameters)`` gives a status and body, or None to ask the sandbox.
 
-    def __init__(self, base_url: str, own: Own) -> None:
+    ``bend(path, parameters, body)`` gives what becomes of an answer of the sandbox; it may be changed between calls.
+    """
+
+    def __init__(self, base_url: str, own: Own = nothing_of_its_own, bend: Bend = as_it_came) -> None:
+        self.bend = bend
+        front = self
         target = urlsplit(base_url)
         http = httpx.Client(base_url=f"http://{target.netloc}", trust_env=False, timeout=10)
 
@@ -26,12 +41,13 @@ class Front:
 
             def do_GET(self) -> None:
                 asked = urlsplit(self.path)
-                path = asked.path.removeprefix(f"{target.path}/")
-                answer = own(path, dict(parse_qsl(asked.query)))
+                path, parameters = asked.path.removeprefix(f"{target.path}/"), dict(parse_qsl(asked.query))
+                answer = own(path, parameters)
                 headers = {"Content-Type": "application/json"}
                 if answer is None:
                     reply = http.get(self.path, headers={"Authorization": self.headers["Authorization"]})
-                    answer, headers["Date"] = (reply.status_code, reply.content), reply.headers["date"]
+                    body = front.bend(path, parameters, reply.content)
+                    answer, headers["Date"] = (reply.status_code, body), reply.headers["date"]
                 elif answer[1].startswith(b"<"):
                     headers["Content-Type"] = "text/html; charset=UTF-8"
                 self.send_response_only(answer[0])

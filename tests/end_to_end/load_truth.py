@@ -47,7 +47,7 @@ class World:
         self.now += seconds
 
 
-def run(settings: Settings, world: World, streams: Collection[str] = ()) -> LoadReport:
+def run(settings: Settings, world: World, streams: Collection[str] = (), **options: Any) -> LoadReport:
     """One load through the real client, whose waiting takes no time."""
     throttle = open_throttle(settings)
     throttle._ledger._clock = world.clock
@@ -55,7 +55,7 @@ def run(settings: Settings, world: World, streams: Collection[str] = ()) -> Load
     policy = RetryPolicy(jitter=lambda: 1.0)
     client = Client(settings, throttle=throttle, policy=policy, clock=world.clock, sleep=world.sleep)
     try:
-        return load(settings, streams, client=client)
+        return load(settings, streams, client=client, **options)
     finally:
         throttle.close()
 
