@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -28,6 +28,8 @@ from pipelines.api.query import Filter, Query
 from pipelines.errors import ApiUnavailable, FilterIgnored, IncompleteWalk, RequestRefused
 
 RESTARTS_WITHOUT_PROGRESS = 3
+# How many pages a thread may have fetched beyond one that is slow: at some 200 kB each and 8 threads, under 20 MB.
+PAGES_HELD = 12
 
 
 class Walker:
@@ -153,6 +155,9 @@ class Walker:
     def _ahead(self, query: Query, first: int, last: int) -> Iterator[tuple[int, Page]]:
         """Pages ``first`` to ``last`` in order, at most ``concurrency`` of them under way.
 
+        While the page whose turn it is is slow, others are fetched beyond it, up to a bound: one slow call holds its
+        own page and nothing else.
+
         They wait as bytes and are decoded here, when their turn comes: a page of rows is large, and reading it where
         it is used keeps it in the processor's cache and the other threads out of the way.
         """
@@ -160,9 +165,18 @@ class Walker:
         number = first
         try:
             while number <= last or waiting:
-                while number <= last and len(waiting) < self._concurrency:
-                    waiting.append((number, self._threads.submit(self._asker.begin, query.with_page(number))))
+                open_calls = {future for _, future in waiting if not future.done()}
+                is_held = bool(waiting) and waiting[0][1] in open_calls
+                room = self._concurrency * (PAGES_HELD if is_held else 1) - len(waiting)
+                while number <= last and room > 0 and len(open_calls) < self._concurrency:
+                    future = self._threads.submit(self._asker.begin, query.with_page(number))
+                    waiting.append((number, future))
+                    open_calls.add(future)
                     number += 1
+                    room -= 1
+                if not waiting[0][1].done():
+                    wait(open_calls, return_when=FIRST_COMPLETED)
+                    continue
                 at, future = waiting.popleft()
                 yield at, future.result()()
         finally:

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 import trustme
 from scripted_server import Say, ScriptedServer, ok
+from stand_ins import TOKEN
+from tunnel import Tunnel
 
 from pipelines.api.client import Client
 from pipelines.api.query import Query
-from pipelines.errors import ApiError, ApiUnavailable
+from pipelines.errors import ApiError, ApiUnavailable, ConfigurationError
 from pipelines.settings import Settings
 
 AUTHORITY = trustme.CA()
@@ -61,6 +63,61 @@ def test_a_ca_named_in_the_environment_is_trusted(
     client = make_client(secure_settings)
     assert [client.get(Query("users")).payload["data"] for _ in range(2)] == [["over TLS"]] * 2
     assert secure_server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["PYTHONHTTPSVERIFY", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"]
+)
+@pytest.mark.parametrize("value", ["", "0"])
+def test_nothing_in_the_environment_switches_verification_off(
+    make_client: MakeClient,
+    secure_settings: Settings,
+    secure_server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises((ApiUnavailable, ConfigurationError), match=r"certificate could not be verified|set up"):
+        make_client(secure_settings).get(Query("users"))
+    assert secure_server.requests == []
+
+
+def test_a_certificate_of_another_name_is_refused(
+    make_client: MakeClient, secure_settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("elsewhere.example.com").configure_cert(context)
+    with ScriptedServer(context) as other:
+        client = make_client(dataclasses.replace(secure_settings, base_url=f"{other.url}/api/v1"))
+        with pytest.raises(ApiUnavailable, match="certificate could not be verified"):
+            client.get(Query("users"))
+        assert other.requests == []
+
+
+def test_answers_come_through_a_proxy_that_sees_neither_token_nor_question(
+    make_client: MakeClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """HTTPS_PROXY with a password, and a bundle with a company's own authority: both as the environment names them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("api.example.com").configure_cert(context)
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with ScriptedServer(context) as vendor, Tunnel(vendor.port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://someone:hunter2@{proxy.address}")
+        vendor.default = lambda _: ok({"data": ["through the tunnel"]})
+        there = dataclasses.replace(settings, base_url="https://api.example.com/api/v1", calls_per_minute=540)
+        with make_client(there) as client:
+            assert client.get(Query("users", page=7)).payload == {"data": ["through the tunnel"]}
+        assert [request.headers["authorization"] for request in vendor.requests] == [f"Bearer {TOKEN}"]
+        [asked] = proxy.asked
+        assert asked.startswith("CONNECT api.example.com:443 HTTP/1.1")
+        assert "Proxy-Authorization: Basic" in asked
+        assert TOKEN not in asked
+        assert TOKEN.encode() not in proxy.carried
+        assert b"users" not in proxy.carried
 
 
 def test_stop_wakes_a_read_over_tls(
