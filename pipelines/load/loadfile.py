@@ -6,6 +6,7 @@ named by their stream; ``raw.runs`` and ``raw.run_streams`` belong to runlog.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -32,20 +33,13 @@ class LoadFile:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # DuckDB makes the file, its log and its spill itself: none of them is anybody else's, not even for a moment.
+        self._umask_before = os.umask(0o077)
         try:
-            self.connection = duckdb.connect(
-                str(path), config={"memory_limit": MEMORY_LIMIT, "threads": 1, "preserve_insertion_order": False}
-            )
-        except duckdb.IOException as error:
-            if "lock" in str(error):
-                raise AnotherSyncRunning(
-                    f"{path} is open in another program.", "Close it there; analysts read warehouse.duckdb instead."
-                ) from None
-            if "not a valid DuckDB" in str(error):
-                raise _unreadable(path, error) from None
-            raise DataRefused(f"{path} cannot be opened: {_first_line(error)}.") from None
-        except duckdb.Error as error:
-            raise _unreadable(path, error) from None
+            self.connection = _connect(path)
+        except BaseException:
+            os.umask(self._umask_before)
+            raise
         path.chmod(0o600)
         self.connection.execute("set TimeZone = 'UTC'")
 
@@ -56,6 +50,7 @@ class LoadFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.connection.close()
+        os.umask(self._umask_before)
 
     def tables(self) -> set[str]:
         """The names of the raw tables there are."""
@@ -153,6 +148,23 @@ class LoadFile:
     def column(self, sql: str) -> list[object]:
         """The first column of a query on the raw tables."""
         return [row[0] for row in self.connection.execute(sql).fetchall()]
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(
+            str(path), config={"memory_limit": MEMORY_LIMIT, "threads": 1, "preserve_insertion_order": False}
+        )
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise AnotherSyncRunning(
+                f"{path} is open in another program.", "Close it there; analysts read warehouse.duckdb instead."
+            ) from None
+        if "not a valid DuckDB" in str(error):
+            raise _unreadable(path, error) from None
+        raise DataRefused(f"{path} cannot be opened: {_first_line(error)}.") from None
+    except duckdb.Error as error:
+        raise _unreadable(path, error) from None
 
 
 def _unreadable(path: Path, error: Exception) -> DataRefused:

@@ -19,14 +19,14 @@ SNAPSHOT_NAME = "warehouse.duckdb"
 
 
 def freeze(settings: Settings, draft: Path, number: int) -> Path:
-    """Move the draft to its place among the snapshots, read-only. Nobody is pointed at it yet."""
+    """Move the draft to its place among the snapshots, read-only, its owner's alone. Nobody is pointed at it yet."""
     settings.snapshots_dir.mkdir(mode=0o700, exist_ok=True)
     folder = settings.snapshots_dir / folder_name(number)
     folder.mkdir(mode=0o700)
     path = folder / SNAPSHOT_NAME
     _sync_file(draft)
     draft.replace(path)
-    path.chmod(0o444)
+    path.chmod(0o400)
     return path
 
 

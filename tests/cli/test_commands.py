@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipelines.cli import COMMANDS, cli
+from pipelines.cli.looking import _token_files
 from pipelines.sandbox import Sandbox, Traps
 from tests.cli.processes import LISTENING, PREFIX, Referrals
 
@@ -143,6 +144,23 @@ def test_check_says_what_the_account_honours(referrals: Referrals, tmp_path: Pat
     for subject in ("token", "clock", "date filters", "id filters", "order", "per_page", "coupons with users"):
         assert any(subject in line for line in lines), subject
     assert any(line.startswith("WARN") and "chmod 600" in line for line in lines)
+
+
+def test_every_file_that_may_hold_the_token_is_looked_at(tmp_path: Path) -> None:
+    here, home = tmp_path / "here", tmp_path / "home"
+    for folder, name, text, mode in (
+        (here, "secrets.toml", "", 0o600),
+        (here, "config.toml", "[sources.referral_factory]\nconcurrency = 4", 0o644),
+        (home, "secrets.toml", "", 0o640),
+        (home, "config.toml", "[sources.referral_factory]\napi_token = 'x'", 0o604),
+    ):
+        (folder / ".dlt").mkdir(parents=True, exist_ok=True)
+        (folder / ".dlt" / name).write_text(text)
+        (folder / ".dlt" / name).chmod(mode)
+    found = _token_files(here, home)
+    assert [state for state, _ in found] == ["ok", "problem", "problem"]
+    assert f"chmod 600 {home / '.dlt' / 'config.toml'}" in found[2][1]
+    assert _token_files(home, home) == found[1:]
 
 
 def test_check_says_what_is_not_honoured(referrals: Referrals, sandbox: Sandbox) -> None:

@@ -54,7 +54,7 @@ def test_a_publication_is_complete(settings: Settings) -> None:
     assert publication.snapshot == 1
     assert settings.warehouse_path.readlink() == Path("snapshots/000001/warehouse.duckdb")
     assert publication.path == settings.snapshots_dir / "000001" / "warehouse.duckdb"
-    assert mode(publication.path) == 0o444
+    assert mode(publication.path) == 0o400
     assert mode(publication.path.parent) == mode(settings.snapshots_dir) == mode(settings.feeds_dir) == 0o700
     assert sorted(path.name for path in publication.path.parent.iterdir()) == ["manifest.json", "warehouse.duckdb"]
     assert not (settings.warehouse_dir / "draft").exists(), "nothing half stays behind"

@@ -1,0 +1,153 @@
+"""The token and people's data: the one is written down nowhere, the other is for the owner's eyes alone.
+
+A token that occurs nowhere else is planted and then searched for in everything that a command leaves behind or says.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fronting import Front
+
+from pipelines.load.loadfile import LoadFile
+from pipelines.sandbox import Sandbox, Traps
+from pipelines.settings import Settings
+
+TOKEN = "tok-planted-7f3a9c41d2"
+PREFIX = "SOURCES__REFERRAL_FACTORY__"
+OPEN_UMASK = "import os; os.umask(0); from pipelines.__main__ import main; main()"
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """An environment without the token: it stands in a file that only its owner can read."""
+    foreign = ("SOURCES__", "WAREHOUSE__", "HTTP", "ALL_PROXY", "NO_PROXY")
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
+    (tmp_path / "here" / ".dlt").mkdir(parents=True)
+    secrets = tmp_path / "here" / ".dlt" / "secrets.toml"
+    secrets.write_text(f'[sources.referral_factory]\napi_token = "{TOKEN}"\n')
+    secrets.chmod(0o600)
+    return kept | {
+        f"{PREFIX}CALLS_PER_MINUTE": "0",
+        "WAREHOUSE__DIR": str(tmp_path / "data"),
+        "HOME": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "machine"),
+    }
+
+
+def spell(environ: dict[str, str], folder: Path, *arguments: str) -> tuple[int, str]:
+    """A command run with every umask open; its code and all it says."""
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_UMASK, *arguments], env=environ, cwd=folder / "here", text=True,
+        capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            yield path
+
+
+def test_the_token_is_nowhere_and_the_data_for_the_owner_alone(environ: dict[str, str], tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def echo(path: str, _asked: dict[str, str]) -> tuple[int, bytes] | None:
+        """A server that repeats what it was told, as debugging pages do."""
+        return (echoes, f'{{"message": "bad Authorization: Bearer {TOKEN}"}}'.encode()) if echoes else None
+
+    echoes = 0
+    with Sandbox(users=60, seed=5, token=TOKEN, calls_per_minute=0) as sandbox, Front(sandbox.base_url, echo) as front:
+        environ[f"{PREFIX}BASE_URL"] = front.base_url
+        for arguments in (
+            ["sync", "--json"],
+            ["--log-format", "json", "--verbose", "sync", "--sweep"],
+            ["status", "--json"],
+        ):
+            code, words = spell(environ, tmp_path, *arguments)
+            assert code == 0, words
+            said.append(words)
+        for status, expected, command in ((401, 3, "sync"), (422, 4, "load"), (403, 3, "check")):
+            echoes = status
+            code, words = spell(environ, tmp_path, "--verbose", command)
+            assert code == expected, words
+            assert "Traceback" in words
+            said.append(words)
+        echoes = 0
+        sandbox.set_traps(Traps(redirect_to=f"https://elsewhere.example.com/{TOKEN}"))
+        said.append(spell(environ, tmp_path, "--verbose", "check")[1])
+        assert "redirect" in said[-1]
+        assert {call.method for call in sandbox.calls} == {"GET"}
+
+    assert [words for words in said if TOKEN in words] == []
+    holders = [path for path in files(tmp_path) if path.is_file() and TOKEN.encode() in path.read_bytes()]
+    assert holders == [tmp_path / "here" / ".dlt" / "secrets.toml"]
+    names = [path for path in files(tmp_path) if TOKEN in str(path)]
+    assert names == []
+
+    kept = [path for folder in ("data", "machine") for path in (tmp_path / folder, *files(tmp_path / folder))]
+    assert {"load.duckdb", "warehouse.duckdb", "manifest.json", "core.users.parquet"} <= {path.name for path in kept}
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in kept}
+    assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
+    assert {path.name for path, mode in modes.items() if path.is_file() and not mode & 0o200} == {"warehouse.duckdb"}
+
+
+def test_the_process_list_does_not_show_it(environ: dict[str, str], tmp_path: Path) -> None:
+    with Sandbox(users=60, seed=5, token=TOKEN, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines", "sync"], env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
+            cwd=tmp_path / "here", stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            while not slow.calls:
+                assert process.poll() is None
+                time.sleep(0.02)
+            shown = [
+                text
+                for path in Path("/proc").glob("[0-9]*/cmdline")
+                if (text := _read(path)) and str(tmp_path) not in text
+            ]
+            own = _read(Path(f"/proc/{process.pid}/cmdline"))
+            threads = [_read(path) for path in Path(f"/proc/{process.pid}/task").glob("*/comm")]
+        finally:
+            process.kill()
+            process.wait()
+    assert "pipelines" in own
+    assert len(shown) > 1
+    assert [text for text in (*shown, *threads) if TOKEN in text] == []
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""  # it ended meanwhile
+
+
+def test_the_load_file_is_never_readable_by_others_even_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Used from a program whose umask is open: nothing is mended afterwards, it is made so."""
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)
+    before = os.umask(0)
+    try:
+        settings = replace(Settings(), warehouse_dir=tmp_path / "data")
+        with LoadFile(settings.load_path) as load_file:
+            load_file.connection.execute("create table people as select 'ada@example.com' as email")
+            modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in files(tmp_path)}
+    finally:
+        os.umask(before)
+    assert modes["load.duckdb"] == "0o600"
+    assert modes["data"] == "0o700"
+    assert {mode for name, mode in modes.items() if name != "data"} == {"0o600"}
+    with LoadFile(settings.load_path) as load_file:
+        assert load_file.connection.execute("from people").fetchall() == [("ada@example.com",)]
