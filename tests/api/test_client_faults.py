@@ -116,6 +116,7 @@ def test_the_deadline_ends_a_call_before_its_attempts_do(
         ({"Retry-After": "soon"}, 1.0),
         ({}, 1.0),
     ],
+    ids=["seconds", "an HTTP date", "zero", "unreadable", "absent"],
 )
 def test_503_obeys_retry_after_with_a_margin(
     client: Client, server: ScriptedServer, fake: FakeTime, headers: dict[str, str], slept: float
@@ -186,6 +187,7 @@ def test_403_of_the_plan_is_about_the_account_and_stops_only_its_question(
         b'{"message": "Too many requests, access denied"}',
         b"<html><head><title>Access denied</title></head><p>" + b"words " * 300 + b"You have been blocked</p></html>",
     ],
+    ids=["blocked for 7 days", "too many requests", "a web page that says so late"],
 )
 def test_403_of_a_block_stops_everything(
     client: Client, make_client: MakeClient, server: ScriptedServer, body: bytes
@@ -214,7 +216,7 @@ def test_a_redirect_is_an_error_and_the_token_does_not_travel(
     assert "pw" not in str(refused.value)
 
 
-@pytest.mark.parametrize("location", [None, "/login", "http://[broken"])
+@pytest.mark.parametrize("location", [None, "/login", "http://[broken"], ids=["nowhere", "a path", "unreadable"])
 def test_odd_redirects_have_words_too(client: Client, server: ScriptedServer, location: str | None) -> None:
     server.script.append(Say(302, b"", {"Location": location} if location else {}))
     with pytest.raises(RequestRefused, match="redirect"):

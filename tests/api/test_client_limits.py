@@ -37,6 +37,7 @@ def kinds(client: Client) -> list[str]:
         ({"Retry-After": "0"}, 62.0),
         ({}, 62.0),
     ],
+    ids=["seconds", "an HTTP date", "zero", "absent"],
 )
 def test_the_first_429_is_a_strike_that_is_waited_out(
     make_client: MakeClient, settings: Settings, server: ScriptedServer, headers: dict[str, str], wait_s: float

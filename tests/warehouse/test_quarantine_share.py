@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +63,27 @@ def test_the_share_of_a_stream(
     assert shown in refused.value.message
     assert "WAREHOUSE__MAX_QUARANTINE_PERCENT" in refused.value.next_step
     assert refused.value.exit_code == 5
+
+
+def test_the_command_ends_with_5_and_says_what_to_do_in_one_line(tmp_path: Path) -> None:
+    settings = plant(tmp_path, {"users": users(5), "quarantine": bad(7, 8)}, syncs=[AT])
+    environ = os.environ | {"WAREHOUSE__DIR": str(settings.warehouse_dir), "HOME": str(tmp_path)}
+    said = [
+        subprocess.run(
+            [sys.executable, "-m", "pipelines", "publish"],
+            env=environ | changed,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for changed in ({}, {"WAREHOUSE__MAX_QUARANTINE_PERCENT": "50"})
+    ]
+    assert [done.returncode for done in said] == [5, 0]
+    [line] = said[0].stderr.splitlines()
+    for words in ("stream=users, open_count=2", "snapshot is untouched", "Next: Look at", "MAX_QUARANTINE_PERCENT"):
+        assert words in line
+    assert "warn_quarantine: 2 rows" in said[1].stdout
 
 
 def test_a_refused_share_leaves_the_last_snapshot_and_the_setting_lets_it_through(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""The budget is used: nearly all of it by a long run, all of it as one burst; against a simulated server."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from limiter_model import WINDOW_S, Caller, Server, World, most_in_a_window
+
+
+@pytest.mark.parametrize("fixed_from", [None, 0.0, 41.7], ids=["sliding", "fixed at 0", "fixed at 41.7"])
+@pytest.mark.parametrize("with_counts", [False, True], ids=["silent", "counting"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_long_run_uses_97_percent_of_the_budget(
+    tmp_path: Path, fixed_from: float | None, with_counts: bool, processes: int
+) -> None:
+    budget, windows = 540, 5
+    world = World()
+    server = Server(world, budget, fixed_from)
+    callers = [
+        Caller(world, server, world.throttle(tmp_path / "l", budget), 8, budget if with_counts else None)
+        for _ in range(processes)
+    ]
+    luck = random.Random(1)
+    for number in range(windows * budget + 1):
+        up_s = luck.uniform(0.05, 0.25)
+        callers[number % processes].send(up_s, 0.3 - up_s)
+    world.pause(1)
+    assert (server.refused, most_in_a_window(server.arrivals)) == (0, budget)
+    # The first call of the sixth window: nothing but the waits of five windows lies before it.
+    assert (server.arrivals[-1] - server.arrivals[0]) * 0.97 <= windows * WINDOW_S
+    for caller in callers:
+        caller.throttle.close()
+
+
+@pytest.mark.parametrize("fixed_from", [None, 0.0, 41.7], ids=["sliding", "fixed at 0", "fixed at 41.7"])
+@pytest.mark.parametrize("with_counts", [False, True], ids=["silent", "counting"])
+def test_3000_calls_of_two_processes_use_97_percent_though_one_is_killed_and_restarted(
+    tmp_path: Path, fixed_from: float | None, with_counts: bool
+) -> None:
+    budget, calls = 540, 3000
+    world = World()
+    server = Server(world, budget, fixed_from)
+
+    def start() -> Caller:
+        return Caller(world, server, world.throttle(tmp_path / "l", budget), 8, budget if with_counts else None)
+
+    callers = [start(), start()]
+    everybody = list(callers)
+    luck = random.Random(3)
+    for number in range(calls):
+        if number == calls // 4:
+            # SIGKILL with calls under way: what nobody finishes counts for its hold and a window.
+            while callers[0].in_flight < 8:
+                callers[0].send(0.2, 0.1)
+            callers[0].is_dead = True
+            callers[0] = start()
+            everybody.append(callers[0])
+        up_s = luck.uniform(0.05, 0.25)
+        callers[number % 2].send(up_s, 0.3 - up_s)
+    world.pause(1)
+    assert (server.refused, most_in_a_window(server.arrivals)) == (0, budget)
+    windows = (len(server.arrivals) - 1) // budget
+    assert windows == 5
+    assert windows * WINDOW_S >= 0.97 * (server.arrivals[windows * budget] - server.arrivals[0])
+    for caller in everybody:
+        caller.throttle.close()
+
+
+def test_the_whole_budget_may_go_as_one_burst(tmp_path: Path) -> None:
+    world = World()
+    throttle = world.throttle(tmp_path / "l", 540)
+    before = world.now
+    for _ in range(540):
+        throttle.acquire(world.pause).release()
+    assert world.now == before
+    throttle.acquire(world.pause).release()
+    assert world.now == pytest.approx(before + 60.1)
+    throttle.close()

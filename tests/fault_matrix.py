@@ -1,0 +1,92 @@
+"""The table of faults: what may go wrong and which test shows what becomes of it, made from the names of the tests.
+
+``python -m tests.fault_matrix`` writes it anew; tests/test_fault_matrix.py fails where it is not current.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+PAGE = PROJECT / "pipelines" / "api" / "FAULTS.md"
+VALUES_FILE = "tests/end_to_end/test_wrong_answers.py"
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "The budget and strikes": (
+        "tests/api/test_throttle.py", "tests/api/test_budget_used.py", "tests/api/test_call_ledger.py",
+        "tests/api/test_budget_run.py", "tests/api/test_client_limits.py", "tests/cli/test_strikes.py",
+    ),
+    "What is asked again, and what is not": (
+        "tests/api/test_client_faults.py", "tests/api/test_retry.py", "tests/api/test_slow_calls.py",
+    ),
+    "The way to the server": ("tests/api/test_tls.py", "tests/api/test_wire.py"),
+    "Answers that are wrong": (
+        "tests/end_to_end/test_wrong_answers.py", "tests/api/test_huge_bodies.py", "tests/load/test_load_fuzz.py",
+        "tests/load/test_load_quarantine.py", "tests/warehouse/test_quarantine_share.py",
+        "tests/end_to_end/test_traps.py",
+    ),
+    "Secrets": ("tests/end_to_end/test_secrets.py",),
+    "What a run says": ("tests/cli/test_speaking.py",),
+}  # fmt: skip
+HEAD = """# What may go wrong, and what becomes of it
+
+Made from the names of the tests by `python -m tests.fault_matrix`: each row is a test that runs the real client against
+a real socket, a real file or a real process, and fails where the row stops being true.
+"""
+# What pytest makes up where a case has no name of its own.
+_NAMELESS = re.compile(r"[a-z_]+\d+(-.*)?|\W*")
+
+
+def collect() -> dict[str, dict[str, list[str]]]:
+    """File → test → its named cases, in the order in which they stand."""
+    files = [file for section in SECTIONS.values() for file in section]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", *files],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, dict[str, list[str]]] = {file: {} for file in files}
+    for line in done.stdout.splitlines():
+        if match := re.fullmatch(r"(tests/\S+?\.py)::(test_\w+)(?:\[(.*)\])?", line):
+            cases = found[match[1]].setdefault(match[2], [])
+            if match[3] and not _NAMELESS.fullmatch(match[3]):
+                cases.append(match[3])
+    [one] = [test for test in found[VALUES_FILE] if test.startswith("test_each_value_")]
+    found[VALUES_FILE][one] = list(_written_values())
+    return found
+
+
+def _written_values() -> Iterator[str]:
+    """The values that one test sends, each in a row of its own: ``field = text``, as its table has them."""
+    tree = ast.parse((PROJECT / VALUES_FILE).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "VALUES":
+            assert isinstance(node.value, ast.List)
+            for row in node.value.elts:
+                assert isinstance(row, ast.Tuple)
+                _, field, text, _ = (part.value if isinstance(part, ast.Constant) else None for part in row.elts)
+                yield f"{field} = `{text or 'a text of 10 MB'}`"
+
+
+def render(found: dict[str, dict[str, list[str]]]) -> str:
+    """The page as Markdown."""
+    lines = [HEAD]
+    for title, files in SECTIONS.items():
+        lines += [f"## {title}", "", "| what is shown | with | test |", "|---|---|---|"]
+        for file in files:
+            for test, cases in found[file].items():
+                sentence = test.removeprefix("test_").replace("_", " ")
+                shown = " · ".join(case.replace("|", "\\|") for case in cases)
+                lines.append(f"| {sentence} | {shown} | `{file.removeprefix('tests/')}` |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(collect()), encoding="utf-8")
