@@ -1,12 +1,13 @@
 """A query becomes pages: several in flight, in order, with proof that nothing shifted between them.
 
-Knows no table and no dlt. Three ways to walk, chosen by what the server honours:
+Knows no table and no dlt. Four ways to walk, chosen by what the server honours:
 
 * ``whole``: every row of a list. The list is bounded by the largest id seen when the walk began, so that its ``total``
   can only fall; pages are fetched ahead by number, and as long as all of them tell the same total and their ids rise
   without a break, no row was skipped. At the first sign of drift the walk goes on from the last good id.
 * ``lane``: the rows of a date filter. Rows may enter and leave such a list anywhere, so each page is asked for by
   "id greater than the last one": what shifts cannot hide a row.
+* ``between``: the rows of a range of ids, page after page; whoever asks wants no other way.
 * by page number alone, where the server ignores id filters or order: walked again until a pass proves complete (room
   ``passes``), else refused. ``Page.restart`` marks the first page of a fresh pass.
 """
@@ -107,6 +108,29 @@ class Walker:
             yield from self._give_up_ids(query, restart=True)
         else:
             yield from self.whole(query, top)
+
+    def between(self, query: Query, above: int | None, upto: int) -> Iterator[Page]:
+        """Every row with an id above ``above`` (None: from the start) up to and including ``upto``.
+
+        Raises: FilterIgnored when the server does not filter or order by id, IncompleteWalk when rows left meanwhile.
+        """
+        query = replace(query, order="id", direction="asc", page=1).where(Filter("id", "lte", upto))
+        total: int | None = None
+        held = 0
+        while True:
+            page = self._or_none(query if above is None else query.where(Filter("id", "gt", above)))
+            if page is None or not _rises(page, above, upto) or not self._in_order(page, query, above):
+                raise self._ignored(query, query.filters[0], "rows outside it or out of order came back")
+            held += len(page.rows)
+            total = held if total is None and page.is_all else page.total if total is None else total
+            yield page
+            if page.is_all:
+                break
+            if not page.ids():
+                raise IncompleteWalk(f"{query.path}: a page is empty although the server counts {page.total} rows.")
+            above = max(page.ids())
+        if total is None or held < total:
+            raise IncompleteWalk(f"{query.path}: rows left the ids up to {upto} while they were read.")
 
     def _in_order(self, page: Page, query: Query, above: int | None) -> bool:
         return _rises(page, above, None) and (page.is_all or self._asker.orders(query.path))

@@ -1,18 +1,25 @@
 """Counts there against counts here: what leaves no date (deletions, un-qualifications) shows as a difference.
 
-Knows no dlt and repairs nothing: it says what differs. Room ``settling`` decides what a difference means.
+Knows no dlt: it says what differs, and has the ids that differ read again. Room ``locating`` finds where they are,
+``settling`` decides what a difference means.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.api.paging import Walker
 from pipelines.api.query import Filter, Query
-from pipelines.errors import RequestRefused
+from pipelines.errors import FilterIgnored, IncompleteWalk, RequestRefused
+from pipelines.load.intake import Repair
 from pipelines.load.loadfile import DATASET, LoadFile
+from pipelines.load.locating import Budget, Span, TooMany, locate
 from pipelines.load.streams import STREAMS
+
+EVERYTHING = Span(-(2**62), 2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,10 @@ class Difference:
     what: str
     api_count: int
     our_count: int
+
+    @property
+    def flag(self) -> str | None:
+        return None if self.what == "total" else self.what
 
     def __str__(self) -> str:
         return f"{self.stream}: {self.what} is {self.api_count} there and {self.our_count} here"
@@ -42,40 +53,159 @@ class Counts:
         return [difference.api_count for difference in self.found]
 
 
-def count_differences(
-    walker: Walker, load_file: LoadFile, stream: str, since: datetime, upto: int | None = None
-) -> Counts:
-    """Compare the total and the flags (one call a count; more only where one differs).
+class Holdings:
+    """What is known here of a stream, by ranges of ids: rows, rows with a flag, and rows that wait in quarantine.
 
-    ``since`` is when the last complete walk began: only what was quarantined from then on counts as known.
-    ``upto`` leaves out the rows above an id, so that what arrives meanwhile is no difference; None counts them all.
-
-    A boolean filter is believed only if the rows that have the flag and those that have it not add up to the total.
+    ``count`` counts the live rows that meet a condition, ``ids`` gives their ids. ``refused`` are the ids of rows that
+    came and could not be read (None where even the id could not): they are there, but their flags are not known.
     """
-    query = Query(STREAMS[stream].path)
-    within = "true"
-    if upto is not None:
-        query, within = query.where(Filter("id", "lte", upto)), f"id <= {upto}"
-    total = walker.count(query)
-    unread, held = _quarantined(load_file, stream, since)
-    ours = load_file.live_count(stream, within) + unread
-    counts = Counts(total, ours)
-    if total is None:
+
+    def __init__(
+        self, count: Callable[[str], int], ids: Callable[[str], list[int]], refused: Iterable[int | None]
+    ) -> None:
+        self._count = count
+        self._ids = ids
+        refused = list(refused)
+        held = {identifier for identifier in refused if identifier is not None}
+        self._held = sorted(held)
+        self.nameless = refused.count(None)
+        listed = ",".join(map(str, self._held))
+        self._unread = sorted(held.difference(ids(f"id in ({listed})"))) if held else []
+
+    def rows(self, span: Span) -> int:
+        return self._count(str(span))
+
+    def present(self, span: Span) -> list[int]:
+        """The ids of a range that are known to be there."""
+        unread = [identifier for identifier in self._unread if span.above < identifier <= span.upto]
+        return [*self._ids(str(span)), *unread]
+
+    def total(self, span: Span) -> int:
+        """All rows of a range that are known to be there."""
+        nameless = self.nameless if span.above == EVERYTHING.above else 0
+        return self.rows(span) + _within(self._unread, span) + nameless
+
+    def flagged(self, span: Span, flag: str) -> int:
+        """The rows of a range that have a flag, as far as they can be read."""
+        return self._count(f"{flag} and {span}")
+
+    def agrees(self, span: Span, flag: str | None, there: int) -> bool:
+        if flag is None:
+            return there == self.total(span)
+        return abs(there - self.flagged(span, flag)) <= _within(self._held, span) + self.nameless
+
+    def middle(self, span: Span, rows: int) -> int:
+        return self._ids(f"{span} order by id limit 1 offset {(rows - 1) // 2}")[0]
+
+
+def _within(ids: list[int], span: Span) -> int:
+    return sum(span.above < identifier <= span.upto for identifier in ids)
+
+
+class Auditor:
+    """Counts one stream there. ``upto`` leaves out the rows above an id, so that what arrives is no difference.
+
+    None counts all rows: for servers that do not filter by id.
+    """
+
+    def __init__(self, walker: Walker, stream: str, upto: int | None) -> None:
+        self._walker = walker
+        self._stream = stream
+        self._query = Query(STREAMS[stream].path)
+        self.upto = None if self._query.path in walker.numbered else upto
+
+    @property
+    def span(self) -> Span:
+        """The ids that are counted."""
+        return EVERYTHING if self.upto is None else Span(EVERYTHING.above, self.upto)
+
+    def count(self, known: Holdings) -> Counts:
+        """Compare the total and the flags (one call a count; more only where one differs).
+
+        A boolean filter is believed only if the rows that have the flag and those that have it not add up to the total.
+        """
+        query = self._bounded()
+        total = self._walker.count(query)
+        if total is None and self.upto is not None:
+            self.upto = None
+            return self.count(known)
+        counts = Counts(total, known.total(self.span))
+        if total is None:
+            return counts
+        if not known.agrees(self.span, None, total):
+            counts.found.append(Difference(self._stream, "total", total, counts.ours))
+        for flag in STREAMS[self._stream].counted:
+            try:
+                flagged = self._walker.count(query.where(Filter(flag, "equal", 1)))
+            except RequestRefused:
+                continue
+            if flagged is None or known.agrees(self.span, flag, flagged):
+                continue
+            rest = self._walker.count(query.where(Filter(flag, "equal", 0)))
+            if rest is not None and flagged + rest == total:
+                counts.found.append(Difference(self._stream, flag, flagged, known.flagged(self.span, flag)))
         return counts
-    if total != ours:
-        counts.found.append(Difference(stream, "total", total, ours))
-    for flag in STREAMS[stream].counted:
-        try:
-            flagged = walker.count(query.where(Filter(flag, "equal", 1)))
-        except RequestRefused:
-            continue
-        here = load_file.live_count(stream, f"{flag} and {within}")
-        if flagged is None or abs(flagged - here) <= held:
-            continue
-        rest = walker.count(query.where(Filter(flag, "equal", 0)))
-        if rest is not None and flagged + rest == total:
-            counts.found.append(Difference(stream, flag, flagged, here))
-    return counts
+
+    def ask(self, span: Span, flag: str | None) -> int:
+        """The API's count of a range (of the rows with a flag). Raises: FilterIgnored when it will not tell."""
+        query = self._query.where(Filter("id", "lte", span.upto))
+        if span.above != EVERYTHING.above:
+            query = query.where(Filter("id", "gt", span.above))
+        count = self._walker.count(query if flag is None else query.where(Filter(flag, "equal", 1)))
+        if count is None:
+            raise FilterIgnored(f"{self._query.path}: the server does not count a range of ids.")
+        return count
+
+    def mend(
+        self,
+        counts: Counts,
+        holdings: Callable[[], Holdings],
+        read: Callable[[int | None, int, list[int]], Repair],
+        commit: Callable[[], None],
+        repair: Repair,
+    ) -> None:
+        """Find the ids that differ and have them read again; ``repair`` grows with what that changed.
+
+        ``read`` takes a range of ids, with those that should be in it; ``commit`` makes what it changed count here.
+        Raises: TooMany where reading everything is the better way, FilterIgnored where ids cannot be asked for.
+        """
+        known = holdings()
+        if self.upto is None or known.nameless:
+            raise TooMany
+        budget = Budget(known.rows(self.span))
+        for difference in counts.found:
+            known = holdings()
+            try:
+                for span in locate(known, self.ask, self.span, difference.flag, difference.api_count, budget):
+                    above = None if span.above == EVERYTHING.above else span.above
+                    with suppress(IncompleteWalk):  # rows left while they were read: the next round looks again
+                        repair.add(read(above, span.upto, known.present(span)))
+            finally:
+                commit()
+
+    def _bounded(self) -> Query:
+        return self._query if self.upto is None else self._query.where(Filter("id", "lte", self.upto))
+
+
+def user_holdings(load_file: LoadFile, since: datetime) -> Holdings:
+    """The users we hold. ``since`` is when the last complete walk began.
+
+    What was set aside before it and not again since then is not there any more, nor is what was found gone later.
+    """
+    gone = (
+        f"select id from {DATASET}.observations where stream = 'users' and what = 'vanished' "
+        "and observed_at >= refused.quarantined_at and id = try_cast(refused.record_id as bigint)"
+    )
+    refused = load_file.connection.execute(
+        f"select try_cast(record_id as bigint), count(distinct key) from {DATASET}.quarantine as refused "
+        f"where stream = 'users' and quarantined_at >= ? and not exists ({gone}) group by 1",
+        [since],
+    ).fetchall()
+    return Holdings(
+        lambda condition: load_file.live_count("users", condition),
+        lambda condition: load_file.live_ids("users", condition),
+        [name for identifier, keys in refused for name in ([None] * keys if identifier is None else [identifier])],
+    )
 
 
 def largest_known_id(load_file: LoadFile, stream: str) -> int | None:
@@ -86,20 +216,3 @@ def largest_known_id(load_file: LoadFile, stream: str) -> int | None:
         [stream],
     ).fetchone()
     return row[0] if row else None
-
-
-def _quarantined(load_file: LoadFile, stream: str, since: datetime) -> tuple[int, int]:
-    """Rows of the API that wait in quarantine: those that we hold nowhere else, and all of them.
-
-    The first count as known in the total; the flags of all are not known. What was set aside before the last complete
-    walk and not again since then is not there any more.
-    """
-    row = load_file.connection.execute(
-        f"with refused as (select try_cast(record_id as bigint) as id, key from {DATASET}.quarantine "
-        "where stream = ? and quarantined_at >= ?) "
-        "select count(distinct coalesce(id::varchar, key)) "
-        f"filter (id is null or id not in (select id from {DATASET}.{stream})), "
-        "count(distinct coalesce(id::varchar, key)) from refused",
-        [stream, since],
-    ).fetchone()
-    return (int(row[0]), int(row[1])) if row else (0, 0)

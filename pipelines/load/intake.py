@@ -18,6 +18,49 @@ from pipelines.load.schemas import FETCHED_AT, OBSERVATIONS, Coerced, Reject, co
 
 
 @dataclass(slots=True)
+class Repair:
+    """Rows that were missing here, had changed, had vanished there, or were there again."""
+
+    missing: int = 0
+    changed: int = 0
+    vanished: int = 0
+    reappeared: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.missing + self.changed + self.vanished + self.reappeared
+
+    def add(self, other: Repair) -> None:
+        self.missing += other.missing
+        self.changed += other.changed
+        self.vanished += other.vanished
+        self.reappeared += other.reappeared
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """What comparing counts came to for a stream: what differed, how it was repaired, what is left to the next run.
+
+    ``repaired_by`` is ``ids``, ``sweep``, both with ``and`` between, or None; ``calls`` are those of counting and
+    repairing alone; ``upto_id`` bounds what was counted (None: nothing was left out).
+    """
+
+    found: str | None = None
+    in_flight: str | None = None
+    repaired_by: str | None = None
+    repair: Repair = field(default_factory=Repair)
+    upto_id: int | None = None
+    calls: int = 0
+
+    def add_sweep(self, repair: Repair) -> None:
+        """A sweep that was due anyhow, and what it repaired."""
+        if repair.total:
+            self.repair.add(repair)
+            ways = [*(self.repaired_by or "").split(" and "), "sweep"]
+            self.repaired_by = " and ".join(dict.fromkeys(filter(None, ways)))
+
+
+@dataclass(slots=True)
 class StreamReport:
     """What a run did for one stream. Counts are rows; ``calls`` are requests."""
 
@@ -30,6 +73,7 @@ class StreamReport:
     rows_written: int = 0
     rows_quarantined: int = 0  # different ones, however often they came
     calls: int = 0
+    reconciliation: Reconciliation = field(default_factory=Reconciliation)
     notes: list[str] = field(default_factory=list)
 
 

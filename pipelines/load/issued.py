@@ -5,7 +5,7 @@ Knows no dlt: puts what changed into a slice. A reward in process has no date, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,10 +17,11 @@ from pipelines.api.envelopes import Page, row_id
 from pipelines.api.paging import Walker
 from pipelines.api.query import Filter, Query
 from pipelines.errors import IncompleteWalk
+from pipelines.load.audit import Holdings, largest_known_id
 from pipelines.load.history import with_row_versions
-from pipelines.load.intake import Intake, observations, reappeared
+from pipelines.load.intake import Intake, Repair, observations, reappeared
 from pipelines.load.loadfile import DATASET, LoadFile
-from pipelines.load.schemas import arrow_schema
+from pipelines.load.schemas import Reject, arrow_schema
 from pipelines.load.source import Slice, table_schema
 from pipelines.load.streams import STREAMS
 from pipelines.load.windows import advance, lane_start
@@ -48,14 +49,16 @@ class IssuedIntake:
         self._nameless = False
         self.state = state
 
-    def whole(self, part: Slice) -> None:
+    def whole(self, part: Slice) -> Repair:
         """Every reward issued (the first run, a sweep, a server that does not filter); finds those that are gone.
 
+        Returns: how many rows that changed.
         Raises: IncompleteWalk when the list is empty without the server saying that it holds nothing.
         """
         self._nameless = False
         self._total: int | None = None
-        seen = self._take(self._walker.whole(self._query), part, "")
+        before, gone = self._versions(part), frozenset(self._gone)
+        seen = self._take(self._walker.whole(self._query), part, "", is_whole=True)
         missing = self._load_file.active_versions("rewards_issued").keys() - seen - self._gone
         if missing and not seen and self._total != 0:
             raise IncompleteWalk(
@@ -64,6 +67,63 @@ class IssuedIntake:
         if not self._nameless:  # a row without a readable id may be any of them
             self._bury(sorted(missing), part)
         self._intake.report("rewards_issued").is_complete = True
+        return self._repaired(part, before, gone)
+
+    def span(self, part: Slice, above: int | None, upto: int, expected: Iterable[int]) -> Repair:
+        """A range of ids, read again: what is missing here, what changed and what of ``expected`` is gone.
+
+        Raises: FilterIgnored, IncompleteWalk (nothing of the range counts then).
+        """
+        self._nameless = False
+        before, gone = self._versions(part), frozenset(self._gone)
+        # an id more on either side: a server that takes "up to" for "below" must not seem to have lost a row
+        pages = list(self._walker.between(self._query, None if above is None else above - 1, upto + 1))
+        seen = self._take(iter(pages), part, "by id")
+        if not self._nameless:
+            self._bury(sorted(set(expected) - seen - self._gone), part)
+        return self._repaired(part, before, gone)
+
+    def holdings(self, part: Slice) -> Holdings:
+        """What we know of the list; what waits in the slice included."""
+        since = datetime.fromisoformat(self.state["walked_at"]) if "walked_at" in self.state else datetime.min  # noqa: DTZ901
+        stored = self._load_file.connection.execute(
+            f"select record_id, key from {DATASET}.quarantine where stream = 'rewards_issued' and quarantined_at >= ?",
+            [since],
+        ).fetchall()
+        waiting = [
+            (row["record_id"], row["key"])
+            for rows in part.tables.get("quarantine", [])
+            for row in rows.to_pylist()
+            if row["stream"] == "rewards_issued" and row["quarantined_at"] >= since
+        ]
+        refused = {key: Reject(record_id, "", "").known_id for record_id, key in [*stored, *waiting]}
+        return Holdings(
+            partial(self.known_count, part),
+            partial(self._known, part, "id"),
+            [identifier for identifier in refused.values() if identifier not in self._gone],
+        )
+
+    def largest_known_id(self, part: Slice) -> int | None:
+        """The largest id that ever came."""
+        waiting = [pc.max(rows.column("id")).as_py() for rows in part.tables.get("rewards_issued", [])]
+        stored = largest_known_id(self._load_file, "rewards_issued")
+        return max((identifier for identifier in (stored, *waiting) if identifier is not None), default=None)
+
+    def _versions(self, part: Slice) -> dict[int, str]:
+        """id → row version, what waits in the slice included."""
+        versions = self._load_file.active_versions("rewards_issued")
+        for rows in part.tables.get("rewards_issued", []):
+            versions.update(zip(rows.column("id").to_pylist(), rows.column("_row_version").to_pylist(), strict=True))
+        return versions
+
+    def _repaired(self, part: Slice, before: dict[int, str], gone: frozenset[int]) -> Repair:
+        now = self._versions(part)
+        return Repair(
+            missing=len(now.keys() - before.keys()),
+            changed=sum(before[identifier] != now[identifier] for identifier in before),
+            vanished=len(self._gone - gone),
+            reappeared=len(gone - self._gone),
+        )
 
     def lanes(self, part: Slice, overlap_days: int) -> None:
         """What is new or may have changed since the saved cursor. Raises: FilterIgnored."""
@@ -132,14 +192,14 @@ class IssuedIntake:
                 f"select {column} from (select id, status, issued_at from waiting union all by name "
                 f"select id, status, issued_at from {DATASET}.rewards_issued "
                 f"where _dlt_valid_to is null and id not in (select id from waiting)) "
-                f"where ({condition}) and id not in (from gone)"
+                f"where id not in (from gone) and {condition}"
             )
         finally:
             self._load_file.connection.unregister("waiting")
             self._load_file.connection.unregister("gone")
         return [int(str(value)) for value in found]
 
-    def _take(self, pages: Iterator[Page], part: Slice, lane: str) -> set[int]:
+    def _take(self, pages: Iterator[Page], part: Slice, lane: str, *, is_whole: bool = False) -> set[int]:
         """Put what changed into the slice; gives the ids that came."""
         tables = [arrow_schema("rewards_issued").empty_table()]
         started_at: datetime | None = None
@@ -168,7 +228,8 @@ class IssuedIntake:
             old = datetime.fromisoformat(self.state["cursor"]) if "cursor" in self.state else None
             largest = [pc.max(rows.column("issued_at")).as_py()]
             cursor = advance(old or min([started_at, *filter(None, largest)]), largest, started_at)
-            if cursor != old:
-                self.state = {"cursor": cursor.isoformat()}
+            walked_at = {"walked_at": started_at.isoformat()} if is_whole else {}
+            if cursor != old or is_whole:
+                self.state = {**self.state, "cursor": cursor.isoformat(), **walked_at}
                 part.states["rewards_issued"] = self.state
         return refused.union(ids)

@@ -63,6 +63,11 @@ class LoadFile:
         """Whether a raw table holds any row."""
         return self.connection.execute(f"select 1 from {DATASET}.{table} limit 1").fetchone() is not None
 
+    def row_count(self, table: str) -> int:
+        """How many rows a raw table holds."""
+        row = self.connection.execute(f"select count(*) from {DATASET}.{table}").fetchone()
+        return int(row[0]) if row else 0
+
     def without_unchanged(self, table: str, rows: pa.Table) -> pa.Table:
         """The rows that are new or differ from the stored ones in any column but the time of fetching."""
         if rows.num_rows == 0:
@@ -144,6 +149,16 @@ class LoadFile:
             [stream],
         ).fetchone()
         return int(row[0]) if row else 0
+
+    def live_ids(self, stream: str, condition: str) -> list[int]:
+        """The ids of those rows; the condition may go on with an order and a limit."""
+        found = self.connection.execute(
+            f"with gone as (select id from {DATASET}.observations where stream = ? "
+            "and what in ('vanished', 'reappeared') group by id having arg_max(what, observed_at) = 'vanished') "
+            f"select id from {DATASET}.{stream} where id not in (from gone) and {condition}",
+            [stream],
+        ).fetchall()
+        return [identifier for (identifier,) in found]
 
     def column(self, sql: str) -> list[object]:
         """The first column of a query on the raw tables."""

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pipelines.api.client import Client
 from pipelines.api.paging import Walker
-from pipelines.api.query import Query
-from pipelines.errors import DataRefused, FilterIgnored, ReferralsError
+from pipelines.errors import FilterIgnored, ReferralsError
 from pipelines.load import runlog
-from pipelines.load.audit import Counts, Difference, count_differences, largest_known_id
+from pipelines.load.audit import Auditor, Counts, Holdings, largest_known_id, user_holdings
 from pipelines.load.history import boundary
-from pipelines.load.intake import Intake, StreamReport
-from pipelines.load.issued import IssuedIntake
+from pipelines.load.intake import Intake, Repair, StreamReport
 from pipelines.load.loadfile import LoadFile
+from pipelines.load.moment import RewardMoment
 from pipelines.load.pipeline import LoadPipeline
 from pipelines.load.settling import settle
 from pipelines.load.snapshots import take_snapshot
@@ -29,7 +28,6 @@ from pipelines.load.streams import STREAMS
 from pipelines.load.users import UserIntake
 from pipelines.settings import Settings
 
-STEADY_TRIES = 3
 Progress = Callable[[str, dict[str, Any]], None]
 
 
@@ -89,8 +87,8 @@ class _Run:
         self._intake = Intake(runlog.new_run_id(datetime.now(UTC)))
         self._calls_before = 0
         self._logged = False
-        self._rows_committed = 0
-        self._upto: int | None = None
+        self._is_first_run = False
+        self._swept = Repair()
         self._pending = Slice()
         self.report = LoadReport(self._intake.run_id, streams=self._intake.reports)
 
@@ -119,7 +117,9 @@ class _Run:
             is_first = "backfill" not in state
             self._gather("users", users.backfill())
             self._commit()
+            self._user_intake = users
             if is_first:
+                self._is_first_run = True
                 return  # what was resumed may have changed since it was read: the lanes and the counts tell
         try:
             if not rebuild:
@@ -137,15 +137,21 @@ class _Run:
             return True
         return (now - datetime.fromisoformat(swept_at)).days >= self._settings.sweep_every_days
 
-    def _sweep(self, users: UserIntake) -> int:
-        """Every user again; gives how many rows that changed."""
+    def _sweep(self, users: UserIntake) -> Repair:
+        """Every user again; gives what that changed."""
         self._tell("sweep", {})
         self._commit()
-        before = self._rows_committed
+        report, gone, stored = self._intake.report("users"), users.gone, self._load_file.row_count("users")
+        written = report.rows_written
         self._gather("users", users.sweep())
         self._commit()
         self.report.swept = True
-        return self._rows_committed - before
+        missing = self._load_file.row_count("users") - stored
+        repair = Repair(
+            missing, report.rows_written - written - missing, len(users.gone - gone), len(gone - users.gone)
+        )  # fmt: skip
+        self._swept.add(repair)
+        return repair
 
     def _gather(self, stream: str, slices: Iterator[Slice]) -> None:
         """Put slices together until they are worth a package: each costs dlt a good part of a second."""
@@ -161,8 +167,6 @@ class _Run:
         for table, rows in self._pending.tables.items():
             if table in STREAMS and STREAMS[table].loading != "history":
                 self._intake.report(table).rows_written += sum(part.num_rows for part in rows)
-        # a row that is refused is set aside anew each time it comes: that is no change
-        self._rows_committed += self._pending.row_count - sum(map(len, self._pending.tables.get("quarantine", [])))
         self._pipeline.commit(self._pending)
         self._pending.tables.clear()  # dlt's trace may keep the slice: its rows must not stay with it
         self._pending = Slice()
@@ -171,8 +175,15 @@ class _Run:
 
     def _snapshots(self, *, whole_issued: bool) -> None:
         part = self._pending
-        if self._chosen & {"rewards_due", "rewards_issued"}:
-            self._rewards_in_one_moment(part, whole_issued=whole_issued)
+        issued, due = "rewards_issued" in self._chosen, "rewards_due" in self._chosen
+        if issued or due:
+            moment = RewardMoment(
+                self._walker, self._load_file, self._intake, self._pipeline.state("rewards_issued"), self._charge,
+                overlap_days=self._settings.overlap_days,
+            )  # fmt: skip
+            self.report.differences.extend(moment.read(part, issued=issued, due=due, whole=whole_issued))
+            for stream in sorted(self._chosen & {"rewards_issued", "rewards_due"}):
+                self._tell(stream, {"rows": self._intake.report(stream).rows_seen})
         for stream in ("rewards", "campaigns"):
             if stream in self._chosen:
                 take_snapshot(self._walker, self._load_file, self._intake, stream, part)
@@ -180,56 +191,6 @@ class _Run:
                 self._tell(stream, {"rows": self._intake.report(stream).rows_seen})
         part.boundary = self._boundary(part)
         self._commit()
-
-    def _rewards_in_one_moment(self, part: Slice, *, whole_issued: bool) -> None:
-        """Issued and due belong together: what is issued between the two reads would be in both or in neither."""
-        counted: int | None = None
-        issued: IssuedIntake | None = None
-        if "rewards_issued" in self._chosen:
-            state = self._pipeline.state("rewards_issued")
-            issued = IssuedIntake(self._walker, self._load_file, self._intake, state)
-        for _ in range(STEADY_TRIES):
-            known = self._issued(issued, part, whole=whole_issued) if issued is not None else None
-            if "rewards_due" in self._chosen:
-                part.tables.pop("rewards_due", None)
-                self._intake.report("rewards_due").rows_written = 0
-                take_snapshot(self._walker, self._load_file, self._intake, "rewards_due", part)
-                self._charge("rewards_due")
-                self._tell("rewards_due", {"rows": self._intake.report("rewards_due").rows_seen})
-            if known is None:
-                return
-            before, counted = counted, self._walker.count(Query(STREAMS["rewards_issued"].path))
-            self._charge("rewards_issued")
-            report = self._intake.report("rewards_issued")
-            report.api_count, report.our_count = counted, known
-            if counted in (None, known):
-                return
-            if counted == before and whole_issued:
-                self._judge_issued(counted, known, report)
-                return
-            whole_issued = whole_issued or counted == before  # nothing moves, and yet: read all of it
-
-    def _judge_issued(self, counted: int, known: int, report: StreamReport) -> None:
-        """After everything was read: rows in quarantine explain a difference, nothing else does."""
-        if abs(counted - known) <= report.rows_quarantined:
-            return
-        raise DataRefused(
-            f"After reading every reward issued, the API counts {counted} and sends {known}; nothing of it was loaded.",
-            "Run `referrals check`; if this stays while the account is quiet, its answers contradict each other.",
-        )
-
-    def _issued(self, issued: IssuedIntake, part: Slice, *, whole: bool) -> int:
-        if whole or "cursor" not in issued.state:
-            issued.whole(part)
-        else:
-            try:
-                issued.lanes(part, self._settings.overlap_days)
-            except FilterIgnored as ignored:
-                self._intake.report("rewards_issued").notes.append(ignored.message)
-                issued.whole(part)
-        self._charge("rewards_issued")
-        self._tell("rewards_issued", {"rows": self._intake.report("rewards_issued").rows_seen})
-        return issued.known_count(part)
 
     def _boundary(self, part: Slice) -> datetime | None:
         tables = [table for table in part.tables if loading(table) != "current"]
@@ -241,42 +202,41 @@ class _Run:
     # -- counts ---------------------------------------------------------------------------------------------------
 
     def _audit(self) -> None:
-        """Compare counts; bounded by the largest id known, where the server can, so that who joins is no matter."""
-        if STREAMS["users"].path not in self._walker.numbered:
-            self._upto = largest_known_id(self._load_file, "users")
-        counts = self._count_users()
-        if counts.total is None and self._upto is not None:
-            self._upto = None
-            counts = self._count_users()
-        if self._is_first_run():
-            self._note_in_flight(counts.found)
-        elif counts.total is None and not self.report.swept:
-            self._intake.report("users").notes.append("the list tells no total, so every user was read again")
-            self._sweep(self._user_intake)
-            counts = self._count_users()
-        elif counts.found:
-            self.report.differences.extend(map(str, counts.found))
-            settlement = settle(self._count_users, lambda: self._sweep(self._user_intake), counts)
-            counts = settlement.counts
-            self._note_in_flight(settlement.in_flight)
-        report = self._intake.report("users")
-        report.api_count, report.our_count = counts.total, counts.ours
+        """Compare counts, repair what differs, and write down what came of it."""
+        users = self._user_intake
+        auditor = Auditor(self._walker, "users", largest_known_id(self._load_file, "users"))
         self._charge("users")
+        calls_before = self._intake.report("users").calls
 
-    def _note_in_flight(self, differences: list[Difference]) -> None:
-        self.report.differences.extend(f"in flight: {difference}" for difference in differences)
+        def read(above: int | None, upto: int, expected: list[int]) -> Repair:
+            part, repair = users.span(above, upto, expected)
+            self._pending.merge(part)
+            return repair
 
-    def _count_users(self) -> Counts:
+        def mend(counts: Counts, repair: Repair) -> None:
+            self._tell("repair", {})
+            auditor.mend(counts, self._user_holdings, read, self._commit, repair)
+
+        swept = replace(self._swept)
+        settlement = settle(lambda: auditor.count(self._user_holdings()), mend, lambda: self._sweep(users))
+        report = self._intake.report("users")
+        if settlement.counts.total is None and not self.report.swept and not self._is_first_run:
+            report.notes.append("the list tells no total, so every user was read again")
+            swept = self._sweep(users)
+        self.report.differences.extend(settlement.words)
+        report.api_count, report.our_count = settlement.counts.total, settlement.counts.ours
+        self._charge("users")
+        report.reconciliation = settlement.recorded(auditor.upto, report.calls - calls_before)
+        report.reconciliation.add_sweep(swept)
+
+    def _user_holdings(self) -> Holdings:
         walked_at = self._pipeline.state("users").get("swept_at")
-        since = datetime.fromisoformat(walked_at) if walked_at else datetime.min  # noqa: DTZ901 - naive UTC
-        return count_differences(self._walker, self._load_file, "users", since, self._upto)
+        return user_holdings(self._load_file, datetime.fromisoformat(walked_at) if walked_at else datetime.min)  # noqa: DTZ901
 
-    def _is_first_run(self) -> bool:
-        return not hasattr(self, "_user_intake")
-
-    def _charge(self, stream: str) -> None:
-        self._intake.report(stream).calls += self._api.calls - self._calls_before
-        self._calls_before = self._api.calls
+    def _charge(self, stream: str) -> int:
+        calls, self._calls_before = self._api.calls - self._calls_before, self._api.calls
+        self._intake.report(stream).calls += calls
+        return calls
 
     def log(self, load_file: LoadFile, api: Client, *, status: str, error: str | None = None) -> None:
         self.report.calls = api.calls

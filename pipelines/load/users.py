@@ -5,7 +5,7 @@ Knows no dlt: yields slices that the runner commits one by one, each with the cu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from pipelines.api.query import Filter, Query
 from pipelines.errors import FilterIgnored, IncompleteWalk
 from pipelines.load.coupons import CouponIntake
 from pipelines.load.history import last_of_each_id
-from pipelines.load.intake import Intake, observations, reappeared
+from pipelines.load.intake import Intake, Repair, observations, reappeared
 from pipelines.load.loadfile import DATASET, LoadFile
 from pipelines.load.source import Slice
 from pipelines.load.streams import STREAMS
@@ -47,6 +47,11 @@ class UserIntake:
         self._nameless = False
         self._began_at = datetime.min  # noqa: DTZ901 - when the walk under way began, naive UTC
         self._largest: dict[str, list[datetime | None]] = {name: [] for name in STREAM.cursors}
+
+    @property
+    def gone(self) -> frozenset[int]:
+        """The ids that carry a tombstone."""
+        return frozenset(self._gone)
 
     @property
     def is_backfilled(self) -> bool:
@@ -152,6 +157,30 @@ class UserIntake:
                 part.states["users"] = self.state
             yield part
         self._intake.report("users").is_complete = True
+
+    def span(self, above: int | None, upto: int, expected: Iterable[int]) -> tuple[Slice, Repair]:
+        """A range of ids, read again: what is missing here, what changed and who of ``expected`` is gone.
+
+        Raises: FilterIgnored, IncompleteWalk (nothing of the range counts then).
+        """
+        seen: list[pa.Array] = []
+        self._nameless = False
+        before = frozenset(self._gone)
+        whole = Slice()
+        # an id more on either side: a server that takes "up to" for "below" must not seem to have lost a row
+        for part, _page, _ in self._slices(
+            self._walker.between(self._query, None if above is None else above - 1, upto + 1), seen
+        ):
+            whole.merge(part)
+        found = set(pa.chunked_array(seen, pa.int64()).to_pylist())
+        expected = set(expected)
+        missing = [] if self._nameless else sorted(expected - found - self._gone)
+        whole.add("observations", observations("users", missing, "vanished", self._began_at))
+        self._gone.update(missing)
+        came = {i for rows in whole.tables.get("users", []) for i in rows.column("id").to_pylist()}
+        return whole, Repair(
+            len(came - expected - before), len(came & expected), len(missing), len(before - self._gone)
+        )
 
     def _saved(self, **changed: Any) -> dict[str, Any]:
         """The state with something changed, marked when it moved on without the coupons."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipelines.api.paging import Walker
 from pipelines.errors import DataRefused
 from pipelines.load.audit import Counts, Difference
+from pipelines.load.intake import Repair
 from pipelines.load.settling import WALKS, settle
 from pipelines.sandbox import Traps
 from tests.load.accounts import Account
@@ -42,18 +43,26 @@ class Moving:
         self._move()
         return counts(len(self.there), len(self.here))
 
-    def walk(self) -> int:
+    def walk(self) -> Repair:
         self._move()
-        changed = len(self.there ^ self.here)
+        repair = Repair(missing=len(self.there - self.here), vanished=len(self.here - self.there))
         self.here = set(self.there)
         self.walks += 1
-        return changed
+        return repair
+
+    def mend(self, _counts: Counts, repair: Repair) -> None:
+        """Finds one difference at a time."""
+        self._move()
+        differing = sorted(self.there ^ self.here)
+        if differing:
+            self.here ^= {differing[0]}
+            repair.changed += 1
 
 
-@given(st.lists(st.sampled_from(["", "gone", "new", "gone and new"]), max_size=12))
-def test_movement_is_never_refused_and_what_is_left_is_in_flight(moves: list[str]) -> None:
+@given(st.lists(st.sampled_from(["", "gone", "new", "gone and new"]), max_size=12), st.booleans())
+def test_movement_is_never_refused_and_what_is_left_is_in_flight(moves: list[str], by_ids: bool) -> None:
     account = Moving(iter(moves))
-    settlement = settle(account.count, account.walk, account.count())
+    settlement = settle(account.count, account.mend if by_ids else None, account.walk)
     if not settlement.in_flight:
         assert settlement.counts.total == len(account.here)
     assert account.walks <= WALKS
@@ -61,19 +70,20 @@ def test_movement_is_never_refused_and_what_is_left_is_in_flight(moves: list[str
 
 def test_one_walk_is_enough_where_nothing_moves() -> None:
     account = Moving(iter(()))
-    assert settle(account.count, account.walk, account.count()).in_flight == []
-    assert account.walks == 1
+    settlement = settle(account.count, None, account.walk)
+    assert (settlement.in_flight, account.walks) == ([], 1)
+    assert settlement.recorded(None, 3).repaired_by == "sweep"
 
 
 def test_a_count_that_no_walk_bears_out_is_a_contradiction() -> None:
     walks: list[int] = []
 
-    def walk() -> int:
+    def walk() -> Repair:
         walks.append(1)
-        return 1 if len(walks) == 1 else 0
+        return Repair(changed=1 if len(walks) == 1 else 0)
 
     with pytest.raises(DataRefused, match="without a change"):
-        settle(lambda: counts(11, 10), walk, counts(11, 9))
+        settle(lambda: counts(11, 10), lambda _counts, _repair: None, walk)
     assert len(walks) == WALKS
 
 
