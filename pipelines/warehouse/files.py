@@ -20,7 +20,11 @@ SCRATCH_LAYERS = ("raw", "staging", "intermediate")
 SEARCH_PATH = "draft.main,scratch.raw,load.raw,scratch.staging,scratch.intermediate"
 """Where ``layer.name`` is looked up; stand-ins in scratch.raw go before the load file's own tables."""
 
-MEMORY_LIMIT_MB = 300
+MEMORY_LIMITS_MB = (300, 1000)
+"""Memory for a small account and for a large one; in between as much as the load file is large."""
+
+UNPROFITABLE_COMPRESSION = "dictionary"
+"""Tried on every text column and hardly ever chosen: without it users are written in 55 % of the time, 6 % larger."""
 
 
 def draft_dir(settings: Settings) -> Path:
@@ -51,12 +55,13 @@ def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(
-        ":memory:", config={"threads": thread_count(), "memory_limit": f"{memory_limit_mb()}MB"}
+        ":memory:", config={"threads": thread_count(), "memory_limit": f"{memory_limit_mb(settings.load_path)}MB"}
     )
     try:
         connection.execute(f"set temp_directory = {quote(draft_dir(settings) / 'tmp')}")
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set variable max_quarantine_percent = {settings.max_quarantine_percent}")
+        connection.execute(f"set disabled_compression_methods = {quote(UNPROFITABLE_COMPRESSION)}")
         connection.execute(f"attach {quote(draft_path(settings))} as draft")
         connection.execute(f"attach {quote(scratch_path(settings))} as scratch")
         attach_load(connection, settings.load_path)
@@ -131,10 +136,12 @@ def thread_count() -> int:
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
-def memory_limit_mb() -> int:
-    """Memory DuckDB may take before it spills: 300 MB, or half of a smaller machine's."""
+def memory_limit_mb(load_path: Path) -> int:
+    """Memory DuckDB may take before it spills: by the size of the load file, at most half of the machine's."""
+    smallest, largest = MEMORY_LIMITS_MB
+    load_mb = load_path.stat().st_size // 1_000_000 if load_path.is_file() else 0
     physical_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
-    return max(200, min(MEMORY_LIMIT_MB, physical_mb // 2))
+    return max(200, min(max(smallest, load_mb), largest, physical_mb // 2))
 
 
 def quote(text: str | Path) -> str:

@@ -1,6 +1,6 @@
 -- rule: each row of a mart has every part of its key, and no key stands twice
--- reads: marts.campaign_performance, marts.referral_funnel, marts.reward_liability, marts.reward_liability_daily,
---   marts.coupon_usage
+-- reads: marts.campaign_performance, marts.referral_funnel, marts.referral_funnel_daily, marts.referral_cohorts,
+--   marts.fraud_signals, marts.reward_liability, marts.reward_liability_daily, marts.coupon_usage
 -- The grain in each file's header, held against its rows.
 
 with keys as (
@@ -15,6 +15,24 @@ with keys as (
         campaign_id is null or stage is null or stage_order is null as has_null,
         concat_ws(' / ', campaign_id, stage) as key_values
     from marts.referral_funnel
+    union all
+    select
+        'marts.referral_funnel_daily' as table_name,
+        campaign_id is null or source is null or day_on is null as has_null,
+        concat_ws(' / ', campaign_id, source, day_on) as key_values
+    from marts.referral_funnel_daily
+    union all
+    select
+        'marts.referral_cohorts' as table_name,
+        campaign_id is null or joined_month_on is null or months_since is null as has_null,
+        concat_ws(' / ', campaign_id, joined_month_on, months_since) as key_values
+    from marts.referral_cohorts
+    union all
+    select
+        'marts.fraud_signals' as table_name,
+        user_id is null or rule is null as has_null,
+        concat_ws(' / ', user_id, rule) as key_values
+    from marts.fraud_signals
     union all
     select
         'marts.reward_liability' as table_name,

@@ -1,21 +1,28 @@
 -- grain: one row per campaign; campaign_id 0 gathers what names no campaign
--- reads: core.campaigns, core.users, core.rewards_due, core.rewards_issued, intermediate.int_build_clock
+-- reads: core.campaigns, core.rewards_due, core.rewards_issued, intermediate.int_people, intermediate.int_referrers,
+--   intermediate.int_build_clock
 -- money: values only where all rewards of the campaign share one unit, else null (reward_unit says which)
 -- time: UTC, without a zone; 7 and 28 days count back from the moment the warehouse is true for
 -- How each campaign does. People who are gone (deleted_at) are not counted, as the API does not count them either.
 -- A referrer is a user with at least one referral; a referral is a user who was invited; qualified counts referrals.
+-- A trend compares the last days with as many before them: 0.25 is a quarter more, -1 is nothing any more.
 -- answers: Which campaign brings people who convert? How long does it take? What does a qualified referral cost?
 -- Is it growing?
--- wrong: referrals_per_user is a proxy of the viral K: it knows what was accepted, not what was sent. cost counts
--- rewards only, all of them over all time, and grows as open rewards are issued. The campaign of a referrer and of
--- the referrals may differ; each is counted in its own.
+-- wrong: referrals_per_user is a proxy of the viral K: K is invitations sent per user times their acceptance, and the
+-- API counts no invitations, only those who came. Days to qualify know only who has qualified: in a young or growing
+-- campaign the slow ones are still missing. cost counts rewards only, all of them over all time, and grows as open
+-- rewards are issued. The campaign of a referrer and of the referrals may differ; each is counted in its own.
 
 with campaigns as (
     select * from core.campaigns
 ),
 
-users as (
-    select * from core.users
+people as (
+    select * from intermediate.int_people
+),
+
+referrers as (
+    select * from intermediate.int_referrers
 ),
 
 due as (
@@ -30,66 +37,86 @@ clock as (
     select * from intermediate.int_build_clock
 ),
 
-people as (
-    select
-        user_id,
-        coalesce(campaign_id, 0) as campaign_id,
-        referrer_id,
-        referrer_id is not null as is_referral,
-        referrer_id is not null and coalesce(is_qualified, false) as is_qualified_referral,
-        coalesce(is_unsubscribed, false) as is_unsubscribed,
-        joined_at,
-        qualified_at
-    from users
-    where deleted_at is null
-),
-
-referrer_ids as (
-    select distinct referrer_id from people
-    where referrer_id is not null
-),
-
 people_per_campaign as (
     select
-        people.campaign_id,
+        campaign_id,
         count(*) as users_count,
-        count(referrer_ids.referrer_id) as referrers_count,
-        count(*) filter (where people.is_referral) as referrals_count,
-        count(*) filter (where people.is_qualified_referral) as qualified_count,
-        count(*) filter (where people.is_unsubscribed) as unsubscribed_count,
-        median(
-            case when people.is_qualified_referral then date_diff('second', people.joined_at, people.qualified_at) / 86400.0 end
-        ) as median_days_to_qualify,
-        count(*) filter (where people.joined_at > clock.as_of_at - interval 7 days) as new_users_7d_count,
-        count(*) filter (
-            where people.joined_at > clock.as_of_at - interval 14 days and people.joined_at <= clock.as_of_at - interval 7 days
-        ) as new_users_previous_7d_count,
-        count(*) filter (where people.joined_at > clock.as_of_at - interval 28 days) as new_users_28d_count,
-        count(*) filter (
-            where people.joined_at > clock.as_of_at - interval 56 days and people.joined_at <= clock.as_of_at - interval 28 days
-        ) as new_users_previous_28d_count,
-        count(*) filter (
-            where people.is_qualified_referral and people.qualified_at > clock.as_of_at - interval 7 days
-        ) as qualified_7d_count,
-        count(*) filter (
-            where
-            people.is_qualified_referral
-            and people.qualified_at > clock.as_of_at - interval 14 days
-            and people.qualified_at <= clock.as_of_at - interval 7 days
-        ) as qualified_previous_7d_count,
-        count(*) filter (
-            where people.is_qualified_referral and people.qualified_at > clock.as_of_at - interval 28 days
-        ) as qualified_28d_count,
-        count(*) filter (
-            where
-            people.is_qualified_referral
-            and people.qualified_at > clock.as_of_at - interval 56 days
-            and people.qualified_at <= clock.as_of_at - interval 28 days
-        ) as qualified_previous_28d_count
+        count(*) filter (where is_referral) as referrals_count,
+        count(*) filter (where is_qualified_referral) as qualified_count,
+        count(*) filter (where is_unsubscribed) as unsubscribed_count
     from people
+    group by campaign_id
+),
+
+referrers_per_campaign as (
+    select
+        campaign_id,
+        count(*) as referrers_count
+    from referrers
+    group by campaign_id
+),
+
+days_to_qualify as (
+    select
+        campaign_id,
+        quantile_cont(date_diff('second', joined_at, qualified_at) / 86400.0, [0.5, 0.9]) as days
+    from people
+    where is_qualified_referral
+    group by campaign_id
+),
+
+moments as (
+    select
+        campaign_id,
+        'user' as what,
+        joined_at as happened_at
+    from people
+    union all
+    select
+        campaign_id,
+        'referral' as what,
+        joined_at as happened_at
+    from people
+    where is_referral
+    union all
+    select
+        campaign_id,
+        'qualified' as what,
+        qualified_at as happened_at
+    from people
+    where is_qualified_referral
+),
+
+-- A window is open at its start: what happened exactly 7 days ago belongs to the 7 days before.
+recent as (
+    select
+        moments.campaign_id,
+        moments.what,
+        moments.happened_at > clock.as_of_at - interval 7 days as is_last_7d,
+        moments.happened_at > clock.as_of_at - interval 14 days and not is_last_7d as is_previous_7d,
+        moments.happened_at > clock.as_of_at - interval 28 days as is_last_28d
+    from moments
     cross join clock
-    left join referrer_ids on people.user_id = referrer_ids.referrer_id
-    group by people.campaign_id
+    where moments.happened_at > clock.as_of_at - interval 56 days
+),
+
+recent_per_campaign as (
+    select
+        campaign_id,
+        count(*) filter (where what = 'user' and is_last_7d) as new_users_7d_count,
+        count(*) filter (where what = 'user' and is_previous_7d) as new_users_previous_7d_count,
+        count(*) filter (where what = 'user' and is_last_28d) as new_users_28d_count,
+        count(*) filter (where what = 'user' and not is_last_28d) as new_users_previous_28d_count,
+        count(*) filter (where what = 'referral' and is_last_7d) as new_referrals_7d_count,
+        count(*) filter (where what = 'referral' and is_previous_7d) as new_referrals_previous_7d_count,
+        count(*) filter (where what = 'referral' and is_last_28d) as new_referrals_28d_count,
+        count(*) filter (where what = 'referral' and not is_last_28d) as new_referrals_previous_28d_count,
+        count(*) filter (where what = 'qualified' and is_last_7d) as qualified_7d_count,
+        count(*) filter (where what = 'qualified' and is_previous_7d) as qualified_previous_7d_count,
+        count(*) filter (where what = 'qualified' and is_last_28d) as qualified_28d_count,
+        count(*) filter (where what = 'qualified' and not is_last_28d) as qualified_previous_28d_count
+    from recent
+    group by campaign_id
 ),
 
 reward_rows as (
@@ -142,26 +169,34 @@ joined as (
         rewards_per_campaign.reward_unit,
         rewards_per_campaign.owed_value,
         rewards_per_campaign.issued_value,
-        people_per_campaign.median_days_to_qualify,
+        days_to_qualify.days[1] as median_days_to_qualify,
+        days_to_qualify.days[2] as p90_days_to_qualify,
         coalesce(people_per_campaign.users_count, 0) as users_count,
-        coalesce(people_per_campaign.referrers_count, 0) as referrers_count,
+        coalesce(referrers_per_campaign.referrers_count, 0) as referrers_count,
         coalesce(people_per_campaign.referrals_count, 0) as referrals_count,
         coalesce(people_per_campaign.qualified_count, 0) as qualified_count,
         coalesce(people_per_campaign.unsubscribed_count, 0) as unsubscribed_count,
-        coalesce(people_per_campaign.new_users_7d_count, 0) as new_users_7d_count,
-        coalesce(people_per_campaign.new_users_previous_7d_count, 0) as new_users_previous_7d_count,
-        coalesce(people_per_campaign.new_users_28d_count, 0) as new_users_28d_count,
-        coalesce(people_per_campaign.new_users_previous_28d_count, 0) as new_users_previous_28d_count,
-        coalesce(people_per_campaign.qualified_7d_count, 0) as qualified_7d_count,
-        coalesce(people_per_campaign.qualified_previous_7d_count, 0) as qualified_previous_7d_count,
-        coalesce(people_per_campaign.qualified_28d_count, 0) as qualified_28d_count,
-        coalesce(people_per_campaign.qualified_previous_28d_count, 0) as qualified_previous_28d_count,
+        coalesce(recent_per_campaign.new_users_7d_count, 0) as new_users_7d_count,
+        coalesce(recent_per_campaign.new_users_previous_7d_count, 0) as new_users_previous_7d_count,
+        coalesce(recent_per_campaign.new_users_28d_count, 0) as new_users_28d_count,
+        coalesce(recent_per_campaign.new_users_previous_28d_count, 0) as new_users_previous_28d_count,
+        coalesce(recent_per_campaign.new_referrals_7d_count, 0) as new_referrals_7d_count,
+        coalesce(recent_per_campaign.new_referrals_previous_7d_count, 0) as new_referrals_previous_7d_count,
+        coalesce(recent_per_campaign.new_referrals_28d_count, 0) as new_referrals_28d_count,
+        coalesce(recent_per_campaign.new_referrals_previous_28d_count, 0) as new_referrals_previous_28d_count,
+        coalesce(recent_per_campaign.qualified_7d_count, 0) as qualified_7d_count,
+        coalesce(recent_per_campaign.qualified_previous_7d_count, 0) as qualified_previous_7d_count,
+        coalesce(recent_per_campaign.qualified_28d_count, 0) as qualified_28d_count,
+        coalesce(recent_per_campaign.qualified_previous_28d_count, 0) as qualified_previous_28d_count,
         coalesce(rewards_per_campaign.due_count, 0) as due_count,
         coalesce(rewards_per_campaign.in_process_count, 0) as in_process_count,
         coalesce(rewards_per_campaign.issued_count, 0) as issued_count
     from campaign_ids
     left join campaigns on campaign_ids.campaign_id = campaigns.campaign_id
     left join people_per_campaign on campaign_ids.campaign_id = people_per_campaign.campaign_id
+    left join referrers_per_campaign on campaign_ids.campaign_id = referrers_per_campaign.campaign_id
+    left join days_to_qualify on campaign_ids.campaign_id = days_to_qualify.campaign_id
+    left join recent_per_campaign on campaign_ids.campaign_id = recent_per_campaign.campaign_id
     left join rewards_per_campaign on campaign_ids.campaign_id = rewards_per_campaign.campaign_id
 ),
 
@@ -182,14 +217,31 @@ final as (
         referrals_count / nullif(users_count, 0) as referrals_per_user, -- referrals per user, a proxy of the viral K
         qualified_count / nullif(referrals_count, 0) as conversion_rate, -- qualified per referral; null without referrals
         median_days_to_qualify, -- median days from joining to qualifying, of qualified referrals
+        p90_days_to_qualify, -- 90th percentile of the same
         new_users_7d_count, -- people who joined in the last 7 days
         new_users_previous_7d_count, -- people who joined in the 7 days before
+        new_users_7d_count / nullif(new_users_previous_7d_count, 0) - 1
+            as new_users_7d_trend, -- change between these two; null without a before
         new_users_28d_count, -- people who joined in the last 28 days
         new_users_previous_28d_count, -- people who joined in the 28 days before
-        qualified_7d_count, -- referrals whose present qualification is of the last 7 days
-        qualified_previous_7d_count, -- the same of the 7 days before
-        qualified_28d_count, -- the same of the last 28 days
-        qualified_previous_28d_count, -- the same of the 28 days before
+        new_users_28d_count / nullif(new_users_previous_28d_count, 0) - 1
+            as new_users_28d_trend, -- change between these two; null without a before
+        new_referrals_7d_count, -- referrals who joined in the last 7 days
+        new_referrals_previous_7d_count, -- referrals who joined in the 7 days before
+        new_referrals_7d_count / nullif(new_referrals_previous_7d_count, 0) - 1
+            as new_referrals_7d_trend, -- change between these two; null without a before
+        new_referrals_28d_count, -- referrals who joined in the last 28 days
+        new_referrals_previous_28d_count, -- referrals who joined in the 28 days before
+        new_referrals_28d_count / nullif(new_referrals_previous_28d_count, 0) - 1
+            as new_referrals_28d_trend, -- change between these two; null without a before
+        qualified_7d_count, -- referrals whose present qualification is in the last 7 days
+        qualified_previous_7d_count, -- the same in the 7 days before
+        qualified_7d_count / nullif(qualified_previous_7d_count, 0) - 1
+            as qualified_7d_trend, -- change between these two; null without a before
+        qualified_28d_count, -- referrals whose present qualification is in the last 28 days
+        qualified_previous_28d_count, -- the same in the 28 days before
+        qualified_28d_count / nullif(qualified_previous_28d_count, 0) - 1
+            as qualified_28d_trend, -- change between these two; null without a before
         due_count, -- rewards due now
         in_process_count, -- rewards in process now: in the issued list without a date, still owed
         issued_count, -- rewards issued so far

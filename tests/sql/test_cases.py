@@ -21,6 +21,8 @@ from pipelines.warehouse.files import connect_draft, stand_in_for_missing
 from pipelines.warehouse.models import Model, load_models
 
 HERE = Path(__file__).parent
+RATIO_PREFIXES = ("share_", "median_", "p90_")
+RATIO_SUFFIXES = ("_rate", "_per_user", "_trend")
 CASES = sorted(HERE.glob("*/*.yaml"))
 MODELS = {model.name: model for model in load_models()}
 
@@ -71,7 +73,7 @@ def plain(name: str, value: Any) -> str:
         return str(value)
     if name.endswith("_value"):
         return str(Decimal(str(value)).quantize(Decimal("0.01")))
-    if isinstance(value, float) or name.startswith(("share_", "median_")) or name.endswith(("_rate", "_per_user")):
+    if isinstance(value, float) or name.startswith(RATIO_PREFIXES) or name.endswith(RATIO_SUFFIXES):
         return f"{float(value):.9f}"
     if isinstance(value, dt.datetime):
         return value.isoformat(" ")

@@ -22,7 +22,8 @@ SOUND = {
     "campaigns": [{"id": 5, "name": "Spring", "reach": 9, "seen": [FIRST, None]}],
     "users": [
         {"id": 1, "campaign_id": 5, "email": "ada@example.com", "referrals_count": 1, "converted_referrals_count": 1},
-        {"id": 2, "campaign_id": 5, "referrer_id": 1, "qualified": True, "referrals_count": 0},
+        {"id": 2, "campaign_id": 5, "referrer_id": 1, "qualified": True, "referrals_count": 0, "source": "Referred",
+         "date": "2025-12-30 08:00:00", "qualified_at": FIRST},
     ],
     "rewards": [{"id": 1, "campaign_id": 5, "type": "Cash", "value": 50, "seen": [FIRST, None]}],
     "rewards_due": [
@@ -39,6 +40,11 @@ SOUND = {
 DAMAGE = {
     "fail_keys_core": "insert into core.users by name select 1 as user_id",
     "fail_keys_marts": "update marts.reward_liability set recipient_id = null where recipient_id = 1",
+    "fail_keys_people": "insert into marts.referral_tree by name select 1 as user_id",
+    "fail_tree_is_not_the_referrals": "update marts.referral_tree set downstream_count = 2 where user_id = 1",
+    "fail_cohorts_are_not_core": "update marts.referral_cohorts set qualified_count = 0 where months_since = 0",
+    "fail_daily_is_not_core": "update marts.referral_funnel_daily set coupons_used_count = coupons_used_count + 1",
+    "fail_daily_has_gaps": "delete from marts.referral_funnel_daily where day_on = date '2026-01-02'",
     "fail_roll_forward_identity": "update marts.reward_liability_daily set accrued_value = accrued_value + 0.01",
     "fail_roll_forward_gaps": "delete from marts.reward_liability_daily where day_on = date '2026-01-02'; "
     "update marts.reward_liability_daily set day_on = day_on + 1 where day_on = date '2026-01-03'",

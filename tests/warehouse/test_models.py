@@ -52,7 +52,8 @@ def test_header_is_complete_and_true(model: Model) -> None:
         keys |= {"answers"}
     assert keys <= set(model.header)
     assert model.header["description"], "a paragraph says what it is"
-    assert {name.strip() for name in model.header["reads"].split(",")} == set(model.reads)
+    assert {name.strip() for name in model.header["reads"].split(",")} - {"none"} == set(model.reads)
+    assert (model.header["reads"] == "none") == (not model.reads), "a list kept in the file itself says so"
     assert model.header.get("answers", "?").endswith("?")
 
 

@@ -1,0 +1,120 @@
+-- grain: one row per referrer (as in int_referrers)
+-- reads: intermediate.int_referrers, intermediate.int_referral_cycles
+-- money: none
+-- time: none
+-- materialized: table
+-- Root, depth and downstream counts of the whole forest, in as many steps as the deepest tree has binary digits
+-- (500 deep: 9), by doubling. After a step that looks n referrers far, top_id is the n-th referrer above (or the root, if
+-- it is nearer), depth how far that is, and downstream whom one reaches within n steps down. The next step hangs on what
+-- one's top has: 2n up; and one adds what those have whose top one is: 2n down. Whose root is found and who receives
+-- nothing more is done and takes no part in further steps, so the steps shrink as fast as trees are usually flat.
+-- A cycle is opened first, at every member: its members are roots with what hangs below them outside the cycle, and
+-- share the cycle at the end: each reaches all others in it and everybody below, and the lowest id stands for the root.
+
+with recursive referrers as (
+    select * from intermediate.int_referrers
+),
+
+cycles as (
+    select * from intermediate.int_referral_cycles
+),
+
+opened as (
+    select
+        referrers.user_id,
+        case when members.user_id is null then referrers.parent_id end as parent_id,
+        referrers.referrals_count - cast(inviting.user_id is not null as bigint) as downstream_count,
+        referrers.qualified_count - cast(coalesce(inviting.is_qualified_referral, false) as bigint) as qualified_count
+    from referrers
+    left join cycles as members on referrers.user_id = members.user_id
+    left join cycles as inviting on referrers.user_id = inviting.parent_id
+),
+
+walk as (
+    select
+        user_id,
+        coalesce(parent_id, user_id) as top_id,
+        cast(parent_id is not null as bigint) as depth,
+        downstream_count,
+        qualified_count,
+        cast(1 as bigint) as steps,
+        true as is_moving
+    from opened
+    union all
+    (
+        with moving as (
+            select
+                *,
+                case when depth = steps then top_id end as pointer_id
+            from walk
+            where is_moving
+        ),
+
+        received as (
+            select
+                pointer_id as user_id,
+                cast(sum(downstream_count) as bigint) as downstream_count,
+                cast(sum(qualified_count) as bigint) as qualified_count
+            from moving
+            where pointer_id is not null
+            group by pointer_id
+        ),
+
+        tops as (
+            select
+                moving.user_id,
+                moving.top_id,
+                moving.depth,
+                received.downstream_count,
+                received.qualified_count
+            from moving
+            inner join received on moving.user_id = received.user_id
+        )
+
+        select
+            moving.user_id,
+            coalesce(upper.top_id, moving.top_id) as top_id,
+            moving.depth + coalesce(upper.depth, 0) as depth,
+            moving.downstream_count + coalesce(own.downstream_count, 0) as downstream_count,
+            moving.qualified_count + coalesce(own.qualified_count, 0) as qualified_count,
+            moving.steps * 2 as steps,
+            own.user_id is not null or moving.depth + coalesce(upper.depth, 0) = moving.steps * 2 as is_moving
+        from moving
+        left join tops as own on moving.user_id = own.user_id
+        left join tops as upper on moving.pointer_id = upper.user_id
+    )
+),
+
+found as (
+    select * from walk
+    where not is_moving
+),
+
+around as (
+    select
+        cycles.cycle_id,
+        count(*) + sum(found.downstream_count) as people_count,
+        sum(found.qualified_count + cast(cycles.is_qualified_referral as bigint)) as qualified_count
+    from cycles
+    inner join found on cycles.user_id = found.user_id
+    group by cycles.cycle_id
+),
+
+final as (
+    select
+        found.user_id,
+        coalesce(root_cycles.cycle_id, found.top_id) as root_id,
+        found.depth,
+        cast(coalesce(around.people_count - 1, found.downstream_count) as bigint) as downstream_count,
+        cast(coalesce(
+            around.qualified_count - cast(members.is_qualified_referral as bigint), found.qualified_count
+        ) as bigint) as qualified_downstream_count,
+        members.user_id is not null as is_in_cycle,
+        root_cycles.user_id is not null as has_cycle_above
+    from found
+    left join cycles as members on found.user_id = members.user_id
+    left join around on members.cycle_id = around.cycle_id
+    left join cycles as root_cycles on found.top_id = root_cycles.user_id
+)
+
+select * from final

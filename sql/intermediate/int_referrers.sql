@@ -1,0 +1,43 @@
+-- grain: one row per user who is there and whom another user who is there names as referrer
+-- reads: intermediate.int_people
+-- money: none
+-- time: UTC
+-- materialized: table
+-- The inner nodes of the referral forest, a fraction of all people; everybody else is a leaf. parent_id is the
+-- referrer's own referrer where that one is there too. Nobody is their own referral or parent here.
+
+with people as (
+    select * from intermediate.int_people
+),
+
+named as (
+    select
+        referrer_id as user_id,
+        count(*) as referrals_count,
+        count(*) filter (where is_qualified_referral) as qualified_count,
+        min(joined_at) as first_referral_at,
+        max(joined_at) as last_referral_at
+    from people
+    where referrer_id <> user_id
+    group by referrer_id
+),
+
+present as (
+    select
+        named.*,
+        people.campaign_id,
+        people.is_qualified_referral,
+        nullif(people.referrer_id, people.user_id) as wanted_id
+    from named
+    inner join people on named.user_id = people.user_id
+),
+
+final as (
+    select
+        present.* exclude (wanted_id),
+        parents.user_id as parent_id
+    from present
+    left join present as parents on present.wanted_id = parents.user_id
+)
+
+select * from final

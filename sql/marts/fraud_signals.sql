@@ -1,0 +1,206 @@
+-- grain: one row per user and rule
+-- reads: core.users, intermediate.int_referrers, intermediate.int_disposable_domains, marts.referral_tree
+-- money: none
+-- time: UTC, without a zone
+-- What somebody should look at before a reward is paid. A signal is never a verdict: families share addresses, offices
+-- join in one hour, and typing errors look like aliases. Rules: self_referral (the row names itself as referrer),
+-- referral_cycle (one's own referrer by way of others), self_referral_email (the referrer has the same mailbox),
+-- same_email (the same address more than once in a campaign), alias_email (the same mailbox in a campaign under several
+-- spellings), burst_hour and burst_day (10 people within an hour, 30 within a day, through one referrer),
+-- disposable_domain (a provider of throw-away addresses). A mailbox is the address in lower case without what follows a
+-- plus sign, at Gmail also without dots. Only people who are there.
+-- answers: Which rewards should be looked at before they are paid? Who refers themselves? Where do many join at once?
+-- wrong: every rule finds honest people and misses careful cheats. A plus sign means an alias at most providers, not at
+-- all. The list of domains is short (sql/intermediate/int_disposable_domains.sql). Evidence holds ids and counts;
+-- addresses are in core.users.
+
+with users as not materialized (
+    select * from core.users
+),
+
+referrers as (
+    select * from intermediate.int_referrers
+),
+
+domains as (
+    select * from intermediate.int_disposable_domains
+),
+
+tree as (
+    select * from marts.referral_tree
+),
+
+-- Most addresses are their own mailbox and cost one function; trim is the dearest of all and seldom needed.
+addresses as not materialized (
+    select
+        user_id,
+        coalesce(campaign_id, 0) as campaign_id,
+        referrer_id,
+        case when contains(email, ' ') then lower(trim(email)) else lower(email) end as address,
+        split_part(address, '@', 2) as domain,
+        case
+            when domain in ('gmail.com', 'googlemail.com')
+                then replace(split_part(split_part(address, '@', 1), '+', 1), '.', '') || '@gmail.com'
+            when strpos(address, '+') > 1
+                then split_part(split_part(address, '@', 1), '+', 1) || '@' || domain
+            else address
+        end as mailbox
+    from users
+    where deleted_at is null and contains(email, '@')
+),
+
+-- Numbers instead of texts find the few mailboxes that occur twice; only these are compared as texts.
+mailbox_hashes as (
+    select hash(mailbox) as mailbox_hash
+    from addresses
+    group by mailbox_hash
+    having count(*) > 1
+),
+
+shared as materialized (
+    select
+        addresses.user_id,
+        addresses.campaign_id,
+        addresses.referrer_id,
+        addresses.address,
+        addresses.mailbox
+    from addresses
+    semi join mailbox_hashes on hash(addresses.mailbox) = mailbox_hashes.mailbox_hash
+),
+
+mailboxes as (
+    select
+        campaign_id,
+        mailbox,
+        count(*) as users_count,
+        count(distinct address) as addresses_count,
+        min(user_id, 11) as user_ids
+    from shared
+    group by campaign_id, mailbox
+    having count(*) > 1
+),
+
+same_addresses as (
+    select
+        campaign_id,
+        address,
+        count(*) as users_count,
+        min(user_id, 11) as user_ids
+    from shared
+    group by campaign_id, address
+    having count(*) > 1
+),
+
+joined as (
+    select
+        users.referrer_id as user_id,
+        users.joined_at,
+        count(*) over within_hour as hour_count,
+        count(*) over within_day as day_count,
+        min(users.joined_at) over within_hour as hour_first_at,
+        min(users.joined_at) over within_day as day_first_at
+    from users
+    inner join referrers on users.referrer_id = referrers.user_id
+    where
+        users.deleted_at is null
+        and users.joined_at is not null
+        and users.referrer_id <> users.user_id
+        and referrers.referrals_count >= 10
+    window
+        within_hour as (
+            partition by users.referrer_id order by users.joined_at range between interval 1 hour preceding and current row
+        ),
+        within_day as (
+            partition by users.referrer_id order by users.joined_at range between interval 1 day preceding and current row
+        )
+),
+
+bursts as (
+    select
+        user_id,
+        max(hour_count) as hour_count,
+        arg_max((hour_first_at, joined_at), hour_count) as hour_span,
+        max(day_count) as day_count,
+        arg_max((day_first_at, joined_at), day_count) as day_span
+    from joined
+    group by user_id
+    having max(hour_count) >= 10 or max(day_count) >= 30
+),
+
+signals as (
+    select
+        user_id,
+        if(is_self_referral, 'self_referral', 'referral_cycle') as rule,
+        [referrer_id] as related_user_ids,
+        cast(1 as bigint) as related_count
+    from tree
+    where is_in_cycle
+    union all by name
+    select
+        invited.user_id,
+        'self_referral_email' as rule,
+        [inviting.user_id] as related_user_ids,
+        cast(1 as bigint) as related_count
+    from shared as invited
+    inner join shared as inviting on invited.referrer_id = inviting.user_id and invited.mailbox = inviting.mailbox
+    where invited.user_id <> inviting.user_id
+    union all by name
+    select
+        shared.user_id,
+        'same_email' as rule,
+        list_filter(same_addresses.user_ids, lambda other: other <> shared.user_id)[1:10] as related_user_ids,
+        same_addresses.users_count - 1 as related_count
+    from shared
+    inner join same_addresses on shared.campaign_id = same_addresses.campaign_id and shared.address = same_addresses.address
+    union all by name
+    select
+        shared.user_id,
+        'alias_email' as rule,
+        list_filter(mailboxes.user_ids, lambda other: other <> shared.user_id)[1:10] as related_user_ids,
+        mailboxes.users_count - 1 as related_count
+    from shared
+    inner join mailboxes on shared.campaign_id = mailboxes.campaign_id and shared.mailbox = mailboxes.mailbox
+    where mailboxes.addresses_count > 1
+    union all by name
+    select
+        user_id,
+        'burst_hour' as rule,
+        hour_count as related_count,
+        hour_span[1] as first_at,
+        hour_span[2] as last_at
+    from bursts
+    where hour_count >= 10
+    union all by name
+    select
+        user_id,
+        'burst_day' as rule,
+        day_count as related_count,
+        day_span[1] as first_at,
+        day_span[2] as last_at
+    from bursts
+    where day_count >= 30
+    union all by name
+    select
+        addresses.user_id,
+        'disposable_domain' as rule,
+        addresses.domain
+    from addresses
+    semi join domains on addresses.domain = domains.domain
+),
+
+final as (
+    select
+        signals.user_id, -- user to look at; for bursts the referrer
+        coalesce(users.campaign_id, 0) as campaign_id, -- campaign of the user; 0 = none
+        signals.rule, -- rule that found something; the table's comment says what each means
+        signals.related_user_ids, -- other users it concerns, lowest ids first, ten at most; null for bursts and domains
+        coalesce(signals.related_count, 0) as related_count, -- how many other users it concerns; for bursts who joined in it
+        signals.first_at, -- burst: when its first referral joined, UTC
+        signals.last_at, -- burst: when its last referral joined, UTC
+        signals.domain -- disposable_domain: the domain of the address
+    from signals
+    inner join users on signals.user_id = users.user_id
+)
+
+select * from final
+order by user_id, rule

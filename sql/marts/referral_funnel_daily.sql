@@ -1,0 +1,230 @@
+-- grain: one row per campaign, source and day, without gaps from the first thing that happened to the day of the build
+-- reads: core.users, core.coupons, intermediate.int_reward_movements, intermediate.int_build_clock
+-- money: values only where all reward movements of the campaign share one unit, else null (reward_unit says which)
+-- time: days in UTC; each thing on the day it happened, deletions and rewards on the day a sync noticed them
+-- What happened on each day. People who are gone still count on the day they joined and qualified; they leave on the
+-- day of their deletion, so that new less deleted is who is there. Rewards go to the source of their recipient, coupons
+-- to that of their holder. The twelve sources with most people stand alone, and so does what names none ('unknown');
+-- further ones are together in 'other', so that a source per person does not make a series per person.
+-- answers: How many joined, were invited, qualified or left each day, and from which source? What did it cost?
+-- wrong: a qualification that was taken back is gone from its day; of several only the present one is known. What has
+-- no date is on no day. What is dated before 2000 or after the build stands on the first or the last day. Rewards have
+-- their movements from the second sync on; what the first sync found was due before it.
+
+with users as not materialized (
+    select * from core.users
+),
+
+coupons as (
+    select * from core.coupons
+),
+
+movements as (
+    select * from intermediate.int_reward_movements
+),
+
+clock as (
+    select * from intermediate.int_build_clock
+),
+
+sources as (
+    select
+        source,
+        row_number() over (order by count(*) desc, source) <= 12 as is_large
+    from users
+    where source is not null
+    group by source
+),
+
+joined as (
+    select
+        coalesce(campaign_id, 0) as campaign_id,
+        source,
+        cast(joined_at as date) as day_on,
+        count(*) as new_users_count,
+        count(referrer_id) as new_referrals_count
+    from users
+    where joined_at is not null
+    group by all
+),
+
+qualified as (
+    select
+        coalesce(campaign_id, 0) as campaign_id,
+        source,
+        cast(qualified_at as date) as day_on,
+        count(*) as qualified_count
+    from users
+    where is_qualified and referrer_id is not null and qualified_at is not null
+    group by all
+),
+
+unsubscribed as (
+    select
+        coalesce(campaign_id, 0) as campaign_id,
+        source,
+        cast(unsubscribed_at as date) as day_on,
+        count(*) as unsubscribed_count
+    from users
+    where is_unsubscribed and unsubscribed_at is not null
+    group by all
+),
+
+deleted as (
+    select
+        coalesce(campaign_id, 0) as campaign_id,
+        source,
+        cast(deleted_at as date) as day_on,
+        count(*) as deleted_count
+    from users
+    where deleted_at is not null
+    group by all
+),
+
+rewarded as (
+    select
+        movements.campaign_id,
+        users.source,
+        movements.sync_on as day_on,
+        sum(movements.accrued_count) as rewards_accrued_count,
+        sum(movements.issued_count) as rewards_issued_count,
+        sum(movements.reversed_count) as rewards_reversed_count,
+        sum(movements.accrued_value) as rewards_accrued_value,
+        sum(movements.issued_value) as rewards_issued_value,
+        sum(movements.reversed_value) as rewards_reversed_value
+    from movements
+    left join users on movements.recipient_id = users.user_id
+    where not movements.is_first_sync
+    group by all
+),
+
+held as (
+    select
+        coalesce(coupons.campaign_id, 0) as campaign_id,
+        users.source,
+        cast(coupons.issued_at as date) as issued_on,
+        cast(coupons.used_at as date) as used_on,
+        count(*) as coupons_count
+    from coupons
+    left join users on coupons.user_id = users.user_id
+    group by all
+),
+
+events as (
+    select * from joined
+    union all by name
+    select * from qualified
+    union all by name
+    select * from unsubscribed
+    union all by name
+    select * from deleted
+    union all by name
+    select * from rewarded
+    union all by name
+    select
+        campaign_id,
+        source,
+        issued_on as day_on,
+        coupons_count as coupons_issued_count
+    from held
+    where issued_on is not null
+    union all by name
+    select
+        campaign_id,
+        source,
+        used_on as day_on,
+        coupons_count as coupons_used_count
+    from held
+    where used_on is not null
+),
+
+placed as (
+    select
+        events.* exclude (source, day_on),
+        case when events.source is null then 'unknown' when sources.is_large then events.source else 'other' end as source,
+        greatest(least(events.day_on, clock.as_of_on), least(date '2000-01-01', clock.as_of_on)) as day_on
+    from events
+    cross join clock
+    left join sources on events.source = sources.source
+),
+
+per_day as (
+    select
+        campaign_id,
+        source,
+        day_on,
+        coalesce(sum(new_users_count), 0) as new_users_count,
+        coalesce(sum(new_referrals_count), 0) as new_referrals_count,
+        coalesce(sum(qualified_count), 0) as qualified_count,
+        coalesce(sum(unsubscribed_count), 0) as unsubscribed_count,
+        coalesce(sum(deleted_count), 0) as deleted_count,
+        coalesce(sum(rewards_accrued_count), 0) as rewards_accrued_count,
+        coalesce(sum(rewards_issued_count), 0) as rewards_issued_count,
+        coalesce(sum(rewards_reversed_count), 0) as rewards_reversed_count,
+        coalesce(sum(rewards_accrued_value), 0) as rewards_accrued_value,
+        coalesce(sum(rewards_issued_value), 0) as rewards_issued_value,
+        coalesce(sum(rewards_reversed_value), 0) as rewards_reversed_value,
+        coalesce(sum(coupons_issued_count), 0) as coupons_issued_count,
+        coalesce(sum(coupons_used_count), 0) as coupons_used_count
+    from placed
+    group by campaign_id, source, day_on
+),
+
+spans as (
+    select
+        campaign_id,
+        source,
+        min(day_on) as first_on
+    from per_day
+    group by campaign_id, source
+),
+
+days as (
+    select
+        spans.campaign_id,
+        spans.source,
+        cast(unnest(generate_series(spans.first_on, clock.as_of_on, interval 1 day)) as date) as day_on
+    from spans
+    cross join clock
+),
+
+units as (
+    select
+        campaign_id,
+        case when count(distinct unit) = 1 then any_value(unit) end as reward_unit
+    from movements
+    group by campaign_id
+),
+
+final as (
+    select
+        days.campaign_id, -- campaign; 0 = what names no campaign
+        days.source, -- how the people came, in the API's words; unknown = not said, other = all but the twelve largest
+        days.day_on, -- day, UTC
+        cast(coalesce(per_day.new_users_count, 0) as bigint) as new_users_count, -- people who joined, those who are gone since too
+        cast(coalesce(per_day.new_referrals_count, 0) as bigint) as new_referrals_count, -- of these, people who were invited
+        cast(coalesce(per_day.qualified_count, 0) as bigint)
+            as qualified_count, -- referrals whose present qualification is of this day
+        cast(coalesce(per_day.unsubscribed_count, 0) as bigint) as unsubscribed_count, -- people who refuse messages since this day
+        cast(coalesce(per_day.deleted_count, 0) as bigint) as deleted_count, -- people found gone
+        cast(coalesce(per_day.rewards_accrued_count, 0) as bigint) as rewards_accrued_count, -- rewards that newly became owed
+        cast(coalesce(per_day.rewards_issued_count, 0) as bigint) as rewards_issued_count, -- rewards that were issued
+        cast(coalesce(per_day.rewards_reversed_count, 0) as bigint)
+            as rewards_reversed_count, -- rewards no longer owed and not issued
+        units.reward_unit, -- unit of the three values below; null = no movements or several units, which must not be added
+        case when units.reward_unit is not null then coalesce(per_day.rewards_accrued_value, 0) end
+            as rewards_accrued_value, -- value that newly became owed; null where units differ
+        case when units.reward_unit is not null then coalesce(per_day.rewards_issued_value, 0) end
+            as rewards_issued_value, -- value that was issued; null where units differ
+        case when units.reward_unit is not null then coalesce(per_day.rewards_reversed_value, 0) end
+            as rewards_reversed_value, -- value no longer owed and not issued; null where units differ
+        cast(coalesce(per_day.coupons_issued_count, 0) as bigint) as coupons_issued_count, -- coupons handed out
+        cast(coalesce(per_day.coupons_used_count, 0) as bigint) as coupons_used_count -- coupons used
+    from days
+    left join per_day
+        on days.campaign_id = per_day.campaign_id and days.source = per_day.source and days.day_on = per_day.day_on
+    left join units on days.campaign_id = units.campaign_id
+)
+
+select * from final
+order by campaign_id, source, day_on

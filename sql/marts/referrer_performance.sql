@@ -1,0 +1,94 @@
+-- grain: one row per referrer: a user who is there and whom another user who is there names as referrer
+-- reads: core.rewards_due, core.rewards_issued, intermediate.int_referrers, intermediate.int_referral_walks
+-- money: values only where all rewards of the person share one unit, else null (reward_unit says which)
+-- time: UTC, without a zone
+-- What each referrer brought and earned. Direct referrals are people who name the referrer, downstream all below them.
+-- Earned is what the person receives, for inviting or for having been invited: issued, due or in process. The rank is
+-- within the person's campaign, by qualified referrals, then referrals, then downstream; equals share a rank.
+-- answers: Who are our best referrers? What did they earn? Whose network grows by itself?
+-- wrong: a referral who was deleted counts for nobody; a reward that was reversed was not earned. Names and addresses
+-- are in core.users: join user_id.
+
+with referrers as (
+    select * from intermediate.int_referrers
+),
+
+walks as (
+    select * from intermediate.int_referral_walks
+),
+
+due as (
+    select * from core.rewards_due
+),
+
+issued as (
+    select * from core.rewards_issued
+),
+
+reward_rows as (
+    select
+        recipient_id as user_id,
+        unit,
+        due_count as owed_count,
+        due_value as owed_value,
+        0 as issued_count,
+        0 as issued_value
+    from due
+    union all
+    select
+        recipient_id as user_id,
+        unit,
+        case when is_in_process then issued_count else 0 end as owed_count,
+        case when is_in_process then issued_value else 0 end as owed_value,
+        case when is_in_process then 0 else issued_count end as issued_count,
+        case when is_in_process then 0 else issued_value end as issued_value
+    from issued
+    where deleted_at is null or not is_in_process
+),
+
+earned as (
+    select
+        reward_rows.user_id,
+        sum(reward_rows.owed_count) as owed_count,
+        sum(reward_rows.issued_count) as issued_count,
+        case when min(reward_rows.unit) = max(reward_rows.unit) then min(reward_rows.unit) end as reward_unit,
+        sum(reward_rows.owed_value) as owed_value,
+        sum(reward_rows.issued_value) as issued_value
+    from reward_rows
+    semi join referrers on reward_rows.user_id = referrers.user_id
+    group by reward_rows.user_id
+),
+
+final as (
+    select
+        referrers.user_id, -- user who refers
+        referrers.campaign_id, -- campaign of the referrer; 0 = none
+        rank() over (
+            partition by referrers.campaign_id
+            order by referrers.qualified_count desc, referrers.referrals_count desc, walks.downstream_count desc
+        ) as campaign_rank, -- place in the campaign: by qualified, then referrals, then downstream; 1 is best
+        referrers.referrals_count, -- other people who name this one as their referrer
+        referrers.qualified_count, -- of these, qualified
+        referrers.qualified_count / referrers.referrals_count as conversion_rate, -- qualified per referral
+        walks.downstream_count, -- other people anywhere below
+        walks.qualified_downstream_count, -- of these, qualified
+        walks.root_id, -- user at the top of the tree; in and below a cycle the lowest user_id of the cycle
+        walks.depth, -- steps down from the root
+        walks.is_in_cycle, -- whether the person is, by way of others, their own referrer
+        referrers.first_referral_at, -- when the first referral joined, UTC
+        referrers.last_referral_at, -- when the latest referral joined, UTC
+        cast(coalesce(earned.owed_count, 0) as bigint) as owed_count, -- rewards due to the person and in process
+        cast(coalesce(earned.issued_count, 0) as bigint) as issued_count, -- rewards issued to the person
+        earned.reward_unit, -- unit of the three values below; null = none or several units, which must not be added
+        case when earned.reward_unit is not null then earned.owed_value end
+            as owed_value, -- value due and in process; null where units differ
+        case when earned.reward_unit is not null then earned.issued_value end
+            as issued_value, -- value issued; null where units differ
+        case when earned.reward_unit is not null then earned.owed_value + earned.issued_value end
+            as earned_value -- both together; null where units differ
+    from referrers
+    inner join walks on referrers.user_id = walks.user_id
+    left join earned on referrers.user_id = earned.user_id
+)
+
+select * from final
