@@ -22,10 +22,12 @@ def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], 
     said = mask(error_words(reply.body))
     quoted = f"HTTP {reply.status}: {said}" if said else f"HTTP {reply.status}"
     if verdict is Verdict.NOT_ACCEPTED:
-        return AuthenticationError(f"The API does not accept the token ({quoted}).")
+        return AuthenticationError(f"The API did not accept the token when asked for {label} ({quoted}).")
     if verdict is Verdict.FORBIDDEN:
         if speaks_of_a_block(error_words(reply.body, BLOCK_TEXT_CHARS)):
-            return ProtectiveStop(f"The API has blocked this address or token ({quoted}).")
+            return ProtectiveStop(
+                f"The API has blocked this address or token, it said when asked for {label} ({quoted})."
+            )
         return AuthenticationError(f"The account may not ask for {label} ({quoted}).")
     if verdict is Verdict.REDIRECT:
         return RequestRefused(

@@ -7,9 +7,10 @@ Whenever the server saw it, that was inside this span; so if N+1 calls had reach
 last of them would have been sent while N others still counted, which never happens. It holds for sliding and for
 fixed windows and for any network delay, and costs latency/(window + latency) of the budget: half a percent at 300 ms.
 
-pyrate-limiter was read and not taken: its SQLite bucket keeps one time per call, from before sending, so a call that
-the network held for 25 s counts in a minute that is not the server's; its file lock is meant for one thread a process;
-and strikes, pauses and others on the same token would be ours all the same.
+pyrate-limiter 4.5 was tried and not taken: its SQLite bucket keeps one time per call, from before sending, so a call
+that the network held counts in a minute that is not the server's (of two processes with a budget of 60, the simulated
+server of the tests saw 67 calls within a minute at 10 to 500 ms, 68 where every tenth took 5 to 25 s); and strikes,
+pauses and others on the same token would be ours all the same.
 """
 
 from __future__ import annotations

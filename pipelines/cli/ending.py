@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.errors import ReferralsError
+from pipelines.errors import ConfigurationError, ReferralsError
 
 
 class Terminated(BaseException):
@@ -33,14 +33,12 @@ def tell_end(error: BaseException, *, verbose: bool, as_json: bool) -> int:
         word = "SIGTERM" if terminated else "Ctrl-C"
         found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it goes on from there.")
         return _say(found, "Stopped", 143 if terminated else 130, as_json)
-    if isinstance(error, click.ClickException) and not as_json:
-        error.show()
-        return error.exit_code
-    if verbose:
+    if verbose and not isinstance(error, click.ClickException):
         sys.stderr.write(_without_token("".join(traceback.format_exception(error))))
     if isinstance(error, click.ClickException):
-        found = ReferralsError(error.format_message(), "Run the command with --help.")
-        return _say(found, "UsageError", error.exit_code, as_json)
+        asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "referrals"
+        wrong = ConfigurationError(" ".join(error.format_message().split()), f"`{asked} --help` says what there is.")
+        return _say(wrong, "UsageError", error.exit_code, as_json)
     if isinstance(error, ReferralsError):
         return _say(error, type(error).__name__, error.exit_code, as_json)
     # Only its kind and place: the text of an error that nobody foresaw may hold anybody's data.

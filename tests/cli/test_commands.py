@@ -85,7 +85,9 @@ def test_errors_have_their_code_one_line_and_what_to_do(
     done = referrals(*arguments, **changes)
     assert done.returncode == code, done.stderr
     assert words in done.stderr
-    assert "Traceback" not in done.stderr
+    [line] = done.stderr.splitlines()
+    assert line.startswith("referrals: ")
+    assert " Next: " in line
     assert "not-the-token" not in done.stdout + done.stderr
 
 
