@@ -150,6 +150,8 @@ def _unpacked(response: httpx.Response) -> Iterator[bytes]:
             while packed:
                 yield unpacker.decompress(packed, UNPACKED_BYTES)
                 packed = unpacker.unconsumed_tail
+        if rest := unpacker.flush():  # a piece may end where nothing is left to read but something to hand over
+            yield rest
     except zlib.error as error:
         raise httpx.DecodingError(str(error), request=response.request) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import ssl
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from scripted_server import Say, ScriptedServer
 from stand_ins import TOKEN
 
-from pipelines.api.wire import Wire
+from pipelines.api.wire import UNPACKED_BYTES, Wire
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings, Token
 
@@ -78,6 +79,15 @@ def test_a_ca_bundle_of_ones_own_is_read(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "broken.pem"))
     with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
         Wire(settings)
+
+
+def test_packed_bodies_come_out_whole_wherever_a_piece_ends(settings: Settings, server: ScriptedServer) -> None:
+    wire = Wire(settings)
+    for more in (*range(-260, 261, 20), -1, 1, UNPACKED_BYTES):
+        body = b"0" * (UNPACKED_BYTES + more)
+        server.script.append(Say(200, gzip.compress(body), {"Content-Encoding": "gzip"}))
+        assert wire.fetch("users").body == body, more
+    wire.close()
 
 
 def test_a_trickling_answer_is_given_up(settings: Settings, server: ScriptedServer) -> None:
