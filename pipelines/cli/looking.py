@@ -21,9 +21,13 @@ order by started_at desc
 limit 5
 """
 RECONCILED = """
-select streams.stream, streams.observed_at, streams.api_count, streams.our_count, streams.rows_written_count,
-    streams.rows_quarantined_count, streams.calls_count
+select streams.stream, streams.observed_at, streams.api_count, streams.our_count,
+    coalesce(proof.differences_found, 'none') as differences_found, coalesce(proof.repaired_by, '') as repaired_by,
+    proof.missing_count + proof.changed_count + proof.vanished_count + proof.reappeared_count as repaired_count,
+    coalesce(proof.in_flight, '') as in_flight, streams.rows_written_count, streams.rows_quarantined_count,
+    streams.calls_count
 from ops.run_streams as streams
+left join ops.reconciliation as proof on streams.run_id = proof.run_id and streams.stream = proof.stream
 where streams.run_id = (select run_id from ops.runs order by started_at desc limit 1)
 order by streams.stream
 """

@@ -54,9 +54,9 @@ class RewardMoment:
             if due:
                 self._read_due(part)
             counted = self._walker.count(Query(STREAMS["rewards_issued"].path))
-            self._charge("rewards_issued")
-            known = self._issued.holdings(part).total(EVERYTHING)
             report = self._intake.report("rewards_issued")
+            report.reconciliation.calls += self._charge("rewards_issued")
+            known = self._issued.holdings(part).total(EVERYTHING)
             report.api_count, report.our_count = counted, known
             if counted in (None, known):
                 return []
@@ -75,7 +75,8 @@ class RewardMoment:
 
         settlement = settle(lambda: auditor.count(self._issued.holdings(part)), mend, partial(self._issued.whole, part))
         report = self._intake.report("rewards_issued")
-        report.reconciliation = settlement.recorded(auditor.upto, self._charge("rewards_issued"))
+        calls = report.reconciliation.calls + self._charge("rewards_issued")
+        report.reconciliation = settlement.recorded(auditor.upto, calls)
         report.api_count, report.our_count = settlement.counts.total, settlement.counts.ours
         if due and settlement.repaired.total:
             self._read_due(part)

@@ -1,4 +1,4 @@
-"""The log of runs inside the load file: ``raw.runs`` and ``raw.run_streams``, written as they happen.
+"""The log of runs inside the load file: ``raw.runs``, ``raw.run_streams`` and ``raw.reconciliation``, as they happen.
 
 A run is written down when it starts, so that a killed one stays visible as ``running``; the next run marks it
 ``interrupted``. Times are naive UTC; ``observed_at`` is the server's clock, the others are this machine's.
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from pipelines.load.intake import StreamReport
 from pipelines.load.loadfile import DATASET, LoadFile
+from pipelines.load.streams import STREAMS
 
 _TABLES = f"""
 create table if not exists {DATASET}.runs (
@@ -21,6 +22,11 @@ create table if not exists {DATASET}.runs (
 create table if not exists {DATASET}.run_streams (
     run_id varchar not null, stream varchar not null, observed_at timestamp, is_complete boolean, api_count bigint,
     our_count bigint, rows_seen bigint, rows_written bigint, rows_quarantined bigint, calls bigint
+);
+create table if not exists {DATASET}.reconciliation (
+    run_id varchar not null, stream varchar not null, observed_at timestamp, compared_by varchar, upto_id bigint,
+    api_count bigint, our_count bigint, found varchar, repaired_by varchar, rows_missing bigint, rows_changed bigint,
+    rows_vanished bigint, rows_reappeared bigint, in_flight varchar, calls bigint
 );
 """
 
@@ -64,7 +70,19 @@ def finish(
             [run_id, report.stream, report.observed_at, report.is_complete, report.api_count, report.our_count,
              report.rows_seen, report.rows_written, report.rows_quarantined, report.calls],
         )  # fmt: skip
+        _reconcile(load_file, run_id, report)
     connection.execute("commit")
+
+
+def _reconcile(load_file: LoadFile, run_id: str, report: StreamReport) -> None:
+    found, repair = report.reconciliation, report.reconciliation.repair
+    compared_by = {"history": "list", "riding": None}.get(STREAMS[report.stream].loading, "counts")
+    load_file.connection.execute(
+        f"insert into {DATASET}.reconciliation values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [run_id, report.stream, report.observed_at, compared_by, found.upto_id, report.api_count, report.our_count,
+         found.found, found.repaired_by, repair.missing, repair.changed, repair.vanished, repair.reappeared,
+         found.in_flight, found.calls],
+    )  # fmt: skip
 
 
 def _now() -> datetime:

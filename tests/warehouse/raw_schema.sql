@@ -70,3 +70,9 @@ create table raw.run_streams (
     run_id varchar, stream varchar, observed_at timestamp, is_complete boolean, api_count bigint, our_count bigint,
     rows_seen bigint, rows_written bigint, rows_quarantined bigint, calls bigint
 );
+
+create table raw.reconciliation (
+    run_id varchar, stream varchar, observed_at timestamp, compared_by varchar, upto_id bigint, api_count bigint,
+    our_count bigint, found varchar, repaired_by varchar, rows_missing bigint, rows_changed bigint, rows_vanished bigint,
+    rows_reappeared bigint, in_flight varchar, calls bigint
+);

@@ -1,0 +1,266 @@
+"""The audit: one silent change is found by halving ranges of ids and repaired alone; many changes are swept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.load.intake import Repair
+from pipelines.load.locating import LEAF_ROWS, Budget, Span, TooMany, locate
+from pipelines.load.runner import LoadReport
+from pipelines.sandbox import Sandbox, Traps
+from tests.load.accounts import WORLD, Account, reopened
+
+USERS = 1_500  # seven pages: more than what is always read again
+EVERYBODY = Span(0, 10**9)
+
+
+# -- halving ----------------------------------------------------------------------------------------------------------
+
+
+class Ids:
+    """Ids that are known here."""
+
+    def __init__(self, ids: set[int]) -> None:
+        self.ids = sorted(ids)
+
+    def within(self, span: Span) -> list[int]:
+        return [i for i in self.ids if span.above < i <= span.upto]
+
+    def rows(self, span: Span) -> int:
+        return len(self.within(span))
+
+    def agrees(self, span: Span, _flag: str | None, there: int) -> bool:
+        return there == self.rows(span)
+
+    def middle(self, span: Span, rows: int) -> int:
+        return self.within(span)[(rows - 1) // 2]
+
+
+def found(here: set[int], there: set[int], budget: int = 10**6) -> tuple[list[Span], int]:
+    known, asked = Ids(here), []
+
+    def ask(span: Span, _flag: str | None) -> int:
+        asked.append(span)
+        return Ids(there).rows(span)
+
+    limit = Budget(0)
+    limit.left = budget
+    return list(locate(known, ask, EVERYBODY, None, len(there), limit)), len(asked)
+
+
+@given(st.sets(st.integers(1, 5_000), max_size=8), st.sampled_from(["gone", "new"]))
+def test_what_only_left_or_only_came_is_found_wherever_it_is(changed: set[int], what: str) -> None:
+    everybody = set(range(1, 5_001))
+    here, there = (everybody, everybody - changed) if what == "gone" else (everybody - changed, everybody)
+    spans, asked = found(here, there)
+    assert all(any(span.above < i <= span.upto for span in spans) for i in changed)
+    assert all(Ids(here).rows(span) <= LEAF_ROWS for span in spans)
+    assert asked <= 5 * max(len(changed), 1)  # 5,000 rows are halved five times
+
+
+def test_what_cancels_out_in_every_range_shows_in_no_count() -> None:
+    """Said plainly: one gone and one that came late in one range leave every count as it was. The sweep finds them."""
+    assert found({1, 3, 5}, {1, 4, 5}) == ([], 0)
+
+
+def test_giving_up_never_costs_more_than_half_a_sweep() -> None:
+    assert Budget(1_000).left == 0  # four pages are read again at once
+    assert Budget(100_000).left == 200
+    with pytest.raises(TooMany):
+        found(set(range(50_000)), set(range(0, 50_000, 2)), budget=Budget(50_000).left)
+
+
+# -- an account -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def larger_once(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
+    folder = tmp_path_factory.mktemp("larger")
+    with Sandbox(folder / WORLD, users=USERS, seed=3, calls_per_minute=0) as world:
+        Account(world, folder).load()
+    return folder
+
+
+@pytest.fixture
+def larger(larger_once: Path, tmp_path: Path) -> Iterator[Account]:
+    """1,500 users, loaded once."""
+    with reopened(larger_once, tmp_path) as copy:
+        yield copy
+
+
+def repaired(report: LoadReport, stream: str = "users") -> tuple[str | None, Repair]:
+    return report.streams[stream].reconciliation.repaired_by, report.streams[stream].reconciliation.repair
+
+
+def unsubscribed(account: Account) -> int:
+    return next(row["id"] for row in account.world.rows("users")[700:] if row["unsubscribed"])
+
+
+def alone(account: Account, condition: Callable[[dict[str, object]], object] = lambda _row: True) -> int:
+    """Somebody whose change changes nobody else's row."""
+    return next(row["id"] for row in account.world.rows("users")[700:] if not row["referrer_id"] and condition(row))
+
+
+def delete(account: Account) -> Repair:
+    account.world.delete_user(alone(account))
+    return Repair(vanished=1)
+
+
+def unqualify(account: Account) -> Repair:
+    account.tamper(
+        "update users set qualified = 0, qualified_at = null where id = (select id from users where qualified limit 1)"
+    )
+    return Repair(changed=1)
+
+
+def subscribe_again(account: Account) -> Repair:
+    account.tamper("update users set unsubscribed = 0, unsubscribed_at = null where id = ?", unsubscribed(account))
+    return Repair(changed=1)
+
+
+def qualify_in_the_past(account: Account) -> Repair:
+    user = alone(account, lambda row: not row["qualified"])
+    account.tamper("update users set qualified = 1, qualified_at = date where id = ?", user)
+    return Repair(changed=1)
+
+
+@pytest.mark.parametrize("change", [delete, unqualify, subscribe_again, qualify_in_the_past])
+def test_one_silent_change_is_repaired_alone(larger: Account, change: Callable[[Account], Repair]) -> None:
+    expected = change(larger)
+    report = larger.load()
+    assert repaired(report) == ("ids", expected)
+    assert not report.swept
+    assert report.calls <= 30
+    assert larger.differences() == {}
+    quiet = larger.load()
+    assert (quiet.rows_written, quiet.differences) == (0, [])
+
+
+def test_a_row_that_was_gone_and_one_that_came_late_are_fetched(larger: Account) -> None:
+    person = alone(larger)
+    larger.tamper("create table kept as select * from users where id = ?", person)
+    larger.tamper("delete from users where id = ?", person)
+    assert repaired(larger.load()) == ("ids", Repair(vanished=1))
+    larger.world.wait(60)
+    larger.tamper("insert into users select * from kept")
+    assert repaired(larger.load()) == ("ids", Repair(reappeared=1))
+    low = larger.world.rows("users")[700]["id"]
+    larger.tamper("update kept set id = -1")
+    larger.tamper("delete from users where id = ?", low)
+    larger.load()
+    larger.tamper("update kept set id = ?, code = 'late', email = 'late@example.com'", low)
+    larger.world.wait(60)
+    larger.tamper("insert into users select * from kept")
+    assert repaired(larger.load())[0] == "ids"
+    assert larger.differences() == {}
+
+
+def test_several_changes_in_several_places_are_all_repaired(larger: Account) -> None:
+    for change in (delete, unqualify, subscribe_again, qualify_in_the_past):
+        change(larger)
+    gone = larger.world.rows("users")
+    for row in (gone[10], gone[1_400]):
+        larger.tamper("delete from users where id = ?", row["id"])
+    report = larger.load()
+    assert report.differences != []
+    assert "users" not in larger.differences()
+    assert larger.load().rows_written == 0
+
+
+def test_too_many_changes_are_swept(larger: Account) -> None:
+    larger.tamper("delete from users where id % 4 = 1")
+    report = larger.load()
+    assert report.swept
+    assert report.streams["users"].reconciliation.repaired_by in ("sweep", "ids and sweep")
+    assert "users" not in larger.differences()
+
+
+@pytest.mark.parametrize(
+    "traps", [{"ignore_filter_field": "id"}, {"refuse_id_filters": True}, {"ignore_filters": True}]
+)
+def test_a_server_without_id_filters_is_swept(larger: Account, traps: dict[str, object]) -> None:
+    larger.world.set_traps(Traps().changed(traps))
+    delete(larger)
+    report = larger.load()
+    assert report.swept
+    assert larger.differences() == {}
+
+
+def test_rows_in_quarantine_are_known_where_ids_are_halved(larger: Account) -> None:
+    odd = [row["id"] for row in larger.world.rows("users")[100:900:200]]
+    for user in odd:
+        larger.tamper("update users set reach = 'many' where id = ?", user)
+    stranger = larger.world.add_user(1)
+    larger.tamper("update users set reach = 'many' where id = ?", stranger)
+    larger.load(sweep=True)
+    assert not larger.load().differences
+    larger.world.wait(60)
+    delete(larger)
+    assert repaired(larger.load()) == ("ids", Repair(vanished=1))
+    larger.tamper("delete from users where id = ?", stranger)
+    assert repaired(larger.load()) == ("ids", Repair(vanished=1))
+    quiet = larger.load()
+    assert (quiet.differences, quiet.swept) == ([], False)
+
+
+def test_rewards_issued_are_repaired_by_their_ids(larger: Account) -> None:
+    larger.tamper(
+        "insert into issued select null, reward_id, reward_name, reward_for, reward_type, reward_when_referral, "
+        "reward_value_cents, recipient_id, recipient_first_name, recipient_email, total_due, status, issued_at "
+        "from issued, (with recursive n(i) as (select 1 union all select i + 1 from n where i < 40) select i from n)"
+    )
+    assert larger.load().streams["rewards_issued"].rows_written > 1_000
+    middle = larger.world.rows("rewards_issued")[600]["id"]
+    larger.tamper("delete from issued where id = ?", middle)
+    report = larger.load()
+    assert repaired(report, "rewards_issued") == ("ids", Repair(vanished=1))
+    assert larger.asked("rewards/issued") <= 20
+    assert larger.query("select stream, id, what from raw.observations") == [("rewards_issued", middle, "vanished")]
+
+
+def test_what_came_of_it_is_written_down(larger: Account) -> None:
+    delete(larger)
+    report = larger.load()
+    found = larger.query(
+        "select compared_by, api_count, our_count, found, repaired_by, rows_vanished, in_flight, calls > 5 "
+        f"from raw.reconciliation where run_id = '{report.run_id}' and stream = 'users'"
+    )
+    total = len(larger.world.rows("users"))
+    assert found == [
+        ("counts", total, total, f"total is {total} there and {total + 1} here", "ids", 1, None, True)
+    ]  # fmt: skip
+    lists = larger.query(
+        f"select stream from raw.reconciliation where run_id = '{report.run_id}' and compared_by = 'list' order by all"
+    )
+    assert lists == [("campaigns",), ("rewards",), ("rewards_due",)]
+
+
+COPIES = "with recursive copies(n) as (select 1 union all select n + 1 from copies where n < 67)"
+
+
+def test_one_silent_change_among_a_hundred_thousand_users_takes_forty_calls_at_most(larger: Account) -> None:
+    """Both sides hold each of the 1,500 users 67 times more, so that no time goes into loading them."""
+    names = ", ".join(list(larger.world._store.one("select group_concat(name) from pragma_table_info('users')") or ()))
+    copied = ", ".join(
+        {"id": "id + n * 10000", "code": "code || '-' || n"}.get(name, name) for name in names.split(",")
+    )
+    larger.tamper(f"insert into users ({names}) {COPIES} select {copied} from users, copies")
+    with larger.connection() as connection:
+        connection.execute(
+            f"insert into raw.users {COPIES} select users.* replace (id + n * 10000 as id, code || '-' || n as code) "
+            "from raw.users, copies"
+        )
+    idle = larger.load()
+    assert (idle.rows_written, idle.differences) == (0, [])
+    assert larger.one("select count(*) from raw.users") > 100_000
+    for change in (delete, unqualify):
+        expected = change(larger)
+        report = larger.load()
+        assert repaired(report) == ("ids", expected)
+        assert report.calls - idle.calls <= 40
+        assert not report.swept
