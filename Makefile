@@ -43,7 +43,7 @@ run: $(READY) ## sync the configured account; without a token play the demo (DAY
 test: $(READY) ## run the tests on two cores
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-soak: $(READY) ## the long tests, in real minutes (ARGS='-k budget' for some of them)
+soak: $(READY) ## the long tests, minutes to hours (ARGS='-k budget' for some of them)
 	@$(BIN)/python -m pytest -s tests/soak $(ARGS)
 
 lint: $(READY) ## ruff, mypy and sqlfluff

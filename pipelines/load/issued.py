@@ -59,7 +59,7 @@ class IssuedIntake:
         self._total: int | None = None
         before, gone = self._versions(part), frozenset(self._gone)
         seen = self._take(self._walker.whole(self._query), part, "", is_whole=True)
-        missing = self._load_file.active_versions("rewards_issued").keys() - seen - self._gone
+        missing = before.keys() - seen - self._gone  # also what came earlier in this run
         if missing and not seen and self._total != 0:
             raise IncompleteWalk(
                 "rewards_issued: the list came back empty, but the server does not say that it holds nothing."

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.load.users import _dated
+from pipelines.load.values import read
 from pipelines.load.windows import EARLIEST, advance, lane_start
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1))
@@ -98,3 +102,74 @@ def test_every_row_is_loaded_whatever_the_order_of_runs_and_failures(
     account.run(now, succeeds=True)
     visible = {n for n, (dated, _) in enumerate(account.rows) if dated >= FIRST - timedelta(days=overlap)}
     assert account.loaded >= visible
+
+
+# -- accounts in their own time zones ---------------------------------------------------------------------------------
+
+ZONES = st.sampled_from(
+    ["UTC", "Europe/Berlin", "America/Los_Angeles", "America/St_Johns", "Pacific/Kiritimati", "Etc/GMT+12",
+     "Australia/Lord_Howe", "Asia/Kolkata"]
+).map(ZoneInfo)  # fmt: skip
+FORMATS: dict[str, Callable[[datetime, ZoneInfo], str]] = {
+    "Z and microseconds": lambda moment, _zone: moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    "space": lambda moment, _zone: moment.strftime("%Y-%m-%d %H:%M:%S"),
+    "local, with a space": lambda moment, zone: moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+    "day": lambda moment, zone: moment.astimezone(zone).strftime("%Y-%m-%d"),
+    "offset": lambda moment, zone: moment.astimezone(zone).isoformat(),
+}
+# The hours around both changes of the clock in 2026, north and south, and days without one.
+TIMES = st.sampled_from(
+    ["2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01", "2026-07-15"]
+)
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["row", "late row", "no date", "future row", "run", "failed run"]),
+              st.integers(60, 60 * 60 * 30)), max_size=30,
+)  # fmt: skip
+
+
+class ZonedAccount:
+    """A server that keeps and filters its rows by local days, and shows them in one of the formats."""
+
+    def __init__(self, zone: ZoneInfo, style: str, overlap_days: int, now: datetime) -> None:
+        self.zone, self.style, self.overlap_days = zone, FORMATS[style], overlap_days
+        self.rows: list[datetime | None] = []
+        self.loaded: set[int] = set()
+        self.cursor = now.replace(tzinfo=None)
+
+    def run(self, now: datetime, succeeds: bool) -> None:
+        """One lane. A row that the server may send must not be taken for a filter that was ignored."""
+        since = lane_start(self.cursor, self.overlap_days)
+        honours = _dated("qualified_at", (since - timedelta(days=1)).isoformat())
+        found = {
+            n: self.style(dated, self.zone)
+            for n, dated in enumerate(self.rows)
+            if dated is not None and dated.astimezone(self.zone).date() >= since
+        }
+        assert all(honours({"qualified_at": shown}) for shown in found.values())
+        if succeeds:
+            self.loaded.update(found)
+            seen = [read("time", shown) for shown in found.values()]
+            self.cursor = advance(self.cursor, seen, now.replace(tzinfo=None))
+
+
+@given(EVENTS, ZONES, st.sampled_from(sorted(FORMATS)), st.integers(1, 4), TIMES)
+def test_no_day_is_lost_in_any_time_zone_nor_where_clocks_change(
+    events: list[tuple[str, int]], zone: ZoneInfo, style: str, overlap: int, day: str
+) -> None:
+    """The time zone takes up to one day of the overlap; what is committed late may use the days that are left."""
+    now = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    account = ZonedAccount(zone, style, overlap, now)
+    for what, seconds in events:
+        now += timedelta(seconds=seconds)
+        if what == "row":
+            account.rows.append(now)
+        elif what == "late row":
+            account.rows.append(now - timedelta(days=overlap - 1))
+        elif what == "no date":
+            account.rows.append(None)  # not qualified: no lane is for it, and it must stop none
+        elif what == "future row":
+            account.rows.append(now + timedelta(days=400))
+        else:
+            account.run(now, succeeds=what == "run")
+    account.run(now, succeeds=True)
+    assert account.loaded == {n for n, dated in enumerate(account.rows) if dated is not None}

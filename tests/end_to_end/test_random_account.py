@@ -1,0 +1,21 @@
+"""Thousands of changes by chance, also during syncs: every snapshot is true, and in quiet everything is equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.random_account import KINDS, play
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_whatever_happens_the_warehouse_equals_the_account(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
+    assert play(seed, tmp_path) > 100
+
+
+def test_everything_that_can_happen_does() -> None:
+    assert len(KINDS) >= 20
