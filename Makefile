@@ -13,7 +13,7 @@ READY := .venv/.ready
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup run test soak lint sandbox sync build bench clean always
+.PHONY: help setup run test soak lint sandbox sync build docs bench clean always
 
 help: ## list these targets
 	@echo "make <target>, where <target> is one of"
@@ -60,6 +60,9 @@ sync: $(READY) ## load, audit, build, check and publish the configured account
 
 build: $(READY) ## build the models from what is loaded already
 	@$(BIN)/referrals build $(ARGS)
+
+docs: $(READY) ## write the data dictionary, sql/DICTIONARY.md
+	@text=$$($(BIN)/referrals docs) && printf '%s\n' "$$text" > sql/DICTIONARY.md
 
 bench: $(READY) ## measure CPU, memory and the goals (ARGS='--quick' takes a minute)
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -13,9 +13,16 @@ import duckdb
 import httpx
 import pytest
 
+from pipelines.settings import Settings
+from pipelines.warehouse import build
+from pipelines.warehouse.checks import run_checks
+from pipelines.warehouse.files import connect_draft
+from pipelines.warehouse.models import load_checks
 from tests.bench import floor
 from tests.bench.__main__ import main
 from tests.bench.account import Account
+from tests.bench.forest import build_tree
+from tests.bench.loadfile import make_load_file
 from tests.bench.measure import Usage, measure
 from tests.bench.plan import Bench, Result, Server, serving
 from tests.bench.report import as_json, render, verdicts
@@ -265,7 +272,7 @@ def test_goals_are_judged_and_printed() -> None:
         result("idle sync", 100_000, 1.4), result("help", 0, 0.1), Result("build", 5_000, failure="exit code 2: no"),
     ]  # fmt: skip
     judged = verdicts(results)
-    assert [verdict.is_met for verdict in judged] == [False, True, True, True, True, True, None, False]
+    assert [verdict.is_met for verdict in judged] == [False, True, True, True, True, True, None, None, False]
     text = render(results, judged)
     assert "not measured: exit code 2: no" in text
     assert text.count("MISSED") == 2
@@ -275,8 +282,51 @@ def test_goals_are_judged_and_printed() -> None:
     assert [len(entry["runs"]) for entry in written["results"]] == [3, 3, 3, 3, 3, 0]
 
 
+def test_builds_are_held_to_the_goal_of_their_size() -> None:
+    def met(name: str, users: int, cpu_s: float, peak_mb: float = 900) -> list[bool | None]:
+        return [v.is_met for v in verdicts([Result(name, users, [Usage(cpu_s, cpu_s, peak_mb, 0, "", "")])])]
+
+    assert met("build", 5_000, 1.1) == [False, True]
+    assert met("build", 2_000_000, 11.9, 2_001) == [True, False]
+    assert met("build", 10_000_000, 12.1) == [True, True]
+    assert met("build", 10_000_000, 70.1) == [False, True]
+    assert met("build", 20_000_000, 500.0) == [True], "nobody set a goal for that"
+    assert met("tree", 10_000_000, 40.1) == [False]
+
+
+def test_a_made_up_load_file_breaks_no_rule_and_the_same_number_makes_the_same_rows(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        make_load_file(4_000, tmp_path / name / "load.duckdb")
+    settings = Settings(warehouse_dir=tmp_path / "one")
+    build(settings)
+    with connect_draft(settings) as connection:
+        assert [str(found) for found in run_checks(connection, load_checks()) if found.violations_count] == []
+        thin = "select count(*) from {} having count(*) < 10"
+        for table in ("core.rewards_due", "core.coupons", "marts.reward_liability", "marts.fraud_signals"):
+            assert connection.execute(thin.format(table)).fetchall() == [], table
+        connection.execute(f"attach '{tmp_path / 'two' / 'load.duckdb'}' as other (read_only)")
+        for table in ("users", "rewards_due", "rewards_issued", "coupons"):
+            same = f"(from load.raw.{table} except all from other.raw.{table})"
+            assert connection.execute(f"select count(*) from {same}").fetchone() == (0,)
+    assert build_tree(tmp_path / "two") == {"rows": 4_000 - 9, "depth": 6}
+
+
+def test_a_large_build_is_measured_with_its_tree(tmp_path: Path) -> None:
+    script = tmp_path / "planted.py"
+    script.write_text("import pathlib\nassert pathlib.Path('data/load.duckdb').is_file()\n")
+    bench = Bench(tmp_path, lambda _: None, [sys.executable, str(script)])
+    bench.build_large(2_000, 1)
+    assert [(r.name, r.users, len(r.runs), r.failure) for r in bench.results] == [
+        ("build", 2_000, 1, None),
+        ("tree", 2_000, 1, None),
+    ]
+    assert json.loads(bench.results[1].runs[0].output)["rows"] > 1_900
+    assert not any(path.name == "load.duckdb" for path in tmp_path.rglob("*")), "nothing large is left"
+
+
 def test_the_options_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    assert {"--users", "--runs", "--quick", "--json"} <= set(capsys.readouterr().out.split())
+    assert {"--users", "--builds", "--runs", "--quick", "--json"} <= set(capsys.readouterr().out.split())

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("looking", "Ask the API what this account honours, a line each."),
     "status": ("looking", "Show freshness, last runs, rows, calls, strikes and open liabilities."),
     "strikes": ("striking", "Show the 429s of the last 7 days; --forgive lifts a protective stop."),
+    "docs": ("documenting", "Print the data dictionary: every published table and column."),
     "sandbox": ("sandboxing", "Serve the documented API on this machine."),
     "demo": ("sandboxing", "Play several days of a sandbox account and sync after each."),
 }

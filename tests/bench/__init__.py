@@ -7,6 +7,8 @@ account.py   a made-up account, rendered to bytes once
 lists.py     filters and pages over those bytes
 server.py    the account behind the smallest HTTP server that can serve it, in a process of its own
 floor.py     what the same pages cost with raw sockets and DuckDB's read_json: the floor to compare with
+loadfile.py  an account as a load file, for builds larger than any API could serve in time
+forest.py    the referral tree alone, in little memory
 measure.py   CPU seconds and peak memory of a whole process tree
 plan.py      what is measured in which order
 report.py    goals, table, JSON

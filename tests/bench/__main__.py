@@ -17,16 +17,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="What a load costs, beside the goals.")
     parser.add_argument("--users", default="100000,500000", help="sizes of the accounts to load (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="runs of each measurement; medians are shown")
+    parser.add_argument(
+        "--builds", default="2000000,10000000", help="sizes of the load files to build from (default: %(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="one run with 20,000 users, for a first look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run to FILE as well")
     asked = parser.parse_args(arguments)
-    sizes = [20_000] if asked.quick else [int(size) for size in asked.users.split(",")]
+    sizes = [20_000] if asked.quick else [int(size) for size in asked.users.split(",") if size]
+    builds = [200_000] if asked.quick else [int(size) for size in asked.builds.split(",") if size]
     runs = 1 if asked.quick else asked.runs
 
     with tempfile.TemporaryDirectory(prefix="bench ") as scratch:
         bench = Bench(Path(scratch), lambda text: _write(sys.stderr, f"  … {text}"))
         bench.start()
         bench.build(BUILD_USERS, runs)
+        for size in builds:
+            bench.build_large(size, runs)
         for size in sizes:
             bench.load(size, runs)
     judged = verdicts(bench.results)

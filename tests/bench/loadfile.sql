@@ -36,7 +36,7 @@ from drawn;
 
 create temp table counted as
 select referrer_id as id, count(*) as referrals, count(*) filter (where is_qualified) as converted
-from tree where referrer_id is not null group by all;
+from tree where referrer_id is not null and id % 499 <> 3 group by all; -- those who are gone do not count
 
 insert into raw.users by name
 select
@@ -44,7 +44,7 @@ select
     case when is_qualified then joined_at + to_hours(cast(6 + 24 * (id % 17) as bigint)) end as qualified_at,
     is_unsubscribed as unsubscribed, case when is_unsubscribed then joined_at + to_days(cast(id % 200 as int)) end as unsubscribed_at,
     ['Ada', 'Björn', 'Chloé', 'Dmitri', 'Eun-ji', 'Fatima', 'Grace', 'Inés'][1 + id % 8] as first_name,
-    case when id % 997 = 5 then 'User.' || (id - 5) || '+again@example.com' else 'user' || id || '@example.com' end as email,
+    case when id % 97 = 50 then 'User' || (id - 40) || '+again@example.com' else 'user' || id || '@example.com' end as email,
     code, reach, coalesce(referrals, 0) as referrals_count, coalesce(converted, 0) as converted_referrals_count,
     case when referrer_id is null then ['Direct', 'Added', 'API'][1 + id % 3] else 'Referred' end as source,
     joined_at as date, 'https://promo.example.com/' || code as url,

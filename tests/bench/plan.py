@@ -102,6 +102,20 @@ class Bench:
             for _ in range(runs):
                 self._run(result, self._referrals("build"), folder, server)
 
+    def build_large(self, users: int, runs: int) -> None:
+        """All marts of a load file that no API could serve in time, and the referral tree alone in little memory."""
+        folder = self._folder()
+        (folder / "data").mkdir()
+        made = Result("load file", users)
+        arguments = [sys.executable, "-m", "tests.bench.loadfile", str(users), str(folder / "data" / "load.duckdb")]
+        self._run(made, arguments, folder)
+        build, tree = self._result("build", users), self._result("tree", users)
+        build.failure = tree.failure = made.failure
+        for _ in range(runs):
+            self._run(build, self._referrals("build"), folder)
+            self._run(tree, [sys.executable, "-m", "tests.bench.forest", str(folder / "data")], folder)
+        shutil.rmtree(folder)
+
     def load(self, users: int, runs: int) -> None:
         """The floor, a load alone, a sync and an idle sync after it."""
         floor, load, sync, idle = (self._result(name, users) for name in ("floor", "load", "sync", "idle sync"))
@@ -148,7 +162,8 @@ class Bench:
         if server:
             server.answered()
         try:
-            usage = measure(arguments, _environ(folder, server), PROJECT if result.name == "floor" else folder)
+            is_ours = arguments[1:2] == ["-m"]
+            usage = measure(arguments, _environ(folder, server), PROJECT if is_ours else folder)
         except OSError as error:
             result.failure = str(error)
             return

@@ -1,0 +1,16 @@
+"""``docs`` prints the data dictionary of this version; it needs no account and no data."""
+
+from __future__ import annotations
+
+import click
+
+from pipelines.cli.speaking import speaking_options
+
+
+@click.command(epilog="Example: referrals docs")
+@speaking_options
+def docs() -> None:
+    """Print the data dictionary as Markdown: every published table and column, what it means and where it is wrong."""
+    from pipelines.warehouse.dictionary import write_dictionary
+
+    click.echo(write_dictionary(), nl=False)
