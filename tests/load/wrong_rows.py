@@ -111,7 +111,8 @@ def _agrees(kind: str, written: Any, found: Any) -> bool:
         moment = datetime.fromisoformat(written.strip().replace("Z", "+00:00"))
         return (moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment) == found
     if kind == "text":
-        return written == found if isinstance(written, str) else _spelled(written) == _spelled(json.loads(found))
+        is_text = isinstance(written, str)
+        return written == found if is_text else _spelled(written) == _spelled(json.loads(found, parse_float=Decimal))
     return bool(json.loads(found, parse_float=Decimal) == written)
 
 
