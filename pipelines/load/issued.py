@@ -176,6 +176,17 @@ class IssuedIntake:
             part.add("observations", observations("rewards_issued", ids, "vanished", moment))
             self._gone.update(ids)
 
+    def date_tombstones(self, part: Slice, valid_from: datetime) -> None:
+        """A row that changed and then left within one run is gone after its last version began, not before."""
+        for number, rows in enumerate(part.tables.get("observations", [])):
+            moved = [
+                row | {"observed_at": max(row["observed_at"], valid_from)}
+                if row["stream"] == "rewards_issued" and row["what"] == "vanished" and row["id"] in self._gone
+                else row
+                for row in rows.to_pylist()
+            ]
+            part.tables["observations"][number] = pa.Table.from_pylist(moved, schema=rows.schema)
+
     def known_count(self, part: Slice, condition: str = "true") -> int:
         """How many rewards issued meet a condition, as far as we know; what waits in the slice included."""
         return self._known(part, "count(*)", condition)[0]

@@ -22,6 +22,11 @@ from pipelines.load.schemas import FETCHED_AT, ROW_VERSION
 
 MEMORY_LIMIT = "160MB"  # with one thread: a second one costs memory and, at the size of a slice, saves no time
 DATASET = "raw"
+# As the models have it: at the same moment, reappearing wins.
+IS_GONE = (
+    "max(observed_at) filter (where what = 'vanished') "
+    "> coalesce(max(observed_at) filter (where what = 'reappeared'), timestamp '0001-01-01')"
+)
 QUARANTINE = f"{DATASET}.quarantine"
 
 
@@ -106,8 +111,7 @@ class LoadFile:
     def vanished_ids(self, stream: str) -> set[int]:
         """The ids of a stream that carry a tombstone: their latest observation is that they were gone."""
         found = self.connection.execute(
-            f"select id from {DATASET}.observations where stream = ? and what in ('vanished', 'reappeared') "
-            "group by id having arg_max(what, observed_at) = 'vanished'",
+            f"select id from {DATASET}.observations where stream = ? group by id having {IS_GONE}",
             [stream],
         ).fetchall()
         return {identifier for (identifier,) in found}
@@ -143,8 +147,7 @@ class LoadFile:
     def live_count(self, stream: str, condition: str = "true") -> int:
         """How many rows of a stream whose table holds the current row of each id we have, without those gone there."""
         row = self.connection.execute(
-            f"with gone as (select id from {DATASET}.observations where stream = ? "
-            "and what in ('vanished', 'reappeared') group by id having arg_max(what, observed_at) = 'vanished') "
+            f"with gone as (select id from {DATASET}.observations where stream = ? group by id having {IS_GONE}) "
             f"select count(*) from {DATASET}.{stream} where ({condition}) and id not in (from gone)",
             [stream],
         ).fetchone()
@@ -153,8 +156,7 @@ class LoadFile:
     def live_ids(self, stream: str, condition: str) -> list[int]:
         """The ids of those rows; the condition may go on with an order and a limit."""
         found = self.connection.execute(
-            f"with gone as (select id from {DATASET}.observations where stream = ? "
-            "and what in ('vanished', 'reappeared') group by id having arg_max(what, observed_at) = 'vanished') "
+            f"with gone as (select id from {DATASET}.observations where stream = ? group by id having {IS_GONE}) "
             f"select id from {DATASET}.{stream} where id not in (from gone) and {condition}",
             [stream],
         ).fetchall()

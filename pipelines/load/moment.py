@@ -39,6 +39,7 @@ class RewardMoment:
         self._charge = charge
         self._overlap_days = overlap_days
         self._issued = IssuedIntake(walker, load_file, intake, state)
+        self.date_tombstones = self._issued.date_tombstones
 
     def read(self, part: Slice, *, issued: bool, due: bool, whole: bool) -> list[str]:
         """Put what changed into the slice; gives the differences that were found, in words.

@@ -175,7 +175,7 @@ class _Run:
 
     def _snapshots(self, *, whole_issued: bool) -> None:
         part = self._pending
-        issued, due = "rewards_issued" in self._chosen, "rewards_due" in self._chosen
+        issued, due, moment = "rewards_issued" in self._chosen, "rewards_due" in self._chosen, None
         if issued or due:
             moment = RewardMoment(
                 self._walker, self._load_file, self._intake, self._pipeline.state("rewards_issued"), self._charge,
@@ -190,6 +190,8 @@ class _Run:
                 self._charge(stream)
                 self._tell(stream, {"rows": self._intake.report(stream).rows_seen})
         part.boundary = self._boundary(part)
+        if moment is not None and part.boundary is not None:
+            moment.date_tombstones(part, part.boundary)
         self._commit()
 
     def _boundary(self, part: Slice) -> datetime | None:

@@ -54,6 +54,23 @@ def test_a_reward_that_leaves_the_issued_list_gets_a_tombstone(account: Account,
     assert told(account, "rewards_issued") == [(issued, "vanished"), (issued, "reappeared")]
 
 
+def test_a_reward_that_is_completed_and_taken_back_in_one_run_is_gone_after_its_last_version(account: Account) -> None:
+    issued = account.world.issue(account.world.rows("rewards_due")[0]["id"], in_process=True)
+    account.load()
+    account.world.wait(60)
+    account.world.complete(issued)
+
+    def take_back(event: dict[str, Any]) -> None:
+        if event["kind"] == "request" and event["path"].startswith("rewards/due"):  # read after the rewards issued
+            account.tamper("delete from issued where id = ?", issued)
+
+    account.load(on_event=take_back)
+    ((version,),) = account.query(f"select max(_dlt_valid_from) from raw.rewards_issued where id = {issued}")
+    ((gone,),) = account.query(f"select observed_at from raw.observations where id = {issued}")
+    assert gone >= version.replace(tzinfo=None)
+    assert account.one(f"select count(*) from raw.rewards_issued where id = {issued}") == 2
+
+
 def test_a_reward_that_no_lane_finds_is_found_by_counting(account: Account) -> None:
     issued = [account.world.issue(row["id"], in_process=True) for row in account.world.rows("rewards_due")[:2]]
     account.tamper("create table kept as select * from issued where id = ?", issued[0])
