@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from pipelines.load.intake import StreamReport
 from pipelines.load.loadfile import DATASET, LoadFile
@@ -64,25 +65,32 @@ def finish(
         "where run_id = ?",
         [status, _now(), observed_at, calls, error, run_id],
     )
-    for report in reports:
-        connection.execute(
-            f"insert into {DATASET}.run_streams values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [run_id, report.stream, report.observed_at, report.is_complete, report.api_count, report.our_count,
-             report.rows_seen, report.rows_written, report.rows_quarantined, report.calls],
-        )  # fmt: skip
-        _reconcile(load_file, run_id, report)
+    reports = list(reports)
+    _insert(load_file, "run_streams", [
+        [run_id, report.stream, report.observed_at, report.is_complete, report.api_count, report.our_count,
+         report.rows_seen, report.rows_written, report.rows_quarantined, report.calls]
+        for report in reports
+    ])  # fmt: skip
+    _insert(load_file, "reconciliation", [_reconciled(run_id, report) for report in reports])
     connection.execute("commit")
 
 
-def _reconcile(load_file: LoadFile, run_id: str, report: StreamReport) -> None:
+def _reconciled(run_id: str, report: StreamReport) -> list[Any]:
     found, repair = report.reconciliation, report.reconciliation.repair
     compared_by = {"history": "list", "riding": None}.get(STREAMS[report.stream].loading, "counts")
-    load_file.connection.execute(
-        f"insert into {DATASET}.reconciliation values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [run_id, report.stream, report.observed_at, compared_by, found.upto_id, report.api_count, report.our_count,
-         found.found, found.repaired_by, repair.missing, repair.changed, repair.vanished, repair.reappeared,
-         found.in_flight, found.calls],
-    )  # fmt: skip
+    return [
+        run_id, report.stream, report.observed_at, compared_by, found.upto_id, report.api_count, report.our_count,
+        found.found, found.repaired_by, repair.missing, repair.changed, repair.vanished, repair.reappeared,
+        found.in_flight, found.calls,
+    ]  # fmt: skip
+
+
+def _insert(load_file: LoadFile, table: str, rows: list[list[Any]]) -> None:
+    """All rows in one statement: each costs DuckDB milliseconds, and an idle sync is to cost next to nothing."""
+    if rows:
+        marks = ", ".join(f"({', '.join('?' * len(row))})" for row in rows)
+        values = [value for row in rows for value in row]
+        load_file.connection.execute(f"insert into {DATASET}.{table} values {marks}", values)
 
 
 def _now() -> datetime:

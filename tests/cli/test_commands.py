@@ -54,6 +54,11 @@ def test_a_sync_says_one_line_of_json_and_publishes(referrals: Referrals, tmp_pa
     status = json.loads(referrals("status", "--json").stdout)
     assert status["snapshot"] == 1
     assert {run["status"] for run in status["runs"]} == {"done"}
+    proof = {row["stream"]: row for row in status["streams"]}
+    assert proof["users"]["api_count"] == proof["users"]["our_count"] == users[0]
+    assert {(row["differences_found"], row["repaired_by"], row["in_flight"]) for row in proof.values()} == {
+        ("none", "", "")
+    }
     assert oct((tmp_path / "data").stat().st_mode)[-3:] == "700"
     assert oct((tmp_path / "data" / "load.duckdb").stat().st_mode)[-3:] == "600"
 
