@@ -1,0 +1,42 @@
+"""How the files of a build are opened: memory by the size of the account."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipelines.settings import Settings
+from pipelines.warehouse.draft import prepare_draft_dir
+from pipelines.warehouse.files import connect_draft, memory_limit_mb
+
+HALF_OF_MACHINE_MB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2_000_000
+
+
+@pytest.mark.parametrize(("load_mb", "limit_mb"), [(0, 300), (299, 300), (700, 700), (5_000, 1_000)])
+def test_a_large_account_may_use_more_memory(load_mb: int, limit_mb: int, tmp_path: Path) -> None:
+    path = tmp_path / "load.duckdb"
+    path.touch()
+    os.truncate(path, load_mb * 1_000_000)  # a hole: it takes no room
+    assert memory_limit_mb(path) == max(200, min(limit_mb, HALF_OF_MACHINE_MB))
+
+
+def test_no_load_file_is_a_small_account(tmp_path: Path) -> None:
+    assert memory_limit_mb(tmp_path / "load.duckdb") == max(200, min(300, HALF_OF_MACHINE_MB))
+
+
+def test_a_draft_is_opened_with_these_limits(tmp_path: Path) -> None:
+    import duckdb
+
+    settings = Settings(warehouse_dir=tmp_path)
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute("create schema raw")
+    prepare_draft_dir(settings)
+    with connect_draft(settings) as connection:
+        said = connection.execute(
+            "select current_setting('memory_limit'), current_setting('disabled_compression_methods')"
+        ).fetchone()
+    assert said is not None
+    assert said[0].startswith("286.1 MiB") or HALF_OF_MACHINE_MB < 300
+    assert said[1].lower() == "dictionary"
