@@ -1,6 +1,7 @@
 -- rule: everybody who is there has one place in the referral tree, every referrer one row of performance
 -- reads: core.users, marts.referral_tree, marts.referrer_performance
--- By number, because these two are as long as core.users.
+-- These two are as long as core.users, whose ids are unique (fail_keys_core). So their ids are compared by number and
+-- by the sum of their hashes, which takes no memory: a doubled, lost or invented id changes one of them.
 
 with users as (
     select * from core.users
@@ -14,34 +15,30 @@ performance as (
     select * from marts.referrer_performance
 ),
 
-keys as (
+sides as (
     select
         'marts.referral_tree' as table_name,
-        user_id as key_id,
-        1 as rows_count,
-        0 as wanted_count
+        1 as sign,
+        user_id
     from tree
     union all
     select
         'marts.referral_tree' as table_name,
-        user_id as key_id,
-        0 as rows_count,
-        1 as wanted_count
+        -1 as sign,
+        user_id
     from users
     where deleted_at is null
     union all
     select
         'marts.referrer_performance' as table_name,
-        user_id as key_id,
-        1 as rows_count,
-        0 as wanted_count
+        1 as sign,
+        user_id
     from performance
     union all
     select
         'marts.referrer_performance' as table_name,
-        user_id as key_id,
-        0 as rows_count,
-        1 as wanted_count
+        -1 as sign,
+        user_id
     from tree
     where referrals_count > 0
 ),
@@ -49,11 +46,11 @@ keys as (
 final as (
     select
         table_name,
-        key_id,
-        sum(rows_count) as rows_count
-    from keys
-    group by table_name, key_id
-    having sum(rows_count) <> 1 or sum(wanted_count) <> 1 or key_id is null
+        sum(sign) as surplus_count,
+        count(*) - count(user_id) as nulls_count
+    from sides
+    group by table_name
+    having surplus_count <> 0 or nulls_count <> 0 or sum(sign * cast(hash(user_id) as hugeint)) <> 0
 )
 
 select * from final

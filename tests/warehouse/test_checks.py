@@ -40,7 +40,7 @@ SOUND = {
 DAMAGE = {
     "fail_keys_core": "insert into core.users by name select 1 as user_id",
     "fail_keys_marts": "update marts.reward_liability set recipient_id = null where recipient_id = 1",
-    "fail_keys_people": "insert into marts.referral_tree by name select 1 as user_id",
+    "fail_keys_people": "update marts.referral_tree set user_id = 1 where user_id = 2",
     "fail_tree_is_not_the_referrals": "update marts.referral_tree set downstream_count = 2 where user_id = 1",
     "fail_cohorts_are_not_core": "update marts.referral_cohorts set qualified_count = 0 where months_since = 0",
     "fail_daily_is_not_core": "update marts.referral_funnel_daily set coupons_used_count = coupons_used_count + 1",
