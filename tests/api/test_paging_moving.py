@@ -1,0 +1,158 @@
+"""The walker: whatever a list does between two calls, no row that was there all along is missing, or it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from moving_lists import Change, MovingList, numbered_rows
+from walking import LIST, SINCE, WAYS, honours, kept, walker_of
+
+from pipelines.api.query import Query
+from pipelines.errors import FilterIgnored, IncompleteWalk
+
+
+def scripted(**at: list[Change]) -> Iterator[list[Change]]:
+    """Changes before the n-th question, written ``q3=[…]``."""
+    for number in range(1, 200):
+        yield at.get(f"q{number}", [])
+
+
+def test_a_deletion_behind_the_walk_hides_no_row() -> None:
+    # With pages by number alone, row 10 would slip onto the page before.
+    moving = MovingList(numbered_rows(range(1, 31)), scripted(q5=[("delete", 0)]))
+    with walker_of(moving, concurrency=1) as walker:
+        found = kept(walker.whole(LIST))
+    assert moving.stayed <= found.keys()
+
+
+@pytest.mark.parametrize("way", ["newest first", "oldest first", "in odd order"])
+def test_one_gone_and_one_new_do_not_cancel_out(way: str) -> None:
+    # The total stays the same, yet a row has slipped past: only another proof than the total can tell.
+    for question in range(2, 14):
+        changes = {f"q{question}": [("delete", 28), ("insert", 1), ("delete", 1), ("insert", 2)]}
+        moving = MovingList(numbered_rows(range(1, 31)), scripted(**changes), frozenset({way, "ignores id filters"}))
+        with walker_of(moving, concurrency=1) as walker:
+            found = kept(walker.whole(LIST))
+        assert moving.stayed <= found.keys(), question
+
+
+def test_a_range_that_rows_leave_while_it_is_read_proves_nothing() -> None:
+    moving = MovingList(numbered_rows(range(1, 31)), scripted(q3=[("delete", 20)]))
+    with walker_of(moving, concurrency=1) as walker, pytest.raises(IncompleteWalk, match="rows left"):
+        kept(walker.between(LIST, 5, 25))
+
+
+def test_a_fresh_pass_is_announced() -> None:
+    moving = MovingList(numbered_rows(range(1, 31)), scripted(q8=[("delete", 28)]), frozenset({"newest first"}))
+    with walker_of(moving, concurrency=1) as walker:
+        pages = list(walker.whole(LIST))
+    assert [page.restart for page in pages].count(True) == 1
+    assert moving.stayed <= {identifier for page in pages for identifier in page.ids()}
+
+
+def test_a_list_that_never_holds_still_is_refused_where_only_numbers_help() -> None:
+    def always() -> Iterator[list[Change]]:
+        while True:
+            yield [("delete", 0), ("delete", 5)] if len(moving.rows) > 20 else [("insert", 1)] * 9
+
+    moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({"in odd order"}))
+    moving.changes = always()
+    with walker_of(moving) as walker, pytest.raises(IncompleteWalk, match="users"):
+        kept(walker.whole(LIST))
+
+
+@pytest.mark.parametrize("way", ["tells one too many", "tells a million"])
+def test_a_total_that_stays_wrong_is_refused_soon(way: str) -> None:
+    moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({way, "refuses id filters"}))
+    with walker_of(moving) as walker, pytest.raises(IncompleteWalk, match="30 rows each time"):
+        kept(walker.whole(LIST))
+    assert len(moving.asked) <= 40
+
+
+@pytest.mark.parametrize("total", [4, "9"])
+def test_an_empty_page_that_speaks_of_rows_is_refused(total: Any) -> None:
+    class Hollow(MovingList):
+        def get(self, query: Query, _doubtful_attempts: int | None = None) -> Any:
+            answer = super().get(query)
+            answer.payload.update(data=[], meta={"total": total})
+            return answer
+
+    for walk in (lambda w: w.whole(LIST), lambda w: w.lane(LIST, SINCE, honours)):
+        with walker_of(Hollow(numbered_rows(range(1, 5)))) as walker, pytest.raises(IncompleteWalk):
+            kept(walk(walker))
+
+
+CHANGE = st.one_of(
+    st.tuples(st.just("delete"), st.integers(0, 60)),
+    st.tuples(st.just("insert"), st.integers(0, 9)),
+    st.tuples(st.just("touch"), st.integers(0, 60)),
+)
+MOVING_WAYS = st.sampled_from(
+    # Without totals, a few rows in an odd order that happen to rise cannot be told from ordered ones.
+    [way for way in WAYS if way not in (("tells the page's total",), ("tells no meta", "in odd order"))]
+)
+
+
+@st.composite
+def moving_lists(draw: st.DrawFn, ways: st.SearchStrategy[tuple[str, ...]] = MOVING_WAYS) -> Callable[[], MovingList]:
+    ids = draw(st.lists(st.integers(1, 60), unique=True, max_size=30))
+    groups = draw(st.lists(st.lists(CHANGE, max_size=3), max_size=30))
+    way = draw(ways)
+    # A page of one row rises in any order; real pages hold 25 and more.
+    size = draw(st.integers(2, 6))
+    note(f"{ids} {groups} {way} pages of {size}")
+    return lambda: MovingList(numbered_rows(ids), iter(groups), frozenset(way), size)
+
+
+@given(make=moving_lists())
+@settings(max_examples=400, deadline=None)
+def test_no_row_that_stayed_is_missing_and_none_is_made_up(make: Callable[[], MovingList]) -> None:
+    moving = make()
+    with walker_of(moving, concurrency=1) as walker:
+        try:
+            found = kept(walker.whole(LIST))
+        except IncompleteWalk:
+            return
+    assert moving.stayed <= found.keys()
+    assert found.keys() <= moving.ever
+
+
+# A lane may gain rows anywhere, so that no count tells of a few rows in an odd order that happened to rise.
+@given(make=moving_lists(ways=MOVING_WAYS.filter(lambda ways: "in odd order" not in ways)))
+@settings(max_examples=300, deadline=None)
+def test_no_row_that_stayed_in_a_lane_is_missing(make: Callable[[], MovingList]) -> None:
+    moving = make()
+    before = {identifier for identifier, row in moving.rows.items() if honours(row)}
+    touched: set[int] = set()
+    change = moving._change
+
+    def noting(what: str, number: int) -> None:
+        rows = dict(moving.rows)
+        change(what, number)
+        touched.update(i for i, row in rows.items() if moving.rows.get(i) is not row)
+
+    moving._change = noting  # type: ignore[method-assign]
+    with walker_of(moving, concurrency=1) as walker:
+        try:
+            found = kept(walker.lane(LIST, SINCE, honours))
+        except (IncompleteWalk, FilterIgnored):
+            return
+    assert before - touched <= found.keys()
+    assert all(map(honours, found.values()))
+
+
+@given(make=moving_lists(), above=st.none() | st.integers(0, 40), upto=st.integers(20, 70))
+@settings(max_examples=300, deadline=None)
+def test_no_row_that_stayed_in_a_range_is_missing(make: Callable[[], MovingList], above: int | None, upto: int) -> None:
+    moving = make()
+    with walker_of(moving, concurrency=1) as walker:
+        try:
+            found = kept(walker.between(LIST, above, upto))
+        except (IncompleteWalk, FilterIgnored):
+            return
+    expected = {i for i in moving.stayed if (above is None or i > above) and i <= upto}
+    assert expected <= found.keys() <= moving.ever

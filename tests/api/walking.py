@@ -1,0 +1,59 @@
+"""Walks over moving lists: what every test of the walker begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from moving_lists import MovingList
+
+from pipelines.api.client import Client
+from pipelines.api.envelopes import Page
+from pipelines.api.paging import Walker
+from pipelines.api.query import Filter, Query
+
+LIST = Query("users")
+SINCE = Filter("day", "gte", 5)
+
+
+def walker_of(moving: MovingList, concurrency: int = 3) -> Walker:
+    # The walker needs answers alone; real sockets are driven in test_asking and end_to_end/test_traps.
+    return Walker(cast(Client, moving), concurrency)
+
+
+def kept(pages: Iterator[Page]) -> dict[int, Any]:
+    """What a reader holds at the end: rows by id, what came before a restart forgotten."""
+    rows: dict[int, Any] = {}
+    for page in pages:
+        if page.restart:
+            rows.clear()
+        rows.update((row["id"], row) for row in page.rows)
+    return rows
+
+
+def honours(row: Any) -> bool:
+    return bool(row["day"] >= 5)
+
+
+WAYS = [
+    (),
+    ("ignores per_page",),
+    ("oversizes pages",),
+    ("tells no meta",),
+    ("newest first",),
+    ("oldest first",),
+    ("in odd order",),
+    ("refuses order",),
+    ("ignores filters",),
+    ("ignores id filters",),
+    ("refuses id filters",),
+    ("honours the first filter",),
+    ("tells the page's total",),
+    ("tells one too many",),
+    ("tells no meta", "newest first"),
+    ("tells no meta", "in odd order"),
+    ("tells no meta", "ignores filters"),
+    ("refuses id filters", "in odd order"),
+    ("refuses id filters", "oversizes pages"),
+    ("refuses order", "refuses id filters"),
+]

@@ -1,0 +1,157 @@
+"""The bench measures what it says, on a stand-in and on builds of its own, and its judge can say no."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.settings import Settings
+from pipelines.warehouse import build
+from pipelines.warehouse.checks import run_checks
+from pipelines.warehouse.files import connect_draft
+from pipelines.warehouse.models import load_checks
+from tests.bench.__main__ import main
+from tests.bench.forest import build_tree
+from tests.bench.loadfile import make_load_file
+from tests.bench.measure import Usage, measure
+from tests.bench.plan import Bench, Result, Server, serving
+from tests.bench.report import as_json, render, verdicts
+
+USERS = 1200
+PROJECT = Path(__file__).parents[1]
+
+BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
+ALLOCATE = "block = b'x' * 150_000_000\nimport time; time.sleep(0.3)\n"
+# Stands in for `referrals`: loads through the floor and shapes the tables as the loader does.
+PLANTED = """
+import os, sys
+from pathlib import Path
+import duckdb
+from tests.bench import floor
+command, lost = sys.argv[1], int(sys.argv[2])
+if command in ("load", "sync"):
+    file = Path(os.environ["WAREHOUSE__DIR"]) / "load.duckdb"
+    if not file.exists():
+        file.parent.mkdir()
+        floor.run(os.environ["SOURCES__REFERRAL_FACTORY__BASE_URL"], file)
+        with duckdb.connect(file) as db:
+            db.execute("create schema raw")
+            for table in ("campaigns", "users", "rewards", "rewards_due", "rewards_issued"):
+                db.execute(f"create table raw.{table} as select * from main.{table} where id > {lost}")
+            select = "select (coupon->>'id')::int as id from users where coupon is not null"
+            db.execute(f"create table raw.coupons as {select}")
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving(USERS) as running:
+        yield running
+
+
+def test_a_measure_takes_in_what_the_command_starts(tmp_path: Path) -> None:
+    script = f"import subprocess, sys\nheld = b'x' * 60_000_000\nfor text in ({BURN!r}, {ALLOCATE!r}):\n"
+    script += "    subprocess.run([sys.executable, '-c', text], check=True)\nprint('done')\nsys.exit(3)"
+    usage = measure([sys.executable, "-c", script], dict(os.environ), tmp_path)
+    assert (usage.exit_code, usage.output) == (3, "done\n")
+    assert usage.cpu_s >= 0.3
+    assert usage.peak_mb >= (200 if sys.platform == "linux" else 150)
+    assert usage.wall_s > 0
+
+
+def _bench(tmp_path: Path, lost: int) -> list[Result]:
+    script = tmp_path / "planted.py"
+    script.write_text(f"import sys\nsys.path.insert(0, {str(PROJECT)!r})\nsys.argv.append('{lost}')\n{PLANTED}")
+    bench = Bench(tmp_path, lambda _: None, [sys.executable, str(script)])
+    bench.load(200, 2)
+    return bench.results
+
+
+def test_a_bench_measures_each_command_and_counts_its_calls(tmp_path: Path) -> None:
+    results = {result.name: result for result in _bench(tmp_path, lost=0)}
+    assert {(name, len(r.runs), r.failure) for name, r in results.items()} == {
+        *(("floor", 2, None), ("load", 2, None), ("sync", 2, None), ("idle sync", 2, None))
+    }
+    assert results["sync"].calls == results["floor"].calls == [5, 5]
+    assert results["idle sync"].calls == [0, 0]
+
+
+def test_a_load_that_loses_a_row_is_not_measured(tmp_path: Path) -> None:
+    results = {result.name: result for result in _bench(tmp_path, lost=1)}
+    assert results["floor"].failure is None
+    assert "rows are missing or too many: {'campaigns': 4" in (results["load"].failure or "")
+    assert "× floor" in render(list(results.values()), verdicts(list(results.values())))
+
+
+def test_goals_are_judged_and_printed() -> None:
+    def result(name: str, users: int, cpu_s: float, peak_mb: float = 300) -> Result:
+        return Result(name, users, [Usage(cpu_s, cpu_s, peak_mb, 0, "", "")] * 3, [7, 7, 7])
+
+    results = [
+        result("floor", 100_000, 1.0), result("load", 100_000, 5.0), result("load", 500_000, 15.0, 400),
+        result("idle sync", 100_000, 1.4), result("help", 0, 0.1), Result("build", 5_000, failure="exit code 2: no"),
+    ]  # fmt: skip
+    judged = verdicts(results)
+    assert [verdict.is_met for verdict in judged] == [False, True, True, True, True, True, None, None, False]
+    text = render(results, judged)
+    assert "not measured: exit code 2: no" in text
+    assert text.count("MISSED") == 2
+    assert "load: 25.0 CPU s for each further million users" in text
+    assert "20,000      5.0       7" in text
+    written = json.loads(json.dumps(as_json(results, judged)))
+    assert [len(entry["runs"]) for entry in written["results"]] == [3, 3, 3, 3, 3, 0]
+
+
+def test_builds_are_held_to_the_goal_of_their_size() -> None:
+    def met(name: str, users: int, cpu_s: float, peak_mb: float = 900) -> list[bool | None]:
+        return [v.is_met for v in verdicts([Result(name, users, [Usage(cpu_s, cpu_s, peak_mb, 0, "", "")])])]
+
+    assert met("build", 5_000, 1.1) == [False, True]
+    assert met("build", 2_000_000, 11.9, 2_001) == [True, False]
+    assert met("build", 10_000_000, 12.1) == [True, True]
+    assert met("build", 10_000_000, 70.1) == [False, True]
+    assert met("build", 20_000_000, 500.0) == [True], "nobody set a goal for that"
+    assert met("tree", 10_000_000, 40.1) == [False]
+
+
+def test_a_made_up_load_file_breaks_no_rule_and_the_same_number_makes_the_same_rows(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        make_load_file(4_000, tmp_path / name / "load.duckdb")
+    settings = Settings(warehouse_dir=tmp_path / "one")
+    build(settings)
+    with connect_draft(settings) as connection:
+        assert [str(found) for found in run_checks(connection, load_checks()) if found.violations_count] == []
+        thin = "select count(*) from {} having count(*) < 10"
+        for table in ("core.rewards_due", "core.coupons", "marts.reward_liability", "marts.fraud_signals"):
+            assert connection.execute(thin.format(table)).fetchall() == [], table
+        connection.execute(f"attach '{tmp_path / 'two' / 'load.duckdb'}' as other (read_only)")
+        for table in ("users", "rewards_due", "rewards_issued", "coupons"):
+            same = f"(from load.raw.{table} except all from other.raw.{table})"
+            assert connection.execute(f"select count(*) from {same}").fetchone() == (0,)
+    assert build_tree(tmp_path / "two") == {"rows": 4_000 - 9, "depth": 6}
+
+
+def test_a_large_build_is_measured_with_its_tree(tmp_path: Path) -> None:
+    script = tmp_path / "planted.py"
+    script.write_text("import pathlib\nassert pathlib.Path('data/load.duckdb').is_file()\n")
+    bench = Bench(tmp_path, lambda _: None, [sys.executable, str(script)])
+    bench.build_large(2_000, 1)
+    assert [(r.name, r.users, len(r.runs), r.failure) for r in bench.results] == [
+        ("build", 2_000, 1, None),
+        ("tree", 2_000, 1, None),
+    ]
+    assert json.loads(bench.results[1].runs[0].output)["rows"] > 1_900
+    assert not any(path.name == "load.duckdb" for path in tmp_path.rglob("*")), "nothing large is left"
+
+
+def test_the_options_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert {"--users", "--builds", "--runs", "--quick", "--json"} <= set(capsys.readouterr().out.split())
