@@ -7,6 +7,7 @@ the same files in ``~/.dlt``), read here without importing dlt so that every com
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -60,6 +61,8 @@ class Settings:
     warehouse_dir: Path = field(default_factory=lambda: Path("data").absolute())
     keep_snapshots: int = 5
     max_quarantine_percent: int = 1
+    reward_units: tuple[tuple[str, str], ...] = ()
+    """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
 
     @property
     def load_path(self) -> Path:
@@ -155,9 +158,37 @@ def load_settings(
         warehouse_dir=(folder / str(find(WAREHOUSE_SECTION, "dir") or "data")).absolute(),
         keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
         max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),
+        reward_units=_parse_units(find(WAREHOUSE_SECTION, "reward_units")),
     )
     _refuse_unsafe(settings)
     return settings
+
+
+def _parse_units(value: Any) -> tuple[tuple[str, str], ...]:
+    """A TOML table, or the JSON object that stands for one in the environment, as dlt reads dictionaries there."""
+    name = "WAREHOUSE__REWARD_UNITS"
+    if value is None:
+        return ()
+    try:
+        units = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        units = None
+    if not isinstance(units, dict):
+        raise ConfigurationError(
+            f"{name} is no table of reward types and units.",
+            """Write it as JSON, {"Amazon Voucher": "EUR"}, or as the table [warehouse.reward_units].""",
+        )
+    found: dict[str, str] = {}
+    for reward_type, unit in units.items():
+        key = str(reward_type).strip()
+        if not key or key in found or not isinstance(unit, str) or not unit.strip():
+            raise ConfigurationError(
+                f"{name} must give every reward type one unit, once and in words; {reward_type!r} has none."
+            )
+        if unit.strip().startswith("type:"):
+            raise ConfigurationError(f"{name} must not use {unit!r}: such units are those of types that none is given.")
+        found[key] = unit.strip()
+    return tuple(sorted(found.items()))
 
 
 def _refuse_unsafe(settings: Settings) -> None:

@@ -72,3 +72,8 @@ create table raw.reconciliation (
     our_count bigint, found varchar, repaired_by varchar, rows_missing bigint, rows_changed bigint, rows_vanished bigint,
     rows_reappeared bigint, in_flight varchar, calls bigint
 );
+
+-- Not the loader's: the build fills it from the settings (warehouse.reward_units).
+create table raw.reward_units (
+    reward_type varchar, unit varchar
+);

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import pipelines
+from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings, load_settings
 
 PROJECT = Path(__file__).parents[1]
@@ -158,9 +159,47 @@ def test_the_config_file_states_every_default_as_it_is(tmp_path: Path) -> None:
     documented = _documented_defaults()
     stated = {**documented["sources"]["referral_factory"], **documented["warehouse"]}
     stated["warehouse_dir"] = Path(stated.pop("dir")).absolute()
+    stated["reward_units"] = tuple(stated["reward_units"].items())
     assert stated == {f.name: getattr(Settings(), f.name) for f in fields(Settings) if f.name != "api_token"}
     shutil.copytree(PROJECT / ".dlt", tmp_path / ".dlt", ignore=shutil.ignore_patterns("secrets.toml"))
     assert load_settings(environ={}, folder=tmp_path, home=tmp_path).concurrency == stated["concurrency"]
+
+
+UNITS = '{ "Amazon Voucher" = "EUR", " Cash Digital Card" = "EUR " }'
+UNITS_FOUND = (("Amazon Voucher", "EUR"), ("Cash Digital Card", "EUR"))
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ"),
+    [
+        (f"[warehouse]\nreward_units = {UNITS}", {}),
+        (f"[warehouse.reward_units]\n{UNITS[1:-1].replace(',', chr(10))}", {}),
+        ("", {"WAREHOUSE__REWARD_UNITS": UNITS.replace("=", ":")}),
+        ("[warehouse.reward_units]\nGift = 'USD'", {"WAREHOUSE__REWARD_UNITS": UNITS.replace("=", ":")}),
+    ],
+    ids=["inline", "table", "environment", "environment first"],
+)
+def test_reward_units_are_read_as_dlt_reads_dictionaries(toml: str, environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "config.toml").write_text(toml, encoding="utf-8")
+    assert load_settings(environ=environ, folder=tmp_path, home=tmp_path).reward_units == UNITS_FOUND
+
+
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        ("EUR", "is no table of reward types and units"),
+        ('["EUR"]', "is no table of reward types and units"),
+        ('{"Cash": 1}', "'Cash' has none"),
+        ('{"Cash": " "}', "'Cash' has none"),
+        ('{" ": "EUR"}', "' ' has none"),
+        ('{"Cash": "EUR", "Cash ": "USD"}', "'Cash ' has none"),
+        ('{"Cash": "type:Voucher"}', "must not use 'type:Voucher'"),
+    ],
+)
+def test_reward_units_that_mean_nothing_are_refused(units: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        load_settings(environ={"WAREHOUSE__REWARD_UNITS": units}, folder=tmp_path, home=tmp_path)
 
 
 def test_the_config_file_keeps_dlt_quiet() -> None:

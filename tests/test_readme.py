@@ -29,6 +29,8 @@ AS_IT_STANDS: list[str] = [
     r"referrals sync.*",
     r"referrals sandbox --help",
     r"python -c .*",
+    r"referrals sandbox --file .*",
+    r"(?s)python <<.*",
     r"make help",
 ]
 

@@ -21,16 +21,24 @@ if TYPE_CHECKING:
 
 DEMO_TOKEN = "sandbox-token"  # noqa: S105  (opens nothing but the sandbox on this machine)
 ROLL_FORWARD = """
-select campaigns.name as campaign, daily.unit,
-    arg_min(daily.opening_value, daily.day_on) as opening,
-    sum(daily.accrued_value) as accrued,
-    sum(daily.issued_value) as issued,
-    sum(daily.reversed_value) as reversed,
-    arg_max(daily.closing_value, daily.day_on) as closing
-from marts.reward_liability_daily as daily
+with days as (
+    select campaign_id, unit, day_on, sum(opening_value) as opening_value, sum(accrued_value) as accrued_value,
+        sum(issued_value) as issued_value, sum(reversed_value) as reversed_value, sum(closing_value) as closing_value
+    from marts.reward_liability_daily
+    where not is_estimated
+    group by campaign_id, unit, day_on
+)
+
+select campaigns.name as campaign, days.unit,
+    arg_min(days.opening_value, days.day_on) as opening,
+    sum(days.accrued_value) as accrued,
+    sum(days.issued_value) as issued,
+    sum(days.reversed_value) as reversed,
+    arg_max(days.closing_value, days.day_on) as closing
+from days
 left join core.campaigns using (campaign_id)
-group by daily.campaign_id, campaigns.name, daily.unit
-order by closing desc, daily.campaign_id, daily.unit
+group by days.campaign_id, campaigns.name, days.unit
+order by closing desc, days.campaign_id, days.unit
 """
 
 
@@ -117,7 +125,7 @@ def demo(days: int, users: int, seed: int) -> None:
                 "Set WAREHOUSE__DIR to another directory for the demo.",
             )
         _play(settings, world, days, users, seed)
-    _show(settings)
+    _show(settings, world)
 
 
 def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> None:
@@ -145,7 +153,7 @@ def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> 
             )  # fmt: skip
 
 
-def _show(settings: Settings) -> None:
+def _show(settings: Settings, world: Path) -> None:
     from pipelines.cli.display import FUNNEL, query_warehouse, say, show_table
 
     show_table("Referral funnel per campaign", *query_warehouse(settings.warehouse_path, FUNNEL))
@@ -156,4 +164,5 @@ def _show(settings: Settings) -> None:
     say()
     say(f"Warehouse: {settings.warehouse_path}")
     say(f"Feeds:     {settings.feeds_dir}/*.parquet")
+    say(f"Every act: referrals sandbox --file {world} --events")
     say("Open it read-only with any DuckDB client or BI tool; README, 'Asking questions', has queries to begin with.")

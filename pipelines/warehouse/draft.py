@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.errors import ConfigurationError, DataRefused, ReferralsError
 from pipelines.warehouse.files import (
     connect_draft,
+    declare_units,
     draft_dir,
     draft_path,
     first_line,
@@ -51,9 +52,10 @@ class BuildReport:
     load_version: str | None = None
     models_version: str | None = None
     waiting_changes: int = 0
+    reward_units: tuple[tuple[str, str], ...] = ()
 
     @property
-    def origin(self) -> dict[str, str | int | None]:
+    def origin(self) -> dict[str, Any]:
         """Where the draft comes from, as the manifest says it."""
         return {
             "synced_at": zulu(self.as_of),
@@ -61,6 +63,7 @@ class BuildReport:
             "load_version": self.load_version,
             "models_version": self.models_version,
             "waiting_changes": self.waiting_changes,
+            "reward_units": dict(self.reward_units),
         }
 
 
@@ -86,6 +89,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
     connection = connect_draft(settings)
     try:
         stand_in_for_missing(connection)
+        declare_units(connection, settings.reward_units)
         tables = run_models(connection, models)
         moment = _single(connection, "select as_of_at from intermediate.int_build_clock")
         waiting = _single(connection, "select count(*) from intermediate.int_reward_changes where sync_no is null")
@@ -104,6 +108,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         load_version=version,
         models_version=models_version(),
         waiting_changes=waiting,
+        reward_units=settings.reward_units,
     )
     _save_report(settings, report)
     return report
@@ -190,6 +195,7 @@ def load_report(settings: Settings) -> BuildReport:
         document["load_version"],
         document["models_version"],
         document["waiting_changes"],
+        tuple(document["reward_units"].items()),
     )
 
 

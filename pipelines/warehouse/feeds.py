@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Grows when a published column changes its name, type or meaning; new columns and tables leave it."""
 
-ORIGIN_KEYS = ("synced_at", "built_at", "load_version", "models_version", "waiting_changes")
+ORIGIN_KEYS = ("synced_at", "built_at", "load_version", "models_version", "waiting_changes", "reward_units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: l
 
     ``origin`` holds synced_at (the server's time the data is true for), built_at (this machine's), both UTC, and the
     versions of what it was built from: load_version and models_version; waiting_changes counts reward changes that
-    wait for a sync of both reward lists.
+    wait for a sync of both reward lists; reward_units is the setting of that name.
     """
     return {
         "schema_version": SCHEMA_VERSION,

@@ -16,7 +16,8 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     """Note in the manifest that the snapshot still held at ``observed_at`` (the server's time; naive is UTC).
 
     False, and nothing is done, where a build is needed: nothing published, a publication not completed, packages
-    loaded or models changed since, changes that waited for this sync, or a new day (ages and daily tables move on).
+    loaded, models or reward units changed since, changes that waited for this sync, or a new day (ages and daily
+    tables move on).
     """
     from pipelines.warehouse.draft import zulu
     from pipelines.warehouse.feeds import SCHEMA_VERSION, read_manifest, write_manifest
@@ -29,6 +30,7 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     stands = (
         manifest.get("schema_version") == SCHEMA_VERSION
         and manifest.get("models_version") == models_version()
+        and manifest.get("reward_units") == dict(settings.reward_units)
         and _same_day(manifest.get("synced_at"), observed_at)
         and not manifest.get("waiting_changes")
         and manifest.get("load_version") is not None

@@ -30,7 +30,7 @@ sides as (
         0 as listed_count,
         0 as listed_value
     from daily
-    where day_on = (select max(last_day.day_on) from daily as last_day)
+    where not is_estimated and day_on = (select max(last_day.day_on) from daily as last_day)
     union all
     select
         campaign_id,

@@ -1,5 +1,5 @@
 -- rule: the days of a campaign's daily funnel add up to what core and the reward movements hold of it
--- reads: core.users, core.coupons, marts.referral_funnel_daily, intermediate.int_reward_movements
+-- reads: core.users, core.coupons, marts.referral_funnel_daily, marts.reward_ledger
 -- Every dated thing happened on exactly one day, whatever its source. What core has counts up, what the days have counts
 -- down, and nothing may be left.
 
@@ -11,8 +11,8 @@ coupons as (
     select * from core.coupons
 ),
 
-movements as (
-    select * from intermediate.int_reward_movements
+ledger as (
+    select * from marts.reward_ledger
 ),
 
 daily as (
@@ -35,7 +35,7 @@ measures as (
         sum(accrued_count) as rewards_accrued_count,
         sum(issued_count) as rewards_issued_count,
         sum(reversed_count) as rewards_reversed_count
-    from movements
+    from ledger
     group by campaign_id
     union all by name
     select

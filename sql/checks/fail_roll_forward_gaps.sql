@@ -1,6 +1,7 @@
 -- rule: each day's opening is the closing of the day before, and no day is missing
 -- reads: marts.reward_liability_daily
--- A balance that changes overnight without a movement is a number nobody can explain.
+-- A balance that changes overnight without a movement is a number nobody can explain. Estimated days are held to it
+-- among themselves; where they end, the exact ones begin with what the first sync found.
 
 with daily as (
     select * from marts.reward_liability_daily
@@ -11,6 +12,7 @@ neighbours as (
         campaign_id,
         reward_type,
         unit,
+        is_estimated,
         day_on,
         opening_count,
         opening_value,
@@ -18,7 +20,7 @@ neighbours as (
         lag(closing_count) over days as previous_closing_count,
         lag(closing_value) over days as previous_closing_value
     from daily
-    window days as (partition by campaign_id, reward_type, unit order by day_on)
+    window days as (partition by campaign_id, reward_type, unit, is_estimated order by day_on)
 ),
 
 final as (

@@ -1,10 +1,10 @@
 -- rule: what was issued stays issued
--- reads: intermediate.int_reward_movements
+-- reads: marts.reward_ledger
 -- The vendor says that payouts are never taken back. Where the issued list shows less than before, the roll-forward
 -- has a negative movement.
 
-with movements as (
-    select * from intermediate.int_reward_movements
+with ledger as (
+    select * from marts.reward_ledger
 ),
 
 final as (
@@ -13,10 +13,10 @@ final as (
         recipient_id,
         reward_type,
         sync_no,
-        sync_on,
+        sync_at,
         issued_count,
         issued_value
-    from movements
+    from ledger
     where issued_count < 0 or issued_value < 0
 )
 

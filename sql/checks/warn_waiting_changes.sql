@@ -10,7 +10,6 @@ final as (
     select
         reward_id,
         recipient_id,
-        reward_type,
         change_at
     from changes
     where sync_no is null

@@ -1,11 +1,13 @@
--- grain: one row per change of a balance: reward x recipient x reward type x state x moment x sign
+-- grain: one row per change of a balance: reward x recipient x reward type (type_no) x state x moment x sign
 -- reads: intermediate.int_reward_versions, intermediate.int_reward_moments, staging.stg_observations
--- money: change_value in the unit of the row; never added across units
--- time: UTC; change_at as observed, sync_at the sync point it is booked on (null: waits for the next)
+-- money: change_value in the unit of the reward type; never added across units
+-- time: UTC; change_at as observed, sync_no the sync point it is booked on (null: waits for the next)
 -- materialized: table
 -- Each version adds its count and value when it appears and takes them away when it ends. A reward in process that
 -- vanished from the issued list is no longer owed from then on (it is owed again if it reappears); an issued reward
--- stays issued, because a payout is not taken back by being no longer listed.
+-- stays issued, because a payout is not taken back by being no longer listed. An issue is late where the vendor dates
+-- it before the sync before began, which yet did not see it. A time on a full quarter of an hour is taken for a day
+-- (midnight somewhere) and gets a day's grace.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -48,26 +50,30 @@ changes as (
     select
         *,
         seen_from_at as change_at,
-        1 as direction
+        1 as direction,
+        false as is_absence
     from versions
     union all by name
     select
         *,
         seen_until_at as change_at,
-        -1 as direction
+        -1 as direction,
+        false as is_absence
     from versions
     where seen_until_at is not null and (reward_state <> 'issued' or has_successor)
     union all by name
     select
         * exclude (gone_from_at, back_at),
         gone_from_at as change_at,
-        -1 as direction
+        -1 as direction,
+        true as is_absence
     from absent_versions
     union all by name
     select
         * exclude (gone_from_at, back_at),
         back_at as change_at,
-        1 as direction
+        1 as direction,
+        true as is_absence
     from absent_versions
     where back_at is not null
 ),
@@ -77,14 +83,20 @@ final as (
         changes.campaign_id,
         coalesce(changes.reward_id, 0) as reward_id,
         coalesce(changes.recipient_id, 0) as recipient_id,
-        changes.reward_type,
-        changes.unit,
+        changes.type_no,
         changes.reward_state,
+        changes.issued_from,
+        changes.issued_at,
         changes.change_at,
+        changes.is_absence,
+        changes.is_entry and changes.direction = 1 and not changes.is_absence as is_entry,
         moments.sync_no,
-        moments.sync_at,
+        coalesce(
+            changes.issued_at + case when epoch(changes.issued_at) % 900 = 0 then interval 1 day else interval 0 days end
+            < moments.previous_started_at, false
+        ) as is_late,
         changes.direction * changes.total_count as change_count,
-        changes.direction * changes.total_value as change_value
+        cast(changes.direction * changes.total_value as decimal(18, 2)) as change_value
     from changes
     left join moments on changes.change_at = moments.change_at
 )

@@ -4,7 +4,8 @@
 -- time: UTC, the server's
 -- Which run saw a change, and on which sync point the change is booked. A moment belongs to the first run that was
 -- observing then; a moment in no run (the loader keeps its moments growing by microseconds) to the run that began
--- last before it; a moment before all runs to the first.
+-- last before it; a moment before all runs to the first. previous_started_at is when
+-- the sync point before began to observe, null at the first.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -59,15 +60,25 @@ placed as (
     asof left join run_starts on moments.change_at >= run_starts.run_started_at
 ),
 
+sync_starts as (
+    select
+        sync_no,
+        run_started_at
+    from sync_points
+    where is_sync_point
+),
+
 final as (
     select
         placed.change_at,
         sync_points.run_no,
         sync_points.sync_no,
-        sync_points.sync_at
+        sync_points.sync_at,
+        previous.run_started_at as previous_started_at
     from placed
     cross join first_run
     left join sync_points on coalesce(placed.observing_run_no, placed.latest_run_no, first_run.run_no) = sync_points.run_no
+    left join sync_starts as previous on sync_points.sync_no = previous.sync_no + 1
 )
 
 select * from final

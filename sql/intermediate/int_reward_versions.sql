@@ -1,12 +1,13 @@
 -- grain: one row per list (due, issued), record and version
--- reads: staging.stg_rewards_due, staging.stg_rewards_issued, staging.stg_users, intermediate.int_rewards_latest
+-- reads: staging.stg_rewards_due, staging.stg_rewards_issued, staging.stg_users, intermediate.int_rewards_latest,
+--   intermediate.int_reward_types
 -- money: total_value, exact; null totals are count times price, or 0 where there is no price (a gift)
 -- time: UTC; seen_from_at is in the interval, seen_until_at is not
 -- materialized: table
 -- Both reward lists in one shape. Here and nowhere else it is decided which state a row is in, what a missing count
--- or total means, which campaign a reward belongs to and in which unit it is counted. State: due; in process (in the
--- issued list without a date: still owed); issued. Campaign: the reward's, else the recipient's, else 0. Unit: each
--- reward type stands alone.
+-- or total means, and which campaign a reward belongs to. State: due; in process (in the issued list without a date:
+-- still owed); issued. Campaign: the reward's, else the recipient's, else 0. issued_from: in process where the row has
+-- been seen without a date, else due. is_entry: the first version of a row of the issued list.
 
 with due as (
     select * from staging.stg_rewards_due
@@ -24,6 +25,34 @@ users as (
     select * from staging.stg_users
 ),
 
+types as (
+    select * from intermediate.int_reward_types
+),
+
+-- Few rewards name no definition with a campaign; only their recipients are looked up among all users.
+campaign_rewards as (
+    select reward_id from rewards
+    where campaign_id is not null
+),
+
+unplaced as (
+    select due.recipient_id
+    from due
+    anti join campaign_rewards on due.reward_id = campaign_rewards.reward_id
+    union
+    select issued.recipient_id
+    from issued
+    anti join campaign_rewards on issued.reward_id = campaign_rewards.reward_id
+),
+
+homes as (
+    select
+        users.user_id,
+        users.campaign_id
+    from users
+    semi join unplaced on users.user_id = unplaced.recipient_id
+),
+
 both_lists as (
     select
         'due' as list_name,
@@ -31,7 +60,10 @@ both_lists as (
         due_id as record_id,
         * exclude (due_id, due_count, due_value),
         due_count as given_count,
-        due_value as given_value
+        due_value as given_value,
+        false as has_successor,
+        false as is_entry,
+        'due' as issued_from
     from due
     union all by name
     select
@@ -40,15 +72,19 @@ both_lists as (
         issued_id as record_id,
         * exclude (issued_id, issued_count, issued_value),
         issued_count as given_count,
-        issued_value as given_value
+        issued_value as given_value,
+        lead(seen_from_at) over versions is not null as has_successor,
+        lag(seen_from_at) over versions is null as is_entry,
+        case when bool_or(issued_at is null) over (versions rows unbounded preceding) then 'in process' else 'due' end as issued_from
     from issued
+    window versions as (partition by issued_id order by seen_from_at)
 ),
 
 filled as (
     select
         both_lists.* exclude (reward_type),
         rewards.name as reward_name,
-        coalesce(rewards.campaign_id, users.campaign_id, 0) as campaign_id,
+        coalesce(rewards.campaign_id, homes.campaign_id, 0) as campaign_id,
         coalesce(nullif(trim(both_lists.reward_type), ''), nullif(trim(rewards.reward_type), ''), 'unknown') as reward_type,
         coalesce(both_lists.given_count, 1) as total_count,
         cast(
@@ -56,15 +92,16 @@ filled as (
         ) as total_value
     from both_lists
     left join rewards on both_lists.reward_id = rewards.reward_id
-    left join users on both_lists.recipient_id = users.user_id
+    left join homes on both_lists.recipient_id = homes.user_id
 ),
 
 final as (
     select
-        *,
-        'type:' || reward_type as unit,
-        lead(seen_from_at) over (partition by list_name, record_id order by seen_from_at) is not null as has_successor
+        filled.*,
+        types.unit,
+        types.type_no
     from filled
+    left join types on filled.reward_type = types.reward_type
 )
 
 select * from final

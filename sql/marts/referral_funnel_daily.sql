@@ -1,5 +1,5 @@
 -- grain: one row per campaign, source and day, without gaps from the first thing that happened to the day of the build
--- reads: core.users, core.coupons, intermediate.int_reward_movements, intermediate.int_build_clock
+-- reads: core.users, core.coupons, marts.reward_ledger, intermediate.int_build_clock
 -- money: values only where all reward movements of the campaign share one unit, else null (reward_unit says which)
 -- time: days in UTC; each thing on the day it happened, deletions and rewards on the day a sync noticed them
 -- What happened on each day. People who are gone still count on the day they joined and qualified; they leave on the
@@ -19,8 +19,8 @@ coupons as (
     select * from core.coupons
 ),
 
-movements as (
-    select * from intermediate.int_reward_movements
+ledger as (
+    select * from marts.reward_ledger
 ),
 
 clock as (
@@ -83,18 +83,18 @@ deleted as (
 
 rewarded as (
     select
-        movements.campaign_id,
+        ledger.campaign_id,
         users.source,
-        movements.sync_on as day_on,
-        sum(movements.accrued_count) as rewards_accrued_count,
-        sum(movements.issued_count) as rewards_issued_count,
-        sum(movements.reversed_count) as rewards_reversed_count,
-        sum(movements.accrued_value) as rewards_accrued_value,
-        sum(movements.issued_value) as rewards_issued_value,
-        sum(movements.reversed_value) as rewards_reversed_value
-    from movements
-    left join users on movements.recipient_id = users.user_id
-    where not movements.is_first_sync
+        cast(ledger.sync_at as date) as day_on,
+        sum(ledger.accrued_count) as rewards_accrued_count,
+        sum(ledger.issued_count) as rewards_issued_count,
+        sum(ledger.reversed_count) as rewards_reversed_count,
+        sum(ledger.accrued_value) as rewards_accrued_value,
+        sum(ledger.issued_value) as rewards_issued_value,
+        sum(ledger.reversed_value) as rewards_reversed_value
+    from ledger
+    left join users on ledger.recipient_id = users.user_id
+    where not ledger.is_opening_balance
     group by all
 ),
 
@@ -192,7 +192,7 @@ units as (
     select
         campaign_id,
         case when count(distinct unit) = 1 then any_value(unit) end as reward_unit
-    from movements
+    from ledger
     group by campaign_id
 ),
 

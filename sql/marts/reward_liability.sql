@@ -1,5 +1,5 @@
 -- grain: one row per reward, recipient and reward type that is owed now (a reward normally has one type)
--- reads: core.rewards_due, core.rewards_issued, core.rewards, core.campaigns, intermediate.int_owed_since,
+-- reads: core.rewards_due, core.rewards_issued, core.rewards, core.campaigns, marts.reward_ledger,
 --   intermediate.int_build_clock
 -- money: exact, in the row's unit; never add values across units
 -- time: UTC, without a zone; age as of the moment the warehouse is true for
@@ -25,8 +25,8 @@ campaigns as (
     select * from core.campaigns
 ),
 
-owed_since as (
-    select * from intermediate.int_owed_since
+ledger as (
+    select * from marts.reward_ledger
 ),
 
 clock as (
@@ -81,6 +81,19 @@ balances as (
     group by campaign_id, reward_id, recipient_id, reward_type, unit
 ),
 
+-- Since when something has been owed without a break: the unit of age is the balance, not the single reward.
+owed_since as (
+    select
+        reward_id,
+        recipient_id,
+        reward_type,
+        max(sync_at) as owed_since_at,
+        max_by(is_opening_balance, sync_no) as is_opening_balance
+    from ledger
+    where (is_opening_balance or (opening_count = 0 and opening_value = 0)) and (closing_count <> 0 or closing_value <> 0)
+    group by reward_id, recipient_id, reward_type
+),
+
 aged as (
     select
         balances.*,
@@ -95,8 +108,7 @@ aged as (
     cross join clock
     left join owed_since
         on
-            balances.campaign_id = owed_since.campaign_id
-            and balances.reward_id = owed_since.reward_id
+            balances.reward_id = owed_since.reward_id
             and balances.recipient_id = owed_since.recipient_id
             and balances.reward_type = owed_since.reward_type
     left join rewards on balances.reward_id = rewards.reward_id

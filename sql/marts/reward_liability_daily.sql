@@ -1,18 +1,28 @@
--- grain: one row per campaign, reward type, unit and day, without gaps from the first sync to the day of the build
--- reads: intermediate.int_reward_movements, intermediate.int_sync_points, intermediate.int_build_clock
--- money: exact, in the row's unit; never add values across units
--- time: days in UTC; a movement is booked on the day of the sync that saw it
+-- grain: one row per campaign, reward type, unit and day, without gaps to the day of the build
+-- reads: marts.reward_ledger, intermediate.int_reward_estimates, intermediate.int_sync_points,
+--   intermediate.int_build_clock
+-- money: exact unless is_estimated, in the row's unit; never add values across units
+-- time: days in UTC; a movement is booked on the day of the sync that saw it, an estimated one on the vendor's date
 -- Roll-forward of what is owed (due and in process): opening + accrued - issued - reversed = closing, for counts and
--- for values, each day's opening being the closing of the day before. The first sync finds an opening balance and no
--- movements. The liability as of any day is the closing of that day.
--- answers: What did we owe on a given day? How much fell due, was issued, was reversed this month?
+-- for values, each day's opening being the closing of the day before. From the day of the first sync on it is exact:
+-- marts.reward_ledger, summed. Days before it are an estimate and say so (is_estimated): no day is both, so the
+-- liability as of any day is the closing of that day; sums over movements need "not is_estimated". The exact part does
+-- not begin where the estimate ends: what the first sync found beyond it stands in gap_count and gap_value.
+-- answers: What did we owe on a given day? How much fell due, was issued, was reversed this month? What was roughly
+-- owed before we began to look, and how far off is that?
 -- wrong: movements between two syncs are seen together: what accrued and was reversed in between leaves no trace, and
 -- after a pause all of it is booked on the first day seen. A change of price is in accrued (up) or reversed (down),
--- and in repriced_value. issued is what the issued list gained, whatever date it bears; it is negative in the rare
--- case that the API takes an issue back.
+-- and in repriced_value. issued is what the issued list gained, whatever date it bears (restated_* is what the vendor
+-- dates before an earlier sync); it is negative in the rare case that the API takes an issue back. The estimate knows
+-- no reversal, no earlier price, nobody who left before we looked, and nothing of the first sync's own day; it changes
+-- as people change. It reaches back ten years at most.
 
-with movements as (
-    select * from intermediate.int_reward_movements
+with ledger as (
+    select * from marts.reward_ledger
+),
+
+estimates as (
+    select * from intermediate.int_reward_estimates
 ),
 
 sync_points as (
@@ -23,42 +33,19 @@ clock as (
     select * from intermediate.int_build_clock
 ),
 
--- Balances and movements of nothing (rewards that were issued before we first looked) make no rows.
-balances as (
-    select
-        campaign_id,
-        reward_type,
-        unit,
-        sum(opening_count) filter (where is_first_sync) as first_opening_count,
-        sum(opening_value) filter (where is_first_sync) as first_opening_value
-    from movements
-    group by campaign_id, reward_type, unit
-),
-
 first_day as (
     select cast(min(sync_at) as date) as first_on from sync_points
 ),
 
-days as (
-    select unnest(generate_series(first_day.first_on, greatest(clock.as_of_on, first_day.first_on), interval 1 day)) as day_at
-    from first_day
-    cross join clock
-),
-
-grid as (
-    select
-        balances.*,
-        cast(days.day_at as date) as day_on
-    from balances
-    cross join days
-),
-
-per_day as (
+movements as (
     select
         campaign_id,
         reward_type,
         unit,
-        sync_on,
+        false as is_estimated,
+        cast(sync_at as date) as day_on,
+        sum(case when is_opening_balance then opening_count else 0 end) as found_count,
+        sum(case when is_opening_balance then opening_value else 0 end) as found_value,
         sum(accrued_count) as accrued_count,
         sum(accrued_value) as accrued_value,
         sum(issued_count) as issued_count,
@@ -66,73 +53,142 @@ per_day as (
         sum(reversed_count) as reversed_count,
         sum(reversed_value) as reversed_value,
         sum(repriced_value) as repriced_value,
-        sum(in_process_change_count) as in_process_change_count,
-        sum(in_process_change_value) as in_process_change_value
+        sum(restated_count) as restated_count,
+        sum(restated_value) as restated_value,
+        sum(in_process_closing_count - case when is_opening_balance then 0 else in_process_opening_count end) as in_process_count,
+        sum(in_process_closing_value - case when is_opening_balance then 0 else in_process_opening_value end) as in_process_value
+    from ledger
+    group by campaign_id, reward_type, unit, cast(sync_at as date)
+    union all by name
+    select
+        campaign_id,
+        reward_type,
+        unit,
+        true as is_estimated,
+        day_on,
+        accrued_count,
+        accrued_value,
+        issued_count,
+        issued_value
+    from estimates
+),
+
+spans as (
+    select
+        movements.campaign_id,
+        movements.reward_type,
+        movements.unit,
+        movements.is_estimated,
+        sum(movements.found_count) as found_count,
+        sum(movements.found_value) as found_value,
+        case when movements.is_estimated then min(movements.day_on) else min(first_day.first_on) end as from_on,
+        case
+            when movements.is_estimated then min(first_day.first_on) - 1
+            else greatest(min(clock.as_of_on), min(first_day.first_on))
+        end as until_on
     from movements
-    group by campaign_id, reward_type, unit, sync_on
+    cross join first_day
+    cross join clock
+    group by movements.campaign_id, movements.reward_type, movements.unit, movements.is_estimated
+),
+
+grid as (
+    select
+        * exclude (from_on),
+        cast(unnest(generate_series(from_on, until_on, interval 1 day)) as date) as day_on
+    from spans
 ),
 
 filled as (
     select
-        grid.campaign_id,
-        grid.reward_type,
-        grid.unit,
-        grid.day_on,
-        coalesce(grid.first_opening_count, 0) as first_opening_count,
-        coalesce(grid.first_opening_value, 0) as first_opening_value,
-        coalesce(per_day.accrued_count, 0) as accrued_count,
-        coalesce(per_day.accrued_value, 0) as accrued_value,
-        coalesce(per_day.issued_count, 0) as issued_count,
-        coalesce(per_day.issued_value, 0) as issued_value,
-        coalesce(per_day.reversed_count, 0) as reversed_count,
-        coalesce(per_day.reversed_value, 0) as reversed_value,
-        coalesce(per_day.repriced_value, 0) as repriced_value,
-        coalesce(per_day.in_process_change_count, 0) as in_process_change_count,
-        coalesce(per_day.in_process_change_value, 0) as in_process_change_value
+        grid.*,
+        coalesce(movements.accrued_count, 0) as accrued_count,
+        coalesce(movements.accrued_value, 0) as accrued_value,
+        coalesce(movements.issued_count, 0) as issued_count,
+        coalesce(movements.issued_value, 0) as issued_value,
+        coalesce(movements.reversed_count, 0) as reversed_count,
+        coalesce(movements.reversed_value, 0) as reversed_value,
+        coalesce(movements.repriced_value, 0) as repriced_value,
+        coalesce(movements.restated_count, 0) as restated_count,
+        coalesce(movements.restated_value, 0) as restated_value,
+        coalesce(movements.in_process_count, 0) as in_process_count,
+        coalesce(movements.in_process_value, 0) as in_process_value
     from grid
-    left join per_day
+    left join movements
         on
-            grid.campaign_id = per_day.campaign_id
-            and grid.reward_type = per_day.reward_type
-            and grid.unit = per_day.unit
-            and grid.day_on = per_day.sync_on
+            grid.campaign_id = movements.campaign_id
+            and grid.reward_type = movements.reward_type
+            and grid.unit = movements.unit
+            and grid.is_estimated = movements.is_estimated
+            and grid.day_on = movements.day_on
 ),
 
 rolled as (
     select
-        *,
-        first_opening_count + sum(accrued_count - issued_count - reversed_count) over running as closing_count,
-        first_opening_value + sum(accrued_value - issued_value - reversed_value) over running as closing_value,
-        sum(in_process_change_count) over running as in_process_count,
-        sum(in_process_change_value) over running as in_process_value
+        * exclude (in_process_count, in_process_value),
+        coalesce(found_count, 0) + sum(accrued_count - issued_count - reversed_count) over running as closing_count,
+        coalesce(found_value, 0) + sum(accrued_value - issued_value - reversed_value) over running as closing_value,
+        case when not is_estimated then sum(in_process_count) over running end as in_process_count,
+        case when not is_estimated then sum(in_process_value) over running end as in_process_value
     from filled
     window running as (
-        partition by campaign_id, reward_type, unit
+        partition by campaign_id, reward_type, unit, is_estimated
         order by day_on rows unbounded preceding
     )
 ),
 
+first_found as (
+    select
+        campaign_id,
+        reward_type,
+        unit,
+        found_count,
+        found_value
+    from spans
+    where not is_estimated
+),
+
 final as (
     select
-        campaign_id, -- campaign; 0 = unknown
-        reward_type, -- kind of reward
-        unit, -- what the values are counted in; values of different units must not be added
-        day_on, -- day, UTC
-        cast(closing_count - accrued_count + issued_count + reversed_count as bigint)
-            as opening_count, -- rewards owed when the day began; on the first day: what the first sync found
-        cast(accrued_count as bigint) as accrued_count, -- rewards that newly became owed
-        cast(issued_count as bigint) as issued_count, -- rewards that were issued
-        cast(reversed_count as bigint) as reversed_count, -- rewards no longer owed and not issued
-        cast(closing_count as bigint) as closing_count, -- rewards owed at the day's last sync
-        closing_value - accrued_value + issued_value + reversed_value as opening_value, -- value owed when the day began
-        accrued_value, -- value that newly became owed, price rises included
-        issued_value, -- value that was issued
-        reversed_value, -- value no longer owed and not issued, price cuts included
-        closing_value, -- value owed at the day's last sync
-        repriced_value, -- of accrued less reversed: changes of value without a change of count
-        cast(in_process_count as bigint) as closing_in_process_count, -- of closing_count: rewards in process
-        in_process_value as closing_in_process_value -- of closing_value: value in process
+        rolled.campaign_id, -- campaign; 0 = unknown
+        rolled.reward_type, -- kind of reward
+        rolled.unit, -- what the values are counted in; values of different units must not be added
+        rolled.day_on, -- day, UTC
+        rolled.is_estimated, -- true: before the first sync, reckoned from dates and promises; never add these to exact rows
+        cast(rolled.closing_count - rolled.accrued_count + rolled.issued_count + rolled.reversed_count as bigint)
+            as opening_count, -- rewards owed when the day began; on the first exact day: what the first sync found
+        cast(rolled.accrued_count as bigint) as accrued_count, -- rewards that newly became owed
+        cast(rolled.issued_count as bigint) as issued_count, -- rewards that were issued
+        cast(rolled.reversed_count as bigint) as reversed_count, -- rewards no longer owed and not issued
+        cast(rolled.closing_count as bigint) as closing_count, -- rewards owed at the day's last sync
+        rolled.closing_value - rolled.accrued_value + rolled.issued_value + rolled.reversed_value
+            as opening_value, -- value owed when the day began
+        rolled.accrued_value, -- value that newly became owed, price rises included
+        rolled.issued_value, -- value that was issued
+        rolled.reversed_value, -- value no longer owed and not issued, price cuts included
+        rolled.closing_value, -- value owed at the day's last sync
+        rolled.repriced_value, -- of accrued less reversed: changes of value without a change of count
+        cast(rolled.in_process_count as bigint)
+            as closing_in_process_count, -- of closing_count: rewards in process; null = estimated, not known
+        rolled.in_process_value as closing_in_process_value, -- of closing_value: value in process; null = estimated, not known
+        cast(rolled.restated_count as bigint)
+            as restated_count, -- of the movements: rewards that belong to a day before (marts.reward_ledger says why)
+        rolled.restated_value, -- their value
+        case
+            when rolled.is_estimated and rolled.day_on = rolled.until_on
+                then cast(coalesce(first_found.found_count, 0) - rolled.closing_count as bigint)
+        end as gap_count, -- on the last estimated day: rewards the first sync found beyond the estimate; negative = fewer
+        case
+            when rolled.is_estimated and rolled.day_on = rolled.until_on
+                then coalesce(first_found.found_value, 0) - rolled.closing_value
+        end as gap_value -- their value; null on all other days
     from rolled
+    left join first_found
+        on
+            rolled.is_estimated
+            and rolled.campaign_id = first_found.campaign_id
+            and rolled.reward_type = first_found.reward_type
+            and rolled.unit = first_found.unit
 )
 
 select * from final

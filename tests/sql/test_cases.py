@@ -17,7 +17,7 @@ import yaml
 from planting import plant
 
 from pipelines.warehouse.draft import prepare_draft_dir, run_models
-from pipelines.warehouse.files import connect_draft, stand_in_for_missing
+from pipelines.warehouse.files import connect_draft, declare_units, stand_in_for_missing
 from pipelines.warehouse.models import Model, load_models
 
 HERE = Path(__file__).parent
@@ -35,13 +35,15 @@ def test_every_published_model_has_a_case() -> None:
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_case(path: Path, tmp_path: Path) -> None:
     case = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert set(case) <= {"syncs", "partial_syncs", "given", "expect", "where"}, "a case has no other keys"
+    known = {"syncs", "partial_syncs", "given", "reward_units", "expect", "where"}
+    assert set(case) <= known, "a case has no other keys"
     settings = plant(tmp_path, case.get("given"), case.get("syncs", ()), case.get("partial_syncs", ()))
     model = MODELS[path.parent.name]
     columns = sorted({name for row in case["expect"] for name in row}) or ["count(*)"]
     prepare_draft_dir(settings)
     with connect_draft(settings) as connection:
         stand_in_for_missing(connection)
+        declare_units(connection, case.get("reward_units", {}).items())
         run_models(connection, needed_for(model))
         condition = case.get("where", "true")
         query = f"select {', '.join(columns)} from {model.qualified_name} where {condition}"
@@ -71,6 +73,8 @@ def comparable(rows: Iterable[dict[str, Any]], columns: list[str]) -> list[str]:
 def plain(name: str, value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return str(value)
+    if name.startswith(("chance_", "expected_qualified", "predicted_qualified")):
+        return f"{float(value):.9f}"
     if name.endswith("_value"):
         return str(Decimal(str(value)).quantize(Decimal("0.01")))
     if isinstance(value, float) or name.startswith(RATIO_PREFIXES) or name.endswith(RATIO_SUFFIXES):

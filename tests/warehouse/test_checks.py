@@ -25,7 +25,10 @@ SOUND = {
         {"id": 2, "campaign_id": 5, "referrer_id": 1, "qualified": True, "referrals_count": 0, "source": "Referred",
          "date": "2025-12-30 08:00:00", "qualified_at": FIRST},
     ],
-    "rewards": [{"id": 1, "campaign_id": 5, "type": "Cash", "value": 50, "seen": [FIRST, None]}],
+    "rewards": [
+        {"id": 1, "campaign_id": 5, "type": "Cash", "value": 50, "reward_for": "Person Invited (Referred User)",
+         "when_referral": "converted", "seen": [FIRST, None]}
+    ],
     "rewards_due": [
         {"id": 1, "reward_id": 1, "recipient_id": 1, "reward_type": "Cash", "reward_value": 50, "total_due": 1,
          "total_value": 50, "seen": [FIRST, None]}
@@ -37,6 +40,9 @@ SOUND = {
     "coupons": [{"id": 1, "name": "SAVE10", "referral_id": 1, "issued_at": FIRST}],
 }  # fmt: skip
 
+LEDGER, DAILY = "update marts.reward_ledger set ", "update marts.reward_liability_daily set "
+CHANCE = "insert into marts.contingent_liability by name select 5 as campaign_id, 'EUR' as unit, 9 as basis_count, "
+
 DAMAGE = {
     "fail_keys_core": "insert into core.users by name select 1 as user_id",
     "fail_keys_marts": "update marts.reward_liability set recipient_id = null where recipient_id = 1",
@@ -45,7 +51,15 @@ DAMAGE = {
     "fail_cohorts_are_not_core": "update marts.referral_cohorts set qualified_count = 0 where months_since = 0",
     "fail_daily_is_not_core": "update marts.referral_funnel_daily set coupons_used_count = coupons_used_count + 1",
     "fail_daily_has_gaps": "delete from marts.referral_funnel_daily where day_on = date '2026-01-02'",
-    "fail_roll_forward_identity": "update marts.reward_liability_daily set accrued_value = accrued_value + 0.01",
+    "fail_keys_reward_marts": "insert into marts.reward_ledger from marts.reward_ledger",
+    "fail_ledger_identity": LEDGER + "in_process_issued_value = 0.01 where recipient_id = 2",
+    "fail_ledger_gaps": LEDGER + "until_sync_at = sync_at where recipient_id = 2",
+    "fail_ledger_is_not_the_list": LEDGER + "due_closing_value = 49.99 where recipient_id = 1",
+    "fail_daily_is_not_the_ledger": DAILY + "opening_value = 99.99 where day_on = date '2026-01-01'",
+    "fail_estimate_among_exact": DAILY + "is_estimated = true where day_on = date '2026-01-02'",
+    "fail_chance_out_of_bounds": CHANCE + "1.01 as chance_to_qualify, 1 as expected_value, 1 as expected_28d_value, "
+    "1 as low_value, 1 as high_value, 2 as most_value",
+    "fail_roll_forward_identity": DAILY + "accrued_value = accrued_value + 0.01",
     "fail_roll_forward_gaps": "delete from marts.reward_liability_daily where day_on = date '2026-01-02'; "
     "update marts.reward_liability_daily set day_on = day_on + 1 where day_on = date '2026-01-03'",
     "fail_closing_is_not_the_list": "update core.rewards_due set due_value = 49.99",
@@ -59,7 +73,8 @@ DAMAGE = {
     "fail_quarantine_share": "insert into ops.quarantine by name "
     "select 'users' as stream, unnest(['3', '4']) as record_id, 'bad' as reason, true as is_open",
     "warn_coupons_without_date": "update core.coupons set issued_at = null",
-    "warn_issue_taken_back": "update scratch.intermediate.int_reward_movements set issued_count = -1",
+    "warn_issue_taken_back": LEDGER + "issued_count = -1",
+    "warn_unit_of_no_type": "insert into scratch.raw.reward_units values ('Csh', 'EUR')",
     "warn_waiting_changes": "update scratch.intermediate.int_reward_changes set sync_no = null",
 }
 DAMAGED_SOURCE = {
@@ -67,11 +82,16 @@ DAMAGED_SOURCE = {
         {"rewards_due": [{"id": 1, "reward_value": 50, "total_due": 2, "total_value": 99, "seen": [FIRST, None]}]},
         "stream=rewards_due, row_id=1, given_count=2, given_value=99.00, reward_value=50.00",
     ),
+    "warn_promise_not_understood": (
+        {"rewards": [{"id": 7, "campaign_id": 5, "type": "Cash", "reward_for": "whoever", "when_referral": "converted",
+                      "seen": [FIRST, None]}]},
+        "reward_id=7, campaign_id=5, reward_type=Cash",
+    ),
     "warn_freshness": (
         {"run_streams": [{"run_id": "old", "stream": "coupon_names", "observed_at": "2025-12-01 08:00:00"}]},
         "stream=coupon_names, observed_at=2025-12-01 08:00:00, as_of_at=2026-01-03 08:00:00",
     ),
-}
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +99,19 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse directory with an undamaged draft; copied for each test."""
     folder = tmp_path_factory.mktemp("sound")
     build(plant(folder, SOUND, syncs=[FIRST, SECOND, "2026-01-03 08:00:00"]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, where both balances move at the second sync."""
+    folder = tmp_path_factory.mktemp("moving")
+    due, issued = SOUND["rewards_due"][0], SOUND["rewards_issued"][0]
+    more = {"rewards_due": [{**due, "seen": [FIRST, SECOND]}, {**due, "total_due": 2, "total_value": 100,
+                                                               "seen": [SECOND, None]}],
+            "rewards_issued": [{**issued, "seen": [FIRST, SECOND]}, {**issued, "total_value": 51,
+                                                                     "seen": [SECOND, None]}]}  # fmt: skip
+    build(plant(folder, {**SOUND, **more}, syncs=[FIRST, SECOND, "2026-01-03 08:00:00"]))
     return folder
 
 
@@ -107,6 +140,30 @@ def test_every_check_has_a_planted_case() -> None:
 @pytest.mark.parametrize("name", DAMAGE)
 def test_check_fails_on_planted_damage(name: str, sound: Settings) -> None:
     assert counts(sound, DAMAGE[name], only=name)[name] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("fail_ledger_gaps", LEDGER + "due_opening_count = 7 where recipient_id = 1 and not is_opening_balance"),
+        ("fail_ledger_gaps", LEDGER + "in_process_opening_value = 1 where recipient_id = 2 and not is_opening_balance"),
+        ("fail_ledger_gaps", "delete from marts.reward_ledger where recipient_id = 1 and is_opening_balance"),
+        ("fail_ledger_identity", LEDGER + "moved_to_process_count = 3 where not is_opening_balance"),
+        ("fail_ledger_identity", LEDGER + "closing_value = null where recipient_id = 1"),
+        ("fail_daily_is_not_the_ledger", DAILY + "issued_count = 4 where day_on = date '2026-01-03'"),
+        ("fail_daily_is_not_the_ledger", LEDGER + "restated_value = 4"),
+        ("fail_roll_forward_gaps", DAILY + "opening_value = 4 where day_on = date '2026-01-03'"),
+        ("fail_closing_is_not_the_list", DAILY + "closing_count = 4 where day_on = date '2026-01-03'"),
+        ("fail_chance_out_of_bounds", CHANCE + "0.5 as chance_to_qualify, 3 as expected_value, "
+         "1 as expected_28d_value, 1 as low_value, 2 as high_value, 9 as most_value"),
+        ("fail_chance_out_of_bounds", CHANCE + "null as chance_to_qualify"),
+    ],
+)  # fmt: skip
+def test_check_sees_other_damage_too(name: str, damage: str, moving: Path, tmp_path: Path) -> None:
+    shutil.copytree(moving, tmp_path / "data")
+    settings = Settings(warehouse_dir=tmp_path / "data")
+    assert counts(settings, only=name)[name] == 0
+    assert counts(settings, damage, only=name)[name] > 0
 
 
 @pytest.mark.parametrize("name", DAMAGED_SOURCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,6 +74,16 @@ def test_a_load_file_of_unknown_version_needs_a_build(settings: Settings) -> Non
 
 def test_changed_models_need_a_build(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "models_version", lambda: "another")
+    assert not refresh(settings, NOON)
+
+
+def test_other_reward_units_need_a_build(settings: Settings) -> None:
+    other = dataclasses.replace(settings, reward_units=(("Cash", "EUR"),))
+    assert refresh(settings, NOON)
+    assert not refresh(other, NOON)
+    publication = publish(other, build(other))
+    assert publication.manifest["reward_units"] == {"Cash": "EUR"}
+    assert refresh(other, NOON)
     assert not refresh(settings, NOON)
 
 

@@ -1,0 +1,47 @@
+-- rule: each row of the ledger and of the contingent marts has every part of its key, and no key stands twice
+-- reads: marts.reward_ledger, marts.contingent_liability, marts.contingent_backtest
+-- The grain in each file's header, held against its rows. The ledger is large, so its keys are compared as they are.
+
+with ledger as (
+    select * from marts.reward_ledger
+),
+
+liability as (
+    select * from marts.contingent_liability
+),
+
+backtest as (
+    select * from marts.contingent_backtest
+),
+
+doubled as (
+    select
+        'marts.reward_ledger' as table_name,
+        concat_ws(' / ', reward_id, recipient_id, reward_type, sync_no) as key_values,
+        count(*) as rows_count
+    from ledger
+    group by reward_id, recipient_id, reward_type, sync_no
+    having count(*) > 1 or reward_id is null or recipient_id is null or reward_type is null or sync_no is null
+    union all
+    select
+        'marts.contingent_liability' as table_name,
+        concat_ws(' / ', campaign_id, unit) as key_values,
+        count(*) as rows_count
+    from liability
+    group by campaign_id, unit
+    having count(*) > 1 or campaign_id is null or unit is null
+    union all
+    select
+        'marts.contingent_backtest' as table_name,
+        concat_ws(' / ', campaign_id, unit) as key_values,
+        count(*) as rows_count
+    from backtest
+    group by campaign_id, unit
+    having count(*) > 1 or campaign_id is null or unit is null
+),
+
+final as (
+    select * from doubled
+)
+
+select * from final

@@ -1,0 +1,31 @@
+-- rule: each balance of the ledger begins where it ended before, or at nothing, and lasts until its next row
+-- reads: marts.reward_ledger
+-- Told per reward and recipient by sums, because a comparison of neighbours costs a second at a million rows: all
+-- openings but the first balance equal all closings but the last, and all ends but the open one are later beginnings.
+
+with ledger as (
+    select * from marts.reward_ledger
+),
+
+final as (
+    select
+        reward_id,
+        recipient_id,
+        reward_type,
+        count(*) as rows_count
+    from ledger
+    group by reward_id, recipient_id, reward_type
+    having
+        sum(case when is_opening_balance then 0 else due_opening_count end)
+        <> sum(case when until_sync_at is null then 0 else due_closing_count end)
+        or sum(case when is_opening_balance then 0 else due_opening_value end)
+        <> sum(case when until_sync_at is null then 0 else due_closing_value end)
+        or sum(case when is_opening_balance then 0 else in_process_opening_count end)
+        <> sum(case when until_sync_at is null then 0 else in_process_closing_count end)
+        or sum(case when is_opening_balance then 0 else in_process_opening_value end)
+        <> sum(case when until_sync_at is null then 0 else in_process_closing_value end)
+        or count(*) <> count(until_sync_at) + 1
+        or sum(epoch_us(until_sync_at)) <> sum(epoch_us(sync_at)) - epoch_us(min(sync_at))
+)
+
+select * from final

@@ -1,0 +1,79 @@
+-- rule: the last closing of each balance in the ledger is what the API lists as due and in process for it
+-- reads: marts.reward_ledger, core.rewards_due, core.rewards_issued, intermediate.int_reward_changes
+-- Per reward, recipient and state, to the cent. Not asked while one of the two lists was loaded alone and its changes
+-- still wait for a sync of both.
+
+with ledger as (
+    select * from marts.reward_ledger
+),
+
+due as (
+    select * from core.rewards_due
+),
+
+issued as (
+    select * from core.rewards_issued
+),
+
+waiting as (
+    select count(*) as changes_count
+    from intermediate.int_reward_changes
+    where sync_no is null
+),
+
+sides as (
+    select
+        reward_id,
+        recipient_id,
+        reward_type,
+        due_closing_count as due_count,
+        due_closing_value as due_value,
+        in_process_closing_count as in_process_count,
+        in_process_closing_value as in_process_value
+    from ledger
+    where until_sync_at is null
+    union all
+    select
+        coalesce(reward_id, 0) as reward_id,
+        coalesce(recipient_id, 0) as recipient_id,
+        reward_type,
+        -due_count as due_count,
+        -due_value as due_value,
+        0 as in_process_count,
+        0 as in_process_value
+    from due
+    union all
+    select
+        coalesce(reward_id, 0) as reward_id,
+        coalesce(recipient_id, 0) as recipient_id,
+        reward_type,
+        0 as due_count,
+        0 as due_value,
+        -issued_count as in_process_count,
+        -issued_value as in_process_value
+    from issued
+    where is_in_process and deleted_at is null
+),
+
+compared as (
+    select
+        reward_id,
+        recipient_id,
+        reward_type,
+        sum(due_count) as due_difference_count,
+        sum(due_value) as due_difference_value,
+        sum(in_process_count) as in_process_difference_count,
+        sum(in_process_value) as in_process_difference_value
+    from sides
+    group by reward_id, recipient_id, reward_type
+    having sum(due_count) <> 0 or sum(due_value) <> 0 or sum(in_process_count) <> 0 or sum(in_process_value) <> 0
+),
+
+final as (
+    select compared.*
+    from compared
+    cross join waiting
+    where waiting.changes_count = 0
+)
+
+select * from final

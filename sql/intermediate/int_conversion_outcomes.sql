@@ -1,0 +1,104 @@
+-- grain: one row per moment, campaign, age in days, outcome and whether the referrer is there
+-- reads: staging.stg_users, intermediate.int_vanished_rows, intermediate.int_missing_referrers,
+--   intermediate.int_build_clock
+-- money: none
+-- time: UTC; age in whole days since joining
+-- materialized: table
+-- What had become of each referral at two moments: now, and then (28 days earlier, from the dates up to that moment).
+-- Outcome: qualified (age: when it qualified), gone (deleted before it qualified; age: when we found it gone), open
+-- (age: at the moment). Of those open then, later_count is how many have qualified since. A qualification that was
+-- taken back counts as none. Who has no date of joining, or qualified without a date, is in no cohort.
+
+with users as (
+    select * from staging.stg_users
+),
+
+vanished as (
+    select * from intermediate.int_vanished_rows
+    where stream = 'users'
+),
+
+missing as (
+    select * from intermediate.int_missing_referrers
+),
+
+clock as (
+    select * from intermediate.int_build_clock
+),
+
+moments as (
+    select
+        'now' as moment,
+        as_of_at as moment_at
+    from clock
+    union all
+    select
+        'then' as moment,
+        as_of_at - interval 28 days as moment_at
+    from clock
+),
+
+referrals as (
+    select
+        coalesce(users.campaign_id, 0) as campaign_id,
+        users.referrer_id,
+        users.joined_at,
+        case when users.is_qualified then users.qualified_at end as qualified_at,
+        vanished.deleted_at
+    from users
+    left join vanished on users.user_id = vanished.record_id
+    where
+        users.referrer_id is not null
+        and users.joined_at is not null
+        and (users.is_qualified is not true or users.qualified_at is not null)
+),
+
+placed as (
+    select
+        moments.moment,
+        moments.moment_at,
+        referrals.*,
+        case
+            when referrals.qualified_at <= moments.moment_at then 'qualified'
+            when referrals.deleted_at <= moments.moment_at then 'gone'
+            else 'open'
+        end as outcome
+    from referrals
+    inner join moments on referrals.joined_at <= moments.moment_at
+),
+
+aged as (
+    select
+        placed.moment,
+        placed.campaign_id,
+        placed.outcome,
+        greatest(
+            date_diff(
+                'second', placed.joined_at,
+                case placed.outcome
+                    when 'qualified' then placed.qualified_at when 'gone' then placed.deleted_at else placed.moment_at
+                end
+            ) // 86400, 0
+        ) as age_days,
+        placed.outcome <> 'open'
+        or missing.referrer_id is null
+        or coalesce(missing.deleted_at > placed.moment_at, false) as has_referrer,
+        placed.outcome = 'open' and placed.qualified_at is not null as is_later
+    from placed
+    left join missing on placed.referrer_id = missing.referrer_id
+),
+
+final as (
+    select
+        moment,
+        campaign_id,
+        outcome,
+        age_days,
+        has_referrer,
+        count(*) as referrals_count,
+        count(*) filter (where is_later) as later_count
+    from aged
+    group by moment, campaign_id, outcome, age_days, has_referrer
+)
+
+select * from final

@@ -1,0 +1,224 @@
+"""Random lives of a small account, synced at random moments, and what the ledger must then say by the event log alone.
+
+Knows the sandbox's events and nothing of the lists that the API serves: the log is the truth that the models, which
+see only the lists, are held against.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pipelines.load.runner import load
+from pipelines.sandbox import Sandbox
+from pipelines.settings import Settings, Token
+
+Key = tuple[int, int]
+"""(reward_id, recipient_id)"""
+UNITS = (("Amazon Voucher", "EUR"), ("Cash Digital Card", "EUR"))
+
+
+@dataclass
+class History:
+    """What was played: the event log, and per sync how far it had come and the account's time (UTC, naive)."""
+
+    settings: Settings
+    rewards: dict[int, dict[str, Any]]
+    events: list[dict[str, Any]]
+    syncs: list[tuple[int, datetime]]
+
+
+@dataclass
+class Amount:
+    """A count and a value."""
+
+    count: int = 0
+    value: Decimal = Decimal(0)
+
+    def add(self, event: dict[str, Any], sign: int = 1) -> None:
+        self.count += sign * (event["count"] or 0)
+        self.value += sign * Decimal(event["value"])
+
+    def plus(self, *others: Amount) -> Amount:
+        return Amount(self.count + sum(o.count for o in others), self.value + sum(o.value for o in others))
+
+    @property
+    def minus(self) -> Amount:
+        return Amount(-self.count, -self.value)
+
+    @property
+    def gain(self) -> Amount:
+        return Amount(max(self.count, 0), max(self.value, Decimal(0)))
+
+    @property
+    def pair(self) -> tuple[int, Decimal]:
+        return self.count, self.value
+
+
+@dataclass
+class Interval:
+    """What the log says of one balance between two syncs."""
+
+    net_accrued: Amount = field(default_factory=Amount)
+    issued_from_due: Amount = field(default_factory=Amount)
+    issued_from_process: Amount = field(default_factory=Amount)
+    moved_to_process: Amount = field(default_factory=Amount)
+
+
+def play(seed: int, empty: Path, folder: Path, streams: Collection[str] = ()) -> History:
+    """Live and sync in turns; the load file is in the folder afterwards, nothing is built. No streams means all."""
+    chance = random.Random(f"history {seed}")
+    shutil.copytree(empty, folder)
+    found: list[tuple[int, datetime]] = []
+    with Sandbox(users=chance.randint(6, 40), seed=seed, calls_per_minute=0) as sandbox:
+        settings = Settings(
+            api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, warehouse_dir=folder,
+            timeout_s=60.0, reward_units=UNITS if chance.random() < 0.5 else (),
+        )  # fmt: skip
+        for number in range(chance.randint(2, 6)):
+            if number:
+                for _ in range(chance.choice((0, 1, 3, 8, 20))):
+                    act(sandbox, chance)
+            load(settings, streams)
+            found.append((len(sandbox.events()), sandbox.now.replace(tzinfo=None)))
+        rewards = {row["id"]: row for row in sandbox.rows("rewards")}
+        return History(settings, rewards, sandbox.events(), found)
+
+
+def act(sandbox: Sandbox, chance: random.Random) -> None:
+    """Something happens in the account; rewards more often than in life."""
+    deed = chance.choice(("join", "qualify", "qualify", "unqualify", "issue", "issue", "complete", "reprice", "leave"))
+    people, due = sandbox.rows("users"), sandbox.rows("rewards_due")
+    waiting = [row for row in sandbox.rows("rewards_issued") if row["issued_at"] is None]
+    if deed == "join":
+        met = chance.choice(people) if people else None
+        sandbox.add_user(met["campaign_id"] if met else 1, referrer_id=met["id"] if met else None)
+    elif deed == "qualify" and (able := [p for p in people if not p["qualified"] and p["referrer_id"]]):
+        sandbox.qualify(chance.choice(able)["id"])
+    elif deed == "unqualify" and (able := [p for p in people if p["qualified"]]):
+        sandbox.unqualify(chance.choice(able)["id"])
+    elif deed == "issue" and due:
+        row = chance.choice(due)
+        sandbox.issue(row["id"], chance.randint(1, row["total_due"]), in_process=chance.random() < 0.5)
+    elif deed == "complete" and waiting:
+        sandbox.complete(chance.choice(waiting)["id"])
+    elif deed == "reprice":
+        reward = chance.choice(sandbox.rows("rewards"))
+        sandbox.reprice(reward["id"], Decimal(chance.randint(0, 20_000)) / 100)
+    elif deed == "leave" and people:
+        sandbox.delete_user(chance.choice(due)["recipient_id"] if due else chance.choice(people)["id"])
+    if chance.random() < 0.3:
+        sandbox.wait(chance.choice((60, 3_600, 86_400, 5 * 86_400)))
+    if chance.random() < 0.05:
+        sandbox.advance(days=1)
+
+
+def expected_ledger(history: History) -> dict[tuple[int, int, int], dict[str, Any]]:
+    """(reward_id, recipient_id, sync_no) → the numbers of that row, by column; no rows in which nothing moved."""
+    intervals = _intervals(history)
+    rows: dict[tuple[int, int, int], dict[str, Any]] = {}
+    for key in sorted({key for key, _ in intervals}):
+        due, process = Amount(), Amount()
+        for number in range(1, len(history.syncs) + 1):
+            moved = intervals.get((key, number), Interval())
+            due_now = due.plus(moved.net_accrued, moved.issued_from_due.minus, moved.moved_to_process.minus)
+            process_now = process.plus(moved.moved_to_process, moved.issued_from_process.minus)
+            if number == 1:
+                due, process, moved = due_now, process_now, Interval()
+                happened = due.pair != (0, 0) or process.pair != (0, 0)
+            else:
+                happened = moved != Interval()
+            if happened:
+                rows[(*key, number)] = _row(due, process, moved, due_now, process_now)
+            due, process = due_now, process_now
+    return rows
+
+
+def _row(due: Amount, process: Amount, moved: Interval, due_now: Amount, process_now: Amount) -> dict[str, Any]:
+    amounts = {
+        "due_opening": due, "due_accrued": moved.net_accrued.gain, "due_issued": moved.issued_from_due,
+        "due_reversed": moved.net_accrued.minus.gain, "moved_to_process": moved.moved_to_process,
+        "due_closing": due_now, "in_process_opening": process, "in_process_accrued": Amount(),
+        "in_process_issued": moved.issued_from_process, "in_process_reversed": Amount(),
+        "in_process_closing": process_now, "opening": due.plus(process), "accrued": moved.net_accrued.gain,
+        "issued": moved.issued_from_due.plus(moved.issued_from_process),
+        "reversed": moved.net_accrued.minus.gain, "closing": due_now.plus(process_now), "restated": Amount(),
+    }  # fmt: skip
+    numbers = {f"{name}_count": amount.count for name, amount in amounts.items()}
+    return numbers | {f"{name}_value": amount.value for name, amount in amounts.items()}
+
+
+COLUMNS = list(_row(Amount(), Amount(), Interval(), Amount(), Amount()))
+"""What is compared of each row of the ledger."""
+
+
+def _intervals(history: History) -> dict[tuple[Key, int], Interval]:
+    """The log per balance and sync. What went through in process between two looks is issued straight from due."""
+    found: dict[tuple[Key, int], Interval] = defaultdict(Interval)
+    entered: dict[int, int] = {}
+    begin = 0
+    for number, (end, _) in enumerate(history.syncs, start=1):
+        for event in history.events[begin:end]:
+            kind = event["kind"]
+            interval = found[(event["reward_id"], event["recipient_id"]), number] if event["reward_id"] else Interval()
+            if kind in ("accrued", "repriced"):
+                interval.net_accrued.add(event)
+            elif kind == "reversed":
+                interval.net_accrued.add(event, -1)
+            elif kind == "issued":
+                interval.issued_from_due.add(event)
+            elif kind == "in_process":
+                entered[event["issued_id"]] = number
+                interval.moved_to_process.add(event)
+            elif kind == "completed" and entered[event["issued_id"]] == number:
+                interval.moved_to_process.add(event, -1)
+                interval.issued_from_due.add(event)
+            elif kind == "completed":
+                interval.issued_from_process.add(event)
+        begin = end
+    return {place: interval for place, interval in found.items() if place[0][1] is not None}
+
+
+def expected_days(history: History, ledger: dict[tuple[int, int, int], dict[str, Any]]) -> dict[Any, dict[str, Any]]:
+    """(campaign_id, reward_type, day) → movements of that day, by column; days in which nothing moved are left out."""
+    days: dict[Any, dict[str, Any]] = {}
+    for (reward_id, _, number), row in ledger.items():
+        reward, day = history.rewards[reward_id], history.syncs[number - 1][1].date()
+        sums = days.setdefault((reward["campaign_id"], reward["type"], day), defaultdict(Decimal))
+        for name in ("accrued", "issued", "reversed"):
+            for measure in ("count", "value"):
+                sums[f"{name}_{measure}"] += row[f"{name}_{measure}"]
+        if number == 1:
+            sums["found_value"] += row["opening_value"]
+            sums["found_count"] += row["opening_count"]
+    return days
+
+
+def expected_liability(
+    history: History, ledger: dict[tuple[int, int, int], dict[str, Any]]
+) -> dict[Key, tuple[int, Decimal, int, Decimal, datetime]]:
+    """(reward_id, recipient_id) → due count and value, in process count and value, owed since."""
+    owed: dict[Key, tuple[int, Decimal, int, Decimal, datetime]] = {}
+    since: dict[Key, datetime] = {}
+    for (reward_id, recipient_id, number), row in sorted(ledger.items()):
+        key = (reward_id, recipient_id)
+        owed.pop(key, None)
+        if (row["closing_count"], row["closing_value"]) == (0, 0):
+            continue
+        if number == 1 or (row["opening_count"], row["opening_value"]) == (0, 0):
+            since[key] = history.syncs[number - 1][1]
+        due = (row["due_closing_count"], row["due_closing_value"])
+        owed[key] = (*due, row["in_process_closing_count"], row["in_process_closing_value"], since[key])
+    return owed
+
+
+def by_place(rows: Iterable[tuple[Any, ...]], names: list[str], keys: int) -> dict[Any, dict[str, Any]]:
+    """Query results by their first columns."""
+    return {row[:keys]: dict(zip(names[keys:], row[keys:], strict=True)) for row in rows}

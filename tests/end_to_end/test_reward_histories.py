@@ -1,0 +1,17 @@
+"""Random histories through the real sync, to the cent: ledger, roll-forward and liability against the event log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.histories_checked import check_history
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_ledger_and_liabilities_equal_the_event_log(
+    seed: int, empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
+    check_history(seed, empty_warehouse, tmp_path / "data")

@@ -1,0 +1,63 @@
+"""The contingent liability where people qualify by a known law: is the forecast right as often as it says?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+from planting import plant
+
+from pipelines.warehouse import build
+
+CAMPAIGNS, PEOPLE = 160, 220
+LOOK = "2026-06-01 00:00:00"
+# Half of the referrals ever qualify, after an exponential time of 20 days in the mean; hashes stand for chance.
+LAW = f"""
+insert into raw.users by name
+select id, 1 + id % {CAMPAIGNS} as campaign_id, 0 as referrer_id, date,
+    coalesce(qualified_at <= timestamp '{LOOK}', false) as qualified,
+    case when qualified_at <= timestamp '{LOOK}' then qualified_at end as qualified_at
+from (
+    select *, case when hash(id, 'whether') % 1000 < 500
+        then date + to_seconds(cast(-20 * 86400 * ln((1 + hash(id, 'delay') % 1000000) / 1000000.0) as bigint)) end
+        as qualified_at
+    from (
+        select id, timestamp '{LOOK}' - to_seconds(cast(hash(id, 'joining') % (140 * 86400) as bigint)) as date
+        from range(1, {CAMPAIGNS * PEOPLE}) as people (id)
+    )
+)
+"""
+ROWS = (
+    "select is_within_interval, predicted_qualified, actual_qualified_count, is_pooled from marts.contingent_backtest"
+)
+
+
+def test_four_of_five_outcomes_lie_within_the_interval(tmp_path: Path) -> None:
+    rewards = [
+        {"id": n, "campaign_id": n, "type": "Cash", "value": 25, "reward_for": "Person Invited (Referred User)",
+         "when_referral": "converted", "seen": [LOOK, None]} for n in range(1, CAMPAIGNS + 1)
+    ]  # fmt: skip
+    settings = plant(tmp_path, {"rewards": rewards}, syncs=[LOOK])
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute(LAW)
+    report = build(settings)
+    with duckdb.connect(str(report.draft_path), read_only=True) as connection:
+        rows = connection.execute(ROWS).fetchall()
+        low, expected, high = connection.execute(
+            "select sum(low_value), sum(expected_value), sum(high_value) from marts.contingent_liability"
+        ).fetchall()[0]
+        waiting = connection.execute(
+            "select sum(exp(-date_diff('second', joined_at, as_of_at) / (20.0 * 86400)) / "
+            "(1 + exp(-date_diff('second', joined_at, as_of_at) / (20.0 * 86400)))) * 25 "
+            "from core.users cross join (select distinct as_of_at from marts.contingent_liability) "
+            "where not is_qualified"
+        ).fetchall()[0][0]
+    assert len(rows) == CAMPAIGNS
+    assert not any(is_pooled for *_, is_pooled in rows)
+    within = sum(is_within for is_within, *_ in rows) / len(rows)
+    assert 0.72 <= within <= 0.88, f"{within:.0%} of the outcomes lie within what should hold 80 %"
+    predicted, actual = sum(row[1] for row in rows), sum(row[2] for row in rows)
+    assert abs(predicted / actual - 1) < 0.05, "the forecast leans to one side"
+    # the law itself: who is still open after t days qualifies later with the chance e / (1 + e), e = exp(-t / 20)
+    assert abs(float(expected) / waiting - 1) < 0.05
+    assert low < expected < high
