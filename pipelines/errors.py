@@ -13,7 +13,10 @@
     │   ├── BadEnvelope                        an answer whose shape is not the documented one
     │   ├── IncompleteWalk                     a list that would not hold still or contradicts itself
     │   ├── FilterIgnored                      rows outside the filter: the server did not honour it
-    │   └── ChecksFailed                       a fail_ check found rows
+    │   ├── ChecksFailed                       a fail_ check found rows
+    │   ├── HistoryLost                        the load file knows less of the past than what is published
+    │   └── LoadFileDamaged                    the load file cannot be read
+    ├── NoRoom                        exit 1   the disk (or a quota) is full: what was committed is kept
     ├── ProtectiveStop                exit 6   strikes or a block: going on would endanger the customer's address
     └── AnotherSyncRunning            exit 75  the lock is taken
 
@@ -119,6 +122,33 @@ class FilterIgnored(DataRefused):
 
 class ChecksFailed(DataRefused):
     """A ``fail_`` check found rows: the draft stays a draft."""
+
+
+class HistoryLost(DataRefused):
+    """The load file was lost or is an older copy: the liability history in it is shorter than the published one."""
+
+    kept = "Nothing was published, the last snapshot stays; what was read is kept in the load file."
+    next_step = (
+        "Restore load.duckdb from a backup and sync again. If there is none, run the same command with "
+        "--accept-shorter-history: the liability history then begins anew; old snapshots keep theirs."
+    )
+
+
+class LoadFileDamaged(DataRefused):
+    """The load file is no database, or parts of it cannot be read."""
+
+    kept = "The file is left as it is, and the last published snapshot stays."
+    next_step = (
+        "Restore load.duckdb from a backup. Without one, move it away and sync again: it is rebuilt from the API (the "
+        "history of rewards due is lost then)."
+    )
+
+
+class NoRoom(ReferralsError):
+    """The disk or a quota is full, or a file may not grow: the step was not done."""
+
+    kept = "What was committed is kept, and the last published snapshot stays."
+    next_step = "Free disk space and run the same command again: it goes on from what was committed."
 
 
 class ProtectiveStop(ReferralsError):

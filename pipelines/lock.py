@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipelines.diskspace import no_room
 from pipelines.errors import AnotherSyncRunning, ConfigurationError
 from pipelines.settings import Settings
 
@@ -28,7 +29,7 @@ def warehouse_lock(settings: Settings) -> Iterator[None]:
     except Timeout:
         raise AnotherSyncRunning(f"Another sync is writing to {settings.warehouse_dir}.") from None
     except OSError as error:
-        raise ConfigurationError(
+        raise no_room(error, f"{settings.warehouse_dir} cannot be written") or ConfigurationError(
             f"WAREHOUSE__DIR {settings.warehouse_dir} cannot be written: {error.strerror or error}."
         ) from None
     try:

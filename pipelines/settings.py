@@ -58,6 +58,7 @@ class Settings:
     timeout_s: float = 60.0
     sweep_every_days: int = 7
     slice_rows: int = 50_000
+    coupon_names_file: Path | None = None
     warehouse_dir: Path = field(default_factory=lambda: Path("data").absolute())
     keep_snapshots: int = 5
     max_quarantine_percent: int = 1
@@ -145,6 +146,7 @@ def load_settings(
         return parsed
 
     token = find(SOURCE_SECTION, "api_token")
+    names_file = find(SOURCE_SECTION, "coupon_names_file")
     base_url = str(find(SOURCE_SECTION, "base_url") or DEFAULT_BASE_URL).rstrip("/")
     settings = Settings(
         api_token=Token(str(token)) if token is not None else None,
@@ -155,6 +157,7 @@ def load_settings(
         timeout_s=float(number(SOURCE_SECTION, "timeout_s", 60, 1, 600)),
         sweep_every_days=number(SOURCE_SECTION, "sweep_every_days", 7, 0, 3660),
         slice_rows=number(SOURCE_SECTION, "slice_rows", 50_000, 250, 1_000_000),
+        coupon_names_file=(folder / str(names_file)).absolute() if names_file else None,
         warehouse_dir=(folder / str(find(WAREHOUSE_SECTION, "dir") or "data")).absolute(),
         keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
         max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),

@@ -24,12 +24,13 @@ ARROWS: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
     "settings": {"errors"},
-    "lock": {"errors", "settings"},
+    "diskspace": {"errors"},
+    "lock": {"errors", "settings", "diskspace"},
     "api": {"", "errors", "settings"},
-    "load": {"", "errors", "settings", "api"},
-    "warehouse": {"", "errors", "settings"},
+    "load": {"", "errors", "settings", "diskspace", "api"},
+    "warehouse": {"", "errors", "settings", "diskspace"},
     "sandbox": set(),
-    "cli": {"", "errors", "settings", "lock", "api", "load", "warehouse", "sandbox"},
+    "cli": {"", "errors", "settings", "diskspace", "lock", "api", "load", "warehouse", "sandbox"},
     "__main__": {"cli"},
 }
 

@@ -78,18 +78,18 @@ TIME_FIELDS = {"starts_at", "ends_at", "qualified_at", "unsubscribed_at", "date"
 def differences(sandbox: Sandbox, warehouse: Path, stream: str) -> list[str]:
     """What is not the same in a stream: rows missing, rows too many, and every column that differs."""
     table, condition, columns = COLUMNS[stream]
-    expected: dict[int, dict[str, Any]] = {}
-    for row in sandbox.rows(stream):
-        if stream == "coupons" and row["referral_id"] is None:
-            continue  # a coupon that nobody holds is in no list of the API
-        assert columns.keys() | {"issued_at"} >= row.keys(), f"untested fields: {row.keys() - columns.keys()}"
-        expected[row["id"]] = {field: _canonical(field, row[field]) for field in columns}
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         names = ", ".join(columns.values())
         found = connection.execute(f"select {names} from {table} where {condition}").fetchall()
     ours = {
         row[0]: {field: _canonical(field, value) for field, value in zip(columns, row, strict=True)} for row in found
     }
+    expected: dict[int, dict[str, Any]] = {}
+    for row in sandbox.rows(stream):
+        if stream == "coupons" and row["referral_id"] is None and row["id"] not in ours:
+            continue  # a coupon that nobody holds is in no list of the API: it is known by its name alone
+        assert columns.keys() | {"issued_at"} >= row.keys(), f"untested fields: {row.keys() - columns.keys()}"
+        expected[row["id"]] = {field: _canonical(field, row[field]) for field in columns}
     assert len(ours) == len(found), f"{table} holds an id twice"
     problems = [f"{stream} {i} is missing" for i in sorted(expected.keys() - ours.keys())]
     problems += [f"{stream} {i} is not there any more" for i in sorted(ours.keys() - expected.keys())]

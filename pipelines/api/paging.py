@@ -15,7 +15,7 @@ Knows no table and no dlt. Four ways to walk, chosen by what the server honours:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from types import TracebackType
@@ -26,6 +26,7 @@ from pipelines.api.client import Client
 from pipelines.api.envelopes import Page
 from pipelines.api.passes import last_page, walk_by_number
 from pipelines.api.query import Filter, Query
+from pipelines.api.singles import ask_each
 from pipelines.errors import ApiUnavailable, FilterIgnored, IncompleteWalk, RequestRefused
 
 RESTARTS_WITHOUT_PROGRESS = 3
@@ -64,6 +65,10 @@ class Walker:
     def single(self, query: Query) -> dict[str, Any]:
         """The object of a single answer. Raises: RequestRefused (404 when it is not there), BadEnvelope."""
         return self._asker.single(query)
+
+    def singles(self, queries: Iterable[Query | None]) -> Iterator[dict[str, Any] | None]:
+        """The objects of single answers, in order; None for a refused one and for no question."""
+        return ask_each(self._threads, self._concurrency, self.single, queries)
 
     # -- whole lists ----------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from pipelines.diskspace import no_room
 from pipelines.errors import ConfigurationError, ReferralsError
 
 
@@ -33,6 +34,8 @@ def tell_end(error: BaseException, *, verbose: bool, as_json: bool) -> int:
         word = "SIGTERM" if terminated else "Ctrl-C"
         found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it goes on from there.")
         return _say(found, "Stopped", 143 if terminated else 130, as_json)
+    if not isinstance(error, (ReferralsError, click.ClickException)):
+        error = no_room(error, "The command was not finished") or error
     if verbose and not isinstance(error, click.ClickException):
         sys.stderr.write(_without_token("".join(traceback.format_exception(error))))
     if isinstance(error, click.ClickException):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipelines.cli.directories import refuse_mixing, say_what_is_lost, set_demo_aside
 from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
 from pipelines.lock import warehouse_lock
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pipelines.warehouse import Publication
 
 F = TypeVar("F", bound=Callable[..., Any])
-DEMO_MARKER = "sandbox.sqlite3"
 
 
 def _loading_options(command: F) -> F:
@@ -33,9 +33,15 @@ def _loading_options(command: F) -> F:
     return command
 
 
+ACCEPT = click.option(
+    "--accept-shorter-history", is_flag=True, help="Publish although the load file was lost and knows less of the past."
+)
+
+
 @click.command(epilog="Example: referrals sync --streams users,coupons --json")
 @_loading_options
-def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
+@ACCEPT
+def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_shorter_history: bool) -> None:
     """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
     from pipelines.cli.display import say_json
     from pipelines.cli.log import open_log
@@ -44,9 +50,11 @@ def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
     with warehouse_lock(settings), open_log() as log:
         set_demo_aside(settings)
         refuse_mixing(settings)
+        say_what_is_lost(settings)
         report, publication = sync_once(
-            settings, chosen_streams(streams), log, sweep=sweep, rebuild=rebuild, quiet=as_json
-        )
+            settings, chosen_streams(streams), log, sweep=sweep, rebuild=rebuild, quiet=as_json,
+            accept_shorter_history=accept_shorter_history,
+        )  # fmt: skip
     facts = summary(settings, report, publication)
     if as_json:
         say_json(facts)
@@ -66,6 +74,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
     with warehouse_lock(settings), open_log() as log, Reporter(log, quiet=as_json) as reporter:
         set_demo_aside(settings)
         refuse_mixing(settings)
+        say_what_is_lost(settings)
         report = run_load(
             settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, progress=reporter.stage, on_event=log.hear
         )
@@ -96,8 +105,9 @@ def build(as_json: bool) -> None:
 
 @click.command(epilog="Example: referrals publish --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
+@ACCEPT
 @speaking_options
-def publish(as_json: bool) -> None:
+def publish(as_json: bool, accept_shorter_history: bool) -> None:
     """Build from the load file, check, and publish a snapshot and the feeds."""
     from pipelines.cli.display import say, say_json
     from pipelines.cli.log import open_log
@@ -107,7 +117,7 @@ def publish(as_json: bool) -> None:
     settings = load_settings()
     with warehouse_lock(settings), open_log() as log:
         log.stage("publish", {})
-        publication = publish_draft(settings, build_draft(settings))
+        publication = publish_draft(settings, build_draft(settings), accept_shorter_history=accept_shorter_history)
     if as_json:
         say_json(_published(settings, publication))
     else:
@@ -138,42 +148,15 @@ def chosen_streams(text: str) -> list[str]:
     return names
 
 
-def refuse_mixing(settings: Settings) -> None:
-    """A directory holds one account: rows of a server on this machine and of the vendor's are never put together.
-
-    Raises: ConfigurationError when the directory was filled from the other of the two.
-    """
-    origin = settings.state_dir / "origin"
-    here = "this machine" if settings.is_loopback else "the vendor"
-    if not settings.load_path.exists():
-        origin.write_text(here, encoding="utf-8")
-    elif origin.exists() and (before := origin.read_text(encoding="utf-8")) != here:
-        raise ConfigurationError(
-            f"{settings.warehouse_dir} holds data of {before}, and {settings.base_url} is {here}: they would mix.",
-            "Set WAREHOUSE__DIR to another directory, or move this one away.",
-        )
-
-
-def set_demo_aside(settings: Settings) -> None:
-    """A directory that holds the demo's data is moved aside before real data goes in; nothing of it is lost."""
-    marker = settings.warehouse_dir / DEMO_MARKER
-    if not marker.exists():
-        return
-    number = 1
-    while (aside := settings.warehouse_dir / f"demo-{number}").exists():
-        number += 1
-    aside.mkdir(mode=0o700)
-    for entry in sorted(settings.warehouse_dir.iterdir()):
-        if not entry.name.startswith("demo-") and entry != settings.state_dir:
-            entry.rename(aside / entry.name)
-    dlt_folder = settings.state_dir / "dlt"
-    if dlt_folder.exists():
-        (aside / "state").mkdir(mode=0o700)
-        dlt_folder.rename(aside / "state" / "dlt")
-
-
 def sync_once(
-    settings: Settings, streams: list[str], log: Log, *, sweep: bool = False, rebuild: bool = False, quiet: bool = True
+    settings: Settings,
+    streams: list[str],
+    log: Log,
+    *,
+    sweep: bool = False,
+    rebuild: bool = False,
+    quiet: bool = True,
+    accept_shorter_history: bool = False,
 ) -> tuple[LoadReport, Publication | None]:
     """One whole sync under a lock that is already held. No publication when the published snapshot still holds."""
     from pipelines.cli.display import Reporter
@@ -194,7 +177,7 @@ def sync_once(
         reporter.stage("build", {})
         draft = build_draft(settings)
         reporter.stage("publish", {})
-        return report, publish_draft(settings, draft)
+        return report, publish_draft(settings, draft, accept_shorter_history=accept_shorter_history)
 
 
 def summary(settings: Settings, report: LoadReport, publication: Publication | None) -> dict[str, Any]:
@@ -206,6 +189,7 @@ def summary(settings: Settings, report: LoadReport, publication: Publication | N
         "rows_written": report.rows_written,
         "swept": report.swept,
         "differences": report.differences,
+        "recovered": report.recovered,
         "streams": {
             name: {
                 "rows_seen": found.rows_seen,
@@ -248,6 +232,8 @@ def tell(settings: Settings, report: LoadReport, publication: Publication | None
     for name, found in report.streams.items():
         for note in found.notes:
             say(f"note: {name}: {note}")
+    for text in report.recovered:
+        say(f"recovered: {text}")
     for difference in report.differences:
         say(f"audit: {difference}")
     if publication is not None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.pipelining import DEMO_MARKER, sync_once
+from pipelines.cli.directories import DEMO_MARKER
+from pipelines.cli.pipelining import sync_once
 from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
 from pipelines.lock import warehouse_lock

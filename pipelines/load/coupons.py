@@ -7,6 +7,7 @@ known yet. Where the account's API does not send coupons with users, the report 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,19 +26,24 @@ from pipelines.load.source import Slice
 
 NEEDED = frozenset({"id", "name", "referral_id", "batch_id", "issued_at", "used_at"})
 NAMES_TRIED_A_BATCH = 3
+ENOUGH_GONE = 200
+"""So many coupons asked for in a row that are not there: the rest that no user holds is not asked for one by one."""
 
 
 class CouponIntake:
     """Gathers coupons page by page, completes them, and hands them over with each slice."""
 
-    def __init__(self, walker: Walker, load_file: LoadFile, intake: Intake) -> None:
-        self._walker = walker
-        self._load_file = load_file
-        self._intake = intake
+    def __init__(self, walker: Walker, load_file: LoadFile, intake: Intake, names: Collection[str] = ()) -> None:
+        self.walker = walker
+        self.load_file = load_file
+        self.intake = intake
         self._waiting: list[dict[str, Any]] = []
         self._moment: datetime | None = None
         self._seen: list[pa.Array] = []
-        self._gone = load_file.vanished_ids("coupons")
+        self.names = tuple(names)
+        self.gone = load_file.vanished_ids("coupons")
+        self.is_listed = False
+        self.seen_names: set[str] = set()
         self._batches: set[Any] = set(load_file.column(f"select id from {DATASET}.coupon_batches"))
         self._rides = False
         self._nameless = False
@@ -58,36 +64,73 @@ class CouponIntake:
 
     def finish(self, part: Slice) -> None:
         """Put the new and changed coupons, and the batches they name, into a slice."""
-        if not self._rides and self._intake.report("users").rows_seen:
+        if not self._rides and self.intake.report("users").rows_seen:
             note = "this account's API does not send coupons with users: only coupons already known are kept"
-            if note not in self._intake.report("coupons").notes:
-                self._intake.report("coupons").notes.append(note)
-        report = self._intake.report("coupons")
-        report.observed_at = report.observed_at or self._moment
-        report.rows_seen += len(self._waiting)
-        if not self._waiting or self._moment is None:
+            if note not in self.intake.report("coupons").notes:
+                self.intake.report("coupons").notes.append(note)
+        waiting, self._waiting = self._waiting, []
+        if self._moment is not None:
+            self.put(waiting, self._moment, "users, their coupons", part)
+
+    def put(self, coupons: list[dict[str, Any]], moment: datetime, where: str, part: Slice) -> None:
+        """Put what is new or changed among some coupons, and the batches they name, into a slice."""
+        report = self.intake.report("coupons")
+        report.observed_at = report.observed_at or moment
+        report.rows_seen += len(coupons)
+        if not coupons:
             return
-        table, rejects = self._intake.read_rows("coupons", self._waiting, self._moment, "users, their coupons")
+        table, rejects = self.intake.read_rows("coupons", coupons, moment, where)
         rows = last_of_each_id(table.combine_chunks())
-        self._waiting = []
         self._seen.append(pa.array([found.known_id for found in rejects if found.known_id is not None], pa.int64()))
         self._nameless = self._nameless or any(found.known_id is None for found in rejects)
+        part.add("quarantine", self.intake.take_quarantine())
         if not rows.num_rows:
             return
         self._seen.append(rows.column("id").combine_chunks())
-        part.add("observations", reappeared("coupons", rows, self._gone))
-        changed = self._load_file.without_unchanged("coupons", rows)
-        part.add("coupons", changed)
+        if self.names:
+            self.seen_names.update(rows.column("name").to_pylist())
+        part.add("observations", reappeared("coupons", rows, self.gone))
+        part.add("coupons", self.load_file.without_unchanged("coupons", rows))
+        self._take_batches(coupons, moment, part)
         self._fetch_batches(rows, part)
 
-    def vanished(self, moment: datetime) -> pa.Table:
-        """Tombstones of the coupons that no user holds any more (call after a complete walk of users only)."""
-        if not self._rides or self._nameless:  # a coupon without a readable id may be any of them
-            return observations("coupons", [], "vanished", moment)
-        missing = self._load_file.live_ids_missing_from("coupons", self._seen, self._gone)
-        self._gone.update(missing)
-        self._intake.report("coupons").is_complete = True
-        return observations("coupons", missing, "vanished", moment)
+    def vanished(self, moment: datetime, part: Slice) -> None:
+        """Find the coupons that no user holds any more (call after a complete walk of users only).
+
+        Each is asked for by its name: it may have lost its holder alone, and is nobody's from then on. Where the
+        account lists coupons, the list tells.
+        """
+        if not self._rides or self._nameless or self.is_listed:  # one without a readable id may be any of them
+            return
+        held = self.load_file.connection.execute(
+            f"select id, name from {DATASET}.coupons where referral_id is not null"
+        ).fetchall()
+        named: dict[int, str] = dict(held)
+        missing = [identifier for identifier in self.missing() if identifier in named]
+        self.intake.report("coupons").is_complete = True
+        lost: list[int] = []
+        asked_count = 0
+        while missing and (not lost or len(lost) < asked_count):
+            asked_count += min(ENOUGH_GONE, len(missing))
+            asked, missing = missing[:ENOUGH_GONE], missing[ENOUGH_GONE:]
+            found = dict(zip(asked, self.by_names([named[identifier] for identifier in asked]), strict=True))
+            there = [row for identifier, row in found.items() if row is not None and row_id(row) == identifier]
+            self.put(there, moment, "coupons by name", part)
+            lost.extend(identifier for identifier, row in found.items() if row is None or row_id(row) != identifier)
+        self.bury([*lost, *missing], moment, part)
+
+    def missing(self) -> list[int]:
+        """The coupons we hold that were not seen since the walk began."""
+        return self.load_file.live_ids_missing_from("coupons", self._seen, self.gone)
+
+    def bury(self, ids: list[int], moment: datetime, part: Slice) -> None:
+        """Coupons that are not there any more: a tombstone each, the last row stays."""
+        part.add("observations", observations("coupons", ids, "vanished", moment))
+        self.gone.update(ids)
+
+    def by_names(self, names: Sequence[str]) -> list[dict[str, Any] | None]:
+        """Coupons with their batches, several under way; None for those that are not there (any more)."""
+        return list(self.walker.singles(map(_query, names)))
 
     def _complete(self, coupon: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
         name = coupon.get("name")
@@ -98,6 +141,15 @@ class CouponIntake:
         if coupon.get("referral_id") is None and "referral_id" not in coupon:
             coupon = {**coupon, "referral_id": row_id(user)}
         return coupon
+
+    def _take_batches(self, coupons: list[dict[str, Any]], moment: datetime, part: Slice) -> None:
+        """The batches that came inside of coupons."""
+        came = {
+            row_id(b): b for c in coupons if isinstance(b := c.get("batch"), dict) and row_id(b) not in self._batches
+        }
+        if came:
+            part.add("coupon_batches", self.intake.read_rows("coupon_batches", [*came.values()], moment, "batches")[0])
+            self._batches.update(came)
 
     def _fetch_batches(self, rows: pa.Table, part: Slice) -> None:
         names: dict[int, list[str]] = {}
@@ -111,19 +163,23 @@ class CouponIntake:
             if batch is not None:
                 moment = pc.max(rows.column(FETCHED_AT)).as_py()
                 part.add(
-                    "coupon_batches", self._intake.read_rows("coupon_batches", [batch], moment, f"batch {batch_id}")[0]
+                    "coupon_batches", self.intake.read_rows("coupon_batches", [batch], moment, f"batch {batch_id}")[0]
                 )
                 self._batches.add(batch_id)
             else:
                 note = f"the name of coupon batch {batch_id} could not be asked for"
-                self._intake.report("coupons").notes.append(note)
+                self.intake.report("coupons").notes.append(note)
 
     def _by_name(self, name: str) -> dict[str, Any] | None:
         """A coupon with its batch, or None when it is not there (any more). Source: Coupons > Coupon Relations.
 
         Web servers refuse some encoded names in their own ways (400, 404, 405, a redirect): that is one coupon's lot.
         """
-        try:
-            return self._walker.single(Query(f"coupons/{quote_segment(name)}", relations=("batch",), per_page=None))
-        except RequestRefused:
-            return None
+        return self.by_names([name])[0]
+
+
+def _query(name: str) -> Query | None:
+    try:
+        return Query(f"coupons/{quote_segment(name)}", relations=("batch",), per_page=None)
+    except RequestRefused:
+        return None

@@ -7,6 +7,7 @@ named by their stream; ``raw.runs`` and ``raw.run_streams`` belong to runlog.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.errors import AnotherSyncRunning, DataRefused
+from pipelines.diskspace import no_room
+from pipelines.errors import AnotherSyncRunning, DataRefused, LoadFileDamaged, ReferralsError
 from pipelines.load.schemas import FETCHED_AT, ROW_VERSION
 
 MEMORY_LIMIT = "160MB"  # with one thread: a second one costs memory and, at the size of a slice, saves no time
@@ -28,16 +30,22 @@ IS_GONE = (
     "> coalesce(max(observed_at) filter (where what = 'reappeared'), timestamp '0001-01-01')"
 )
 QUARANTINE = f"{DATASET}.quarantine"
+SMALLEST_FILE = 3 * 4096
+"""Bytes that DuckDB writes before anything can be in a file; less is what a kill left of making it."""
 
 
 class LoadFile:
-    """``load.duckdb``, opened for writing. Use as a context manager.
+    """``load.duckdb``, opened for writing. Use as a context manager: it also says what DuckDB's errors inside mean.
 
-    Raises: AnotherSyncRunning when another program has it open; DataRefused when it is not a readable DuckDB file.
+    Raises: AnotherSyncRunning when another program has it open; LoadFileDamaged when it is not a readable DuckDB file,
+    or a part of it is not; NoRoom when the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if _was_never_made(path):
+            path.unlink()
         # DuckDB makes the file, its log and its spill itself: none of them is anybody else's, not even for a moment.
         self._umask_before = os.umask(0o077)
         try:
@@ -54,8 +62,15 @@ class LoadFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.connection.close()
-        os.umask(self._umask_before)
+        try:
+            self.connection.close()
+        except duckdb.Error as closing:
+            error = error or closing
+        finally:
+            os.umask(self._umask_before)
+        meaning = _meaning(self._path, error) if isinstance(error, duckdb.Error) else None
+        if meaning is not None:
+            raise meaning from error
 
     def tables(self) -> set[str]:
         """The names of the raw tables there are."""
@@ -173,23 +188,35 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
             str(path), config={"memory_limit": MEMORY_LIMIT, "threads": 1, "preserve_insertion_order": False}
         )
     except duckdb.IOException as error:
-        if "lock" in str(error):
+        if "Could not set lock" in str(error):
             raise AnotherSyncRunning(
                 f"{path} is open in another program.", "Close it there; analysts read warehouse.duckdb instead."
             ) from None
-        if "not a valid DuckDB" in str(error):
-            raise _unreadable(path, error) from None
-        raise DataRefused(f"{path} cannot be opened: {_first_line(error)}.") from None
+        raise _meaning(path, error) or DataRefused(f"{path} cannot be opened: {_first_line(error)}.") from None
     except duckdb.Error as error:
         raise _unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> DataRefused:
-    return DataRefused(
-        f"{path} is not a readable load file: {_first_line(error)}.",
-        "Move the file away and sync again: it is rebuilt from the API (the history of rewards due is lost).",
-    )
+def _meaning(path: Path, error: BaseException) -> ReferralsError | None:
+    """What a database error says about the file; None for any other."""
+    full = no_room(error, f"{path} could not be written")
+    if full is not None:
+        return full
+    is_damaged = re.search("not a valid DuckDB|corrupt|could not read", str(error), re.IGNORECASE)
+    return _unreadable(path, error) if is_damaged else None
 
 
-def _first_line(error: Exception) -> str:
+def _was_never_made(path: Path) -> bool:
+    """Whether a kill left the beginning of a file that DuckDB was making; nothing can be in it."""
+    if not path.is_file() or path.stat().st_size >= SMALLEST_FILE:
+        return False
+    beginning = path.read_bytes()[:12]
+    return not beginning or beginning[8:] == b"DUCK"
+
+
+def _unreadable(path: Path, error: BaseException) -> LoadFileDamaged:
+    return LoadFileDamaged(f"{path} is not a readable load file: {_first_line(error)}.")
+
+
+def _first_line(error: BaseException) -> str:
     return str(error).splitlines()[0][:200]

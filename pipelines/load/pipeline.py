@@ -28,7 +28,10 @@ from dlt.common.configuration.providers import EnvironProvider  # noqa: E402
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext  # noqa: E402
 from dlt.pipeline.exceptions import PipelineStepFailed  # noqa: E402
 
+from pipelines.diskspace import no_room  # noqa: E402
 from pipelines.errors import DataRefused  # noqa: E402
+from pipelines.load.healing import belongs, heal  # noqa: E402
+from pipelines.load.hearing import hearing_signals  # noqa: E402
 from pipelines.load.loadfile import DATASET, LoadFile  # noqa: E402
 from pipelines.load.source import PLAIN_TABLES, SOURCE_NAME, Slice, referral_factory, table_schema  # noqa: E402
 from pipelines.load.streams import STREAMS  # noqa: E402
@@ -38,34 +41,74 @@ RAW_TABLES = (*STREAMS, *PLAIN_TABLES)
 
 
 class LoadPipeline:
-    """Commits slices to the load file. Raises: DataRefused when dlt cannot load a package."""
+    """Commits slices to the load file. ``recovered`` says in words what had to be put right first.
+
+    Raises: NoRoom when the disk is full, DataRefused when dlt cannot load a package.
+    """
 
     def __init__(self, load_file: LoadFile, state_dir: Path) -> None:
         _read_no_files()
-        folder = state_dir / "dlt"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        heal(folder / PIPELINE_NAME)
         self._load_file = load_file
-        self._pipeline = dlt.pipeline(
-            PIPELINE_NAME,
-            destination=dlt.destinations.duckdb(load_file.connection, supports_transactions=True),
-            dataset_name=DATASET,
-            pipelines_dir=str(folder),
-        )
+        self._folder = state_dir / "dlt"
+        self.recovered: list[str] = []
+        heal(self._working_dir)
+        if not belongs(self._working_dir, load_file):
+            self._forget("dlt's folder did not belong to this load file")
+        self._pipeline = self._open()
 
     def drain(self) -> bool:
         """Load what an earlier run left extracted; restore a lost state; create missing tables. True when it loaded."""
         had_pending = bool(self._pipeline.has_pending_data)
         if had_pending:
-            self._run(None)
+            try:
+                self._run(None)
+            except DataRefused as refused:
+                self._begin_from_the_load_file(f"a package of an earlier run could not be loaded ({refused.message})")
         tables = self._load_file.tables()
-        if "_dlt_pipeline_state" in tables and not self._pipeline.state.get("sources"):
-            self._pipeline.sync_destination()
+        if not self._agrees(tables):
+            self._begin_from_the_load_file(None)
         missing = [table for table in RAW_TABLES if table not in tables]
         if missing:
             empty = Slice({table: [table_schema(table).empty_table()] for table in missing})
             self._run(referral_factory(empty))
         return had_pending
+
+    @property
+    def _working_dir(self) -> Path:
+        return self._folder / PIPELINE_NAME
+
+    def _open(self) -> dlt.Pipeline:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return dlt.pipeline(
+            PIPELINE_NAME,
+            destination=dlt.destinations.duckdb(self._load_file.connection, supports_transactions=True),
+            dataset_name=DATASET,
+            pipelines_dir=str(self._folder),
+        )
+
+    def _agrees(self, tables: set[str]) -> bool:
+        """Whether the folder's cursors are those that the load file holds."""
+        local = self._pipeline.state
+        stored: list[object] = []
+        if "_dlt_pipeline_state" in tables:
+            stored = self._load_file.column(
+                f"select version_hash from {DATASET}._dlt_pipeline_state where pipeline_name = '{PIPELINE_NAME}' "
+                "order by version desc, created_at desc limit 1"
+            )
+        return local.get("_version_hash") in stored if stored else not local.get("sources")
+
+    def _begin_from_the_load_file(self, why: str | None) -> None:
+        """Take schema and cursors from the load file, as if the folder had been lost."""
+        self._forget(why)
+        self._pipeline = self._open()
+        if "_dlt_pipeline_state" in self._load_file.tables():
+            self._pipeline.sync_destination()
+
+    def _forget(self, why: str | None) -> None:
+        if self._working_dir.exists():
+            shutil.rmtree(self._working_dir)
+        if why is not None:
+            self.recovered.append(f"{why}; the cursors of the load file are used, what is missing is read again")
 
     def state(self, stream: str) -> dict[str, Any]:
         """The saved cursors of a stream (a copy; empty before its first run)."""
@@ -79,12 +122,16 @@ class LoadPipeline:
 
     def _run(self, data: Any) -> None:
         try:
-            self._pipeline.run(data)
+            with hearing_signals():
+                self._pipeline.run(data)
         except PipelineStepFailed as failed:
+            full = no_room(failed, "A package could not be loaded")
+            if full is not None:
+                raise full from failed
             reason = str(failed.__cause__ or failed).strip().splitlines()[0][:300]
             raise DataRefused(
                 f"The load file did not take a package (step {failed.step}): {reason}",
-                "Free disk space or repair what is named, then run the same command: the package is loaded first.",
+                "Repair what is named, then run the same command: the package is loaded first.",
             ) from failed
 
 
@@ -93,16 +140,3 @@ def _read_no_files() -> None:
     providers = Container()[PluggableRunContext].providers
     if providers is not None:
         providers.providers[:] = [p for p in providers.providers if isinstance(p, EnvironProvider)]
-
-
-def heal(working_dir: Path) -> None:
-    """Undo the one half-step that dlt cannot resume: a package both extracted and already normalised.
-
-    A kill between the rename into ``load/normalized`` and the delete in ``normalize/extracted`` leaves the same load id
-    in both; the normalised one is complete, so the extracted one goes.
-    """
-    extracted, normalized = working_dir / "normalize" / "extracted", working_dir / "load" / "normalized"
-    if extracted.is_dir() and normalized.is_dir():
-        for package in extracted.iterdir():
-            if (normalized / package.name).exists():
-                shutil.rmtree(package)

@@ -102,4 +102,6 @@ def _coupons(rides: bool) -> str:
 
 
 def _coupon_list(answers: bool) -> str:
-    return "there is one at /coupons, which the documentation does not promise" if answers else "none, as documented"
+    if answers:
+        return "there is one at /coupons, which the documentation does not promise; every sync reads it"
+    return "none, as documented: coupons come with their users; for those nobody holds, see COUPON_NAMES_FILE"

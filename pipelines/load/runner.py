@@ -25,6 +25,7 @@ from pipelines.load.settling import settle
 from pipelines.load.snapshots import take_snapshot
 from pipelines.load.source import Slice, loading
 from pipelines.load.streams import STREAMS
+from pipelines.load.unheld import UnheldCoupons, read_names
 from pipelines.load.users import UserIntake
 from pipelines.settings import Settings
 
@@ -42,6 +43,7 @@ class LoadReport:
     swept: bool = False
     streams: dict[str, StreamReport] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
+    recovered: list[str] = field(default_factory=list)
 
     @property
     def rows_written(self) -> int:
@@ -90,17 +92,22 @@ class _Run:
         self._is_first_run = False
         self._swept = Repair()
         self._pending = Slice()
+        self._unheld: UnheldCoupons | None = None
+        self._names = read_names(settings.coupon_names_file)
         self.report = LoadReport(self._intake.run_id, streams=self._intake.reports)
 
     def go(self, load_file: LoadFile, walker: Walker, api: Client, *, sweep: bool, rebuild: bool, command: str) -> None:
         self._load_file, self._walker, self._api = load_file, walker, api
         self._pipeline = LoadPipeline(load_file, self._settings.state_dir)
-        self.report.drained = self._pipeline.drain()
+        self.report.drained, self.report.recovered = self._pipeline.drain(), self._pipeline.recovered
         self._intake.know_quarantine(load_file)
         runlog.start(load_file, self.report.run_id, command)
         self._logged = True
         if "users" in self._chosen:
             self._users(sweep=sweep, rebuild=rebuild)
+            if self._unheld is not None:
+                self._unheld.look(self._pending, swept=sweep or rebuild or self.report.swept)
+                self._charge("coupons")
         self._snapshots(whole_issued=sweep or rebuild or self.report.swept)
         if "users" in self._chosen:
             self._audit()
@@ -111,8 +118,10 @@ class _Run:
         state = self._pipeline.state("users")
         users = UserIntake(
             self._walker, self._load_file, self._intake, state,
-            slice_rows=self._settings.slice_rows, with_coupons="coupons" in self._chosen,
+            slice_rows=self._settings.slice_rows, with_coupons="coupons" in self._chosen, coupon_names=self._names,
         )  # fmt: skip
+        if users.coupons is not None:
+            self._unheld = UnheldCoupons(users.coupons, self._pipeline.state("coupons"))
         if not users.is_backfilled:
             is_first = "backfill" not in state
             self._gather("users", users.backfill())

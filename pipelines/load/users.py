@@ -5,7 +5,7 @@ Knows no dlt: yields slices that the runner commits one by one, each with the cu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -34,14 +34,14 @@ class UserIntake:
 
     def __init__(
         self, walker: Walker, load_file: LoadFile, intake: Intake, state: dict[str, Any], *, slice_rows: int,
-        with_coupons: bool,
+        with_coupons: bool, coupon_names: Collection[str] = (),
     ) -> None:  # fmt: skip
         self._walker = walker
         self._load_file = load_file
         self._intake = intake
         self.state = state
         self._slice_rows = slice_rows
-        self._coupons = CouponIntake(walker, load_file, intake) if with_coupons else None
+        self.coupons = CouponIntake(walker, load_file, intake, coupon_names) if with_coupons else None
         self._gone = load_file.vanished_ids("users")
         self._query = Query(STREAM.path, relations=STREAM.relations if with_coupons else ())
         self._nameless = False
@@ -60,7 +60,7 @@ class UserIntake:
     @property
     def coupons_are_behind(self) -> bool:
         """Whether users were read before without the coupons that are wanted now: only a sweep makes up for that."""
-        return self._coupons is not None and COUPONS_BEHIND in self.state
+        return self.coupons is not None and COUPONS_BEHIND in self.state
 
     def backfill(self) -> Iterator[Slice]:
         """Every user, by id, in slices; goes on after the last committed one. Sets the cursors when it is through."""
@@ -136,8 +136,8 @@ class UserIntake:
         """Every user again: refreshes what leaves no date, and finds who is gone (only when the walk was complete)."""
         seen: list[pa.Array] = []
         self._nameless = False
-        if self._coupons is not None:
-            self._coupons.forget_seen()
+        if self.coupons is not None:
+            self.coupons.forget_seen()
         for part, page, is_last in self._slices(self._walker.whole(self._query), seen):
             moment = self._began_at
             if is_last:
@@ -149,10 +149,10 @@ class UserIntake:
                     )
                 part.add("observations", observations("users", missing, "vanished", moment))
                 self._gone.update(missing)
-                if self._coupons is not None:
-                    part.add("observations", self._coupons.vanished(moment))
+                if self.coupons is not None:
+                    self.coupons.vanished(moment, part)
                 self.state = self._saved(swept_at=moment.isoformat())
-                if self._coupons is not None:
+                if self.coupons is not None:
                     self.state.pop(COUPONS_BEHIND, None)
                 part.states["users"] = self.state
             yield part
@@ -184,7 +184,7 @@ class UserIntake:
 
     def _saved(self, **changed: Any) -> dict[str, Any]:
         """The state with something changed, marked when it moved on without the coupons."""
-        behind = {COUPONS_BEHIND: True} if self._coupons is None else {}
+        behind = {COUPONS_BEHIND: True} if self.coupons is None else {}
         return {**self.state, **behind, **changed}
 
     def _slices(self, pages: Iterator[Page], seen: list[pa.Array] | None = None) -> Iterator[tuple[Slice, Page, bool]]:
@@ -201,15 +201,15 @@ class UserIntake:
                 held = None
             if page.restart and seen is not None:
                 seen.clear()
-            if page.restart and self._coupons is not None:
-                self._coupons.forget_seen()
+            if page.restart and self.coupons is not None:
+                self.coupons.forget_seen()
             table, rejects = self._intake.read("users", page, f"users, page with {len(page.rows)} rows")
             if seen is not None:
                 seen.append(table.column("id").combine_chunks())
                 seen.append(pa.array([found.known_id for found in rejects if found.known_id is not None], pa.int64()))
                 self._nameless = self._nameless or any(found.known_id is None for found in rejects)
-            if self._coupons is not None:
-                self._coupons.take(page, self._intake.server_time(page))
+            if self.coupons is not None:
+                self.coupons.take(page, self._intake.server_time(page))
             users.append(table)
             count += table.num_rows
             last = page
@@ -229,8 +229,8 @@ class UserIntake:
         part.add("observations", reappeared("users", rows, self._gone))
         changed = self._load_file.without_unchanged("users", rows)
         part.add("users", changed)
-        if self._coupons is not None:
-            self._coupons.finish(part)
+        if self.coupons is not None:
+            self.coupons.finish(part)
         elif changed.num_rows and self.is_backfilled and COUPONS_BEHIND not in self.state:
             self.state = self._saved()
             part.states["users"] = self.state

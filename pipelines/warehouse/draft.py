@@ -8,6 +8,7 @@ dropped or copied before the draft can be published.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import ConfigurationError, DataRefused, ReferralsError
+from pipelines.diskspace import no_room
+from pipelines.errors import ConfigurationError, DataRefused, LoadFileDamaged, ReferralsError
 from pipelines.warehouse.files import (
     connect_draft,
     declare_units,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from pipelines.settings import Settings
     from pipelines.warehouse.models import Model
 
-OUT_OF_ROOM = "Free disk space (or memory) and run the same command again."
+OUT_OF_ROOM = "Free memory (or disk space) and run the same command again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,11 @@ def _explain(error: Exception, what: str) -> ReferralsError:
 
     if isinstance(error, ReferralsError):
         return error
+    full = no_room(error, what)
+    if full is not None:
+        return full
+    if isinstance(error, duckdb.IOException) and re.search("corrupt|could not read", str(error), re.IGNORECASE):
+        return LoadFileDamaged(f"{what}: {first_line(error)}")
     if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException, OSError)):
         return ReferralsError(f"{what}: {first_line(error)}", OUT_OF_ROOM)
     return DataRefused(f"{what}: {first_line(error)}")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.errors import AnotherSyncRunning, DataRefused
+from pipelines.errors import AnotherSyncRunning, LoadFileDamaged
 
 if TYPE_CHECKING:
     import duckdb
@@ -77,18 +77,15 @@ def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def attach_load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Attach the load file as ``load``, read-only. Raises: AnotherSyncRunning, DataRefused."""
+    """Attach the load file as ``load``, read-only. Raises: AnotherSyncRunning, LoadFileDamaged."""
     import duckdb
 
     try:
         connection.execute(f"attach {quote(path)} as load (read_only)")
     except duckdb.IOException as error:
-        if "lock" in str(error).lower():
+        if "Could not set lock" in str(error):
             raise AnotherSyncRunning(f"Another process is writing {path}.") from error
-        raise DataRefused(
-            f"{path} cannot be opened: {first_line(error)}",
-            "Restore the file from a backup, or move it away and run `referrals sync`.",
-        ) from error
+        raise LoadFileDamaged(f"{path} cannot be opened: {first_line(error)}") from error
 
 
 def stand_in_for_missing(connection: duckdb.DuckDBPyConnection) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.diskspace import no_room
 from pipelines.errors import ConfigurationError, ReferralsError
 from pipelines.warehouse.files import staged_feeds
 from pipelines.warehouse.snapshots import (
@@ -39,18 +40,18 @@ class Publication:
     warnings: list[CheckResult]
 
 
-def publish(settings: Settings, report: BuildReport) -> Publication:
+def publish(settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False) -> Publication:
     """Check the draft of ``report``, freeze it, make it current, refresh feeds and manifest, drop old snapshots.
 
-    Raises: ChecksFailed when a fail_ check finds rows; ReferralsError when there is no room. Until the link is
-    flipped, everything published before stays as it is.
+    Raises: ChecksFailed when a fail_ check finds rows; HistoryLost when the liability history got shorter, unless that
+    is accepted; ReferralsError when there is no room. Until the link is flipped, everything published before stays.
     """
     from pipelines.warehouse.feeds import manifest_of, read_manifest, replace_feeds, write_manifest
 
     if not report.draft_path.is_file():
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.")
     try:
-        results, feeds = check_and_export(settings, report)
+        results, feeds = check_and_export(settings, report, accept_shorter_history=accept_shorter_history)
         number = next_number(settings, (read_manifest(settings.manifest_path) or {}).get("snapshot", 0))
         path = freeze(settings, report.draft_path, number)
         manifest = manifest_of(number, link_target(number), report.origin, feeds)
@@ -61,21 +62,24 @@ def publish(settings: Settings, report: BuildReport) -> Publication:
         retain(settings, number)
         shutil.rmtree(report.draft_path.parent, ignore_errors=True)
     except OSError as error:
-        raise ReferralsError(
+        raise no_room(error, "The draft could not be published") or ReferralsError(
             f"The draft could not be published: {error}.",
-            "Free disk space and run the same command again; readers have one whole snapshot at every moment.",
+            "Put right what is named and run the same command again; readers have one whole snapshot at every moment.",
         ) from error
     return Publication(number, path, manifest, [r for r in results if r.severity == "warn" and r.violations_count])
 
 
-def check_and_export(settings: Settings, report: BuildReport) -> tuple[list[CheckResult], list[Feed]]:
+def check_and_export(
+    settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False
+) -> tuple[list[CheckResult], list[Feed]]:
     """Run the checks on the draft, write their answers into it, and write its feeds aside.
 
-    Raises: ChecksFailed; the draft then stays for inspection.
+    Raises: ChecksFailed, HistoryLost; the draft then stays for inspection.
     """
     import duckdb
 
     from pipelines.warehouse.checks import record_results, refuse_failures, run_checks
+    from pipelines.warehouse.continuity import refuse_shorter_history
     from pipelines.warehouse.feeds import write_feeds
     from pipelines.warehouse.files import connect_draft, load_version
     from pipelines.warehouse.models import load_checks
@@ -92,6 +96,8 @@ def check_and_export(settings: Settings, report: BuildReport) -> tuple[list[Chec
         results = run_checks(connection, load_checks())
         record_results(connection, results, report.built_at)
         refuse_failures(results)
+        if not accept_shorter_history:
+            refuse_shorter_history(connection, settings)
         feeds = write_feeds(connection, "draft", staged)
         connection.execute("checkpoint draft")
     except duckdb.IOException as error:

@@ -4,7 +4,7 @@
 -- time: UTC, without a zone
 -- Each coupon that somebody holds, or that was asked for by name, as the API shows it now.
 -- answers: Who holds which coupon? Which were used, and when?
--- wrong: the API lists no coupons: those that nobody holds yet are unknown unless their names were given.
+-- wrong: the API promises no list of coupons: those that nobody holds yet are unknown unless their names were given.
 
 with coupons as (
     select * from staging.stg_coupons

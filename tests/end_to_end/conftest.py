@@ -1,8 +1,9 @@
-"""An empty load file, made once: what the first half second of every first run makes."""
+"""An empty load file, made once (the first half second of a first run), and a stage for processes that end early."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from pipelines.load.loadfile import LoadFile
 from pipelines.load.pipeline import LoadPipeline
 from pipelines.settings import Settings, Token
+from tests.kills.stage import Stage, staged
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,10 @@ def empty(empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return Settings(
         api_token=Token("sandbox-token"), calls_per_minute=0, timeout_s=5.0, warehouse_dir=tmp_path / "data"
     )
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """300 users in two slices and three days, served by a process of its own."""
+    with staged(tmp_path_factory.mktemp("stage"), users=300, days=3, slice_rows=250) as stage:
+        yield stage

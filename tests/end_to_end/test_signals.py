@@ -1,0 +1,43 @@
+"""SIGTERM and Ctrl-C in the middle of whatever a sync does: a clean end in one line, soon, and the next run goes on.
+
+Where the signal comes is told by progress. "Soon" is told by what the process still does, in CPU seconds of its own,
+so that a slow machine makes no difference; that nobody waits for a slow answer is told by the answer not having come.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.kills.stage import Stage, published, unequal
+
+SOON_CPU_S = 5.0
+PLACES = {
+    "dlt extracts": r"^write .*normalize/\*/\*/new_jobs/users",
+    "dlt normalises": r"^link .*new_jobs/users",
+    "dlt loads": r"^rename .*/new_jobs/rewards_due\S*\.sql .*/started_jobs/",
+    "DuckDB merges": r'^execute .DELETE FROM "raw"."users"',
+    "dlt is through with a package": r"^rename .*load/normalized/\* .*load/loaded/\*",
+    "DuckDB asks": r"^execute .select batch.id from batch",
+    "a call": r"^call users",
+    "the models are built": r"^execute .create table draft.marts",
+    "feeds are written": r"^execute .copy \(select",
+    "a publication": r"^rename draft/feeds/",
+}
+SIGNALS = {"sigterm": (143, "SIGTERM"), "sigint": (130, "Ctrl-C")}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_signal_ends_a_sync_cleanly_wherever_it_is(stage: Stage, tmp_path: Path, place: str) -> None:
+    name = list(SIGNALS)[list(PLACES).index(place) % 2]
+    code, word = SIGNALS[name]
+    data = stage.copy("days", tmp_path / "data")
+    ended = stage.sync(data, at=1, pattern=PLACES[place], deed=name)
+    assert ended.returncode == code, ended.stderr[-2000:]
+    [line] = ended.stderr.strip().splitlines()
+    assert line.startswith(f"referrals: Stopped by {word}.")
+    assert ended.cpu_after_s is not None
+    assert ended.cpu_after_s < SOON_CPU_S
+    assert stage.sync(data).returncode == 0
+    assert unequal(published(data), stage.undisturbed["days"]) == {}

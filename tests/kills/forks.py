@@ -1,0 +1,155 @@
+"""A process that has everything imported and forks a child for each command: a run that dies costs no start.
+
+Usage: python -m tests.kills.forks; reads a JSON object a line from standard input (see ``Forks.run``) and answers each
+with one. Every child is a process of its own, with its own signals, files and end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE_S = 300
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended. ``returncode`` is minus the signal's number where a signal ended it."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    labels: list[str]
+    cpu_after_s: float | None
+    """CPU seconds between a signal that the child may answer to and its end."""
+
+
+class Forks(AbstractContextManager["Forks"]):
+    """The forking process, from outside."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.kills.forks"], cwd=PROJECT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(60)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def run(
+        self, folder: Path, arguments: Sequence[str], environ: Mapping[str, str], *, at: int = 0, pattern: str = "",
+        deed: str = "kill", limit: int = 0,
+    ) -> Ended:  # fmt: skip
+        """``referrals ARGUMENTS`` on a warehouse directory; ``deed`` is done before the ``at``-th tick of a pattern.
+
+        ``deed``: ``kill``, ``sigterm``, ``sigint``, or ``kill after N`` (microseconds later, whatever runs then).
+        ``limit``: no file may grow beyond these bytes (0 = none).
+        """
+        asked = {"folder": str(folder), "arguments": list(arguments), "environ": dict(environ), "at": at,
+                 "pattern": pattern, "deed": deed, "limit": limit}  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        return Ended(**json.loads(self._process.stdout.readline()))
+
+
+def _main() -> None:
+    import pipelines.cli.looking
+    import pipelines.cli.pipelining
+    import pipelines.load.runner
+    import pipelines.warehouse.publish
+    import pipelines.warehouse.recovery
+    import pipelines.warehouse.tokens  # noqa: F401
+
+    for line in sys.stdin:
+        asked = json.loads(line)
+        names = [Path(asked["folder"]).with_suffix(f".{kind}") for kind in ("out", "err", "ticks")]
+        for name in names:
+            name.write_bytes(b"")
+        child = os.fork()
+        if child == 0:
+            _become(asked, *names)
+        _pid, status = os.waitpid(child, 0)
+        out, err, ticks = (name.read_text(encoding="utf-8", errors="replace") for name in names)
+        told = json.loads(ticks) if ticks else {"labels": [], "cpu_after_s": None}
+        answer = {"returncode": os.waitstatus_to_exitcode(status), "stdout": out, "stderr": err, **told}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _become(asked: dict[str, Any], out: Path, err: Path, told: Path) -> None:
+    """Turn the forked child into the command; never returns."""
+    from pipelines.cli import run
+    from tests.kills.ticks import Ticks, die
+
+    code, signalled_at = 70, []
+
+    def later(seconds: float) -> None:
+        def wait() -> None:
+            time.sleep(seconds)
+            die()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    def send(number: int) -> None:
+        signalled_at.append(time.process_time())
+        os.kill(os.getpid(), number)
+
+    deeds = {"kill": die, "sigterm": lambda: send(signal.SIGTERM), "sigint": lambda: send(signal.SIGINT)}
+    deed = deeds.get(asked["deed"]) or (lambda: later(int(asked["deed"].split()[-1]) / 1e6))
+    try:
+        for number, path in ((0, "/dev/null"), (1, out), (2, err)):
+            os.dup2(os.open(path, os.O_RDWR), number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        faulthandler.dump_traceback_later(PATIENCE_S, exit=True)  # whoever hangs says where
+        os.environ.update(asked["environ"])
+        os.chdir(Path(asked["folder"]).parent)
+        if asked["limit"]:
+            import resource
+
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
+        ticks = Ticks(Path(asked["folder"]), asked["at"], asked["pattern"], deed)
+        ticks.install()
+        try:
+            run(asked["arguments"])
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 0
+        if asked["limit"] == 0:
+            spent = time.process_time() - signalled_at[0] if signalled_at else None
+            told.write_text(json.dumps({"labels": ticks.labels, "cpu_after_s": spent}), encoding="utf-8")
+    except BaseException as error:
+        import traceback
+
+        traceback.print_exception(error)
+    finally:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads as the end of an interpreter does
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,95 @@
+"""A process that reads a published warehouse all the time, opened read-only as a BI tool would; it reports what it saw.
+
+Usage: python -m tests.kills.readers; a line on standard input names the link to read, an empty one asks for the report.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+
+PROJECT = Path(__file__).parents[2]
+PAUSE_S = 0.01
+QUESTION = """
+select
+    (select sum(stage_count) from marts.referral_funnel where stage = 'users') as in_the_funnel,
+    (select count(*) from core.users) as in_core,
+    (select count(*) from core.users where deleted_at is not null) as gone,
+    (select count(*) from ops.checks where severity = 'fail' and violations_count > 0) as failed,
+    (select count(*) from marts.reward_liability_daily) as days
+"""
+
+
+class Reader(AbstractContextManager["Reader"]):
+    """The reading process, from outside."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.kills.readers"], cwd=PROJECT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate(timeout=60)
+
+    def begin(self, link: Path) -> None:
+        """Read this warehouse until the report is asked for."""
+        self._tell(str(link))
+
+    def report(self) -> dict[str, Any]:
+        """``reads`` that were whole, ``errors`` and ``halves`` seen since ``begin``."""
+        self._tell("")
+        assert self._process.stdout is not None
+        seen: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return seen
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+
+def _main() -> None:
+    for line in sys.stdin:
+        asked = threading.Event()
+        seen: dict[str, Any] = {"reads": 0, "errors": [], "halves": []}
+        reading = threading.Thread(target=_read, args=(Path(line.rstrip("\n")), asked, seen))
+        reading.start()
+        sys.stdin.readline()
+        asked.set()
+        reading.join()
+        sys.stdout.write(json.dumps(seen) + "\n")
+        sys.stdout.flush()
+
+
+def _read(link: Path, asked: threading.Event, seen: dict[str, Any]) -> None:
+    was_there, is_last = False, False
+    while not is_last:
+        is_last = asked.is_set()
+        was_there = was_there or link.exists()  # before the first publication there is nothing to read
+        if was_there:
+            try:
+                with duckdb.connect(str(link), read_only=True) as connection:
+                    row = connection.execute(QUESTION).fetchall()[0]
+                seen["reads"] += 1
+                funnel, users, gone, failed, _days = row
+                if users - gone != (funnel or 0) or failed:
+                    seen["halves"].append([int(value or 0) for value in row])
+            except duckdb.Error as error:
+                seen["errors"].append(str(error))
+        time.sleep(PAUSE_S)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,172 @@
+"""A served account, directories to start from, and what an undisturbed run publishes: kills are held against these."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+
+from tests.kills.forks import Ended, Forks
+from tests.kills.readers import Reader
+
+PROJECT = Path(__file__).parents[2]
+TOKEN = "sandbox-token"
+PATIENCE_S = 60
+PREFIX = "SOURCES__REFERRAL_FACTORY__"
+LAYERS = ("core", "marts")
+
+
+@dataclass
+class Stage:
+    """What tests of kills stand on: ``starts`` are warehouse directories, ``undisturbed`` what a sync makes of them."""
+
+    folder: Path
+    host: str
+    forks: Forks
+    reader: Reader
+    slice_rows: int
+    starts: dict[str, Path] = field(default_factory=dict)
+    undisturbed: dict[str, dict[str, list[tuple[Any, ...]]]] = field(default_factory=dict)
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def environ(self, **settings: str) -> dict[str, str]:
+        """The environment of a command; ``settings`` by their short names, such as ``SWEEP_EVERY_DAYS``."""
+        kept = {
+            name: value for name, value in os.environ.items()
+            if not name.upper().endswith("_PROXY") and not name.startswith(("SOURCES__", "WAREHOUSE__"))
+        }  # fmt: skip
+        chosen = {
+            "BASE_URL": f"{self.host}/api/v1", "API_TOKEN": TOKEN, "CALLS_PER_MINUTE": "0",
+            "SLICE_ROWS": str(self.slice_rows), **settings,
+        }  # fmt: skip
+        machine = {"XDG_STATE_HOME": str(self.folder / "machine"), "HOME": str(self.folder)}
+        return kept | machine | {f"{PREFIX}{name}": value for name, value in chosen.items()}
+
+    def run(self, data: Path, *arguments: str, settings: dict[str, str] | None = None, **deadly: Any) -> Ended:
+        """A command on a warehouse directory; ``deadly`` as for ``Forks.run``."""
+        environ = self.environ(**(settings or {})) | {"WAREHOUSE__DIR": str(data)}
+        return self.forks.run(data, arguments, environ, **deadly)
+
+    def sync(self, data: Path, *options: str, **deadly: Any) -> Ended:
+        """``referrals sync`` on a warehouse directory."""
+        return self.run(data, "sync", "--json", *options, **deadly)
+
+    def copy(self, start: str, data: Path) -> Path:
+        """A test's own copy of a directory to start from."""
+        shutil.copytree(self.starts[start], data, symlinks=True)
+        return data
+
+    def begin(self, start: str, data: Path | None) -> None:
+        """Make a directory a start (none: an empty one), and learn what an undisturbed sync makes of it."""
+        self.starts[start] = self.folder / f"start {start}"
+        if data is None:
+            self.starts[start].mkdir()
+        else:
+            shutil.copytree(data, self.starts[start], symlinks=True)
+        undisturbed = self.copy(start, self.folder / f"undisturbed {start}")
+        ended = self.sync(undisturbed)
+        assert ended.returncode == 0, ended.stderr
+        self.undisturbed[start] = published(undisturbed)
+        self.labels[start] = ended.labels
+        self.facts[start] = json.loads(ended.stdout)
+
+    def http(self) -> httpx.Client:
+        """The sandbox's own surface, for whoever wants to see its calls or change its world."""
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return httpx.Client(base_url=self.host, headers=headers, trust_env=False, timeout=PATIENCE_S)
+
+    def act(self, name: str, **arguments: Any) -> Any:
+        """An act in the sandbox's dashboard."""
+        with self.http() as http:
+            return http.post(f"/_sandbox/acts/{name}", json=arguments).raise_for_status().json()["result"]
+
+    def calls(self) -> list[str]:
+        """The paths asked for since the last time, which are forgotten then."""
+        with self.http() as http:
+            calls = http.get("/_sandbox/calls").raise_for_status().json()
+            http.delete("/_sandbox/calls").raise_for_status()
+        return [call["path"] for call in calls]
+
+
+def published(data: Path, layers: Sequence[str] = LAYERS) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every published table of some layers, in an order of its own."""
+    with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as connection:
+        names = connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() where list_contains(?, schema_name) "
+            "order by 1", [list(layers)],
+        ).fetchall()  # fmt: skip
+        return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
+
+
+def unequal(found: dict[str, list[tuple[Any, ...]]], expected: dict[str, list[tuple[Any, ...]]]) -> dict[str, Any]:
+    """The tables that differ, each with a row of ours and one of theirs; empty where all are the same."""
+    wrong: dict[str, Any] = {}
+    for name in found.keys() | expected.keys():
+        ours, theirs = found.get(name), expected.get(name)
+        if ours != theirs:
+            extra = [row for row in ours or [] if row not in (theirs or [])]
+            lost = [row for row in theirs or [] if row not in (ours or [])]
+            wrong[name] = (len(ours or []), len(theirs or []), extra[:2], lost[:2])
+    return wrong
+
+
+@contextmanager
+def served(world: Path, *options: str) -> Iterator[str]:
+    """The sandbox in a process of its own; gives the address of the host."""
+    command = [sys.executable, "-m", "pipelines", "sandbox", "--file", str(world), "--calls-per-minute", "0", *options]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            ready = server.stdout.readline()
+            assert ready.startswith("Sandbox ready: http://127.0.0.1:"), ready
+            yield ready.split()[-1].removesuffix("/api/v1")
+        finally:
+            server.terminate()
+            server.communicate(timeout=PATIENCE_S)
+
+
+def killed_and_rerun(stage: Stage, start: str, data: Path, **deadly: Any) -> list[str]:
+    """Kill a sync of a copy of a start, run it again without any hand, and say what is then not as it should be."""
+    stage.copy(start, data)
+    stage.reader.begin(data / "warehouse.duckdb")
+    killed = stage.sync(data, **deadly)
+    rerun = stage.sync(data)
+    seen = stage.reader.report()
+    problems = [f"the process was to be killed and ended with {killed.returncode}"] if killed.returncode != -9 else []
+    if rerun.returncode != 0:
+        return [*problems, f"the rerun ended with {rerun.returncode}: {rerun.stderr[-1000:]}"]
+    problems += [
+        f"{name} differs: {found}" for name, found in unequal(published(data), stage.undisturbed[start]).items()
+    ]
+    problems += [f"a reader met an error: {error}" for error in seen["errors"][:2]]
+    problems += [f"a reader saw a half: {half}" for half in seen["halves"][:2]]
+    if not seen["reads"]:
+        problems.append("nobody read meanwhile")
+    return problems
+
+
+@contextmanager
+def staged(folder: Path, *, users: int, days: int, slice_rows: int, seed: int = 17) -> Iterator[Stage]:
+    """An account of some users, with two starts: ``nothing``, and ``days`` (synced once, then days went by)."""
+    with ExitStack() as stack:
+        host = stack.enter_context(served(folder / "world.sqlite3", "--users", str(users), "--seed", str(seed)))
+        stage = Stage(folder, host, stack.enter_context(Forks()), stack.enter_context(Reader()), slice_rows)
+        first = folder / "first"
+        ended = stage.sync(first)
+        assert ended.returncode == 0, ended.stderr
+        with stage.http() as http:
+            http.post(f"/_sandbox/advance?days={days}").raise_for_status()
+        stage.begin("nothing", None)
+        stage.begin("days", first)
+        yield stage
