@@ -12,14 +12,16 @@ from typing import Any
 
 from pipelines.api.envelopes import row_id
 from pipelines.api.query import Query
-from pipelines.errors import ApiUnavailable, BadEnvelope, ConfigurationError, RequestRefused
-from pipelines.load.coupons import CouponIntake
+from pipelines.errors import ApiUnavailable, AuthenticationError, BadEnvelope, ConfigurationError, RequestRefused
+from pipelines.load.coupons import NEEDED, CouponIntake
 from pipelines.load.loadfile import DATASET
 from pipelines.load.source import Slice
 
 COUPON_LIST = Query("coupons", relations=("batch",))
 WALKED_EACH_TIME = 5_000
 """Coupons of a list that is walked at every sync (20 calls); a longer one only where a count differs, and by sweeps."""
+LOOKED_AT = 20
+"""Of the coupons that a list lacks, so many are asked for by name before it is believed that they are gone."""
 
 
 def read_names(path: Path | None) -> tuple[str, ...]:
@@ -75,12 +77,10 @@ class UnheldCoupons:
             return False, None
         try:
             is_there, total = True, self._walker.count(Query(COUPON_LIST.path))
-        except (RequestRefused, ApiUnavailable, BadEnvelope):
+        except (RequestRefused, ApiUnavailable, BadEnvelope, AuthenticationError):
+            # A 403 may stand for what is not documented; a token that is refused stops whoever asks next.
             is_there, total = False, None
-        if is_there is not self._state.get("list"):
-            self._state = {**self._state, "list": is_there}
-            part.states["coupons"] = self._state
-        self._coupons.is_listed = is_there
+        self._remember(part, is_listed=is_there)
         return is_there, total
 
     def _walk(self, part: Slice, moment: datetime) -> None:
@@ -93,11 +93,38 @@ class UnheldCoupons:
                 held.clear()
             held.extend(row for row in page.rows if isinstance(row, dict))
             total = page.total
+        if not all(row.keys() >= NEEDED for row in held):
+            self._disbelieve(part, "does not tell who holds a coupon and when it was used")
+            return
         self._intake.report("coupons").api_count = len({row_id(row) for row in held})
         self._coupons.put(held, moment, "the list of coupons", part)
-        if held or total == 0:
-            self._coupons.bury(self._coupons.missing(), moment, part)
+        if not held and total != 0:
+            return
+        missing = self._coupons.missing()
+        if self._are_gone(missing[:LOOKED_AT], moment, part):
+            self._coupons.bury(missing, moment, part)
             self._intake.report("coupons").is_complete = True
+        else:
+            self._disbelieve(part, "does not hold all coupons")
+
+    def _are_gone(self, ids: list[int], moment: datetime, part: Slice) -> bool:
+        """Whether coupons that a list lacks are gone: none of them answers to its name."""
+        names = {identifier: name for identifier, name, _ in self._known()}
+        found = dict(zip(ids, self._coupons.by_names([names[identifier] for identifier in ids]), strict=True))
+        there = [row for identifier, row in found.items() if row is not None and row_id(row) == identifier]
+        self._coupons.put(there, moment, "coupons by name", part)
+        return not there
+
+    def _disbelieve(self, part: Slice, why: str) -> None:
+        self._remember(part, is_listed=False)
+        note = f"the list at /coupons {why}, so it is not used; coupons come with their holders"
+        self._intake.report("coupons").notes.append(note)
+
+    def _remember(self, part: Slice, *, is_listed: bool) -> None:
+        if is_listed is not self._state.get("list"):
+            self._state = {**self._state, "list": is_listed}
+            part.states["coupons"] = self._state
+        self._coupons.is_listed = is_listed
 
     def _ask_for_names(self, part: Slice, moment: datetime, *, swept: bool) -> None:
         """The coupons of the names given, unless their holders bring them or they are used up."""

@@ -129,6 +129,8 @@ def read_bool(value: Any) -> bool | None:
     """``true``, ``1``, ``"1"``, ``"true"`` and their opposites; ``""`` → None."""
     if isinstance(value, bool):
         return value
+    if isinstance(value, Decimal) and value.is_nan():  # a signalling one cannot even be compared
+        raise ValueError("NaN is neither true nor false")
     if isinstance(value, (int, float, Decimal)) and value in (0, 1):
         return bool(value)
     if isinstance(value, str):

@@ -106,6 +106,33 @@ def test_a_coupon_that_cannot_be_named_costs_only_its_batch(empty: Settings, ans
         assert "could not be asked for" in report.streams["coupons"].notes[0]
 
 
+NO_COUPONS = {"data": [], "links": {}, "meta": {"total": 0, "last_page": 1}}
+SOME_COUPON = {"id": 10**6, "name": "ONE", "referral_id": None, "batch_id": 1, "issued_at": None, "used_at": None}
+LISTS = {
+    "an empty list": (200, json.dumps(NO_COUPONS).encode()),
+    "names alone": (200, json.dumps({"data": [{"id": 1, "name": "ONE"}], "meta": {"total": 1}}).encode()),
+    "some coupons": (200, json.dumps({"data": [SOME_COUPON], "meta": {"total": 1}}).encode()),
+    "not for this token": (403, b'{"code": 403, "message": "Forbidden"}'),
+    "one object": (200, b'{"data": {"id": 1, "name": "ONE"}}'),
+}
+
+
+@pytest.mark.parametrize("answer", LISTS.values(), ids=LISTS)
+def test_what_answers_at_coupons_and_is_no_list_of_all_deletes_none(empty: Settings, answer: tuple[int, bytes]) -> None:
+    with (
+        Sandbox(users=300, seed=5, calls_per_minute=0) as sandbox,
+        Front(sandbox.base_url, own(lambda path, _asked: path == "coupons", answer)) as at,
+    ):
+        settings = replace(empty, base_url=at.base_url)
+        for day in range(2):
+            run(settings, World())
+            found = differences(settings.load_path, sandbox)
+            assert [text for text in found if "should not be there: [1000000]" not in text] == [], day
+            sandbox.wait(60)
+        with duckdb.connect(str(settings.load_path), read_only=True) as connection:
+            assert connection.execute("select id from raw.observations where stream = 'coupons'").fetchall() == []
+
+
 def test_a_list_the_plan_does_not_have_is_a_refusal_and_the_others_can_be_chosen(empty: Settings) -> None:
     lacks_issued = own(lambda path, _asked: path == "rewards/issued", NOT_FOUND)
     with Sandbox(users=100, seed=9, calls_per_minute=0) as sandbox, Front(sandbox.base_url, lacks_issued) as at:

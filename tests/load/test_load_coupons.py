@@ -163,9 +163,11 @@ def test_where_the_account_lists_coupons_all_of_them_are_there(account: Account)
     late = next(row["id"] for row in world.rows("users") if row["id"] not in held and row["campaign_id"] == 1)
     given = world.issue_coupon(late)
     deleted = min(everything - {given})
+    name_of_deleted = next(row["name"] for row in world.rows("coupons") if row["id"] == deleted)
     world.delete_coupon(deleted)
     account.load()
     assert account.asked("coupons") == 2, "a count and a walk of one page"
+    assert by_name(account) == [name_of_deleted], "what the list lacks is asked for before it counts as gone"
     assert account.query(f"select referral_id from raw.coupons where id = {given}") == [(late,)]
     assert account.query("select id from raw.observations where stream = 'coupons'") == [(deleted,)]
     assert "coupons" not in account.differences()

@@ -99,6 +99,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("money", "1,99", "not an amount"),
     ("money", "€5", "not an amount"),
     ("money", "٥", "not an amount"),
+    ("bool", Decimal("sNaN"), "neither true nor false"),
     ("money", "NaN", "not an amount"),
     ("money", Decimal("NaN"), "not an amount"),
     ("money", float("nan"), "not an amount"),
