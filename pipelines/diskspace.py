@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 
-from pipelines.errors import NoRoom
+from pipelines.errors import NoRoom, causes
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 WORDS = (*(os.strerror(number) for number in sorted(FULL)), "database or disk is full", "disk is full")
@@ -18,7 +17,7 @@ WORDS = (*(os.strerror(number) for number in sorted(FULL)), "database or disk is
 
 def no_room(error: BaseException, what: str) -> NoRoom | None:
     """The error to tell when the disk was full; None when it was something else. ``what`` could not be done."""
-    told = [str(cause) for cause in _causes(error) if _is_full(cause)]
+    told = [str(cause) for cause in causes(error) if _is_full(cause)]
     if not told:
         return None
     first = next((line for line in told[-1].splitlines() if line.strip()), "")  # the deepest cause names the file
@@ -27,11 +26,3 @@ def no_room(error: BaseException, what: str) -> NoRoom | None:
 
 def _is_full(error: BaseException) -> bool:
     return getattr(error, "errno", None) in FULL or any(words in str(error) for words in WORDS)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__

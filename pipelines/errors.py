@@ -26,6 +26,8 @@ This room knows nothing of HTTP, dlt or DuckDB. Every error carries what happene
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class ReferralsError(Exception):
     """Base of all foreseeable errors.
@@ -127,7 +129,7 @@ class ChecksFailed(DataRefused):
 class HistoryLost(DataRefused):
     """The load file was lost or is an older copy: the liability history in it is shorter than the published one."""
 
-    kept = "Nothing was published, the last snapshot stays; what was read is kept in the load file."
+    kept = "Nothing was published: the last snapshot and what was read are kept."
     next_step = (
         "Restore load.duckdb from a backup and sync again. If there is none, run the same command with "
         "--accept-shorter-history: the liability history then begins anew; old snapshots keep theirs."
@@ -137,7 +139,7 @@ class HistoryLost(DataRefused):
 class LoadFileDamaged(DataRefused):
     """The load file is no database, or parts of it cannot be read."""
 
-    kept = "The file is left as it is, and the last published snapshot stays."
+    kept = "The file and the last published snapshot are untouched."
     next_step = (
         "Restore load.duckdb from a backup. Without one, move it away and sync again: it is rebuilt from the API (the "
         "history of rewards due is lost then)."
@@ -147,7 +149,7 @@ class LoadFileDamaged(DataRefused):
 class NoRoom(ReferralsError):
     """The disk or a quota is full, or a file may not grow: the step was not done."""
 
-    kept = "What was committed is kept, and the last published snapshot stays."
+    kept = "What was committed and the last published snapshot are kept."
     next_step = "Free disk space and run the same command again: it goes on from what was committed."
 
 
@@ -167,3 +169,12 @@ class AnotherSyncRunning(ReferralsError):
     exit_code = 75
     kept = "Nothing was touched."
     next_step = "Let the other one finish; a lock of a dead process frees itself."
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what led to it, each once: libraries that raise an earlier error again make the chain a circle."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

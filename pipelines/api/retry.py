@@ -17,6 +17,8 @@ from enum import Enum
 
 import httpx
 
+from pipelines.errors import causes
+
 _jitter = random.SystemRandom().random
 
 
@@ -81,12 +83,7 @@ def is_retried(error: httpx.HTTPError) -> bool:
 
 def is_certificate_error(error: BaseException) -> bool:
     """Whether TLS verification is at the bottom of an exception's chain."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error))
 
 
 @dataclass(frozen=True, slots=True)

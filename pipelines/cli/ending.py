@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from pipelines.diskspace import no_room
-from pipelines.errors import ConfigurationError, ReferralsError
+from pipelines.errors import ConfigurationError, ReferralsError, causes
 
 
 class Terminated(BaseException):
@@ -68,9 +68,7 @@ def _stop_behind(error: BaseException | None) -> BaseException | None:
     dlt raises its own KeyboardInterrupt with the signal's number; DuckDB turns whatever interrupts a query into a
     RuntimeError with the interruption as its cause.
     """
-    while error is not None and not isinstance(error, (KeyboardInterrupt, Terminated)):
-        error = error.__cause__ or error.__context__
-    return error
+    return next((cause for cause in causes(error) if isinstance(cause, (KeyboardInterrupt, Terminated))), None)
 
 
 def _place(error: BaseException) -> str:

@@ -102,22 +102,30 @@ class CouponIntake:
         """
         if not self._rides or self._nameless or self.is_listed:  # one without a readable id may be any of them
             return
-        held = self.load_file.connection.execute(
-            f"select id, name from {DATASET}.coupons where referral_id is not null"
+        stored = self.load_file.connection.execute(
+            f"select id, name, referral_id is not null from {DATASET}.coupons"
         ).fetchall()
-        named: dict[int, str] = dict(held)
-        missing = [identifier for identifier in self.missing() if identifier in named]
+        unseen = set(self.missing())
+        names = {identifier: name for identifier, name, _ in stored if identifier in unseen}
+        missing = [identifier for identifier, _, is_held in stored if is_held and identifier in unseen]
+        # what nobody holds is in no list: only its name tells whether it is still there
+        unheld = [identifier for identifier in names.keys() - missing if names[identifier] not in self.names]
         self.intake.report("coupons").is_complete = True
         lost: list[int] = []
         asked_count = 0
         while missing and (not lost or len(lost) < asked_count):
             asked_count += min(ENOUGH_GONE, len(missing))
             asked, missing = missing[:ENOUGH_GONE], missing[ENOUGH_GONE:]
-            found = dict(zip(asked, self.by_names([named[identifier] for identifier in asked]), strict=True))
-            there = [row for identifier, row in found.items() if row is not None and row_id(row) == identifier]
-            self.put(there, moment, "coupons by name", part)
-            lost.extend(identifier for identifier, row in found.items() if row is None or row_id(row) != identifier)
+            lost.extend(self.not_there({identifier: names[identifier] for identifier in asked}, moment, part))
+        lost.extend(self.not_there({identifier: names[identifier] for identifier in sorted(unheld)}, moment, part))
         self.bury([*lost, *missing], moment, part)
+
+    def not_there(self, names: dict[int, str], moment: datetime, part: Slice) -> list[int]:
+        """Of some coupons, by id and name, those that do not answer to their name; the others go into the slice."""
+        found = dict(zip(names, self.by_names(list(names.values())), strict=True))
+        there = {i: row for i, row in found.items() if row is not None and row_id(row) == i}
+        self.put([*there.values()], moment, "coupons by name", part)
+        return [identifier for identifier in names if identifier not in there]
 
     def missing(self) -> list[int]:
         """The coupons we hold that were not seen since the walk began."""

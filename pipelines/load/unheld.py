@@ -110,10 +110,8 @@ class UnheldCoupons:
     def _are_gone(self, ids: list[int], moment: datetime, part: Slice) -> bool:
         """Whether coupons that a list lacks are gone: none of them answers to its name."""
         names = {identifier: name for identifier, name, _ in self._known()}
-        found = dict(zip(ids, self._coupons.by_names([names[identifier] for identifier in ids]), strict=True))
-        there = [row for identifier, row in found.items() if row is not None and row_id(row) == identifier]
-        self._coupons.put(there, moment, "coupons by name", part)
-        return not there
+        asked = {identifier: names[identifier] for identifier in ids}
+        return len(self._coupons.not_there(asked, moment, part)) == len(ids)
 
     def _disbelieve(self, part: Slice, why: str) -> None:
         self._remember(part, is_listed=False)

@@ -114,12 +114,22 @@ def test_a_closed_standard_error_ends_no_run() -> None:
     log.stage("rewards", {})
 
 
-@pytest.mark.parametrize("kind", [k for k in vars(errors).values() if isinstance(k, type)], ids=lambda k: k.__name__)
+@pytest.mark.parametrize(
+    "kind",
+    [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, Exception)],
+    ids=lambda k: k.__name__,
+)
 def test_every_error_says_what_was_kept_and_what_to_do_in_one_line(kind: type[ReferralsError]) -> None:
     error = kind("It broke\non page 3.", 404) if kind is errors.RequestRefused else kind("It broke\non page 3.")
     assert str(error) == f"It broke on page 3. {kind.kept} Next: {error.next_step}"
     assert kind.kept.endswith((" kept.", " untouched.", " touched."))
     assert len(error.next_step) > 20
+
+
+def test_errors_that_lead_to_each_other_are_each_looked_at_once() -> None:
+    first, second = ValueError("first"), OSError("second")
+    first.__context__, second.__context__ = second, first
+    assert list(errors.causes(first)) == [first, second]
 
 
 def test_a_slow_sync_is_heard_as_json_and_so_is_its_end(environ: dict[str, str], tmp_path: Path) -> None:

@@ -102,8 +102,16 @@ def test_a_coupon_that_moved_or_lost_its_holder_is_no_deletion(account: Account)
     assert account.query(f"select referral_id from raw.coupons where id = {moved}") == [(other,)]
     assert account.query(f"select referral_id from raw.coupons where id = {freed}") == [(None,)]
     assert account.differences() == {}
-    account.load(sweep=True)
+    account.load()
     assert by_name(account) == [], "nobody's coupon is not asked for again and again"
+    name = next(row["name"] for row in account.world.rows("coupons") if row["id"] == freed)
+    account.load(sweep=True)
+    assert by_name(account) == [name], "only its name tells whether it is still there"
+    account.world.delete_coupon(freed)
+    account.load(sweep=True)
+    assert account.query(f"select what from raw.observations where id = {freed}") == [("vanished",)]
+    assert account.load(sweep=True).rows_written == 0
+    assert by_name(account) == [], "what is gone is not asked for"
 
 
 def test_of_very_many_that_are_gone_not_each_is_asked_for(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
