@@ -21,7 +21,7 @@ from pipelines.load.audit import Holdings, largest_known_id
 from pipelines.load.history import with_row_versions
 from pipelines.load.intake import Intake, Repair, observations, reappeared
 from pipelines.load.loadfile import DATASET, LoadFile
-from pipelines.load.schemas import Reject, arrow_schema
+from pipelines.load.schemas import arrow_schema, id_in
 from pipelines.load.source import Slice, table_schema
 from pipelines.load.streams import STREAMS
 from pipelines.load.windows import advance, lane_start
@@ -96,7 +96,7 @@ class IssuedIntake:
             for row in rows.to_pylist()
             if row["stream"] == "rewards_issued" and row["quarantined_at"] >= since
         ]
-        refused = {key: Reject(record_id, "", "").known_id for record_id, key in [*stored, *waiting]}
+        refused = {key: id_in(record_id) for record_id, key in [*stored, *waiting]}
         return Holdings(
             partial(self.known_count, part),
             partial(self._known, part, "id"),

@@ -29,6 +29,13 @@ ADVICE = (
 )
 """For checks without a ``next`` line of their own."""
 
+TABLE_WORDS = {
+    "description": "The rules this snapshot was held against before it was published.",
+    "grain": "one row per check",
+    "answers": "What was checked? What is unusual?",
+}
+"""What ``ops.checks`` is, as the header of a model says it of the others."""
+
 COLUMN_COMMENTS = {
     "check_name": "name of the rule; its file is sql/checks/<name>.sql",
     "severity": "fail = forbids the publication, warn = reported",
@@ -105,10 +112,8 @@ def record_results(connection: duckdb.DuckDBPyConnection, results: Sequence[Chec
             "insert into draft.ops.checks values (?, ?, ?, ?, ?, ?)",
             [result.check, result.severity, result.violations_count, result.example, result.rule, checked_at],
         )
-    connection.execute(
-        "comment on table draft.ops.checks is 'The rules this snapshot was held against before it was published. "
-        "Grain: one row per check. Answers: What was checked? What is unusual?'"
-    )
+    words = f"{TABLE_WORDS['description']} Grain: {TABLE_WORDS['grain']}. Answers: {TABLE_WORDS['answers']}"
+    connection.execute(f"comment on table draft.ops.checks is '{words}'")
     for column, text in COLUMN_COMMENTS.items():
         connection.execute(f"comment on column draft.ops.checks.{column} is '{text}'")
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.warehouse.checks import TABLE_WORDS, record_results
 from pipelines.warehouse.models import PUBLISHED_LAYERS, Model, load_models
 
 if TYPE_CHECKING:
@@ -29,11 +30,6 @@ LAYER_WORDS = {
     "ops": "What the runs did and what they were held against.",
 }
 CHECKS_TABLE = "ops.checks"
-CHECKS_WORDS: Mapping[str, str] = {
-    "description": "The rules this snapshot was held against before it was published.",
-    "grain": "one row per check",
-    "answers": "What was checked? What is unusual?",
-}
 
 
 def write_dictionary() -> str:
@@ -42,7 +38,7 @@ def write_dictionary() -> str:
     Raises: ConfigurationError when a model file is wrong; DataRefused when a model cannot be built even empty.
     """
     models = load_models()
-    words = {model.qualified_name: model.header for model in models} | {CHECKS_TABLE: CHECKS_WORDS}
+    words = {model.qualified_name: model.header for model in models} | {CHECKS_TABLE: TABLE_WORDS}
     columns = _describe_empty(models)
     parts = [INTRODUCTION, *_contents(columns)]
     for layer in PUBLISHED_LAYERS:
@@ -86,7 +82,6 @@ def _describe_empty(models: list[Model]) -> dict[str, list[tuple[str, str, str]]
     import duckdb
 
     from pipelines.settings import Settings
-    from pipelines.warehouse.checks import record_results
     from pipelines.warehouse.draft import prepare_draft_dir, run_models
     from pipelines.warehouse.files import connect_draft, stand_in_for_missing
 
