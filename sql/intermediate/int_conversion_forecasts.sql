@@ -9,7 +9,8 @@
 -- then is what the campaign promised at the moment: to the referral, and to the referrer who is there. variance adds up
 -- two doubts: who qualifies (value x value x chance x (1 - chance) of each referral) and the curve itself (Greenwood:
 -- for each age of the curve, the value that depends on it, squared, times qualified / (at risk x (at risk - qualified))).
--- 1.2816 deviations on either side hold 80 of 100 outcomes of a normal distribution.
+-- 1.2816 deviations on either side hold 80 of 100 outcomes of a normal distribution. Sums of floating-point numbers are
+-- taken in the order of their values: the same rows then give the same last digit, however they came to lie in the file.
 
 with outcomes as (
     select * from intermediate.int_conversion_outcomes
@@ -108,7 +109,11 @@ judged as (
         open_groups.*,
         case
             when open_groups.basis_count > 0 then exp(coalesce(ends.log_open, 0) - coalesce(begins.log_open, 0))
-        end as stays_open
+        end as stays_open,
+        open_groups.referrals_count * (1 - stays_open) as expected_count,
+        expected_count * open_groups.payout_value as expected_value,
+        expected_value * stays_open * open_groups.payout_value as outcome_variance,
+        open_groups.referrals_count * stays_open * open_groups.payout_value as staying_value
     from open_groups
     asof left join curves as begins
         on
@@ -131,7 +136,7 @@ dependences as (
         unit,
         curve_id,
         age_days,
-        referrals_count * stays_open * payout_value as change_value
+        staying_value as change_value
     from judged
     union all
     select
@@ -141,7 +146,7 @@ dependences as (
         unit,
         curve_id,
         end_days as age_days,
-        -referrals_count * stays_open * payout_value as change_value
+        -staying_value as change_value
     from judged
 ),
 
@@ -153,7 +158,7 @@ running as (
         unit,
         curve_id,
         age_days,
-        sum(sum(change_value)) over (
+        sum(sum(change_value order by change_value)) over (
             partition by moment, horizon, campaign_id, unit
             order by age_days rows unbounded preceding
         ) as dependent_value
@@ -174,13 +179,13 @@ reached as (
     inner join curves on chosen.moment = curves.moment and chosen.curve_id = curves.curve_id
 ),
 
-curve_doubt as (
+doubts as (
     select
         reached.moment,
         reached.horizon,
         reached.campaign_id,
         reached.unit,
-        sum(running.dependent_value * running.dependent_value * reached.variance_term) as variance
+        running.dependent_value * running.dependent_value * reached.variance_term as variance
     from reached
     asof join running
         on
@@ -189,7 +194,17 @@ curve_doubt as (
             and reached.campaign_id = running.campaign_id
             and reached.unit = running.unit
             and reached.age_days >= running.age_days
-    group by reached.moment, reached.horizon, reached.campaign_id, reached.unit
+),
+
+curve_doubt as (
+    select
+        moment,
+        horizon,
+        campaign_id,
+        unit,
+        sum(variance order by variance) as variance
+    from doubts
+    group by moment, horizon, campaign_id, unit
 ),
 
 totals as (
@@ -203,10 +218,10 @@ totals as (
         basis_count,
         last_age_days,
         sum(referrals_count) as open_count,
-        sum(referrals_count * payout_value) as most_value,
-        sum(referrals_count * (1 - stays_open)) as expected_qualified,
-        sum(referrals_count * (1 - stays_open) * payout_value) as expected_value,
-        sum(referrals_count * (1 - stays_open) * stays_open * payout_value * payout_value) as variance,
+        sum(referrals_count * promised_value) as most_value,
+        sum(expected_count order by expected_count) as expected_qualified,
+        sum(expected_value order by expected_value) as expected_value,
+        sum(outcome_variance order by outcome_variance) as variance,
         sum(later_count) as later_count,
         sum(later_count * promised_value) as later_value
     from judged

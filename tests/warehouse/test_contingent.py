@@ -61,3 +61,26 @@ def test_four_of_five_outcomes_lie_within_the_interval(tmp_path: Path) -> None:
     # the law itself: who is still open after t days qualifies later with the chance e / (1 + e), e = exp(-t / 20)
     assert abs(float(expected) / waiting - 1) < 0.05
     assert low < expected < high
+
+
+def test_the_order_of_the_rows_in_the_load_file_leaves_no_trace(tmp_path: Path) -> None:
+    """Enough rows that several threads sum up: floating-point sums would differ in their last digit."""
+    rewards = [
+        {"id": n, "campaign_id": n, "type": "Cash", "value": 25, "reward_for": "Person Invited (Referred User)",
+         "when_referral": "converted", "seen": [LOOK, None]} for n in range(1, CAMPAIGNS + 1)
+    ]  # fmt: skip
+    settings = plant(tmp_path, {"rewards": rewards}, syncs=[LOOK])
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute(LAW.replace(f"range(1, {CAMPAIGNS * PEOPLE})", "range(1, 200000)"))
+    published = []
+    for number in range(3):
+        with duckdb.connect(str(settings.load_path)) as connection:
+            connection.execute("create temp table shuffled as select * from raw.users order by hash(id, ?)", [number])
+            connection.execute("truncate raw.users; insert into raw.users select * from shuffled")
+        with duckdb.connect(str(build(settings).draft_path), read_only=True) as connection:
+            published.append(
+                [connection.execute(f"select * from marts.{mart} order by all").fetchall()
+                 for mart in ("contingent_liability", "contingent_backtest")]
+            )  # fmt: skip
+    assert len(published[0][0]) == len(published[0][1]) == CAMPAIGNS
+    assert published[0] == published[1] == published[2]
