@@ -107,6 +107,8 @@ open_groups as (
 judged as (
     select
         open_groups.*,
+        coalesce(begins.age_days, -1) as begin_step,
+        coalesce(ends.age_days, -1) as end_step,
         case
             when open_groups.basis_count > 0 then exp(coalesce(ends.log_open, 0) - coalesce(begins.log_open, 0))
         end as stays_open,
@@ -127,15 +129,15 @@ judged as (
             and open_groups.end_days > ends.age_days
 ),
 
--- The value that depends on the curve at an age: what entered at or before it and has not left its horizon yet.
-dependences as (
+-- The value that depends on the curve at an age: what entered at or before it and has not left its horizon yet. The
+-- curve only moves at its own ages, so that each change is placed after the last of them that it does not depend on.
+changes as (
     select
         moment,
         horizon,
         campaign_id,
         unit,
-        curve_id,
-        age_days,
+        begin_step as step_days,
         staying_value as change_value
     from judged
     union all
@@ -144,10 +146,21 @@ dependences as (
         horizon,
         campaign_id,
         unit,
-        curve_id,
-        end_days as age_days,
+        end_step as step_days,
         -staying_value as change_value
     from judged
+),
+
+steps as (
+    select
+        moment,
+        horizon,
+        campaign_id,
+        unit,
+        step_days,
+        sum(change_value order by change_value) as change_value
+    from changes
+    group by moment, horizon, campaign_id, unit, step_days
 ),
 
 running as (
@@ -156,14 +169,12 @@ running as (
         horizon,
         campaign_id,
         unit,
-        curve_id,
-        age_days,
-        sum(sum(change_value order by change_value)) over (
+        step_days,
+        sum(change_value) over (
             partition by moment, horizon, campaign_id, unit
-            order by age_days rows unbounded preceding
+            order by step_days rows unbounded preceding
         ) as dependent_value
-    from dependences
-    group by moment, horizon, campaign_id, unit, curve_id, age_days
+    from steps
 ),
 
 reached as (
@@ -193,7 +204,7 @@ doubts as (
             and reached.horizon = running.horizon
             and reached.campaign_id = running.campaign_id
             and reached.unit = running.unit
-            and reached.age_days >= running.age_days
+            and reached.age_days > running.step_days
 ),
 
 curve_doubt as (
