@@ -50,11 +50,26 @@ addresses as not materialized (
 ),
 
 -- Numbers instead of texts find the few mailboxes that occur twice; only these are compared as texts.
-mailbox_hashes as (
-    select hash(mailbox) as mailbox_hash
+marked as materialized (
+    select
+        addresses.user_id,
+        hash(addresses.mailbox) as mailbox_hash,
+        domains.domain as disposable_domain
     from addresses
+    left join domains on addresses.domain = domains.domain
+),
+
+mailbox_hashes as (
+    select mailbox_hash
+    from marked
     group by mailbox_hash
     having count(*) > 1
+),
+
+suspects as (
+    select marked.user_id
+    from marked
+    semi join mailbox_hashes on marked.mailbox_hash = mailbox_hashes.mailbox_hash
 ),
 
 shared as materialized (
@@ -65,7 +80,7 @@ shared as materialized (
         addresses.address,
         addresses.mailbox
     from addresses
-    semi join mailbox_hashes on hash(addresses.mailbox) = mailbox_hashes.mailbox_hash
+    semi join suspects on addresses.user_id = suspects.user_id
 ),
 
 mailboxes as (
@@ -181,11 +196,11 @@ signals as (
     where day_count >= 30
     union all by name
     select
-        addresses.user_id,
+        user_id,
         'disposable_domain' as rule,
-        addresses.domain
-    from addresses
-    semi join domains on addresses.domain = domains.domain
+        disposable_domain as domain
+    from marked
+    where disposable_domain is not null
 ),
 
 final as (
