@@ -42,7 +42,8 @@ class Reconciliation:
     """What comparing counts came to for a stream: what differed, how it was repaired, what is left to the next run.
 
     ``repaired_by`` is ``ids``, ``sweep``, both with ``and`` between, or None; ``calls`` are those of counting and
-    repairing alone; ``upto_id`` bounds what was counted (None: nothing was left out).
+    repairing alone; ``upto_id`` bounds what was counted (None: nothing was left out). ``is_contradiction``: what was
+    found stays although nothing moves, so that the run fails.
     """
 
     found: str | None = None
@@ -51,6 +52,7 @@ class Reconciliation:
     repair: Repair = field(default_factory=Repair)
     upto_id: int | None = None
     calls: int = 0
+    is_contradiction: bool = False
 
     def add_sweep(self, repair: Repair) -> None:
         """A sweep that was due anyhow, and what it repaired."""

@@ -79,6 +79,7 @@ class RewardMoment:
         calls = report.reconciliation.calls + self._charge("rewards_issued")
         report.reconciliation = settlement.recorded(auditor.upto, calls)
         report.api_count, report.our_count = settlement.counts.total, settlement.counts.ours
+        settlement.refuse_contradictions()
         if due and settlement.repaired.total:
             self._read_due(part)
         return settlement.words

@@ -55,9 +55,10 @@ def finish(
     calls: int,
     observed_at: datetime | None,
     reports: Iterable[StreamReport],
+    reconciled: Iterable[StreamReport],
     error: str | None = None,
 ) -> None:
-    """Write down how a run ended and what it did for each stream."""
+    """Write down how a run ended, what it did for each stream and what comparing counts came to for some."""
     connection = load_file.connection
     connection.execute("begin")
     connection.execute(
@@ -65,13 +66,12 @@ def finish(
         "where run_id = ?",
         [status, _now(), observed_at, calls, error, run_id],
     )
-    reports = list(reports)
     _insert(load_file, "run_streams", [
         [run_id, report.stream, report.observed_at, report.is_complete, report.api_count, report.our_count,
          report.rows_seen, report.rows_written, report.rows_quarantined, report.calls]
         for report in reports
     ])  # fmt: skip
-    _insert(load_file, "reconciliation", [_reconciled(run_id, report) for report in reports])
+    _insert(load_file, "reconciliation", [_reconciled(run_id, report) for report in reconciled])
     connection.execute("commit")
 
 

@@ -239,6 +239,7 @@ class _Run:
         self._charge("users")
         report.reconciliation = settlement.recorded(auditor.upto, report.calls - calls_before)
         report.reconciliation.add_sweep(swept)
+        settlement.refuse_contradictions()
 
     def _user_holdings(self) -> Holdings:
         walked_at = self._pipeline.state("users").get("swept_at")
@@ -254,9 +255,10 @@ class _Run:
         self.report.observed_at = self._intake.latest
         if self._logged:
             # what a run saw counts once it is through: the models take a logged look for a complete one
-            done = status == "done"
+            done, reports = status == "done", self._intake.reports.values()
             runlog.finish(
                 load_file, self.report.run_id, status=status, calls=api.calls, error=error,
                 observed_at=self._intake.latest if done else None,
-                reports=self._intake.reports.values() if done else (),
+                reports=reports if done else (),
+                reconciled=[report for report in reports if done or report.reconciliation.is_contradiction],
             )  # fmt: skip

@@ -21,11 +21,16 @@ WALKS = 3
 
 @dataclass(slots=True)
 class Settlement:
-    """What became of the differences. ``in_flight`` are left to the next run because the account changed meanwhile."""
+    """What became of the differences.
+
+    ``in_flight`` are left to the next run because the account changed meanwhile; ``contradictions`` stay although
+    nothing moves.
+    """
 
     counts: Counts
     found: list[Difference] = field(default_factory=list)
     in_flight: list[Difference] = field(default_factory=list)
+    contradictions: list[Difference] = field(default_factory=list)
     by_ids: Repair = field(default_factory=Repair)
     by_walks: Repair = field(default_factory=Repair)
     walks: int = 0
@@ -48,8 +53,17 @@ class Settlement:
         ways = ["ids"] * bool(self.by_ids.total) + ["sweep"] * bool(self.walks)
         return Reconciliation(
             found=_listed(self.found), in_flight=_listed(self.in_flight), repaired_by=" and ".join(ways) or None,
-            repair=self.repaired, upto_id=upto_id, calls=calls,
+            repair=self.repaired, upto_id=upto_id, calls=calls, is_contradiction=bool(self.contradictions),
         )  # fmt: skip
+
+    def refuse_contradictions(self) -> None:
+        """Raises: DataRefused where nothing moves and a difference stays."""
+        if self.contradictions:
+            raise DataRefused(
+                f"After reading everything {self.walks} times without a change, "
+                f"{'; '.join(map(str, self.contradictions))}. Everything read is kept, nothing was published.",
+                "Run `referrals check`; if this stays while the account is quiet, its answers contradict each other.",
+            )
 
 
 def _listed(differences: list[Difference]) -> str | None:
@@ -65,7 +79,6 @@ def settle(
 
     ``mend`` finds and repairs the ids that differ (None where ids cannot be asked for) and adds what it repaired to
     the Repair as it goes; ``walk`` reads everything again.
-    Raises: DataRefused where nothing moves and the difference stays.
     """
     state = Settlement(count())
     state.found = state.counts.found
@@ -96,11 +109,8 @@ def _mend(state: Settlement, count: Callable[[], Counts], mend: Callable[[Counts
 def _walk(state: Settlement, count: Callable[[], Counts], walk: Callable[[], Repair]) -> Settlement:
     while state.counts.found:
         if state.walks == WALKS:
-            raise DataRefused(
-                f"After reading everything {WALKS} times without a change, {'; '.join(map(str, state.counts.found))}. "
-                "Everything read is kept, nothing was published.",
-                "Run `referrals check`; if this stays while the account is quiet, its answers contradict each other.",
-            )
+            state.contradictions = state.counts.found
+            break
         before = state.counts
         repaired = walk()
         state.by_walks.add(repaired)

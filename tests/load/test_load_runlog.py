@@ -32,7 +32,7 @@ def test_a_run_that_never_finished_is_marked_by_the_next_one(tmp_path: Path) -> 
         runlog.start(load_file, "two", "load")
         runlog.finish(
             load_file, "two", status="done", calls=7, observed_at=MOMENT,
-            reports=[StreamReport("users", MOMENT, True, 5, 4, 9, 3, 1, 6)],
+            reports=[StreamReport("users", MOMENT, True, 5, 4, 9, 3, 1, 6)], reconciled=[],
         )  # fmt: skip
         assert load_file.connection.execute(
             "select run_id, command, status, calls, error, finished_at is null from raw.runs order by run_id"

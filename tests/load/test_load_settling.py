@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,8 @@ from pipelines.load.audit import Counts, Difference
 from pipelines.load.intake import Repair
 from pipelines.load.settling import WALKS, settle
 from pipelines.sandbox import Traps
+from pipelines.warehouse import build
+from pipelines.warehouse.files import draft_path
 from tests.load.accounts import Account
 
 
@@ -82,9 +85,11 @@ def test_a_count_that_no_walk_bears_out_is_a_contradiction() -> None:
         walks.append(1)
         return Repair(changed=1 if len(walks) == 1 else 0)
 
-    with pytest.raises(DataRefused, match="without a change"):
-        settle(lambda: counts(11, 10), lambda _counts, _repair: None, walk)
+    settlement = settle(lambda: counts(11, 10), lambda _counts, _repair: None, walk)
     assert len(walks) == WALKS
+    assert settlement.recorded(None, 5).is_contradiction
+    with pytest.raises(DataRefused, match="without a change"):
+        settlement.refuse_contradictions()
 
 
 @pytest.mark.parametrize("traps", [{}, {"refuse_id_filters": True}, {"ignore_filters": True, "ignore_per_page": True}])
@@ -97,6 +102,16 @@ def test_a_server_that_counts_one_too_many_is_refused(
     with pytest.raises(DataRefused, match="users: total is"):
         account.load("users", "coupons")
     assert account.query("select what from raw.observations") == []
+    monkeypatch.undo()
+    account.load("users", "coupons")
+    build(account.settings)
+    with duckdb.connect(str(draft_path(account.settings)), read_only=True) as draft:
+        told = draft.execute(
+            "select is_contradiction, api_count - our_count, differences_found like 'total is%', calls_count > 0 "
+            "from ops.reconciliation where stream = 'users' order by all desc"
+        ).fetchall()
+    assert told[0] == (True, 1, True, True)
+    assert {row[0] for row in told[1:]} == {False}
 
 
 def test_the_same_count_again_is_no_proof_that_nothing_moves(fresh: Callable[..., Account]) -> None:
