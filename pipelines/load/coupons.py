@@ -120,6 +120,16 @@ class CouponIntake:
         lost.extend(self.not_there({identifier: names[identifier] for identifier in sorted(unheld)}, moment, part))
         self.bury([*lost, *missing], moment, part)
 
+    def released(self, users: Sequence[int], moment: datetime, part: Slice) -> None:
+        """Look by name for the coupons of some users who are gone: nobody's, somebody else's, or gone with them."""
+        if not users or self.is_listed:
+            return
+        held = self.load_file.connection.execute(
+            f"select id, name from {DATASET}.coupons where referral_id in ({','.join(map(str, users))}) order by id"
+        ).fetchall()
+        names = {identifier: name for identifier, name in held if identifier not in self.gone}
+        self.bury(self.not_there(names, moment, part), moment, part)
+
     def not_there(self, names: dict[int, str], moment: datetime, part: Slice) -> list[int]:
         """Of some coupons, by id and name, those that do not answer to their name; the others go into the slice."""
         found = dict(zip(names, self.by_names(list(names.values())), strict=True))

@@ -177,6 +177,8 @@ class UserIntake:
         missing = [] if self._nameless else sorted(expected - found - self._gone)
         whole.add("observations", observations("users", missing, "vanished", self._began_at))
         self._gone.update(missing)
+        if self.coupons is not None:
+            self.coupons.released(missing, self._began_at, whole)
         came = {i for rows in whole.tables.get("users", []) for i in rows.column("id").to_pylist()}
         return whole, Repair(
             len(came - expected - before), len(came & expected), len(missing), len(before - self._gone)

@@ -114,6 +114,22 @@ def test_a_coupon_that_moved_or_lost_its_holder_is_no_deletion(account: Account)
     assert by_name(account) == [], "what is gone is not asked for"
 
 
+def test_coupons_of_users_found_gone_by_their_ids_wait_for_no_sweep(fresh: Callable[..., Account]) -> None:
+    account = fresh(users=1200)
+    account.load("users", "coupons")
+    lost, dropped = [row for row in account.world.rows("coupons") if row["referral_id"]][:2]
+    for coupon in (lost, dropped):
+        account.world.delete_user(coupon["referral_id"])
+    account.world.delete_coupon(dropped["id"])
+    assert not account.load("users", "coupons").swept
+    assert by_name(account) == sorted([lost["name"], dropped["name"]])
+    assert account.query(f"select referral_id from raw.coupons where id = {lost['id']}") == [(None,)]
+    assert account.query("select id, what from raw.observations where stream = 'coupons'") == [
+        (dropped["id"], "vanished")
+    ]
+    assert "coupons" not in account.differences()
+
+
 def test_of_very_many_that_are_gone_not_each_is_asked_for(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coupons_room, "ENOUGH_GONE", 3)
     held = [row["id"] for row in account.world.rows("coupons") if row["referral_id"]]
