@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from datetime import datetime
 from decimal import Decimal
+from math import exp, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +151,22 @@ def test_a_month_has_everything_that_can_happen(month: dict[str, Any]):
     } <= set(kinds)  # fmt: skip
     assert kinds["user_joined"] >= 90
     assert any(kind.startswith("campaign_") for kind in kinds)
+
+
+def test_people_qualify_in_the_days_played_as_they_did_in_the_past():
+    with Sandbox(users=3000, seed=3) as sandbox:
+        start = sandbox.now
+        waiting = {
+            row["id"]: (start - datetime.fromisoformat(row["date"])).total_seconds() / 86_400
+            for row in sandbox.rows("users") if row["referrer_id"] and not row["qualified"]
+        }  # fmt: skip
+        sandbox.advance(28)
+        qualified = {event["user_id"] for event in sandbox.events() if event["kind"] == "user_qualified"}
+    open_after = {age: 1 - 0.4 * (1 - exp(-age / 12)) for days in waiting.values() for age in (days, days + 28)}
+    chances = [1 - open_after[days + 28] / open_after[days] for days in waiting.values()]
+    deviation = sqrt(sum(chance * (1 - chance) for chance in chances))
+    assert sum(chances) > 30
+    assert abs(len(qualified & waiting.keys()) - sum(chances)) < 3 * deviation
 
 
 def test_the_world_is_shaped_like_a_real_one():
