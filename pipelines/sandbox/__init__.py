@@ -13,6 +13,8 @@ What it decides where the documentation is silent (frankly, so that nobody takes
 - *Rewards.* Every reward unit belongs to the referral that earned it. Un-qualifying takes back a unit that is still
   due; qualifying again gives no second unit for what was issued. Deleting a referral leaves its referrer what was
   earned. Rewards due show the reward's present price; issued rows keep the price, name and e-mail of their issuing.
+- *Qualifying.* 40 % of the referrals ever qualify, after twelve days in the mean (exponential), in the seeded past as
+  on each day that is played: a forecast from the past can be held against the days that follow.
 - *Coupons.* A user holds at most one. Deleting the user frees the coupon (``referral_id`` null, ``issued_at`` kept).
   Un-qualifying through a coupon clears its ``used_at``.
 - *Asking.* More than 250 rows a page, unknown fields, operators, relations and parameters are refused with 400.

@@ -12,6 +12,8 @@ from pipelines.sandbox.rewards import INVITED, REFERRING
 from pipelines.sandbox.store import START, Store, stamp
 
 HISTORY_DAYS = 180
+QUALIFYING_SHARE, QUALIFYING_DAYS = 0.4, 12
+"""The part of the referrals that ever qualify, and after how many days in the mean (exponential)."""
 
 
 def seed_account(store: Store, rng: Random, users: int) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import exp
 from random import Random
 
 from pipelines.sandbox import coupons, names, people, rewards
-from pipelines.sandbox.store import START, Store
+from pipelines.sandbox.account import QUALIFYING_DAYS, QUALIFYING_SHARE
+from pipelines.sandbox.store import START, Store, stamp
 
-# What happens on a day: act, at least so often, chance of once more, and the share of all users it happens to.
+# What happens on a day: act, at least so often, chance of once more, and the share of all users it happens to. Who
+# qualifies is drawn person by person (``Day.ripe``).
 DAY = (
     ("join", 3, 0.5, 0.010),
-    ("qualify", 1, 0.7, 0.005),
     ("unqualify", 0, 0.7, 0.0005),
     ("unsubscribe", 0, 0.8, 0.001),
     ("edit", 1, 0.5, 0.002),
@@ -39,9 +41,10 @@ def live_day(store: Store, new_sources: bool = False) -> None:
             for name, least, chance, share in DAY
             for _ in range(least + (rng.random() < chance) + int(size * share))
         ]
-        rng.shuffle(plan)
         start = START + timedelta(days=day)
         today = Day(store, rng, new_sources)
+        plan += ["qualify"] * today.draw_qualifying()
+        rng.shuffle(plan)
         for index, name in enumerate(plan):
             planned = start + timedelta(seconds=(index + 1) * 86_000 // (len(plan) + 1))
             store.move_to(max(planned, store.now + timedelta(seconds=1)))
@@ -58,6 +61,25 @@ class Day:
         self._store = store
         self._rng = rng
         self._sources = names.SOURCES + (names.NEW_SOURCES if new_sources else ())
+        self._qualifying: list[int] = []
+
+    def draw_qualifying(self) -> int:
+        """Draw the referrals that qualify today, by the law of the seeded past; gives how many.
+
+        Of those who have not qualified after ``a`` days, the part that does within the next one.
+        """
+        begin = self._store.now
+        waiting = self._store.all(
+            "select id, julianday(?) - julianday(date) from users "
+            "where qualified = 0 and referrer_id is not null and date > ? order by id",
+            stamp(begin),
+            stamp(begin - timedelta(days=10 * QUALIFYING_DAYS)),
+        )
+        for user_id, age_days in waiting:
+            if self._rng.random() < 1 - _still_open(age_days + 1) / _still_open(age_days):
+                self._qualifying.append(user_id)
+        self._rng.shuffle(self._qualifying)
+        return len(self._qualifying)
 
     def join(self) -> None:
         store, rng = self._store, self._rng
@@ -85,9 +107,15 @@ class Day:
         )
 
     def qualify(self) -> None:
-        user_id = self._pick("users", "qualified = 0 and referrer_id is not null")
-        if user_id is not None:
-            people.qualify(self._store, user_id)
+        """The next of those who were drawn; most who hold a coupon qualify by using it."""
+        store, user_id = self._store, self._qualifying.pop()
+        if store.one("select 1 from users where id = ? and qualified = 0", user_id) is None:
+            return
+        coupon = store.one("select id from coupons where referral_id = ? and used_at is null", user_id)
+        if coupon is not None and self._rng.random() < 0.8:
+            coupons.use_coupon(store, coupon[0])
+        else:
+            people.qualify(store, user_id)
 
     def unqualify(self) -> None:
         user_id = self._pick("users", "qualified = 1")
@@ -161,7 +189,10 @@ class Day:
         coupons.issue_coupon(store, user_id)
 
     def redeem_coupon(self) -> None:
-        coupon_id = self._pick("coupons", "referral_id is not null and used_at is null")
+        """Somebody who has qualified already uses a coupon: no date of theirs shows it."""
+        coupon_id = self._pick(
+            "coupons", "used_at is null and referral_id in (select id from users where qualified = 1)"
+        )
         if coupon_id is not None:
             coupons.use_coupon(self._store, coupon_id)
 
@@ -188,3 +219,7 @@ class Day:
             if row is not None:
                 return int(row[0])
         return None
+
+
+def _still_open(age_days: float) -> float:
+    return 1 - QUALIFYING_SHARE * (1 - exp(-max(age_days, 0.0) / QUALIFYING_DAYS))

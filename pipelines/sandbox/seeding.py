@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from pipelines.sandbox import names
-from pipelines.sandbox.account import HISTORY_DAYS, seed_account
+from pipelines.sandbox.account import HISTORY_DAYS, QUALIFYING_DAYS, QUALIFYING_SHARE, seed_account
 from pipelines.sandbox.people import SHARE_HOST, code_of
 from pipelines.sandbox.rewards import IN_PROCESS, ISSUED, REFERRING
 from pipelines.sandbox.store import START, Store
@@ -127,8 +127,8 @@ def _grow_trees(rng: Random, users: int, new_sources: bool) -> list[_Person]:
 def _give_lives(rng: Random, people: list[_Person]) -> None:
     for person in people:
         left_s = _END_S - person.joined_s - 1
-        if rng.random() < (0.4 if person.referrer else 0.03):
-            after_s = int(rng.expovariate(1 / (12 * _DAY_S))) + 60
+        if rng.random() < (QUALIFYING_SHARE if person.referrer else 0.03):
+            after_s = int(rng.expovariate(1 / (QUALIFYING_DAYS * _DAY_S))) + 60
             if after_s < left_s:
                 person.qualified_s = person.joined_s + after_s
         if left_s > 10 and rng.random() < 0.04:

@@ -161,7 +161,7 @@ def test_backtest_equals_a_textbook_computation(account: duckdb.DuckDBPyConnecti
     now = read(account, "select as_of_at from marts.contingent_liability limit 1")[0]["as_of_at"]
     assert shown[0]["predicted_at"] == now - timedelta(days=28)
     assert {(r["campaign_id"], r["unit"]) for r in shown} == set(then)
-    assert sum(r["actual_qualified_count"] for r in shown) > 50
+    assert sum(r["actual_qualified_count"] for r in shown) > 20
     for row in shown:
         wanted = then[row["campaign_id"], row["unit"]]
         assert (row["open_referrals_count"], row["actual_qualified_count"]) == (wanted["open"], wanted["later"])
