@@ -133,6 +133,9 @@ class Auditor:
         if total is None:
             return counts
         if not known.agrees(self.span, None, total):
+            if self._bound_is_ignored(known, total):
+                self.upto = None
+                return self.count(known)
             counts.found.append(Difference(self._stream, "total", total, counts.ours))
         for flag in STREAMS[self._stream].counted:
             try:
@@ -182,6 +185,14 @@ class Auditor:
                         repair.add(read(above, span.upto, known.present(span)))
             finally:
                 commit()
+
+    def _bound_is_ignored(self, known: Holdings, total: int) -> bool:
+        """Whether rows above the bound are counted too: we hold some, and without a bound there are no more."""
+        return (
+            self.upto is not None
+            and known.total(EVERYTHING) > known.total(self.span)
+            and self._walker.count(self._query) == total
+        )
 
     def _bounded(self) -> Query:
         return self._query if self.upto is None else self._query.where(Filter("id", "lte", self.upto))

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from pipelines.api.paging import Walker
 from pipelines.errors import DataRefused
+from pipelines.load import runner
 from pipelines.load.audit import Counts, Difference
 from pipelines.load.intake import Repair
+from pipelines.load.loadfile import LoadFile
 from pipelines.load.settling import WALKS, settle
 from pipelines.sandbox import Traps
 from pipelines.warehouse import build
@@ -112,6 +114,26 @@ def test_a_server_that_counts_one_too_many_is_refused(
         ).fetchall()
     assert told[0] == (True, 1, True, True)
     assert {row[0] for row in told[1:]} == {False}
+
+
+def test_a_server_that_counts_beyond_the_bound_is_no_contradiction(
+    fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ignores filters, which a first walk of one page does not notice; then somebody joins above the bound."""
+    account = fresh(users=60, traps=Traps(ignore_filters=True))
+    there = len(account.world.rows("users"))
+    largest_known_id = runner.largest_known_id
+
+    def and_somebody_joins(load_file: LoadFile, stream: str) -> int | None:
+        found = largest_known_id(load_file, stream)
+        account.world.add_user(1)
+        return found
+
+    monkeypatch.setattr(runner, "largest_known_id", and_somebody_joins)
+    report = account.load("users", "coupons")
+    assert report.streams["users"].api_count == report.streams["users"].our_count == there + 1
+    assert not report.streams["users"].reconciliation.is_contradiction
+    assert "users" not in account.differences()
 
 
 def test_the_same_count_again_is_no_proof_that_nothing_moves(fresh: Callable[..., Account]) -> None:
