@@ -41,12 +41,14 @@ moments as (
 referrals as (
     select
         coalesce(users.campaign_id, 0) as campaign_id,
-        users.referrer_id,
         users.joined_at,
         case when users.is_qualified then users.qualified_at end as qualified_at,
-        vanished.deleted_at
+        vanished.deleted_at,
+        missing.referrer_id is not null as is_referrer_missing,
+        missing.deleted_at as referrer_deleted_at
     from users
     left join vanished on users.user_id = vanished.record_id
+    left join missing on users.referrer_id = missing.referrer_id
     where
         users.referrer_id is not null
         and users.joined_at is not null
@@ -81,11 +83,10 @@ aged as (
             ) // 86400, 0
         ) as age_days,
         placed.outcome <> 'open'
-        or missing.referrer_id is null
-        or coalesce(missing.deleted_at > placed.moment_at, false) as has_referrer,
+        or not placed.is_referrer_missing
+        or coalesce(placed.referrer_deleted_at > placed.moment_at, false) as has_referrer,
         placed.outcome = 'open' and placed.qualified_at is not null as is_later
     from placed
-    left join missing on placed.referrer_id = missing.referrer_id
 ),
 
 final as (
