@@ -137,30 +137,9 @@ changes as (
         horizon,
         campaign_id,
         unit,
-        begin_step as step_days,
-        staying_value as change_value
+        unnest([begin_step, end_step]) as step_days,
+        unnest([staying_value, -staying_value]) as change_value
     from judged
-    union all
-    select
-        moment,
-        horizon,
-        campaign_id,
-        unit,
-        end_step as step_days,
-        -staying_value as change_value
-    from judged
-),
-
-steps as (
-    select
-        moment,
-        horizon,
-        campaign_id,
-        unit,
-        step_days,
-        sum(change_value order by change_value) as change_value
-    from changes
-    group by moment, horizon, campaign_id, unit, step_days
 ),
 
 running as (
@@ -170,11 +149,12 @@ running as (
         campaign_id,
         unit,
         step_days,
-        sum(change_value) over (
+        sum(sum(change_value order by change_value)) over (
             partition by moment, horizon, campaign_id, unit
             order by step_days rows unbounded preceding
         ) as dependent_value
-    from steps
+    from changes
+    group by moment, horizon, campaign_id, unit, step_days
 ),
 
 reached as (

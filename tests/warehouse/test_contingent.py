@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 from planting import plant
 
+from pipelines.settings import Settings
 from pipelines.warehouse import build
 
 CAMPAIGNS, PEOPLE = 160, 220
@@ -23,7 +24,7 @@ from (
         as qualified_at
     from (
         select id, timestamp '{LOOK}' - to_seconds(cast(hash(id, 'joining') % (140 * 86400) as bigint)) as date
-        from range(1, {CAMPAIGNS * PEOPLE}) as people (id)
+        from range(1, $people) as people (id)
     )
 )
 """
@@ -32,14 +33,20 @@ ROWS = (
 )
 
 
-def test_four_of_five_outcomes_lie_within_the_interval(tmp_path: Path) -> None:
+def account(folder: Path, people: int) -> Settings:
+    """A load file of so many people who qualify by the law, in campaigns that promise 25 to each of them."""
     rewards = [
         {"id": n, "campaign_id": n, "type": "Cash", "value": 25, "reward_for": "Person Invited (Referred User)",
          "when_referral": "converted", "seen": [LOOK, None]} for n in range(1, CAMPAIGNS + 1)
     ]  # fmt: skip
-    settings = plant(tmp_path, {"rewards": rewards}, syncs=[LOOK])
+    settings = plant(folder, {"rewards": rewards}, syncs=[LOOK])
     with duckdb.connect(str(settings.load_path)) as connection:
-        connection.execute(LAW)
+        connection.execute(LAW.replace("$people", str(people)))
+    return settings
+
+
+def test_four_of_five_outcomes_lie_within_the_interval(tmp_path: Path) -> None:
+    settings = account(tmp_path, CAMPAIGNS * PEOPLE)
     report = build(settings)
     with duckdb.connect(str(report.draft_path), read_only=True) as connection:
         rows = connection.execute(ROWS).fetchall()
@@ -65,13 +72,7 @@ def test_four_of_five_outcomes_lie_within_the_interval(tmp_path: Path) -> None:
 
 def test_the_order_of_the_rows_in_the_load_file_leaves_no_trace(tmp_path: Path) -> None:
     """Enough rows that several threads sum up: floating-point sums would differ in their last digit."""
-    rewards = [
-        {"id": n, "campaign_id": n, "type": "Cash", "value": 25, "reward_for": "Person Invited (Referred User)",
-         "when_referral": "converted", "seen": [LOOK, None]} for n in range(1, CAMPAIGNS + 1)
-    ]  # fmt: skip
-    settings = plant(tmp_path, {"rewards": rewards}, syncs=[LOOK])
-    with duckdb.connect(str(settings.load_path)) as connection:
-        connection.execute(LAW.replace(f"range(1, {CAMPAIGNS * PEOPLE})", "range(1, 200000)"))
+    settings = account(tmp_path, 200_000)
     published = []
     for number in range(3):
         with duckdb.connect(str(settings.load_path)) as connection:
