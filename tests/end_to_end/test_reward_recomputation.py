@@ -25,8 +25,8 @@ CENT = Decimal("0.01")
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A warehouse of 1,200 users, synced on the first, second and thirtieth day."""
-    with pytest.MonkeyPatch.context() as patch, Sandbox(users=1200, seed=23, calls_per_minute=0) as sandbox:
+    """A warehouse of 2,600 users, synced on the first, second and thirtieth day."""
+    with pytest.MonkeyPatch.context() as patch, Sandbox(users=2600, seed=23, calls_per_minute=0) as sandbox:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("machine")))
         settings = Settings(
             api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, timeout_s=60.0,
@@ -161,7 +161,7 @@ def test_backtest_equals_a_textbook_computation(account: duckdb.DuckDBPyConnecti
     now = read(account, "select as_of_at from marts.contingent_liability limit 1")[0]["as_of_at"]
     assert shown[0]["predicted_at"] == now - timedelta(days=28)
     assert {(r["campaign_id"], r["unit"]) for r in shown} == set(then)
-    assert sum(r["actual_qualified_count"] for r in shown) > 20
+    assert sum(r["actual_qualified_count"] for r in shown) > 50
     for row in shown:
         wanted = then[row["campaign_id"], row["unit"]]
         assert (row["open_referrals_count"], row["actual_qualified_count"]) == (wanted["open"], wanted["later"])
