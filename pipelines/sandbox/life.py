@@ -11,7 +11,7 @@ from pipelines.sandbox.account import QUALIFYING_DAYS, QUALIFYING_SHARE
 from pipelines.sandbox.store import START, Store, stamp
 
 # What happens on a day: act, at least so often, chance of once more, and the share of all users it happens to. Who
-# qualifies is drawn person by person (``Day.ripe``).
+# qualifies is drawn person by person (``Day.draw_qualifying``).
 DAY = (
     ("join", 3, 0.5, 0.010),
     ("unqualify", 0, 0.7, 0.0005),
