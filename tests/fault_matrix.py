@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-PAGE = PROJECT / "pipelines" / "api" / "FAULTS.md"
+PAGE = PROJECT / "docs" / "faults.md"
 VALUES_FILE = "tests/end_to_end/test_wrong_answers.py"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "The budget and strikes": (
