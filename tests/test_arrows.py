@@ -34,7 +34,19 @@ ARROWS: dict[str, set[str]] = {
     "load": {"", "errors", "settings", "textfile", "diskspace", "api"},
     "warehouse": {"", "errors", "settings", "diskspace"},
     "sandbox": set(),
-    "cli": {"", "errors", "settings", "diskspace", "lock", "api", "load", "warehouse", "sandbox"},
+    "cli": {
+        "",
+        "errors",
+        "settings",
+        "settings_sources",
+        "textfile",
+        "diskspace",
+        "lock",
+        "api",
+        "load",
+        "warehouse",
+        "sandbox",
+    },
     "__main__": {"cli"},
 }
 
