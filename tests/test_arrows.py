@@ -30,7 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "settings": {"errors", "settings_sources", "settings_values", "base_url"},
     "diskspace": {"errors"},
     "lock": {"errors", "settings", "diskspace"},
-    "api": {"", "errors", "settings"},
+    "api": {"", "errors", "settings", "settings_sources"},
     "load": {"", "errors", "settings", "textfile", "diskspace", "api"},
     "warehouse": {"", "errors", "settings", "diskspace"},
     "sandbox": set(),
