@@ -1,13 +1,90 @@
-"""``python -m pipelines`` and the console script ``referrals``."""
+"""``python -m pipelines`` and the console script ``referrals``: what has to be right before anything is imported.
+
+A process may be stopped while it still imports, may be started without standard streams, and may be given settings of
+Python that are meant for developers. The command line itself is in ``pipelines.cli``.
+"""
 
 from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+STOPPED = "referrals: Stopped by {}. Nothing was done. Next: Run the same command again.\n"
+WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from pipelines.cli import run
+    _stop_at_once_on_signals()
+    _open_missing_streams()
+    _ignore_foreign_settings()
+    try:
+        if sys.flags.no_site:  # the launcher leaves this step out, so that no signal comes before the first line above
+            import site
 
+            site.main()
+        from pipelines.cli import run
+    except (ImportError, MemoryError, OSError) as error:
+        sys.exit(_report_failed_import(error))
     run()
+
+
+def _stop_at_once_on_signals() -> None:
+    """Until a command begins there is nothing to finish: a signal ends the process here, with one line.
+
+    An exception would come up in the middle of an import, which may turn it into another one or lose it. What the
+    parent process ignores (``nohup``, a shell's background job) stays ignored.
+    """
+    for number in WORDS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop_at_once)
+
+
+def _stop_at_once(number: int, _frame: FrameType | None) -> None:
+    try:
+        os.write(2, STOPPED.format(WORDS[signal.Signals(number)]).encode())
+    finally:
+        os._exit(128 + number)
+
+
+def _open_missing_streams() -> None:
+    """Open standard streams that were closed: the next file would take their number, and what is printed end in it."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            try:
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            except OSError:
+                continue
+            os.set_inheritable(descriptor, True)
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - lives as long as the process
+            setattr(sys, name, stream)
+
+
+def _ignore_foreign_settings() -> None:
+    """Warnings of libraries are for developers and must not become errors; all times here are UTC."""
+    import time
+    import warnings
+
+    warnings.simplefilter("ignore")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+
+
+def _report_failed_import(error: BaseException) -> int:
+    missing = isinstance(error, ModuleNotFoundError)
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    advice = (
+        "Run `make setup`, or install the package again."
+        if missing
+        else ("Give the process more memory, files and threads (see ulimit -a) and run the same command again.")
+    )
+    sys.stderr.write(f"referrals: The program cannot be loaded: {reason}. Nothing was done. Next: {advice}\n")
+    return 2
 
 
 if __name__ == "__main__":

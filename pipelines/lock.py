@@ -5,8 +5,10 @@ Stands beside errors and settings; everything that writes a warehouse directory 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pipelines.diskspace import no_room
 from pipelines.errors import AnotherSyncRunning, ConfigurationError
@@ -33,6 +35,24 @@ def warehouse_lock(settings: Settings) -> Iterator[None]:
             f"WAREHOUSE__DIR {settings.warehouse_dir} cannot be written: {error.strerror or error}."
         ) from None
     try:
+        _provide_folders(settings.state_dir)
         yield
     finally:
         lock.release()
+
+
+def _provide_folders(state_dir: Path) -> None:
+    """Libraries take a working directory and one for temporary files for granted; a process may have neither.
+
+    Our own paths are absolute by now, so the state folder can stand in for both.
+    """
+    import tempfile
+
+    try:
+        Path.cwd()
+    except OSError:
+        os.chdir(state_dir)
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        tempfile.tempdir = str(state_dir)

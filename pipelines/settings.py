@@ -1,24 +1,25 @@
 """Settings: environment and ``.dlt/*.toml`` become one frozen object; the token is masked in every repr.
 
 Names and places are dlt's own conventions (environment first, then ``.dlt/secrets.toml``, ``.dlt/config.toml``, then
-the same files in ``~/.dlt``), read here without importing dlt so that every command starts fast.
+the same files in ``~/.dlt``), read here without importing dlt so that every command starts fast. Where values come
+from is known by ``settings_sources``, what they may be by ``settings_values`` and ``base_url``.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from pipelines.base_url import DEFAULT_BASE_URL, checked_base_url, is_loopback_url, refuse_redirected_token
 from pipelines.errors import ConfigurationError
+from pipelines.settings_sources import SettingSources, home_folder, variable, working_folder
+from pipelines.settings_values import path_text, reward_units, text, whole_number
 
-DEFAULT_BASE_URL = "https://referral-factory.com/api/v1"
+__all__ = ["DEFAULT_BASE_URL", "Settings", "Token", "is_loopback_url", "load_settings"]
+
 SOURCE_SECTION = ("sources", "referral_factory")
 WAREHOUSE_SECTION = ("warehouse",)
 
@@ -64,6 +65,8 @@ class Settings:
     max_quarantine_percent: int = 1
     reward_units: tuple[tuple[str, str], ...] = ()
     """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
+    warnings: tuple[str, ...] = ()
+    """Sentences on the files that settings are read from: not readable and therefore skipped, or readable by others."""
 
     @property
     def load_path(self) -> Path:
@@ -96,17 +99,6 @@ class Settings:
         return is_loopback_url(self.base_url)
 
 
-def is_loopback_url(url: str) -> bool:
-    """Whether a URL's host is this machine (``localhost``, 127.0.0.0/8 or ::1)."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def load_settings(
     environ: Mapping[str, str] | None = None, folder: Path | None = None, home: Path | None = None
 ) -> Settings:
@@ -114,109 +106,66 @@ def load_settings(
 
     Raises: ConfigurationError when a value cannot be read or would be unsafe.
     """
-    environ = os.environ if environ is None else environ
-    folder = Path.cwd() if folder is None else folder
-    home = Path.home() if home is None else home
-    files = [d / ".dlt" / name for d in (folder, home) for name in ("secrets.toml", "config.toml")]
-    documents = [_read_toml(path) for path in files]
+    folder = working_folder() if folder is None else folder
+    home = home_folder() if home is None else home
+    sources = SettingSources(os.environ if environ is None else environ, folder, home)
 
     def find(section: tuple[str, ...], key: str) -> Any:
-        name = "__".join((*section, key)).upper()
-        if name in environ and environ[name].strip() != "":
-            return environ[name].strip()
-        for document in documents:
-            value: Any = document
-            for part in (*section, key):
-                value = value.get(part) if isinstance(value, dict) else None
-            if value is not None and value != "":
-                return value
-        return None
+        found = sources.find(section, key)
+        return None if found is None else found.value
 
     def number(section: tuple[str, ...], key: str, default: int, low: int, high: int) -> int:
         value = find(section, key)
-        if value is None:
-            return default
-        name = "__".join((*section, key)).upper()
-        try:
-            parsed = int(str(value))
-        except ValueError:
-            raise ConfigurationError(f"{name} must be a whole number, not {value!r}.") from None
-        if not low <= parsed <= high:
-            raise ConfigurationError(f"{name} must be between {low} and {high}, not {parsed}.")
-        return parsed
+        return default if value is None else whole_number(variable(section, key), value, low, high)
 
-    token = find(SOURCE_SECTION, "api_token")
-    names_file = find(SOURCE_SECTION, "coupon_names_file")
-    base_url = str(find(SOURCE_SECTION, "base_url") or DEFAULT_BASE_URL).rstrip("/")
+    def path(section: tuple[str, ...], key: str, default: str | None) -> Path | None:
+        value = find(section, key)
+        name = variable(section, key)
+        return _absolute(name, folder, default if value is None else path_text(name, value))
+
+    token, base_url = (sources.find(SOURCE_SECTION, key) for key in ("api_token", "base_url"))
+    token_text = None if token is None else text(variable(SOURCE_SECTION, "api_token"), token.value)
+    url = DEFAULT_BASE_URL if base_url is None else text(variable(SOURCE_SECTION, "base_url"), base_url.value)
     settings = Settings(
-        api_token=Token(str(token)) if token is not None else None,
-        base_url=base_url,
+        api_token=None if token_text is None else Token(token_text),
+        base_url=checked_base_url(url),
         calls_per_minute=number(SOURCE_SECTION, "calls_per_minute", 540, 0, 600),
         concurrency=number(SOURCE_SECTION, "concurrency", 8, 1, 64),
         overlap_days=number(SOURCE_SECTION, "overlap_days", 1, 1, 366),
         timeout_s=float(number(SOURCE_SECTION, "timeout_s", 60, 1, 600)),
         sweep_every_days=number(SOURCE_SECTION, "sweep_every_days", 7, 0, 3660),
         slice_rows=number(SOURCE_SECTION, "slice_rows", 50_000, 250, 1_000_000),
-        coupon_names_file=(folder / str(names_file)).absolute() if names_file else None,
-        warehouse_dir=(folder / str(find(WAREHOUSE_SECTION, "dir") or "data")).absolute(),
+        coupon_names_file=path(SOURCE_SECTION, "coupon_names_file", None),
+        warehouse_dir=path(WAREHOUSE_SECTION, "dir", "data") or Path(),
         keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
         max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),
-        reward_units=_parse_units(find(WAREHOUSE_SECTION, "reward_units")),
+        reward_units=reward_units(variable(WAREHOUSE_SECTION, "reward_units"), find(WAREHOUSE_SECTION, "reward_units")),
+        warnings=tuple(sources.warnings),
     )
-    _refuse_unsafe(settings)
+    refuse_redirected_token(token, base_url)
+    _refuse_unsafe(settings, sources)
     return settings
 
 
-def _parse_units(value: Any) -> tuple[tuple[str, str], ...]:
-    """A TOML table, or the JSON object that stands for one in the environment, as dlt reads dictionaries there."""
-    name = "WAREHOUSE__REWARD_UNITS"
-    if value is None:
-        return ()
-    try:
-        units = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        units = None
-    if not isinstance(units, dict):
+def _absolute(name: str, folder: Path | None, path: str | None) -> Path | None:
+    """A path as it is meant: relative ones begin at the working directory."""
+    if path is None:
+        return None
+    if folder is None and not Path(path).is_absolute():
         raise ConfigurationError(
-            f"{name} is no table of reward types and units.",
-            """Write it as JSON, {"Amazon Voucher": "EUR"}, or as the table [warehouse.reward_units].""",
+            f"The working directory does not exist any more, and {name} ({path}) is relative to it.",
+            f"Change to a directory that exists, or set {name} to an absolute path.",
         )
-    found: dict[str, str] = {}
-    for reward_type, unit in units.items():
-        key = str(reward_type).strip()
-        if not key or key in found or not isinstance(unit, str) or not unit.strip():
-            raise ConfigurationError(
-                f"{name} must give every reward type one unit, once and in words; {reward_type!r} has none."
-            )
-        if unit.strip().startswith("type:"):
-            raise ConfigurationError(f"{name} must not use {unit!r}: such units are those of types that none is given.")
-        found[key] = unit.strip()
-    return tuple(sorted(found.items()))
+    return ((folder or Path("/")) / path).absolute()
 
 
-def _refuse_unsafe(settings: Settings) -> None:
-    parts = urlsplit(settings.base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"SOURCES__REFERRAL_FACTORY__BASE_URL is not a web address: {settings.base_url!r}.")
-    if parts.username or parts.password:
-        raise ConfigurationError("SOURCES__REFERRAL_FACTORY__BASE_URL must not contain a user name or password.")
-    if parts.scheme == "http" and not settings.is_loopback:
-        raise ConfigurationError(
-            f"SOURCES__REFERRAL_FACTORY__BASE_URL must use https (plain http would show the token to everyone): "
-            f"{settings.base_url}."
-        )
+def _refuse_unsafe(settings: Settings, sources: SettingSources) -> None:
     if settings.calls_per_minute == 0 and not settings.is_loopback:
         raise ConfigurationError(
             "SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE=0 (no limit) is allowed for a server on this machine only."
         )
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = type(error).__name__ if isinstance(error, tomllib.TOMLDecodeError) else error
-        raise ConfigurationError(f"{path} cannot be read: {reason}.") from None
+    if sources.skipped_here and sources.find(WAREHOUSE_SECTION, "dir") is None:
+        raise ConfigurationError(
+            f"{sources.skipped_here[0]} cannot be read, and it may say which directory the warehouse is in.",
+            "Make it readable for this user, or set WAREHOUSE__DIR in the environment.",
+        )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import ssl
 import threading
 import time
 import zlib
@@ -23,6 +22,7 @@ from weakref import WeakSet
 import httpx
 
 from pipelines import __version__
+from pipelines.api.network_environment import proxy_for, tls_context
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings, Token
 
@@ -32,6 +32,8 @@ LARGE_BODY_BYTES = 4 * 1024 * 1024
 UNPACKED_BYTES = 1024 * 1024
 CONNECT_TIMEOUT_S = 15.0
 KEEPALIVE_S = 30.0
+# Servers refuse longer headers with answers of their own, none of which says that the token is no token.
+LONGEST_TOKEN = 4096
 TOKEN_NAME = "SOURCES__REFERRAL_FACTORY__API_TOKEN"  # noqa: S105 - the setting's name
 
 
@@ -166,9 +168,11 @@ def _usable_token(token: Token | None) -> Token:
     if token is None:
         raise ConfigurationError(f"{TOKEN_NAME} is not set.")
     text = token.reveal()
-    if not text.isascii() or not text.isprintable() or not text or " " in text:
+    if not text.isascii() or not text.isprintable() or not 0 < len(text) <= LONGEST_TOKEN or " " in text:
         # Said here, because an HTTP library would quote the value that it refuses to send.
-        raise ConfigurationError(f"{TOKEN_NAME} contains blanks or characters that no token has; copy it again.")
+        raise ConfigurationError(
+            f"{TOKEN_NAME} is too long or contains blanks or characters that no token has; copy it again."
+        )
     return token
 
 
@@ -187,13 +191,14 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
     )
     try:
         httpx.URL(settings.base_url)
-        verify = _tls_context(settings)
-        # A transport of our own keeps the environment's proxies out: what is on this machine is asked directly.
-        direct = httpx.HTTPTransport(verify=verify, limits=limits) if settings.is_loopback else None
+        # What the environment says about networks is read by network_environment alone: httpx itself would also take
+        # credentials from ~/.netrc and write session keys where SSLKEYLOGFILE points.
+        proxy = proxy_for(settings.base_url, os.environ)
         return httpx.Client(
-            transport=direct,
-            verify=verify,
-            limits=limits,
+            transport=httpx.HTTPTransport(
+                verify=tls_context(settings.base_url, os.environ), limits=limits, proxy=proxy, trust_env=False
+            ),
+            trust_env=False,
             timeout=httpx.Timeout(settings.timeout_s, connect=min(CONNECT_TIMEOUT_S, settings.timeout_s)),
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -211,16 +216,6 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
             f"The connection cannot be set up ({type(error).__name__}).",
             "Check the base URL, and HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment.",
         ) from None
-
-
-def _tls_context(settings: Settings) -> ssl.SSLContext:
-    if urlsplit(settings.base_url).scheme == "http":
-        # Never used for plain http, yet it verifies: an empty trust store costs nothing to set up.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    named = os.environ.get("SSL_CERT_FILE")
-    if named and not os.path.exists(named):  # noqa: PTH110 - as httpx reads it
-        raise FileNotFoundError(named)
-    return httpx.create_ssl_context()
 
 
 def _refuse_other_methods(request: httpx.Request) -> None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import signal
 import sys
-from types import FrameType
 from typing import Any
 
 import click
 
 from pipelines import __version__
-from pipelines.cli.ending import Terminated, tell_end
+from pipelines.cli.ending import tell_end
+from pipelines.cli.signals import end_on_signals, raise_on_signals
 from pipelines.cli.speaking import speaking_options
+from pipelines.cli.terminal import restrict_terminal_variables
 
 # Rows come in by the hundred thousand and hold no cycles: looking for cycles as often as Python does by default costs a
 # load a tenth of its time and finds nothing.
@@ -67,19 +67,19 @@ def cli() -> None:
     """
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise Terminated
-
-
 def run(arguments: list[str] | None = None) -> None:
     """Run one command and exit. Files are made for this user only."""
     os.umask(0o077)
     gc.set_threshold(*OBJECTS_UNTIL_COLLECTION)
-    signal.signal(signal.SIGTERM, _terminate)
+    restrict_terminal_variables(os.environ)
+    raise_on_signals()
     state: dict[str, Any] = {}
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(arguments, prog_name="referrals", standalone_mode=False, obj=state)
     except BaseException as error:
+        end_on_signals()
         code = tell_end(error, verbose=state.get("verbose", False), as_json=state.get("log_format") == "json")
-    sys.exit(code if isinstance(code, int) else 0)
+    code = code if isinstance(code, int) else 0
+    end_on_signals(code)
+    sys.exit(code)

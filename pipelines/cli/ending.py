@@ -15,12 +15,9 @@ from pathlib import Path
 
 import click
 
+from pipelines.cli.signals import Terminated
 from pipelines.diskspace import no_room
 from pipelines.errors import ConfigurationError, ReferralsError, causes
-
-
-class Terminated(BaseException):
-    """SIGTERM: ends like Ctrl-C, through every ``finally``."""
 
 
 def tell_end(error: BaseException, *, verbose: bool, as_json: bool) -> int:
@@ -30,10 +27,10 @@ def tell_end(error: BaseException, *, verbose: bool, as_json: bool) -> int:
         return 141
     stopped = _stop_behind(error)
     if stopped is not None:
-        terminated = isinstance(stopped, Terminated) or getattr(stopped, "signal_code", None) == signal.SIGTERM
-        word = "SIGTERM" if terminated else "Ctrl-C"
+        number = getattr(stopped, "signal_code", None) or signal.SIGINT
+        word = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it goes on from there.")
-        return _say(found, "Stopped", 143 if terminated else 130, as_json)
+        return _say(found, "Stopped", 128 + number, as_json)
     if not isinstance(error, (ReferralsError, click.ClickException)):
         error = no_room(error, "The command was not finished") or error
     if verbose and not isinstance(error, click.ClickException):

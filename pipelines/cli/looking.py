@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from pipelines.cli.configured import read_settings, with_token
 from pipelines.cli.speaking import speaking_options
-from pipelines.settings import Settings, load_settings
+from pipelines.settings import Settings
+from pipelines.settings_sources import FILE_NAMES, MAX_TOML_BYTES, home_folder, is_open_to_others, working_folder
+from pipelines.textfile import UnreadableFile, read_text_file
 
-TOKEN_FILES = ("secrets.toml", "config.toml")
 MARKS = {"ok": "ok  ", "note": "note", "problem": "WARN"}
 RUNS = """
 select run_id, command, status, started_at, observed_at, calls_count, error
@@ -49,11 +50,10 @@ def check(as_json: bool) -> None:
     from pipelines.api.paging import Walker
     from pipelines.cli.display import say, say_json
     from pipelines.cli.log import open_log
-    from pipelines.cli.pipelining import with_token
     from pipelines.load.probing import Finding, probe
 
     settings = with_token()
-    findings = [Finding(state, "token file", text) for state, text in _token_files(Path.cwd(), Path.home())]
+    findings = [Finding(state, "token file", text) for state, text in _token_files(working_folder(), home_folder())]
     with (
         open_log() as log,
         Client(settings, on_event=log.hear) as client,
@@ -79,7 +79,7 @@ def status(as_json: bool) -> None:
     from pipelines.cli.display import query_warehouse, say, say_json, show_table
     from pipelines.cli.striking import in_words, strike_facts
 
-    settings = load_settings()
+    settings = read_settings()
     facts: dict[str, Any] = {"warehouse": str(settings.warehouse_path), **strike_facts(settings)}
     if not settings.warehouse_path.exists():
         if as_json:
@@ -119,13 +119,17 @@ def _manifest(settings: Settings) -> dict[str, Any]:
     return {name: manifest.get(name) for name in ("snapshot", "synced_at", "built_at", "schema_version", "tables")}
 
 
-def _token_files(*folders: Path) -> list[tuple[str, str]]:
+def _token_files(*folders: Path | None) -> list[tuple[str, str]]:
     """Every file that the token may stand in: those that others can read are a problem."""
     found = []
-    for path in dict.fromkeys(folder / ".dlt" / name for folder in folders for name in TOKEN_FILES):
-        if not path.is_file() or (path.name != TOKEN_FILES[0] and "api_token" not in path.read_text("utf-8")):
+    for path in dict.fromkeys(folder / ".dlt" / name for folder in folders if folder for name in FILE_NAMES):
+        try:
+            text = read_text_file(path, MAX_TOML_BYTES)
+        except (OSError, UnreadableFile):
             continue
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if path.name != FILE_NAMES[0] and "api_token" not in text:
+            continue
+        if is_open_to_others(path):
             found.append(("problem", f"{path} can be read by others; run: chmod 600 {path}"))
         else:
             found.append(("ok", f"{path} is readable by you alone"))

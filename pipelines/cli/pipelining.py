@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipelines.cli.configured import read_settings, with_token
 from pipelines.cli.directories import refuse_mixing, say_what_is_lost, set_demo_aside
 from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
 from pipelines.lock import warehouse_lock
-from pipelines.settings import Settings, load_settings
+from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from pipelines.cli.log import Log
@@ -93,7 +94,7 @@ def build(as_json: bool) -> None:
     from pipelines.cli.log import open_log
     from pipelines.warehouse import build as build_draft
 
-    settings = load_settings()
+    settings = read_settings()
     with warehouse_lock(settings), open_log() as log:
         log.stage("build", {})
         report = build_draft(settings)
@@ -114,7 +115,7 @@ def publish(as_json: bool, accept_shorter_history: bool) -> None:
     from pipelines.warehouse import build as build_draft
     from pipelines.warehouse import publish as publish_draft
 
-    settings = load_settings()
+    settings = read_settings()
     with warehouse_lock(settings), open_log() as log:
         log.stage("publish", {})
         publication = publish_draft(settings, build_draft(settings), accept_shorter_history=accept_shorter_history)
@@ -123,18 +124,6 @@ def publish(as_json: bool, accept_shorter_history: bool) -> None:
     else:
         say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
         _tell_warnings(publication)
-
-
-def with_token() -> Settings:
-    """The settings, with a token. Raises: ConfigurationError without one."""
-    settings = load_settings()
-    if settings.api_token is None:
-        raise ConfigurationError(
-            "There is no API token.",
-            "Set SOURCES__REFERRAL_FACTORY__API_TOKEN (or api_token in .dlt/secrets.toml, see "
-            ".dlt/example.secrets.toml); without an account, `referrals demo` plays one.",
-        )
-    return settings
 
 
 def chosen_streams(text: str) -> list[str]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.cli.configured import read_settings
 from pipelines.cli.directories import DEMO_MARKER
 from pipelines.cli.pipelining import sync_once
 from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
 from pipelines.lock import warehouse_lock
-from pipelines.settings import Settings, Token, load_settings
+from pipelines.settings import Settings, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +118,7 @@ def sandbox(
 @speaking_options
 def demo(days: int, users: int, seed: int) -> None:
     """Play several days of a sandbox account and sync after each; run it again to go on."""
-    settings = load_settings()
+    settings = read_settings()
     with warehouse_lock(settings):
         world = settings.warehouse_dir / DEMO_MARKER
         if settings.load_path.exists() and not world.exists():

@@ -23,8 +23,8 @@ def strikes(forgive: bool, as_json: bool) -> None:
     after a few. Forgive them only when whatever spent the calls has been mended.
     """
     from pipelines.api.throttle import open_throttle
+    from pipelines.cli.configured import with_token
     from pipelines.cli.display import say, say_json
-    from pipelines.cli.pipelining import with_token
 
     settings = with_token()
     facts = strike_facts(settings)

@@ -1,0 +1,51 @@
+"""Signals that end a command: they become exceptions while it works, and end the process once it is over.
+
+Knows no command. What the parent process ignores stays ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGXCPU)
+
+
+class Terminated(BaseException):
+    """A signal other than Ctrl-C: ends a command like Ctrl-C, through every ``finally``."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(number)
+        self.signal_code = number
+
+
+def raise_on_signals() -> None:
+    """Raise KeyboardInterrupt or Terminated for a signal that comes from now on.
+
+    Signals that were ignored at the start are blocked besides: libraries that replace handlers for a while would
+    listen to them.
+    """
+    ignored = {number for number in ENDING if signal.getsignal(number) == signal.SIG_IGN}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ignored)
+    for number in ENDING:
+        if number not in ignored:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else _terminate)
+
+
+def end_on_signals(code: int | None = None) -> None:
+    """End the process at once for a signal that comes from now on: what it would interrupt is only the end itself.
+
+    Args: ``code`` is the exit code of the command, if it is known already; else it is that of the signal.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        os._exit(128 + number if code is None else code)
+
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise Terminated(number)

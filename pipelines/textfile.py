@@ -1,0 +1,67 @@
+"""Reading a text file that somebody named: a regular file, of bounded size, in UTF-8; nothing else is opened.
+
+A pipe would wait for a writer for ever, a device has no end, and reading some devices does something. Stands beside
+errors and knows no setting.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+KINDS = {
+    stat.S_IFDIR: "it is a directory",
+    stat.S_IFIFO: "it is a pipe",
+    stat.S_IFCHR: "it is a device",
+    stat.S_IFBLK: "it is a device",
+    stat.S_IFSOCK: "it is a socket",
+}
+
+
+class UnreadableFile(Exception):
+    """A file that is there but cannot be used. ``reason`` is a clause for a sentence.
+
+    Attributes: ``is_forbidden`` is true when the permissions of the file or of a directory above it are the reason.
+    """
+
+    def __init__(self, reason: str, *, is_forbidden: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.is_forbidden = is_forbidden
+
+
+def read_text_file(path: Path, max_bytes: int) -> str:
+    """The text of a file, without a byte order mark.
+
+    Args: ``max_bytes`` is the largest size that is accepted.
+    Raises: FileNotFoundError and NotADirectoryError when there is no such file; UnreadableFile for all else.
+    """
+    try:
+        # Looked at before it is opened: opening some devices already does something.
+        _refuse_irregular(os.stat(path).st_mode)  # noqa: PTH116 - Path.stat is this call
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            _refuse_irregular(os.fstat(descriptor).st_mode)
+            content = stream.read(max_bytes + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UnreadableFile(reason, is_forbidden=isinstance(error, PermissionError)) from None
+    except ValueError:
+        raise UnreadableFile("its name contains a character that no file name can have") from None
+    if len(content) > max_bytes:
+        raise UnreadableFile(f"it is larger than {max_bytes:,} bytes")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnreadableFile("it is not UTF-8 text") from None
+    if "\0" in text:
+        raise UnreadableFile("it contains NUL bytes, which no text has")
+    return text
+
+
+def _refuse_irregular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise UnreadableFile(KINDS.get(stat.S_IFMT(mode), "it is not a regular file"))
