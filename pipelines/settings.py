@@ -17,10 +17,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.errors import ConfigurationError
+from pipelines.paths import absolute_path, warehouse_directory
 
 DEFAULT_BASE_URL = "https://referral-factory.com/api/v1"
 SOURCE_SECTION = ("sources", "referral_factory")
 WAREHOUSE_SECTION = ("warehouse",)
+WAREHOUSE_DIR = "WAREHOUSE__DIR"
+NAMES_FILE = "SOURCES__REFERRAL_FACTORY__COUPON_NAMES_FILE"
 
 
 class Token:
@@ -157,8 +160,10 @@ def load_settings(
         timeout_s=float(number(SOURCE_SECTION, "timeout_s", 60, 1, 600)),
         sweep_every_days=number(SOURCE_SECTION, "sweep_every_days", 7, 0, 3660),
         slice_rows=number(SOURCE_SECTION, "slice_rows", 50_000, 250, 1_000_000),
-        coupon_names_file=(folder / str(names_file)).absolute() if names_file else None,
-        warehouse_dir=(folder / str(find(WAREHOUSE_SECTION, "dir") or "data")).absolute(),
+        coupon_names_file=absolute_path(NAMES_FILE, str(names_file), folder) if names_file else None,
+        warehouse_dir=warehouse_directory(
+            WAREHOUSE_DIR, str(find(WAREHOUSE_SECTION, "dir") or "data"), folder, environ.get(WAREHOUSE_DIR)
+        ),
         keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
         max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),
         reward_units=_parse_units(find(WAREHOUSE_SECTION, "reward_units")),

@@ -23,7 +23,8 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "m
 ARROWS: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
-    "settings": {"errors"},
+    "paths": {"errors"},
+    "settings": {"errors", "paths"},
     "diskspace": {"errors"},
     "lock": {"errors", "settings", "diskspace"},
     "api": {"", "errors", "settings"},
