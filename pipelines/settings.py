@@ -15,6 +15,7 @@ from typing import Any
 
 from pipelines.base_url import DEFAULT_BASE_URL, checked_base_url, is_loopback_url, refuse_redirected_token
 from pipelines.errors import ConfigurationError
+from pipelines.paths import absolute_path, warehouse_directory
 from pipelines.settings_sources import SettingSources, home_folder, variable, working_folder
 from pipelines.settings_values import path_text, reward_units, text, whole_number
 
@@ -22,6 +23,8 @@ __all__ = ["DEFAULT_BASE_URL", "Settings", "Token", "is_loopback_url", "load_set
 
 SOURCE_SECTION = ("sources", "referral_factory")
 WAREHOUSE_SECTION = ("warehouse",)
+WAREHOUSE_DIR = "WAREHOUSE__DIR"
+NAMES_FILE = "SOURCES__REFERRAL_FACTORY__COUPON_NAMES_FILE"
 
 
 class Token:
@@ -108,7 +111,8 @@ def load_settings(
     """
     folder = working_folder() if folder is None else folder
     home = home_folder() if home is None else home
-    sources = SettingSources(os.environ if environ is None else environ, folder, home)
+    environ = os.environ if environ is None else environ
+    sources = SettingSources(environ, folder, home)
 
     def find(section: tuple[str, ...], key: str) -> Any:
         found = sources.find(section, key)
@@ -118,11 +122,11 @@ def load_settings(
         value = find(section, key)
         return default if value is None else whole_number(variable(section, key), value, low, high)
 
-    def path(section: tuple[str, ...], key: str, default: str | None) -> Path | None:
+    def path(section: tuple[str, ...], key: str) -> str | None:
         value = find(section, key)
-        name = variable(section, key)
-        return _absolute(name, folder, default if value is None else path_text(name, value))
+        return None if value is None else path_text(variable(section, key), value)
 
+    names_file, directory = path(SOURCE_SECTION, "coupon_names_file"), path(WAREHOUSE_SECTION, "dir")
     token, base_url = (sources.find(SOURCE_SECTION, key) for key in ("api_token", "base_url"))
     token_text = None if token is None else text(variable(SOURCE_SECTION, "api_token"), token.value)
     url = DEFAULT_BASE_URL if base_url is None else text(variable(SOURCE_SECTION, "base_url"), base_url.value)
@@ -135,8 +139,8 @@ def load_settings(
         timeout_s=float(number(SOURCE_SECTION, "timeout_s", 60, 1, 600)),
         sweep_every_days=number(SOURCE_SECTION, "sweep_every_days", 7, 0, 3660),
         slice_rows=number(SOURCE_SECTION, "slice_rows", 50_000, 250, 1_000_000),
-        coupon_names_file=path(SOURCE_SECTION, "coupon_names_file", None),
-        warehouse_dir=path(WAREHOUSE_SECTION, "dir", "data") or Path(),
+        coupon_names_file=None if names_file is None else absolute_path(NAMES_FILE, names_file, folder),
+        warehouse_dir=warehouse_directory(WAREHOUSE_DIR, directory or "data", folder, environ.get(WAREHOUSE_DIR)),
         keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
         max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),
         reward_units=reward_units(variable(WAREHOUSE_SECTION, "reward_units"), find(WAREHOUSE_SECTION, "reward_units")),
@@ -145,18 +149,6 @@ def load_settings(
     refuse_redirected_token(token, base_url)
     _refuse_unsafe(settings, sources)
     return settings
-
-
-def _absolute(name: str, folder: Path | None, path: str | None) -> Path | None:
-    """A path as it is meant: relative ones begin at the working directory."""
-    if path is None:
-        return None
-    if folder is None and not Path(path).is_absolute():
-        raise ConfigurationError(
-            f"The working directory does not exist any more, and {name} ({path}) is relative to it.",
-            f"Change to a directory that exists, or set {name} to an absolute path.",
-        )
-    return ((folder or Path("/")) / path).absolute()
 
 
 def _refuse_unsafe(settings: Settings, sources: SettingSources) -> None:

@@ -45,13 +45,11 @@ def text(name: str, value: Any) -> str:
 
 
 def path_text(name: str, value: Any) -> str:
-    """The text of a path, which any file system could hold.
+    """The text of a path.
 
-    Raises: ConfigurationError when it is longer than a path can be or contains a NUL character.
+    Raises: ConfigurationError when it is longer than a path can be.
     """
     found = text(name, value)
-    if "\0" in found:
-        raise ConfigurationError(f"{name} contains a NUL character, which no path can have.")
     if len(found) > LONGEST_PATH:
         raise ConfigurationError(f"{name} is a path of {len(found):,} characters; {LONGEST_PATH:,} are the most.")
     return found

@@ -23,11 +23,12 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "m
 ARROWS: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
+    "paths": {"errors"},
     "textfile": set(),
     "settings_sources": {"errors", "textfile"},
     "settings_values": {"errors", "settings_sources"},
     "base_url": {"errors", "settings_sources"},
-    "settings": {"errors", "settings_sources", "settings_values", "base_url"},
+    "settings": {"errors", "paths", "settings_sources", "settings_values", "base_url"},
     "diskspace": {"errors"},
     "lock": {"errors", "settings", "diskspace"},
     "api": {"", "errors", "settings", "settings_sources"},

@@ -6,35 +6,23 @@ deployment; when that folder is lost, dlt restores its state from the load file.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-for _name, _value in {
-    "RUNTIME__DLTHUB_TELEMETRY": "false",
-    "RUNTIME__LOG_LEVEL": "CRITICAL",
-    "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "true",
-    "LOAD__DELETE_COMPLETED_JOBS": "true",
-    "LOAD__WORKERS": "1",
-    "NORMALIZE__WORKERS": "1",
-    "EXTRACT__WORKERS": "1",
-}.items():
-    os.environ.setdefault(_name, _value)
+from pipelines.load.dlt_configuration import ClosedConfiguration, dlt  # first: dlt must not be imported before it
 
-import dlt  # noqa: E402  (its telemetry and worker settings are read from the environment above)
-from dlt.common.configuration.container import Container  # noqa: E402
-from dlt.common.configuration.providers import EnvironProvider  # noqa: E402
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext  # noqa: E402
-from dlt.pipeline.exceptions import PipelineStepFailed  # noqa: E402
+# isort: split
+from dlt.pipeline.exceptions import PipelineStepFailed
 
-from pipelines.diskspace import no_room  # noqa: E402
-from pipelines.errors import DataRefused  # noqa: E402
-from pipelines.load.healing import belongs, heal  # noqa: E402
-from pipelines.load.hearing import hearing_signals  # noqa: E402
-from pipelines.load.loadfile import DATASET, LoadFile  # noqa: E402
-from pipelines.load.source import PLAIN_TABLES, SOURCE_NAME, Slice, referral_factory, table_schema  # noqa: E402
-from pipelines.load.streams import STREAMS  # noqa: E402
+from pipelines.diskspace import no_room
+from pipelines.errors import DataRefused
+from pipelines.load.dlt_destination import LoadFileDestination
+from pipelines.load.healing import belongs, heal
+from pipelines.load.hearing import hearing_signals
+from pipelines.load.loadfile import DATASET, LoadFile
+from pipelines.load.source import PLAIN_TABLES, SOURCE_NAME, Slice, referral_factory, table_schema
+from pipelines.load.streams import STREAMS
 
 PIPELINE_NAME = "referral_warehouse"
 RAW_TABLES = (*STREAMS, *PLAIN_TABLES)
@@ -47,17 +35,22 @@ class LoadPipeline:
     """
 
     def __init__(self, load_file: LoadFile, state_dir: Path) -> None:
-        _read_no_files()
         self._load_file = load_file
         self._folder = state_dir / "dlt"
+        self._configuration = ClosedConfiguration(self._folder)
         self.recovered: list[str] = []
         heal(self._working_dir)
         if not belongs(self._working_dir, load_file):
             self._forget("dlt's folder did not belong to this load file")
-        self._pipeline = self._open()
+        with self._configuration.applied():
+            self._pipeline = self._open()
 
     def drain(self) -> bool:
         """Load what an earlier run left extracted; restore a lost state; create missing tables. True when it loaded."""
+        with self._configuration.applied():
+            return self._drain()
+
+    def _drain(self) -> bool:
         had_pending = bool(self._pipeline.has_pending_data)
         if had_pending:
             try:
@@ -81,7 +74,7 @@ class LoadPipeline:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return dlt.pipeline(
             PIPELINE_NAME,
-            destination=dlt.destinations.duckdb(self._load_file.connection, supports_transactions=True),
+            destination=LoadFileDestination(self._load_file.connection, supports_transactions=True),
             dataset_name=DATASET,
             pipelines_dir=str(self._folder),
         )
@@ -112,13 +105,15 @@ class LoadPipeline:
 
     def state(self, stream: str) -> dict[str, Any]:
         """The saved cursors of a stream (a copy; empty before its first run)."""
-        sources: dict[str, Any] = self._pipeline.state.get("sources") or {}
+        with self._configuration.applied():
+            sources: dict[str, Any] = self._pipeline.state.get("sources") or {}
         return dict(sources.get(SOURCE_NAME, {}).get("resources", {}).get(stream, {}))
 
     def commit(self, part: Slice) -> None:
         """Load one slice as one package; rows and cursors become visible together. Nothing for an empty slice."""
         if not part.is_empty:
-            self._run(referral_factory(part))
+            with self._configuration.applied():
+                self._run(referral_factory(part))
 
     def _run(self, data: Any) -> None:
         try:
@@ -133,10 +128,3 @@ class LoadPipeline:
                 f"The load file did not take a package (step {failed.step}): {reason}",
                 "Repair what is named, then run the same command: the package is loaded first.",
             ) from failed
-
-
-def _read_no_files() -> None:
-    """dlt looks its settings up hundreds of times a package: in the environment only, never in files with secrets."""
-    providers = Container()[PluggableRunContext].providers
-    if providers is not None:
-        providers.providers[:] = [p for p in providers.providers if isinstance(p, EnvironProvider)]

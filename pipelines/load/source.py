@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import dlt
+from pipelines.load.dlt_configuration import dlt  # first: dlt must not be imported before it
+
+# isort: split
 import pyarrow as pa
 from dlt.extract import DltResource
 

@@ -46,7 +46,9 @@ def repriced(account: Account) -> Slice:
 @contextmanager
 def opened(account: Account) -> Iterator[LoadPipeline]:
     with LoadFile(account.settings.load_path) as load_file:
-        yield LoadPipeline(load_file, account.settings.state_dir)
+        pipeline = LoadPipeline(load_file, account.settings.state_dir)
+        with pipeline._configuration.applied():  # for the steps of dlt that the tests take one by one
+            yield pipeline
 
 
 def assert_loaded_once(account: Account) -> None:

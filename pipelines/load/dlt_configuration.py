@@ -1,0 +1,155 @@
+"""The configuration that dlt runs with here: a fixed list of values, and nothing of the process or its folders.
+
+dlt reads general names (``REFRESH``, ``SCHEMA__NAMING``, ``DESTINATION__…``) from the environment, from ``config.toml``
+and ``secrets.toml`` in the working directory and the home directory, and from plugins of other packages. Those belong
+to whoever shares the process, the folder or the machine, and each of them can change what is loaded. Import this module
+before dlt, and call dlt inside ``ClosedConfiguration.applied()`` only. Knows no pipeline and no data.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+# dlt reads these names once, while it is imported, and keeps what it found: the naming convention, the JSON library,
+# the name of its settings folder, the length of row ids, the time zone. They are back as soon as it is imported.
+_IMPORT_PREFIX = "DLT_"
+_hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.upper().startswith(_IMPORT_PREFIX)}
+try:
+    import dlt
+    import dlt.destinations.impl.duckdb.duck  # here, while those names are hidden
+    from dlt.common import logger as dlt_logger
+    from dlt.common.configuration.container import Container
+    from dlt.common.configuration.providers.provider import ConfigProvider
+    from dlt.common.configuration.resolve import resolve_configuration
+    from dlt.common.configuration.specs import RuntimeConfiguration, TimezoneContext
+    from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+    from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+    from dlt.common.pipeline import PipelineContext
+    from dlt.common.runtime.run_context import RunContext
+finally:
+    os.environ.update(_hidden)
+
+__all__ = ["FIXED_VALUES", "ClosedConfiguration", "dlt"]
+
+FIXED_VALUES: dict[tuple[str, ...], Any] = {
+    ("extract", "workers"): 1,
+    ("normalize", "workers"): 1,
+    ("normalize", "parquet_normalizer", "add_dlt_load_id"): True,
+    ("load", "workers"): 1,
+    ("load", "delete_completed_jobs"): True,
+    # a trace is what dlt reports to its makers, to Slack and to Sentry; without one there is nothing to send
+    ("pipelines", "enable_runtime_trace"): False,
+    ("providers", "enable_airflow_secrets"): False,
+    ("runtime", "dlthub_telemetry"): False,
+    ("runtime", "log_level"): "CRITICAL",
+}
+"""Sections and key → value. Every other field of dlt's configuration keeps the default that dlt declares."""
+
+
+class _FixedValues(ConfigProvider):
+    """The only source of settings that dlt sees."""
+
+    def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
+        """The fixed value of a field, or None where dlt's default holds; nothing is kept for a single pipeline."""
+        del hint
+        path = (*(section for section in sections if section), key)
+        return (None if pipeline_name else FIXED_VALUES.get(path)), ".".join(path)
+
+    @property
+    def supports_secrets(self) -> bool:
+        return True
+
+    @property
+    def supports_sections(self) -> bool:
+        return True
+
+    @property
+    def name(self) -> str:
+        return "values fixed by referral-warehouse"
+
+
+class _ClosedRunContext(RunContext):
+    """Where dlt would look for settings, folders and code of its own: in one folder of ours, and never for code."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder))
+        self._folder = str(folder)
+        self._global_dir = self._folder
+
+    @property
+    def uri(self) -> str:
+        return "referral-warehouse:"
+
+    @property
+    def run_dir(self) -> str:
+        return self._folder
+
+    @property
+    def local_dir(self) -> str:
+        return self._folder
+
+    @property
+    def settings_dir(self) -> str:
+        return self._folder
+
+    @property
+    def data_dir(self) -> str:
+        return self._folder
+
+    @property
+    def module(self) -> None:
+        return None
+
+    def initial_providers(self) -> list[ConfigProvider]:
+        return [_FixedValues()]
+
+    def initialize_runtime(self, runtime_config: RuntimeConfiguration | None = None) -> None:
+        """Resolve dlt's runtime settings; its log handler, HTTP session and telemetry are not started at all."""
+        self._runtime_config = runtime_config or resolve_configuration(RuntimeConfiguration())
+
+
+class ClosedConfiguration:
+    """dlt's surroundings for one pipeline. The rest of the process keeps its own, and gets them back.
+
+    Args:
+        folder: the folder that holds dlt's working folders.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._run_context = PluggableRunContext(_ClosedRunContext(folder))
+        self._contexts = (TimezoneContext("UTC"), PipelineContext(), ConfigSectionContext())
+        self._depth = 0
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Run the block with the fixed values only; blocks may be nested."""
+        if self._depth:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        container, logger = Container(), dlt_logger.LOGGER
+        with ExitStack() as stack:
+            stack.callback(setattr, dlt_logger, "LOGGER", logger)
+            dlt_logger.LOGGER = _silent_logger()
+            for context in (self._run_context, *self._contexts):
+                stack.enter_context(container.injectable_context(context))
+            self._depth = 1
+            stack.callback(setattr, self, "_depth", 0)
+            yield
+
+
+def _silent_logger() -> logging.Logger:
+    logger = logging.getLogger("referral-warehouse.dlt")
+    logger.propagate = False
+    logger.setLevel(logging.CRITICAL)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return logger
