@@ -15,13 +15,26 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-# dlt reads these names once, while it is imported, and keeps what it found: the naming convention, the JSON library,
-# the name of its settings folder, the length of row ids, the time zone. They are back as soon as it is imported.
-_IMPORT_PREFIX = "DLT_"
-_hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.upper().startswith(_IMPORT_PREFIX)}
-try:
+_DIRECT_PREFIX = "DLT_"
+
+
+@contextmanager
+def _direct_names_hidden() -> Iterator[None]:
+    """Take away the variables that dlt reads itself, outside its configuration, and put them back.
+
+    Most are read once, while dlt is imported: the naming convention, the JSON library, the name of its settings folder,
+    the length of row ids, the time zone. The intervals of schedulers are read at every use.
+    """
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.upper().startswith(_DIRECT_PREFIX)}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+with _direct_names_hidden():
     import dlt
-    import dlt.destinations.impl.duckdb.duck  # here, while those names are hidden
+    import dlt.destinations.impl.duckdb.duck
     from dlt.common import logger as dlt_logger
     from dlt.common.configuration.container import Container
     from dlt.common.configuration.providers.provider import ConfigProvider
@@ -31,8 +44,6 @@ try:
     from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
     from dlt.common.pipeline import PipelineContext
     from dlt.common.runtime.run_context import RunContext
-finally:
-    os.environ.update(_hidden)
 
 __all__ = ["FIXED_VALUES", "ClosedConfiguration", "dlt"]
 
@@ -137,6 +148,7 @@ class ClosedConfiguration:
             return
         container, logger = Container(), dlt_logger.LOGGER
         with ExitStack() as stack:
+            stack.enter_context(_direct_names_hidden())
             stack.callback(setattr, dlt_logger, "LOGGER", logger)
             dlt_logger.LOGGER = _silent_logger()
             for context in (self._run_context, *self._contexts):
