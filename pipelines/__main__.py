@@ -25,9 +25,12 @@ def main() -> None:
             import site
 
             site.main()
+        from pipelines.limits import refuse_small_limits
+
+        refuse_small_limits(writes=False)
         from pipelines.cli import run
-    except (ImportError, MemoryError, OSError) as error:
-        sys.exit(_report_failed_import(error))
+    except Exception as error:
+        sys.exit(_report_failed_start(error))
     run()
 
 
@@ -75,15 +78,17 @@ def _ignore_foreign_settings() -> None:
     time.tzset()
 
 
-def _report_failed_import(error: BaseException) -> int:
-    missing = isinstance(error, ModuleNotFoundError)
-    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    advice = (
-        "Run `make setup`, or install the package again."
-        if missing
-        else ("Give the process more memory, files and threads (see ulimit -a) and run the same command again.")
-    )
-    sys.stderr.write(f"referrals: The program cannot be loaded: {reason}. Nothing was done. Next: {advice}\n")
+def _report_failed_start(error: Exception) -> int:
+    """Say in one line why the command line itself cannot be imported; returns the exit code."""
+    if isinstance(error, ModuleNotFoundError):
+        text = f"{error}. Nothing was done. Next: Run `make setup`, or install the package again."
+    else:
+        from pipelines.errors import LimitReached
+        from pipelines.limits import limit_behind
+
+        found = error if isinstance(error, LimitReached) else limit_behind(error)
+        text = str(found or f"The program cannot be loaded: {type(error).__name__}: {error}")
+    sys.stderr.write(f"referrals: {' '.join(text.split())}\n")
     return 2
 
 

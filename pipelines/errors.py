@@ -4,6 +4,7 @@
 
     ReferralsError                    exit 1
     ├── ConfigurationError            exit 2   settings or usage: nothing was done
+    │   └── LimitReached                       the system gives the process too little memory, files or threads
     ├── AuthenticationError           exit 3   401, or 403 of the plan: the token is not accepted
     ├── ApiError                      exit 4   try later: nothing was lost
     │   ├── ApiUnavailable                     network, timeouts, 5xx, unreadable answers, retries used up
@@ -56,6 +57,16 @@ class ConfigurationError(ReferralsError):
     exit_code = 2
     kept = "What was there before is untouched."
     next_step = "Correct the setting named above; README, 'Connecting a real account', lists them all."
+
+
+class LimitReached(ConfigurationError):
+    """The operating system gives the process too little memory, stack, files or threads."""
+
+    kept = "What was committed and the last published snapshot are kept."
+    next_step = (
+        "Give the process more memory, open files and threads (`ulimit -a` lists its limits) and run the same command "
+        "again."
+    )
 
 
 class AuthenticationError(ReferralsError):

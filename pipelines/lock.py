@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipelines.diskspace import no_room
 from pipelines.errors import AnotherSyncRunning, ConfigurationError
+from pipelines.limits import refuse_small_limits
 from pipelines.settings import Settings
 
 
@@ -19,10 +20,12 @@ from pipelines.settings import Settings
 def warehouse_lock(settings: Settings) -> Iterator[None]:
     """Hold the directory for the length of a ``with``.
 
-    Raises: AnotherSyncRunning at once when another process holds it; ConfigurationError when it cannot be written.
+    Raises: AnotherSyncRunning at once when another process holds it; ConfigurationError when it cannot be written;
+    LimitReached when the process may use too little.
     """
     from filelock import FileLock, Timeout
 
+    refuse_small_limits(writes=True)
     try:
         settings.warehouse_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         settings.state_dir.mkdir(exist_ok=True, mode=0o700)

@@ -30,7 +30,8 @@ ARROWS: dict[str, set[str]] = {
     "base_url": {"errors", "settings_sources"},
     "settings": {"errors", "paths", "settings_sources", "settings_values", "base_url"},
     "diskspace": {"errors"},
-    "lock": {"errors", "settings", "diskspace"},
+    "limits": {"errors"},
+    "lock": {"errors", "settings", "diskspace", "limits"},
     "api": {"", "errors", "settings", "settings_sources"},
     "load": {"", "errors", "settings", "textfile", "diskspace", "api"},
     "warehouse": {"", "errors", "settings", "diskspace"},
@@ -48,7 +49,7 @@ ARROWS: dict[str, set[str]] = {
         "warehouse",
         "sandbox",
     },
-    "__main__": {"cli"},
+    "__main__": {"cli", "errors", "limits"},
 }
 
 # Outside package → the rooms that may use it. What is not named here may be used everywhere.

@@ -19,6 +19,7 @@ from pipelines.cli.ending import tell_end
 from pipelines.cli.signals import end_on_signals, raise_on_signals
 from pipelines.cli.speaking import speaking_options
 from pipelines.cli.terminal import restrict_terminal_variables
+from pipelines.limits import limit_behind
 
 # Rows come in by the hundred thousand and hold no cycles: looking for cycles as often as Python does by default costs a
 # load a tenth of its time and finds nothing.
@@ -80,6 +81,8 @@ def run(arguments: list[str] | None = None) -> None:
     except BaseException as error:
         end_on_signals()
         code = tell_end(error, verbose=state.get("verbose", False), as_json=state.get("log_format") == "json")
+        if limit_behind(error) is not None:
+            os._exit(code)  # out of memory, libraries crash while the interpreter ends; standard error is not buffered
     code = code if isinstance(code, int) else 0
     end_on_signals(code)
     sys.exit(code)

@@ -17,7 +17,8 @@ import click
 
 from pipelines.cli.signals import Terminated
 from pipelines.diskspace import no_room
-from pipelines.errors import ConfigurationError, ReferralsError, causes
+from pipelines.errors import ConfigurationError, DataRefused, ReferralsError, causes
+from pipelines.limits import limit_behind
 
 
 def tell_end(error: BaseException, *, verbose: bool, as_json: bool) -> int:
@@ -32,7 +33,9 @@ def tell_end(error: BaseException, *, verbose: bool, as_json: bool) -> int:
         found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it goes on from there.")
         return _say(found, "Stopped", 128 + number, as_json)
     if not isinstance(error, (ReferralsError, click.ClickException)):
-        error = no_room(error, "The command was not finished") or error
+        error = no_room(error, "The command was not finished") or limit_behind(error) or error
+    elif isinstance(error, DataRefused):  # a library's failure that was taken for one of the data
+        error = limit_behind(error) or error
     if verbose and not isinstance(error, click.ClickException):
         sys.stderr.write(_without_token("".join(traceback.format_exception(error))))
     if isinstance(error, click.ClickException):
