@@ -26,7 +26,7 @@ RECORDS = {
 """Streams whose table keeps every record that was ever seen. What was due once is in ``ops.history`` alone."""
 
 IS_CREDIBLE = "between timestamp '2010-01-01' and (select as_of_at from as_of)"
-"""Times before the vendor existed, or after the newest observation, are of a wrong clock and may have been corrected."""
+"""Times before the vendor existed or after the newest observation are of a wrong clock, and may have been corrected."""
 
 AS_OF = """
 as_of as (
