@@ -16,6 +16,8 @@
     │   ├── FilterIgnored                      rows outside the filter: the server did not honour it
     │   ├── ChecksFailed                       a fail_ check found rows
     │   ├── HistoryLost                        the load file knows less of the past than what is published
+    │   ├── AnotherAccount                     the token belongs to another account than the directory
+    │   ├── MassDisappearance                  more records are gone than the set share
     │   └── LoadFileDamaged                    the load file cannot be read
     ├── NoRoom                        exit 1   the disk (or a quota) is full: what was committed is kept
     ├── ProtectiveStop                exit 6   strikes or a block: going on would endanger the customer's address
@@ -138,12 +140,33 @@ class ChecksFailed(DataRefused):
 
 
 class HistoryLost(DataRefused):
-    """The load file was lost or is an older copy: the liability history in it is shorter than the published one."""
+    """The load file knows less of the past than what is published: it was lost, damaged, or is an older copy."""
 
     kept = "Nothing was published: the last snapshot and what was read are kept."
     next_step = (
         "Restore load.duckdb from a backup and sync again. If there is none, run the same command with "
         "--accept-shorter-history: the liability history then begins anew; old snapshots keep theirs."
+    )
+
+
+class AnotherAccount(DataRefused):
+    """The API answers for another account than the one whose data the directory holds."""
+
+    kept = "No row was written: the load file and the last published snapshot are untouched."
+    next_step = (
+        "Correct the token, or set WAREHOUSE__DIR to another directory: each account has its own. If this directory is "
+        "to hold the account of this token from now on, run the same command with --accept-account."
+    )
+
+
+class MassDisappearance(DataRefused):
+    """More of a stream's records are gone at once than the set share: an empty answer, or a large deletion."""
+
+    kept = "Nothing was published: the last snapshot is untouched."
+    next_step = (
+        "Check in the account whether they are gone, and with `referrals check` what the API answers. If they were "
+        "deleted on purpose, run the same command with --accept-deletions; if not, sync again once the API answers "
+        "rightly: what is there again loses its tombstone."
     )
 
 

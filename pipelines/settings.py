@@ -66,6 +66,7 @@ class Settings:
     warehouse_dir: Path = field(default_factory=lambda: Path("data").absolute())
     keep_snapshots: int = 5
     max_quarantine_percent: int = 1
+    max_vanished_percent: int = 20
     reward_units: tuple[tuple[str, str], ...] = ()
     """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
     warnings: tuple[str, ...] = ()
@@ -143,6 +144,7 @@ def load_settings(
         warehouse_dir=warehouse_directory(WAREHOUSE_DIR, directory or "data", folder, environ.get(WAREHOUSE_DIR)),
         keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
         max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),
+        max_vanished_percent=number(WAREHOUSE_SECTION, "max_vanished_percent", 20, 0, 100),
         reward_units=reward_units(variable(WAREHOUSE_SECTION, "reward_units"), find(WAREHOUSE_SECTION, "reward_units")),
         warnings=tuple(sources.warnings),
     )

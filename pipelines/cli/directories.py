@@ -10,14 +10,17 @@ from pipelines.settings import Settings
 DEMO_MARKER = "sandbox.sqlite3"
 
 
-def refuse_mixing(settings: Settings) -> None:
+def refuse_mixing(settings: Settings, *, accept_account: bool = False) -> None:
     """A directory holds one account: rows of a server on this machine and of the vendor's are never put together.
+
+    This asks no server; where ``state/origin`` is lost or another account is accepted, the loader's comparison of
+    campaigns tells.
 
     Raises: ConfigurationError when the directory was filled from the other of the two.
     """
     origin = settings.state_dir / "origin"
     here = "this machine" if settings.is_loopback else "the vendor"
-    if not settings.load_path.exists():
+    if not settings.load_path.exists() or accept_account:
         origin.write_text(here, encoding="utf-8")
     elif origin.exists() and (before := origin.read_text(encoding="utf-8")) != here:
         raise ConfigurationError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipelines.cli.accepting import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, ACCEPT_HISTORY
 from pipelines.cli.configured import read_settings, with_token
 from pipelines.cli.directories import refuse_mixing, say_what_is_lost, set_demo_aside
 from pipelines.cli.speaking import speaking_options
@@ -16,7 +17,7 @@ from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from pipelines.cli.log import Log
-    from pipelines.load.runner import LoadReport
+    from pipelines.load.report import LoadReport
     from pipelines.warehouse import Publication
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,15 +35,15 @@ def _loading_options(command: F) -> F:
     return command
 
 
-ACCEPT = click.option(
-    "--accept-shorter-history", is_flag=True, help="Publish although the load file was lost and knows less of the past."
-)
-
-
 @click.command(epilog="Example: referrals sync --streams users,coupons --json")
 @_loading_options
-@ACCEPT
-def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_shorter_history: bool) -> None:
+@ACCEPT_HISTORY
+@ACCEPT_DELETIONS
+@ACCEPT_ACCOUNT
+def sync(
+    streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_shorter_history: bool, accept_deletions: bool,
+    accept_account: bool,
+) -> None:  # fmt: skip
     """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
     from pipelines.cli.display import say_json
     from pipelines.cli.log import open_log
@@ -50,11 +51,12 @@ def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_shorter
     settings = with_token()
     with warehouse_lock(settings), open_log() as log:
         set_demo_aside(settings)
-        refuse_mixing(settings)
+        refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
         report, publication = sync_once(
             settings, chosen_streams(streams), log, sweep=sweep, rebuild=rebuild, quiet=as_json,
-            accept_shorter_history=accept_shorter_history,
+            accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions,
+            accept_account=accept_account,
         )  # fmt: skip
     facts = summary(settings, report, publication)
     if as_json:
@@ -65,7 +67,9 @@ def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_shorter
 
 @click.command(epilog="Example: referrals load --streams campaigns,rewards")
 @_loading_options
-def load(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
+@ACCEPT_DELETIONS
+@ACCEPT_ACCOUNT
+def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletions: bool, accept_account: bool) -> None:
     """Load from the API into the private load file, and nothing else."""
     from pipelines.cli.display import Reporter, say_json
     from pipelines.cli.log import open_log
@@ -74,11 +78,12 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
     settings = with_token()
     with warehouse_lock(settings), open_log() as log, Reporter(log, quiet=as_json) as reporter:
         set_demo_aside(settings)
-        refuse_mixing(settings)
+        refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
         report = run_load(
-            settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, progress=reporter.stage, on_event=log.hear
-        )
+            settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
+            accept_account=accept_account, progress=reporter.stage, on_event=log.hear,
+        )  # fmt: skip
     if as_json:
         say_json(summary(settings, report, None))
     else:
@@ -106,9 +111,10 @@ def build(as_json: bool) -> None:
 
 @click.command(epilog="Example: referrals publish --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
-@ACCEPT
+@ACCEPT_HISTORY
+@ACCEPT_DELETIONS
 @speaking_options
-def publish(as_json: bool, accept_shorter_history: bool) -> None:
+def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool) -> None:
     """Build from the load file, check, and publish a snapshot and the feeds."""
     from pipelines.cli.display import say, say_json
     from pipelines.cli.log import open_log
@@ -118,7 +124,10 @@ def publish(as_json: bool, accept_shorter_history: bool) -> None:
     settings = read_settings()
     with warehouse_lock(settings), open_log() as log:
         log.stage("publish", {})
-        publication = publish_draft(settings, build_draft(settings), accept_shorter_history=accept_shorter_history)
+        publication = publish_draft(
+            settings, build_draft(settings), accept_shorter_history=accept_shorter_history,
+            accept_deletions=accept_deletions,
+        )  # fmt: skip
     if as_json:
         say_json(_published(settings, publication))
     else:
@@ -146,16 +155,22 @@ def sync_once(
     rebuild: bool = False,
     quiet: bool = True,
     accept_shorter_history: bool = False,
+    accept_deletions: bool = False,
+    accept_account: bool = False,
 ) -> tuple[LoadReport, Publication | None]:
-    """One whole sync under a lock that is already held. No publication when the published snapshot still holds."""
+    """One whole sync under a lock that is already held. No publication when the published snapshot still holds.
+
+    Where another account takes the directory over, the records of the one before are gone as a matter of course.
+    """
     from pipelines.cli.display import Reporter
     from pipelines.load.memory import give_memory_back
     from pipelines.load.runner import load as run_load
 
     with Reporter(log, quiet=quiet) as reporter:
         report = run_load(
-            settings, streams, sweep=sweep, rebuild=rebuild, command="sync", progress=reporter.stage, on_event=log.hear
-        )
+            settings, streams, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
+            accept_account=accept_account, command="sync", progress=reporter.stage, on_event=log.hear,
+        )  # fmt: skip
         from pipelines.warehouse import build as build_draft
         from pipelines.warehouse import publish as publish_draft
         from pipelines.warehouse import refresh
@@ -166,7 +181,10 @@ def sync_once(
         reporter.stage("build", {})
         draft = build_draft(settings)
         reporter.stage("publish", {})
-        return report, publish_draft(settings, draft, accept_shorter_history=accept_shorter_history)
+        return report, publish_draft(
+            settings, draft, accept_shorter_history=accept_shorter_history,
+            accept_deletions=accept_deletions or report.is_other_account,
+        )  # fmt: skip
 
 
 def summary(settings: Settings, report: LoadReport, publication: Publication | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One run of the loader: drain → users in slices → rewards issued and due → campaigns and rewards → audit → report.
+"""One run of the loader: drain → account → users in slices → rewards issued and due → campaigns and rewards → audit.
 
 The only room that puts the parts together. Every slice is one committed package; a kill costs at most one slice.
 """
@@ -7,20 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pipelines.api.client import Client
+from pipelines.api.envelopes import Page
 from pipelines.api.paging import Walker
+from pipelines.api.query import Query
 from pipelines.errors import FilterIgnored, ReferralsError
 from pipelines.load import runlog
+from pipelines.load.account_guard import is_other_account
 from pipelines.load.audit import Auditor, Counts, Holdings, largest_known_id, user_holdings
 from pipelines.load.history import boundary
-from pipelines.load.intake import Intake, Repair, StreamReport
+from pipelines.load.intake import Intake, Repair
+from pipelines.load.known_account import KnownAccount
+from pipelines.load.list_guard import refuse_emptied_lists
 from pipelines.load.loadfile import LoadFile
 from pipelines.load.moment import RewardMoment
 from pipelines.load.pipeline import LoadPipeline
+from pipelines.load.report import LoadReport
 from pipelines.load.settling import settle
 from pipelines.load.snapshots import take_snapshot
 from pipelines.load.source import Slice, loading
@@ -29,25 +35,9 @@ from pipelines.load.unheld import UnheldCoupons, read_names
 from pipelines.load.users import UserIntake
 from pipelines.settings import Settings
 
+__all__ = ["LoadReport", "load"]
+
 Progress = Callable[[str, dict[str, Any]], None]
-
-
-@dataclass(slots=True)
-class LoadReport:
-    """What a run did. ``observed_at`` is the server's clock (naive UTC); ``calls`` are requests sent."""
-
-    run_id: str
-    calls: int = 0
-    observed_at: datetime | None = None
-    drained: bool = False
-    swept: bool = False
-    streams: dict[str, StreamReport] = field(default_factory=dict)
-    differences: list[str] = field(default_factory=list)
-    recovered: list[str] = field(default_factory=list)
-
-    @property
-    def rows_written(self) -> int:
-        return sum(report.rows_written for report in self.streams.values())
 
 
 def load(
@@ -56,6 +46,8 @@ def load(
     *,
     sweep: bool = False,
     rebuild: bool = False,
+    accept_account: bool = False,
+    accept_deletions: bool = False,
     command: str = "load",
     progress: Progress | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
@@ -70,7 +62,9 @@ def load(
     with LoadFile(settings.load_path) as load_file, client or Client(settings, on_event=on_event) as api:
         try:
             with Walker(api, settings.concurrency) as walker:
-                run.go(load_file, walker, api, sweep=sweep, rebuild=rebuild, command=command)
+                run.begin(load_file, walker, api, command)
+                whole = run.know_account(accept=accept_account)
+                run.go(sweep=sweep, rebuild=rebuild or whole, accept_deletions=accept_deletions or whole)
         except BaseException as error:
             api.stop()  # whoever still waits for a slow answer wakes up
             words = error.message if isinstance(error, ReferralsError) else type(error).__name__
@@ -94,21 +88,36 @@ class _Run:
         self._pending = Slice()
         self._unheld: UnheldCoupons | None = None
         self._names = read_names(settings.coupon_names_file)
+        self._campaigns: list[Page] | None = None
         self.report = LoadReport(self._intake.run_id, streams=self._intake.reports)
 
-    def go(self, load_file: LoadFile, walker: Walker, api: Client, *, sweep: bool, rebuild: bool, command: str) -> None:
+    def begin(self, load_file: LoadFile, walker: Walker, api: Client, command: str) -> None:
+        """Load what an earlier run left, and write down that this one began."""
         self._load_file, self._walker, self._api = load_file, walker, api
         self._pipeline = LoadPipeline(load_file, self._settings.state_dir)
         self.report.drained, self.report.recovered = self._pipeline.drain(), self._pipeline.recovered
         self._intake.know_quarantine(load_file)
         runlog.start(load_file, self.report.run_id, command)
         self._logged = True
+
+    def know_account(self, *, accept: bool) -> bool:
+        """Read the campaigns, and see whether the account is the one of the directory; True for one taken over."""
+        if "campaigns" in self._chosen:
+            self._campaigns = list(self._walker.whole(Query(STREAMS["campaigns"].path)))
+        with KnownAccount(self._load_file, self._settings) as known:
+            self.report.is_other_account = is_other_account(self._walker, known, self._campaigns, accept=accept)
+        self._charge("campaigns" if self._campaigns is not None else min(self._chosen))
+        return self.report.is_other_account
+
+    def go(self, *, sweep: bool, rebuild: bool, accept_deletions: bool) -> None:
+        """Every chosen stream, in order."""
         if "users" in self._chosen:
             self._users(sweep=sweep, rebuild=rebuild)
             if self._unheld is not None:
                 self._unheld.look(self._pending, swept=sweep or rebuild or self.report.swept)
                 self._charge("coupons")
-        self._snapshots(whole_issued=sweep or rebuild or self.report.swept)
+        max_vanished = 100 if accept_deletions else self._settings.max_vanished_percent
+        self._snapshots(whole_issued=sweep or rebuild or self.report.swept, max_vanished=max_vanished)
         if "users" in self._chosen:
             self._audit()
 
@@ -182,7 +191,7 @@ class _Run:
 
     # -- complete lists -------------------------------------------------------------------------------------------
 
-    def _snapshots(self, *, whole_issued: bool) -> None:
+    def _snapshots(self, *, whole_issued: bool, max_vanished: int) -> None:
         part = self._pending
         issued, due, moment = "rewards_issued" in self._chosen, "rewards_due" in self._chosen, None
         if issued or due:
@@ -195,12 +204,14 @@ class _Run:
                 self._tell(stream, {"rows": self._intake.report(stream).rows_seen})
         for stream in ("rewards", "campaigns"):
             if stream in self._chosen:
-                take_snapshot(self._walker, self._load_file, self._intake, stream, part)
+                pages = self._campaigns if stream == "campaigns" else None
+                take_snapshot(self._walker, self._load_file, self._intake, stream, part, pages)
                 self._charge(stream)
                 self._tell(stream, {"rows": self._intake.report(stream).rows_seen})
         part.boundary = self._boundary(part)
         if moment is not None and part.boundary is not None:
             moment.date_tombstones(part, part.boundary)
+        refuse_emptied_lists(self._load_file, part, max_vanished)
         self._commit()
 
     def _boundary(self, part: Slice) -> datetime | None:

@@ -5,8 +5,11 @@ Knows no dlt: puts what changed into a slice. A snapshot that equals the last on
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
+from pipelines.api.envelopes import Page
 from pipelines.api.paging import Walker
 from pipelines.api.query import Query
 from pipelines.errors import IncompleteWalk
@@ -18,15 +21,18 @@ from pipelines.load.source import Slice, table_schema
 from pipelines.load.streams import STREAMS
 
 
-def take_snapshot(walker: Walker, load_file: LoadFile, intake: Intake, stream: str, part: Slice) -> None:
+def take_snapshot(
+    walker: Walker, load_file: LoadFile, intake: Intake, stream: str, part: Slice, pages: Iterable[Page] | None = None
+) -> None:
     """Read a list completely and put it into the slice if anything in it changed.
 
+    Args: ``pages`` are those of a list that was read already; None reads it now.
     Raises: IncompleteWalk when the list is empty without the server saying that it holds nothing.
     """
     tables: list[pa.Table] = []
     rejects: list[Reject] = []
     total: int | None = None
-    for page in walker.whole(Query(STREAMS[stream].path)):
+    for page in walker.whole(Query(STREAMS[stream].path)) if pages is None else pages:
         if page.restart:
             tables.clear()
             rejects.clear()

@@ -40,18 +40,23 @@ class Publication:
     warnings: list[CheckResult]
 
 
-def publish(settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False) -> Publication:
+def publish(
+    settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False, accept_deletions: bool = False
+) -> Publication:
     """Check the draft of ``report``, freeze it, make it current, refresh feeds and manifest, drop old snapshots.
 
-    Raises: ChecksFailed when a fail_ check finds rows; HistoryLost when the liability history got shorter, unless that
-    is accepted; ReferralsError when there is no room. Until the link is flipped, everything published before stays.
+    Raises: ChecksFailed when a fail_ check finds rows; HistoryLost when something published of the past is missing and
+    MassDisappearance when too many records are gone, unless that is accepted; ReferralsError when there is no room.
+    Until the link is flipped, everything published before stays.
     """
     from pipelines.warehouse.feeds import manifest_of, read_manifest, replace_feeds, write_manifest
 
     if not report.draft_path.is_file():
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.")
     try:
-        results, feeds = check_and_export(settings, report, accept_shorter_history=accept_shorter_history)
+        results, feeds = check_and_export(
+            settings, report, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions
+        )
         number = next_number(settings, (read_manifest(settings.manifest_path) or {}).get("snapshot", 0))
         path = freeze(settings, report.draft_path, number)
         manifest = manifest_of(number, link_target(number), report.origin, feeds)
@@ -70,18 +75,20 @@ def publish(settings: Settings, report: BuildReport, *, accept_shorter_history: 
 
 
 def check_and_export(
-    settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False
+    settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False, accept_deletions: bool = False
 ) -> tuple[list[CheckResult], list[Feed]]:
     """Run the checks on the draft, write their answers into it, and write its feeds aside.
 
-    Raises: ChecksFailed, HistoryLost; the draft then stays for inspection.
+    Raises: ChecksFailed, HistoryLost, MassDisappearance; the draft then stays for inspection.
     """
     import duckdb
 
     from pipelines.warehouse.checks import record_results, refuse_failures, run_checks
-    from pipelines.warehouse.continuity import refuse_shorter_history
+    from pipelines.warehouse.comparison import published_beside
+    from pipelines.warehouse.deletion_guard import refuse_mass_disappearance
     from pipelines.warehouse.feeds import write_feeds
     from pipelines.warehouse.files import connect_draft, load_version
+    from pipelines.warehouse.history_guard import refuse_shorter_history
     from pipelines.warehouse.models import load_checks
 
     staged = staged_feeds(settings)
@@ -96,8 +103,11 @@ def check_and_export(
         results = run_checks(connection, load_checks())
         record_results(connection, results, report.built_at)
         refuse_failures(results)
-        if not accept_shorter_history:
-            refuse_shorter_history(connection, settings)
+        with published_beside(connection, settings) as has_published:
+            if has_published and not accept_shorter_history:
+                refuse_shorter_history(connection)
+            if has_published and not accept_deletions:
+                refuse_mass_disappearance(connection, settings.max_vanished_percent)
         feeds = write_feeds(connection, "draft", staged)
         connection.execute("checkpoint draft")
     except duckdb.IOException as error:
