@@ -72,10 +72,10 @@ balances as (
         reward_type,
         unit,
         max(reward_for) as reward_for,
-        cast(sum(due_count) as bigint) as due_count,
-        sum(due_value) as due_value,
-        cast(sum(in_process_count) as bigint) as in_process_count,
-        sum(in_process_value) as in_process_value,
+        cast(sum(due_count) as decimal(38, 0)) as due_count,
+        coalesce(sum(due_value), 0) as due_value,
+        cast(sum(in_process_count) as decimal(38, 0)) as in_process_count,
+        coalesce(sum(in_process_value), 0) as in_process_value,
         min(first_seen_at) as first_seen_at
     from owed_rows
     group by campaign_id, reward_id, recipient_id, reward_type, unit
