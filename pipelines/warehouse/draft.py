@@ -138,17 +138,38 @@ def run_models(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -
     tables: dict[str, int] = {}
     for model in models:
         catalog = "draft" if model.is_published else "scratch"
-        kind = "table" if model.is_stored else "view"
         target = f"{catalog}.{model.layer}.{model.name}"
         connection.execute(f"create schema if not exists {catalog}.{model.layer}")
         try:
-            connection.execute(f"create {kind} {target} as {model.sql}")
+            _create(connection, model, target)
         except Exception as error:
             raise _explain(error, f"The model {model.qualified_name} could not be built") from error
         if model.is_published:
             tables[model.qualified_name] = _single(connection, f"select count(*) from {target}")
     write_comments(connection, [model for model in models if model.is_published])
     return dict(sorted(tables.items()))
+
+
+def _create(connection: duckdb.DuckDBPyConnection, model: Model, target: str) -> None:
+    """Create the table or view of a model.
+
+    A model whose header names a compression has its 128-bit columns compressed so: DuckDB would pack their bits, which
+    takes 650 ns per value to read (run lengths: 20 ns) and twice as long to write.
+    """
+    if "compression" not in model.header:
+        connection.execute(f"create {'table' if model.is_stored else 'view'} {target} as {model.sql}")
+        return
+    chosen = f" using compression {model.header['compression']}"
+    columns = connection.execute(f"describe {model.sql}").fetchall()
+    declared = ", ".join(f'"{name}" {kind}{chosen if _is_wide(kind) else ""}' for name, kind, *_ in columns)
+    connection.execute(f"create table {target} ({declared})")
+    connection.execute(f"insert into {target} {model.sql}")
+
+
+def _is_wide(kind: str) -> bool:
+    """Whether the values of a DuckDB type take 128 bits: HUGEINT, and decimals of more than 18 digits."""
+    found = re.match(r"DECIMAL\((\d+),", kind)
+    return kind == "HUGEINT" or (found is not None and int(found[1]) > 18)
 
 
 def write_comments(connection: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:

@@ -3,6 +3,7 @@
 -- money: change_value in the unit of the reward type; never added across units; 0 where a value is not known
 -- time: UTC; change_at as observed, sync_no the sync point it is booked on (null: waits for the next)
 -- materialized: table
+-- compression: rle
 -- Each version adds its count and value when it appears and takes them away when it ends. A reward in process that
 -- vanished from the issued list is no longer owed from then on (it is owed again if it reappears); an issued reward
 -- stays issued, because a payout is not taken back by being no longer listed. An issue is late where the vendor dates

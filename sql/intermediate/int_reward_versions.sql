@@ -5,6 +5,7 @@
 --   times price reaches 10^24, which sums could not hold
 -- time: UTC; seen_from_at is in the interval, seen_until_at is not
 -- materialized: table
+-- compression: rle
 -- Both reward lists in one shape. Here and nowhere else it is decided which state a row is in, what a missing count
 -- or total means, and which campaign a reward belongs to. State: due; in process (in the issued list without a date:
 -- still owed); issued. Campaign: the reward's, else the recipient's, else 0. issued_from: in process where the row has

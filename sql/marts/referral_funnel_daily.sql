@@ -2,6 +2,7 @@
 -- reads: core.users, core.coupons, marts.reward_ledger, intermediate.int_build_clock
 -- money: values only where all reward movements of the campaign share one unit, else null (reward_unit says which)
 -- time: days in UTC; each thing on the day it happened, deletions and rewards on the day a sync noticed them
+-- compression: rle
 -- What happened on each day. People who are gone still count on the day they joined and qualified; they leave on the
 -- day of their deletion, so that new less deleted is who is there. Rewards go to the source of their recipient, coupons
 -- to that of their holder. The twelve sources with most people stand alone, and so does what names none ('unknown');

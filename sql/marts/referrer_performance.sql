@@ -2,6 +2,7 @@
 -- reads: core.rewards_due, core.rewards_issued, intermediate.int_referrers, intermediate.int_referral_walks
 -- money: values only where all rewards of the person share one unit, else null (reward_unit says which)
 -- time: UTC, without a zone
+-- compression: rle
 -- What each referrer brought and earned. Direct referrals are people who name the referrer, downstream all below them.
 -- Earned is what the person receives, for inviting or for having been invited: issued, due or in process. The rank is
 -- within the person's campaign, by qualified referrals, then referrals, then downstream; equals share a rank.

@@ -2,6 +2,7 @@
 -- reads: intermediate.int_reward_movements, intermediate.int_reward_types, intermediate.int_sync_points
 -- money: exact, in the row's unit; never add values across units
 -- time: UTC, without a zone; a row tells of the interval from previous_sync_at to sync_at
+-- compression: rle
 -- What happened to each balance between two syncs, told from complete lists. Owed = due + in process, and each adds up,
 -- for counts and values: due opening + accrued - issued - reversed - moved to process = closing; in process opening +
 -- accrued + moved to process - issued - reversed = closing; both together opening + accrued - issued - reversed =

@@ -3,6 +3,7 @@
 --   intermediate.int_build_clock
 -- money: exact, in the row's unit; never add values across units
 -- time: UTC, without a zone; age as of the moment the warehouse is true for
+-- compression: rle
 -- What is owed now and to whom, oldest first: rewards due and rewards in process (in the issued list without a date).
 -- Contact data is in core.users only; join recipient_id = user_id.
 -- answers: What do we owe, to whom, since when? What is overdue? What is already on its way?

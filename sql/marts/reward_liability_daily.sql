@@ -3,6 +3,7 @@
 --   intermediate.int_build_clock
 -- money: exact unless is_estimated, in the row's unit; never add values across units
 -- time: days in UTC; a movement is booked on the day of the sync that saw it, an estimated one on the vendor's date
+-- compression: rle
 -- Roll-forward of what is owed (due and in process): opening + accrued - issued - reversed = closing, for counts and
 -- for values, each day's opening being the closing of the day before. From the day of the first sync on it is exact:
 -- marts.reward_ledger, summed. Days before it are an estimate and say so (is_estimated): no day is both, so the
