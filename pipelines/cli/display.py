@@ -98,8 +98,8 @@ def say(text: str = "") -> None:
 
 
 def say_json(value: dict[str, Any]) -> None:
-    """One machine-readable line on standard output."""
-    sys.stdout.write(orjson.dumps(value, default=str).decode() + "\n")
+    """One machine-readable line on standard output; money is text, so that no reader rounds it, counts are numbers."""
+    sys.stdout.write(orjson.dumps(value, default=_json_value).decode() + "\n")
 
 
 def query_warehouse(path: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -114,6 +114,12 @@ def query_warehouse(path: Path, sql: str) -> tuple[list[str], list[tuple[Any, ..
         connection.close()
 
 
+def _json_value(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
+        return orjson.Fragment(str(value))  # a count, in digits of its own: it may be larger than 64 bits
+    return str(value)
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
@@ -122,7 +128,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Decimal):
-        return f"{value:,.2f}"
+        return f"{value:,f}"  # with the digits of its type: none for counts, two for money
     if isinstance(value, float):
         return f"{value:.3f}"
     return str(value)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import ChecksFailed, DataRefused
+from pipelines.errors import ChecksFailed
 
 if TYPE_CHECKING:
     import duckdb
@@ -73,6 +73,8 @@ def run_checks(connection: duckdb.DuckDBPyConnection, checks: Iterable[Model]) -
 def _run_check(connection: duckdb.DuckDBPyConnection, check: Model) -> CheckResult:
     import duckdb
 
+    from pipelines.warehouse.failures import query_failed
+
     try:
         # A check that finds millions of rows must not carry them here: count there, fetch one.
         found = connection.execute(
@@ -82,7 +84,7 @@ def _run_check(connection: duckdb.DuckDBPyConnection, check: Model) -> CheckResu
         names = [column[0] for column in found.description or []][1:]
         row = found.fetchone()
     except duckdb.Error as error:
-        raise DataRefused(f"The check {check.name} could not run: {str(error).splitlines()[0]}") from error
+        raise query_failed(error, check) from error
     count = int(row[0]) if row else 0
     example = describe_row(names, row[1:]) if row else None
     severity = "fail" if check.name.startswith("fail_") else "warn"

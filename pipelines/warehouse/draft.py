@@ -17,14 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.diskspace import no_room
-from pipelines.errors import ConfigurationError, DataRefused, LoadFileDamaged, ReferralsError
+from pipelines.errors import ConfigurationError
+from pipelines.warehouse.failures import explain, query_failed
 from pipelines.warehouse.files import (
     connect_draft,
     declare_units,
     draft_dir,
     draft_path,
-    first_line,
     load_version,
     quote,
     stand_in_for_missing,
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
     from pipelines.settings import Settings
     from pipelines.warehouse.models import Model
-
-OUT_OF_ROOM = "Free memory (or disk space) and run the same command again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         version = load_version(connection)
         connection.execute("checkpoint draft")
     except Exception as error:
-        raise _explain(error, "The draft could not be written") from error
+        raise explain(error, "The draft could not be written") from error
     finally:
         connection.close()
     report = BuildReport(
@@ -138,17 +135,38 @@ def run_models(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -
     tables: dict[str, int] = {}
     for model in models:
         catalog = "draft" if model.is_published else "scratch"
-        kind = "table" if model.is_stored else "view"
         target = f"{catalog}.{model.layer}.{model.name}"
         connection.execute(f"create schema if not exists {catalog}.{model.layer}")
         try:
-            connection.execute(f"create {kind} {target} as {model.sql}")
+            _create(connection, model, target)
         except Exception as error:
-            raise _explain(error, f"The model {model.qualified_name} could not be built") from error
+            raise query_failed(error, model) from error
         if model.is_published:
             tables[model.qualified_name] = _single(connection, f"select count(*) from {target}")
     write_comments(connection, [model for model in models if model.is_published])
     return dict(sorted(tables.items()))
+
+
+def _create(connection: duckdb.DuckDBPyConnection, model: Model, target: str) -> None:
+    """Create the table or view of a model.
+
+    A model whose header names a compression has its 128-bit columns compressed so: DuckDB would pack their bits, which
+    takes 650 ns per value to read (run lengths: 20 ns) and twice as long to write.
+    """
+    if "compression" not in model.header:
+        connection.execute(f"create {'table' if model.is_stored else 'view'} {target} as {model.sql}")
+        return
+    chosen = f" using compression {model.header['compression']}"
+    columns = connection.execute(f"describe {model.sql}").fetchall()
+    declared = ", ".join(f'"{name}" {kind}{chosen if _is_wide(kind) else ""}' for name, kind, *_ in columns)
+    connection.execute(f"create table {target} ({declared})")
+    connection.execute(f"insert into {target} {model.sql}")
+
+
+def _is_wide(kind: str) -> bool:
+    """Whether the values of a DuckDB type take 128 bits: HUGEINT, and decimals of more than 18 digits."""
+    found = re.match(r"DECIMAL\((\d+),", kind)
+    return kind == "HUGEINT" or (found is not None and int(found[1]) > 18)
 
 
 def write_comments(connection: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:
@@ -161,22 +179,6 @@ def write_comments(connection: duckdb.DuckDBPyConnection, models: Iterable[Model
             f'comment on column {target}."{c}" is {quote(text)}' for c, text in model.columns.items() if text
         ]
     connection.execute("begin; " + ";\n".join([*statements, "commit"]))
-
-
-def _explain(error: Exception, what: str) -> ReferralsError:
-    """Turn a database error into one of ours: no room, or data that a model cannot digest."""
-    import duckdb
-
-    if isinstance(error, ReferralsError):
-        return error
-    full = no_room(error, what)
-    if full is not None:
-        return full
-    if isinstance(error, duckdb.IOException) and re.search("corrupt|could not read", str(error), re.IGNORECASE):
-        return LoadFileDamaged(f"{what}: {first_line(error)}")
-    if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException, OSError)):
-        return ReferralsError(f"{what}: {first_line(error)}", OUT_OF_ROOM)
-    return DataRefused(f"{what}: {first_line(error)}")
 
 
 def _save_report(settings: Settings, report: BuildReport) -> None:

@@ -18,7 +18,7 @@ from pipelines.warehouse.snapshots import sync_folder
 if TYPE_CHECKING:
     import duckdb
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Grows when a published column changes its name, type or meaning; new columns and tables leave it."""
 
 ORIGIN_KEYS = ("synced_at", "built_at", "load_version", "models_version", "waiting_changes", "reward_units")

@@ -20,7 +20,7 @@ LAYERS = ("raw", "staging", "intermediate", "core", "marts", "ops", "checks")
 MODEL_LAYERS = ("staging", "intermediate", "core", "marts", "ops")
 PUBLISHED_LAYERS = ("core", "marts", "ops")
 CHECK_LAYER = "checks"
-HEADER_KEYS = ("grain", "reads", "money", "time", "materialized", "answers", "wrong", "rule", "next")
+HEADER_KEYS = ("grain", "reads", "money", "time", "materialized", "compression", "answers", "wrong", "rule", "next")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def _parse_header(text: str) -> dict[str, str]:
         if found and found[1] in HEADER_KEYS:
             key = found[1]
             body = found[2]
-        elif key in ("grain", "reads", "money", "time", "materialized", "rule", "next") and not body.startswith("   "):
+        elif key not in ("description", "answers", "wrong") and not body.startswith("   "):
             key = "description"
         header[key] = f"{header[key]} {body.strip()}" if key in header else body.strip()
     return header

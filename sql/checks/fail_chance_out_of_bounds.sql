@@ -1,6 +1,7 @@
 -- rule: chances lie between 0 and 1, expected values within their interval, and the interval between 0 and everything
--- reads: marts.contingent_liability, marts.contingent_backtest
--- Nulls are allowed where nobody has qualified yet, and only there.
+-- reads: marts.contingent_liability, marts.contingent_backtest, intermediate.int_reward_promises
+-- Nulls are allowed where nobody has qualified yet, and only there. A promise below 0 turns the order of the amounts
+-- around, so that a campaign with one is only held to its interval.
 
 with liability as (
     select * from marts.contingent_liability
@@ -8,6 +9,18 @@ with liability as (
 
 backtest as (
     select * from marts.contingent_backtest
+),
+
+promises as (
+    select * from intermediate.int_reward_promises
+),
+
+below_nothing as (
+    select distinct
+        campaign_id,
+        unit
+    from promises
+    where reward_value < 0
 ),
 
 intervals as (
@@ -20,7 +33,8 @@ intervals as (
         expected_value,
         low_value,
         high_value,
-        expected_value between expected_28d_value and most_value and high_value <= most_value as is_possible
+        true as is_possible,
+        low_value >= 0 and expected_value between expected_28d_value and most_value and high_value <= most_value as is_ordered
     from liability
     union all
     select
@@ -32,16 +46,22 @@ intervals as (
         predicted_value as expected_value,
         low_value,
         high_value,
-        actual_qualified_count <= open_referrals_count as is_possible
+        actual_qualified_count <= open_referrals_count as is_possible,
+        low_value >= 0 as is_ordered
     from backtest
 ),
 
 final as (
-    select * from intervals
+    select intervals.*
+    from intervals
+    left join below_nothing on intervals.campaign_id = below_nothing.campaign_id and intervals.unit = below_nothing.unit
     where
-        basis_count > 0
+        intervals.basis_count > 0
         and not coalesce(
-            chance_to_qualify between 0 and 1 and 0 <= low_value and expected_value between low_value and high_value and is_possible,
+            intervals.chance_to_qualify between 0 and 1
+            and intervals.expected_value between intervals.low_value and intervals.high_value
+            and intervals.is_possible
+            and (intervals.is_ordered or below_nothing.campaign_id is not null),
             false
         )
 )

@@ -1,7 +1,7 @@
 -- rule: the last closing of each balance in the ledger is what the API lists as due and in process for it
 -- reads: marts.reward_ledger, core.rewards_due, core.rewards_issued, intermediate.int_reward_changes
 -- Per reward, recipient and state, to the cent. Not asked while one of the two lists was loaded alone and its changes
--- still wait for a sync of both.
+-- still wait for a sync of both. Counts are made wider first: minus the least bigint is no bigint.
 
 with ledger as (
     select * from marts.reward_ledger
@@ -37,8 +37,8 @@ sides as (
         coalesce(reward_id, 0) as reward_id,
         coalesce(recipient_id, 0) as recipient_id,
         reward_type,
-        -due_count as due_count,
-        -due_value as due_value,
+        -cast(due_count as hugeint) as due_count,
+        -coalesce(due_value, 0) as due_value,
         0 as in_process_count,
         0 as in_process_value
     from due
@@ -49,8 +49,8 @@ sides as (
         reward_type,
         0 as due_count,
         0 as due_value,
-        -issued_count as in_process_count,
-        -issued_value as in_process_value
+        -cast(issued_count as hugeint) as in_process_count,
+        -coalesce(issued_value, 0) as in_process_value
     from issued
     where is_in_process and deleted_at is null
 ),

@@ -2,6 +2,7 @@
 -- reads: intermediate.int_reward_versions, staging.stg_run_streams
 -- money: due_value and reward_value in the row's unit; never add them across units
 -- time: UTC, without a zone
+-- compression: rle
 -- What is owed and not yet being issued, as the last complete list showed it. What was due earlier and is not any
 -- more lives in marts.reward_liability_daily.
 -- answers: Who is to be rewarded, with what, how often? Since when?

@@ -2,6 +2,7 @@
 -- reads: intermediate.int_reward_versions, intermediate.int_vanished_rows
 -- money: issued_value and reward_value in the row's unit; never add them across units
 -- time: UTC, without a zone
+-- compression: rle
 -- Every reward that is issued or in process of being issued, its last known row. In process (no issued_at yet) is
 -- still owed.
 -- answers: What was issued to whom and when? What is on its way?

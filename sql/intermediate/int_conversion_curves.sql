@@ -1,4 +1,4 @@
--- grain: one row per moment, curve (campaign, or -1 for the whole account) and age at which somebody qualified
+-- grain: one row per moment, curve (a campaign's, or the whole account's) and age at which somebody qualified
 -- reads: intermediate.int_conversion_outcomes
 -- money: none
 -- time: age in whole days since joining
@@ -15,7 +15,7 @@ with outcomes as (
 per_age as (
     select
         moment,
-        coalesce(campaign_id, -1) as curve_id,
+        coalesce(campaign_id, -9223372036854775809) as curve_id, -- the account's is below every id that a campaign can have
         age_days,
         sum(referrals_count) as leaving_count,
         coalesce(sum(referrals_count) filter (where outcome = 'qualified'), 0) as qualified_count

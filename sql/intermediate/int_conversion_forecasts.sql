@@ -9,6 +9,7 @@
 -- then is what the campaign promised at the moment: to the referral, and to the referrer who is there. variance adds up
 -- two doubts: who qualifies (value x value x chance x (1 - chance) of each referral) and the curve itself (Greenwood:
 -- for each age of the curve, the value that depends on it, squared, times qualified / (at risk x (at risk - qualified))).
+-- The interval is cut at what is possible: nobody with a positive promise qualifies, or everybody does.
 -- 1.2816 deviations on either side hold 80 of 100 outcomes of a normal distribution. Sums of floating-point numbers are
 -- taken in the order of their values: the same rows then give the same last digit, however they came to lie in the file.
 
@@ -82,12 +83,12 @@ chosen as (
     select
         payouts.*,
         coalesce(own.basis_count, 0) < 30 as is_pooled,
-        case when own.basis_count >= 30 then own.curve_id else -1 end as curve_id,
+        case when own.basis_count >= 30 then own.curve_id else pool.curve_id end as curve_id,
         case when own.basis_count >= 30 then own.basis_count else coalesce(pool.basis_count, 0) end as basis_count,
         case when own.basis_count >= 30 then own.last_age_days else pool.last_age_days end as last_age_days
     from payouts
     left join bases as own on payouts.moment = own.moment and payouts.campaign_id = own.curve_id
-    left join bases as pool on payouts.moment = pool.moment and pool.curve_id = -1
+    left join bases as pool on payouts.moment = pool.moment and pool.curve_id = -9223372036854775809
 ),
 
 open_groups as (
@@ -210,6 +211,8 @@ totals as (
         last_age_days,
         sum(referrals_count) as open_count,
         sum(referrals_count * promised_value) as most_value,
+        sum(referrals_count * least(promised_value, 0)) as lower_limit,
+        sum(referrals_count * greatest(promised_value, 0)) as upper_limit,
         sum(expected_count order by expected_count) as expected_qualified,
         sum(expected_value order by expected_value) as expected_value,
         sum(outcome_variance order by outcome_variance) as variance,
@@ -221,8 +224,11 @@ totals as (
 
 doubted as (
     select
-        totals.* exclude (variance),
-        1.2815515655446004 * sqrt(totals.variance + coalesce(curve_doubt.variance, 0)) as half_width_value
+        totals.* exclude (variance, expected_value),
+        1.2815515655446004 * sqrt(totals.variance + coalesce(curve_doubt.variance, 0)) as half_width_value,
+        cast(totals.expected_value as decimal(38, 2)) as mean_value,
+        cast(totals.expected_value - half_width_value as decimal(38, 2)) as mean_low_value,
+        cast(totals.expected_value + half_width_value as decimal(38, 2)) as mean_high_value
     from totals
     left join curve_doubt
         on
@@ -247,10 +253,11 @@ final as (
         cast(later_value as decimal(38, 2)) as later_value,
         expected_qualified,
         expected_qualified / open_count as chance_to_qualify,
-        cast(expected_value as decimal(38, 2)) as expected_value,
+        -- a floating-point number has 16 digits, so that a mean of larger amounts may lie just beyond what is possible
+        case when basis_count > 0 then greatest(least(mean_value, upper_limit), lower_limit) end as expected_value,
         cast(most_value as decimal(38, 2)) as most_value,
-        case when basis_count > 0 then cast(greatest(expected_value - half_width_value, 0) as decimal(38, 2)) end as low_value,
-        case when basis_count > 0 then cast(least(expected_value + half_width_value, most_value) as decimal(38, 2)) end as high_value
+        case when basis_count > 0 then greatest(least(mean_low_value, upper_limit), lower_limit) end as low_value,
+        case when basis_count > 0 then greatest(least(mean_high_value, upper_limit), lower_limit) end as high_value
     from doubted
 )
 

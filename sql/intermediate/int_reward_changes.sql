@@ -1,8 +1,9 @@
 -- grain: one row per change of a balance: reward x recipient x reward type (type_no) x state x moment x sign
 -- reads: intermediate.int_reward_versions, intermediate.int_reward_moments, staging.stg_observations
--- money: change_value in the unit of the reward type; never added across units
+-- money: change_value in the unit of the reward type; never added across units; 0 where a value is not known
 -- time: UTC; change_at as observed, sync_no the sync point it is booked on (null: waits for the next)
 -- materialized: table
+-- compression: rle
 -- Each version adds its count and value when it appears and takes them away when it ends. A reward in process that
 -- vanished from the issued list is no longer owed from then on (it is owed again if it reappears); an issued reward
 -- stays issued, because a payout is not taken back by being no longer listed. An issue is late where the vendor dates
@@ -95,8 +96,8 @@ final as (
             changes.issued_at + case when epoch(changes.issued_at) % 900 = 0 then interval 1 day else interval 0 days end
             < moments.previous_started_at, false
         ) as is_late,
-        changes.direction * changes.total_count as change_count,
-        cast(changes.direction * changes.total_value as decimal(18, 2)) as change_value
+        changes.direction * cast(changes.total_count as hugeint) as change_count, -- minus the least bigint is no bigint
+        changes.direction * coalesce(changes.total_value, 0) as change_value
     from changes
     left join moments on changes.change_at = moments.change_at
 )

@@ -5,8 +5,7 @@
 -- By how much each state of a balance changed between two syncs, as the lists show it; marts.reward_ledger makes
 -- movements of it. Issued is split by where it was before; entered is what came into the issued list without a date.
 -- late: issues that the vendor dates before the sync before began; absence: payouts in process that left the issued
--- list (negative) or are back in it. Values are cut to 16 digits before the point, which a balance of one person
--- fits into: narrow decimals halve the cost of the ledger.
+-- list (negative) or are back in it.
 
 with changes as (
     select * from intermediate.int_reward_changes
@@ -58,21 +57,21 @@ final as (
         recipient_id,
         type_no,
         sync_no,
-        cast(due_count as bigint) as due_count,
-        cast(due_value as decimal(18, 2)) as due_value,
-        cast(in_process_count as bigint) as in_process_count,
-        cast(in_process_value as decimal(18, 2)) as in_process_value,
-        cast(entered_count as bigint) as entered_count,
-        cast(entered_value as decimal(18, 2)) as entered_value,
-        cast(due_issued_count as bigint) as due_issued_count,
-        cast(due_issued_value as decimal(18, 2)) as due_issued_value,
-        cast(in_process_issued_count as bigint) as in_process_issued_count,
-        cast(in_process_issued_value as decimal(18, 2)) as in_process_issued_value,
+        cast(due_count as decimal(38, 0)) as due_count,
+        due_value,
+        cast(in_process_count as decimal(38, 0)) as in_process_count,
+        in_process_value,
+        cast(entered_count as decimal(38, 0)) as entered_count,
+        entered_value,
+        cast(due_issued_count as decimal(38, 0)) as due_issued_count,
+        due_issued_value,
+        cast(in_process_issued_count as decimal(38, 0)) as in_process_issued_count,
+        in_process_issued_value,
         -- a row that merely changed its name is taken away and added again: no issue, however old
-        cast(greatest(late_count, 0) as bigint) as late_count,
-        cast(greatest(late_value, 0) as decimal(18, 2)) as late_value,
-        cast(absence_count as bigint) as absence_count,
-        cast(absence_value as decimal(18, 2)) as absence_value,
+        cast(greatest(late_count, 0) as decimal(38, 0)) as late_count,
+        greatest(late_value, 0) as late_value,
+        cast(absence_count as decimal(38, 0)) as absence_count,
+        absence_value,
         late_from_at
     from summed
 )

@@ -1,9 +1,11 @@
 -- grain: one row per list (due, issued), record and version
 -- reads: staging.stg_rewards_due, staging.stg_rewards_issued, staging.stg_users, intermediate.int_rewards_latest,
 --   intermediate.int_reward_types
--- money: total_value, exact; null totals are count times price, or 0 where there is no price (a gift)
+-- money: total_value, exact; null totals are count times price, or 0 where there is no price (a gift); null where count
+--   times price reaches 10^24, which sums could not hold
 -- time: UTC; seen_from_at is in the interval, seen_until_at is not
 -- materialized: table
+-- compression: rle
 -- Both reward lists in one shape. Here and nowhere else it is decided which state a row is in, what a missing count
 -- or total means, and which campaign a reward belongs to. State: due; in process (in the issued list without a date:
 -- still owed); issued. Campaign: the reward's, else the recipient's, else 0. issued_from: in process where the row has
@@ -87,8 +89,13 @@ filled as (
         coalesce(rewards.campaign_id, homes.campaign_id, 0) as campaign_id,
         coalesce(nullif(trim(both_lists.reward_type), ''), nullif(trim(rewards.reward_type), ''), 'unknown') as reward_type,
         coalesce(both_lists.given_count, 1) as total_count,
+        total_count * both_lists.reward_value as full_price,
         cast(
-            coalesce(both_lists.given_value, coalesce(both_lists.given_count, 1) * both_lists.reward_value, 0) as decimal(38, 2)
+            case
+                when both_lists.given_value is not null then both_lists.given_value
+                when full_price is null then 0
+                when abs(full_price) < 1000000000000000000000000 then full_price
+            end as decimal(38, 2)
         ) as total_value
     from both_lists
     left join rewards on both_lists.reward_id = rewards.reward_id
@@ -97,7 +104,7 @@ filled as (
 
 final as (
     select
-        filled.*,
+        filled.* exclude (full_price),
         types.unit,
         types.type_no
     from filled

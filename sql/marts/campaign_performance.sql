@@ -144,12 +144,12 @@ reward_rows as (
 rewards_per_campaign as (
     select
         campaign_id,
-        cast(sum(due_count) as bigint) as due_count,
-        cast(sum(in_process_count) as bigint) as in_process_count,
-        cast(sum(issued_count) as bigint) as issued_count,
+        cast(sum(due_count) as decimal(38, 0)) as due_count,
+        cast(sum(in_process_count) as decimal(38, 0)) as in_process_count,
+        cast(sum(issued_count) as decimal(38, 0)) as issued_count,
         case when count(distinct unit) = 1 then any_value(unit) end as reward_unit,
-        case when count(distinct unit) = 1 then sum(owed_value) end as owed_value,
-        case when count(distinct unit) = 1 then sum(issued_value) end as issued_value
+        case when count(distinct unit) = 1 then coalesce(sum(owed_value), 0) end as owed_value,
+        case when count(distinct unit) = 1 then coalesce(sum(issued_value), 0) end as issued_value
     from reward_rows
     group by campaign_id
 ),
@@ -200,6 +200,15 @@ joined as (
     left join rewards_per_campaign on campaign_ids.campaign_id = rewards_per_campaign.campaign_id
 ),
 
+-- Whole cents in whole numbers: a quotient of decimals is a floating-point number, which loses cents from 10^14 on.
+costed as (
+    select
+        *,
+        owed_value + issued_value as cost_value,
+        cast(trunc(cost_value) as hugeint) * 100 + cast((cost_value - trunc(cost_value)) * 100 as hugeint) as cost_cents
+    from joined
+),
+
 final as (
     select
         campaign_id, -- campaign; 0 = what names no campaign
@@ -248,9 +257,9 @@ final as (
         reward_unit, -- unit of the three values below; null = none or several units, which must not be added
         owed_value, -- value due and in process now; null where units differ
         issued_value, -- value issued so far; null where units differ
-        cast((owed_value + issued_value) / nullif(qualified_count, 0) as decimal(18, 2))
+        cast((2 * cost_cents + sign(cost_cents) * qualified_count) // (2 * nullif(qualified_count, 0)) as decimal(38, 0)) * 0.01
             as cost_per_qualified_value -- (owed + issued) per qualified referral, rounded to the cent
-    from joined
+    from costed
 )
 
 select * from final

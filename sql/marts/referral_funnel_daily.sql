@@ -2,6 +2,7 @@
 -- reads: core.users, core.coupons, marts.reward_ledger, intermediate.int_build_clock
 -- money: values only where all reward movements of the campaign share one unit, else null (reward_unit says which)
 -- time: days in UTC; each thing on the day it happened, deletions and rewards on the day a sync noticed them
+-- compression: rle
 -- What happened on each day. People who are gone still count on the day they joined and qualified; they leave on the
 -- day of their deletion, so that new less deleted is who is there. Rewards go to the source of their recipient, coupons
 -- to that of their holder. The twelve sources with most people stand alone, and so does what names none ('unknown');
@@ -207,9 +208,9 @@ final as (
             as qualified_count, -- referrals whose present qualification is of this day
         cast(coalesce(per_day.unsubscribed_count, 0) as bigint) as unsubscribed_count, -- people who refuse messages since this day
         cast(coalesce(per_day.deleted_count, 0) as bigint) as deleted_count, -- people found gone
-        cast(coalesce(per_day.rewards_accrued_count, 0) as bigint) as rewards_accrued_count, -- rewards that newly became owed
-        cast(coalesce(per_day.rewards_issued_count, 0) as bigint) as rewards_issued_count, -- rewards that were issued
-        cast(coalesce(per_day.rewards_reversed_count, 0) as bigint)
+        cast(coalesce(per_day.rewards_accrued_count, 0) as decimal(38, 0)) as rewards_accrued_count, -- rewards that newly became owed
+        cast(coalesce(per_day.rewards_issued_count, 0) as decimal(38, 0)) as rewards_issued_count, -- rewards that were issued
+        cast(coalesce(per_day.rewards_reversed_count, 0) as decimal(38, 0))
             as rewards_reversed_count, -- rewards no longer owed and not issued
         units.reward_unit, -- unit of the three values below; null = no movements or several units, which must not be added
         case when units.reward_unit is not null then coalesce(per_day.rewards_accrued_value, 0) end

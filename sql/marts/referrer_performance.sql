@@ -2,6 +2,7 @@
 -- reads: core.rewards_due, core.rewards_issued, intermediate.int_referrers, intermediate.int_referral_walks
 -- money: values only where all rewards of the person share one unit, else null (reward_unit says which)
 -- time: UTC, without a zone
+-- compression: rle
 -- What each referrer brought and earned. Direct referrals are people who name the referrer, downstream all below them.
 -- Earned is what the person receives, for inviting or for having been invited: issued, due or in process. The rank is
 -- within the person's campaign, by qualified referrals, then referrals, then downstream; equals share a rank.
@@ -52,8 +53,8 @@ earned as (
         sum(reward_rows.owed_count) as owed_count,
         sum(reward_rows.issued_count) as issued_count,
         case when min(reward_rows.unit) = max(reward_rows.unit) then min(reward_rows.unit) end as reward_unit,
-        sum(reward_rows.owed_value) as owed_value,
-        sum(reward_rows.issued_value) as issued_value
+        coalesce(sum(reward_rows.owed_value), 0) as owed_value,
+        coalesce(sum(reward_rows.issued_value), 0) as issued_value
     from reward_rows
     semi join referrers on reward_rows.user_id = referrers.user_id
     group by reward_rows.user_id
@@ -77,8 +78,8 @@ final as (
         walks.is_in_cycle, -- whether the person is, by way of others, their own referrer
         referrers.first_referral_at, -- when the first referral joined, UTC
         referrers.last_referral_at, -- when the latest referral joined, UTC
-        cast(coalesce(earned.owed_count, 0) as bigint) as owed_count, -- rewards due to the person and in process
-        cast(coalesce(earned.issued_count, 0) as bigint) as issued_count, -- rewards issued to the person
+        cast(coalesce(earned.owed_count, 0) as decimal(38, 0)) as owed_count, -- rewards due to the person and in process
+        cast(coalesce(earned.issued_count, 0) as decimal(38, 0)) as issued_count, -- rewards issued to the person
         earned.reward_unit, -- unit of the three values below; null = none or several units, which must not be added
         case when earned.reward_unit is not null then earned.owed_value end
             as owed_value, -- value due and in process; null where units differ

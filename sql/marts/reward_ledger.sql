@@ -2,6 +2,7 @@
 -- reads: intermediate.int_reward_movements, intermediate.int_reward_types, intermediate.int_sync_points
 -- money: exact, in the row's unit; never add values across units
 -- time: UTC, without a zone; a row tells of the interval from previous_sync_at to sync_at
+-- compression: rle
 -- What happened to each balance between two syncs, told from complete lists. Owed = due + in process, and each adds up,
 -- for counts and values: due opening + accrued - issued - reversed - moved to process = closing; in process opening +
 -- accrued + moved to process - issued - reversed = closing; both together opening + accrued - issued - reversed =
@@ -49,10 +50,10 @@ balanced as (
     select
         *,
         sync_no = 1 as is_opening_balance,
-        cast(sum(due_count) over running as bigint) as due_closing_count,
-        cast(sum(due_value) over running as decimal(18, 2)) as due_closing_value,
-        cast(sum(in_process_count) over running as bigint) as in_process_closing_count,
-        cast(sum(in_process_value) over running as decimal(18, 2)) as in_process_closing_value,
+        sum(due_count) over running as due_closing_count,
+        sum(due_value) over running as due_closing_value,
+        sum(in_process_count) over running as in_process_closing_count,
+        sum(in_process_value) over running as in_process_closing_value,
         lead(sync_no) over running as until_sync_no,
         due_count + due_issued_count + entered_count as due_rest_count,
         due_value + due_issued_value + entered_value as due_rest_value,

@@ -3,6 +3,7 @@
 --   intermediate.int_build_clock
 -- money: exact, in the row's unit; never add values across units
 -- time: UTC, without a zone; age as of the moment the warehouse is true for
+-- compression: rle
 -- What is owed now and to whom, oldest first: rewards due and rewards in process (in the issued list without a date).
 -- Contact data is in core.users only; join recipient_id = user_id.
 -- answers: What do we owe, to whom, since when? What is overdue? What is already on its way?
@@ -72,10 +73,10 @@ balances as (
         reward_type,
         unit,
         max(reward_for) as reward_for,
-        cast(sum(due_count) as bigint) as due_count,
-        sum(due_value) as due_value,
-        cast(sum(in_process_count) as bigint) as in_process_count,
-        sum(in_process_value) as in_process_value,
+        cast(sum(due_count) as decimal(38, 0)) as due_count,
+        coalesce(sum(due_value), 0) as due_value,
+        cast(sum(in_process_count) as decimal(38, 0)) as in_process_count,
+        coalesce(sum(in_process_value), 0) as in_process_value,
         min(first_seen_at) as first_seen_at
     from owed_rows
     group by campaign_id, reward_id, recipient_id, reward_type, unit

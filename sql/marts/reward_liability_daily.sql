@@ -3,6 +3,7 @@
 --   intermediate.int_build_clock
 -- money: exact unless is_estimated, in the row's unit; never add values across units
 -- time: days in UTC; a movement is booked on the day of the sync that saw it, an estimated one on the vendor's date
+-- compression: rle
 -- Roll-forward of what is owed (due and in process): opening + accrued - issued - reversed = closing, for counts and
 -- for values, each day's opening being the closing of the day before. From the day of the first sync on it is exact:
 -- marts.reward_ledger, summed. Days before it are an estimate and say so (is_estimated): no day is both, so the
@@ -155,12 +156,12 @@ final as (
         rolled.unit, -- what the values are counted in; values of different units must not be added
         rolled.day_on, -- day, UTC
         rolled.is_estimated, -- true: before the first sync, reckoned from dates and promises; never add these to exact rows
-        cast(rolled.closing_count - rolled.accrued_count + rolled.issued_count + rolled.reversed_count as bigint)
+        rolled.closing_count - rolled.accrued_count + rolled.issued_count + rolled.reversed_count
             as opening_count, -- rewards owed when the day began; on the first exact day: what the first sync found
-        cast(rolled.accrued_count as bigint) as accrued_count, -- rewards that newly became owed
-        cast(rolled.issued_count as bigint) as issued_count, -- rewards that were issued
-        cast(rolled.reversed_count as bigint) as reversed_count, -- rewards no longer owed and not issued
-        cast(rolled.closing_count as bigint) as closing_count, -- rewards owed at the day's last sync
+        rolled.accrued_count, -- rewards that newly became owed
+        rolled.issued_count, -- rewards that were issued
+        rolled.reversed_count, -- rewards no longer owed and not issued
+        rolled.closing_count, -- rewards owed at the day's last sync
         rolled.closing_value - rolled.accrued_value + rolled.issued_value + rolled.reversed_value
             as opening_value, -- value owed when the day began
         rolled.accrued_value, -- value that newly became owed, price rises included
@@ -168,15 +169,13 @@ final as (
         rolled.reversed_value, -- value no longer owed and not issued, price cuts included
         rolled.closing_value, -- value owed at the day's last sync
         rolled.repriced_value, -- of accrued less reversed: changes of value without a change of count
-        cast(rolled.in_process_count as bigint)
-            as closing_in_process_count, -- of closing_count: rewards in process; null = estimated, not known
+        rolled.in_process_count as closing_in_process_count, -- of closing_count: rewards in process; null = estimated, not known
         rolled.in_process_value as closing_in_process_value, -- of closing_value: value in process; null = estimated, not known
-        cast(rolled.restated_count as bigint)
-            as restated_count, -- of the movements: rewards that belong to a day before (marts.reward_ledger says why)
+        rolled.restated_count, -- of the movements: rewards that belong to a day before (marts.reward_ledger says why)
         rolled.restated_value, -- their value
         case
             when rolled.is_estimated and rolled.day_on = rolled.until_on
-                then cast(coalesce(first_found.found_count, 0) - rolled.closing_count as bigint)
+                then coalesce(first_found.found_count, 0) - rolled.closing_count
         end as gap_count, -- on the last estimated day: rewards the first sync found beyond the estimate; negative = fewer
         case
             when rolled.is_estimated and rolled.day_on = rolled.until_on

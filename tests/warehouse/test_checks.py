@@ -87,6 +87,12 @@ DAMAGED_SOURCE = {
                       "seen": [FIRST, None]}]},
         "reward_id=7, campaign_id=5, reward_type=Cash",
     ),
+    "warn_value_too_large": (
+        {"rewards_due": [{"id": 1, "reward_id": 1, "recipient_id": 2, "total_due": 2**63 - 1, "reward_value": 10**10,
+                          "seen": [FIRST, None]}]},
+        "stream=rewards_due, record_id=1, reward_id=1, recipient_id=2, total_count=9223372036854775807, "
+        "reward_value=10000000000.00",
+    ),
     "warn_freshness": (
         {"run_streams": [{"run_id": "old", "stream": "coupon_names", "observed_at": "2025-12-01 08:00:00"}]},
         "stream=coupon_names, observed_at=2025-12-01 08:00:00, as_of_at=2026-01-03 08:00:00",
@@ -222,8 +228,12 @@ def test_a_check_that_cannot_run_is_refused(tmp_path: Path) -> None:
     path.write_text("-- rule: broken\nselect nothing_like_it from core.users\n", encoding="utf-8")
     settings = plant(tmp_path / "wh", SOUND, syncs=[FIRST])
     build(settings)
-    with connect_draft(settings) as connection, pytest.raises(DataRefused, match="fail_broken could not run"):
+    with (
+        connect_draft(settings) as connection,
+        pytest.raises(DataRefused, match=r"fail_broken could not run: .*raw\.users .*sql/checks/fail_broken\.sql") as caught,
+    ):
         run_checks(connection, [parse_model(path, "checks")])
+    assert "--verbose" in caught.value.next_step
 
 
 def test_results_can_be_recorded_twice(sound: Settings) -> None:

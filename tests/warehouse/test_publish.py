@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -216,6 +217,10 @@ def test_a_model_that_cannot_digest_the_data_is_named(settings: Settings) -> Non
     with pytest.raises(DataRefused, match=r"The model (core\.users|intermediate\.|marts\.)") as caught:
         build(settings)
     assert caught.value.exit_code == 5
+    assert re.search(r"a value in (raw\.\w+(, | or )?)*raw\.users.* that sql/\w+/\w+\.sql cannot reckon", caught.value.message)
+    assert "kept in draft/" in caught.value.next_step
+    assert "referrals check" not in caught.value.next_step, "it asks the API, which has nothing to do with it"
+    assert (settings.warehouse_dir / "draft" / "scratch.duckdb").is_file(), "what was built so far is kept"
 
 
 def test_a_draft_older_than_the_load_file_is_refused(settings: Settings) -> None:
