@@ -22,15 +22,16 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "m
 # Room → the rooms it may import besides itself. "" is the package's own __init__: it holds the version.
 ARROWS: dict[str, set[str]] = {
     "": set(),
-    "errors": set(),
+    "display_text": set(),
+    "errors": {"display_text"},
     "settings": {"errors"},
-    "diskspace": {"errors"},
+    "diskspace": {"errors", "display_text"},
     "lock": {"errors", "settings", "diskspace"},
-    "api": {"", "errors", "settings"},
-    "load": {"", "errors", "settings", "diskspace", "api"},
-    "warehouse": {"", "errors", "settings", "diskspace"},
+    "api": {"", "display_text", "errors", "settings"},
+    "load": {"", "display_text", "errors", "settings", "diskspace", "api"},
+    "warehouse": {"", "display_text", "errors", "settings", "diskspace"},
     "sandbox": set(),
-    "cli": {"", "errors", "settings", "diskspace", "lock", "api", "load", "warehouse", "sandbox"},
+    "cli": {"", "display_text", "errors", "settings", "diskspace", "lock", "api", "load", "warehouse", "sandbox"},
     "__main__": {"cli"},
 }
 

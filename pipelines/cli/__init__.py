@@ -18,6 +18,7 @@ import click
 
 from pipelines import __version__
 from pipelines.cli.ending import Terminated, tell_end
+from pipelines.cli.output import DONE, end_output, open_output
 from pipelines.cli.speaking import speaking_options
 
 # Rows come in by the hundred thousand and hold no cycles: looking for cycles as often as Python does by default costs a
@@ -76,10 +77,16 @@ def run(arguments: list[str] | None = None) -> None:
     os.umask(0o077)
     gc.set_threshold(*OBJECTS_UNTIL_COLLECTION)
     signal.signal(signal.SIGTERM, _terminate)
+    open_output()
     state: dict[str, Any] = {}
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(arguments, prog_name="referrals", standalone_mode=False, obj=state)
     except BaseException as error:
-        code = tell_end(error, verbose=state.get("verbose", False), as_json=state.get("log_format") == "json")
-    sys.exit(code if isinstance(code, int) else 0)
+        code = tell_end(error, verbose=state.get("verbose", False), as_json=_is_json(state), done=state.get(DONE))
+    code = code if isinstance(code, int) else 0
+    sys.exit(end_output(code, done=state.get(DONE), as_json=_is_json(state)))
+
+
+def _is_json(state: dict[str, Any]) -> bool:
+    return state.get("log_format") == "json"

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipelines.api.client import Client
 from pipelines.api.paging import Walker
+from pipelines.display_text import LINE_COLUMNS, one_line
 from pipelines.errors import FilterIgnored, ReferralsError
 from pipelines.load import runlog
 from pipelines.load.audit import Auditor, Counts, Holdings, largest_known_id, user_holdings
@@ -73,7 +74,7 @@ def load(
                 run.go(load_file, walker, api, sweep=sweep, rebuild=rebuild, command=command)
         except BaseException as error:
             api.stop()  # whoever still waits for a slow answer wakes up
-            words = error.message if isinstance(error, ReferralsError) else type(error).__name__
+            words = one_line(error.message, LINE_COLUMNS) if isinstance(error, ReferralsError) else type(error).__name__
             with suppress(Exception):  # nothing about the log may hide what happened
                 run.log(load_file, api, status="failed" if isinstance(error, Exception) else "interrupted", error=words)
             raise

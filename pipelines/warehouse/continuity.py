@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pipelines.errors import HistoryLost
-from pipelines.warehouse.files import quote
+from pipelines.warehouse.files import draft_dir
+from pipelines.warehouse.published import attach_published
 
 if TYPE_CHECKING:
     import duckdb
@@ -48,11 +49,8 @@ def refuse_shorter_history(connection: duckdb.DuckDBPyConnection, settings: Sett
     """
     if not settings.warehouse_path.exists():
         return
-    connection.execute(f"attach {quote(settings.warehouse_path.resolve())} as published (read_only)")
-    try:
+    with attach_published(connection, settings, folder=draft_dir(settings)):
         before, now = _looks(connection, "published"), _looks(connection, "draft")
-    finally:
-        connection.execute("detach published")
     if before is None or now is None or before.first_at is None:
         return
     if now.first_at is None or now.first_at > before.first_at or now.count < before.count:
