@@ -38,7 +38,10 @@ def tell_end(error: BaseException, *, verbose: bool, as_json: bool, done: str | 
         error = no_room(error, "The command was not finished") or error
     if verbose and not isinstance(error, click.ClickException):
         trace = _without_token("".join(traceback.format_exception(error)))
-        sys.stderr.writelines(f"{display_text(line, 1_000)}\n" for line in trace.split("\n"))
+        if as_json:
+            write_event("debug", "traceback", type(error).__name__, as_json=True, traceback=trace)
+        else:
+            sys.stderr.writelines(f"{display_text(line, 1_000)}\n" for line in trace.rstrip().split("\n"))
     if done is not None and isinstance(error, Exception):
         why = error.message if isinstance(error, ReferralsError) else f"{type(error).__name__} at {_place(error)}"
         write_event("warning", "output", f"{done} What follows could not be done: {why}", as_json=as_json)
