@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
+from pipelines.display_text import display_text
 from pipelines.errors import NoRoom, causes
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -20,8 +21,8 @@ def no_room(error: BaseException, what: str) -> NoRoom | None:
     told = [str(cause) for cause in causes(error) if _is_full(cause)]
     if not told:
         return None
-    first = next((line for line in told[-1].splitlines() if line.strip()), "")  # the deepest cause names the file
-    return NoRoom(f"{what}: there is no room on the disk ({first.strip()[:300].rstrip('.')}).")
+    first = next((line for line in told[-1].split("\n") if line.strip()), "")  # the deepest cause names the file
+    return NoRoom(f"{what}: there is no room on the disk ({display_text(first.strip(), 300).rstrip('.')}).")
 
 
 def _is_full(error: BaseException) -> bool:

@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipelines.display_text import LINE_COLUMNS, one_line
+
 
 class ReferralsError(Exception):
     """Base of all foreseeable errors.
@@ -50,7 +52,8 @@ class ReferralsError(Exception):
             self.next_step = next_step
 
     def __str__(self) -> str:
-        return " ".join(f"{self.message} {self.kept} Next: {self.next_step}".split())
+        message, next_step = (one_line(text, LINE_COLUMNS) for text in (self.message, self.next_step))
+        return f"{message} {self.kept} Next: {next_step}"
 
 
 class ConfigurationError(ReferralsError):

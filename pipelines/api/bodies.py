@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-MAX_WORDS = 240
+from pipelines.display_text import VALUE_COLUMNS, one_line
 
 # Numbers a double cannot hold: 16 or more digits around a point, or integers beyond 64 bits. One pass of translate and
 # one of find cost a tenth of the parse; only pages with such a run pay for the search, and only real hits for `json`.
@@ -24,7 +24,6 @@ _HUGE_EXPONENT = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 _STYLE = re.compile(r"<(script|style|head)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
-_BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 class Unreadable(Exception):
@@ -77,16 +76,16 @@ def describe_unreadable(body: bytes) -> str:
     return f"{len(body):,} bytes that are not JSON"
 
 
-def plain_words(body: bytes, limit: int = MAX_WORDS) -> str:
+def plain_words(body: bytes, limit: int = VALUE_COLUMNS) -> str:
     """The visible words of a text or HTML body, on one line, shortened."""
     text = body[:65_536].decode("utf-8", "replace")
     if "<" in text:
         title = _TITLE.search(text)
         text = f"{title.group(1) if title else ''} {_TAG.sub(' ', _STYLE.sub(' ', text))}"
-    return shorten(text, limit)
+    return one_line(text, limit)
 
 
-def error_words(body: bytes, limit: int = MAX_WORDS) -> str:
+def error_words(body: bytes, limit: int = VALUE_COLUMNS) -> str:
     """The API's own words in an error body: ``message`` and field errors in both documented shapes, else plain text."""
     try:
         payload = parse_object(body)
@@ -95,7 +94,7 @@ def error_words(body: bytes, limit: int = MAX_WORDS) -> str:
     message = payload.get("message")
     words = message if isinstance(message, str) else ""
     details = _field_errors(payload.get("errors"))
-    return shorten(f"{words} ({'; '.join(details)})" if details else words, limit)
+    return one_line(f"{words} ({'; '.join(details)})" if details else words, limit)
 
 
 def _field_errors(errors: Any) -> list[str]:
@@ -109,12 +108,6 @@ def _field_errors(errors: Any) -> list[str]:
             if isinstance(text, str):
                 details.append(f"{field}: {text}")
     return details
-
-
-def shorten(text: str, limit: int = MAX_WORDS) -> str:
-    """One line of printable text, at most ``limit`` characters."""
-    line = _BLANK.sub(" ", text).strip()
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def _kind(value: Any) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlencode
 import httpx
 
 from pipelines.api.answers import Answer, Failure, Sent
-from pipelines.api.bodies import Unreadable, shorten
+from pipelines.api.bodies import Unreadable
 from pipelines.api.ledger import Strike
 from pipelines.api.query import Query, query_params, quote_segment
 from pipelines.api.refusals import error_for
@@ -32,6 +32,7 @@ from pipelines.api.retry import (
 )
 from pipelines.api.throttle import Permit, Throttle, open_throttle
 from pipelines.api.wire import Reply, TooLarge, Wire
+from pipelines.display_text import display_text, one_line
 from pipelines.errors import (
     ApiError,
     ApiUnavailable,
@@ -118,7 +119,7 @@ class Client:
         params = query_params(query)
         target = f"{query.path}?{urlencode(params, quote_via=quote)}" if params else query.path
         words = "&".join(f"{name}={value}" for name, value in params)
-        label = shorten(unquote(f"{query.path}?{words}" if words else query.path))
+        label = display_text(unquote(f"{query.path}?{words}" if words else query.path))
         started = self._clock()
         attempt = 0
         while True:
@@ -208,7 +209,7 @@ class Client:
         return Failure("HTTP 429, too many requests", wait_s, is_strike=True)
 
     def _after_network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> Failure:
-        what = self._mask(shorten(f"{type(error).__name__}: {error}".rstrip(": ")))
+        what = one_line(self._mask(f"{type(error).__name__}: {error}".rstrip(": ")))
         if is_certificate_error(error):
             raise ApiUnavailable(
                 f"The server's certificate could not be verified, so {label} was not asked ({what}).",

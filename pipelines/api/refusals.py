@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from pipelines.api.bodies import error_words, shorten
+from pipelines.api.bodies import error_words
 from pipelines.api.retry import Verdict, speaks_of_a_block
 from pipelines.api.wire import Reply
+from pipelines.display_text import display_text
 from pipelines.errors import ApiUnavailable, AuthenticationError, ProtectiveStop, ReferralsError, RequestRefused
 
 # Block pages say so somewhere in their text, not always in the first line.
@@ -19,7 +20,8 @@ BLOCK_TEXT_CHARS = 8_000
 
 def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], str]) -> ReferralsError:
     """The error for a reply whose verdict is none of answer, retry and strike, with the API's own words, shortened."""
-    said = mask(error_words(reply.body))
+    # Masked before it is cut: half of a token would not be recognised any more.
+    said = display_text(mask(error_words(reply.body, BLOCK_TEXT_CHARS)))
     quoted = f"HTTP {reply.status}: {said}" if said else f"HTTP {reply.status}"
     if verdict is Verdict.NOT_ACCEPTED:
         return AuthenticationError(f"The API did not accept the token when asked for {label} ({quoted}).")
@@ -31,7 +33,7 @@ def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], 
         return AuthenticationError(f"The account may not ask for {label} ({quoted}).")
     if verdict is Verdict.REDIRECT:
         return RequestRefused(
-            f"The API answered {label} with a redirect to {mask(_place(reply)) or 'nowhere'} "
+            f"The API answered {label} with a redirect to {display_text(mask(_place(reply))) or 'nowhere'} "
             f"(HTTP {reply.status}); redirects are not followed, so that the token stays here.",
             reply.status,
             "Check SOURCES__REFERRAL_FACTORY__BASE_URL: it must be the API's final address.",
@@ -48,4 +50,4 @@ def _place(reply: Reply) -> str:
     except ValueError:
         return "an unreadable address"
     host = target.netloc.rpartition("@")[2]
-    return shorten(f"{target.scheme}://{host}{target.path}" if host else target.path)
+    return f"{target.scheme}://{host}{target.path}" if host else target.path

@@ -16,6 +16,7 @@ import click
 
 from pipelines import __version__
 from pipelines.cli.ending import tell_end
+from pipelines.cli.output import DONE, end_output, open_output
 from pipelines.cli.signals import end_on_signals, raise_on_signals
 from pipelines.cli.speaking import speaking_options
 from pipelines.cli.terminal import restrict_terminal_variables
@@ -74,15 +75,20 @@ def run(arguments: list[str] | None = None) -> None:
     gc.set_threshold(*OBJECTS_UNTIL_COLLECTION)
     restrict_terminal_variables(os.environ)
     raise_on_signals()
+    open_output()
     state: dict[str, Any] = {}
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(arguments, prog_name="referrals", standalone_mode=False, obj=state)
     except BaseException as error:
         end_on_signals()
-        code = tell_end(error, verbose=state.get("verbose", False), as_json=state.get("log_format") == "json")
+        code = tell_end(error, verbose=state.get("verbose", False), as_json=_is_json(state), done=state.get(DONE))
         if limit_behind(error) is not None:
             os._exit(code)  # out of memory, libraries crash while the interpreter ends; standard error is not buffered
     code = code if isinstance(code, int) else 0
     end_on_signals(code)
-    sys.exit(code)
+    sys.exit(end_output(code, done=state.get(DONE), as_json=_is_json(state)))
+
+
+def _is_json(state: dict[str, Any]) -> bool:
+    return state.get("log_format") == "json"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from pipelines.cli.output import write_event
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
 
@@ -33,11 +32,12 @@ def say_what_is_lost(settings: Settings) -> None:
     """A load file that is missing beside a published warehouse was lost: that is said before it is made anew."""
     if settings.load_path.exists() or not settings.warehouse_path.is_symlink():
         return
-    click.echo(
-        f"referrals: {settings.load_path} is missing. Everything is read from the API again, but when rewards fell due "
+    write_event(
+        "warning", "directory",
+        f"{settings.load_path} is missing. Everything is read from the API again, but when rewards fell due "
         "is in no API: that history is lost unless the file is restored from a backup.",
-        err=True,
-    )
+        as_json=False,
+    )  # fmt: skip
 
 
 def set_demo_aside(settings: Settings) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
-import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from pipelines.cli.log import Log
+from pipelines.cli.output import is_utf8, write_event, write_json, write_line
+from pipelines.display_text import display_text
+from pipelines.settings import Settings
 
 FUNNEL = """
 select campaign_name as campaign,
@@ -32,16 +34,22 @@ order by users desc, campaign_id
 """
 
 
+HELD = (
+    "another program has the published file open for writing, or wrote beside it, so that nobody else can open it; a "
+    "copy was read. Open it read-only (duckdb.connect(path, read_only=True)). The next publication is a new file."
+)
+
+
 class Reporter:
     """Progress of a run, on standard error; silent where there is no terminal and nobody asked."""
 
     def __init__(self, log: Log, *, quiet: bool = False) -> None:
         self._log = log
-        self._console = Console(stderr=True)
+        self._console = _console(sys.stderr)
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TextColumn("{task.fields[facts]}"),
+            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.fields[facts]}", markup=False),
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
@@ -61,7 +69,7 @@ class Reporter:
     def stage(self, name: str, facts: dict[str, Any]) -> None:
         """A stage of the run has come this far."""
         self._log.stage(name, facts)
-        text = "  ".join(f"{value:,} {key}" for key, value in facts.items())
+        text = display_text("  ".join(f"{value:,} {key}" for key, value in facts.items()))
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=None, facts=text)
         self._progress.update(self._tasks[name], facts=text)
@@ -71,58 +79,70 @@ def day_bar(days: int) -> Progress:
     """A bar over the simulated days of the demo."""
     del days
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[facts]}"),
+        TextColumn("{task.fields[facts]}", markup=False),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=_console(sys.stderr),
     )
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on standard output; numbers are set flush right, empty cells are a dash."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", show_edge=False)
+    """A table on standard output; numbers are set flush right, empty cells are a dash.
+
+    Its lines are ASCII where standard output cannot hold others, and nothing in a cell is read as markup.
+    """
+    heading = Text(display_text(title))
+    table = Table(title=heading, title_justify="left", title_style="bold", header_style="bold", show_edge=False)
     numeric = [any(isinstance(row[i], (int, Decimal, float)) for row in rows) for i in range(len(columns))]
     for name, is_number in zip(columns, numeric, strict=True):
-        table.add_column(name.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(
+            Text(display_text(name.replace("_", " "))), justify="right" if is_number else "left", overflow="fold"
+        )
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    width = None if sys.stdout.isatty() else 140
-    Console(width=width, highlight=False).print(table)
+        table.add_row(*(Text(display_text(_cell(value))) for value in row))
+    _console(sys.stdout, width=None if sys.stdout.isatty() else 140).print(table)
 
 
 def say(text: str = "") -> None:
     """A line on standard output."""
-    Console(highlight=False, markup=False, soft_wrap=True).print(text)
+    write_line(text)
 
 
 def say_json(value: dict[str, Any]) -> None:
-    """One machine-readable line on standard output; money is text, so that no reader rounds it, counts are numbers."""
-    sys.stdout.write(orjson.dumps(value, default=_json_value).decode() + "\n")
+    """One machine-readable line on standard output."""
+    write_json(value)
 
 
-def query_warehouse(path: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of a query on a published warehouse, opened read-only."""
-    import duckdb
-
-    connection = duckdb.connect(str(path), read_only=True)
-    try:
-        cursor = connection.execute(sql)
-        return [column[0] for column in cursor.description or []], cursor.fetchall()
-    finally:
-        connection.close()
+def _console(stream: TextIO, width: int | None = None) -> Console:
+    """Where rich writes; whether that is a terminal is for the stream to say, not for FORCE_COLOR."""
+    return Console(
+        file=stream, width=width, force_terminal=stream.isatty(), force_jupyter=False, highlight=False, markup=False,
+        emoji=False,
+    )  # fmt: skip
 
 
-def _json_value(value: Any) -> Any:
-    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
-        return orjson.Fragment(str(value))  # a count, in digits of its own: it may be larger than 64 bits
-    return str(value)
+def query_warehouse(settings: Settings, *queries: str) -> list[tuple[list[str], list[tuple[Any, ...]]]]:
+    """Column names and rows of each query, all on one and the same published snapshot, opened read-only.
+
+    Raises: ReferralsError when it cannot be read.
+    """
+    from pipelines.warehouse.published import open_published
+
+    found = []
+    with open_published(settings) as (connection, is_copy):
+        if is_copy:
+            write_event("warning", "reader", HELD, as_json=False)
+        for sql in queries:
+            cursor = connection.execute(sql)
+            found.append(([column[0] for column in cursor.description or []], cursor.fetchall()))
+    return found
 
 
 def _cell(value: Any) -> str:
     if value is None:
-        return "–"
+        return "–" if is_utf8(sys.stdout) else "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pipelines.cli.output import write_text
 from pipelines.cli.speaking import speaking_options
 
 
@@ -13,4 +14,4 @@ def docs() -> None:
     """Print the data dictionary as Markdown: every published table and column, what it means and where it is wrong."""
     from pipelines.warehouse.dictionary import write_dictionary
 
-    click.echo(write_dictionary(), nl=False)
+    write_text(write_dictionary())

@@ -6,26 +6,26 @@ with the token in it.
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import traceback
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from pipelines.cli.output import write_event
 from pipelines.cli.signals import Terminated
 from pipelines.diskspace import no_room
+from pipelines.display_text import display_text
 from pipelines.errors import ConfigurationError, DataRefused, ReferralsError, causes
 from pipelines.limits import limit_behind
 
 
-def tell_end(error: BaseException, *, verbose: bool, as_json: bool) -> int:
-    """Say what ended a command; gives its exit code. With ``as_json`` the line is an object, for collectors."""
-    if isinstance(error, BrokenPipeError):
-        sys.stderr.close()
-        return 141
+def tell_end(error: BaseException, *, verbose: bool, as_json: bool, done: str | None = None) -> int:
+    """Say what ended a command; gives its exit code. With ``as_json`` the line is an object, for collectors.
+
+    ``done`` says what the command had achieved already: what failed after that is a warning.
+    """
     stopped = _stop_behind(error)
     if stopped is not None:
         number = getattr(stopped, "signal_code", None) or signal.SIGINT
@@ -37,7 +37,15 @@ def tell_end(error: BaseException, *, verbose: bool, as_json: bool) -> int:
     elif isinstance(error, DataRefused):  # a library's failure that was taken for one of the data
         error = limit_behind(error) or error
     if verbose and not isinstance(error, click.ClickException):
-        sys.stderr.write(_without_token("".join(traceback.format_exception(error))))
+        trace = _without_token("".join(traceback.format_exception(error)))
+        if as_json:
+            write_event("debug", "traceback", type(error).__name__, as_json=True, traceback=trace)
+        else:
+            sys.stderr.writelines(f"{display_text(line, 1_000)}\n" for line in trace.rstrip().split("\n"))
+    if done is not None and isinstance(error, Exception):
+        why = error.message if isinstance(error, ReferralsError) else f"{type(error).__name__} at {_place(error)}"
+        write_event("warning", "output", f"{done} What follows could not be done: {why}", as_json=as_json)
+        return 0
     if isinstance(error, click.ClickException):
         asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "referrals"
         wrong = ConfigurationError(" ".join(error.format_message().split()), f"`{asked} --help` says what there is.")
@@ -51,14 +59,12 @@ def tell_end(error: BaseException, *, verbose: bool, as_json: bool) -> int:
 
 def _say(error: ReferralsError, kind: str, exit_code: int, as_json: bool) -> int:
     if as_json:
-        moment = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        record = {
-            "at": moment, "level": "error", "event": "failed", "message": error.message, "error": kind,
-            "exit_code": exit_code, "kept": error.kept, "next": error.next_step,
-        }  # fmt: skip
-        click.echo(json.dumps(record, ensure_ascii=False), err=True)
+        write_event(
+            "error", "failed", error.message, as_json=True, error=kind, exit_code=exit_code, kept=error.kept,
+            next=error.next_step,
+        )  # fmt: skip
     else:
-        click.echo(f"referrals: {error}", err=True)
+        write_event("error", "failed", str(error), as_json=False)
     return exit_code
 
 

@@ -16,7 +16,9 @@ from types import TracebackType
 from typing import Any, TextIO
 
 import click
-import orjson
+
+from pipelines.cli.output import is_utf8
+from pipelines.display_text import LINE_COLUMNS, display_text, json_text
 
 # Half a minute without a line is the promise; five seconds are for a machine that is busy.
 SILENCE_S = 25.0
@@ -75,9 +77,9 @@ class Log:
             if self._as_json:
                 shown = "info" if level == "alive" else level
                 record = {"at": moment, "level": shown, "event": event, "message": text, **facts}
-                text = orjson.dumps(record, default=str).decode()
+                text = json_text(record, ascii_only=not is_utf8(self._stream))
             else:
-                text = f"{moment} {text}"
+                text = f"{moment} {display_text(text, LINE_COLUMNS)}"
             try:
                 self._stream.write(text + "\n")
                 self._stream.flush()

@@ -32,6 +32,7 @@ left join ops.reconciliation as proof on streams.run_id = proof.run_id and strea
 where streams.run_id = (select run_id from ops.runs order by started_at desc limit 1)
 order by streams.stream
 """
+QUARANTINED = "select count(*) from ops.quarantine where is_open"
 LIABILITY = """
 select reward_type, unit, sum(due_count) as due_count, sum(due_value) as due_value,
     sum(in_process_count) as in_process_count, sum(in_process_value) as in_process_value
@@ -89,10 +90,8 @@ def status(as_json: bool) -> None:
             say(in_words(facts))
         return
     facts |= _manifest(settings)
-    runs, reconciled, liability = (
-        query_warehouse(settings.warehouse_path, sql) for sql in (RUNS, RECONCILED, LIABILITY)
-    )
-    quarantined = query_warehouse(settings.warehouse_path, "select count(*) from ops.quarantine where is_open")[1][0][0]
+    runs, reconciled, liability, quarantine = query_warehouse(settings, RUNS, RECONCILED, LIABILITY, QUARANTINED)
+    quarantined = quarantine[1][0][0]
     if as_json:
         facts["quarantined"] = quarantined
         for name, (columns, rows) in {"runs": runs, "streams": reconciled, "liability": liability}.items():
@@ -113,9 +112,9 @@ def status(as_json: bool) -> None:
 
 
 def _manifest(settings: Settings) -> dict[str, Any]:
-    from pipelines.warehouse.feeds import read_manifest
+    from pipelines.warehouse.published import published_manifest
 
-    manifest = read_manifest(settings.manifest_path) or {"tables": {}}
+    manifest = published_manifest(settings) or {"tables": {}}
     return {name: manifest.get(name) for name in ("snapshot", "synced_at", "built_at", "schema_version", "tables")}
 
 

@@ -10,6 +10,8 @@ import click
 from pipelines.cli.accepting import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, ACCEPT_HISTORY
 from pipelines.cli.configured import read_settings, with_token
 from pipelines.cli.directories import refuse_mixing, say_what_is_lost, set_demo_aside
+from pipelines.cli.output import work_is_done
+from pipelines.cli.reporting import log_problems, published, summary, tell, tell_warnings
 from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
 from pipelines.lock import warehouse_lock
@@ -58,9 +60,13 @@ def sync(
             accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions,
             accept_account=accept_account,
         )  # fmt: skip
-    facts = summary(settings, report, publication)
+        if publication is None:
+            work_is_done("The sync is done; the published snapshot still holds.")
+        else:
+            work_is_done(f"The sync is done; snapshot {publication.snapshot} is published.")
+            log_problems(log, publication.problems)
     if as_json:
-        say_json(facts)
+        say_json(summary(settings, report, publication))
     else:
         tell(settings, report, publication)
 
@@ -84,6 +90,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
             settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
             accept_account=accept_account, progress=reporter.stage, on_event=log.hear,
         )  # fmt: skip
+        work_is_done("The load is done; what was read is in the load file.")
     if as_json:
         say_json(summary(settings, report, None))
     else:
@@ -103,6 +110,8 @@ def build(as_json: bool) -> None:
     with warehouse_lock(settings), open_log() as log:
         log.stage("build", {})
         report = build_draft(settings)
+        work_is_done("The draft is built.")
+        log_problems(log, report.problems)
     if as_json:
         say_json({"draft": str(report.draft_path), "tables": report.tables, "seconds": round(report.seconds, 3)})
     else:
@@ -128,11 +137,13 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
             settings, build_draft(settings), accept_shorter_history=accept_shorter_history,
             accept_deletions=accept_deletions,
         )  # fmt: skip
+        work_is_done(f"Snapshot {publication.snapshot} is published.")
+        log_problems(log, publication.problems)
     if as_json:
-        say_json(_published(settings, publication))
+        say_json(published(settings, publication))
     else:
         say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
-        _tell_warnings(publication)
+        tell_warnings(publication)
 
 
 def chosen_streams(text: str) -> list[str]:
@@ -185,73 +196,3 @@ def sync_once(
             settings, draft, accept_shorter_history=accept_shorter_history,
             accept_deletions=accept_deletions or report.is_other_account,
         )  # fmt: skip
-
-
-def summary(settings: Settings, report: LoadReport, publication: Publication | None) -> dict[str, Any]:
-    """The machine-readable summary of a run."""
-    return {
-        "run_id": report.run_id,
-        "observed_at": report.observed_at,
-        "calls": report.calls,
-        "rows_written": report.rows_written,
-        "swept": report.swept,
-        "differences": report.differences,
-        "recovered": report.recovered,
-        "streams": {
-            name: {
-                "rows_seen": found.rows_seen,
-                "rows_written": found.rows_written,
-                "rows_quarantined": found.rows_quarantined,
-                "api_count": found.api_count,
-                "calls": found.calls,
-                "notes": found.notes,
-            }
-            for name, found in report.streams.items()
-        },
-        "published": publication is not None,
-        **(_published(settings, publication) if publication else {"snapshot": _current_snapshot(settings)}),
-    }
-
-
-def _current_snapshot(settings: Settings) -> int | None:
-    from pipelines.warehouse.feeds import read_manifest
-
-    return (read_manifest(settings.manifest_path) or {}).get("snapshot")
-
-
-def _published(settings: Settings, publication: Publication) -> dict[str, Any]:
-    return {
-        "snapshot": publication.snapshot,
-        "warehouse": str(settings.warehouse_path),
-        "warnings": [{"check": w.check, "violations": w.violations_count} for w in publication.warnings],
-    }
-
-
-def tell(settings: Settings, report: LoadReport, publication: Publication | None) -> None:
-    """The summary of a run for people."""
-    from pipelines.cli.display import say, show_table
-
-    rows = [
-        (name, found.rows_seen, found.rows_written, found.rows_quarantined, found.api_count, found.calls)
-        for name, found in report.streams.items()
-    ]
-    show_table(f"Run {report.run_id}", ("stream", "seen", "written", "quarantined", "api count", "calls"), rows)
-    for name, found in report.streams.items():
-        for note in found.notes:
-            say(f"note: {name}: {note}")
-    for text in report.recovered:
-        say(f"recovered: {text}")
-    for difference in report.differences:
-        say(f"audit: {difference}")
-    if publication is not None:
-        say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
-        _tell_warnings(publication)
-    elif report.rows_written == 0:
-        say("Nothing new: the published snapshot still holds.")
-
-
-def _tell_warnings(publication: Publication) -> None:
-    from pipelines.cli.display import say
-
-    for warning in publication.warnings:
-        say(f"warning: {warning}")

@@ -10,7 +10,9 @@ import click
 
 from pipelines.cli.configured import read_settings
 from pipelines.cli.directories import DEMO_MARKER
+from pipelines.cli.output import is_output_lost, work_is_done
 from pipelines.cli.pipelining import sync_once
+from pipelines.cli.reporting import log_problems
 from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
 from pipelines.lock import warehouse_lock
@@ -19,6 +21,8 @@ from pipelines.settings import Settings, Token
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipelines.cli.log import Log
+    from pipelines.load.runner import LoadReport
     from pipelines.sandbox import Traps
 
 DEMO_TOKEN = "sandbox-token"  # noqa: S105  (opens nothing but the sandbox on this machine)
@@ -94,6 +98,8 @@ def sandbox(
         with Sandbox(path=path, users=users, seed=seed, token=token) as world:
             for event in world.events():
                 say_json(event)
+                if is_output_lost():
+                    break
         return
 
     def ready(base_url: str) -> None:
@@ -127,6 +133,7 @@ def demo(days: int, users: int, seed: int) -> None:
                 "Set WAREHOUSE__DIR to another directory for the demo.",
             )
         _play(settings, world, days, users, seed)
+        work_is_done("The days are played and published.")
     _show(settings, world)
 
 
@@ -145,24 +152,30 @@ def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> 
         )
         task = bar.add_task("Simulated days", total=days, facts="first sync")
         if not settings.warehouse_path.exists():
-            sync_once(there, [], log)
+            _sync(there, log)
         for _ in range(days):
             sandbox.advance(days=1)
-            report, _publication = sync_once(there, [], log)
+            report = _sync(there, log)
             bar.update(
                 task, advance=1,
                 facts=f"{sandbox.now:%Y-%m-%d}: {report.rows_written:,} rows written, {report.calls} calls",
             )  # fmt: skip
 
 
+def _sync(settings: Settings, log: Log) -> LoadReport:
+    report, publication = sync_once(settings, [], log)
+    if publication is not None:
+        log_problems(log, publication.problems)
+    return report
+
+
 def _show(settings: Settings, world: Path) -> None:
     from pipelines.cli.display import FUNNEL, query_warehouse, say, show_table
 
-    show_table("Referral funnel per campaign", *query_warehouse(settings.warehouse_path, FUNNEL))
+    funnel, roll_forward = query_warehouse(settings, FUNNEL, ROLL_FORWARD)
+    show_table("Referral funnel per campaign", *funnel)
     say()
-    show_table(
-        "Reward liability roll-forward, since the first sync", *query_warehouse(settings.warehouse_path, ROLL_FORWARD)
-    )
+    show_table("Reward liability roll-forward, since the first sync", *roll_forward)
     say()
     say(f"Warehouse: {settings.warehouse_path}")
     say(f"Feeds:     {settings.feeds_dir}/*.parquet")

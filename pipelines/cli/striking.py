@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from pipelines.cli.output import work_is_done
 from pipelines.cli.speaking import speaking_options
 from pipelines.settings import Settings
 
@@ -32,6 +33,7 @@ def strikes(forgive: bool, as_json: bool) -> None:
         throttle = open_throttle(settings)
         facts |= {"forgiven": throttle.forgive(), "strikes": [], "stopped_until": None}
         throttle.close()
+        work_is_done("The strikes are forgotten.")
     if as_json:
         say_json(facts)
         return

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +28,8 @@ from pipelines.load.streams import STREAMS
 from pipelines.load.windows import advance, lane_start
 
 ASKED_SINGLY = 20
+LONGEST_IN_ADDRESS = 1_000
+"""Bytes of one percent-encoded value."""
 
 
 def _has_id(identifier: int, row: Any) -> bool:
@@ -35,6 +38,11 @@ def _has_id(identifier: int, row: Any) -> bool:
 
 def _has_status(status: object, row: Any) -> bool:
     return not isinstance(row, dict) or row.get("status") == status
+
+
+def _fits_an_address(status: str) -> bool:
+    """Whether servers take a status as part of a URL; many end at 8,000 bytes and refuse control characters."""
+    return status.isprintable() and len(quote(status)) <= LONGEST_IN_ADDRESS
 
 
 class IssuedIntake:
@@ -145,9 +153,12 @@ class IssuedIntake:
             "where issued_at is null and status is not null and _dlt_valid_to is null order by 1"
         )
         for status in open_statuses:
+            in_process = partial(self._known, part, "id", "status = ? and issued_at is null", status)
+            if not _fits_an_address(str(status)):
+                self._follow(set(in_process()), part)
+                continue
             there = self._walker.count(self._query.where(Filter("status", "equal", str(status))))
-            quoted = str(status).replace("'", "''")
-            if there is not None and there == self.known_count(part, f"status = '{quoted}'"):
+            if there is not None and there == self.known_count(part, "status = ?", status):
                 continue
             named = self._walker.lane(
                 self._query,
@@ -155,8 +166,7 @@ class IssuedIntake:
                 partial(_has_status, status),
             )
             fetched = self._take(named, part, "in process")
-            open_ids = self._known(part, "id", f"status = '{quoted}' and issued_at is null")
-            self._follow(set(open_ids) - fetched, part)
+            self._follow(set(in_process()) - fetched, part)
 
     def _follow(self, ids: set[int], part: Slice) -> None:
         """Rewards that left their status, perhaps without a date: asked for by id; too many, and all are read."""
@@ -187,11 +197,14 @@ class IssuedIntake:
             ]
             part.tables["observations"][number] = pa.Table.from_pylist(moved, schema=rows.schema)
 
-    def known_count(self, part: Slice, condition: str = "true") -> int:
-        """How many rewards issued meet a condition, as far as we know; what waits in the slice included."""
-        return self._known(part, "count(*)", condition)[0]
+    def known_count(self, part: Slice, condition: str = "true", *values: object) -> int:
+        """How many rewards issued meet a condition, as far as we know; what waits in the slice included.
 
-    def _known(self, part: Slice, column: str, condition: str) -> list[int]:
+        Each ``?`` of the condition stands for one of ``values``: a status is text from the account.
+        """
+        return self._known(part, "count(*)", condition, *values)[0]
+
+    def _known(self, part: Slice, column: str, condition: str, *values: object) -> list[int]:
         waiting = pa.concat_tables(
             [table_schema("rewards_issued").empty_table(), *part.tables.get("rewards_issued", [])]
         )
@@ -203,7 +216,8 @@ class IssuedIntake:
                 f"select {column} from (select id, status, issued_at from waiting union all by name "
                 f"select id, status, issued_at from {DATASET}.rewards_issued "
                 f"where _dlt_valid_to is null and id not in (select id from waiting)) "
-                f"where id not in (from gone) and {condition}"
+                f"where id not in (from gone) and {condition}",
+                values,
             )
         finally:
             self._load_file.connection.unregister("waiting")

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.diskspace import no_room
+from pipelines.display_text import display_text
 from pipelines.errors import AnotherSyncRunning, DataRefused, LoadFileDamaged, ReferralsError
 from pipelines.load.schemas import FETCHED_AT, ROW_VERSION
 
@@ -177,9 +178,9 @@ class LoadFile:
         ).fetchall()
         return [identifier for (identifier,) in found]
 
-    def column(self, sql: str) -> list[object]:
+    def column(self, sql: str, parameters: Sequence[object] = ()) -> list[object]:
         """The first column of a query on the raw tables."""
-        return [row[0] for row in self.connection.execute(sql).fetchall()]
+        return [row[0] for row in self.connection.execute(sql, parameters).fetchall()]
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
@@ -219,4 +220,4 @@ def _unreadable(path: Path, error: BaseException) -> LoadFileDamaged:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0][:200]
+    return display_text(str(error).partition("\n")[0])

@@ -15,6 +15,7 @@ from pipelines.api.client import Client
 from pipelines.api.envelopes import Page
 from pipelines.api.paging import Walker
 from pipelines.api.query import Query
+from pipelines.display_text import LINE_COLUMNS, one_line
 from pipelines.errors import FilterIgnored, ReferralsError
 from pipelines.load import runlog
 from pipelines.load.account_guard import is_other_account
@@ -67,7 +68,7 @@ def load(
                 run.go(sweep=sweep, rebuild=rebuild or whole, accept_deletions=accept_deletions or whole)
         except BaseException as error:
             api.stop()  # whoever still waits for a slow answer wakes up
-            words = error.message if isinstance(error, ReferralsError) else type(error).__name__
+            words = one_line(error.message, LINE_COLUMNS) if isinstance(error, ReferralsError) else type(error).__name__
             with suppress(Exception):  # nothing about the log may hide what happened
                 run.log(load_file, api, status="failed" if isinstance(error, Exception) else "interrupted", error=words)
             raise

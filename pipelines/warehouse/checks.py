@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from pipelines.display_text import display_text
 from pipelines.errors import ChecksFailed
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ SPEAKING_COLUMNS = frozenset(
     {"table_name", "problem", "stream", "stage", "reason", "reward_type", "unit", "relation", "key_values", "what"}
 )
 """Text columns that may appear in an example; any other text might be personal data and is left out."""
+
+EXAMPLE_COLUMNS = 80
+"""Width of one value of an example; reward types and stages are whatever the account calls them."""
 
 ADVICE = (
     "Look at the draft, which is kept in draft/warehouse.duckdb; sql/checks holds the rules. Run `referrals sync "
@@ -97,7 +101,7 @@ def describe_row(names: Sequence[str], row: Sequence[Any]) -> str:
     for name, value in zip(names, row, strict=True):
         is_number = isinstance(value, (bool, int, float, Decimal, dt.date, dt.datetime)) or value is None
         if is_number or name in SPEAKING_COLUMNS or name.endswith("_id"):
-            shown.append(f"{name}={'null' if value is None else value}")
+            shown.append(f"{name}={'null' if value is None else display_text(str(value), EXAMPLE_COLUMNS)}")
     return ", ".join(shown) or "(no ids)"
 
 

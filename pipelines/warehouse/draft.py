@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from pipelines.warehouse.files import (
     quote,
     stand_in_for_missing,
 )
+from pipelines.warehouse.removal import remove
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 class BuildReport:
     """What a build made. ``as_of`` is the server's time the draft is true for; ``tables`` counts rows by name.
 
+    ``problems`` says in words what an earlier run left and could not be removed or completed.
     Units: ``seconds`` of wall time; times are UTC.
     """
 
@@ -52,6 +54,7 @@ class BuildReport:
     models_version: str | None = None
     waiting_changes: int = 0
     reward_units: tuple[tuple[str, str], ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -83,8 +86,10 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
             f"There is nothing to build from: {settings.load_path} does not exist.",
             "Run `referrals sync` (or `referrals load`) first.",
         )
-    recover(settings)
-    prepare_draft_dir(settings)
+    try:
+        problems = [*recover(settings), *prepare_draft_dir(settings)]
+    except OSError as error:
+        raise explain(error, f"{draft_dir(settings)} could not be prepared") from error
     connection = connect_draft(settings)
     try:
         stand_in_for_missing(connection)
@@ -108,17 +113,27 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         models_version=models_version(),
         waiting_changes=waiting,
         reward_units=settings.reward_units,
+        problems=tuple(problems),
     )
     _save_report(settings, report)
     return report
 
 
-def prepare_draft_dir(settings: Settings) -> None:
-    """An empty draft folder that only its owner can enter; an earlier draft is thrown away."""
+def prepare_draft_dir(settings: Settings) -> list[str]:
+    """An empty draft folder that only its owner can enter; an earlier draft is thrown away.
+
+    One that cannot be removed is moved aside; later runs try again. Returns: that, in words.
+    Raises: OSError when neither can be done.
+    """
     folder = draft_dir(settings)
-    shutil.rmtree(folder, ignore_errors=True)
+    problem = remove(folder)
+    if problem is not None:
+        taken = {path.name for path in folder.parent.iterdir()}
+        number = next(number for number in count(1) if f"{folder.name}-{number}" not in taken)
+        folder.rename(folder.with_name(f"{folder.name}-{number}"))
     folder.mkdir(mode=0o700, parents=True)
     (folder / "tmp").mkdir(mode=0o700)
+    return [problem] if problem else []
 
 
 def _single(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipelines.display_text import json_text
+from pipelines.warehouse.removal import remove
 from pipelines.warehouse.snapshots import sync_folder
 
 if TYPE_CHECKING:
@@ -59,16 +61,19 @@ def write_feeds(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Pat
     return feeds
 
 
-def replace_feeds(source: Path, target: Path, feeds: list[Feed]) -> None:
-    """Move finished files over the old ones, one atomic step each, then remove files of tables that are no more."""
+def replace_feeds(source: Path, target: Path, feeds: list[Feed]) -> list[str]:
+    """Move finished files over the old ones, one atomic step each, then remove files of tables that are no more.
+
+    Returns: which of those could not be removed, in words. Raises: OSError when a file cannot be replaced.
+    """
     target.mkdir(mode=0o700, exist_ok=True)
     for feed in feeds:
         (source / feed.file_name).replace(target / feed.file_name)
     wanted = {feed.file_name for feed in feeds}
-    for path in target.iterdir():
-        if path.name not in wanted and path.suffix == ".parquet":
-            path.unlink()
+    stale = [path for path in target.iterdir() if path.name not in wanted and path.suffix == ".parquet"]
+    problems = [problem for path in stale if (problem := remove(path))]
     sync_folder(target)
+    return problems
 
 
 def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: list[Feed]) -> dict[str, Any]:
@@ -94,8 +99,7 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     """Write a JSON document so that a reader sees the old one or the new one, never half."""
     temporary = path.with_name(f".{path.name}.new")
     with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(manifest, stream, indent=2, ensure_ascii=False)
-        stream.write("\n")
+        stream.write(json_text(dict(manifest), indent=True) + "\n")
         stream.flush()
         os.fsync(stream.fileno())
     temporary.chmod(0o600)
@@ -107,7 +111,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
     """The manifest, or None where there is none or it is not readable as one."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) else None
 

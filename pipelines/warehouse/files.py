@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.display_text import display_text
 from pipelines.errors import AnotherSyncRunning, LoadFileDamaged
 
 if TYPE_CHECKING:
@@ -164,5 +165,5 @@ def quote(text: str | Path) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What a database error says before it begins to explain."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """What a database error says before it begins to explain; it may quote a value of the account."""
+    return display_text(str(error).strip().partition("\n")[0]) or type(error).__name__

@@ -7,7 +7,6 @@ publishes at a time; the caller holds the lock.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from pipelines.diskspace import no_room
 from pipelines.errors import ConfigurationError, ReferralsError
 from pipelines.warehouse.files import staged_feeds
+from pipelines.warehouse.removal import reason, remove
 from pipelines.warehouse.snapshots import (
     flip,
     freeze,
     link_target,
     next_number,
     retain,
+    sync_folder,
 )
 
 if TYPE_CHECKING:
@@ -32,12 +33,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What was published. ``path`` is the snapshot's file; ``warnings`` are the warn_ checks that found rows."""
+    """What was published. ``path`` is the snapshot's file; ``warnings`` are the warn_ checks that found rows.
+
+    ``problems`` says in words what could not be done besides, such as cleaning up; the publication stands all the same.
+    """
 
     snapshot: int
     path: Path
     manifest: dict[str, Any]
     warnings: list[CheckResult]
+    problems: tuple[str, ...] = ()
 
 
 def publish(
@@ -47,9 +52,9 @@ def publish(
 
     Raises: ChecksFailed when a fail_ check finds rows; HistoryLost when something published of the past is missing and
     MassDisappearance when too many records are gone, unless that is accepted; ReferralsError when there is no room.
-    Until the link is flipped, everything published before stays.
+    Until the link is flipped, everything published before stays; afterwards nothing raises any more.
     """
-    from pipelines.warehouse.feeds import manifest_of, read_manifest, replace_feeds, write_manifest
+    from pipelines.warehouse.feeds import manifest_of, read_manifest, write_manifest
 
     if not report.draft_path.is_file():
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.")
@@ -62,16 +67,37 @@ def publish(
         manifest = manifest_of(number, link_target(number), report.origin, feeds)
         write_manifest(path.parent / "manifest.json", manifest)
         flip(settings, number)
-        replace_feeds(staged_feeds(settings), settings.feeds_dir, feeds)
-        write_manifest(settings.manifest_path, manifest)
-        retain(settings, number)
-        shutil.rmtree(report.draft_path.parent, ignore_errors=True)
     except OSError as error:
         raise no_room(error, "The draft could not be published") or ReferralsError(
             f"The draft could not be published: {error}.",
             "Put right what is named and run the same command again; readers have one whole snapshot at every moment.",
         ) from error
-    return Publication(number, path, manifest, [r for r in results if r.severity == "warn" and r.violations_count])
+    problems = dict.fromkeys([*report.problems, *_complete(settings, number, manifest, feeds)])
+    warnings = [result for result in results if result.severity == "warn" and result.violations_count]
+    return Publication(number, path, manifest, warnings, tuple(problems))
+
+
+def _complete(settings: Settings, number: int, manifest: dict[str, Any], feeds: list[Feed]) -> list[str]:
+    """What follows once readers have the snapshot. Returns: what could not be done, in words."""
+    from pipelines.warehouse.feeds import replace_feeds, write_manifest
+
+    problems: list[str] = []
+    try:
+        sync_folder(settings.warehouse_dir)
+        problems += replace_feeds(staged_feeds(settings), settings.feeds_dir, feeds)
+        write_manifest(settings.manifest_path, manifest)
+    except OSError as error:
+        problems.append(
+            f"snapshot {number} is published, but the feeds and the manifest are not yet its own ({reason(error)}); "
+            "the next sync writes them"
+        )
+    try:
+        problems += retain(settings, number)
+    except OSError as error:
+        problems.append(f"old snapshots could not be removed ({reason(error)})")
+    if problem := remove(staged_feeds(settings).parent):
+        problems.append(problem)
+    return problems
 
 
 def check_and_export(
@@ -92,8 +118,8 @@ def check_and_export(
     from pipelines.warehouse.models import load_checks
 
     staged = staged_feeds(settings)
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(mode=0o700)
+    remove(staged)
+    staged.mkdir(mode=0o700, exist_ok=True)
     connection = connect_draft(settings)
     try:
         if load_version(connection) != report.load_version:

@@ -6,11 +6,11 @@ Every change is one rename, so that a kill leaves the old state or the new one. 
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import ConfigurationError
+from pipelines.warehouse.removal import remove
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
@@ -31,24 +31,37 @@ def freeze(settings: Settings, draft: Path, number: int) -> Path:
 
 
 def flip(settings: Settings, number: int) -> None:
-    """Point the warehouse link at a snapshot, in one step."""
+    """Point the warehouse link at a snapshot, in one step: the last, so that an error means that nothing is published.
+
+    A power cut may still undo it until the folder is synced; the snapshot is then one that was never current.
+    """
     sync_folder(settings.snapshots_dir / folder_name(number))
     sync_folder(settings.snapshots_dir)
     temporary = settings.warehouse_path.with_name(f".{settings.warehouse_path.name}.new")
-    temporary.unlink(missing_ok=True)
+    remove(temporary)
     temporary.symlink_to(link_target(number))
     temporary.replace(settings.warehouse_path)
-    sync_folder(settings.warehouse_dir)
 
 
-def retain(settings: Settings, current: int) -> list[int]:
-    """Delete the oldest snapshots beyond the number to keep, never the current one. Returns what was deleted."""
+def retain(settings: Settings, current: int) -> list[str]:
+    """Delete the oldest snapshots beyond the number to keep, never the current one.
+
+    What an earlier deletion had to leave behind holds no database any more: it is tried again and does not count.
+    Returns: what could not be removed, in words.
+    """
     numbers = snapshot_numbers(settings)
-    kept = set(sorted(numbers)[-settings.keep_snapshots :]) | {current}
-    dropped = [number for number in numbers if number not in kept]
-    for number in dropped:
-        shutil.rmtree(settings.snapshots_dir / folder_name(number))
-    return dropped
+    whole = [number for number in numbers if (settings.snapshots_dir / folder_name(number) / SNAPSHOT_NAME).exists()]
+    kept = {*whole[-settings.keep_snapshots :], current}
+    return [
+        problem
+        for number in numbers
+        if number not in kept and (problem := remove(settings.snapshots_dir / folder_name(number)))
+    ]
+
+
+def write_ahead_log(database: Path) -> Path:
+    """Where DuckDB keeps what a program has written to a file and not yet put into it."""
+    return database.with_name(f"{database.name}.wal")
 
 
 def current_number(settings: Settings) -> int | None:
@@ -76,7 +89,8 @@ def snapshot_numbers(settings: Settings) -> list[int]:
     """The numbers of all snapshot folders, oldest first."""
     if not settings.snapshots_dir.is_dir():
         return []
-    return sorted(int(path.name) for path in settings.snapshots_dir.iterdir() if path.name.isdigit())
+    names = (path.name for path in settings.snapshots_dir.iterdir())
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
 def next_number(settings: Settings, announced: int) -> int:

@@ -16,13 +16,13 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     """Note in the manifest that the snapshot still held at ``observed_at`` (the server's time; naive is UTC).
 
     False, and nothing is done, where a build is needed: nothing published, a publication not completed, packages
-    loaded, models or reward units changed since, changes that waited for this sync, or a new day (ages and daily
-    tables move on).
+    loaded, models or reward units changed since, changes that waited for this sync, a new day (ages and daily
+    tables move on), or something that a reader wrote beside the snapshot.
     """
     from pipelines.warehouse.draft import zulu
     from pipelines.warehouse.feeds import SCHEMA_VERSION, read_manifest, write_manifest
     from pipelines.warehouse.models import models_version
-    from pipelines.warehouse.snapshots import current_number
+    from pipelines.warehouse.snapshots import current_number, write_ahead_log
 
     manifest = read_manifest(settings.manifest_path)
     if observed_at is None or manifest is None or manifest.get("snapshot") != current_number(settings):
@@ -33,14 +33,19 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
         and manifest.get("reward_units") == dict(settings.reward_units)
         and _same_day(manifest.get("synced_at"), observed_at)
         and not manifest.get("waiting_changes")
+        and not write_ahead_log(settings.warehouse_path.resolve()).exists()
         and manifest.get("load_version") is not None
         and manifest["load_version"] == _current_load_version(settings)
         and all((settings.warehouse_dir / table["feed"]).is_file() for table in manifest["tables"].values())
     )
-    if stands:
-        newest = max(_moment(manifest["synced_at"]), _utc(observed_at))
+    if not stands:
+        return False
+    newest = max(_moment(manifest["synced_at"]), _utc(observed_at))
+    try:
         write_manifest(settings.manifest_path, {**manifest, "synced_at": zulu(newest)})
-    return stands
+    except OSError:
+        return False  # a publication says what is wrong, or does without
+    return True
 
 
 def _current_load_version(settings: Settings) -> str | None:

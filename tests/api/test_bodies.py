@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipelines.api.bodies import Unreadable, describe_unreadable, error_words, parse_object, plain_words, shorten
+from pipelines.api.bodies import Unreadable, describe_unreadable, error_words, parse_object, plain_words
+from pipelines.display_text import one_line
 
 
 @pytest.mark.parametrize(
@@ -131,6 +132,6 @@ def test_error_bodies_become_their_own_words(body: bytes, words: str) -> None:
 
 
 def test_words_are_one_short_printable_line() -> None:
-    assert shorten("a\r\n\tb\x00c\x1b[31m  d") == "a b c [31m d"
-    assert len(shorten("x" * 5000)) == 240
+    assert one_line("a\r\n\tb\x00c\x1b[31m  d") == r"a b\x00c\x1b[31m d"
+    assert len(one_line("x" * 5000)) == 240
     assert plain_words(b"<p>" + b"y " * 100_000, limit=10).endswith("…")

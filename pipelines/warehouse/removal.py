@@ -1,0 +1,63 @@
+"""Removes what nobody needs any more, as far as that can be done.
+
+A file that a reader holds on NFS, another owner, an immutable flag or a mount keep what they keep: the rest goes, and
+the reason comes back in words. Nothing here raises, because nothing depends on it. Knows no snapshot and no draft.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def remove(path: Path) -> str | None:
+    """Remove a file, a link or a whole folder. Returns: None, or why ``path`` is still there, naming what is left.
+
+    Links are removed and never followed.
+    """
+    first: OSError | None = None
+
+    def attempt(step: Callable[[], object]) -> None:
+        nonlocal first
+        try:
+            step()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            first = first or error
+
+    def note(error: OSError) -> None:
+        nonlocal first
+        if not isinstance(error, FileNotFoundError):
+            first = first or error
+
+    if path.is_symlink() or not path.is_dir():
+        attempt(path.unlink)
+    else:
+        for folder, folders, files in os.walk(path, topdown=False, onerror=note):
+            for name in files:
+                attempt((Path(folder) / name).unlink)
+            for name in folders:
+                inner = Path(folder) / name
+                attempt(inner.unlink if inner.is_symlink() else inner.rmdir)
+        attempt(path.rmdir)
+    if not _exists(path):
+        return None
+    return f"{path} could not be removed ({reason(first)})" if first else f"{path} could not be removed"
+
+
+def reason(error: OSError) -> str:
+    """What the operating system says, with the file it says it of."""
+    words = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {words}" if error.filename else words
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
