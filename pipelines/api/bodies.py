@@ -19,9 +19,9 @@ MAX_WORDS = 240
 # Of a page of text: searching it for tags that are never closed costs the square of its length.
 MAX_READ_BYTES = 16_384
 
-# Numbers a double cannot hold: 16 or more digits around a point, integers beyond 64 bits, or exponents that it takes for
-# zero. One pass of translate and two of find cost a tenth of the parse; only pages with such a run pay for the search,
-# and only real hits for `json`.
+# Numbers a double cannot hold: 16 or more digits around a point, integers beyond 64 bits, or exponents that it takes
+# for zero. One pass of translate and two of find cost little beside the parse; only pages with such a run pay for the
+# search, and only real hits for `json`.
 _SHAPE = bytes(
     48 if chr(byte) in "0123456789." else 101 if chr(byte) in "eE" else 45 if chr(byte) == "-" else 1
     for byte in range(256)
