@@ -57,6 +57,13 @@ class Page:
             return ids
         return [found for row in self.rows if (found := row_id(row)) is not None]
 
+    def rises(self, above: int | None, upto: int | None) -> bool:
+        """Whether the ids rise within (above, upto]: the server honoured the id filters and the order."""
+        ids = self.ids()
+        if ids != sorted(ids):
+            return False
+        return not ids or ((above is None or ids[0] > above) and (upto is None or ids[-1] <= upto))
+
 
 def row_id(row: Any) -> int | None:
     """A row's id as an integer (``7`` or ``"7"``), or None where it is none that fits into 64 bits."""

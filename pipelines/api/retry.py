@@ -38,15 +38,14 @@ class Verdict(Enum):
     DOWN = "a server error that asking again will not cure"
 
 
-# 520 to 530 are how a content network in front of the API says that it could not reach it or is overloaded; 598 and 599
-# are proxies' timeouts.
+# 520 to 530 are how a content network in front of the API says that it could not reach it, or that it is overloaded.
 STATUS_TABLE: Mapping[int, Verdict] = {
     401: Verdict.NOT_ACCEPTED,
     402: Verdict.NOT_ACCEPTED,
     403: Verdict.FORBIDDEN,
     **dict.fromkeys((408, 425), Verdict.RETRY),
     429: Verdict.STRIKE,
-    **dict.fromkeys((500, 502, 503, 504, *range(520, 531), 598, 599), Verdict.RETRY),
+    **dict.fromkeys((500, 502, 503, 504, *range(520, 531)), Verdict.RETRY),
 }
 
 # What the network does. LocalProtocolError, InvalidURL and the like are ours and would fail again.
