@@ -41,6 +41,7 @@ from pipelines.errors import (
     BudgetExhausted,
     ProtectiveStop,
     ReferralsError,
+    RequestRefused,
     causes,
 )
 from pipelines.settings import Settings
@@ -51,6 +52,8 @@ __all__ = ["Answer", "Client", "Sent", "quote_segment"]
 # was no passing trouble, asking eight times would only keep the run waiting.
 HOPELESS_ATTEMPTS = 3
 MAX_PACKING_CHARS = 60
+# Servers refuse longer addresses in ways of their own, a reset among them.
+MAX_TARGET_CHARS = 8_000
 Event = dict[str, Any]
 T = TypeVar("T")
 
@@ -110,7 +113,8 @@ class Client:
     def get(self, query: Query, doubtful_attempts: int | None = None) -> Answer:
         """Ask, retry what is worth retrying, and decode. ``doubtful_attempts`` is how often a 500 is believed to pass.
 
-        Raises: ApiUnavailable, BudgetExhausted, AuthenticationError, RequestRefused (its ``status``), ProtectiveStop;
+        Raises: ApiUnavailable, BudgetExhausted, AuthenticationError, RequestRefused (its ``status``; 400 for a
+        question that no address carries), ProtectiveStop;
         ApiError after stop(); ConfigurationError when the ledger of calls cannot be written.
         """
         return self._ask(query, Sent.decode, doubtful_attempts)
@@ -127,6 +131,8 @@ class Client:
         target = f"{query.path}?{urlencode(params, quote_via=quote)}" if params else query.path
         words = "&".join(f"{name}={value}" for name, value in params)
         label = shorten(unquote(f"{query.path}?{words}" if words else query.path))
+        if len(target) > MAX_TARGET_CHARS:
+            raise RequestRefused(f"{label} is too long a question for an address, so the API was not asked.", 400)
         started = self._clock()
         attempt = 0
         while True:

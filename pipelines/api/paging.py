@@ -20,7 +20,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from pipelines.api.ahead import fetch_ahead
+from pipelines.api.ahead import PAGES_HELD, fetch_ahead
 from pipelines.api.asking import Asker, blames_the_question
 from pipelines.api.bounds import ListBound
 from pipelines.api.client import Client
@@ -29,6 +29,8 @@ from pipelines.api.passes import last_page, walk_by_number
 from pipelines.api.query import Filter, Query
 from pipelines.api.singles import ask_each
 from pipelines.errors import ApiUnavailable, FilterIgnored, IncompleteWalk, RequestRefused
+
+__all__ = ["PAGES_HELD", "Walker"]
 
 RESTARTS_WITHOUT_PROGRESS = 3
 # A list that rows leave while it is read is read on from where it was; this often, it is not read but chased.

@@ -23,9 +23,11 @@ import httpx
 
 from pipelines import __version__
 from pipelines.api.limits import AttemptLimit, limit_reads
-from pipelines.api.unpacking import TooLarge, unpacked
-from pipelines.errors import ConfigurationError, RequestRefused
+from pipelines.api.unpacking import UNPACKED_BYTES, TooLarge, unpacked
+from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings, Token
+
+__all__ = ["UNPACKED_BYTES", "Reply", "Wire"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 # Bodies larger than this are read one at a time, so that several in flight do not add up.
@@ -78,16 +80,12 @@ class Wire:
     def fetch(self, path_and_query: str) -> Reply:
         """Send one GET and read its answer to the end.
 
-        Raises: httpx.HTTPError for what the network did; TooLarge; UnknownPacking; RequestRefused (414) for a question
-        that no address can carry.
+        Raises: httpx.HTTPError for what the network did; TooLarge; UnknownPacking.
         """
         started = self._clock()
-        try:
-            request = self._http.build_request(
-                "GET", f"{self._base_url}/{path_and_query}", extensions={"trace": self._watch}
-            )
-        except httpx.InvalidURL:
-            raise RequestRefused("The question is too long for an address, so the API was not asked.", 414) from None
+        request = self._http.build_request(
+            "GET", f"{self._base_url}/{path_and_query}", extensions={"trace": self._watch}
+        )
         self._limit.begin(started + self._attempt_s)
         try:
             response = self._http.send(request, stream=True)

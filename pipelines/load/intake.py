@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -127,9 +128,7 @@ class Intake:
                 report.notes.append(note)
         return coerced.table, coerced.rejects
 
-    def read_rows(
-        self, table: str, rows: list[dict[str, object]], moment: datetime, where: str
-    ) -> tuple[pa.Table, list[Reject]]:
+    def read_rows(self, table: str, rows: list[Any], moment: datetime, where: str) -> tuple[pa.Table, list[Reject]]:
         """Single objects (those inside other rows, or fetched by name) as a typed table."""
         coerced = coerce(table, rows, moment, where)
         self._settle(table, coerced, moment)

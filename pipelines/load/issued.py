@@ -24,13 +24,18 @@ from pipelines.load.loadfile import DATASET, LoadFile
 from pipelines.load.schemas import arrow_schema, id_in
 from pipelines.load.source import Slice, table_schema
 from pipelines.load.streams import STREAMS
-from pipelines.load.windows import advance, lane_start
+from pipelines.load.windows import advance, is_since, lane_start
 
 ASKED_SINGLY = 20
 
 
 def _has_id(identifier: int, row: Any) -> bool:
     return row_id(row) in (None, identifier)
+
+
+def _literal(text: str) -> str:
+    """Text as an SQL expression; a NUL would end the statement in the middle."""
+    return "'" + text.replace("'", "''").replace("\0", "' || chr(0) || '") + "'"
 
 
 def _has_status(status: object, row: Any) -> bool:
@@ -136,7 +141,7 @@ class IssuedIntake:
         dated = self._walker.lane(
             self._query,
             Filter("issued_at", "gte", since.isoformat()),
-            lambda row: not isinstance(row, dict) or str(row.get("issued_at") or "")[:10] >= earliest,
+            lambda row: not isinstance(row, dict) or is_since(row.get("issued_at"), earliest),
             lambda page: page.total == known,  # an issue date never changes: the same count is the same rows
         )
         self._take(dated, part, "by date")
@@ -146,8 +151,8 @@ class IssuedIntake:
         )
         for status in open_statuses:
             there = self._walker.count(self._query.where(Filter("status", "equal", str(status))))
-            quoted = str(status).replace("'", "''")
-            if there is not None and there == self.known_count(part, f"status = '{quoted}'"):
+            has_status = f"status = {_literal(str(status))}"
+            if there is not None and there == self.known_count(part, has_status):
                 continue
             named = self._walker.lane(
                 self._query,
@@ -155,7 +160,7 @@ class IssuedIntake:
                 partial(_has_status, status),
             )
             fetched = self._take(named, part, "in process")
-            open_ids = self._known(part, "id", f"status = '{quoted}' and issued_at is null")
+            open_ids = self._known(part, "id", f"{has_status} and issued_at is null")
             self._follow(set(open_ids) - fetched, part)
 
     def _follow(self, ids: set[int], part: Slice) -> None:

@@ -139,7 +139,8 @@ def coerce(table: str, rows: Sequence[dict[str, Any]], fetched_at: datetime, whe
     """Turn JSON rows into an Arrow table of ``arrow_schema(table)``.
 
     Shape: at most ``len(rows)`` rows, in their order; rejected rows are left out of the table and returned beside it.
-    Raises: BadEnvelope when a field that must be there stands in no row at all (the API changed its shape).
+    Raises: BadEnvelope when a field that must be there stands in none of several rows (the API changed its shape);
+    where there is but one row, it is that record's problem.
     Source: the field tables of the documentation's sections Campaign Fields, User Fields, Reward Fields, Coupon Fields.
     """
     fields = FIELDS[table]
@@ -203,7 +204,7 @@ def _gather(field: Field, rows: Sequence[Any], problems: dict[int, str], absent:
                 problems.setdefault(index, f"{field.name} is missing")
             column.append(None)
     if not found:
-        if field.must and any(isinstance(row, dict) for row in rows):
+        if field.must and sum(isinstance(row, dict) for row in rows) > 1:
             raise BadEnvelope(
                 f"{where}: the field {field.name!r} is in no row of the answer any more; nothing of it was loaded.",
                 "Run `referrals check`; if the vendor renamed the field, update to a version that knows the new name.",

@@ -11,8 +11,7 @@ import pytest
 from scripted_server import Request, Say, ScriptedServer
 
 from pipelines.api.client import Client
-from pipelines.api.ahead import PAGES_HELD
-from pipelines.api.paging import Walker
+from pipelines.api.paging import PAGES_HELD, Walker
 from pipelines.api.query import Query
 
 SIZE, THREADS = 5, 3

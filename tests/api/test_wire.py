@@ -11,8 +11,7 @@ import pytest
 from scripted_server import Say, ScriptedServer
 from stand_ins import TOKEN
 
-from pipelines.api.unpacking import UNPACKED_BYTES
-from pipelines.api.wire import Wire
+from pipelines.api.wire import UNPACKED_BYTES, Wire
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings, Token
 
