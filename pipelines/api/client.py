@@ -18,20 +18,23 @@ import httpx
 
 from pipelines.api.answers import Answer, Failure, Sent
 from pipelines.api.bodies import Unreadable
+from pipelines.api.challenges import ADVICE, checks_browsers
 from pipelines.api.ledger import Strike
+from pipelines.api.limits import Trickle
 from pipelines.api.query import Query, query_params, quote_segment
 from pipelines.api.refusals import error_for
 from pipelines.api.retry import (
     RetryPolicy,
     Verdict,
-    is_certificate_error,
     is_retried,
     parse_date,
     retry_after_s,
     verdict_of,
 )
 from pipelines.api.throttle import Permit, Throttle, open_throttle
-from pipelines.api.wire import Reply, TooLarge, Wire
+from pipelines.api.tls_errors import CERTIFICATE_ADVICE, lasting_advice
+from pipelines.api.unpacking import TooLarge, UnknownPacking
+from pipelines.api.wire import Reply, Wire
 from pipelines.display_text import display_text, one_line
 from pipelines.errors import (
     ApiError,
@@ -39,11 +42,19 @@ from pipelines.errors import (
     BudgetExhausted,
     ProtectiveStop,
     ReferralsError,
+    RequestRefused,
+    causes,
 )
 from pipelines.settings import Settings
 
 __all__ = ["Answer", "Client", "Sent", "quote_segment"]
 
+# An answer that trickles uses up a whole attempt's time, and a check of browsers is passed by no repetition: where it
+# was no passing trouble, asking eight times would only keep the run waiting.
+HOPELESS_ATTEMPTS = 3
+MAX_PACKING_CHARS = 60
+# Servers refuse longer addresses in ways of their own, a reset among them.
+MAX_TARGET_CHARS = 8_000
 Event = dict[str, Any]
 T = TypeVar("T")
 
@@ -103,7 +114,8 @@ class Client:
     def get(self, query: Query, doubtful_attempts: int | None = None) -> Answer:
         """Ask, retry what is worth retrying, and decode. ``doubtful_attempts`` is how often a 500 is believed to pass.
 
-        Raises: ApiUnavailable, BudgetExhausted, AuthenticationError, RequestRefused (its ``status``), ProtectiveStop;
+        Raises: ApiUnavailable, BudgetExhausted, AuthenticationError, RequestRefused (its ``status``; 400 for a
+        question that no address carries), ProtectiveStop;
         ApiError after stop(); ConfigurationError when the ledger of calls cannot be written.
         """
         return self._ask(query, Sent.decode, doubtful_attempts)
@@ -120,6 +132,8 @@ class Client:
         target = f"{query.path}?{urlencode(params, quote_via=quote)}" if params else query.path
         words = "&".join(f"{name}={value}" for name, value in params)
         label = display_text(unquote(f"{query.path}?{words}" if words else query.path))
+        if len(target) > MAX_TARGET_CHARS:
+            raise RequestRefused(f"{label} is too long a question for an address, so the API was not asked.", 400)
         started = self._clock()
         attempt = 0
         while True:
@@ -129,8 +143,8 @@ class Client:
                 try:
                     return finish(outcome)
                 except Unreadable as error:
-                    outcome = Failure(self._mask(str(error)), self._policy.after_failure_s(attempt, None))
-            most = doubtful_attempts if outcome.is_server_error else None
+                    outcome = self._unreadable(outcome, error, attempt)
+            most = doubtful_attempts if outcome.is_server_error else outcome.most_attempts
             self._refuse_another(outcome, label, attempt, self._clock() - started, most or self._policy.attempts)
             self._emit("retry", path=label, attempt=attempt, reason=outcome.reason, wait_s=round(outcome.wait_s, 3))
             if not outcome.is_strike:
@@ -170,6 +184,12 @@ class Client:
             return self._after_network_error(error, label, attempt)
         except TooLarge as error:
             raise ApiUnavailable(f"The answer to {label} is too large ({error}); reading stopped.") from None
+        except UnknownPacking as error:
+            packing = one_line(str(error), MAX_PACKING_CHARS)
+            raise ApiUnavailable(
+                f"The answer to {label} is packed as {packing!r}, which was not asked for; it was not unpacked.",
+                "Run again later; if it stays so, a proxy or CDN between here and the API packs its answers anew.",
+            ) from None
         finally:
             _release(permit, reply)
         self._emit(
@@ -184,6 +204,9 @@ class Client:
 
     def _judge(self, reply: Reply, label: str, attempt: int) -> Sent | Failure:
         verdict = verdict_of(reply.status)
+        if verdict in (Verdict.RETRY, Verdict.STRIKE) and checks_browsers(reply.headers, reply.body):
+            # Neither an outage that passes nor the API's own limit: asking again would only be refused again.
+            verdict = Verdict.FORBIDDEN
         server_time = parse_date(reply.headers.get("date"))
         if verdict is Verdict.ANSWER:
             return Sent(reply.body, server_time, label, attempt, reply.elapsed_s)
@@ -202,6 +225,12 @@ class Client:
             self._halt = refusal
         raise refusal
 
+    def _unreadable(self, sent: Sent, error: Unreadable, attempt: int) -> Failure:
+        reason, wait_s = self._mask(str(error)), self._policy.after_failure_s(attempt, None)
+        if checks_browsers({}, sent.body):
+            return Failure(reason, wait_s, most_attempts=HOPELESS_ATTEMPTS, next_step=ADVICE)
+        return Failure(reason, wait_s)
+
     def _strike(self, label: str, wait_s: float) -> Failure:
         strikes = self._throttle.strike("429", wait_s)
         self._emit("strike", path=label, strikes=len(strikes), wait_s=round(wait_s, 3))
@@ -210,14 +239,20 @@ class Client:
 
     def _after_network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> Failure:
         what = one_line(self._mask(f"{type(error).__name__}: {error}".rstrip(": ")))
-        if is_certificate_error(error):
+        advice = lasting_advice(error)
+        if advice == CERTIFICATE_ADVICE:
             raise ApiUnavailable(
-                f"The server's certificate could not be verified, so {label} was not asked ({what}).",
-                "If a company proxy re-signs traffic, name its CA bundle in SSL_CERT_FILE; verification stays on.",
+                f"The server's certificate could not be verified, so {label} was not asked ({what}).", advice
+            ) from None
+        if advice is not None:
+            raise ApiUnavailable(
+                f"No secure connection could be made, so {label} was not asked ({what}).", advice
             ) from None
         if not is_retried(error):
             raise ApiUnavailable(f"{label} could not be asked ({type(error).__name__}).") from None
-        return Failure(what, self._policy.after_failure_s(attempt, None))
+        is_trickle = any(isinstance(cause, Trickle) for cause in causes(error))
+        wait_s = self._policy.after_failure_s(attempt, None)
+        return Failure(what, wait_s, most_attempts=HOPELESS_ATTEMPTS if is_trickle else None)
 
     def _refuse_another(self, failure: Failure, label: str, attempt: int, elapsed_s: float, most: int) -> None:
         # A strike's wait is judged alone: the pause before it belongs to the budget, not to this question.
@@ -226,7 +261,7 @@ class Client:
         text = f"{label} got no usable answer in {attempt} attempts over {elapsed_s:.0f} s; the last: {failure.reason}."
         if failure.is_strike:
             raise BudgetExhausted(f"{text} The API asks to wait {failure.wait_s:.0f} s.")
-        raise ApiUnavailable(text)
+        raise ApiUnavailable(text, failure.next_step)
 
     def _refuse_when_over(self) -> None:
         if self._halt is not None:

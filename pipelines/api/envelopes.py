@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from pipelines.api.client import Answer
+from pipelines.api.numbers import INT64, Oversized, brief, whole_number
 from pipelines.errors import BadEnvelope
+
+MAX_ROWS = 50_000_000
+MAX_PAGES = 2_000_000
+"""What a list may claim to hold: a hundred times the largest accounts. More is no count."""
+MAX_KEY_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +53,27 @@ class Page:
             ids = [row["id"] for row in self.rows]
         except (TypeError, KeyError):
             ids = [None]
-        if set(map(type, ids)) <= {int}:
+        if set(map(type, ids)) <= {int} and (not ids or (min(ids) >= INT64[0] and max(ids) <= INT64[1])):
             return ids
         return [found for row in self.rows if (found := row_id(row)) is not None]
 
+    def rises(self, above: int | None, upto: int | None) -> bool:
+        """Whether the ids rise within (above, upto]: the server honoured the id filters and the order."""
+        ids = self.ids()
+        if ids != sorted(ids):
+            return False
+        return not ids or ((above is None or ids[0] > above) and (upto is None or ids[-1] <= upto))
+
 
 def row_id(row: Any) -> int | None:
-    """A row's id as an integer (``7`` or ``"7"``), or None."""
+    """A row's id as an integer (``7`` or ``"7"``), or None where it is none that fits into 64 bits."""
     value = row.get("id") if isinstance(row, dict) else None
-    if type(value) is int:
-        return value
-    if isinstance(value, str) and value.isascii() and value.strip().isdigit():
-        return int(value)
-    return None
+    if type(value) is not int and not isinstance(value, str):
+        return None
+    try:
+        return whole_number(value)
+    except ValueError:
+        return None
 
 
 def read_page(answer: Answer) -> Page:
@@ -71,13 +86,14 @@ def read_page(answer: Answer) -> Page:
     if "data" not in payload:
         raise BadEnvelope(f"{answer.url_path}: the answer has no 'data'; nothing of it was loaded.")
     rows = payload["data"]
-    if isinstance(rows, dict) and all(key.isascii() and key.isdigit() for key in rows):
+    if isinstance(rows, dict) and all(_is_position(key) for key in rows):
         rows = [rows[key] for key in sorted(rows, key=int)]
     if not isinstance(rows, list):
         raise BadEnvelope(f"{answer.url_path}: 'data' is not a list; nothing of it was loaded.")
     meta = payload.get("meta")
     meta = meta if isinstance(meta, dict) else {}
-    total, last_page = _count(meta.get("total")), _count(meta.get("last_page"))
+    total = _count(answer, meta, "total", MAX_ROWS)
+    last_page = _count(answer, meta, "last_page", MAX_PAGES)
     if total is not None and total < len(rows):
         raise BadEnvelope(f"{answer.url_path}: 'meta.total' says {total}, the page alone holds {len(rows)} rows.")
     links = payload.get("links")
@@ -93,7 +109,34 @@ def read_single(answer: Answer) -> dict[str, Any]:
     return data
 
 
-def _count(value: Any) -> int | None:
+def _is_position(key: str) -> bool:
+    """Whether a key is a place in a list that PHP wrote as an object."""
+    return key.isascii() and key.isdigit() and len(key) <= MAX_KEY_DIGITS
+
+
+def _count(answer: Answer, meta: dict[str, Any], name: str, most: int) -> int | None:
+    """A count of ``meta``; None where it is not told, or what stands there is no count.
+
+    Raises: BadEnvelope for a number beyond every account: no list of that length could be read, nor memory be set aside
+    for it.
+    """
+    value = meta.get(name)
+    if isinstance(value, Oversized):
+        raise _beyond(answer, name, value.what)
     if isinstance(value, str) and value.isascii() and value.isdigit():
+        if len(value) > MAX_KEY_DIGITS:
+            raise _beyond(answer, name, f"a number of {len(value):,} digits")
         value = int(value)
-    return value if type(value) is int and value >= 0 else None
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return None
+    if isinstance(value, Decimal) and value.is_nan():
+        return None
+    if value > most:
+        raise _beyond(answer, name, brief(value))
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _beyond(answer: Answer, name: str, what: str) -> BadEnvelope:
+    return BadEnvelope(
+        f"{answer.url_path}: 'meta.{name}' says {what}, more than any account holds; nothing of it was loaded."
+    )

@@ -14,14 +14,15 @@ Knows no table and no dlt. Four ways to walk, chosen by what the server honours:
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from pipelines.api.ahead import PAGES_HELD, fetch_ahead
 from pipelines.api.asking import Asker, blames_the_question
+from pipelines.api.bounds import ListBound
 from pipelines.api.client import Client
 from pipelines.api.envelopes import Page
 from pipelines.api.passes import last_page, walk_by_number
@@ -29,9 +30,15 @@ from pipelines.api.query import Filter, Query
 from pipelines.api.singles import ask_each
 from pipelines.errors import ApiUnavailable, FilterIgnored, IncompleteWalk, RequestRefused
 
+__all__ = ["PAGES_HELD", "Walker"]
+
 RESTARTS_WITHOUT_PROGRESS = 3
-# How many pages a thread may have fetched beyond one that is slow: at some 200 kB each and 8 threads, under 20 MB.
-PAGES_HELD = 12
+# A list that rows leave while it is read is read on from where it was; this often, it is not read but chased.
+MOST_CONTINUATIONS = 50
+
+
+class _Contradicting(Exception):
+    """Pages after an id contradict the list's own total, or the order of ids."""
 
 
 class Walker:
@@ -81,38 +88,51 @@ class Walker:
         if query.path in self.numbered:
             yield from self._by_number(query, ids_only_grow=True)
             return
+        for _ in range(MOST_CONTINUATIONS):
+            after = yield from self._whole_once(query, after)
+            if after is None:
+                return
+        raise IncompleteWalk(f"{query.path}: rows leave the list as fast as it is read.")
+
+    def _whole_once(self, query: Query, after: int | None) -> Generator[Page, None, int | None]:
+        """Every row with an id above ``after``; gives the id to go on from where rows left meanwhile."""
         start = query if after is None else query.where(Filter("id", "gt", after))
         first = self._or_none(start)
         if first is None or not self._in_order(first, query, after):
             yield from self._give_up_ids(query)
-            return
+            return None
         if first.is_all:
             yield first
-            return
+            return None
         newest = self.page(replace(start, direction="desc", per_page=2))
         ids, last_ids = first.ids(), newest.ids()
         top = max(last_ids, default=0)
         if not ids or top <= ids[-1] or last_ids != sorted(last_ids, reverse=True):
             yield from self._give_up_ids(query)
-            return
+            return None
         bounded = query.where(Filter("id", "lte", top))
         second = self._or_none(bounded.where(Filter("id", "gt", ids[-1])))
-        if second is None or not _rises(second, ids[-1], top):
+        if second is None or not second.rises(ids[-1], top):
             yield from self._give_up_ids(query)
-            return
+            return None
         held = len(set(ids))
         yield first
-        for page in self._from_anchor(bounded, ids[-1], top, second):
-            held += len(set(page.ids()))
-            yield page
+        try:
+            for page in self._from_anchor(bounded, ids[-1], top, second):
+                held += len(set(page.ids()))
+                yield page
+        except _Contradicting:
+            # One id out of its place is enough; read by page number, it is one record's problem.
+            yield from self._give_up_ids(query, restart=True)
+            return None
         if newest.total is None or held >= newest.total:
-            return
+            return None
         # Rows were deleted meanwhile, or the order is another than it looked page by page and rows were skipped.
         left = self.count(start.where(Filter("id", "lte", top)))
         if left is not None and left > held:
             yield from self._give_up_ids(query, restart=True)
-        else:
-            yield from self.whole(query, top)
+            return None
+        return top
 
     def between(self, query: Query, above: int | None, upto: int) -> Iterator[Page]:
         """Every row with an id above ``above`` (None: from the start) up to and including ``upto``.
@@ -122,10 +142,12 @@ class Walker:
         query = replace(query, order="id", direction="asc", page=1).where(Filter("id", "lte", upto))
         total: int | None = None
         held = 0
+        bound = ListBound(query.path)
         while True:
             page = self._or_none(query if above is None else query.where(Filter("id", "gt", above)))
-            if page is None or not _rises(page, above, upto) or not self._in_order(page, query, above):
+            if page is None or not page.rises(above, upto) or not self._in_order(page, query, above):
                 raise self._ignored(query, query.filters[0], "rows outside it or out of order came back")
+            bound.take(page)
             held += len(page.rows)
             total = held if total is None and page.is_all else page.total if total is None else total
             yield page
@@ -138,10 +160,11 @@ class Walker:
             raise IncompleteWalk(f"{query.path}: rows left the ids up to {upto} while they were read.")
 
     def _in_order(self, page: Page, query: Query, above: int | None) -> bool:
-        return _rises(page, above, None) and (page.is_all or self._asker.orders(query.path))
+        return page.rises(above, None) and (page.is_all or self._asker.orders(query.path))
 
     def _from_anchor(self, bounded: Query, anchor: int, top: int, first: Page | None) -> Iterator[Page]:
         stuck = 0
+        bound = ListBound(bounded.path)
         while anchor < top:
             page = first or self.page(bounded.where(Filter("id", "gt", anchor)))
             first = None
@@ -150,16 +173,17 @@ class Walker:
             before = anchor
             for good in self._while_steady(bounded.where(Filter("id", "gt", anchor)), anchor, top, page):
                 anchor = max([anchor, *good.ids()])
+                bound.take(good)
                 yield good
                 if good.is_last:
                     return
             stuck = stuck + 1 if anchor == before else 0
             if stuck >= RESTARTS_WITHOUT_PROGRESS:
-                raise IncompleteWalk(f"{bounded.path}: the pages after id {anchor} contradict the list's own total.")
+                raise _Contradicting
 
     def _while_steady(self, query: Query, anchor: int, top: int, first: Page) -> Iterator[Page]:
         """Pages by number as long as they fit each other; ends silently at the first one that does not."""
-        if not _rises(first, anchor, top):
+        if not first.rises(anchor, top):
             return
         if first.total is None or not first.rows:
             if first.rows:
@@ -173,7 +197,7 @@ class Walker:
         last_id, seen = max(first.ids(), default=anchor), size
         yield first
         for number, page in self._ahead(query, 2, last):
-            if page.total != first.total or not _rises(page, last_id, top):
+            if page.total != first.total or not page.rises(last_id, top):
                 return
             if number < last and len(page.rows) != size:
                 return
@@ -182,35 +206,7 @@ class Walker:
             yield replace(page, is_last=number == last and seen == first.total)
 
     def _ahead(self, query: Query, first: int, last: int) -> Iterator[tuple[int, Page]]:
-        """Pages ``first`` to ``last`` in order, at most ``concurrency`` of them under way.
-
-        While the page whose turn it is is slow, others are fetched beyond it, up to a bound: one slow call holds its
-        own page and nothing else.
-
-        They wait as bytes and are decoded here, when their turn comes: a page of rows is large, and reading it where
-        it is used keeps it in the processor's cache and the other threads out of the way.
-        """
-        waiting: deque[tuple[int, Future[Callable[[], Page]]]] = deque()
-        number = first
-        try:
-            while number <= last or waiting:
-                open_calls = {future for _, future in waiting if not future.done()}
-                is_held = bool(waiting) and waiting[0][1] in open_calls
-                room = self._concurrency * (PAGES_HELD if is_held else 1) - len(waiting)
-                while number <= last and room > 0 and len(open_calls) < self._concurrency:
-                    future = self._threads.submit(self._asker.begin, query.with_page(number))
-                    waiting.append((number, future))
-                    open_calls.add(future)
-                    number += 1
-                    room -= 1
-                if not waiting[0][1].done():
-                    wait(open_calls, return_when=FIRST_COMPLETED)
-                    continue
-                at, future = waiting.popleft()
-                yield at, future.result()()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+        return fetch_ahead(self._threads, self._concurrency, self._asker.begin, query, first, last)
 
     # -- lanes ----------------------------------------------------------------------------------------------------
 
@@ -231,6 +227,7 @@ class Walker:
         anchor: int | None = None
         total: int | None = None
         held = stuck = 0
+        bound = ListBound(query.path)
         while True:
             page = self._or_none(query if anchor is None else query.where(Filter("id", "gt", anchor)))
             if page is None and anchor is None:
@@ -243,6 +240,7 @@ class Walker:
                 if stuck >= RESTARTS_WITHOUT_PROGRESS:
                     raise IncompleteWalk(f"{query.path}: a page is empty although the server counts {page.total} rows.")
                 continue
+            bound.take(page)
             yield page
             if anchor is None:
                 total = page.total
@@ -290,11 +288,3 @@ class Walker:
 
     def _by_number(self, query: Query, *, ids_only_grow: bool, restart: bool = False) -> Iterator[Page]:
         return walk_by_number(self.page, self._ahead, query, ids_only_grow=ids_only_grow, restart=restart)
-
-
-def _rises(page: Page, above: int | None, upto: int | None) -> bool:
-    """Whether a page's ids rise within (above, upto]: the server honoured the id filters and the order."""
-    ids = page.ids()
-    if ids != sorted(ids):
-        return False
-    return not ids or ((above is None or ids[0] > above) and (upto is None or ids[-1] <= upto))

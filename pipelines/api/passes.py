@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from pipelines.api.bounds import ListBound
 from pipelines.api.envelopes import Page
 from pipelines.api.query import Query
 from pipelines.errors import IncompleteWalk
@@ -66,14 +67,18 @@ def last_page(first: Page) -> int:
 
 
 def _pages(page: Ask, ahead: AskAhead, query: Query, first: Page) -> Iterator[Page]:
+    bound = ListBound(query.path)
+    bound.take(first)
     yield first
     if first.total is None and first.last_page is None:
         number = 2
         while (found := page(query.with_page(number))).rows:
+            bound.take(found)
             yield found
             number += 1
         return
     for _, found in ahead(query, 2, last_page(first)):
+        bound.take(found)
         yield found
         if not found.rows:
             return

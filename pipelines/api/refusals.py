@@ -9,8 +9,9 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from pipelines.api.bodies import error_words
+from pipelines.api.challenges import ADVICE, checks_browsers, is_page, names_a_network
 from pipelines.api.retry import Verdict, speaks_of_a_block
-from pipelines.api.wire import Reply
+from pipelines.api.wire import LOCATION, Reply
 from pipelines.display_text import display_text
 from pipelines.errors import ApiUnavailable, AuthenticationError, ProtectiveStop, ReferralsError, RequestRefused
 
@@ -23,13 +24,20 @@ def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], 
     # Masked before it is cut: half of a token would not be recognised any more.
     said = display_text(mask(error_words(reply.body, BLOCK_TEXT_CHARS)))
     quoted = f"HTTP {reply.status}: {said}" if said else f"HTTP {reply.status}"
+    if checks_browsers(reply.headers, reply.body):
+        return _refused_on_the_way(label, quoted)
     if verdict is Verdict.NOT_ACCEPTED:
         return AuthenticationError(f"The API did not accept the token when asked for {label} ({quoted}).")
     if verdict is Verdict.FORBIDDEN:
+        is_web_page = is_page(reply.headers, reply.body)
+        if is_web_page and names_a_network(reply.body):
+            return _refused_on_the_way(label, quoted)
         if speaks_of_a_block(error_words(reply.body, BLOCK_TEXT_CHARS)):
             return ProtectiveStop(
                 f"The API has blocked this address or token, it said when asked for {label} ({quoted})."
             )
+        if is_web_page:
+            return _refused_on_the_way(label, quoted)
         return AuthenticationError(f"The account may not ask for {label} ({quoted}).")
     if verdict is Verdict.REDIRECT:
         return RequestRefused(
@@ -43,10 +51,14 @@ def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], 
     return ApiUnavailable(f"The API failed on {label} ({quoted}).")
 
 
+def _refused_on_the_way(label: str, quoted: str) -> ApiUnavailable:
+    return ApiUnavailable(f"A web page came instead of the API's answer to {label} ({quoted}).", ADVICE)
+
+
 def _place(reply: Reply) -> str:
     # Without the query and without user names: either may hold secrets.
     try:
-        target = urlsplit(reply.headers.get("location", ""))
+        target = urlsplit(reply.headers.get(LOCATION, ""))
     except ValueError:
         return "an unreadable address"
     host = target.netloc.rpartition("@")[2]

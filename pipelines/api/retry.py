@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import re
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,11 @@ from enum import Enum
 
 import httpx
 
-from pipelines.errors import causes
+from pipelines.api.tls_errors import lasting_advice
+
+# The longest wait that a server is believed. A longer one is asked about again after a day.
+MAX_RETRY_AFTER_S = 86_400.0
+MAX_SECONDS_DIGITS = 12
 
 _jitter = random.SystemRandom().random
 
@@ -35,14 +38,14 @@ class Verdict(Enum):
     DOWN = "a server error that asking again will not cure"
 
 
-# 520 to 524 are how a content network in front of the API says that it could not reach it.
+# 520 to 530 are how a content network in front of the API says that it could not reach it, or that it is overloaded.
 STATUS_TABLE: Mapping[int, Verdict] = {
     401: Verdict.NOT_ACCEPTED,
     402: Verdict.NOT_ACCEPTED,
     403: Verdict.FORBIDDEN,
-    408: Verdict.RETRY,
+    **dict.fromkeys((408, 425), Verdict.RETRY),
     429: Verdict.STRIKE,
-    **dict.fromkeys((500, 502, 503, 504, 520, 521, 522, 523, 524), Verdict.RETRY),
+    **dict.fromkeys((500, 502, 503, 504, *range(520, 531)), Verdict.RETRY),
 }
 
 # What the network does. LocalProtocolError, InvalidURL and the like are ours and would fail again.
@@ -77,13 +80,8 @@ def speaks_of_a_block(words: str) -> bool:
 
 
 def is_retried(error: httpx.HTTPError) -> bool:
-    """Whether a transport error is worth another try; a certificate that does not verify is not."""
-    return isinstance(error, RETRIED_EXCEPTIONS) and not is_certificate_error(error)
-
-
-def is_certificate_error(error: BaseException) -> bool:
-    """Whether TLS verification is at the bottom of an exception's chain."""
-    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error))
+    """Whether a transport error is worth another try; a TLS error that would come again is not."""
+    return isinstance(error, RETRIED_EXCEPTIONS) and lasting_advice(error) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +129,14 @@ def parse_date(text: str | None) -> datetime | None:
 
 
 def retry_after_s(text: str | None, answered_at: datetime) -> float | None:
-    """Seconds named by a Retry-After header (seconds or HTTP date); None when absent or unreadable, never negative.
+    """Seconds named by a Retry-After header (seconds or HTTP date), at most a day.
+
+    None when absent or unreadable, never negative.
 
     A date is relative to the answer's own ``Date``, so that a wrong clock here changes nothing.
     """
     value = (text or "").strip()
     if value.isascii() and value.isdigit():
-        return float(value[:12])
+        return min(float(value), MAX_RETRY_AFTER_S) if len(value) <= MAX_SECONDS_DIGITS else None
     named = parse_date(value)
-    return None if named is None else max(0.0, (named - answered_at).total_seconds())
+    return None if named is None else min(max(0.0, (named - answered_at).total_seconds()), MAX_RETRY_AFTER_S)

@@ -11,10 +11,9 @@ import os
 import socket
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -22,23 +21,23 @@ from weakref import WeakSet
 import httpx
 
 from pipelines import __version__
+from pipelines.api.limits import AttemptLimit, limit_reads
 from pipelines.api.network_environment import proxy_for, tls_context
+from pipelines.api.unpacking import UNPACKED_BYTES, TooLarge, unpacked
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings, Token
+
+__all__ = ["UNPACKED_BYTES", "Reply", "Wire"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 # Bodies larger than this are read one at a time, so that several in flight do not add up.
 LARGE_BODY_BYTES = 4 * 1024 * 1024
-UNPACKED_BYTES = 1024 * 1024
 CONNECT_TIMEOUT_S = 15.0
 KEEPALIVE_S = 30.0
 # Servers refuse longer headers with answers of their own, none of which says that the token is no token.
 LONGEST_TOKEN = 4096
+LOCATION = "x-location-not-followed"
 TOKEN_NAME = "SOURCES__REFERRAL_FACTORY__API_TOKEN"  # noqa: S105 - the setting's name
-
-
-class TooLarge(Exception):
-    """A body beyond MAX_BODY_BYTES; reading stopped there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +69,38 @@ class Wire:
         self._base_url = settings.base_url.rstrip("/")
         self._clock = clock
         self._max_body_bytes = max_body_bytes
-        # Per read; a server that trickles must still be done within twice that.
+        # The setting counts for a single read; a server that trickles must still be done within twice that.
         self._attempt_s = 2 * settings.timeout_s
+        self._limit = AttemptLimit()
         self._lock = threading.Lock()
         self._large_turn = threading.Lock()
         self._sockets: WeakSet[socket.socket] = WeakSet()
         self._aborted = False
         self._http = _build_http(settings, token)
+        limit_reads(self._http, self._limit, clock)
 
     def fetch(self, path_and_query: str) -> Reply:
         """Send one GET and read its answer to the end.
 
-        Raises: httpx.HTTPError for what the network did; TooLarge.
+        Raises: httpx.HTTPError for what the network did; TooLarge; UnknownPacking.
         """
         started = self._clock()
         request = self._http.build_request(
             "GET", f"{self._base_url}/{path_and_query}", extensions={"trace": self._watch}
         )
-        response = self._http.send(request, stream=True)
+        self._limit.begin(started + self._attempt_s)
         try:
-            body = self._read(response, started)
+            response = self._http.send(request, stream=True)
+            self._limit.end_of_head()
+            try:
+                body = self._read(response)
+            finally:
+                response.close()
+        except (ValueError, LookupError, ArithmeticError) as error:
+            # What the HTTP library makes of an answer that it did not foresee.
+            raise httpx.RemoteProtocolError(f"an answer that is no HTTP ({type(error).__name__})") from error
         finally:
-            response.close()
+            self._limit.end()
         return Reply(response.status_code, response.headers, body, self._clock() - started)
 
     def abort(self) -> None:
@@ -106,18 +115,16 @@ class Wire:
         """Close all connections."""
         self._http.close()
 
-    def _read(self, response: httpx.Response, started: float) -> bytes:
+    def _read(self, response: httpx.Response) -> bytes:
         chunks: list[bytes] = []
         large = bytearray()  # one block, which the system gets back whole; thousands of small ones it would not
         size = 0
         with contextlib.ExitStack() as turn:
-            for chunk in _unpacked(response):
+            for chunk in unpacked(response, self._max_body_bytes):
                 size += len(chunk)
                 if size > self._max_body_bytes:
                     large.clear()
                     raise TooLarge(f"more than {self._max_body_bytes // (1024 * 1024)} MB")
-                if self._clock() - started > self._attempt_s:
-                    raise httpx.ReadTimeout("the answer trickles", request=response.request)
                 if size <= LARGE_BODY_BYTES:
                     chunks.append(chunk)
                     continue
@@ -139,23 +146,6 @@ class Wire:
                 aborted = self._aborted
             if aborted:
                 _shut(sock)
-
-
-def _unpacked(response: httpx.Response) -> Iterator[bytes]:
-    """The body's bytes in pieces of bounded size; httpx would unpack a thousandfold at once what was packed so well."""
-    if response.headers.get("content-encoding", "").strip().lower() not in ("gzip", "x-gzip"):
-        yield from response.iter_bytes()
-        return
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        for packed in response.iter_raw():
-            while packed:
-                yield unpacker.decompress(packed, UNPACKED_BYTES)
-                packed = unpacker.unconsumed_tail
-        if rest := unpacker.flush():  # a piece may end where nothing is left to read but something to hand over
-            yield rest
-    except zlib.error as error:
-        raise httpx.DecodingError(str(error), request=response.request) from error
 
 
 def _shut(sock: socket.socket) -> None:
@@ -201,8 +191,8 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
             trust_env=False,
             timeout=httpx.Timeout(settings.timeout_s, connect=min(CONNECT_TIMEOUT_S, settings.timeout_s)),
             follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            event_hooks={"request": [_refuse_other_methods]},
+            cookies=_NoCookies(),
+            event_hooks={"request": [_refuse_other_methods], "response": [_keep_from_following]},
             headers={
                 "Authorization": f"Bearer {token.reveal()}",
                 "Accept": "application/json",
@@ -216,6 +206,20 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
             f"The connection cannot be set up ({type(error).__name__}).",
             "Check the base URL, and HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment.",
         ) from None
+
+
+class _NoCookies(CookieJar):
+    """Keeps no cookie and reads none: a hostile one must not even be parsed."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        pass
+
+
+def _keep_from_following(response: httpx.Response) -> None:
+    # httpx prepares the next request even where it does not follow, and fails on addresses that it cannot read.
+    location = response.headers.pop("location", None)
+    if location is not None:
+        response.headers[LOCATION] = location
 
 
 def _refuse_other_methods(request: httpx.Request) -> None:

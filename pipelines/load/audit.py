@@ -19,7 +19,7 @@ from pipelines.load.loadfile import DATASET, LoadFile
 from pipelines.load.locating import Budget, Span, TooMany, locate
 from pipelines.load.streams import STREAMS
 
-EVERYTHING = Span(-(2**62), 2**62)
+EVERYTHING = Span(-(2**63), 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True)

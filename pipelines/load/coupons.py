@@ -37,7 +37,7 @@ class CouponIntake:
         self.walker = walker
         self.load_file = load_file
         self.intake = intake
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[Any] = []
         self._moment: datetime | None = None
         self._seen: list[pa.Array] = []
         self.names = tuple(names)
@@ -55,7 +55,10 @@ class CouponIntake:
         for user in [user for user in page.rows if isinstance(user, dict) and user.get("coupon")]:
             held = user["coupon"]
             coupons = held if isinstance(held, list) else [held]
-            self._waiting.extend(self._complete(coupon, user) for coupon in coupons if isinstance(coupon, dict))
+            # What is no object is set aside with its reason: it stands for a coupon that nobody can read.
+            self._waiting.extend(
+                self._complete(coupon, user) if isinstance(coupon, dict) else coupon for coupon in coupons
+            )
 
     def forget_seen(self) -> None:
         """A walk began afresh: what was seen before does not count as complete."""
@@ -72,7 +75,7 @@ class CouponIntake:
         if self._moment is not None:
             self.put(waiting, self._moment, "users, their coupons", part)
 
-    def put(self, coupons: list[dict[str, Any]], moment: datetime, where: str, part: Slice) -> None:
+    def put(self, coupons: list[Any], moment: datetime, where: str, part: Slice) -> None:
         """Put what is new or changed among some coupons, and the batches they name, into a slice."""
         report = self.intake.report("coupons")
         report.observed_at = report.observed_at or moment
@@ -160,10 +163,12 @@ class CouponIntake:
             coupon = {**coupon, "referral_id": row_id(user)}
         return coupon
 
-    def _take_batches(self, coupons: list[dict[str, Any]], moment: datetime, part: Slice) -> None:
+    def _take_batches(self, coupons: list[Any], moment: datetime, part: Slice) -> None:
         """The batches that came inside of coupons."""
         came = {
-            row_id(b): b for c in coupons if isinstance(b := c.get("batch"), dict) and row_id(b) not in self._batches
+            row_id(b): b
+            for c in coupons
+            if isinstance(c, dict) and isinstance(b := c.get("batch"), dict) and row_id(b) not in self._batches
         }
         if came:
             part.add("coupon_batches", self.intake.read_rows("coupon_batches", [*came.values()], moment, "batches")[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -76,7 +77,19 @@ class StreamReport:
     rows_quarantined: int = 0  # different ones, however often they came
     calls: int = 0
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
+    zero_dates: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def count_zero_dates(self, found: dict[str, int], table: str) -> None:
+        """Say in a note how many zero dates were read as no date; a later count replaces the note."""
+        for name, count in found.items():
+            where = f"{table}.{name}"
+            before = self.zero_dates.get(where, 0)
+            self.zero_dates[where] = before + count
+            note = "{:,} values of {!r} are zero dates, read as no date"
+            if before:
+                self.notes.remove(note.format(before, where))
+            self.notes.append(note.format(before + count, where))
 
 
 class Intake:
@@ -115,9 +128,7 @@ class Intake:
                 report.notes.append(note)
         return coerced.table, coerced.rejects
 
-    def read_rows(
-        self, table: str, rows: list[dict[str, object]], moment: datetime, where: str
-    ) -> tuple[pa.Table, list[Reject]]:
+    def read_rows(self, table: str, rows: list[Any], moment: datetime, where: str) -> tuple[pa.Table, list[Reject]]:
         """Single objects (those inside other rows, or fetched by name) as a typed table."""
         coerced = coerce(table, rows, moment, where)
         self._settle(table, coerced, moment)
@@ -125,8 +136,10 @@ class Intake:
 
     def _settle(self, stream: str, coerced: Coerced, moment: datetime) -> None:
         new = self._quarantine.settle(stream, coerced, moment)
-        if new:
-            self.report("coupons" if stream == "coupon_batches" else stream).rows_quarantined += new
+        if new or coerced.zero_dates:
+            report = self.report("coupons" if stream == "coupon_batches" else stream)
+            report.rows_quarantined += new
+            report.count_zero_dates(coerced.zero_dates, stream)
 
 
 def observations(stream: str, ids: Iterable[int], what: str, moment: datetime) -> pa.Table:

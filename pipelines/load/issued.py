@@ -25,7 +25,7 @@ from pipelines.load.loadfile import DATASET, LoadFile
 from pipelines.load.schemas import arrow_schema, id_in
 from pipelines.load.source import Slice, table_schema
 from pipelines.load.streams import STREAMS
-from pipelines.load.windows import advance, lane_start
+from pipelines.load.windows import advance, is_since, lane_start
 
 ASKED_SINGLY = 20
 LONGEST_IN_ADDRESS = 1_000
@@ -144,7 +144,7 @@ class IssuedIntake:
         dated = self._walker.lane(
             self._query,
             Filter("issued_at", "gte", since.isoformat()),
-            lambda row: not isinstance(row, dict) or str(row.get("issued_at") or "")[:10] >= earliest,
+            lambda row: not isinstance(row, dict) or is_since(row.get("issued_at"), earliest),
             lambda page: page.total == known,  # an issue date never changes: the same count is the same rows
         )
         self._take(dated, part, "by date")

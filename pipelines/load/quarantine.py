@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.load import values
-from pipelines.load.jsontext import to_json_text
+from pipelines.load.jsontext import whole_text
 from pipelines.load.loadfile import LoadFile
 from pipelines.load.schemas import FETCHED_AT, QUARANTINE, Coerced, Reject, id_in
 
@@ -105,9 +105,9 @@ def without_contradictions(coerced: Coerced, rows: Sequence[Any]) -> Coerced:
         return coerced
     known = {reject.raw for reject in coerced.rejects}
     rejects = [
-        Reject(str(identifier), CONTRADICTION, to_json_text(row))
+        Reject(str(identifier), CONTRADICTION, whole_text(row))
         for row in rows
-        if (identifier := _readable_id(row)) in doubtful and to_json_text(row) not in known
+        if (identifier := _readable_id(row)) in doubtful and whole_text(row) not in known
     ]
     kept = coerced.table.filter(pa.array([identifier not in doubtful for identifier in found]))
     return replace(coerced, table=kept, rejects=[*coerced.rejects, *rejects])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -19,13 +20,17 @@ import pyarrow as pa
 
 from pipelines.errors import BadEnvelope
 from pipelines.load import values
-from pipelines.load.jsontext import printable, to_json_text
+from pipelines.load.jsontext import printable, to_json_text, whole_text
 from pipelines.load.values import ARROW_TYPES, TIME
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One documented field. ``must``: ``value`` (never null), ``key`` (always there, may be null) or ``""``."""
+    """One documented field.
+
+    ``must``: ``value`` (never null), ``key`` (always there, may be null), ``date`` (as ``key``, and a zero date is no
+    date that was never set but one that is lost) or ``""``.
+    """
 
     name: str
     kind: str
@@ -53,11 +58,15 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Coerced:
-    """The rows that fit, as a table; those that do not; and documented fields that no row carried."""
+    """The rows that fit, as a table; those that do not; and documented fields that no row carried.
+
+    ``zero_dates`` counts for each field the zero dates that were read as no date.
+    """
 
     table: pa.Table
     rejects: list[Reject]
     absent: tuple[str, ...]
+    zero_dates: dict[str, int] = dataclass_field(default_factory=dict)
 
 
 def _fields(*specs: str) -> tuple[Field, ...]:
@@ -82,7 +91,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
     "users": _fields(
         "id:int:value", "campaign_id:int:value", "referrer_id:int:key", "qualified:bool:value", "qualified_at:time:key",
         "unsubscribed:bool", "unsubscribed_at:time", "first_name:text", "email:text:key", "code:text", "reach:int",
-        "referrals_count:int", "converted_referrals_count:int", "source:text", "date:time:key", "url:text",
+        "referrals_count:int", "converted_referrals_count:int", "source:text", "date:time:date", "url:text",
         "meta:json", "sharing:json", "sharing_message:json",
     ),
     "rewards_due": (*_REWARD_COUNTS, Field("issued_at", "time")),
@@ -94,6 +103,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
 }  # fmt: skip
 RELATIONS = frozenset({"campaign", "referrer", "rewards_due", "rewards_issued", "coupon", "reward", "recipient",
                        "referral", "batch"})  # fmt: skip
+MAX_ID_CHARS = 100
 EXTRA, FETCHED_AT, ROW_VERSION = "_extra", "_fetched_at", "_row_version"
 OBSERVATIONS = pa.schema(
     [("stream", pa.string()), ("id", pa.int64()), ("what", pa.string()), ("observed_at", TIME),
@@ -129,15 +139,22 @@ def coerce(table: str, rows: Sequence[dict[str, Any]], fetched_at: datetime, whe
     """Turn JSON rows into an Arrow table of ``arrow_schema(table)``.
 
     Shape: at most ``len(rows)`` rows, in their order; rejected rows are left out of the table and returned beside it.
-    Raises: BadEnvelope when a field that must be there stands in no row at all (the API changed its shape).
+    Raises: BadEnvelope when a field that must be there stands in none of several rows (the API changed its shape);
+    where there is but one row, it is that record's problem.
     Source: the field tables of the documentation's sections Campaign Fields, User Fields, Reward Fields, Coupon Fields.
     """
     fields = FIELDS[table]
     problems: dict[int, str] = {}
     columns: list[pa.Array] = []
     absent: list[str] = []
+    zero_dates: dict[str, int] = {}
     for field, column in zip(fields, _columns(fields, rows, problems, absent, where), strict=True):
         array = values.convert(field.kind, column)
+        if array is None and field.kind == "time" and field.must != "date":
+            column, count = values.without_zero_dates(column)
+            if count:
+                zero_dates[field.name] = count
+                array = values.convert(field.kind, column)
         if array is None:
             array = _one_by_one(field, column, problems)
         if field.must == "value" and array.null_count:
@@ -151,11 +168,11 @@ def coerce(table: str, rows: Sequence[dict[str, Any]], fetched_at: datetime, whe
     rejects: list[Reject] = []
     if problems:
         rejects = [
-            Reject(_record_id(rows[index]), reason, to_json_text(rows[index]))
+            Reject(_record_id(rows[index]), reason, whole_text(rows[index]))
             for index, reason in sorted(problems.items())
         ]
         result = result.filter(pa.array([index not in problems for index in range(len(rows))]))
-    return Coerced(result, rejects, tuple(absent))
+    return Coerced(result, rejects, tuple(absent), zero_dates)
 
 
 def _columns(
@@ -187,7 +204,7 @@ def _gather(field: Field, rows: Sequence[Any], problems: dict[int, str], absent:
                 problems.setdefault(index, f"{field.name} is missing")
             column.append(None)
     if not found:
-        if field.must and any(isinstance(row, dict) for row in rows):
+        if field.must and sum(isinstance(row, dict) for row in rows) > 1:
             raise BadEnvelope(
                 f"{where}: the field {field.name!r} is in no row of the answer any more; nothing of it was loaded.",
                 "Run `referrals check`; if the vendor renamed the field, update to a version that knows the new name.",
@@ -215,10 +232,11 @@ def _extra(fields: Iterable[Field], rows: Sequence[Any]) -> pa.Array:
     texts = []
     for row in rows:
         extra = {name: row[name] for name in row if name not in known} if isinstance(row, dict) else None
-        texts.append(to_json_text(extra) if extra else None)
+        texts.append(whole_text(extra) if extra else None)
     return pa.array(texts, pa.string())
 
 
 def _record_id(row: Any) -> str:
     value = row.get("id") if isinstance(row, dict) else None
-    return printable(value) if isinstance(value, str) else to_json_text(value)
+    text = printable(value) if isinstance(value, str) else to_json_text(value)
+    return text if len(text) <= MAX_ID_CHARS else f"{text[:MAX_ID_CHARS]}…"

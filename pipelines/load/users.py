@@ -23,7 +23,7 @@ from pipelines.load.intake import Intake, Repair, observations, reappeared
 from pipelines.load.loadfile import DATASET, LoadFile
 from pipelines.load.source import Slice
 from pipelines.load.streams import STREAMS
-from pipelines.load.windows import advance, lane_start
+from pipelines.load.windows import advance, is_since, lane_start
 
 STREAM = STREAMS["users"]
 COUPONS_BEHIND = "coupons_behind"
@@ -249,4 +249,4 @@ def _same_total(known: int) -> Callable[[Page], bool]:
 
 
 def _dated(field: str, earliest: str) -> Callable[[Any], bool]:
-    return lambda row: not isinstance(row, dict) or str(row.get(field) or "")[:10] >= earliest
+    return lambda row: not isinstance(row, dict) or is_since(row.get(field), earliest)

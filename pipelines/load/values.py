@@ -17,9 +17,9 @@ import pendulum
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.api.numbers import Oversized, quoted, whole_number
 from pipelines.load.jsontext import read_json, to_json_text
 
-INT64 = (-(2**63), 2**63 - 1)
 CENT = Decimal("0.01")
 MONEY_LIMIT = Decimal(10) ** 16
 EXACT_FLOAT_DIGITS = 15
@@ -36,6 +36,10 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "json": pa.string(),
 }
 TRUTHS = {"1": True, "true": True, "0": False, "false": False}
+# What databases and PHP make of a date that was never set; PHP counts it as the last day but one of the year before 0.
+ZERO_DATE = re.compile(
+    r"\s*(0000-00-00|-(00)?0001-11-(29|30))([T ][0-9:.]{5,16}\s?(Z|[+-]\d{2}:?\d{2})?)?\s*", re.ASCII
+)
 DAY_OR_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?\s?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)
 _NONE = type(None)
 
@@ -93,6 +97,14 @@ def _json_column(column: Sequence[Any]) -> pa.Array:
     return pa.array([None if value is None else dumps(value) for value in column], pa.binary()).cast(pa.string())
 
 
+def without_zero_dates(column: Sequence[Any]) -> tuple[Sequence[Any], int]:
+    """A column of times in which zero dates are null, and how many there were."""
+    zeros = [isinstance(value, str) and ZERO_DATE.fullmatch(value) is not None for value in column]
+    if not any(zeros):
+        return column, 0
+    return [None if zero else value for value, zero in zip(column, zeros, strict=True)], sum(zeros)
+
+
 def read(kind: str, value: Any) -> Any:
     """One value, exactly. Raises: ValueError saying why it cannot be."""
     if value is None:
@@ -102,27 +114,11 @@ def read(kind: str, value: Any) -> Any:
 
 def read_int(value: Any) -> int | None:
     """``7``, ``7.0``, ``"7"`` → 7; ``""`` → None."""
-    if isinstance(value, bool):
-        raise ValueError("a boolean where a whole number belongs")
-    if isinstance(value, str):
-        if value.strip() == "":
-            return None
-        if not re.fullmatch(r"\s*[+-]?\d{1,30}\s*", value, re.ASCII):
-            raise ValueError(f"{_short(value)} is not a whole number")
-        value = int(value)
-    elif isinstance(value, float):
-        if not value.is_integer() or abs(value) >= 2**53:
-            raise ValueError(f"{value!r} is not an exact whole number")
-        value = int(value)
-    elif isinstance(value, Decimal):
-        if not value.is_finite() or abs(value) > 2**64 or value != int(value):
-            raise ValueError(f"{value} is not an exact whole number")
-        value = int(value)
-    if not isinstance(value, int):
-        raise ValueError(f"{_short(value)} is not a whole number")
-    if not INT64[0] <= value <= INT64[1]:
-        raise ValueError(f"{_short(str(value))} does not fit into 64 bits")
-    return value
+    if isinstance(value, str) and value.strip() == "":
+        return None
+    if isinstance(value, (bool, int, float, Decimal, str, Oversized)):
+        return whole_number(value)
+    raise ValueError(f"{_short(value)} is not a whole number")
 
 
 def read_bool(value: Any) -> bool | None:
@@ -206,9 +202,7 @@ def read_text(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else to_json_text(value)
-    text = text.encode("ascii", "backslashreplace").decode()
-    return repr(text if len(text) <= 40 else text[:37] + "...")
+    return quoted(value if isinstance(value, str) else to_json_text(value))
 
 
 _READERS: dict[str, Any] = {

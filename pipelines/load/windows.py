@@ -22,6 +22,11 @@ def lane_start(cursor: datetime, overlap_days: int) -> date:
     return day - timedelta(days=overlap_days) if day > EARLIEST + timedelta(days=overlap_days) else EARLIEST
 
 
+def is_since(value: object, earliest: str) -> bool:
+    """Whether a filter on a day may have sent this value; what is no text is no date, and a record's own problem."""
+    return value is not None and (not isinstance(value, str) or value[:10] >= earliest)
+
+
 def advance(cursor: datetime, seen: Iterable[datetime | None], run_started_at: datetime) -> datetime:
     """The cursor after a lane was read: the largest value seen, at most the run's start, at least where it was."""
     largest = max((value for value in seen if value is not None), default=cursor)
