@@ -42,6 +42,7 @@ ARROWS: dict[str, set[str]] = {
         "settings_sources",
         "textfile",
         "diskspace",
+        "limits",
         "lock",
         "api",
         "load",
