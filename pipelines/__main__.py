@@ -4,12 +4,17 @@ A process may be stopped while it still imports, may be started without standard
 Python that are meant for developers. The command line itself is in ``pipelines.cli``.
 """
 
-from __future__ import annotations
+# No other line comes before this one: Ctrl-C during the first imports is the only one that still raises.
+try:
+    import os
+    import signal
+    import sys
+    from types import FrameType
+except KeyboardInterrupt:
+    import sys  # built in: nothing is read, nothing can be interrupted
 
-import os
-import signal
-import sys
-from types import FrameType
+    sys.stderr.write("referrals: Stopped by Ctrl-C. Nothing was done. Next: Run the same command again.\n")
+    raise SystemExit(130) from None
 
 STOPPED = "referrals: Stopped by {}. Nothing was done. Next: Run the same command again.\n"
 WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -43,9 +48,10 @@ def _stop_at_once_on_signals() -> None:
     for number in WORDS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop_at_once)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, WORDS)  # the launcher blocked them until here
 
 
-def _stop_at_once(number: int, _frame: FrameType | None) -> None:
+def _stop_at_once(number: int, _frame: "FrameType | None") -> None:
     try:
         os.write(2, STOPPED.format(WORDS[signal.Signals(number)]).encode())
     finally:

@@ -96,7 +96,7 @@ def test_setup_from_nothing_installs_the_lock_once(checkout: Path, bare: Path) -
     assert (first.returncode, first.stderr) == (0, "")
     asked = (checkout / "asked").read_text(encoding="utf-8")
     assert "-m pip install --quiet --require-hashes -r requirements.lock\n" in asked
-    assert asked.endswith("-m pip install --quiet --no-deps --no-build-isolation -e .\n")
+    assert asked.endswith("-m pip install --quiet --no-deps --no-build-isolation -e .\n-I .ci/launcher.py\n")
 
     assert _make(checkout, "-q", "setup", path=bare).returncode == 0
     _make(checkout, "setup", path=bare)

@@ -26,6 +26,9 @@ from pipelines.limits import limit_behind
 # load a tenth of its time and finds nothing.
 OBJECTS_UNTIL_COLLECTION = (100_000, 20, 20)
 
+SIGNALLED = 128
+"""Exit codes above this one are those of signals."""
+
 # name → (module of this package, one sentence of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "sync": ("pipelining", "Load, audit, build, check and publish: the main job."),
@@ -83,8 +86,8 @@ def run(arguments: list[str] | None = None) -> None:
     except BaseException as error:
         end_on_signals()
         code = tell_end(error, verbose=state.get("verbose", False), as_json=_is_json(state), done=state.get(DONE))
-        if limit_behind(error) is not None:
-            os._exit(code)  # out of memory, libraries crash while the interpreter ends; standard error is not buffered
+        if code > SIGNALLED or limit_behind(error) is not None:
+            os._exit(code)  # libraries that were stopped in a step, or are out of memory, may crash while Python ends
     code = code if isinstance(code, int) else 0
     end_on_signals(code)
     sys.exit(end_output(code, done=state.get(DONE), as_json=_is_json(state)))

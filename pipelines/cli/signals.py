@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGXCPU)
+AGAIN_AFTER_S = 0.02
 
 
 class Terminated(BaseException):
-    """A signal other than Ctrl-C: ends a command like Ctrl-C, through every ``finally``."""
+    """A signal that ends a command, through every ``finally``.
+
+    Raised for Ctrl-C as well: libraries answer KeyboardInterrupt in ways of their own, with a line or with nothing.
+    """
 
     def __init__(self, number: int = signal.SIGTERM) -> None:
         super().__init__(number)
@@ -21,16 +26,17 @@ class Terminated(BaseException):
 
 
 def raise_on_signals() -> None:
-    """Raise KeyboardInterrupt or Terminated for a signal that comes from now on.
+    """Raise Terminated for a signal that comes from now on.
 
     Signals that were ignored at the start are blocked besides: libraries that replace handlers for a while would
     listen to them.
     """
     ignored = {number for number in ENDING if signal.getsignal(number) == signal.SIG_IGN}
     signal.pthread_sigmask(signal.SIG_BLOCK, ignored)
+    sys.unraisablehook = _raise_again
     for number in ENDING:
         if number not in ignored:
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else _terminate)
+            signal.signal(number, _terminate)
 
 
 def end_on_signals(code: int | None = None) -> None:
@@ -45,6 +51,17 @@ def end_on_signals(code: int | None = None) -> None:
     for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)
+
+
+def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Raise a signal again that came while an object was taken down, where nothing that is raised can go anywhere."""
+    lost = unraisable.exc_value
+    if not isinstance(lost, (KeyboardInterrupt, Terminated)):
+        sys.__unraisablehook__(unraisable)
+        return
+    number = lost.signal_code if isinstance(lost, Terminated) else signal.SIGINT
+    signal.signal(signal.SIGALRM, lambda _alarm, _frame: signal.raise_signal(number))
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_AFTER_S)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

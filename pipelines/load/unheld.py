@@ -16,10 +16,13 @@ from pipelines.errors import ApiUnavailable, AuthenticationError, BadEnvelope, C
 from pipelines.load.coupons import NEEDED, CouponIntake
 from pipelines.load.loadfile import DATASET
 from pipelines.load.source import Slice
+from pipelines.textfile import UnreadableFile, read_text_file
 
 COUPON_LIST = Query("coupons", relations=("batch",))
 WALKED_EACH_TIME = 5_000
 """Coupons of a list that is walked at every sync (20 calls); a longer one only where a count differs, and by sweeps."""
+MAX_NAMES_BYTES = 16 * 1024 * 1024
+"""Of a file of names; each name costs a call, so that a larger file would take days."""
 LOOKED_AT = 20
 """Of the coupons that a list lacks, so many are asked for by name before it is believed that they are gone."""
 
@@ -33,9 +36,9 @@ def read_names(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ()
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or error
+        text = read_text_file(path, MAX_NAMES_BYTES)
+    except (OSError, UnreadableFile) as error:
+        reason = error.reason if isinstance(error, UnreadableFile) else error.strerror or error
         raise ConfigurationError(
             f"SOURCES__REFERRAL_FACTORY__COUPON_NAMES_FILE {path} cannot be read: {reason}."
         ) from None
