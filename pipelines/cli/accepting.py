@@ -10,7 +10,7 @@ ACCEPT_HISTORY = click.option(
 ACCEPT_DELETIONS = click.option(
     "--accept-deletions",
     is_flag=True,
-    help="Go on although more records than WAREHOUSE__MAX_VANISHED_PERCENT are gone.",
+    help="Accept that more records are gone than WAREHOUSE__MAX_VANISHED_PERCENT.",
 )
 ACCEPT_ACCOUNT = click.option(
     "--accept-account", is_flag=True, help="Let the account of this token take the directory over from another one."

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from small_api import Row, SmallApi, account
+from small_warehouse import SmallWarehouse
 
 from pipelines.load.loadfile import LoadFile
 from pipelines.load.pipeline import LoadPipeline
 from pipelines.settings import Settings, Token
+from tests.kills.forks import Forks
 from tests.kills.stage import Stage, staged
 
 
@@ -38,3 +42,36 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """300 users in two slices and three days, served by a process of its own."""
     with staged(tmp_path_factory.mktemp("stage"), users=300, days=3, slice_rows=250) as stage:
         yield stage
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Commands as processes of their own that start at once."""
+    with Forks() as forks:
+        yield forks
+
+
+@pytest.fixture(scope="session")
+def small_template(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a small account (see ``account()``) that was synced once."""
+    folder = tmp_path_factory.mktemp("small")
+    with SmallApi(account()) as api:
+        ended = SmallWarehouse(forks, api, folder).sync()
+    assert ended.returncode == 0, ended.stderr
+    return folder / "data"
+
+
+@pytest.fixture
+def small(forks: Forks, tmp_path: Path) -> Iterator[Callable[[dict[str, list[Row]]], SmallWarehouse]]:
+    """``small(lists)``: an empty directory and a server for these lists."""
+    with ExitStack() as stack:
+        yield lambda lists: SmallWarehouse(forks, stack.enter_context(SmallApi(lists)), tmp_path)
+
+
+@pytest.fixture
+def ours(
+    small: Callable[[dict[str, list[Row]]], SmallWarehouse], small_template: Path, tmp_path: Path
+) -> SmallWarehouse:
+    """The small account and a test's own copy of its directory, synced once."""
+    shutil.copytree(small_template, tmp_path / "data", symlinks=True)
+    return small(account())
