@@ -11,7 +11,11 @@ with coupons as (
 ),
 
 batches as (
-    select * from staging.stg_coupon_batches
+    select
+        batch_id,
+        campaign_id,
+        left(name, 200) as name
+    from staging.stg_coupon_batches
 ),
 
 users as (
@@ -28,7 +32,7 @@ final as (
         coupons.name, -- the coupon's text, as people enter it
         coupons.user_id, -- user who holds it (the API's referral_id); null = nobody
         coupons.batch_id, -- batch it was uploaded in
-        batches.name as batch_name, -- name of the batch
+        batches.name as batch_name, -- name of the batch, up to 200 characters
         coalesce(batches.campaign_id, users.campaign_id) as campaign_id, -- campaign of the batch, else of the holder
         coupons.issued_at, -- when it was handed out, UTC
         coupons.used_at, -- when it was used, UTC; null = not used. Using it qualifies the holder

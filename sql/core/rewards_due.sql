@@ -53,9 +53,9 @@ final as (
         spells.first_seen_at, -- first sync of the present unbroken presence in the list, UTC
         greatest(last_list.observed_at, spells.seen_from_at) as last_seen_at, -- last complete list, UTC
         spells.campaign_id, -- campaign of the reward, else of the recipient, else 0
-        spells.reward_name, -- name of the reward definition
+        spells.reward_name, -- name of the reward definition, up to 200 characters
         spells.reward_for, -- who receives it, in the API's words
-        spells.reward_type, -- kind of reward; 'unknown' where neither list nor definition says
+        spells.reward_type, -- kind of reward; 'unknown' where neither list nor definition says; up to 200 characters
         spells.unit, -- what the values are counted in; values of different units must not be added
         spells.when_referral, -- what the referral must have done: invited or converted
         spells.reward_value, -- value of one reward, as the list gives it

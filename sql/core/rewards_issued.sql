@@ -40,9 +40,9 @@ final as (
         ranked.first_seen_at, -- first sync that saw the row in this list, UTC
         ranked.reward_state = 'in process' as is_in_process, -- whether it is still on its way, that is still owed
         ranked.campaign_id, -- campaign of the reward, else of the recipient, else 0
-        ranked.reward_name, -- name of the reward definition
+        ranked.reward_name, -- name of the reward definition, up to 200 characters
         ranked.reward_for, -- who receives it, in the API's words
-        ranked.reward_type, -- kind of reward; 'unknown' where neither list nor definition says
+        ranked.reward_type, -- kind of reward; 'unknown' where neither list nor definition says; up to 200 characters
         ranked.unit, -- what the values are counted in; values of different units must not be added
         ranked.when_referral, -- what the referral must have done: invited or converted
         ranked.reward_value, -- value of one reward, as the list gives it

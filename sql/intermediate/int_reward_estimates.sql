@@ -89,7 +89,7 @@ events as (
     union all
     select
         changes.campaign_id,
-        types.reward_type,
+        types.label as reward_type,
         types.unit,
         cast(changes.issued_at as date) as day_on,
         0 as accrued_count,

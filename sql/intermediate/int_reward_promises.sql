@@ -29,7 +29,7 @@ final as (
     select
         worded.reward_id,
         coalesce(worded.campaign_id, 0) as campaign_id,
-        worded.given_type as reward_type,
+        types.label as reward_type,
         types.unit,
         coalesce(worded.reward_value, 0) as reward_value,
         case

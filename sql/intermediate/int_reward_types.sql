@@ -4,7 +4,9 @@
 -- time: none
 -- materialized: table
 -- Here and nowhere else it is decided in which unit a reward type is counted: what the settings say of it, else the type
--- stands alone. type_no is its place in the alphabet, good for this build only: numbers group faster than words.
+-- stands alone. label is what rows of other records and days show: the type itself up to 200 characters, else its
+-- beginning and a checksum, so that one long text does not fill every day of ten years. type_no is its place in the
+-- alphabet, good for this build only: numbers group faster than words.
 
 with due as (
     select * from staging.stg_rewards_due
@@ -35,7 +37,11 @@ occurring as (
 final as (
     select
         occurring.reward_type,
-        coalesce(units.unit, 'type:' || occurring.reward_type) as unit,
+        case
+            when length(occurring.reward_type) <= 200 then occurring.reward_type
+            else left(occurring.reward_type, 160) || '… ' || md5(occurring.reward_type)
+        end as label,
+        coalesce(units.unit, 'type:' || label) as unit,
         row_number() over (order by occurring.reward_type) as type_no
     from occurring
     left join units on occurring.reward_type = units.reward_type

@@ -19,16 +19,28 @@ issued as (
     select * from staging.stg_rewards_issued
 ),
 
-rewards as (
-    select * from intermediate.int_rewards_latest
-),
-
 users as (
     select * from staging.stg_users
 ),
 
 types as (
     select * from intermediate.int_reward_types
+),
+
+unknown_type as (
+    select type_no from types
+    where reward_type = 'unknown'
+),
+
+-- What a definition says is cut and numbered before it is joined to the many rows that name it.
+rewards as (
+    select
+        latest.reward_id,
+        latest.campaign_id,
+        types.type_no,
+        left(latest.name, 200) as name
+    from intermediate.int_rewards_latest as latest
+    left join types on trim(latest.reward_type) = types.reward_type
 ),
 
 -- Few rewards name no definition with a campaign; only their recipients are looked up among all users.
@@ -87,7 +99,7 @@ filled as (
         both_lists.* exclude (reward_type),
         rewards.name as reward_name,
         coalesce(rewards.campaign_id, homes.campaign_id, 0) as campaign_id,
-        coalesce(nullif(trim(both_lists.reward_type), ''), nullif(trim(rewards.reward_type), ''), 'unknown') as reward_type,
+        coalesce(own_types.type_no, rewards.type_no, unknown_type.type_no) as type_no,
         coalesce(both_lists.given_count, 1) as total_count,
         total_count * both_lists.reward_value as full_price,
         cast(
@@ -98,17 +110,19 @@ filled as (
             end as decimal(38, 2)
         ) as total_value
     from both_lists
+    cross join unknown_type
     left join rewards on both_lists.reward_id = rewards.reward_id
+    left join types as own_types on trim(both_lists.reward_type) = own_types.reward_type
     left join homes on both_lists.recipient_id = homes.user_id
 ),
 
 final as (
     select
         filled.* exclude (full_price),
-        types.unit,
-        types.type_no
+        types.label as reward_type,
+        types.unit
     from filled
-    left join types on filled.reward_type = types.reward_type
+    left join types on filled.type_no = types.type_no
 )
 
 select * from final

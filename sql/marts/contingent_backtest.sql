@@ -15,13 +15,16 @@ with forecasts as (
 ),
 
 campaigns as (
-    select * from core.campaigns
+    select
+        campaign_id,
+        left(name, 200) as name
+    from core.campaigns
 ),
 
 final as (
     select
         forecasts.campaign_id, -- campaign
-        campaigns.name as campaign_name, -- name in the dashboard
+        campaigns.name as campaign_name, -- name in the dashboard, up to 200 characters
         forecasts.unit, -- what the values are counted in; values of different units must not be added
         forecasts.moment_at as predicted_at, -- the moment of the prediction, 28 days before the warehouse's own, UTC
         forecasts.open_count as open_referrals_count, -- referrals that had not qualified then; the same on each unit's row

@@ -22,7 +22,10 @@ with forecasts as (
 ),
 
 campaigns as (
-    select * from core.campaigns
+    select
+        campaign_id,
+        left(name, 200) as name
+    from core.campaigns
 ),
 
 soon as (
@@ -33,7 +36,7 @@ soon as (
 final as (
     select
         forecasts.campaign_id, -- campaign
-        campaigns.name as campaign_name, -- name in the dashboard
+        campaigns.name as campaign_name, -- name in the dashboard, up to 200 characters
         forecasts.unit, -- what the values are counted in; values of different units must not be added
         forecasts.moment_at as as_of_at, -- the moment this is true for, UTC
         forecasts.open_count as open_referrals_count, -- referrals that have not qualified; the same on each unit's row

@@ -6,7 +6,8 @@
 -- What happened on each day. People who are gone still count on the day they joined and qualified; they leave on the
 -- day of their deletion, so that new less deleted is who is there. Rewards go to the source of their recipient, coupons
 -- to that of their holder. The twelve sources with most people stand alone, and so does what names none ('unknown');
--- further ones are together in 'other', so that a source per person does not make a series per person.
+-- further ones, and any of more than 200 characters, are together in 'other', so that neither a source per person makes
+-- a series per person nor a long text stands on every day.
 -- answers: How many joined, were invited, qualified or left each day, and from which source? What did it cost?
 -- wrong: a qualification that was taken back is gone from its day; of several only the present one is known. What has
 -- no date is on no day. What is dated before 2000 or after the build stands on the first or the last day. Rewards have
@@ -33,7 +34,7 @@ sources as (
         source,
         row_number() over (order by count(*) desc, source) <= 12 as is_large
     from users
-    where source is not null
+    where length(source) <= 200
     group by source
 ),
 

@@ -117,7 +117,7 @@ final as (
         netted.campaign_id, -- campaign of the reward, else of the recipient; 0 = unknown
         reward_id, -- reward definition; 0 = the API names none
         recipient_id, -- user who is owed (core.users.user_id); 0 = the API names none
-        types.reward_type, -- kind of reward
+        types.label as reward_type, -- kind of reward
         types.unit, -- what the values are counted in; values of different units must not be added
         netted.sync_no, -- number of the sync that saw both reward lists, from 1
         syncs.sync_at, -- when that sync had seen them, UTC

@@ -19,11 +19,17 @@ issued as (
 ),
 
 rewards as (
-    select * from core.rewards
+    select
+        reward_id,
+        left(name, 200) as name
+    from core.rewards
 ),
 
 campaigns as (
-    select * from core.campaigns
+    select
+        campaign_id,
+        left(name, 200) as name
+    from core.campaigns
 ),
 
 ledger as (
@@ -119,9 +125,9 @@ aged as (
 final as (
     select
         campaign_id, -- campaign of the reward, else of the recipient; 0 = unknown
-        campaign_name, -- name in the dashboard
+        campaign_name, -- name in the dashboard, up to 200 characters
         reward_id, -- reward definition; 0 = the API names none
-        reward_name, -- name of the reward
+        reward_name, -- name of the reward, up to 200 characters
         recipient_id, -- user who is owed (core.users.user_id); 0 = the API names none
         reward_for, -- who receives it, in the API's words
         reward_type, -- kind of reward

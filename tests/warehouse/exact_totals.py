@@ -6,6 +6,7 @@ reaches 10^24 is not known and adds nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
@@ -42,7 +43,8 @@ def added(rows: Iterable[Row]) -> Measure:
 
 def type_of(row: Row, rewards: Mapping[int, Row]) -> str:
     given = (row.get("reward_type") or "").strip(" ")
-    return given or ((rewards.get(row["reward_id"]) or {}).get("type") or "").strip(" ") or "unknown"
+    full = given or ((rewards.get(row["reward_id"]) or {}).get("type") or "").strip(" ") or "unknown"
+    return full if len(full) <= 200 else f"{full[:160]}… {hashlib.md5(full.encode()).hexdigest()}"  # noqa: S324
 
 
 def balances(rows: Iterable[Row], rewards: Mapping[int, Row]) -> dict[tuple[int, int, str], Measure]:

@@ -1,6 +1,6 @@
 """Load files with the largest, smallest and oddest values that the loader accepts, for each column of each raw table.
 
-The columns come from the loader's own list of fields, the values from the limits of its types (pipelines/load/values.py).
+The columns come from the loader's own list of fields, the values from the limits of its types.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ def ordinary_account() -> Tables:
     """Something of everything, so that every model has rows: 2 campaigns, 40 people, rewards due and issued."""
     users = [{"id": 101, **ORDINARY["users"], "referrer_id": None}]
     for number in range(102, 141):
-        user = {"id": number, **ORDINARY["users"], "date": f"2025-11-{number - 101:02} 08:00:00" if number < 131 else FIRST}
+        user = {
+            "id": number,
+            **ORDINARY["users"],
+            "date": f"2025-11-{number - 101:02} 08:00:00" if number < 131 else FIRST,
+        }
         if number % 2:
             user |= {"qualified": True, "qualified_at": "2025-12-15 08:00:00"}
         users.append(user)

@@ -1,4 +1,4 @@
-"""Values at the limits of what the loader accepts: no publication stops, and every sum is exact, in tables and feeds."""
+"""Values at the limits of what the loader accepts: publications go on, and each sum is exact, in tables and feeds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from exact_totals import added, balances, cents_per, count_of, held_at, per_key, value_of
-from extremes import FIRST, MOST, ORDINARY, SECOND, SYNCS, Tables, every_extreme, ordinary_account, planted, random_rows
+from exact_totals import added, balances, held_at, per_key
+from extremes import FIRST, SECOND, SYNCS, Tables, every_extreme, ordinary_account, planted, random_rows
 from planting import plant
 
 from pipelines.load.schemas import FIELDS
@@ -128,7 +128,7 @@ def test_every_extreme_of_every_column(table: str, tmp_path: Path) -> None:
     assert_feeds_equal_tables(settings, publication)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_random_extremes_in_all_tables_at_once(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     account = ordinary_account()
