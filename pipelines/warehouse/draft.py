@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from pipelines.warehouse.files import (
     quote,
     stand_in_for_missing,
 )
-from pipelines.warehouse.removal import remove
+from pipelines.warehouse.removal import free_name, remove
 
 if TYPE_CHECKING:
     import duckdb
@@ -128,9 +127,7 @@ def prepare_draft_dir(settings: Settings) -> list[str]:
     folder = draft_dir(settings)
     problem = remove(folder)
     if problem is not None:
-        taken = {path.name for path in folder.parent.iterdir()}
-        number = next(number for number in count(1) if f"{folder.name}-{number}" not in taken)
-        folder.rename(folder.with_name(f"{folder.name}-{number}"))
+        folder.rename(free_name(folder.with_name(f"{folder.name}-0")))
     folder.mkdir(mode=0o700, parents=True)
     (folder / "tmp").mkdir(mode=0o700)
     return [problem] if problem else []

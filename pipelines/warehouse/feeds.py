@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.display_text import json_text
-from pipelines.warehouse.removal import remove
+from pipelines.warehouse.removal import free_name, remove
 from pipelines.warehouse.snapshots import sync_folder
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: l
 
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     """Write a JSON document so that a reader sees the old one or the new one, never half."""
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = free_name(path.with_name(f".{path.name}.new"))
     with temporary.open("w", encoding="utf-8") as stream:
         stream.write(json_text(dict(manifest), indent=True) + "\n")
         stream.flush()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import ReferralsError
 from pipelines.warehouse.feeds import manifest_of, read_manifest, replace_feeds, write_feeds, write_manifest
-from pipelines.warehouse.files import draft_dir, first_line, staged_feeds
+from pipelines.warehouse.files import first_line, staged_feeds
 from pipelines.warehouse.published import attach_published
 from pipelines.warehouse.removal import remove
 from pipelines.warehouse.snapshots import (
@@ -34,11 +34,9 @@ def recover(settings: Settings) -> list[str]:
 
     if not settings.warehouse_dir.is_dir():
         return []
-    leftovers = [path.with_name(f".{path.name}.new") for path in (settings.warehouse_path, settings.manifest_path)]
-    leftovers += [
-        write_ahead_log(settings.warehouse_path),
-        *settings.warehouse_dir.glob(f"{draft_dir(settings).name}-*"),
-    ]
+    leftovers = [write_ahead_log(settings.warehouse_path)]  # of a reader that does not resolve the link
+    for pattern in (".warehouse.duckdb.new*", ".manifest.json.new*", "draft-*"):
+        leftovers += sorted(settings.warehouse_dir.glob(pattern))
     current = current_number(settings)
     # Numbers only grow, so what lies beyond the current snapshot was never anybody's warehouse.
     beyond = [number for number in snapshot_numbers(settings) if current is None or number > current]

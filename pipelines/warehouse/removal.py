@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 
@@ -45,6 +46,13 @@ def remove(path: Path) -> str | None:
     if not _exists(path):
         return None
     return f"{path} could not be removed ({reason(first)})" if first else f"{path} could not be removed"
+
+
+def free_name(path: Path) -> Path:
+    """A name that nothing has: that of ``path`` where what lies there can be removed, else one with a number."""
+    if remove(path) is None:
+        return path
+    return next(name for number in count(1) if not _exists(name := path.with_name(f"{path.name}-{number}")))
 
 
 def reason(error: OSError) -> str:

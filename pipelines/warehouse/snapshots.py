@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import ConfigurationError
-from pipelines.warehouse.removal import remove
+from pipelines.warehouse.removal import free_name, remove
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
@@ -37,8 +37,7 @@ def flip(settings: Settings, number: int) -> None:
     """
     sync_folder(settings.snapshots_dir / folder_name(number))
     sync_folder(settings.snapshots_dir)
-    temporary = settings.warehouse_path.with_name(f".{settings.warehouse_path.name}.new")
-    remove(temporary)
+    temporary = free_name(settings.warehouse_path.with_name(f".{settings.warehouse_path.name}.new"))
     temporary.symlink_to(link_target(number))
     temporary.replace(settings.warehouse_path)
 

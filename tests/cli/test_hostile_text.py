@@ -35,7 +35,8 @@ class Hostile:
         self.environ = kept | {
             f"{PREFIX}BASE_URL": server.base_url, f"{PREFIX}API_TOKEN": "hostile-test-token",
             f"{PREFIX}CALLS_PER_MINUTE": "0", "WAREHOUSE__DIR": str(folder / "data"), "HOME": str(folder),
-            "XDG_STATE_HOME": str(folder / "xdg"), "PYTHONIOENCODING": "utf-8", "WAREHOUSE__MAX_QUARANTINE_PERCENT": "100",
+            "XDG_STATE_HOME": str(folder / "xdg"), "PYTHONIOENCODING": "utf-8",
+            "WAREHOUSE__MAX_QUARANTINE_PERCENT": "100",
         }  # fmt: skip
 
     def run(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:

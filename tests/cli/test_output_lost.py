@@ -1,0 +1,194 @@
+"""What a command prints cannot always be printed; that ends no work. Real processes, real descriptors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.account_server import AccountServer, small_account, user
+from tests.cli.processes import PREFIX
+
+REFERRALS = f"exec '{sys.executable}' -m pipelines"
+LOST = [
+    ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full", ">&- 2>/dev/full",
+]  # fmt: skip
+OPTIONS = ["", "--json", "--log-format json --verbose"]
+TYPE = "Émile’s 漢字"
+ASCII_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[AccountServer]:
+    with AccountServer() as running:
+        yield running
+
+
+@pytest.fixture
+def environ(server: AccountServer, tmp_path: Path) -> dict[str, str]:
+    server.lists = small_account()
+    server.lists["rewards"][0]["type"] = server.lists["rewards/due"][0]["reward_type"] = TYPE
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SOURCES__", "WAREHOUSE__", "PYTHON", "LC_"))}
+    return kept | {
+        f"{PREFIX}BASE_URL": server.base_url, f"{PREFIX}API_TOKEN": "output-test-token", "HOME": str(tmp_path),
+        f"{PREFIX}CALLS_PER_MINUTE": "0", "WAREHOUSE__DIR": str(tmp_path / "data"),
+        "XDG_STATE_HOME": str(tmp_path / "xdg"),
+    }  # fmt: skip
+
+
+def shell(command: str, environ: dict[str, str], folder: Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["sh", "-c", f"{REFERRALS} {command}"], env=environ, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+
+
+def published_users(folder: Path) -> int:
+    with duckdb.connect(str(folder / "data" / "warehouse.duckdb"), read_only=True) as connection:
+        row = connection.execute("select count(*) from core.users").fetchone()
+    return int(row[0]) if row else 0
+
+
+def is_clean(words: bytes) -> bool:
+    return not any(sign in words for sign in (b"Traceback", b"should not have happened", b"Exception ignored"))
+
+
+@pytest.mark.parametrize("number", range(len(LOST)), ids=LOST)
+def test_a_sync_that_published_exits_0_wherever_its_output_goes(
+    environ: dict[str, str], server: AccountServer, tmp_path: Path, number: int
+) -> None:
+    done = shell(f"sync {OPTIONS[number % len(OPTIONS)]} {LOST[number]}", environ, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert is_clean(done.stdout + done.stderr)
+    assert published_users(tmp_path) == 3
+    if LOST[number] in (">&-", ">/dev/full"):
+        assert b"snapshot 1 is published" in done.stderr
+        assert b"report could not be printed" in done.stderr
+    server.lists["users"].append(user(9))
+    assert shell(f"sync {LOST[number]}", environ, tmp_path).returncode == 0
+    assert published_users(tmp_path) == 4, "the files were not written into by anybody's standard output"
+
+
+@pytest.mark.parametrize("arguments", [["sync"], ["sync", "--json"], ["sync", "--verbose", "--log-format", "text"]])
+@pytest.mark.parametrize("lost", ["stdout", "stderr", "both"])
+def test_a_sync_whose_reader_has_gone_away_exits_0(
+    environ: dict[str, str], tmp_path: Path, arguments: list[str], lost: str
+) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    out = write_end if lost in ("stdout", "both") else subprocess.PIPE
+    err = write_end if lost in ("stderr", "both") else subprocess.PIPE
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines", *arguments], env=environ, cwd=tmp_path, stdout=out, stderr=err
+    )
+    os.close(write_end)
+    words = b"".join(part for part in process.communicate(timeout=120) if part)
+    assert process.returncode == 0, words
+    assert is_clean(words)
+    assert published_users(tmp_path) == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"PYTHONIOENCODING": name} for name in ("latin-1", "ascii", "ascii:strict", "cp437", "utf-16")] + [ASCII_LOCALE],
+    ids=str,
+)
+def test_an_encoding_that_lacks_characters_ends_nothing(
+    environ: dict[str, str], tmp_path: Path, changes: dict[str, str]
+) -> None:
+    there = environ | changes
+    done = shell("sync", there, tmp_path)
+    assert done.returncode == 0, done.stderr
+    encoding = changes.get("PYTHONIOENCODING", "ascii").partition(":")[0]
+    others = ("docs", "strikes", "check", "build", "load", "publish", "sync --help")
+    for command in ("status", "status --json", *(others if changes is ASCII_LOCALE else ())):
+        done = shell(command, there, tmp_path)
+        assert done.returncode == 0, (command, done.stderr)
+        assert is_clean(done.stderr)
+        shown = done.stdout.decode("utf-8" if command.endswith("--help") else encoding)
+        if command == "status":
+            assert "Snapshot 1 of" in shown
+            assert ("\\u6f22" in shown) == (encoding != "utf-16"), "what cannot be shown is spelled out"
+        if command == "status --json":
+            assert json.loads(shown)["liability"][0]["reward_type"] == TYPE
+    wrong = shell("build --no-such-option-\u6f22", there, tmp_path)
+    assert wrong.returncode == 2
+    assert is_clean(wrong.stderr)
+
+
+READING = ["status", "status --json", "docs", "strikes", "check", "--help"]
+
+
+@pytest.fixture
+def published(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    assert shell("sync --json", environ, tmp_path).returncode == 0
+    return environ
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_quietly(published: dict[str, str], tmp_path: Path) -> None:
+    for command in READING:
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines", *command.split()], env=published, cwd=tmp_path, stdout=write_end,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+        os.close(write_end)
+        _, words = process.communicate(timeout=120)
+        assert (process.returncode, words) == (0, b""), command
+
+
+def test_a_listing_ends_when_its_reader_does(published: dict[str, str], tmp_path: Path) -> None:
+    from pipelines.sandbox import Sandbox
+
+    with Sandbox(path=tmp_path / "world.sqlite3", users=500, calls_per_minute=0) as world:
+        world.advance(days=30)
+    for command in (f"sandbox --events --file {tmp_path / 'world.sqlite3'}", "status", "docs"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines", *command.split()], env=published, cwd=tmp_path,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(10)
+        process.stdout.close()
+        words = process.stderr.read()
+        process.stderr.close()
+        assert (process.wait(timeout=120), words) == (0, b""), command
+
+
+@pytest.mark.parametrize("command", READING[:-1])
+def test_a_report_that_does_not_fit_on_the_disk_is_an_error_in_words(
+    published: dict[str, str], tmp_path: Path, command: str
+) -> None:
+    done = shell(f"{command} >/dev/full", published, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"referrals: The output could not be written (No space left on device).")
+    assert done.stderr.count(b"\n") == 1
+    assert shell(f"{command} >&-", published, tmp_path).returncode == 0
+
+
+def test_errors_keep_their_code_where_nobody_can_read_them(environ: dict[str, str], tmp_path: Path) -> None:
+    for lost in LOST:
+        assert shell(f"build {lost}", environ, tmp_path).returncode == 2, lost
+        assert shell(f"sync --no-such-option {lost}", environ, tmp_path).returncode == 2, lost
+
+
+def test_a_slow_reader_of_a_pipe_that_does_not_block_gets_everything(published: dict[str, str], tmp_path: Path) -> None:
+    """Some programs start others with pipes that do not block: a full one is no failure."""
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines", "docs"], env=published, cwd=tmp_path, stdout=write_end, stderr=write_end
+    )
+    os.close(write_end)
+    with os.fdopen(read_end, "rb", buffering=0) as pipe:
+        whole = b"".join(iter(lambda: pipe.read(512), b""))
+    assert process.wait(timeout=120) == 0
+    assert whole == (Path(__file__).parents[2] / "sql" / "DICTIONARY.md").read_bytes()

@@ -1,0 +1,204 @@
+"""Once readers have a snapshot, nothing that fails takes it back: what could not be done is said, and tried again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from planting import insert, plant
+
+from pipelines.settings import Settings
+from pipelines.warehouse import Publication, build, publish, refresh
+from pipelines.warehouse.feeds import file_sha256, read_manifest
+from pipelines.warehouse.published import published_manifest
+
+NOBODY = 54_321
+NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
+USERS = [{"id": 1, "campaign_id": 5, "date": "2026-01-01 07:00:00"}]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Everything that a publication imports: the other user may be unable to read where Python is installed."""
+    folder = tmp_path_factory.mktemp("imported")
+    planted = plant(folder, {"users": USERS}, syncs=["2026-01-01 08:00:00"])
+    for _ in range(2):
+        publish(planted, build(planted, now=NOW))
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    """A planted load file, in a folder of a user to whom file modes apply, as which this process goes on."""
+    folder = Path(tempfile.mkdtemp(prefix="after publication "))
+    planted = replace(plant(folder / "data", {"users": USERS}, syncs=["2026-01-01 08:00:00"]), keep_snapshots=1)
+    if os.geteuid() == 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        os.setegid(NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            yield planted
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+    else:
+        yield planted
+    _make_removable(folder)
+    shutil.rmtree(folder)
+
+
+def _make_removable(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
+
+
+def pin(folder: Path) -> Path:
+    """Put something into a folder that cannot be removed, as NFS does with a file that a reader holds."""
+    held = folder / ".nfs0001"
+    held.mkdir(parents=True)
+    (held / "file").touch()
+    held.chmod(0o500)
+    return held
+
+
+def publish_user(settings: Settings, user_id: int) -> Publication:
+    with duckdb.connect(str(settings.load_path)) as connection:
+        insert(connection, "users", [{"id": user_id, "campaign_id": 5}])
+    return publish(settings, build(settings, now=NOW))
+
+
+def users_of(settings: Settings) -> int:
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        row = connection.execute("select count(*) from core.users").fetchone()
+    return int(row[0]) if row else 0
+
+
+def is_complete(settings: Settings) -> bool:
+    """Whether manifest, feeds and the link agree."""
+    manifest = read_manifest(settings.manifest_path)
+    if manifest is None or settings.warehouse_path.readlink() != Path(manifest["warehouse"]):
+        return False
+    return all(
+        table["checksum"] == f"sha256:{file_sha256(settings.warehouse_dir / table['feed'])}"
+        for table in manifest["tables"].values()
+    )
+
+
+def test_an_old_snapshot_that_cannot_be_removed_is_a_warning(settings: Settings) -> None:
+    assert publish_user(settings, 2).problems == ()
+    held = pin(settings.snapshots_dir / "000001")
+    for user_id in (3, 4):
+        publication = publish_user(settings, user_id)
+        [problem] = publication.problems
+        assert str(settings.snapshots_dir / "000001") in problem
+        assert ".nfs0001/file: Permission denied" in problem
+        assert users_of(settings) == user_id
+        assert is_complete(settings)
+    assert sorted(path.name for path in settings.snapshots_dir.iterdir()) == ["000001", "000003"]
+    assert [path.name for path in held.parent.iterdir()] == [".nfs0001"], "what can go is gone"
+    held.chmod(0o700)
+    assert publish_user(settings, 5).problems == ()
+    assert [path.name for path in settings.snapshots_dir.iterdir()] == ["000004"]
+
+
+def test_what_is_left_of_old_snapshots_takes_no_whole_ones_place(settings: Settings) -> None:
+    keeping_two = replace(settings, keep_snapshots=2)
+    for user_id in (2, 3):
+        publish_user(keeping_two, user_id)
+    pin(settings.snapshots_dir / "000009")
+    for user_id in (4, 5, 6):
+        [problem] = publish_user(keeping_two, user_id).problems
+        assert "000009" in problem
+    names = sorted(path.name for path in settings.snapshots_dir.iterdir())
+    assert names == ["000009", "000011", "000012"]
+
+
+LEFTOVERS: dict[str, Callable[[Settings], Path]] = {
+    "a half snapshot": lambda settings: settings.snapshots_dir / "000007",
+    "a draft": lambda settings: settings.warehouse_dir / "draft",
+    "a half link": lambda settings: settings.warehouse_dir / ".warehouse.duckdb.new",
+    "a half manifest": lambda settings: settings.warehouse_dir / ".manifest.json.new",
+    "a log beside the link": lambda settings: settings.warehouse_dir / "warehouse.duckdb.wal",
+    "a feed of a table that is no more": lambda settings: settings.feeds_dir / "core.invoices.parquet",
+    "an old snapshot": lambda settings: settings.snapshots_dir / "000001" / "held",
+}
+
+
+@pytest.mark.parametrize("leftover", LEFTOVERS.values(), ids=LEFTOVERS)
+def test_a_leftover_that_cannot_be_removed_ends_no_publication(
+    settings: Settings, leftover: Callable[[Settings], Path]
+) -> None:
+    publish_user(settings, 2)
+    folder = leftover(settings)
+    pin(folder)
+    for user_id in (3, 4):
+        publication = publish_user(settings, user_id)
+        assert publication.problems
+        assert users_of(settings) == user_id
+        assert is_complete(settings)
+    _make_removable(settings.warehouse_dir)
+    assert publish_user(settings, 5).problems == ()
+    names = {path.name for path in settings.warehouse_dir.iterdir()}
+    assert names == {"feeds", "load.duckdb", "manifest.json", "snapshots", "warehouse.duckdb"}
+
+
+def _a_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("not a folder")
+
+
+def _a_folder(path: Path) -> None:
+    path.unlink()
+    pin(path)
+
+
+STALE: dict[str, Callable[[Settings], None]] = {
+    "feeds is read-only": lambda settings: settings.feeds_dir.chmod(0o500),
+    "feeds is a file": lambda settings: _a_file(settings.feeds_dir),
+    "a feed is a folder": lambda settings: _a_folder(settings.feeds_dir / "core.users.parquet"),
+    "the manifest is a folder": lambda settings: _a_folder(settings.manifest_path),
+}
+REPAIRS: dict[str, Callable[[Settings], None]] = {
+    "feeds is read-only": lambda settings: settings.feeds_dir.chmod(0o700),
+    "feeds is a file": lambda settings: settings.feeds_dir.unlink(),
+    "a feed is a folder": lambda settings: shutil.rmtree(settings.feeds_dir / "core.users.parquet"),
+    "the manifest is a folder": lambda settings: shutil.rmtree(settings.manifest_path),
+}
+
+
+@pytest.mark.parametrize("fault", STALE)
+def test_feeds_or_a_manifest_that_cannot_be_written_are_a_warning_and_completed_later(
+    settings: Settings, fault: str
+) -> None:
+    publish_user(settings, 2)
+    STALE[fault](settings)
+    for user_id in (3, 4):
+        publication = publish_user(settings, user_id)
+        assert any(f"snapshot {publication.snapshot} is published" in problem for problem in publication.problems)
+        assert users_of(settings) == user_id
+        assert not is_complete(settings)
+        manifest = published_manifest(settings)
+        assert manifest is not None
+        assert manifest["snapshot"] == publication.snapshot, "the snapshot's own manifest is beside it"
+        assert not refresh(settings, NOW), "an idle sync completes it"
+    _make_removable(settings.warehouse_dir)
+    REPAIRS[fault](settings)
+    assert build(settings, now=NOW).problems == ()
+    assert is_complete(settings), "the next build completes what is published before it begins"
+
+
+def test_a_manifest_that_cannot_be_brought_up_to_date_makes_an_idle_sync_publish(settings: Settings) -> None:
+    publish_user(settings, 2)
+    settings.warehouse_dir.chmod(0o500)
+    assert not refresh(settings, NOW)
+    settings.warehouse_dir.chmod(stat.S_IRWXU)
+    assert is_complete(settings)
