@@ -21,6 +21,7 @@ from pipelines.errors import ConfigurationError
 DEFAULT_BASE_URL = "https://referral-factory.com/api/v1"
 SOURCE_SECTION = ("sources", "referral_factory")
 WAREHOUSE_SECTION = ("warehouse",)
+SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
 class Token:
@@ -59,6 +60,7 @@ class Settings:
     sweep_every_days: int = 7
     slice_rows: int = 50_000
     coupon_names_file: Path | None = None
+    simulated_time: bool = False
     warehouse_dir: Path = field(default_factory=lambda: Path("data").absolute())
     keep_snapshots: int = 5
     max_quarantine_percent: int = 1
@@ -145,6 +147,14 @@ def load_settings(
             raise ConfigurationError(f"{name} must be between {low} and {high}, not {parsed}.")
         return parsed
 
+    def switch(section: tuple[str, ...], key: str) -> bool:
+        value = find(section, key)
+        text = str(value).lower()
+        if value is not None and text not in SWITCHES:
+            name = "__".join((*section, key)).upper()
+            raise ConfigurationError(f"{name} must be true or false, not {value!r}.")
+        return value is not None and SWITCHES[text]
+
     token = find(SOURCE_SECTION, "api_token")
     names_file = find(SOURCE_SECTION, "coupon_names_file")
     base_url = str(find(SOURCE_SECTION, "base_url") or DEFAULT_BASE_URL).rstrip("/")
@@ -158,6 +168,7 @@ def load_settings(
         sweep_every_days=number(SOURCE_SECTION, "sweep_every_days", 7, 0, 3660),
         slice_rows=number(SOURCE_SECTION, "slice_rows", 50_000, 250, 1_000_000),
         coupon_names_file=(folder / str(names_file)).absolute() if names_file else None,
+        simulated_time=switch(SOURCE_SECTION, "simulated_time"),
         warehouse_dir=(folder / str(find(WAREHOUSE_SECTION, "dir") or "data")).absolute(),
         keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
         max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),
@@ -208,6 +219,11 @@ def _refuse_unsafe(settings: Settings) -> None:
     if settings.calls_per_minute == 0 and not settings.is_loopback:
         raise ConfigurationError(
             "SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE=0 (no limit) is allowed for a server on this machine only."
+        )
+    if settings.simulated_time and not settings.is_loopback:
+        raise ConfigurationError(
+            "SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=true (the server's Date counts, however far from this machine's "
+            "clock) is allowed for a server on this machine only."
         )
 
 

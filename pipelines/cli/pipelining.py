@@ -171,7 +171,10 @@ def sync_once(
         from pipelines.warehouse import publish as publish_draft
         from pipelines.warehouse import refresh
 
-        if report.rows_written == 0 and not report.drained and refresh(settings, report.observed_at):
+        for text in report.warnings:
+            log.line("warning", "clock", f"warning: {text}")
+        is_idle = report.rows_written == 0 and not report.drained and not report.times_corrected
+        if is_idle and refresh(settings, report.observed_at):
             return report, None
         give_memory_back()
         reporter.stage("build", {})
@@ -190,6 +193,7 @@ def summary(settings: Settings, report: LoadReport, publication: Publication | N
         "swept": report.swept,
         "differences": report.differences,
         "recovered": report.recovered,
+        "notes": report.warnings,
         "streams": {
             name: {
                 "rows_seen": found.rows_seen,
@@ -232,6 +236,8 @@ def tell(settings: Settings, report: LoadReport, publication: Publication | None
     for name, found in report.streams.items():
         for note in found.notes:
             say(f"note: {name}: {note}")
+    for text in report.warnings:
+        say(f"warning: clock: {text}")
     for text in report.recovered:
         say(f"recovered: {text}")
     for difference in report.differences:

@@ -129,11 +129,16 @@ def _columns_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str
 
 
 def load_version(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """What tells two states of the load file apart: dlt's count of packages and the last one's id; None if unknown."""
-    if "_dlt_loads" not in _columns_of(connection, "load"):
+    """What tells two states of the load file apart: its packages and corrected times; None if unknown."""
+    tables = _columns_of(connection, "load")
+    if "_dlt_loads" not in tables:
         return None
     row = connection.execute("select count(*), max(load_id) from load.raw._dlt_loads").fetchone()
-    return f"{row[0]}:{row[1]}" if row else None
+    version = f"{row[0]}:{row[1]}" if row else None
+    if "clock_corrections" not in tables:
+        return version
+    corrected = connection.execute("select count(*) from load.raw.clock_corrections").fetchone()
+    return f"{version}:{corrected[0]}" if corrected else version
 
 
 def thread_count() -> int:
