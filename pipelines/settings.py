@@ -17,7 +17,7 @@ from pipelines.base_url import DEFAULT_BASE_URL, checked_base_url, is_loopback_u
 from pipelines.errors import ConfigurationError
 from pipelines.paths import absolute_path, warehouse_directory
 from pipelines.settings_sources import SettingSources, home_folder, variable, working_folder
-from pipelines.settings_values import path_text, reward_units, text, whole_number
+from pipelines.settings_values import path_text, reward_units, switch, text, whole_number
 
 __all__ = ["DEFAULT_BASE_URL", "Settings", "Token", "is_loopback_url", "load_settings"]
 
@@ -63,6 +63,7 @@ class Settings:
     sweep_every_days: int = 7
     slice_rows: int = 50_000
     coupon_names_file: Path | None = None
+    simulated_time: bool = False
     warehouse_dir: Path = field(default_factory=lambda: Path("data").absolute())
     keep_snapshots: int = 5
     max_quarantine_percent: int = 1
@@ -129,6 +130,7 @@ def load_settings(
 
     names_file, directory = path(SOURCE_SECTION, "coupon_names_file"), path(WAREHOUSE_SECTION, "dir")
     token, base_url = (sources.find(SOURCE_SECTION, key) for key in ("api_token", "base_url"))
+    simulated = find(SOURCE_SECTION, "simulated_time")
     token_text = None if token is None else text(variable(SOURCE_SECTION, "api_token"), token.value)
     url = DEFAULT_BASE_URL if base_url is None else text(variable(SOURCE_SECTION, "base_url"), base_url.value)
     settings = Settings(
@@ -141,6 +143,7 @@ def load_settings(
         sweep_every_days=number(SOURCE_SECTION, "sweep_every_days", 7, 0, 3660),
         slice_rows=number(SOURCE_SECTION, "slice_rows", 50_000, 250, 1_000_000),
         coupon_names_file=None if names_file is None else absolute_path(NAMES_FILE, names_file, folder),
+        simulated_time=simulated is not None and switch(variable(SOURCE_SECTION, "simulated_time"), simulated),
         warehouse_dir=warehouse_directory(WAREHOUSE_DIR, directory or "data", folder, environ.get(WAREHOUSE_DIR)),
         keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
         max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),
@@ -157,6 +160,11 @@ def _refuse_unsafe(settings: Settings, sources: SettingSources) -> None:
     if settings.calls_per_minute == 0 and not settings.is_loopback:
         raise ConfigurationError(
             "SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE=0 (no limit) is allowed for a server on this machine only."
+        )
+    if settings.simulated_time and not settings.is_loopback:
+        raise ConfigurationError(
+            "SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=true (the server's Date counts, however far from this machine's "
+            "clock) is allowed for a server on this machine only."
         )
     if sources.skipped_here and sources.find(WAREHOUSE_SECTION, "dir") is None:
         raise ConfigurationError(

@@ -15,6 +15,7 @@ from pipelines.settings_sources import cleaned, shown
 # int() itself also takes underscores, other scripts' digits, signs and blanks between them.
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
 MOST_DIGITS = 20
+SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 LONGEST_PATH = 4096
 
 
@@ -32,6 +33,17 @@ def whole_number(name: str, value: Any, low: int, high: int) -> int:
     if not low <= value <= high:
         raise ConfigurationError(f"{name} must be between {low} and {high}, not {shown(value)}.")
     return value
+
+
+def switch(name: str, value: Any) -> bool:
+    """A yes or no, as TOML's boolean or as one of the usual words.
+
+    Raises: ConfigurationError for anything else.
+    """
+    found = value if isinstance(value, bool) else SWITCHES.get(value.lower()) if isinstance(value, str) else None
+    if found is None:
+        raise ConfigurationError(f"{name} must be true or false, not {shown(value)}.")
+    return found
 
 
 def text(name: str, value: Any) -> str:

@@ -118,6 +118,7 @@ def test_every_command_of_the_readme_runs(checkout: Path, environ: dict[str, str
             f"{prefix}BASE_URL": sandbox.base_url,
             f"{prefix}API_TOKEN": sandbox.token,
             f"{prefix}CALLS_PER_MINUTE": "0",
+            f"{prefix}SIMULATED_TIME": "true",
         }
         for command, text in plan(commands, AS_IT_STANDS, SHORTENED):
             if not command.text.startswith("export "):  # a token of one's own would hide the sandbox's

@@ -186,7 +186,10 @@ def sync_once(
         from pipelines.warehouse import publish as publish_draft
         from pipelines.warehouse import refresh
 
-        if report.rows_written == 0 and not report.drained and refresh(settings, report.observed_at):
+        for text in report.warnings:
+            log.line("warning", "clock", f"warning: {text}")
+        is_idle = report.rows_written == 0 and not report.drained and not report.times_corrected
+        if is_idle and refresh(settings, report.observed_at):
             return report, None
         give_memory_back()
         reporter.stage("build", {})

@@ -26,6 +26,7 @@ def summary(settings: Settings, report: LoadReport, publication: Publication | N
         "swept": report.swept,
         "differences": report.differences,
         "recovered": report.recovered,
+        "notes": report.warnings,
         "streams": {
             name: {
                 "rows_seen": found.rows_seen,
@@ -69,6 +70,8 @@ def tell(settings: Settings, report: LoadReport, publication: Publication | None
     for name, found in report.streams.items():
         for note in found.notes:
             say(f"note: {name}: {note}")
+    for text in report.warnings:
+        say(f"warning: clock: {text}")
     for text in report.recovered:
         say(f"recovered: {text}")
     for difference in report.differences:

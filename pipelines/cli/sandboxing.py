@@ -106,7 +106,7 @@ def sandbox(
         say(f"Sandbox ready: {base_url}")
         say("Sync it from another terminal:")
         prefix = "SOURCES__REFERRAL_FACTORY__"
-        say(f"  {prefix}BASE_URL={base_url} {prefix}API_TOKEN={token} referrals sync")
+        say(f"  {prefix}BASE_URL={base_url} {prefix}API_TOKEN={token} {prefix}SIMULATED_TIME=true referrals sync")
 
     try:
         serve(
@@ -148,7 +148,7 @@ def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> 
         day_bar(days) as bar,
     ):
         there = dataclasses.replace(
-            settings, base_url=sandbox.base_url, api_token=Token(DEMO_TOKEN), calls_per_minute=0
+            settings, base_url=sandbox.base_url, api_token=Token(DEMO_TOKEN), calls_per_minute=0, simulated_time=True
         )
         task = bar.add_task("Simulated days", total=days, facts="first sync")
         if not settings.warehouse_path.exists():

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.api.envelopes import Page
+from pipelines.load.observation_clock import ObservationClock
 from pipelines.load.quarantine import Quarantine, without_contradictions
 from pipelines.load.schemas import FETCHED_AT, OBSERVATIONS, Coerced, Reject, coerce
 
@@ -93,12 +94,12 @@ class StreamReport:
 
 
 class Intake:
-    """Counts, coerces and sets aside. ``run_id`` marks what this run quarantined."""
+    """Counts, coerces and sets aside. ``run_id`` marks what this run quarantined; ``clock`` dates what comes in."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, clock: ObservationClock | None = None) -> None:
         self.run_id = run_id
         self.reports: dict[str, StreamReport] = {}
-        self.latest: datetime | None = None
+        self.clock = ObservationClock() if clock is None else clock
         self._quarantine = Quarantine(run_id)
         self.take_quarantine = self._quarantine.take
         self.know_quarantine = self._quarantine.know
@@ -107,11 +108,17 @@ class Intake:
         """The report of a stream, made on first use."""
         return self.reports.setdefault(stream, StreamReport(stream))
 
+    @property
+    def latest(self) -> datetime | None:
+        """The newest observation of the run (naive UTC); None before the first."""
+        return self.clock.now
+
     def server_time(self, page: Page) -> datetime:
-        """The server's clock when it gave a page (naive UTC); the local clock where it does not tell."""
-        moment = (page.server_time or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
-        self.latest = moment if self.latest is None else max(self.latest, moment)
-        return moment
+        """When a page was observed (naive UTC): by the server's clock where that is credible.
+
+        Raises: DataRefused at the first page of a run when no clock is.
+        """
+        return self.clock.observe(page.server_time)
 
     def read(self, stream: str, page: Page, where: str) -> tuple[pa.Table, list[Reject]]:
         """A page as a typed table, and its rows that do not fit (they are already set aside)."""

@@ -103,6 +103,10 @@ class LoadPipeline:
         if why is not None:
             self.recovered.append(f"{why}; the cursors of the load file are used, what is missing is read again")
 
+    def reopen(self) -> None:
+        """Take schema and cursors from the load file again, after its packages were given other names."""
+        self._begin_from_the_load_file(None)
+
     def state(self, stream: str) -> dict[str, Any]:
         """The saved cursors of a stream (a copy; empty before its first run)."""
         with self._configuration.applied():

@@ -12,7 +12,8 @@ from pipelines.load.intake import StreamReport
 class LoadReport:
     """What a run did. ``observed_at`` is the server's clock (naive UTC); ``calls`` are requests sent.
 
-    ``is_other_account``: another account took the directory over, and what it held before is gone.
+    ``is_other_account``: another account took the directory over, and what it held before is gone. ``warnings`` are
+    about the clocks; ``times_corrected``: times that a wrong clock had stored were corrected.
     """
 
     run_id: str
@@ -24,6 +25,8 @@ class LoadReport:
     streams: dict[str, StreamReport] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
     recovered: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    times_corrected: bool = False
 
     @property
     def rows_written(self) -> int:

@@ -1,18 +1,20 @@
 """The log of runs inside the load file: ``raw.runs``, ``raw.run_streams`` and ``raw.reconciliation``, as they happen.
 
 A run is written down when it starts, so that a killed one stays visible as ``running``; the next run marks it
-``interrupted``. Times are naive UTC; ``observed_at`` is the server's clock, the others are this machine's.
+``interrupted``. Times are naive UTC; ``observed_at`` is dated as ``observation_clock`` says, the others are this
+machine's clock.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pipelines.load.intake import StreamReport
 from pipelines.load.loadfile import DATASET, LoadFile
+from pipelines.load.observation_clock import utc_now
 from pipelines.load.streams import STREAMS
 
 _TABLES = f"""
@@ -37,13 +39,13 @@ def new_run_id(now: datetime) -> str:
     return f"{now.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
 
 
-def start(load_file: LoadFile, run_id: str, command: str) -> None:
-    """Write down that a run began."""
+def start(load_file: LoadFile, run_id: str, command: str, now: datetime | None = None) -> None:
+    """Write down that a run began at ``now``, by this machine's clock."""
     load_file.connection.execute(_TABLES)
     load_file.connection.execute(f"update {DATASET}.runs set status = 'interrupted' where status = 'running'")
     load_file.connection.execute(
         f"insert into {DATASET}.runs (run_id, command, started_at, status) values (?, ?, ?, 'running')",
-        [run_id, command, _now()],
+        [run_id, command, now or utc_now()],
     )
 
 
@@ -57,6 +59,7 @@ def finish(
     reports: Iterable[StreamReport],
     reconciled: Iterable[StreamReport],
     error: str | None = None,
+    now: datetime | None = None,
 ) -> None:
     """Write down how a run ended, what it did for each stream and what comparing counts came to for some."""
     connection = load_file.connection
@@ -64,7 +67,7 @@ def finish(
     connection.execute(
         f"update {DATASET}.runs set status = ?, finished_at = ?, observed_at = ?, calls = ?, error = ? "
         "where run_id = ?",
-        [status, _now(), observed_at, calls, error, run_id],
+        [status, now or utc_now(), observed_at, calls, error, run_id],
     )
     _insert(load_file, "run_streams", [
         [run_id, report.stream, report.observed_at, report.is_complete, report.api_count, report.our_count,
@@ -91,7 +94,3 @@ def _insert(load_file: LoadFile, table: str, rows: list[list[Any]]) -> None:
         marks = ", ".join(f"({', '.join('?' * len(row))})" for row in rows)
         values = [value for row in rows for value in row]
         load_file.connection.execute(f"insert into {DATASET}.{table} values {marks}", values)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

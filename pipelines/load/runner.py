@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pipelines.api.client import Client
@@ -20,17 +20,20 @@ from pipelines.errors import FilterIgnored, ReferralsError
 from pipelines.load import runlog
 from pipelines.load.account_guard import is_other_account
 from pipelines.load.audit import Auditor, Counts, Holdings, largest_known_id, user_holdings
+from pipelines.load.clock_repair import is_repair_needed, repair_times
 from pipelines.load.history import boundary
 from pipelines.load.intake import Intake, Repair
 from pipelines.load.known_account import KnownAccount
 from pipelines.load.list_guard import refuse_emptied_lists
 from pipelines.load.loadfile import LoadFile
 from pipelines.load.moment import RewardMoment
+from pipelines.load.observation_clock import utc_now
 from pipelines.load.pipeline import LoadPipeline
 from pipelines.load.report import LoadReport
 from pipelines.load.settling import settle
 from pipelines.load.snapshots import take_snapshot
 from pipelines.load.source import Slice, loading
+from pipelines.load.stored_times import open_clock
 from pipelines.load.streams import STREAMS
 from pipelines.load.unheld import UnheldCoupons, read_names
 from pipelines.load.users import UserIntake
@@ -53,13 +56,14 @@ def load(
     progress: Progress | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
     client: Client | None = None,
+    local: Callable[[], datetime] = utc_now,
 ) -> LoadReport:
-    """Load the chosen streams (all without a choice) from the API into the load file.
+    """Load the chosen streams (all without a choice) from the API into the load file. ``local`` is the local clock.
 
     Raises: any ReferralsError; what was committed before it is kept, and no cursor is past what was loaded.
     """
     chosen = set(streams or STREAMS)
-    run = _Run(settings, chosen | {s.rides_on for s in map(STREAMS.get, chosen) if s and s.rides_on}, progress)
+    run = _Run(settings, chosen | {s.rides_on for s in map(STREAMS.get, chosen) if s and s.rides_on}, progress, local)
     with LoadFile(settings.load_path) as load_file, client or Client(settings, on_event=on_event) as api:
         try:
             with Walker(api, settings.concurrency) as walker:
@@ -77,11 +81,14 @@ def load(
 
 
 class _Run:
-    def __init__(self, settings: Settings, chosen: set[str], progress: Progress | None) -> None:
+    def __init__(
+        self, settings: Settings, chosen: set[str], progress: Progress | None, local: Callable[[], datetime]
+    ) -> None:
         self._settings = settings
         self._chosen = chosen
         self._tell = progress or (lambda _stage, _facts: None)
-        self._intake = Intake(runlog.new_run_id(datetime.now(UTC)))
+        self._local = local
+        self._intake = Intake(runlog.new_run_id(local()))
         self._calls_before = 0
         self._logged = False
         self._is_first_run = False
@@ -98,7 +105,8 @@ class _Run:
         self._pipeline = LoadPipeline(load_file, self._settings.state_dir)
         self.report.drained, self.report.recovered = self._pipeline.drain(), self._pipeline.recovered
         self._intake.know_quarantine(load_file)
-        runlog.start(load_file, self.report.run_id, command)
+        self._intake.clock = open_clock(load_file, simulated=self._settings.simulated_time, local=self._local)
+        runlog.start(load_file, self.report.run_id, command, self._local())
         self._logged = True
 
     def know_account(self, *, accept: bool) -> bool:
@@ -112,6 +120,7 @@ class _Run:
 
     def go(self, *, sweep: bool, rebuild: bool, accept_deletions: bool) -> None:
         """Every chosen stream, in order."""
+        self._correct_times()
         if "users" in self._chosen:
             self._users(sweep=sweep, rebuild=rebuild)
             if self._unheld is not None:
@@ -121,6 +130,16 @@ class _Run:
         self._snapshots(whole_issued=sweep or rebuild or self.report.swept, max_vanished=max_vanished)
         if "users" in self._chosen:
             self._audit()
+
+    def _correct_times(self) -> None:
+        """What a wrong clock wrote earlier is corrected first, once the time of this run is known."""
+        if self._settings.simulated_time or not is_repair_needed(self._load_file, self._pipeline, self._local()):
+            return
+        now = self._intake.server_time(self._walker.page(Query("campaigns", per_page=1)))
+        correction = repair_times(self._load_file, self._pipeline, now, self.report.run_id)
+        if correction is not None:
+            self.report.recovered.append(str(correction))
+            self.report.times_corrected = True
 
     # -- users and coupons ----------------------------------------------------------------------------------------
 
@@ -265,11 +284,12 @@ class _Run:
     def log(self, load_file: LoadFile, api: Client, *, status: str, error: str | None = None) -> None:
         self.report.calls = api.calls
         self.report.observed_at = self._intake.latest
+        self.report.warnings = self._intake.clock.warnings
         if self._logged:
             # what a run saw counts once it is through: the models take a logged look for a complete one
             done, reports = status == "done", self._intake.reports.values()
             runlog.finish(
-                load_file, self.report.run_id, status=status, calls=api.calls, error=error,
+                load_file, self.report.run_id, status=status, calls=api.calls, error=error, now=self._local(),
                 observed_at=self._intake.latest if done else None,
                 reports=reports if done else (),
                 reconciled=[report for report in reports if done or report.reconciliation.is_contradiction],

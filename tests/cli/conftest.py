@@ -27,6 +27,7 @@ def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
         f"{PREFIX}BASE_URL": sandbox.base_url,
         f"{PREFIX}API_TOKEN": sandbox.token,
         f"{PREFIX}CALLS_PER_MINUTE": "0",
+        f"{PREFIX}SIMULATED_TIME": "true",
         "WAREHOUSE__DIR": str(tmp_path / "data"),
         "HOME": str(tmp_path),
         "XDG_STATE_HOME": str(tmp_path / "xdg"),

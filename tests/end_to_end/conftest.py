@@ -33,8 +33,9 @@ def empty(empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
     shutil.copytree(empty_warehouse, tmp_path / "data")
     return Settings(
-        api_token=Token("sandbox-token"), calls_per_minute=0, timeout_s=5.0, warehouse_dir=tmp_path / "data"
-    )
+        api_token=Token("sandbox-token"), calls_per_minute=0, simulated_time=True, timeout_s=5.0,
+        warehouse_dir=tmp_path / "data",
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

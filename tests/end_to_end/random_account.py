@@ -167,8 +167,8 @@ class Watched:
     def __init__(self, world: Sandbox, life: Life, rng: Random, folder: Path) -> None:
         self.world, self._life, self._rng = world, life, rng
         self.settings = Settings(
-            api_token=Token(world.token), base_url=world.base_url, calls_per_minute=0, warehouse_dir=folder / "data",
-            concurrency=rng.choice((1, 4)), sweep_every_days=1000,
+            api_token=Token(world.token), base_url=world.base_url, calls_per_minute=0, simulated_time=True,
+            warehouse_dir=folder / "data", concurrency=rng.choice((1, 4)), sweep_every_days=1000,
         )  # fmt: skip
         self.refusals = 0
         self._known: set[int] = set()

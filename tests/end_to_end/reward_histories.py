@@ -79,8 +79,8 @@ def play(seed: int, empty: Path, folder: Path, streams: Collection[str] = ()) ->
     found: list[tuple[int, datetime]] = []
     with Sandbox(users=chance.randint(6, 40), seed=seed, calls_per_minute=0) as sandbox:
         settings = Settings(
-            api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, warehouse_dir=folder,
-            timeout_s=60.0, reward_units=UNITS if chance.random() < 0.5 else (),
+            api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, simulated_time=True,
+            warehouse_dir=folder, timeout_s=60.0, reward_units=UNITS if chance.random() < 0.5 else (),
         )  # fmt: skip
         for number in range(chance.randint(2, 6)):
             if number:

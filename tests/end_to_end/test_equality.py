@@ -20,8 +20,8 @@ DAYS = 10
 
 def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
     return Settings(
-        api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, warehouse_dir=folder,
-        slice_rows=20_000,
+        api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, simulated_time=True,
+        warehouse_dir=folder, slice_rows=20_000,
     )  # fmt: skip
 
 

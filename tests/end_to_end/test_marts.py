@@ -50,8 +50,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with Sandbox(users=USERS, seed=SEED, calls_per_minute=0) as sandbox, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder / "machine"))
         settings = Settings(
-            api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, warehouse_dir=folder / "data"
-        )
+            api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, simulated_time=True,
+            warehouse_dir=folder / "data",
+        )  # fmt: skip
         for day in range(DAYS):
             if day:
                 sandbox.advance(days=1)

@@ -29,8 +29,8 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBP
     with pytest.MonkeyPatch.context() as patch, Sandbox(users=2600, seed=23, calls_per_minute=0) as sandbox:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("machine")))
         settings = Settings(
-            api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, timeout_s=60.0,
-            warehouse_dir=tmp_path_factory.mktemp("large") / "data", reward_units=(("Coupon", "EUR"),),
+            api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, simulated_time=True,
+            timeout_s=60.0, warehouse_dir=tmp_path_factory.mktemp("large") / "data", reward_units=(("Coupon", "EUR"),),
         )  # fmt: skip
         for days in (0, 1, 29):
             sandbox.advance(days=days)

@@ -40,6 +40,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
     secrets.chmod(0o600)
     return kept | {
         f"{PREFIX}CALLS_PER_MINUTE": "0",
+        f"{PREFIX}SIMULATED_TIME": "true",
         "WAREHOUSE__DIR": str(tmp_path / "data"),
         "HOME": str(tmp_path),
         "XDG_STATE_HOME": str(tmp_path / "machine"),

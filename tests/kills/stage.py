@@ -48,7 +48,7 @@ class Stage:
         }  # fmt: skip
         chosen = {
             "BASE_URL": f"{self.host}/api/v1", "API_TOKEN": TOKEN, "CALLS_PER_MINUTE": "0",
-            "SLICE_ROWS": str(self.slice_rows), **settings,
+            "SIMULATED_TIME": "true", "SLICE_ROWS": str(self.slice_rows), **settings,
         }  # fmt: skip
         machine = {"XDG_STATE_HOME": str(self.folder / "machine"), "HOME": str(self.folder)}
         return kept | machine | {f"{PREFIX}{name}": value for name, value in chosen.items()}

@@ -36,8 +36,8 @@ class Account:
     def __init__(self, world: Sandbox, folder: Path) -> None:
         self.world = world
         self.settings = Settings(
-            api_token=Token(world.token), base_url=world.base_url, calls_per_minute=0, timeout_s=20.0,
-            warehouse_dir=folder / DATA,
+            api_token=Token(world.token), base_url=world.base_url, calls_per_minute=0, simulated_time=True,
+            timeout_s=20.0, warehouse_dir=folder / DATA,
         )  # fmt: skip
 
     def load(self, *streams: str, **options: Any) -> LoadReport:
