@@ -25,12 +25,13 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "settings": {"errors"},
     "diskspace": {"errors"},
-    "lock": {"errors", "settings", "diskspace"},
-    "api": {"", "errors", "settings"},
-    "load": {"", "errors", "settings", "diskspace", "api"},
-    "warehouse": {"", "errors", "settings", "diskspace"},
+    "file_kinds": {"errors"},
+    "lock": {"errors", "settings", "diskspace", "file_kinds"},
+    "api": {"", "errors", "settings", "file_kinds"},
+    "load": {"", "errors", "settings", "diskspace", "file_kinds", "api"},
+    "warehouse": {"", "errors", "settings", "diskspace", "file_kinds"},
     "sandbox": set(),
-    "cli": {"", "errors", "settings", "diskspace", "lock", "api", "load", "warehouse", "sandbox"},
+    "cli": {"", "errors", "settings", "diskspace", "file_kinds", "lock", "api", "load", "warehouse", "sandbox"},
     "__main__": {"cli"},
 }
 

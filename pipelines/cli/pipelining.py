@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from pipelines.cli.directories import refuse_mixing, say_what_is_lost, set_demo_aside
+from pipelines.cli.directories import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
 from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
 from pipelines.lock import warehouse_lock
@@ -55,6 +55,7 @@ def sync(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_shorter
             settings, chosen_streams(streams), log, sweep=sweep, rebuild=rebuild, quiet=as_json,
             accept_shorter_history=accept_shorter_history,
         )  # fmt: skip
+        remember_origin(settings)
     facts = summary(settings, report, publication)
     if as_json:
         say_json(facts)
@@ -78,6 +79,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool) -> None:
         report = run_load(
             settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, progress=reporter.stage, on_event=log.hear
         )
+        remember_origin(settings)
     if as_json:
         say_json(summary(settings, report, None))
     else:
@@ -121,6 +123,8 @@ def publish(as_json: bool, accept_shorter_history: bool) -> None:
     if as_json:
         say_json(_published(settings, publication))
     else:
+        for text in publication.recovered:
+            say(f"recovered: {text}")
         say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
         _tell_warnings(publication)
 
@@ -177,7 +181,9 @@ def sync_once(
         reporter.stage("build", {})
         draft = build_draft(settings)
         reporter.stage("publish", {})
-        return report, publish_draft(settings, draft, accept_shorter_history=accept_shorter_history)
+        publication = publish_draft(settings, draft, accept_shorter_history=accept_shorter_history)
+        report.recovered.extend(publication.recovered)
+        return report, publication
 
 
 def summary(settings: Settings, report: LoadReport, publication: Publication | None) -> dict[str, Any]:

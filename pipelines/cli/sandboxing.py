@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from pipelines.cli.directories import DEMO_MARKER
 from pipelines.cli.pipelining import sync_once
 from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
+from pipelines.file_kinds import refuse_other_kinds
 from pipelines.lock import warehouse_lock
 from pipelines.settings import Settings, Token, load_settings
 
@@ -125,7 +127,14 @@ def demo(days: int, users: int, seed: int) -> None:
                 f"{settings.warehouse_dir} holds the data of a real account; the demo would mix with it.",
                 "Set WAREHOUSE__DIR to another directory for the demo.",
             )
-        _play(settings, world, days, users, seed)
+        refuse_other_kinds(world, "the demo's world")
+        try:
+            _play(settings, world, days, users, seed)
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(
+                f"The demo's world {world} cannot be read: {error}.",
+                f"Move {settings.warehouse_dir} away and run the same command again: the demo begins anew.",
+            ) from error
     _show(settings, world)
 
 

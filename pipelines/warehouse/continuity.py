@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pipelines.errors import HistoryLost
-from pipelines.warehouse.files import quote
+from pipelines.warehouse.readable_snapshot import ask_published
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,25 +41,22 @@ class Looks:
         return f"{times} since {self.first_at:%Y-%m-%d %H:%M}" if self.first_at else "no sync at all"
 
 
-def refuse_shorter_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Hold the looks at the reward lists in the draft against those in the published snapshot.
+def refuse_shorter_history(connection: duckdb.DuckDBPyConnection, settings: Settings) -> list[str]:
+    """Hold the looks at the reward lists in the draft against those in what is published.
 
+    Returns: where the published snapshot cannot be read, what it was compared with instead, in words.
     Raises: HistoryLost when the draft has fewer, or its first one is later.
     """
-    if not settings.warehouse_path.exists():
-        return
-    connection.execute(f"attach {quote(settings.warehouse_path.resolve())} as published (read_only)")
-    try:
-        before, now = _looks(connection, "published"), _looks(connection, "draft")
-    finally:
-        connection.execute("detach published")
+    now = _looks(connection, "draft")
+    before, notes = ask_published(settings, _looks)
     if before is None or now is None or before.first_at is None:
-        return
+        return notes
     if now.first_at is None or now.first_at > before.first_at or now.count < before.count:
         raise HistoryLost(
             f"The load file knows less of the past than what is published: {now} of both reward lists instead of "
             f"{before}."
         )
+    return notes
 
 
 def _looks(connection: duckdb.DuckDBPyConnection, catalog: str) -> Looks | None:

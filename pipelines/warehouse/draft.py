@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.diskspace import no_room
 from pipelines.errors import ConfigurationError, DataRefused, LoadFileDamaged, ReferralsError
+from pipelines.file_kinds import read_regular, refuse_other_kinds, remove
 from pipelines.warehouse.files import (
     connect_draft,
     declare_units,
@@ -55,6 +55,8 @@ class BuildReport:
     models_version: str | None = None
     waiting_changes: int = 0
     reward_units: tuple[tuple[str, str], ...] = ()
+    recovered: tuple[str, ...] = ()
+    """What was found damaged in the directory before the build, and what becomes of it."""
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -81,12 +83,13 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
     started = time.monotonic()
     built_at = datetime.now(UTC) if now is None else now.astimezone(UTC)
     models = load_models()
-    if not settings.load_path.is_file():
+    refuse_other_kinds(settings.load_path, "the load file")
+    if not settings.load_path.exists():
         raise ConfigurationError(
             f"There is nothing to build from: {settings.load_path} does not exist.",
             "Run `referrals sync` (or `referrals load`) first.",
         )
-    recover(settings)
+    recovered = recover(settings)
     prepare_draft_dir(settings)
     connection = connect_draft(settings)
     try:
@@ -111,15 +114,22 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         models_version=models_version(),
         waiting_changes=waiting,
         reward_units=settings.reward_units,
+        recovered=tuple(recovered),
     )
     _save_report(settings, report)
     return report
 
 
 def prepare_draft_dir(settings: Settings) -> None:
-    """An empty draft folder that only its owner can enter; an earlier draft is thrown away."""
+    """An empty draft folder that only its owner can enter; an earlier draft, or what else has its name, is removed."""
     folder = draft_dir(settings)
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        remove(folder)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder} cannot be removed: {error.strerror or error}.",
+            f"Remove {folder} and run the same command again; it holds nothing but an unfinished build.",
+        ) from error
     folder.mkdir(mode=0o700, parents=True)
     (folder / "tmp").mkdir(mode=0o700)
 
@@ -190,20 +200,20 @@ def load_report(settings: Settings) -> BuildReport:
     Raises: ConfigurationError when there is no finished draft.
     """
     try:
-        document = json.loads((draft_dir(settings) / "build.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        document = json.loads((read_regular(draft_dir(settings) / "build.json") or b"").decode("utf-8"))
+        return BuildReport(
+            draft_path(settings),
+            datetime.fromisoformat(document["synced_at"]) if document["synced_at"] else None,
+            datetime.fromisoformat(document["built_at"]),
+            document["tables"],
+            document["seconds"],
+            document["load_version"],
+            document["models_version"],
+            document["waiting_changes"],
+            tuple(document["reward_units"].items()),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.") from None
-    return BuildReport(
-        draft_path(settings),
-        datetime.fromisoformat(document["synced_at"]) if document["synced_at"] else None,
-        datetime.fromisoformat(document["built_at"]),
-        document["tables"],
-        document["seconds"],
-        document["load_version"],
-        document["models_version"],
-        document["waiting_changes"],
-        tuple(document["reward_units"].items()),
-    )
 
 
 def zulu(moment: datetime | None) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import AnotherSyncRunning, LoadFileDamaged
+from pipelines.file_kinds import refuse_lockless
 
 if TYPE_CHECKING:
     import duckdb
@@ -84,6 +85,7 @@ def attach_load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute(f"attach {quote(path)} as load (read_only)")
     except duckdb.IOException as error:
         if "Could not set lock" in str(error):
+            refuse_lockless(path)
             raise AnotherSyncRunning(f"Another process is writing {path}.") from error
         raise LoadFileDamaged(f"{path} cannot be opened: {first_line(error)}") from error
 

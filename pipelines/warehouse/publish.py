@@ -16,6 +16,7 @@ from pipelines.diskspace import no_room
 from pipelines.errors import ConfigurationError, ReferralsError
 from pipelines.warehouse.files import staged_feeds
 from pipelines.warehouse.snapshots import (
+    current_number,
     flip,
     freeze,
     link_target,
@@ -38,6 +39,8 @@ class Publication:
     path: Path
     manifest: dict[str, Any]
     warnings: list[CheckResult]
+    recovered: tuple[str, ...] = ()
+    """What was damaged in the directory, and what became of it."""
 
 
 def publish(settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False) -> Publication:
@@ -47,18 +50,21 @@ def publish(settings: Settings, report: BuildReport, *, accept_shorter_history: 
     is accepted; ReferralsError when there is no room. Until the link is flipped, everything published before stays.
     """
     from pipelines.warehouse.feeds import manifest_of, read_manifest, replace_feeds, write_manifest
+    from pipelines.warehouse.published_files import remember_published
 
     if not report.draft_path.is_file():
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.")
     try:
-        results, feeds = check_and_export(settings, report, accept_shorter_history=accept_shorter_history)
-        number = next_number(settings, (read_manifest(settings.manifest_path) or {}).get("snapshot", 0))
+        results, feeds, compared = check_and_export(settings, report, accept_shorter_history=accept_shorter_history)
+        announced = (read_manifest(settings.manifest_path) or {}).get("snapshot", 0)
+        number = next_number(settings, max(announced, current_number(settings) or 0))
         path = freeze(settings, report.draft_path, number)
         manifest = manifest_of(number, link_target(number), report.origin, feeds)
         write_manifest(path.parent / "manifest.json", manifest)
         flip(settings, number)
         replace_feeds(staged_feeds(settings), settings.feeds_dir, feeds)
         write_manifest(settings.manifest_path, manifest)
+        remember_published(settings, number)
         retain(settings, number)
         shutil.rmtree(report.draft_path.parent, ignore_errors=True)
     except OSError as error:
@@ -66,13 +72,16 @@ def publish(settings: Settings, report: BuildReport, *, accept_shorter_history: 
             f"The draft could not be published: {error}.",
             "Put right what is named and run the same command again; readers have one whole snapshot at every moment.",
         ) from error
-    return Publication(number, path, manifest, [r for r in results if r.severity == "warn" and r.violations_count])
+    warnings = [r for r in results if r.severity == "warn" and r.violations_count]
+    return Publication(number, path, manifest, warnings, (*report.recovered, *compared))
 
 
 def check_and_export(
     settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False
-) -> tuple[list[CheckResult], list[Feed]]:
+) -> tuple[list[CheckResult], list[Feed], list[str]]:
     """Run the checks on the draft, write their answers into it, and write its feeds aside.
+
+    Returns: the checks' results, the feeds, and what the history was compared with instead of a damaged snapshot.
 
     Raises: ChecksFailed, HistoryLost; the draft then stays for inspection.
     """
@@ -96,12 +105,11 @@ def check_and_export(
         results = run_checks(connection, load_checks())
         record_results(connection, results, report.built_at)
         refuse_failures(results)
-        if not accept_shorter_history:
-            refuse_shorter_history(connection, settings)
+        compared = [] if accept_shorter_history else refuse_shorter_history(connection, settings)
         feeds = write_feeds(connection, "draft", staged)
         connection.execute("checkpoint draft")
     except duckdb.IOException as error:
         raise OSError(str(error).splitlines()[0]) from error
     finally:
         connection.close()
-    return results, feeds
+    return results, feeds, compared
