@@ -55,7 +55,7 @@ def recover(settings: Settings) -> list[str]:
         changed = changed_files(settings, published)
         if changed:
             named = ", ".join([*changed[:3], *(["…"] if changed[3:] else [])])
-            notes.append(f"{len(changed)} published files are missing or were changed ({named}); all are written anew")
+            notes.append(f"published files are missing or were changed ({named}); all are written anew")
     retain(settings, current)
     return notes
 

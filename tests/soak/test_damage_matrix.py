@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.damage.matrix import cases_of, problems_after
-from tests.kills.stage import Stage, staged, published
+from tests.kills.stage import Stage, published, staged
 
 ONLY = re.compile(os.environ.get("ONLY", "."))
 KILLED_BEFORE = {
