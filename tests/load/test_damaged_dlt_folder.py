@@ -73,7 +73,7 @@ def test_a_folder_that_cannot_be_used_at_all_ends_after_one_retry(account: Accou
     """Only what belongs to somebody else stays in the way; that is named."""
     folder = account.settings.state_dir / "dlt"
     shutil.rmtree(folder)
-    os.symlink("/proc/self", folder)
+    folder.symlink_to("/proc/self")
     with LoadFile(account.settings.load_path) as load_file, pytest.raises(ConfigurationError, match="dlt") as refused:
         LoadPipeline(load_file, account.settings.state_dir)
     assert str(folder) in str(refused.value)
