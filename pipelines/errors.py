@@ -18,7 +18,8 @@
     │   ├── HistoryLost                        the load file knows less of the past than what is published
     │   ├── AnotherAccount                     the token belongs to another account than the directory
     │   ├── MassDisappearance                  more records are gone than the set share
-    │   └── LoadFileDamaged                    the load file cannot be read
+    │   ├── LoadFileDamaged                    the load file cannot be read
+    │   └── SnapshotDamaged                    the published snapshot cannot be read
     ├── NoRoom                        exit 1   the disk (or a quota) is full: what was committed is kept
     ├── ProtectiveStop                exit 6   strikes or a block: going on would endanger the customer's address
     └── AnotherSyncRunning            exit 75  the lock is taken
@@ -178,9 +179,16 @@ class LoadFileDamaged(DataRefused):
 
     kept = "The file and the last published snapshot are untouched."
     next_step = (
-        "Restore load.duckdb from a backup. Without one, move it away and sync again: it is rebuilt from the API (the "
-        "history of rewards due is lost then)."
+        "Restore load.duckdb from a backup. Without one, move it away and run `referrals sync "
+        "--accept-shorter-history`: it is rebuilt from the API, and the history of rewards due begins anew."
     )
+
+
+class SnapshotDamaged(DataRefused):
+    """The published snapshot is no database, or is not there any more; the load file can rebuild it."""
+
+    kept = "The load file and older snapshots are untouched."
+    next_step = "Run `referrals publish` (or `referrals sync`): it is made anew from the load file."
 
 
 class NoRoom(ReferralsError):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pipelines.api.machine import boot_clock, boot_id
 from pipelines.errors import ConfigurationError
+from pipelines.file_kinds import kind_of, remove_or_raise, set_aside
 
 STRIKES_KEPT_S = 7 * 24 * 3600.0
 # A server that names a silly time must not silence us for ever.
@@ -211,19 +212,26 @@ class Ledger:
             except (sqlite3.Error, OSError) as error:
                 raise ConfigurationError(
                     f"The ledger of API calls {self.path} cannot be used ({error}); without it nothing is sent.",
-                    "Make room on the disk, or make the file writable, and run again.",
+                    f"Make room on the disk and {self.path.parent} writable for this user; if that does not help, move "
+                    f"{self.path} away. Then run again.",
                 ) from error
 
     def _open(self) -> sqlite3.Connection:
         try:
+            if any(kind_of(Path(f"{self.path}{suffix}")) not in (None, "a file") for suffix in ("", "-wal", "-shm")):
+                raise sqlite3.DatabaseError("not a file")
             self._db = self._connect()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
-            # Not a database any more. What it held is unknown, so the new one begins with a window of silence.
-            self.path.replace(self.path.with_suffix(".broken"))
+        except sqlite3.DatabaseError as error:
+            if not _is_no_ledger(error):
+                raise
+            # Not a ledger any more. What it held is unknown, so the new one begins with a window of silence.
+            broken = self.path.with_suffix(".broken")
+            if broken.is_dir():
+                set_aside(broken)
+            if kind_of(self.path) is not None:
+                self.path.replace(broken)
             for suffix in ("-wal", "-shm"):
-                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+                remove_or_raise(Path(f"{self.path}{suffix}"))
             self._db = self._connect()
             self._db.execute("begin immediate")
             self._pause(self._db, self._window_s)
@@ -241,7 +249,11 @@ class Ledger:
             for statement in _SCHEMA:
                 db.execute(statement)
             self._adopt(db)
+            db.execute(_STATE, (0.0,)).fetchone()
             db.execute("commit")
+            found = db.execute("pragma quick_check(1)").fetchone()
+            if found != ("ok",):
+                raise sqlite3.DatabaseError(found[0])
         except BaseException:
             db.close()
             raise
@@ -260,3 +272,11 @@ class Ledger:
             db.executemany("insert into over values (?, ?)", [(until, seq) for (seq,) in seqs])
             db.execute("update marks set value = ? where name = 'paused_until'", (until,))
             db.execute(_MARK, ("boot", self._boot))
+
+
+def _is_no_ledger(error: sqlite3.DatabaseError) -> bool:
+    """Whether a file is no database, a damaged one, or one of other tables; not that it is busy or the disk full."""
+    if type(error) is sqlite3.DatabaseError:
+        return True
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

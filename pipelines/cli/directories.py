@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pipelines.cli.output import write_event
 from pipelines.errors import ConfigurationError
+from pipelines.file_kinds import read_regular, refuse_other_kinds, write_regular
 from pipelines.settings import Settings
 
+ORIGINS = ("this machine", "the vendor")
 DEMO_MARKER = "sandbox.sqlite3"
 
 
@@ -17,24 +19,43 @@ def refuse_mixing(settings: Settings, *, accept_account: bool = False) -> None:
 
     Raises: ConfigurationError when the directory was filled from the other of the two.
     """
-    origin = settings.state_dir / "origin"
-    here = "this machine" if settings.is_loopback else "the vendor"
+    refuse_other_kinds(settings.load_path, "the load file")
+    here = _side_of(settings)
+    before = _origin(settings)
     if not settings.load_path.exists() or accept_account:
-        origin.write_text(here, encoding="utf-8")
-    elif origin.exists() and (before := origin.read_text(encoding="utf-8")) != here:
+        write_regular(settings.state_dir / "origin", here)
+    elif before is not None and before != here:
         raise ConfigurationError(
             f"{settings.warehouse_dir} holds data of {before}, and {settings.base_url} is {here}: they would mix.",
             "Set WAREHOUSE__DIR to another directory, or move this one away.",
         )
 
 
+def remember_origin(settings: Settings) -> None:
+    """Write down where a directory was filled from, where that was lost; a load has just shown that it is the same."""
+    if _origin(settings) is None:
+        write_regular(settings.state_dir / "origin", _side_of(settings))
+
+
+def _side_of(settings: Settings) -> str:
+    return ORIGINS[0] if settings.is_loopback else ORIGINS[1]
+
+
+def _origin(settings: Settings) -> str | None:
+    """Where the directory was filled from; None where that is not known, whatever the file holds."""
+    text = (read_regular(settings.state_dir / "origin") or b"").decode("utf-8", errors="replace").strip()
+    return text if text in ORIGINS else None
+
+
 def say_what_is_lost(settings: Settings) -> None:
-    """A load file that is missing beside a published warehouse was lost: that is said before it is made anew."""
-    if settings.load_path.exists() or not settings.warehouse_path.is_symlink():
+    """A load file that is missing (or empty) beside a published warehouse was lost: that is said before it is made."""
+    path = settings.load_path
+    if (path.exists() and path.stat().st_size > 0) or not settings.warehouse_path.is_symlink():
         return
+    what = "empty" if path.exists() else "missing"
     write_event(
         "warning", "directory",
-        f"{settings.load_path} is missing. Everything is read from the API again, but when rewards fell due "
+        f"{path} is {what}. Everything is read from the API again, but when rewards fell due "
         "is in no API: that history is lost unless the file is restored from a backup.",
         as_json=False,
     )  # fmt: skip

@@ -79,9 +79,11 @@ def status(as_json: bool) -> None:
     """Show freshness, last runs, rows, calls, strikes, quarantine and open liabilities."""
     from pipelines.cli.display import query_warehouse, say, say_json, show_table
     from pipelines.cli.striking import in_words, strike_facts
+    from pipelines.warehouse.published import refuse_unreadable
 
     settings = read_settings()
     facts: dict[str, Any] = {"warehouse": str(settings.warehouse_path), **strike_facts(settings)}
+    refuse_unreadable(settings)
     if not settings.warehouse_path.exists():
         if as_json:
             say_json({**facts, "snapshot": None})

@@ -9,7 +9,7 @@ import click
 
 from pipelines.cli.accepting import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, ACCEPT_HISTORY
 from pipelines.cli.configured import read_settings, with_token
-from pipelines.cli.directories import refuse_mixing, say_what_is_lost, set_demo_aside
+from pipelines.cli.directories import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
 from pipelines.cli.output import work_is_done
 from pipelines.cli.reporting import log_problems, published, summary, tell, tell_warnings
 from pipelines.cli.speaking import speaking_options
@@ -65,6 +65,7 @@ def sync(
         else:
             work_is_done(f"The sync is done; snapshot {publication.snapshot} is published.")
             log_problems(log, publication.problems)
+        remember_origin(settings)
     if as_json:
         say_json(summary(settings, report, publication))
     else:
@@ -91,6 +92,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
             accept_account=accept_account, progress=reporter.stage, on_event=log.hear,
         )  # fmt: skip
         work_is_done("The load is done; what was read is in the load file.")
+        remember_origin(settings)
     if as_json:
         say_json(summary(settings, report, None))
     else:
@@ -142,6 +144,8 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
     if as_json:
         say_json(published(settings, publication))
     else:
+        for text in publication.recovered:
+            say(f"recovered: {text}")
         say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
         tell_warnings(publication)
 
@@ -195,7 +199,9 @@ def sync_once(
         reporter.stage("build", {})
         draft = build_draft(settings)
         reporter.stage("publish", {})
-        return report, publish_draft(
+        publication = publish_draft(
             settings, draft, accept_shorter_history=accept_shorter_history,
             accept_deletions=accept_deletions or report.is_other_account,
         )  # fmt: skip
+        report.recovered.extend(publication.recovered)
+        return report, publication

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from pipelines.cli.pipelining import sync_once
 from pipelines.cli.reporting import log_problems
 from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
+from pipelines.file_kinds import refuse_other_kinds
 from pipelines.lock import warehouse_lock
 from pipelines.settings import Settings, Token
 
@@ -132,7 +134,14 @@ def demo(days: int, users: int, seed: int) -> None:
                 f"{settings.warehouse_dir} holds the data of a real account; the demo would mix with it.",
                 "Set WAREHOUSE__DIR to another directory for the demo.",
             )
-        _play(settings, world, days, users, seed)
+        refuse_other_kinds(world, "the demo's world")
+        try:
+            _play(settings, world, days, users, seed)
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(
+                f"The demo's world {world} cannot be read: {error}.",
+                f"Move {settings.warehouse_dir} away and run the same command again: the demo begins anew.",
+            ) from error
         work_is_done("The days are played and published.")
     _show(settings, world)
 

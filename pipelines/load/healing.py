@@ -6,14 +6,19 @@ lies in the folder alone was never loaded, so losing it costs calls and nothing 
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from pathlib import Path
 
+import duckdb
+
+from pipelines.diskspace import no_room
+from pipelines.errors import DataRefused, LoadFileDamaged, ReferralsError, causes
+from pipelines.file_kinds import kind_of, remove_or_raise
 from pipelines.load.loadfile import DATASET, LoadFile
 
 KEPT_PACKAGES = 10
+VERSION_NAME = ".version"
+FILE_SUFFIXES = frozenset({".json", ".pickle", ".parquet", ".typed-jsonl", ".gz"})
 NAMELESS = re.compile(r"[0-9a-f]{8,}")  # what dlt writes beside a file before it takes its place
 
 
@@ -25,25 +30,60 @@ def heal(working_dir: Path) -> None:
     it, where the same load id is already normalised). Its rows are read again.
     """
     for leftover in _entries(working_dir / "normalize"):
-        _remove(leftover)
+        remove_or_raise(leftover)
     for leftover in _entries(working_dir / "load" / "new"):
-        _remove(leftover)
+        remove_or_raise(leftover)
     for folder in (working_dir, working_dir / "schemas", working_dir / "load"):
         for entry in _entries(folder):
             if entry.is_file() and NAMELESS.fullmatch(entry.name):
                 entry.unlink()
     for package in _loaded(working_dir)[:-KEPT_PACKAGES]:
-        shutil.rmtree(package)
+        remove_or_raise(package)
+
+
+def is_usable(working_dir: Path) -> bool:
+    """Whether all in dlt's folder can be opened: dlt would wait for a pipe, and fail at a directory in a file's place.
+
+    Whether the files hold what dlt needs is for dlt to find out; what it cannot read is handled as ``may_be_to_blame``
+    says.
+    """
+    if kind_of(working_dir) is None:
+        return True
+    if not all(kind_of(folder) in (None, "a directory") for folder in (working_dir, *_folders(working_dir))):
+        return False
+    for entry in working_dir.rglob("*"):
+        if entry.is_symlink() or kind_of(entry) not in ("a file", "a directory"):
+            return False
+        if entry.is_dir() and (entry.suffix in FILE_SUFFIXES or entry.name == VERSION_NAME):
+            return False
+    return True
+
+
+def may_be_to_blame(error: BaseException) -> bool:
+    """Whether an error while dlt worked may come from dlt's folder, so that a fresh one may help.
+
+    Losing the folder loses nothing, so only what is known to come from elsewhere is left out: a full disk, a load file
+    that is damaged or in use, the user's own signal.
+    """
+    found = list(causes(error))
+    if no_room(error, "") is not None or not all(isinstance(cause, Exception) for cause in found):
+        return False
+    if isinstance(error, (duckdb.Error, LoadFileDamaged)):
+        return False
+    return isinstance(error, DataRefused) or not isinstance(error, ReferralsError)
+
+
+def _folders(working_dir: Path) -> list[Path]:
+    names = ("schemas", "normalize", "normalize/extracted", "load", "load/new", "load/normalized", "load/loaded")
+    return [working_dir / name for name in names]
 
 
 def belongs(working_dir: Path, load_file: LoadFile) -> bool:
-    """Whether dlt's folder speaks of this load file, and can be read.
+    """Whether dlt's folder is about this load file.
 
     It does not when the file was lost, or restored from a backup that is older: then it lacks a package that the folder
     has seen loaded.
     """
-    if not all(map(_is_json, [working_dir / "state.json", *(working_dir / "schemas").glob("*.json")])):
-        return False
     loaded = [package.name for package in _loaded(working_dir) if _was_loaded(package)]
     if not loaded:
         return True
@@ -60,25 +100,9 @@ def _loaded(working_dir: Path) -> list[Path]:
 def _was_loaded(package: Path) -> bool:
     try:
         return "aborted" not in (package / "package_completed.json").read_text(encoding="utf-8")
-    except OSError:
-        return False
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        return isinstance(json.loads(path.read_bytes()), dict)
     except FileNotFoundError:
-        return True
-    except ValueError:
         return False
 
 
 def _entries(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
-
-
-def _remove(entry: Path) -> None:
-    if entry.is_dir():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink()

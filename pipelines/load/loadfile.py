@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 
 from pipelines.diskspace import no_room
 from pipelines.display_text import display_text
-from pipelines.errors import AnotherSyncRunning, DataRefused, LoadFileDamaged, ReferralsError
+from pipelines.errors import AnotherSyncRunning, ConfigurationError, LoadFileDamaged, ReferralsError, causes
+from pipelines.file_kinds import kind_of, refuse_lockless, refuse_other_kinds, set_aside
 from pipelines.load.schemas import FETCHED_AT, ROW_VERSION
 
 MEMORY_LIMIT = "160MB"  # with one thread: a second one costs memory and, at the size of a slice, saves no time
@@ -31,6 +32,7 @@ IS_GONE = (
     "> coalesce(max(observed_at) filter (where what = 'reappeared'), timestamp '0001-01-01')"
 )
 QUARANTINE = f"{DATASET}.quarantine"
+_LOG_LOST = "{log} could not be replayed and is now {aside}; what it held beyond load.duckdb is read from the API again"
 SMALLEST_FILE = 3 * 4096
 """Bytes that DuckDB writes before anything can be in a file; less is what a kill left of making it."""
 
@@ -38,24 +40,54 @@ SMALLEST_FILE = 3 * 4096
 class LoadFile:
     """``load.duckdb``, opened for writing. Use as a context manager: it also says what DuckDB's errors inside mean.
 
+    ``recovered`` says in words what had to be put aside before it could be opened.
     Raises: AnotherSyncRunning when another program has it open; LoadFileDamaged when it is not a readable DuckDB file,
-    or a part of it is not; NoRoom when the disk is full.
+    or a part of it is not; ConfigurationError when something else has its name, or this user may not open it; NoRoom
+    when the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.recovered: list[str] = []
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        refuse_other_kinds(path, "the load file")
         if _was_never_made(path):
             path.unlink()
         # DuckDB makes the file, its log and its spill itself: none of them is anybody else's, not even for a moment.
         self._umask_before = os.umask(0o077)
         try:
-            self.connection = _connect(path)
+            self.connection = self._connect(path)
         except BaseException:
             os.umask(self._umask_before)
             raise
         path.chmod(0o600)
         self.connection.execute("set TimeZone = 'UTC'")
+
+    def _connect(self, path: Path) -> duckdb.DuckDBPyConnection:
+        """Open the file; where its log cannot be replayed, without it: what the log held is read from the API again."""
+        log = path.with_name(f"{path.name}.wal")
+        if kind_of(log) not in (None, "a file"):
+            self.recovered.append(_LOG_LOST.format(log=log, aside=set_aside(log).name))
+        try:
+            return _connect(path)
+        except LoadFileDamaged as damaged:
+            if kind_of(log) is None:
+                raise
+            aside = set_aside(log)
+            try:
+                connection = _connect(path)
+            except BaseException:
+                aside.rename(log)
+                raise damaged from None
+            self.recovered.append(_LOG_LOST.format(log=log, aside=aside.name))
+            return connection
+
+    def damage_behind(self, error: BaseException) -> ReferralsError | None:
+        """What an error that comes from a damaged load file means; None for any other error."""
+        found = [cause for cause in causes(error) if isinstance(cause, duckdb.Error) and _names_damage(cause)]
+        if not found or not any(self._path.name in str(cause) or "orrupt" in str(cause) for cause in found):
+            return None
+        return _unreadable(self._path, found[-1])
 
     def __enter__(self) -> LoadFile:
         return self
@@ -190,10 +222,16 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
         )
     except duckdb.IOException as error:
         if "Could not set lock" in str(error):
+            refuse_lockless(path)
             raise AnotherSyncRunning(
                 f"{path} is open in another program.", "Close it there; analysts read warehouse.duckdb instead."
             ) from None
-        raise _meaning(path, error) or DataRefused(f"{path} cannot be opened: {_first_line(error)}.") from None
+        if re.search("Permission denied|not permitted|Read-only file system", str(error)):
+            raise ConfigurationError(
+                f"{path} cannot be opened: {_first_line(error)}.",
+                f"Give this user the right to read and write {path}, and run the same command again.",
+            ) from None
+        raise _meaning(path, error) or _unreadable(path, error) from None
     except duckdb.Error as error:
         raise _unreadable(path, error) from None
 
@@ -203,8 +241,11 @@ def _meaning(path: Path, error: BaseException) -> ReferralsError | None:
     full = no_room(error, f"{path} could not be written")
     if full is not None:
         return full
-    is_damaged = re.search("not a valid DuckDB|corrupt|could not read", str(error), re.IGNORECASE)
-    return _unreadable(path, error) if is_damaged else None
+    return _unreadable(path, error) if _names_damage(error) else None
+
+
+def _names_damage(error: BaseException) -> bool:
+    return re.search("not a valid DuckDB|corrupt|could not read", str(error), re.IGNORECASE) is not None
 
 
 def _was_never_made(path: Path) -> bool:

@@ -6,7 +6,6 @@ deployment; when that folder is lost, dlt restores its state from the load file.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from pipelines.load.dlt_configuration import ClosedConfiguration, dlt  # first: 
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from pipelines.diskspace import no_room
-from pipelines.errors import DataRefused
+from pipelines.errors import ConfigurationError, DataRefused, ReferralsError
+from pipelines.file_kinds import remove_or_raise, set_aside_unless_folder
 from pipelines.load.dlt_destination import LoadFileDestination
-from pipelines.load.healing import belongs, heal
+from pipelines.load.healing import belongs, heal, is_usable, may_be_to_blame
 from pipelines.load.hearing import hearing_signals
 from pipelines.load.loadfile import DATASET, LoadFile
 from pipelines.load.source import PLAIN_TABLES, SOURCE_NAME, Slice, referral_factory, table_schema
@@ -31,6 +31,8 @@ RAW_TABLES = (*STREAMS, *PLAIN_TABLES)
 class LoadPipeline:
     """Commits slices to the load file. ``recovered`` says in words what had to be put right first.
 
+    Whatever fails because of dlt's folder is tried once more with a fresh one, which takes its cursors from the load
+    file; the second failure is the one that is raised.
     Raises: NoRoom when the disk is full, DataRefused when dlt cannot load a package.
     """
 
@@ -39,24 +41,30 @@ class LoadPipeline:
         self._folder = state_dir / "dlt"
         self._configuration = ClosedConfiguration(self._folder)
         self.recovered: list[str] = []
-        heal(self._working_dir)
-        if not belongs(self._working_dir, load_file):
-            self._forget("dlt's folder did not belong to this load file")
+        self._is_fresh = False
         with self._configuration.applied():
-            self._pipeline = self._open()
+            try:
+                why = self._why_unusable()
+                if why is not None:
+                    self._forget(why)
+                self._pipeline = self._open()
+            except Exception as error:
+                self._begin_anew_after(error, "dlt's folder could not be read")
 
     def drain(self) -> bool:
         """Load what an earlier run left extracted; restore a lost state; create missing tables. True when it loaded."""
         with self._configuration.applied():
-            return self._drain()
+            try:
+                return self._drain()
+            except Exception as error:
+                self._begin_anew_after(error, "a package of an earlier run could not be loaded")
+                self._drain()
+                return True
 
     def _drain(self) -> bool:
         had_pending = bool(self._pipeline.has_pending_data)
         if had_pending:
-            try:
-                self._run(None)
-            except DataRefused as refused:
-                self._begin_from_the_load_file(f"a package of an earlier run could not be loaded ({refused.message})")
+            self._run(None)
         tables = self._load_file.tables()
         if not self._agrees(tables):
             self._begin_from_the_load_file(None)
@@ -70,7 +78,23 @@ class LoadPipeline:
     def _working_dir(self) -> Path:
         return self._folder / PIPELINE_NAME
 
+    def _why_unusable(self) -> str | None:
+        if not is_usable(self._working_dir):
+            return "dlt's folder could not be read"
+        heal(self._working_dir)
+        return None if belongs(self._working_dir, self._load_file) else "dlt's folder did not belong to this load file"
+
+    def _begin_anew_after(self, error: Exception, what: str) -> None:
+        """Go on from the load file, as if the folder had been lost; once only, and not where that cannot help."""
+        if self._is_fresh or not may_be_to_blame(error):
+            raise error
+        reason = error.message if isinstance(error, ReferralsError) else type(error).__name__
+        self._begin_from_the_load_file(f"{what} ({reason})")
+
     def _open(self) -> dlt.Pipeline:
+        aside = set_aside_unless_folder(self._folder)
+        if aside is not None:
+            self.recovered.append(aside)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return dlt.pipeline(
             PIPELINE_NAME,
@@ -98,8 +122,15 @@ class LoadPipeline:
             self._pipeline.sync_destination()
 
     def _forget(self, why: str | None) -> None:
-        if self._working_dir.exists():
-            shutil.rmtree(self._working_dir)
+        self._is_fresh = True
+        try:
+            if self._folder.is_dir():
+                remove_or_raise(self._working_dir)
+        except OSError as error:
+            raise ConfigurationError(
+                f"dlt's folder {self._working_dir} cannot be read or replaced: {error.strerror or error}.",
+                f"Remove {self._working_dir} and run the same command again: nothing is lost with it.",
+            ) from error
         if why is not None:
             self.recovered.append(f"{why}; the cursors of the load file are used, what is missing is read again")
 
@@ -115,8 +146,13 @@ class LoadPipeline:
 
     def commit(self, part: Slice) -> None:
         """Load one slice as one package; rows and cursors become visible together. Nothing for an empty slice."""
-        if not part.is_empty:
-            with self._configuration.applied():
+        if part.is_empty:
+            return
+        with self._configuration.applied():
+            try:
+                self._run(referral_factory(part))
+            except Exception as error:
+                self._begin_anew_after(error, "dlt's folder could not be used")
                 self._run(referral_factory(part))
 
     def _run(self, data: Any) -> None:
@@ -127,6 +163,9 @@ class LoadPipeline:
             full = no_room(failed, "A package could not be loaded")
             if full is not None:
                 raise full from failed
+            damaged = self._load_file.damage_behind(failed)
+            if damaged is not None:
+                raise damaged from failed
             reason = str(failed.__cause__ or failed).strip().splitlines()[0][:300]
             raise DataRefused(
                 f"The load file did not take a package (step {failed.step}): {reason}",

@@ -104,6 +104,7 @@ class _Run:
         self._load_file, self._walker, self._api = load_file, walker, api
         self._pipeline = LoadPipeline(load_file, self._settings.state_dir)
         self.report.drained, self.report.recovered = self._pipeline.drain(), self._pipeline.recovered
+        self._pipeline.recovered[:0] = load_file.recovered
         self._intake.know_quarantine(load_file)
         self._intake.clock = open_clock(load_file, simulated=self._settings.simulated_time, local=self._local)
         runlog.start(load_file, self.report.run_id, command, self._local())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.disappearance import Disappearance, refuse_disappearances
-from pipelines.warehouse.comparison import PUBLISHED, tables_of
+from pipelines.warehouse.published import PUBLISHED, tables_of
 
 if TYPE_CHECKING:
     import duckdb

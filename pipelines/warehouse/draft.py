@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import ConfigurationError
+from pipelines.file_kinds import read_regular, refuse_other_kinds
+from pipelines.removal import free_name, remove
 from pipelines.warehouse.failures import explain, query_failed
 from pipelines.warehouse.files import (
     connect_draft,
@@ -27,7 +29,6 @@ from pipelines.warehouse.files import (
     quote,
     stand_in_for_missing,
 )
-from pipelines.warehouse.removal import free_name, remove
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,6 +55,9 @@ class BuildReport:
     waiting_changes: int = 0
     reward_units: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
+    """What could not be removed from the directory."""
+    recovered: tuple[str, ...] = ()
+    """What was found damaged in the directory before the build, and what becomes of it."""
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -80,13 +84,15 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
     started = time.monotonic()
     built_at = datetime.now(UTC) if now is None else now.astimezone(UTC)
     models = load_models()
-    if not settings.load_path.is_file():
+    refuse_other_kinds(settings.load_path, "the load file")
+    if not settings.load_path.exists():
         raise ConfigurationError(
             f"There is nothing to build from: {settings.load_path} does not exist.",
             "Run `referrals sync` (or `referrals load`) first.",
         )
     try:
-        problems = [*recover(settings), *prepare_draft_dir(settings)]
+        recovery = recover(settings)
+        problems = [*recovery.problems, *prepare_draft_dir(settings)]
     except OSError as error:
         raise explain(error, f"{draft_dir(settings)} could not be prepared") from error
     connection = connect_draft(settings)
@@ -113,21 +119,28 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         waiting_changes=waiting,
         reward_units=settings.reward_units,
         problems=tuple(problems),
+        recovered=tuple(recovery.done),
     )
     _save_report(settings, report)
     return report
 
 
 def prepare_draft_dir(settings: Settings) -> list[str]:
-    """An empty draft folder that only its owner can enter; an earlier draft is thrown away.
+    """An empty draft folder that only its owner can enter; an earlier draft, or what else has its name, is removed.
 
     One that cannot be removed is moved aside; later runs try again. Returns: that, in words.
-    Raises: OSError when neither can be done.
+    Raises: ConfigurationError when neither can be done.
     """
     folder = draft_dir(settings)
     problem = remove(folder)
     if problem is not None:
-        folder.rename(free_name(folder.with_name(f"{folder.name}-0")))
+        try:
+            folder.rename(free_name(folder.with_name(f"{folder.name}-0")))
+        except OSError as error:
+            raise ConfigurationError(
+                f"{folder} can neither be removed nor moved aside: {error.strerror or error}.",
+                f"Remove {folder} and run the same command again; it holds nothing but an unfinished build.",
+            ) from error
     folder.mkdir(mode=0o700, parents=True)
     (folder / "tmp").mkdir(mode=0o700)
     return [problem] if problem else []
@@ -204,20 +217,20 @@ def load_report(settings: Settings) -> BuildReport:
     Raises: ConfigurationError when there is no finished draft.
     """
     try:
-        document = json.loads((draft_dir(settings) / "build.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        document = json.loads((read_regular(draft_dir(settings) / "build.json") or b"").decode("utf-8"))
+        return BuildReport(
+            draft_path(settings),
+            datetime.fromisoformat(document["synced_at"]) if document["synced_at"] else None,
+            datetime.fromisoformat(document["built_at"]),
+            document["tables"],
+            document["seconds"],
+            document["load_version"],
+            document["models_version"],
+            document["waiting_changes"],
+            tuple(document["reward_units"].items()),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.") from None
-    return BuildReport(
-        draft_path(settings),
-        datetime.fromisoformat(document["synced_at"]) if document["synced_at"] else None,
-        datetime.fromisoformat(document["built_at"]),
-        document["tables"],
-        document["seconds"],
-        document["load_version"],
-        document["models_version"],
-        document["waiting_changes"],
-        tuple(document["reward_units"].items()),
-    )
 
 
 def zulu(moment: datetime | None) -> str | None:

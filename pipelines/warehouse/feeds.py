@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.display_text import json_text
-from pipelines.warehouse.removal import free_name, remove
+from pipelines.file_kinds import read_regular, set_aside_unless_file, set_aside_unless_folder
+from pipelines.removal import free_name, remove
 from pipelines.warehouse.snapshots import sync_folder
 
 if TYPE_CHECKING:
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 """Grows when a published column changes its name, type or meaning; new columns and tables leave it."""
+
+TABLE_NAME = re.compile(r"[a-z_]+\.[a-z0-9_]+")
+LARGEST_NUMBER = 10**12
+"""No directory has seen so many publications: a larger snapshot number comes from a damaged manifest."""
 
 ORIGIN_KEYS = ("synced_at", "built_at", "load_version", "models_version", "waiting_changes", "reward_units")
 
@@ -66,12 +73,15 @@ def replace_feeds(source: Path, target: Path, feeds: list[Feed]) -> list[str]:
 
     Returns: which of those could not be removed, in words. Raises: OSError when a file cannot be replaced.
     """
+    set_aside_unless_folder(target)
     target.mkdir(mode=0o700, exist_ok=True)
     for feed in feeds:
+        if (target / feed.file_name).is_dir():
+            set_aside_unless_file(target / feed.file_name)
         (source / feed.file_name).replace(target / feed.file_name)
     wanted = {feed.file_name for feed in feeds}
     stale = [path for path in target.iterdir() if path.name not in wanted and path.suffix == ".parquet"]
-    problems = [problem for path in stale if (problem := remove(path))]
+    problems = [problem for path in stale if not path.is_dir() and (problem := remove(path))]
     sync_folder(target)
     return problems
 
@@ -98,6 +108,8 @@ def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: l
 def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
     """Write a JSON document so that a reader sees the old one or the new one, never half."""
     temporary = free_name(path.with_name(f".{path.name}.new"))
+    if path.is_dir():
+        set_aside_unless_file(path)
     with temporary.open("w", encoding="utf-8") as stream:
         stream.write(json_text(dict(manifest), indent=True) + "\n")
         stream.flush()
@@ -108,12 +120,41 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest, or None where there is none or it is not readable as one."""
+    """The manifest, or None where there is none or it is not readable as one (then it is written anew)."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        document = json.loads((read_regular(path) or b"").decode("utf-8"))
+    except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) else None
+    return document if _is_manifest(document) else None
+
+
+def _is_manifest(document: Any) -> bool:
+    """Whether all that is read from a manifest is of the kind that was written."""
+    if not isinstance(document, dict):
+        return False
+    number, tables = document.get("snapshot"), document.get("tables")
+    return (
+        type(number) is int
+        and 0 < number < LARGEST_NUMBER
+        and isinstance(tables, dict)
+        and all(
+            TABLE_NAME.fullmatch(name) is not None
+            and isinstance(table, dict)
+            and type(table.get("rows")) is int
+            and table.get("feed") == f"feeds/{name}.parquet"
+            and isinstance(table.get("checksum"), str)
+            for name, table in tables.items()
+        )
+        and all(document.get(key) is None or _is_time(document[key]) for key in ("synced_at", "built_at"))
+    )
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def file_sha256(path: Path) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.display_text import display_text
 from pipelines.errors import AnotherSyncRunning, LoadFileDamaged
+from pipelines.file_kinds import refuse_lockless
 
 if TYPE_CHECKING:
     import duckdb
@@ -56,19 +57,25 @@ def staged_feeds(settings: Settings) -> Path:
     return draft_dir(settings) / "feeds"
 
 
-def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """Open the draft with the load file (read-only) and the scratch file, so that ``layer.name`` resolves.
-
-    Raises: AnotherSyncRunning when another process writes the load file.
-    """
+def connect_scratch(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """A connection with nothing attached, which spills into the draft folder and takes no more memory than a build."""
     import duckdb
 
     connection = duckdb.connect(
         ":memory:", config={"threads": thread_count(), "memory_limit": f"{memory_limit_mb(settings.load_path)}MB"}
     )
+    connection.execute(f"set temp_directory = {quote(draft_dir(settings) / 'tmp')}")
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """Open the draft with the load file (read-only) and the scratch file, so that ``layer.name`` resolves.
+
+    Raises: AnotherSyncRunning when another process writes the load file.
+    """
+    connection = connect_scratch(settings)
     try:
-        connection.execute(f"set temp_directory = {quote(draft_dir(settings) / 'tmp')}")
-        connection.execute("set timezone = 'UTC'")
         connection.execute(f"set variable max_quarantine_percent = {settings.max_quarantine_percent}")
         connection.execute(f"set disabled_compression_methods = {quote(UNPROFITABLE_COMPRESSION)}")
         connection.execute(f"attach {quote(draft_path(settings))} as draft")
@@ -92,6 +99,7 @@ def attach_load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         connection.execute(f"attach {quote(path)} as load (read_only)")
     except duckdb.IOException as error:
         if "Could not set lock" in str(error):
+            refuse_lockless(path)
             raise AnotherSyncRunning(f"Another process is writing {path}.") from error
         raise LoadFileDamaged(f"{path} cannot be opened: {first_line(error)}") from error
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipelines.errors import HistoryLost
-from pipelines.warehouse.comparison import PUBLISHED, tables_of
+from pipelines.warehouse.published import PUBLISHED, tables_of
 
 if TYPE_CHECKING:
     import duckdb

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.diskspace import no_room
 from pipelines.errors import ConfigurationError, ReferralsError
+from pipelines.removal import reason, remove
 from pipelines.warehouse.files import staged_feeds
-from pipelines.warehouse.removal import reason, remove
 from pipelines.warehouse.snapshots import (
+    current_number,
     flip,
     freeze,
     link_target,
@@ -25,6 +26,8 @@ from pipelines.warehouse.snapshots import (
 )
 
 if TYPE_CHECKING:
+    import duckdb
+
     from pipelines.settings import Settings
     from pipelines.warehouse.checks import CheckResult
     from pipelines.warehouse.draft import BuildReport
@@ -43,6 +46,9 @@ class Publication:
     manifest: dict[str, Any]
     warnings: list[CheckResult]
     problems: tuple[str, ...] = ()
+    """What could not be done once readers had the snapshot, and what could not be removed."""
+    recovered: tuple[str, ...] = ()
+    """What was damaged in the directory, and what became of it."""
 
 
 def publish(
@@ -59,10 +65,12 @@ def publish(
     if not report.draft_path.is_file():
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.")
     try:
-        results, feeds = check_and_export(
-            settings, report, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions
+        results, feeds = check_and_export(settings, report)
+        compared = compare_history(
+            settings, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions
         )
-        number = next_number(settings, (read_manifest(settings.manifest_path) or {}).get("snapshot", 0))
+        announced = (read_manifest(settings.manifest_path) or {}).get("snapshot", 0)
+        number = next_number(settings, max(announced, current_number(settings) or 0))
         path = freeze(settings, report.draft_path, number)
         manifest = manifest_of(number, link_target(number), report.origin, feeds)
         write_manifest(path.parent / "manifest.json", manifest)
@@ -74,18 +82,20 @@ def publish(
         ) from error
     problems = dict.fromkeys([*report.problems, *_complete(settings, number, manifest, feeds)])
     warnings = [result for result in results if result.severity == "warn" and result.violations_count]
-    return Publication(number, path, manifest, warnings, tuple(problems))
+    return Publication(number, path, manifest, warnings, tuple(problems), (*report.recovered, *compared))
 
 
 def _complete(settings: Settings, number: int, manifest: dict[str, Any], feeds: list[Feed]) -> list[str]:
     """What follows once readers have the snapshot. Returns: what could not be done, in words."""
     from pipelines.warehouse.feeds import replace_feeds, write_manifest
+    from pipelines.warehouse.published_files import remember_published
 
     problems: list[str] = []
     try:
         sync_folder(settings.warehouse_dir)
         problems += replace_feeds(staged_feeds(settings), settings.feeds_dir, feeds)
         write_manifest(settings.manifest_path, manifest)
+        remember_published(settings, number)
     except OSError as error:
         problems.append(
             f"snapshot {number} is published, but the feeds and the manifest are not yet its own ({reason(error)}); "
@@ -100,21 +110,16 @@ def _complete(settings: Settings, number: int, manifest: dict[str, Any], feeds: 
     return problems
 
 
-def check_and_export(
-    settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False, accept_deletions: bool = False
-) -> tuple[list[CheckResult], list[Feed]]:
+def check_and_export(settings: Settings, report: BuildReport) -> tuple[list[CheckResult], list[Feed]]:
     """Run the checks on the draft, write their answers into it, and write its feeds aside.
 
-    Raises: ChecksFailed, HistoryLost, MassDisappearance; the draft then stays for inspection.
+    Raises: ChecksFailed; the draft then stays for inspection.
     """
     import duckdb
 
     from pipelines.warehouse.checks import record_results, refuse_failures, run_checks
-    from pipelines.warehouse.comparison import published_beside
-    from pipelines.warehouse.deletion_guard import refuse_mass_disappearance
     from pipelines.warehouse.feeds import write_feeds
     from pipelines.warehouse.files import connect_draft, load_version
-    from pipelines.warehouse.history_guard import refuse_shorter_history
     from pipelines.warehouse.models import load_checks
 
     staged = staged_feeds(settings)
@@ -129,11 +134,6 @@ def check_and_export(
         results = run_checks(connection, load_checks())
         record_results(connection, results, report.built_at)
         refuse_failures(results)
-        with published_beside(connection, settings) as has_published:
-            if has_published and not accept_shorter_history:
-                refuse_shorter_history(connection)
-            if has_published and not accept_deletions:
-                refuse_mass_disappearance(connection, settings.max_vanished_percent)
         feeds = write_feeds(connection, "draft", staged)
         connection.execute("checkpoint draft")
     except duckdb.IOException as error:
@@ -141,3 +141,22 @@ def check_and_export(
     finally:
         connection.close()
     return results, feeds
+
+
+def compare_history(settings: Settings, *, accept_shorter_history: bool, accept_deletions: bool) -> list[str]:
+    """Hold the draft against what is published, as far as that is not to be accepted as it is.
+
+    Returns: where the published snapshot cannot be read, what the draft was compared with instead, in words.
+    Raises: HistoryLost, MassDisappearance; the draft then stays for inspection.
+    """
+    from pipelines.warehouse.deletion_guard import refuse_mass_disappearance
+    from pipelines.warehouse.history_guard import refuse_shorter_history
+    from pipelines.warehouse.published import compare_with_published
+
+    def compare(connection: duckdb.DuckDBPyConnection) -> None:
+        if not accept_shorter_history:
+            refuse_shorter_history(connection)
+        if not accept_deletions:
+            refuse_mass_disappearance(connection, settings.max_vanished_percent)
+
+    return [] if accept_shorter_history and accept_deletions else compare_with_published(settings, compare)

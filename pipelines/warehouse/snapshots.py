@@ -6,16 +6,19 @@ Every change is one rename, so that a kill leaves the old state or the new one. 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import ConfigurationError
-from pipelines.warehouse.removal import free_name, remove
+from pipelines.file_kinds import kind_of
+from pipelines.removal import free_name, remove
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
 
 SNAPSHOT_NAME = "warehouse.duckdb"
+NUMBERED = re.compile(r"[0-9]{6,18}", re.ASCII)
 
 
 def freeze(settings: Settings, draft: Path, number: int) -> Path:
@@ -64,37 +67,49 @@ def write_ahead_log(database: Path) -> Path:
 
 
 def current_number(settings: Settings) -> int | None:
-    """The number of the snapshot that the link points at; None where there is no link yet.
+    """The number of the snapshot that the link points at, whether that is still there or not; None without a link.
 
-    Raises: ConfigurationError when something that is no link of ours stands in its place, or its snapshot is missing.
+    A link that leads nowhere and was never ours counts as none: the next publication replaces it.
+    Raises: ConfigurationError when something that is no link of ours stands in its place.
     """
     link = settings.warehouse_path
     if not link.is_symlink():
-        if link.exists():
+        kind = kind_of(link)
+        if kind is not None:
             raise ConfigurationError(
-                f"{link} is a file, not the link that a publication makes.", "Move it away and run the command again."
+                f"{link} is {kind}, not the link that a publication makes.",
+                f"Move {link} away and run the command again.",
             )
         return None
-    folder = link.readlink().parent.name
-    if not folder.isdigit() or not link.exists():
+    target = link.readlink()
+    if NUMBERED.fullmatch(target.parent.name) and target.name == SNAPSHOT_NAME:
+        return int(target.parent.name)
+    if kind_of(link) != "a broken link":
         raise ConfigurationError(
-            f"{link} points at {link.readlink()}, which is not there.",
-            "Remove the link (or restore the snapshot) and run the command again.",
+            f"{link} points at {target}, which is no snapshot of this directory.",
+            f"Remove {link} and run the command again: a publication makes the link anew.",
         )
-    return int(folder)
+    return None
 
 
 def snapshot_numbers(settings: Settings) -> list[int]:
-    """The numbers of all snapshot folders, oldest first."""
-    if not settings.snapshots_dir.is_dir():
-        return []
-    names = (path.name for path in settings.snapshots_dir.iterdir())
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    """The numbers of all snapshot folders, oldest first; whatever else lies there is not ours."""
+    return sorted(
+        int(path.name)
+        for path in _numbered(settings)
+        if path.is_dir() and not path.is_symlink() and path.name == folder_name(int(path.name))
+    )
 
 
 def next_number(settings: Settings, announced: int) -> int:
-    """One more than any number in use, and than the one that the manifest ``announced``."""
-    return max([announced, *snapshot_numbers(settings)]) + 1
+    """One more than any number in use, be it as a name that is no snapshot, and than the one ``announced`` before."""
+    return max([announced, *(int(path.name) for path in _numbered(settings))]) + 1
+
+
+def _numbered(settings: Settings) -> list[Path]:
+    if not settings.snapshots_dir.is_dir():
+        return []
+    return [path for path in settings.snapshots_dir.iterdir() if NUMBERED.fullmatch(path.name)]
 
 
 def link_target(number: int) -> str:

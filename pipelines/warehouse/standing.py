@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     """Note in the manifest that the snapshot still held at ``observed_at`` (the server's time; naive is UTC).
 
-    False, and nothing is done, where a build is needed: nothing published, a publication not completed, packages
-    loaded, models or reward units changed since, changes that waited for this sync, a new day (ages and daily
-    tables move on), or something that a reader wrote beside the snapshot.
+    False, and nothing is done, where a build is needed: nothing published, a publication not completed, published
+    files missing or changed, packages loaded, models or reward units changed since, changes that waited for this sync,
+    a new day (ages and daily tables move on), or something that a reader wrote beside the snapshot.
     """
     from pipelines.warehouse.draft import zulu
     from pipelines.warehouse.feeds import SCHEMA_VERSION, read_manifest, write_manifest
     from pipelines.warehouse.models import models_version
+    from pipelines.warehouse.published_files import changed_files
     from pipelines.warehouse.snapshots import current_number, write_ahead_log
 
     manifest = read_manifest(settings.manifest_path)
@@ -36,7 +37,7 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
         and not write_ahead_log(settings.warehouse_path.resolve()).exists()
         and manifest.get("load_version") is not None
         and manifest["load_version"] == _current_load_version(settings)
-        and all((settings.warehouse_dir / table["feed"]).is_file() for table in manifest["tables"].values())
+        and not changed_files(settings, manifest)
     )
     if not stands:
         return False

@@ -72,7 +72,7 @@ def test_kill(moment: str, step: str, published: Path, tmp_path: Path) -> None:
     assert users_in(settings) == 2
     assert publication.snapshot > current
     names = {path.name for path in folder.iterdir()}
-    assert names == {"load.duckdb", "warehouse.duckdb", "snapshots", "feeds", "manifest.json"}
+    assert names == {"load.duckdb", "warehouse.duckdb", "snapshots", "feeds", "manifest.json", "state"}
     kept = sorted(int(path.name) for path in settings.snapshots_dir.iterdir())
     assert kept == [current, publication.snapshot], "half snapshots are gone, the last two stay"
     feeds = {path.name: path for path in settings.feeds_dir.iterdir()}

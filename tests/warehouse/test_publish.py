@@ -180,10 +180,13 @@ def test_a_file_in_the_place_of_the_link_is_not_overwritten(settings: Settings) 
     assert settings.warehouse_path.read_text(encoding="utf-8") == "mine"
 
 
-def test_a_lost_snapshot_is_said(settings: Settings) -> None:
+def test_a_lost_snapshot_is_replaced_from_the_load_file(settings: Settings) -> None:
     publish(settings, build(settings)).path.unlink()
-    with pytest.raises(ConfigurationError, match="which is not there"):
-        build(settings)
+    publication = publish(settings, build(settings))
+    assert publication.snapshot == 2
+    assert any("could not be read" in note for note in publication.recovered)
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        assert connection.execute("select count(*) from core.users").fetchone() == (2,)
 
 
 def test_a_load_file_that_is_none_is_refused(settings: Settings) -> None:

@@ -1,0 +1,66 @@
+"""One damage to one path of a warehouse directory, then real syncs: what differs from what docs/damage.md promises."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.damage.damages import damages_of
+from tests.damage.outcomes import Outcome, outcome_of, read_outcomes
+from tests.kills.stage import Stage, published, unequal
+
+PATIENCE_S = 900  # of a busy machine; what hangs says where then
+UNWANTED = ("should not have happened", "Traceback", "Timeout (")
+
+
+def paths_of(folder: Path) -> list[Path]:
+    """Everything below a warehouse directory; of the packages that were loaded, the newest stands for all."""
+    loaded = folder / "state" / "dlt" / "referral_warehouse" / "load" / "loaded"
+    old = sorted(loaded.iterdir())[:-1] if loaded.is_dir() else []
+    return [path for path in sorted(folder.rglob("*")) if not any(path.is_relative_to(package) for package in old)]
+
+
+def cases_of(folder: Path) -> Iterator[tuple[str, str]]:
+    """(path below the directory, damage) for everything that is found there."""
+    for path in paths_of(folder):
+        for damage in damages_of(path):
+            yield str(path.relative_to(folder)), damage
+
+
+def problems_after(stage: Stage, start: str, path: str, damage: str, data: Path) -> list[str]:
+    """Damage a copy of a start and sync until nothing is left to do; what is not as promised, in words."""
+    outcome = outcome_of(read_outcomes(), path, damage)
+    stage.copy(start, data)
+    damages_of(data / path)[damage](data / path)
+    problems = []
+    ended = stage.sync(data, patience_s=PATIENCE_S)
+    # A change that hits nothing of use (free space, bytes behind the end) may go unnoticed, if the data is right.
+    may_be_unnoticed = (0,) if outcome.damages == ("changed",) else ()
+    if ended.returncode not in (*outcome.exit_codes, *may_be_unnoticed):
+        problems.append(f"ended with {ended.returncode}, not {outcome.exit_codes}: {ended.stderr[-600:]}")
+    problems += [f"{words!r} in {ended.stderr[-600:]}" for words in UNWANTED if words in ended.stderr]
+    if ended.returncode != 0:
+        if path.split("/")[-1] not in ended.stderr and not outcome.step.startswith("Restore"):
+            problems.append(f"the message does not name {path}: {ended.stderr}")
+        _take_step(stage, start, path, data, outcome)
+        ended = stage.sync(data, patience_s=PATIENCE_S)
+    if ended.returncode != 0:
+        return [*problems, f"after the step it ended with {ended.returncode}: {ended.stderr[-600:]}"]
+    problems += [f"{name}: {found}" for name, found in unequal(published(data), stage.undisturbed[start]).items()]
+    again = stage.sync(data, patience_s=PATIENCE_S)
+    if again.returncode != 0 or json.loads(again.stdout)["recovered"]:
+        problems.append(f"the next sync: {again.returncode} {again.stdout[-400:]} {again.stderr[-400:]}")
+    status = stage.run(data, "status", "--json", patience_s=PATIENCE_S)
+    if status.returncode != 0:
+        problems.append(f"status ended with {status.returncode}: {status.stderr[-400:]}")
+    return problems
+
+
+def _take_step(stage: Stage, start: str, path: str, data: Path, outcome: Outcome) -> None:
+    """Do what the table says."""
+    if outcome.step.startswith("Move it away"):
+        (data / path).rename(data.with_name(f"{data.name} moved away"))
+    if path == "load.duckdb":
+        shutil.copy2(stage.starts[start] / path, data / path)

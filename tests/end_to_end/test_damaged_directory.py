@@ -1,0 +1,118 @@
+"""Damage to a synced directory, then real syncs: docs/damage.md says of every file what follows, and it does.
+
+A choice of paths and damages; tests/soak/test_damage_matrix.py tries every path with every damage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.damage.damages import CONTENT, missing
+from tests.damage.matrix import cases_of, problems_after
+from tests.damage.outcomes import outcome_of, read_outcomes
+from tests.kills.stage import Stage, published, unequal
+
+CHOSEN = [
+    ("state/origin", "noise"),
+    ("state/dlt/referral_warehouse/load/.version", "noise"),
+    ("snapshots/000001/warehouse.duckdb", "noise"),
+    ("snapshots", "missing"),
+    ("feeds", "a named pipe"),
+    ("manifest.json", '{"a": 1}'),
+    ("warehouse.duckdb", "a directory"),
+    ("load.duckdb", "a named pipe"),
+    ("load.duckdb", "half"),
+]
+NOBODY = 65534
+
+
+@pytest.mark.parametrize(("path", "damage"), CHOSEN)
+def test_a_sync_does_what_the_docs_say(stage: Stage, tmp_path: Path, path: str, damage: str) -> None:
+    assert problems_after(stage, "days", path, damage, tmp_path / "data") == []
+
+
+def test_the_docs_have_a_row_for_everything_that_a_directory_can_hold(stage: Stage, tmp_path: Path) -> None:
+    """Also what a killed sync leaves: a package that is not loaded yet, a draft."""
+    rows, seen = read_outcomes(), set()
+    for number, pattern in enumerate([r"^rename .*/new_jobs/.*started_jobs", r"^symlink .*warehouse.duckdb.new"]):
+        data = stage.copy("days", tmp_path / str(number))
+        assert stage.sync(data, at=1, pattern=pattern).returncode == -signal.SIGKILL
+        for path, damage in cases_of(data):
+            seen.add(outcome_of(rows, path, damage))
+    unseen = [row for row in rows if row not in seen and row.path not in ("state", "load.duckdb.wal")]
+    assert [row for row in unseen if "empty" not in row.damages] == []
+
+
+def test_a_lost_load_file_can_be_accepted(stage: Stage, tmp_path: Path) -> None:
+    """The other step for a damaged load file: move it away, and accept that its history begins anew."""
+    data = stage.copy("days", tmp_path / "data")
+    CONTENT["half"](data / "load.duckdb")
+    assert "--accept-shorter-history" in stage.sync(data).stderr
+    (data / "load.duckdb").rename(tmp_path / "moved away")
+    accepted = stage.sync(data, "--accept-shorter-history")
+    assert accepted.returncode == 0, accepted.stderr
+    found, expected = published(data, ["core"]), stage.undisturbed["days"]
+    assert found["core.users"] == expected["core.users"] or len(found["core.users"]) == len(expected["core.users"])
+    assert stage.sync(data).returncode == 0
+
+
+def test_a_damaged_snapshot_with_an_idle_sync_is_replaced(stage: Stage, tmp_path: Path) -> None:
+    """Nothing new to load is no reason to leave readers with a file that cannot be read."""
+    data = stage.copy("days", tmp_path / "data")
+    assert stage.sync(data).returncode == 0
+    idle = json.loads(stage.sync(data).stdout)
+    assert (idle["published"], idle["recovered"]) == (False, [])
+    CONTENT["noise in the middle"](data / "warehouse.duckdb")
+    ended = stage.sync(data)
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert told["published"]
+    assert "warehouse.duckdb" in " ".join(told["recovered"])
+    assert unequal(published(data), stage.undisturbed["days"]) == {}
+
+
+def test_a_pending_package_that_is_damaged_is_read_again(stage: Stage, tmp_path: Path) -> None:
+    data = stage.copy("days", tmp_path / "data")
+    assert stage.sync(data, at=1, pattern=r"^rename .*/new_jobs/.*started_jobs").returncode == -signal.SIGKILL
+    (package,) = (data / "state/dlt/referral_warehouse/load/normalized").iterdir()
+    for path in [*package.glob("*_jobs/*"), package / "schema.json"]:
+        CONTENT["noise"](path)
+    ended = stage.sync(data)
+    assert ended.returncode == 0, ended.stderr
+    assert "read again" in ended.stdout
+    assert unequal(published(data), stage.undisturbed["days"]) == {}
+
+
+UNREADABLE = {
+    "load.duckdb": 2, "state/lock": 2, "state/origin": 0, "manifest.json": 0, "state/published.json": 0,
+    "feeds/core.users.parquet": 0, "snapshots/000001/warehouse.duckdb": 0, "state/dlt/referral_warehouse/state.json": 0,
+    "state/dlt/referral_warehouse/load": 0,
+}  # fmt: skip
+
+
+def test_files_that_this_user_may_not_open(stage: Stage) -> None:
+    """As a user who is not root (root may open everything): named, or made anew where nothing is lost."""
+    user = NOBODY if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        data = stage.copy("days", Path(folder) / "data")
+        for entry in [data, *data.rglob("*")]:
+            os.chown(entry, user if user is not None else -1, -1, follow_symlinks=False)
+        machine = {"XDG_STATE_HOME": f"{data}/machine", "HOME": str(data)}
+        for path, code in UNREADABLE.items():
+            (data / path).chmod(0)
+            ended = stage.sync(data, user=user, environ=machine)
+            assert ended.returncode == code, (path, ended.stderr)
+            if code:
+                assert path in ended.stderr
+                (data / path).chmod(0o600)
+        missing(data / "draft")
+        ended = stage.sync(data, user=user, environ=machine)
+        assert ended.returncode == 0, ended.stderr
+        assert unequal(published(data), stage.undisturbed["days"]) == {}

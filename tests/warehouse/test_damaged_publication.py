@@ -1,0 +1,223 @@
+"""A damaged publication is replaced from the load file; its history is compared with what can still be read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from planting import add_run, plant
+
+from pipelines.errors import ConfigurationError, HistoryLost, SnapshotDamaged
+from pipelines.settings import Settings
+from pipelines.warehouse import build, publish, refresh
+from pipelines.warehouse.feeds import read_manifest
+from pipelines.warehouse.files import draft_dir, draft_path
+from pipelines.warehouse.published import PUBLISHED, compare_with_published, refuse_unreadable
+from pipelines.warehouse.published_files import changed_files
+from pipelines.warehouse.recovery import Recovery, recover
+from tests.damage.damages import CONTENT, FOLDERS, JSON, KINDS, damages_of
+
+MORNING, NEXT_DAY, THIRD_DAY = "2026-01-01 08:00:00", "2026-01-02 08:00:00", "2026-01-03 08:00:00"
+LOOKS = "select count(*) from (select distinct run_id from {catalog}.ops.run_streams)"
+
+
+@pytest.fixture(scope="module")
+def published_twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with two snapshots; the second knows of one sync more."""
+    folder = tmp_path_factory.mktemp("published")
+    settings = plant(folder, {"users": [{"id": 1, "campaign_id": 5}]}, syncs=[MORNING])
+    (folder / "state").mkdir()
+    publish(settings, build(settings))
+    with duckdb.connect(str(settings.load_path)) as connection:
+        add_run(connection, "r2", NEXT_DAY, ("users", "rewards_due", "rewards_issued"))
+    publish(settings, build(settings))
+    return folder
+
+
+@pytest.fixture
+def settings(published_twice: Path, tmp_path: Path) -> Settings:
+    import shutil
+
+    shutil.copytree(published_twice, tmp_path / "data", symlinks=True)
+    return Settings(warehouse_dir=tmp_path / "data")
+
+
+def looks(settings: Settings) -> tuple[int | None, list[str]]:
+    """How many syncs of those published a draft is compared with, and what the comparison reports."""
+    (draft_dir(settings) / "tmp").mkdir(parents=True, exist_ok=True)
+    duckdb.connect(str(draft_path(settings))).close()
+    found: list[int] = []
+
+    def count(connection: duckdb.DuckDBPyConnection) -> None:
+        row = connection.execute(LOOKS.format(catalog=PUBLISHED)).fetchone()
+        found.append(int(row[0]) if row else 0)
+
+    notes = compare_with_published(settings, count)
+    return (found[0] if found else None), notes
+
+
+def damage(settings: Settings, path: str, name: str) -> None:
+    damages_of(settings.warehouse_dir / path)[name](settings.warehouse_dir / path)
+
+
+CURRENT, OLDER = "snapshots/000002/warehouse.duckdb", "snapshots/000001/warehouse.duckdb"
+DESTROYED = [name for name in CONTENT if name not in ("longer", "noise in the middle")] + list(KINDS)
+
+
+def test_an_undamaged_publication_answers_itself(settings: Settings) -> None:
+    assert looks(settings) == (2, [])
+    assert recover(settings) == Recovery([], [])
+    assert changed_files(settings, read_manifest(settings.manifest_path) or {}) == []
+    refuse_unreadable(settings)
+
+
+@pytest.mark.parametrize("name", DESTROYED)
+def test_a_damaged_snapshot_is_noticed_and_its_feeds_answer(settings: Settings, name: str) -> None:
+    damage(settings, CURRENT, name)
+    with pytest.raises(SnapshotDamaged, match="cannot be read") as refused:
+        refuse_unreadable(settings)
+    assert "referrals publish" in refused.value.next_step
+    assert looks(settings) == (
+        2, ["the published snapshot could not be read; its history was compared with the feeds"]
+    )  # fmt: skip
+    (note,) = recover(settings)
+    assert "the next publication replaces it" in note
+    assert CURRENT in changed_files(settings, read_manifest(settings.manifest_path) or {})
+
+
+def test_where_feeds_are_damaged_too_an_older_snapshot_answers(settings: Settings) -> None:
+    damage(settings, CURRENT, "noise")
+    damage(settings, "feeds/ops.run_streams.parquet", "noise in the middle")
+    assert looks(settings) == (
+        1, ["the published snapshot could not be read; its history was compared with snapshot 1"]
+    )  # fmt: skip
+    damage(settings, OLDER, "half")
+    assert looks(settings) == (
+        None, ["nothing that was published can be read; its history could not be compared"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", [CURRENT, "snapshots", "snapshots/000002"])
+def test_the_guard_of_the_history_holds_without_the_snapshot(settings: Settings, path: str) -> None:
+    damage(settings, path, "missing")
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute("delete from raw.run_streams where run_id = 'r1'")
+    draft = build(settings)
+    with pytest.raises(HistoryLost, match="1 sync since 2026-01-02"):
+        publish(settings, draft)
+    publication = publish(settings, build(settings), accept_shorter_history=True)
+    assert publication.snapshot == 3
+    refuse_unreadable(settings)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (CURRENT, "noise"), ("snapshots/000002/manifest.json", "a directory"), ("feeds", "a named pipe"),
+        ("feeds/core.users.parquet", "a directory"), ("manifest.json", "a directory"), ("snapshots", "a file"),
+        ("warehouse.duckdb", "a broken link"), ("state/published.json", "[]"),
+    ],
+)  # fmt: skip
+def test_a_publication_repairs_what_is_damaged(settings: Settings, path: str, name: str) -> None:
+    damage(settings, path, name)
+    publication = publish(settings, build(settings))
+    assert publication.snapshot == 3
+    assert recover(settings) == Recovery([], [])
+    refuse_unreadable(settings)
+    for table, facts in publication.manifest["tables"].items():
+        with duckdb.connect() as connection:
+            read = connection.execute(
+                "select count(*) from read_parquet(?)", [f"{settings.warehouse_dir}/{facts['feed']}"]
+            )
+            assert read.fetchone() == (facts["rows"],), table
+    kept = [entry for entry in settings.warehouse_dir.rglob("*") if ".aside-" in entry.name]
+    assert bool(kept) == (name in ("a directory", "a file", "a named pipe") and "000002/" not in path)
+
+
+@pytest.mark.parametrize("name", [*CONTENT, *JSON])
+def test_a_damaged_manifest_is_written_anew_from_the_snapshot(settings: Settings, name: str) -> None:
+    before = read_manifest(settings.manifest_path)
+    damage(settings, "manifest.json", name)
+    assert recover(settings) == Recovery([], [])
+    after = read_manifest(settings.manifest_path)
+    assert after is not None
+    assert before is not None
+    assert {key: after[key] for key in ("snapshot", "synced_at")} == {
+        key: before[key] for key in ("snapshot", "synced_at")
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("snapshot", "2"), ("snapshot", True), ("snapshot", 10**40), ("snapshot", -1), ("tables", []),
+        ("tables", {"core.users": 1}), ("tables", {"core.users": {"rows": 1, "feed": "../x", "checksum": ""}}),
+        ("tables", {'a"; drop': {"rows": 1, "feed": 'feeds/a"; drop.parquet', "checksum": ""}}),
+        ("synced_at", 5), ("built_at", "yesterday"),
+    ],
+)  # fmt: skip
+def test_a_manifest_of_other_kinds_of_values_is_none(settings: Settings, key: str, value: object) -> None:
+    document = json.loads(settings.manifest_path.read_text("utf-8")) | {key: value}
+    settings.manifest_path.write_text(json.dumps(document), "utf-8")
+    assert read_manifest(settings.manifest_path) is None
+    assert publish(settings, build(settings)).snapshot == 3
+
+
+@pytest.mark.parametrize("name", ["missing", "a broken link", "a link to itself"])
+def test_a_lost_link_is_made_again_and_no_snapshot_goes(settings: Settings, name: str) -> None:
+    damage(settings, "warehouse.duckdb", name)
+    (note,) = recover(settings)
+    assert "points at snapshot 2 again" in note
+    assert settings.warehouse_path.readlink() == Path(CURRENT)
+    assert sorted(entry.name for entry in settings.snapshots_dir.iterdir()) == ["000001", "000002"]
+
+
+def test_a_lost_link_and_manifest_take_the_newest_snapshot_that_can_be_read(settings: Settings) -> None:
+    for path, name in (("warehouse.duckdb", "missing"), ("manifest.json", "noise"), (CURRENT, "1 byte")):
+        damage(settings, path, name)
+    assert "snapshot 1 again" in recover(settings)[0]
+    assert looks(settings) == (1, [])
+
+
+@pytest.mark.parametrize("name", ["a directory", "a named pipe", "a socket"])
+def test_something_else_in_the_place_of_the_link_is_named(settings: Settings, name: str) -> None:
+    damage(settings, "warehouse.duckdb", name)
+    with pytest.raises(ConfigurationError, match=f"is {name}, not the link") as refused:
+        build(settings)
+    assert f"Move {settings.warehouse_path} away" in refused.value.next_step
+    settings.warehouse_path.rename(settings.warehouse_dir / "moved away")
+    assert publish(settings, build(settings)).snapshot == 3
+
+
+def test_what_is_not_ours_among_the_snapshots_is_left_alone(settings: Settings) -> None:
+    (settings.snapshots_dir / "000123").write_text("mine", "utf-8")
+    for name in ("abc", "7", "\u00b2", "000009 copy"):
+        (settings.snapshots_dir / name).mkdir()
+    (settings.snapshots_dir / "000124").symlink_to("abc")
+    few = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1)
+    assert publish(few, build(few)).snapshot == 125
+    assert {entry.name for entry in few.snapshots_dir.iterdir()} == {
+        "000123", "000124", "000125", "abc", "7", "\u00b2", "000009 copy",
+    }  # fmt: skip
+    assert (few.snapshots_dir / "000123").read_text("utf-8") == "mine"
+
+
+@pytest.mark.parametrize("name", list(FOLDERS))
+def test_whatever_is_called_draft_is_in_nobodys_way(settings: Settings, name: str) -> None:
+    (settings.warehouse_dir / "draft").mkdir(exist_ok=True)
+    damage(settings, "draft", name)
+    assert build(settings).draft_path.is_file()
+
+
+def test_an_idle_sync_sees_damage(settings: Settings) -> None:
+    with duckdb.connect(str(settings.load_path)) as connection:
+        connection.execute("create table raw._dlt_loads as select '1' as load_id")
+    publish(settings, build(settings))
+    from datetime import datetime
+
+    noon = datetime.fromisoformat("2026-01-02T12:00:00+00:00")
+    assert refresh(settings, noon)
+    damage(settings, "feeds/marts.reward_ledger.parquet", "noise in the middle")
+    assert not refresh(settings, noon)
