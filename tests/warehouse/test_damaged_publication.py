@@ -82,7 +82,7 @@ def test_a_damaged_snapshot_is_noticed_and_its_feeds_answer(settings: Settings, 
     assert looks(settings) == (
         2, ["the published snapshot could not be read; its history was compared with the feeds"]
     )  # fmt: skip
-    (note,) = recover(settings)
+    (note,) = recover(settings).done
     assert "the next publication replaces it" in note
     assert CURRENT in changed_files(settings, read_manifest(settings.manifest_path) or {})
 
@@ -168,7 +168,7 @@ def test_a_manifest_of_other_kinds_of_values_is_none(settings: Settings, key: st
 @pytest.mark.parametrize("name", ["missing", "a broken link", "a link to itself"])
 def test_a_lost_link_is_made_again_and_no_snapshot_goes(settings: Settings, name: str) -> None:
     damage(settings, "warehouse.duckdb", name)
-    (note,) = recover(settings)
+    (note,) = recover(settings).done
     assert "points at snapshot 2 again" in note
     assert settings.warehouse_path.readlink() == Path(CURRENT)
     assert sorted(entry.name for entry in settings.snapshots_dir.iterdir()) == ["000001", "000002"]
@@ -177,7 +177,7 @@ def test_a_lost_link_is_made_again_and_no_snapshot_goes(settings: Settings, name
 def test_a_lost_link_and_manifest_take_the_newest_snapshot_that_can_be_read(settings: Settings) -> None:
     for path, name in (("warehouse.duckdb", "missing"), ("manifest.json", "noise"), (CURRENT, "1 byte")):
         damage(settings, path, name)
-    assert "snapshot 1 again" in recover(settings)[0]
+    assert "snapshot 1 again" in recover(settings).done[0]
     assert looks(settings) == (1, [])
 
 
