@@ -11,6 +11,7 @@ import pytest
 from pipelines.load.loadfile import LoadFile
 from pipelines.load.pipeline import LoadPipeline
 from pipelines.settings import Settings, Token
+from tests.end_to_end.day_by_day import DayByDay, day_by_day
 from tests.kills.stage import Stage, staged
 
 
@@ -38,3 +39,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """300 users in two slices and three days, served by a process of its own."""
     with staged(tmp_path_factory.mktemp("stage"), users=300, days=3, slice_rows=250) as stage:
         yield stage
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DayByDay]:
+    """60 users over four days, of which the first two are in a warehouse directory."""
+    with day_by_day(tmp_path_factory.mktemp("days")) as account:
+        yield account

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.day_by_day import DayByDay, day_by_day
+from tests.end_to_end.day_by_day import DayByDay
 
 PROJECT = Path(__file__).parents[2]
 NAMED: list[dict[str, str]] = [
@@ -24,24 +24,18 @@ NAMED: list[dict[str, str]] = [
     {"REFRESH": "drop_sources"},
     {"PIPELINES__REFERRAL_WAREHOUSE__REFRESH": "drop_resources"},
     {"SCHEMA__NAMING": "sql_cs_v1"},
-    {"DESTINATION__DUCKDB__CREATE_INDEXES": "true", "DESTINATION__DUCKDB__ENABLE_DATASET_NAME_NORMALIZATION": "false"},
-    {"DESTINATION__REPLACE_STRATEGY": "staging-optimized", "DESTINATION__STAGING_DATASET_NAME_LAYOUT": "other_%s"},
+    {
+        "DESTINATION__DUCKDB__CREATE_INDEXES": "true", "DESTINATION__ENABLE_DATASET_NAME_NORMALIZATION": "false",
+        "DESTINATION__REPLACE_STRATEGY": "staging-optimized", "DESTINATION__STAGING_DATASET_NAME_LAYOUT": "other_%s",
+    },
     {"NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID": "false", "NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_ID": "true"},
-    {"NORMALIZE__WORKERS": "3", "NORMALIZE__START_METHOD": "spawn", "NORMALIZE__POOL_TYPE": "thread"},
+    {"NORMALIZE__WORKERS": "3", "NORMALIZE__START_METHOD": "spawn", "EXTRACT__WORKERS": "0"},
     {"LOAD__RAISE_ON_FAILED_JOBS": "false", "LOAD__WORKERS": "4", "LOAD__TRUNCATE_STAGING_DATASET": "true"},
-    {"EXTRACT__MAX_PARALLEL_ITEMS": "1", "EXTRACT__NEXT_ITEM_MODE": "fifo", "EXTRACT__WORKERS": "0"},
-    {"DATA_WRITER__FILE_MAX_ITEMS": "7", "DATA_WRITER__BUFFER_MAX_ITEMS": "3", "DATA_WRITER__DISABLE_COMPRESSION": "1"},
-    {"SOURCES__MAX_TABLE_NESTING": "9", "SOURCES__SCHEMA_CONTRACT": "discard_row"},
+    {"DATA_WRITER__FILE_MAX_ITEMS": "7", "DATA_WRITER__BUFFER_MAX_ITEMS": "3", "SOURCES__SCHEMA_CONTRACT": "freeze"},
     {"RESTORE_FROM_DESTINATION": "false", "DATASET_NAME": "elsewhere", "DATASET_NAME_LAYOUT": "prefix_%s"},
     {"RUNTIME__LOG_LEVEL": "DEBUG", "RUNTIME__SENTRY_DSN": "https://key@localhost/1", "RUNTIME__DLTHUB_TELEMETRY": "1"},
     {"DLT_DEFAULT_NAMING_MODULE": "sql_cs_v1", "DLT_INTERVAL_TIMEZONE": "Asia/Tokyo", "DLT_USE_JSON": "simplejson"},
-]
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DayByDay]:
-    with day_by_day(tmp_path_factory.mktemp("days")) as account:
-        yield account
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
