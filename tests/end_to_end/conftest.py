@@ -8,12 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from small_api import Row, SmallApi, account
+from small_api import Row, SmallApi
+from small_api import account as small_account
 from small_warehouse import SmallWarehouse
 
 from pipelines.load.loadfile import LoadFile
 from pipelines.load.pipeline import LoadPipeline
 from pipelines.settings import Settings, Token
+from tests.end_to_end.day_by_day import DayByDay, day_by_day
 from tests.kills.forks import Forks
 from tests.kills.stage import Stage, staged
 
@@ -54,9 +56,9 @@ def forks() -> Iterator[Forks]:
 
 @pytest.fixture(scope="session")
 def small_template(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a small account (see ``account()``) that was synced once."""
+    """The directory of a small account (see ``small_api.account``) that was synced once."""
     folder = tmp_path_factory.mktemp("small")
-    with SmallApi(account()) as api:
+    with SmallApi(small_account()) as api:
         ended = SmallWarehouse(forks, api, folder).sync()
     assert ended.returncode == 0, ended.stderr
     return folder / "data"
@@ -75,4 +77,11 @@ def ours(
 ) -> SmallWarehouse:
     """The small account and a test's own copy of its directory, synced once."""
     shutil.copytree(small_template, tmp_path / "data", symlinks=True)
-    return small(account())
+    return small(small_account())
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DayByDay]:
+    """60 users over four days, of which the first two are in a warehouse directory."""
+    with day_by_day(tmp_path_factory.mktemp("days")) as account:
+        yield account
