@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from pipelines.settings import Settings
 
+# Before 2026 this software did not exist: an earlier first look is the mark of a wrong clock, which sync corrects.
 LOOKS = """
-select count(*) as looks_count, min(observed_at) as first_at
+select count(*) as looks_count, greatest(min(observed_at), timestamp '2026-01-01') as first_at
 from (
     select run_id, max(observed_at) as observed_at
     from {catalog}.ops.run_streams
