@@ -123,8 +123,8 @@ def repair_without_server(settings: Settings, local: Callable[[], datetime] = ut
         now, last = local(), last_observation(load_file, simulated=False)
         if now < EARLIEST or (last is not None and now < last - TOLERANCE):
             raise DataRefused(
-                f"This machine's clock shows {in_words(now)}, but the last observation was at {in_words(last)}. Nothing "
-                "was corrected.",
+                f"This machine's clock shows {in_words(now)}, but the last observation was at {in_words(last)}. "
+                "Nothing was corrected.",
                 "Set this machine's clock. If it is right, run `referrals sync`: it asks the server which is wrong.",
             )
         return repair_times(load_file, pipeline, now)

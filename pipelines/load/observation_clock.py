@@ -127,7 +127,7 @@ class ObservationClock:
             raise self._refusal(server, local, "which is before this software existed")
         if server is not None and self._agree(server, local):
             self._is_server_used = True
-            if last is not None and server < last - self.tolerance:
+            if last is not None and max(server, local) < last - self.tolerance:
                 return server  # two clocks that agree outweigh what one of them said before
             return max(server, last or server)
         if last is not None and local < last - self.tolerance:

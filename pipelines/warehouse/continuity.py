@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from pipelines.settings import Settings
 
-# Before 2026 this software did not exist: an earlier first look is the mark of a wrong clock, which sync corrects.
+FIRST_POSSIBLE = datetime(2026, 1, 1)  # noqa: DTZ001 - naive UTC
+"""This software did not exist before: an earlier look was dated by a wrong clock, and sync corrects it."""
 LOOKS = """
-select count(*) as looks_count, greatest(min(observed_at), timestamp '2026-01-01') as first_at
+select count(*) as looks_count, min(observed_at) as first_at
 from (
     select run_id, max(observed_at) as observed_at
     from {catalog}.ops.run_streams
@@ -56,7 +57,8 @@ def refuse_shorter_history(connection: duckdb.DuckDBPyConnection, settings: Sett
         connection.execute("detach published")
     if before is None or now is None or before.first_at is None:
         return
-    if now.first_at is None or now.first_at > before.first_at or now.count < before.count:
+    is_later = now.first_at is None or now.first_at > before.first_at >= FIRST_POSSIBLE
+    if is_later or now.count < before.count:
         raise HistoryLost(
             f"The load file knows less of the past than what is published: {now} of both reward lists instead of "
             f"{before}."
