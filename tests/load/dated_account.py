@@ -1,4 +1,4 @@
-"""An account on a real socket whose Date header a test chooses, and the damage that version 0.1.0 did under a wrong one.
+"""An account on a real socket whose Date header a test chooses, and the damage version 0.1.0 did under a wrong one.
 
 Version 0.1.0 dated all it wrote by the server's Date, unchecked, and gave each later commit of histories the time of
 the one before and a microsecond. ``age`` rewrites what a run has stored to what that version would have stored.

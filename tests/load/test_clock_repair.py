@@ -1,5 +1,5 @@
-"""Times that an older version stored under a wrong clock: the next run, or fix-clock, sets them to when they happened."""
-# ruff: noqa: DTZ001, DTZ901 - times are naive UTC here
+"""Times that an older version stored under a wrong clock: the next run, or fix-clock, sets them to the right ones."""
+# ruff: noqa: DTZ001 - times are naive UTC here
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def four_runs(account: DatedAccount) -> list[str]:
 
 
 def damage(account: DatedAccount, wrong: datetime, run_ids: list[str], number: int) -> None:
-    """Everything as version 0.1.0 left it when run ``number`` met a Date of ``wrong`` and the later ones a right one."""
+    """As version 0.1.0 left it when run ``number`` met a Date of ``wrong`` and the later ones a right one."""
     first = query(account.settings.load_path, "select max(_dlt_valid_from) from raw.rewards")[0][0].replace(tzinfo=None)
     begin = wrong if number == 0 or wrong > first else first + TICK
     age(account.settings, run_ids[number], wrong, begin)
@@ -122,7 +122,9 @@ def test_the_next_run_sets_wrong_times_to_when_their_runs_took_place(
     report = load(account.settings)
 
     now = utc_now()
-    assert len(report.recovered) == 1 and "wrong clock" in report.recovered[0] and report.times_corrected
+    assert len(report.recovered) == 1
+    assert "wrong clock" in report.recovered[0]
+    assert report.times_corrected
     assert all(row[0].replace(tzinfo=None) <= now for row in query(path, TIMES) if row[0] is not None)
     assert query(path, versions) == before
     runs = query(path, "select run_id, started_at, finished_at, observed_at from raw.runs order by rowid")
@@ -144,7 +146,8 @@ def test_each_movement_is_booked_on_the_sync_that_saw_it(account: DatedAccount, 
     right = query(account.settings.warehouse_path, LEDGER)
     damage(account, FUTURE, four, 1)
     damaged = build(account.settings)
-    assert damaged.as_of is not None and damaged.as_of.year == 2030
+    assert damaged.as_of is not None
+    assert damaged.as_of.year == 2030
     publish(account.settings, damaged)
     load(account.settings)
     publish(account.settings, build(account.settings))
@@ -215,11 +218,13 @@ def test_fix_clock_does_the_same_without_the_server(account: DatedAccount, four:
     damage(account, FUTURE, four, 1)
     answers = account.answers
     correction = repair_without_server(account.settings)
-    assert correction is not None and correction.last >= FUTURE
+    assert correction is not None
+    assert correction.last >= FUTURE
     assert account.answers == answers
     assert all(row[0].replace(tzinfo=None) <= utc_now() for row in query(account.settings.load_path, TIMES) if row[0])
     replaced = query(account.settings.load_path, "select min(was_at), max(is_at) from raw.clock_corrections")
-    assert replaced[0][0] >= FUTURE and replaced[0][1] <= utc_now()
+    assert replaced[0][0] >= FUTURE
+    assert replaced[0][1] <= utc_now()
     assert repair_without_server(account.settings) is None
 
 

@@ -58,7 +58,8 @@ def test_any_other_date_leaves_it_to_this_machine_with_a_warning(
     observed = clock(NOW, last)
     assert observed.observe(None if server is None else server.replace(tzinfo=UTC)) == NOW
     (warning,) = observed.warnings
-    assert "2026-11-25 18:00:00 UTC" in warning and "this machine's clock" in warning
+    assert "2026-11-25 18:00:00 UTC" in warning
+    assert "this machine's clock" in warning
     assert ("no Date that can be read" if server is None else f"{server.isoformat(sep=' ')} UTC") in warning
 
 
@@ -85,7 +86,8 @@ def test_a_run_without_a_credible_clock_is_refused_and_names_both(
     assert refused.value.exit_code == 5
     assert f"{local.isoformat(sep=' ')} UTC" in refused.value.message
     assert (f"{server.isoformat(sep=' ')} UTC" if server else "no time") in refused.value.message
-    assert "clock" in refused.value.next_step and observed.now is None
+    assert "clock" in refused.value.next_step
+    assert observed.now is None
 
 
 def test_two_clocks_that_agree_outweigh_a_stored_time_of_the_future() -> None:
@@ -101,7 +103,8 @@ def test_no_dates_of_a_server_move_an_observation_off_a_right_clock(
     before = datetime.min
     for date in dates:
         moment = observed.observe(date)
-        assert abs(moment - machine.wall) <= TOLERANCE and moment >= before
+        assert abs(moment - machine.wall) <= TOLERANCE
+        assert moment >= before
         before = moment
         machine.passes(60)
 
@@ -114,7 +117,8 @@ def test_the_first_observation_is_backed_by_a_clock_or_refused(
         moment = clock(local, last).observe(server)
     except DataRefused:
         return
-    assert moment >= EARLIEST and abs(moment - local) <= TOLERANCE
+    assert moment >= EARLIEST
+    assert abs(moment - local) <= TOLERANCE
     agrees = server is not None and abs(server - local) <= TOLERANCE
     assert agrees or last is None or last - TOLERANCE <= local <= last + LONGEST_PAUSE
 
