@@ -152,8 +152,9 @@ class ObservationClock:
 
     def _simulated(self, server: datetime | None) -> datetime:
         is_usable = server is not None and SIMULATED[0] <= server < SIMULATED[1]
-        if self._now is not None:
-            return server if server is not None and is_usable else self._now
+        known = self._now or (self._last if server is None else None)
+        if known is not None:
+            return server if server is not None and is_usable else known
         if server is None or not is_usable:
             raise DataRefused(
                 f"The server is to play simulated time, but its Date header names {in_words(server)}.",

@@ -185,6 +185,10 @@ def test_simulated_time_has_bounds(server: datetime | None) -> None:
         clock(NOW, simulated=True).observe(server)
 
 
+def test_a_sandbox_that_sends_no_date_leaves_the_simulated_time_where_it_was() -> None:
+    assert clock(NOW, datetime(2026, 3, 1), simulated=True).observe(None) == datetime(2026, 3, 1)
+
+
 def test_simulated_time_does_not_go_back_behind_what_is_stored() -> None:
     with pytest.raises(DataRefused, match="before the last observation"):
         clock(NOW, datetime(2026, 3, 1), simulated=True).observe(datetime(2026, 1, 5))

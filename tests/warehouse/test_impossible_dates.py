@@ -1,4 +1,4 @@
-"""Rows that the account itself dates in the future, in 1970 or in the year 1: kept as they are, the tables stay short."""
+"""Rows that the account itself dates in the future, in 1970 or in the year 1 are kept, and daily tables stay short."""
 
 from __future__ import annotations
 
