@@ -47,7 +47,7 @@ def test_fix_clock_corrects_and_publishes(dated: DatedAccount, referrals: Referr
     assert "Nothing to correct" in nothing.stdout
     wrong = datetime(2030, 2, 20, 8)  # noqa: DTZ001 - naive UTC
     age(dated.settings, run_id, wrong, wrong)
-    assert referrals("publish").returncode == 0
+    assert referrals("publish", "--accept-shorter-history").returncode == 0
     fixed = referrals("fix-clock", "--json")
     assert fixed.returncode == 0, fixed.stderr
     assert json.loads(fixed.stdout)["corrected"] >= 1
@@ -64,6 +64,8 @@ def test_fix_clock_corrects_and_publishes(dated: DatedAccount, referrals: Referr
     ],
 )
 def test_simulated_time_is_for_this_machine_only(referrals: Referrals, value: str, url: str, words: str) -> None:
-    ended = referrals("sync", **{f"{PREFIX}SIMULATED_TIME": value, f"{PREFIX}BASE_URL": url})
+    ended = referrals(
+        "sync", **{f"{PREFIX}SIMULATED_TIME": value, f"{PREFIX}BASE_URL": url, f"{PREFIX}CALLS_PER_MINUTE": "60"}
+    )
     assert ended.returncode == 2
     assert words in ended.stderr
