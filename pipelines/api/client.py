@@ -210,8 +210,8 @@ class Client:
         server_time = parse_date(reply.headers.get("date"))
         if verdict is Verdict.ANSWER:
             return Sent(reply.body, server_time, label, attempt, reply.elapsed_s)
-        answered_at = server_time or datetime.fromtimestamp(self._wall(), UTC)
-        named_s = retry_after_s(reply.headers.get("retry-after"), answered_at)
+        here = datetime.fromtimestamp(self._wall(), UTC)
+        named_s = retry_after_s(reply.headers.get("retry-after"), server_time or here, here)
         if verdict is Verdict.RETRY:
             wait_s = self._policy.after_failure_s(attempt, named_s)
             return Failure(f"HTTP {reply.status}", wait_s, is_server_error=reply.status == 500)

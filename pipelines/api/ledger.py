@@ -20,6 +20,8 @@ from pipelines.errors import ConfigurationError
 from pipelines.file_kinds import kind_of, remove_or_raise, set_aside
 
 STRIKES_KEPT_S = 7 * 24 * 3600.0
+FUTURE_S = 3600.0
+"""A 429 that is later than this from now was noted under a wrong clock."""
 # A server that names a silly time must not silence us for ever.
 LONGEST_PAUSE_S = STRIKES_KEPT_S
 BUSY_TIMEOUT_S = 30.0
@@ -260,6 +262,9 @@ class Ledger:
         return db
 
     def _adopt(self, db: sqlite3.Connection) -> None:
+        # A 429 of the future was noted under a wrong clock: it counts a week from now, not from then.
+        now = self._wall()
+        db.execute("update strikes set at = ? where at > ?", (now, now + FUTURE_S))
         # After a reboot (or with a clock that ran backwards) the old times mean nothing, and the wall clock is not to
         # be trusted either: every call still on file counts for a whole window from now.
         until = self._clock() + self._window_s

@@ -19,7 +19,6 @@ import httpx
 from pipelines.api.tls_errors import lasting_advice
 
 # The longest wait that a server is believed. A longer one is asked about again after a day.
-MAX_RETRY_AFTER_S = 86_400.0
 MAX_SECONDS_DIGITS = 12
 
 _jitter = random.SystemRandom().random
@@ -56,6 +55,10 @@ RETRIED_EXCEPTIONS: tuple[type[httpx.HTTPError], ...] = (
     httpx.ProxyError,
     httpx.DecodingError,
 )
+
+LONGEST_RETRY_AFTER_S = 7 * 86_400.0
+"""No block of the vendor lasts longer; a header that names years comes from a wrong clock."""
+_LEAP_SECOND = re.compile(r"(?<=:\d\d):60\b", re.ASCII)
 
 _BLOCK_WORDS = re.compile(
     r"\b(?:block(?:s|ed|ing)?|ban(?:s|ned)?|blacklist(?:ed)?|too many|abus(?:e|es|ed|ing|ive)|rate.?limit(?:s|ed)?)\b",
@@ -121,22 +124,26 @@ def parse_date(text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        parsed = parsedate_to_datetime(text)
+        parsed = parsedate_to_datetime(_LEAP_SECOND.sub(":59", text))
         # "-0000" parses as naive: the standard's way of writing UTC without a claim about the place.
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
-def retry_after_s(text: str | None, answered_at: datetime) -> float | None:
-    """Seconds named by a Retry-After header (seconds or HTTP date), at most a day.
+def retry_after_s(text: str | None, answered_at: datetime, here: datetime | None = None) -> float | None:
+    """Seconds named by a Retry-After header (seconds or HTTP date); None when absent or unreadable.
 
-    None when absent or unreadable, never negative.
-
-    A date is relative to the answer's own ``Date``, so that a wrong clock here changes nothing.
+    Never negative and never more than ``LONGEST_RETRY_AFTER_S``. A date is relative to the answer's own ``Date``, so
+    that a wrong clock here changes nothing; where that makes no sense, ``Date`` is wrong, and this machine's clock
+    (``here``) is taken.
     """
     value = (text or "").strip()
     if value.isascii() and value.isdigit():
-        return min(float(value), MAX_RETRY_AFTER_S) if len(value) <= MAX_SECONDS_DIGITS else None
+        return min(float(value[:MAX_SECONDS_DIGITS]), LONGEST_RETRY_AFTER_S)
     named = parse_date(value)
-    return None if named is None else min(max(0.0, (named - answered_at).total_seconds()), MAX_RETRY_AFTER_S)
+    if named is None:
+        return None
+    waits = [(named - moment).total_seconds() for moment in (answered_at, here) if moment is not None]
+    possible = (wait for wait in waits if 0 <= wait <= LONGEST_RETRY_AFTER_S)
+    return next(possible, min(max(0.0, waits[-1]), LONGEST_RETRY_AFTER_S))

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("looking", "Ask the API what this account honours, a line each."),
     "status": ("looking", "Show freshness, last runs, rows, calls, strikes and open liabilities."),
     "strikes": ("striking", "Show the 429s of the last 7 days; --forgive lifts a protective stop."),
+    "fix-clock": ("fix_clock", "Correct stored times that a wrong clock wrote, and publish."),
     "docs": ("documenting", "Print the data dictionary: every published table and column."),
     "sandbox": ("sandboxing", "Serve the documented API on this machine."),
     "demo": ("sandboxing", "Play several days of a sandbox account and sync after each."),
@@ -54,7 +55,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"pipelines.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -60,7 +60,7 @@ def check(as_json: bool) -> None:
         Client(settings, on_event=log.hear) as client,
         Walker(client, settings.concurrency) as walker,
     ):
-        findings.extend(probe(client, walker, datetime.now(UTC)))
+        findings.extend(probe(client, walker, datetime.now(UTC), simulated=settings.simulated_time))
         calls = client.calls
     if as_json:
         say_json(

@@ -7,15 +7,16 @@ Knows the load file and the saved cursors; it asks nobody for the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
+from pipelines.errors import ConfigurationError, DataRefused
 from pipelines.load.loadfile import DATASET, LoadFile
-from pipelines.load.observation_clock import TOLERANCE, in_words
+from pipelines.load.observation_clock import EARLIEST, TOLERANCE, in_words, utc_now
 from pipelines.load.package_times import PackageTimes
 from pipelines.load.pipeline import LoadPipeline
 from pipelines.load.run_times import LoggedRun, correct_runs
@@ -27,12 +28,14 @@ from pipelines.load.stored_times import (
     Plausible,
     columns,
     has_wrong_times,
+    last_observation,
     read_time,
     utc,
     wrong_state_times,
 )
 from pipelines.load.validity_times import correct_validity
 from pipelines.load.values import TIME
+from pipelines.settings import Settings
 
 STATES = ("users", "rewards_issued")
 STEP = timedelta(seconds=1)
@@ -98,6 +101,33 @@ def repair_times(
             changed.extend((stream, "state", (None, moment, repair.begin)) for moment in moments)
     times = [was for _table, _column, (_package, was, _is) in changed]
     return Correction(len(set(times)), min(times), max(times)) if times else None
+
+
+def repair_without_server(settings: Settings, local: Callable[[], datetime] = utc_now) -> Correction | None:
+    """Correct stored times by this machine's clock alone, where nothing speaks against it.
+
+    Returns:
+        What was corrected; None where nothing had to be.
+
+    Raises:
+        ConfigurationError: When there is no load file, or the settings say that its times are simulated.
+        DataRefused: When this machine's clock is behind what finished runs observed, or before this software existed.
+    """
+    if settings.simulated_time:
+        raise ConfigurationError("Simulated times are not corrected: they need not agree with any clock.")
+    if not settings.load_path.is_file():
+        raise ConfigurationError(f"There is nothing to correct: {settings.load_path} does not exist.")
+    with LoadFile(settings.load_path) as load_file:
+        pipeline = LoadPipeline(load_file, settings.state_dir)
+        pipeline.drain()
+        now, last = local(), last_observation(load_file, simulated=False)
+        if now < EARLIEST or (last is not None and now < last - TOLERANCE):
+            raise DataRefused(
+                f"This machine's clock shows {in_words(now)}, but the last observation was at {in_words(last)}. "
+                "Nothing was corrected.",
+                "Set this machine's clock. If it is right, run `referrals sync`: it asks the server which is wrong.",
+            )
+        return repair_times(load_file, pipeline, now)
 
 
 class _Repair:

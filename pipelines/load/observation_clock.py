@@ -127,7 +127,7 @@ class ObservationClock:
             raise self._refusal(server, local, "which is before this software existed")
         if server is not None and self._agree(server, local):
             self._is_server_used = True
-            if last is not None and server < last - self.tolerance:
+            if last is not None and max(server, local) < last - self.tolerance:
                 return server  # two clocks that agree outweigh what one of them said before
             return max(server, last or server)
         if last is not None and local < last - self.tolerance:
@@ -152,8 +152,9 @@ class ObservationClock:
 
     def _simulated(self, server: datetime | None) -> datetime:
         is_usable = server is not None and SIMULATED[0] <= server < SIMULATED[1]
-        if self._now is not None:
-            return server if server is not None and is_usable else self._now
+        known = self._now or (self._last if server is None else None)
+        if known is not None:
+            return server if server is not None and is_usable else known
         if server is None or not is_usable:
             raise DataRefused(
                 f"The server is to play simulated time, but its Date header names {in_words(server)}.",

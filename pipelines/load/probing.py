@@ -13,6 +13,7 @@ from pipelines.api.client import Client
 from pipelines.api.paging import Walker
 from pipelines.api.query import Filter, Query
 from pipelines.errors import ApiUnavailable, RequestRefused
+from pipelines.load.observation_clock import TOLERANCE
 
 CLOCK_TOLERANCE_S = 60
 LATEST = datetime(9900, 1, 1, tzinfo=UTC)
@@ -28,20 +29,15 @@ class Finding:
     text: str
 
 
-def probe(client: Client, walker: Walker, now: datetime) -> Iterator[Finding]:
-    """Ask the API what it honours (about a dozen calls, all reading).
+def probe(client: Client, walker: Walker, now: datetime, *, simulated: bool = False) -> Iterator[Finding]:
+    """Ask the API what it honours (about a dozen calls, all reading). ``simulated``: the server plays its own time.
 
     Raises: AuthenticationError when the token is not accepted, ApiUnavailable when the API cannot be reached.
     """
     campaigns = walker.page(Query("campaigns", per_page=None))
     yield Finding("ok", "token", "accepted; the plan includes the API")
     server = campaigns.server_time
-    if server is None:
-        yield Finding("note", "clock", "the server sends no Date: this machine's clock is used for history")
-    else:
-        off_s = abs((now - server).total_seconds())
-        state = "ok" if off_s <= CLOCK_TOLERANCE_S else "note"
-        yield Finding(state, "clock", f"{server:%Y-%m-%d %H:%M:%S} UTC there, {off_s:.0f} s from here; theirs is used")
+    yield _clock(server, now, simulated)
     users = Query("users", relations=("coupon",), order="id")
     first = walker.page(users)
     total = first.total
@@ -50,7 +46,7 @@ def probe(client: Client, walker: Walker, now: datetime) -> Iterator[Finding]:
         yield Finding("note", "users", "there are none yet: filters, order and coupons cannot be told")
         return
     yield _honoured(
-        "date filters", "the loader reads whole lists instead", lambda: _no_rows_after(walker, server or now)
+        "date filters", "the loader reads whole lists instead", lambda: _no_rows_after(walker, now)
     )
     yield _honoured("id filters", "the loader pages by number and checks totals", lambda: _ids_filtered(walker, users))
     yield _honoured("order", "the loader pages by number and checks totals", lambda: _ordered(walker, users))
@@ -65,6 +61,21 @@ def probe(client: Client, walker: Walker, now: datetime) -> Iterator[Finding]:
     except (RequestRefused, ApiUnavailable):
         answers = False
     yield Finding("note" if answers else "ok", "coupon list", _coupon_list(answers))
+
+
+def _clock(server: datetime | None, now: datetime, simulated: bool) -> Finding:
+    if server is None:
+        return Finding("note", "clock", "the server sends no Date that can be read: this machine's clock is used")
+    off_s = abs((now - server).total_seconds())
+    there = f"{server.isoformat(sep=' ', timespec='seconds').removesuffix('+00:00')} UTC there"
+    if simulated:
+        return Finding("ok", "clock", f"{there}: simulated time, used as it is")
+    text = f"{there}, {off_s:.0f} s from here"
+    if off_s > TOLERANCE.total_seconds():
+        return Finding(
+            "problem", "clock", f"{text}: this machine's clock is used; set the one that is wrong (`date -u`)"
+        )
+    return Finding("ok" if off_s <= CLOCK_TOLERANCE_S else "note", "clock", f"{text}; theirs is used")
 
 
 def _honoured(subject: str, otherwise: str, ask: Callable[[], bool]) -> Finding:

@@ -97,7 +97,10 @@ recent as (
         moments.happened_at > clock.as_of_at - interval 28 days as is_last_28d
     from moments
     cross join clock
-    where moments.happened_at > clock.as_of_at - interval 56 days
+    where
+        moments.happened_at > clock.as_of_at - interval 56 days
+        -- what the account dates in the future is not recent
+        and moments.happened_at <= clock.as_of_at + interval 1 day
 ),
 
 recent_per_campaign as (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.api.retry import (
+    LONGEST_RETRY_AFTER_S,
     RetryPolicy,
     Verdict,
     is_retried,
@@ -133,10 +135,20 @@ def test_back_off_doubles_up_to_the_cap() -> None:
         ("Fri, 01 May 2026 14:00:45 +0200", 45.0),
         ("Fri, 01 May 2026 11:00:00 GMT", 0.0),
         ("Fri, 99 May 2026 11:00:00 GMT", None),
+        ("Fri, 01 May 2026 12:00:60 GMT", 59.0),
+        ("Fri, 01 May 2082 12:00:45 GMT", LONGEST_RETRY_AFTER_S),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_RETRY_AFTER_S),
+        ("99999999999999999999", LONGEST_RETRY_AFTER_S),
     ],
 )
 def test_retry_after_in_all_its_forms(header: str | None, seconds: float | None) -> None:
     assert retry_after_s(header, NOON) == seconds
+
+
+@pytest.mark.parametrize("date", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2030, 2, 20, tzinfo=UTC)])
+def test_retry_after_beside_a_wrong_date_counts_from_this_machines_clock(date: datetime) -> None:
+    assert retry_after_s("Fri, 01 May 2026 12:00:45 GMT", date, NOON) == 45.0
+    assert retry_after_s(format_datetime(date + timedelta(seconds=30), usegmt=True), date, NOON) == 30.0
 
 
 @pytest.mark.parametrize("named", [None, 0.0])
@@ -148,6 +160,20 @@ def test_a_429_that_names_no_time_is_waited_out_for_a_window(named: float | None
 def test_any_text_is_a_date_or_none(text: str) -> None:
     parsed = parse_date(text)
     assert parsed is None or parsed.utcoffset() is not None
+
+
+@given(
+    st.sampled_from(["Mon, ", "", "Monday, ", "\u00e9, "]), st.integers(-5, 10**12), st.integers(-1, 10**6),
+    st.integers(-1, 61), st.sampled_from([" GMT", "", " +1400", " -9999", " +99999999999", " EST", " \u0663"]),
+    st.sampled_from([" ", "-"]),
+)  # fmt: skip
+def test_any_year_hour_second_and_offset_is_a_date_or_none(
+    day: str, year: int, hour: int, second: int, zone: str, between: str
+) -> None:
+    parsed = parse_date(f"{day}01{between}Jan{between}{year} {hour:02}:00:{second:02}{zone}")
+    assert parsed is None or parsed.utcoffset() is not None
+    waited = retry_after_s(f"{day}01 Jan {year:04} {hour:02}:00:{second:02}{zone}", NOON, NOON)
+    assert waited is None or 0 <= waited <= LONGEST_RETRY_AFTER_S
 
 
 def test_dates_without_a_zone_are_utc() -> None:

@@ -73,6 +73,7 @@ DAMAGE = {
     "fail_quarantine_share": "insert into ops.quarantine by name "
     "select 'users' as stream, unnest(['3', '4']) as record_id, 'bad' as reason, true as is_open",
     "warn_coupons_without_date": "update core.coupons set issued_at = null",
+    "warn_dates_out_of_range": "update core.users set qualified_at = timestamp '2030-01-01' where user_id = 2",
     "warn_issue_taken_back": LEDGER + "issued_count = -1",
     "warn_unit_of_no_type": "insert into scratch.raw.reward_units values ('Csh', 'EUR')",
     "warn_waiting_changes": "update scratch.intermediate.int_reward_changes set sync_no = null",

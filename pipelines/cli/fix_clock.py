@@ -1,0 +1,43 @@
+"""``fix-clock``: corrects the stored times that a wrong clock wrote, without asking the API anything."""
+
+from __future__ import annotations
+
+import click
+
+from pipelines.cli.directories import DEMO_MARKER
+from pipelines.cli.pipelining import ACCEPT
+from pipelines.cli.speaking import speaking_options
+from pipelines.errors import ConfigurationError
+from pipelines.lock import warehouse_lock
+from pipelines.settings import load_settings
+
+
+@click.command("fix-clock", epilog="Example: referrals fix-clock")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@ACCEPT
+@speaking_options
+def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
+    """Set stored times of the future, or before 2026, to when their runs took place, and publish; sync does so too."""
+    from pipelines.cli.display import say, say_json
+    from pipelines.cli.log import open_log
+    from pipelines.load.clock_repair import repair_without_server
+    from pipelines.warehouse import build as build_draft
+    from pipelines.warehouse import publish as publish_draft
+
+    settings = load_settings()
+    with warehouse_lock(settings), open_log() as log:
+        if (settings.warehouse_dir / DEMO_MARKER).exists():
+            raise ConfigurationError(f"{settings.warehouse_dir} holds a demo, whose times are simulated.")
+        correction = repair_without_server(settings)
+        snapshot = None
+        if correction is not None:
+            log.stage("publish", {})
+            draft = build_draft(settings)
+            snapshot = publish_draft(settings, draft, accept_shorter_history=accept_shorter_history).snapshot
+    if as_json:
+        say_json({"corrected": 0 if correction is None else correction.count, "snapshot": snapshot})
+    elif correction is None:
+        say("Nothing to correct: no stored time is in the future or before 2026.")
+    else:
+        say(f"{str(correction)[0].upper()}{str(correction)[1:]}.")
+        say(f"Snapshot {snapshot} published: {settings.warehouse_path}")
