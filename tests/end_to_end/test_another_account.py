@@ -85,11 +85,13 @@ def test_another_account_is_refused_before_a_row_is_written(ours: SmallWarehouse
 
 @pytest.mark.parametrize(
     ("lost", "command"),
-    zip(
-        LOSSES,
-        ["sync --streams users", "load", "sync --streams rewards_due", "load --streams users,coupons", "sync"],
-        strict=True,
-    ),
+    [
+        ("nothing", "sync --streams users"),
+        ("state", "load"),
+        ("the load file", "sync --streams rewards_due"),
+        ("state and the load file", "load --streams users,coupons"),
+        ("the load file and the snapshot", "sync"),
+    ],
 )
 def test_it_holds_for_chosen_streams_and_without_the_files_that_know(
     ours: SmallWarehouse, lost: str, command: str
