@@ -167,7 +167,7 @@ def test_an_account_that_is_new_to_everything_is_loaded(small: Small) -> None:
 
 def test_who_accepts_another_account_has_its_data_and_the_directory_belongs_to_it(ours: SmallWarehouse) -> None:
     for other in (shifted(account(30), 1000), same_ids(shifted(account(30), 1000))):
-        ours.api.lists = other
+        ours.api.become(other)
         assert ours.sync().returncode == 5
         accepted = ours.sync("--accept-account")
         assert accepted.returncode == 0, accepted.stderr
