@@ -18,7 +18,6 @@ import httpx
 
 from pipelines.api.tls_errors import lasting_advice
 
-# The longest wait that a server is believed. A longer one is asked about again after a day.
 MAX_SECONDS_DIGITS = 12
 
 _jitter = random.SystemRandom().random

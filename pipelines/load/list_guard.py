@@ -81,8 +81,10 @@ def _compare(load_file: LoadFile, part: Slice, stream: str) -> Disappearance:
     connection.register("listed", pa.concat_tables(part.tables[stream]))
     connection.register("issued", pa.concat_tables(issued))
     try:
-        sql = GONE.format(stream=stream) + (NOT_ISSUED if is_due else "")
-        [(gone,)] = connection.execute(f"select count(*) {sql}").fetchall()
+        sql = f"select count(*) {GONE.format(stream=stream)}"
+        [(gone,)] = connection.execute(sql).fetchall()
+        if gone and is_due:  # what was issued is looked up only where something is gone
+            [(gone,)] = connection.execute(sql + NOT_ISSUED).fetchall()
         [(before,)] = connection.execute(
             f"select count(*) from {DATASET}.{stream} where _dlt_valid_to is null"
         ).fetchall()

@@ -169,6 +169,7 @@ class Watched:
         self.settings = Settings(
             api_token=Token(world.token), base_url=world.base_url, calls_per_minute=0, simulated_time=True,
             warehouse_dir=folder / "data", concurrency=rng.choice((1, 4)), sweep_every_days=1000,
+            max_vanished_percent=100,
         )  # fmt: skip
         self.refusals = 0
         self._known: set[int] = set()

@@ -40,8 +40,7 @@ class SmallApi:
     """
 
     def __init__(self, lists: dict[str, list[Row]]) -> None:
-        self.lists = lists
-        self.coupons = {row["coupon"]["name"]: row["coupon"] for row in lists["users"] if row.get("coupon")}
+        self.become(lists)
         self.calls: list[str] = []
         self.honours_filters = True
         api = self
@@ -68,6 +67,11 @@ class SmallApi:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/api/v1"
+
+    def become(self, lists: dict[str, list[Row]]) -> None:
+        """Serve another account: its lists and its coupons."""
+        self.lists = lists
+        self.coupons = {row["coupon"]["name"]: row["coupon"] for row in lists["users"] if row.get("coupon")}
 
     def __enter__(self) -> SmallApi:
         self._thread.start()

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipelines.errors import IncompleteWalk
+from pipelines.errors import IncompleteWalk, MassDisappearance
 from pipelines.sandbox import Traps
 from tests.load.accounts import Account
 
@@ -117,7 +117,12 @@ def test_an_empty_list_retires_all_only_if_the_server_says_that_there_is_nothing
         account.load("rewards_due")
     assert account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null") == count
     account.world.set_traps(Traps())
-    account.load("rewards_due")
+    with pytest.raises(
+        MassDisappearance, match=f"rewards_due: {count} of {count} records are gone without having been"
+    ):
+        account.load("rewards_due")
+    assert account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null") == count
+    account.load("rewards_due", accept_deletions=True)
     assert account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null") == 0
     assert account.one("select count(*) from raw.rewards_due") == count
     assert account.load("rewards_due").rows_written == 0
