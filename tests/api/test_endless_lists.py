@@ -131,7 +131,7 @@ def test_the_bound_is_far_beyond_what_a_list_told() -> None:
     for number in range(bounds.SPARE_PAGES):
         uncounted.take(Page([{"id": number}], None, None, None))
     with pytest.raises(
-        IncompleteWalk, match=r"users: the list does not end: 10,001 pages were read, and it told no total"
+        IncompleteWalk, match=r"users: the list does not end: 4,001 pages were read, and it told no total"
     ):
         uncounted.take(Page([{"id": -1}], None, None, None))
 
