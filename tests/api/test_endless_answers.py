@@ -167,21 +167,21 @@ ONCE = gzip.compress(BODY)
 TWICE = gzip.compress(ONCE)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "body"),
-    [
-        ("gzip", ONCE),
-        ("x-gzip", ONCE),
-        ("GZip", ONCE),
-        ("gzip, identity", ONCE),
-        (" , gzip ,", ONCE),
-        ("identity", BODY),
-        ("identity, identity", BODY),
-        ("", BODY),
-        ("gzip", gzip.compress(BODY[:100]) + gzip.compress(b"") + gzip.compress(BODY[100:])),
-        ("gzip", ONCE + b"\0" * 700),
-    ],
-)
+ONE_LAYER: dict[str, tuple[str, bytes]] = {
+    "gzip": ("gzip", ONCE),
+    "x-gzip": ("x-gzip", ONCE),
+    "capitals": ("GZip", ONCE),
+    "gzip and identity": ("gzip, identity", ONCE),
+    "gzip between empty names": (" , gzip ,", ONCE),
+    "identity": ("identity", BODY),
+    "identity twice": ("identity, identity", BODY),
+    "an empty name": ("", BODY),
+    "members one after the other": ("gzip", gzip.compress(BODY[:100]) + gzip.compress(b"") + gzip.compress(BODY[100:])),
+    "zeros behind the gzip data": ("gzip", ONCE + b"\0" * 700),
+}
+
+
+@pytest.mark.parametrize(("encoding", "body"), ONE_LAYER.values(), ids=ONE_LAYER.keys())
 def test_one_layer_of_gzip_is_unpacked(client: Client, server: ScriptedServer, encoding: str, body: bytes) -> None:
     server.script.append(Say(200, body, {"Content-Encoding": encoding}))
     answer = client.get(USERS)
@@ -202,19 +202,19 @@ def test_gzip_members_are_unpacked_wherever_a_piece_ends(make_client: MakeClient
     assert (answer.payload, answer.attempts) == ({"data": ["0" * 5_000]}, 1)
 
 
-@pytest.mark.parametrize(
-    ("encoding", "body"),
-    [
-        ("gzip, gzip", TWICE),
-        ("gzip,identity,x-gzip", TWICE),
-        ("deflate", zlib.compress(BODY)),
-        ("deflate, gzip", gzip.compress(zlib.compress(BODY))),
-        ("br", BODY),
-        ("zstd", BODY),
-        ("gzip;q=1", ONCE),
-        ("a" * 5_000, BODY),
-    ],
-)
+OTHER_PACKINGS: dict[str, tuple[str, bytes]] = {
+    "gzip twice": ("gzip, gzip", TWICE),
+    "gzip, identity and x-gzip": ("gzip,identity,x-gzip", TWICE),
+    "deflate": ("deflate", zlib.compress(BODY)),
+    "deflate and gzip": ("deflate, gzip", gzip.compress(zlib.compress(BODY))),
+    "br": ("br", BODY),
+    "zstd": ("zstd", BODY),
+    "gzip with a weight": ("gzip;q=1", ONCE),
+    "a name of 5,000 letters": ("a" * 5_000, BODY),
+}
+
+
+@pytest.mark.parametrize(("encoding", "body"), OTHER_PACKINGS.values(), ids=OTHER_PACKINGS.keys())
 def test_any_other_packing_is_refused_and_not_undone(
     client: Client, server: ScriptedServer, encoding: str, body: bytes
 ) -> None:
@@ -234,9 +234,17 @@ def test_repeated_packing_headers_count_as_layers(make_client: MakeClient, setti
         make_client(dataclasses.replace(settings, base_url=server.url)).get(USERS)
 
 
-@pytest.mark.parametrize(
-    "body", [ONCE[:-1], ONCE[:-8], ONCE[:30], ONCE + b"garbage", ONCE + ONCE[:20], ONCE[:-6] + b"123456"]
-)
+BROKEN_GZIP = {
+    "a byte short": ONCE[:-1],
+    "without its check": ONCE[:-8],
+    "cut off in the middle": ONCE[:30],
+    "something else behind it": ONCE + b"garbage",
+    "a second member cut off": ONCE + ONCE[:20],
+    "a wrong check": ONCE[:-6] + b"123456",
+}
+
+
+@pytest.mark.parametrize("body", BROKEN_GZIP.values(), ids=BROKEN_GZIP.keys())
 def test_broken_gzip_is_asked_again(client: Client, server: ScriptedServer, body: bytes) -> None:
     server.script.extend([Say(200, body, {"Content-Encoding": "gzip"}), ok({"data": ["fine"]})])
     answer = client.get(USERS)

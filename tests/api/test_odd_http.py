@@ -107,7 +107,7 @@ LOCATIONS = ["http://127.0.0.1:99999999999/", "http://[::1", "//", "http://a b/"
              "javascript:alert(1)", "http://\xff/", "?" + LONG, "http://user:secret@example.com:port/"]  # fmt: skip
 
 
-@pytest.mark.parametrize("location", LOCATIONS, ids=range(len(LOCATIONS)))
+@pytest.mark.parametrize("location", LOCATIONS, ids=[f"location{n}" for n in range(len(LOCATIONS))])
 def test_an_absurd_redirect_is_refused_at_once(client: Client, server: ScriptedServer, location: str) -> None:
     server.script.append(Say(302, b"", {"Location": location}))
     with pytest.raises(RequestRefused, match="redirect") as refused:
