@@ -22,10 +22,18 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "What is asked again, and what is not": (
         "tests/api/test_client_faults.py", "tests/api/test_retry.py", "tests/api/test_slow_calls.py",
+        "tests/api/test_challenge_pages.py",
     ),
-    "The way to the server": ("tests/api/test_tls.py", "tests/api/test_wire.py"),
+    "The way to the server": (
+        "tests/api/test_tls.py", "tests/api/test_lasting_tls_errors.py", "tests/api/test_wire.py",
+        "tests/api/test_odd_http.py",
+    ),
+    "What does not come to an end": (
+        "tests/api/test_endless_answers.py", "tests/api/test_endless_lists.py", "tests/cli/test_endless_server.py",
+    ),
     "Answers that are wrong": (
         "tests/end_to_end/test_wrong_answers.py", "tests/api/test_huge_bodies.py", "tests/load/test_load_fuzz.py",
+        "tests/load/test_extreme_values.py", "tests/end_to_end/test_extreme_records.py",
         "tests/load/test_load_quarantine.py", "tests/warehouse/test_quarantine_share.py",
         "tests/end_to_end/test_traps.py",
     ),

@@ -32,13 +32,14 @@ from pipelines.api.retry import (
     verdict_of,
 )
 from pipelines.api.throttle import Permit, Throttle, open_throttle
-from pipelines.api.tls_errors import CERTIFICATE_ADVICE, lasting_advice
+from pipelines.api.tls_errors import lasting_error
 from pipelines.api.unpacking import TooLarge, UnknownPacking
 from pipelines.api.wire import Reply, Wire
 from pipelines.display_text import display_text, one_line
 from pipelines.errors import (
     ApiError,
     ApiUnavailable,
+    AuthenticationError,
     BudgetExhausted,
     ProtectiveStop,
     ReferralsError,
@@ -220,7 +221,8 @@ class Client:
         refusal = error_for(reply, verdict, label, self._mask)
         if isinstance(refusal, ProtectiveStop):
             self._throttle.block()
-        if verdict is Verdict.NOT_ACCEPTED or isinstance(refusal, ProtectiveStop):
+        is_of_the_token = verdict is Verdict.NOT_ACCEPTED and isinstance(refusal, AuthenticationError)
+        if is_of_the_token or isinstance(refusal, ProtectiveStop):
             # The other threads would only hear the same.
             self._halt = refusal
         raise refusal
@@ -239,15 +241,9 @@ class Client:
 
     def _after_network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> Failure:
         what = one_line(self._mask(f"{type(error).__name__}: {error}".rstrip(": ")))
-        advice = lasting_advice(error)
-        if advice == CERTIFICATE_ADVICE:
-            raise ApiUnavailable(
-                f"The server's certificate could not be verified, so {label} was not asked ({what}).", advice
-            ) from None
-        if advice is not None:
-            raise ApiUnavailable(
-                f"No secure connection could be made, so {label} was not asked ({what}).", advice
-            ) from None
+        refusal = lasting_error(error, label, what)
+        if refusal is not None:
+            raise refusal from None
         if not is_retried(error):
             raise ApiUnavailable(f"{label} could not be asked ({type(error).__name__}).") from None
         is_trickle = any(isinstance(cause, Trickle) for cause in causes(error))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 
-from pipelines.errors import causes
+from pipelines.errors import ApiUnavailable, causes
 
 CERTIFICATE_ADVICE = (
     "If a company proxy re-signs traffic, name its CA bundle in SSL_CERT_FILE; verification stays on. Check the base "
@@ -44,3 +44,15 @@ def lasting_advice(error: BaseException) -> str | None:
                 return None
             return PLAIN_HTTP_ADVICE if reason in _PLAIN_HTTP else VERSION_ADVICE
     return None
+
+
+def lasting_error(error: BaseException, label: str, what: str) -> ApiUnavailable | None:
+    """The error that ends a question because of such a TLS error; ``label`` names the question, ``what`` the error."""
+    advice = lasting_advice(error)
+    if advice is None:
+        return None
+    if advice == CERTIFICATE_ADVICE:
+        reason = "The server's certificate could not be verified"
+    else:
+        reason = "No secure connection could be made"
+    return ApiUnavailable(f"{reason}, so {label} was not asked ({what}).", advice)

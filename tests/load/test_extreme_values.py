@@ -116,7 +116,7 @@ def test_what_is_nested_deeply_is_kept_whole_in_quarantine() -> None:
 COUNTS = ["total", "last_page", "per_page", "current_page", "from"]
 
 
-@pytest.mark.parametrize("text", EXTREMES, ids=range(len(EXTREMES)))
+@pytest.mark.parametrize("text", EXTREMES, ids=[f"value{n}" for n in range(len(EXTREMES))])
 def test_an_extreme_value_in_an_envelope_is_read_or_refused_by_name(text: str) -> None:
     good = written(good_row("users", 7))
     refusals: list[str] = []
@@ -145,7 +145,13 @@ def test_an_extreme_value_in_an_envelope_is_read_or_refused_by_name(text: str) -
         assert len(refusal) < 300
 
 
-@pytest.mark.parametrize("text", [DIGITS, "1e999999999", f'"{DIGITS}"', "1e300", "1000000000", "Infinity"])
+BEYOND = {
+    "5,000 digits": DIGITS, "1e999999999": "1e999999999", "5,000 digits as text": f'"{DIGITS}"', "1e300": "1e300",
+    "a billion": "1000000000", "infinity": "Infinity",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BEYOND.values(), ids=BEYOND.keys())
 @pytest.mark.parametrize("name", ["total", "last_page"])
 def test_a_count_beyond_every_account_is_refused_with_its_page(name: str, text: str) -> None:
     body = f'{{"data":[{written(good_row("users", 7))}],"meta":{{"{name}":{text}}}}}'.encode()
@@ -164,9 +170,13 @@ ZERO_DATES = ["0000-00-00", "0000-00-00 00:00:00", "-0001-11-30T00:00:00.000000Z
               "-000001-11-30T00:00:00.000000Z", "-0001-11-29T23:06:32Z", "0000-00-00T00:00:00+00:00"]  # fmt: skip
 
 
-@pytest.mark.parametrize("table", FIELDS)
 @pytest.mark.parametrize("zero", ZERO_DATES)
-def test_a_zero_date_that_may_be_null_is_no_date_and_a_note(table: str, zero: str) -> None:
+def test_a_zero_date_that_may_be_null_is_no_date_and_a_note(zero: str) -> None:
+    for table in FIELDS:
+        expect_no_date(table, zero)
+
+
+def expect_no_date(table: str, zero: str) -> None:
     times = [field.name for field in FIELDS[table] if field.kind == "time" and field.must != "date"]
     intake = Intake("r1")
     for field in times:

@@ -1,0 +1,131 @@
+"""Pages of the network in front of the API: exit 4 with what can be done, no new token, no strike, no hammering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from scripted_server import Say, ScriptedServer, ok
+from stand_ins import FakeTime
+
+from pipelines.api.client import Client
+from pipelines.api.query import Query
+from pipelines.errors import ApiUnavailable, AuthenticationError, BudgetExhausted, ProtectiveStop
+
+USERS = Query("users")
+MakeClient = Callable[..., Client]
+HTML = {"Content-Type": "text/html; charset=UTF-8"}
+MITIGATED = HTML | {"cf-mitigated": "challenge"}
+JUST_A_MOMENT = (
+    b'<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title></head><body><noscript>Enable JavaScript '
+    b"and cookies to continue</noscript><script>window._cf_chl_opt={}</script></body></html>"
+)
+BLOCKED_BY_CDN = (
+    b"<!DOCTYPE html><html><head><title>Attention Required! | Cloudflare</title></head><body><h1>Sorry, you have been "
+    b"blocked</h1><p>You are unable to access example.com</p><p>Cloudflare Ray ID: 7d</p></body></html>"
+)
+ACCESS_DENIED = (
+    b"<HTML><HEAD>\n<TITLE>Access Denied</TITLE>\n</HEAD><BODY>\n<H1>Access Denied</H1>\nYou don't have permission to "
+    b'access "http&#58;&#47;&#47;example&#46;com&#47;" on this server.<P>\nReference&#32;&#35;18&#46;2d\n</BODY></HTML>'
+)
+INCAPSULA = (
+    b'<html><head></head><body><iframe src="/_Incapsula_Resource?x">Request unsuccessful.</iframe></body></html>'
+)
+SUCURI = b"<html><title>Access Denied - Sucuri Website Firewall</title><body>GEO02, your IP was blocked</body></html>"
+PLAIN = b"<html><head><title>403 Forbidden</title></head><body><center><h1>403 Forbidden</h1></center></body></html>"
+CAPTCHA = (
+    b'<html><head><title>Robot check</title></head><body><div class="g-recaptcha"></div>Too many requests</body></html>'
+)
+
+PAGES: dict[str, Say] = {
+    "403 marked as mitigated": Say(403, JUST_A_MOMENT, MITIGATED),
+    "403 marked as mitigated without a body": Say(403, b"", {"cf-mitigated": "challenge"}),
+    "403 marked as mitigated with JSON": Say(403, b'{"message": "blocked"}', {"cf-mitigated": "challenge"}),
+    "403 just a moment": Say(403, JUST_A_MOMENT, HTML),
+    "403 without a content type": Say(403, JUST_A_MOMENT),
+    "403 you have been blocked, by Cloudflare": Say(403, BLOCKED_BY_CDN, HTML),
+    "403 access denied, by Akamai": Say(403, ACCESS_DENIED, HTML),
+    "403 by Imperva": Say(403, INCAPSULA, HTML),
+    "403 by Sucuri": Say(403, SUCURI, HTML),
+    "403 of a plain web server": Say(403, PLAIN, HTML),
+    "403 empty web page": Say(403, b"", HTML),
+    "403 captcha that says too many requests": Say(403, CAPTCHA, HTML),
+    "401 marked as mitigated": Say(401, JUST_A_MOMENT, MITIGATED),
+    "429 marked as mitigated": Say(429, JUST_A_MOMENT, MITIGATED),
+    "429 just a moment": Say(429, JUST_A_MOMENT, HTML),
+    "429 captcha": Say(429, CAPTCHA, HTML),
+    "503 just a moment": Say(503, JUST_A_MOMENT, HTML),
+    "503 marked as mitigated": Say(503, JUST_A_MOMENT, MITIGATED),
+    "404 marked as mitigated": Say(404, JUST_A_MOMENT, MITIGATED),
+    "302 marked as mitigated": Say(
+        302, b"", {"cf-mitigated": "challenge", "Location": "https://example.com/challenge"}
+    ),
+}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
+def test_a_page_of_the_network_in_front_is_no_answer_of_the_api(
+    client: Client, server: ScriptedServer, fake: FakeTime, page: Say
+) -> None:
+    server.script.append(page)
+    with pytest.raises(
+        ApiUnavailable, match=f"web page came instead of the API's answer to users.*HTTP {page.status}"
+    ) as refused:
+        client.get(USERS)
+    assert refused.value.exit_code == 4
+    words = str(refused.value)
+    assert "network in front of the API" in words
+    assert "vendor's support" in words
+    assert "API_TOKEN" not in words
+    assert "current token" not in words
+    assert (client.calls, fake.slept, client.strikes) == (1, [], ())
+    assert client.get(USERS).attempts == 1  # the token was not given up for it
+
+
+def test_a_check_of_browsers_with_status_200_is_asked_three_times(
+    client: Client, server: ScriptedServer, fake: FakeTime
+) -> None:
+    server.default = lambda _: Say(200, JUST_A_MOMENT, HTML)
+    with pytest.raises(ApiUnavailable, match=r"3 attempts.*web page instead of JSON \(Just a moment") as refused:
+        client.get(USERS)
+    assert "network in front of the API" in refused.value.next_step
+    assert client.strikes == ()
+
+
+REFUSALS: dict[str, tuple[Say, type[Exception]]] = {
+    "blocked, in JSON": (Say(403, b'{"message": "Your IP is blocked for 7 days"}'), ProtectiveStop),
+    "blocked, in text": (Say(403, b"You have been blocked", {"Content-Type": "text/plain"}), ProtectiveStop),
+    "blocked, in JSON called HTML": (
+        Say(403, b'{"message": "blocked"}', {"Content-Type": "application/json"}),
+        ProtectiveStop,
+    ),
+    "the plan, in JSON": (Say(403, b'{"message": "The API is for paid plans only."}'), AuthenticationError),
+    "the plan, without words": (Say(403, b""), AuthenticationError),
+    "the token, in JSON": (Say(401, b'{"message": "Unauthenticated."}'), AuthenticationError),
+}
+
+
+@pytest.mark.parametrize(("answer", "error"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_what_the_api_says_itself_keeps_its_meaning(
+    client: Client, server: ScriptedServer, answer: Say, error: type[Exception]
+) -> None:
+    server.script.append(answer)
+    with pytest.raises(error):
+        client.get(USERS)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"message": "Too Many Attempts."}', b"<html><title>429 Too Many Requests</title></html>", b""]
+)
+def test_a_429_that_is_no_challenge_stays_a_strike(client: Client, server: ScriptedServer, body: bytes) -> None:
+    server.script.extend([Say(429, body, {"Retry-After": "100000"})])
+    with pytest.raises(BudgetExhausted):
+        client.get(USERS)
+    assert len(client.strikes) == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, *range(520, 531)])
+def test_passing_troubles_are_asked_again(client: Client, server: ScriptedServer, status: int) -> None:
+    for body in (b"{}", b"<html><title>Web server is down | Cloudflare</title></html>"):
+        server.script.extend([Say(status, body), ok({"data": ["fine"]})])
+        assert client.get(USERS).attempts == 2

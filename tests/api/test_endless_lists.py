@@ -1,0 +1,165 @@
+"""Lists that do not come to an end: every page promises another one, and reading ends with an error that says so."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from scripted_server import Request, Say, ScriptedServer
+
+from pipelines.api import bounds
+from pipelines.api.client import Client
+from pipelines.api.envelopes import Page
+from pipelines.api.paging import Walker
+from pipelines.api.query import Filter, Query
+from pipelines.errors import BadEnvelope, DataRefused, IncompleteWalk
+
+USERS = Query("users")
+SIZE = 3
+Rows = list[dict[str, Any]]
+Envelope = Callable[[int], dict[str, Any]]
+
+
+def asked(request: Request) -> tuple[int, int, bool]:
+    """The page, the id above which rows are asked for, and whether newest first."""
+    query = parse_qs(urlsplit(request.target).query)
+    above = 0
+    for index in itertools.count():
+        operator = query.get(f"filters[{index}][operator]")
+        if operator is None:
+            break
+        if operator == ["gt"]:
+            above = int(query[f"filters[{index}][value]"][0])
+    return int(query.get("page", ["1"])[0]), above, query.get("order[direction]") == ["desc"]
+
+
+def ever_new(page: int, above: int) -> Rows:
+    start = above + (page - 1) * SIZE
+    return [{"id": start + offset} for offset in range(1, SIZE + 1)]
+
+
+def always_the_same(_page: int, _above: int) -> Rows:
+    return [{"id": offset} for offset in range(1, SIZE + 1)]
+
+
+def two_in_turn(page: int, _above: int) -> Rows:
+    return [{"id": offset + SIZE * (page % 2)} for offset in range(1, SIZE + 1)]
+
+
+def without_ids(page: int, _above: int) -> Rows:
+    return [{"name": f"{page}-{offset}"} for offset in range(SIZE)]
+
+
+def same_without_ids(_page: int, _above: int) -> Rows:
+    return [{"name": offset} for offset in range(SIZE)]
+
+
+ENVELOPES: dict[str, Envelope] = {
+    "links alone": lambda page: {"links": {"next": f"https://api.example.com/users?page={page + 1}"}},
+    "nothing at all": lambda _page: {},
+    "a total that grows": lambda page: {"meta": {"total": 100 * page, "last_page": 34 * page}},
+}
+ROWS = [ever_new, always_the_same, two_in_turn, without_ids, same_without_ids]
+WALKS: dict[str, Callable[[Walker], Iterator[Page]]] = {
+    "the whole list": lambda walker: walker.whole(USERS),
+    "a filter": lambda walker: walker.lane(USERS, Filter("date", "gte", "2026-01-01"), lambda _row: True),
+    "a range of ids": lambda walker: walker.between(USERS, 5, 1_000_000_000),
+}
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("walk", WALKS)
+def test_a_list_without_an_end_is_refused(
+    client: Client, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, walk: str, rows: Callable[[int, int], Rows]
+) -> None:
+    monkeypatch.setattr(bounds, "SPARE_PAGES", 40)
+    for envelope, honours_ids in itertools.product(ENVELOPES.values(), (True, False)):
+
+        def answer(request: Request, envelope: Envelope = envelope, honours_ids: bool = honours_ids) -> Say:
+            page, above, is_descending = asked(request)
+            found = rows(page, above if honours_ids else 0)
+            if honours_ids and is_descending and "id" in found[0]:
+                found = [{"id": 10**12}, {"id": 10**12 - 1}]
+            return Say(body=json.dumps({"data": found} | envelope(page)).encode())
+
+        server.default = answer
+        before = client.calls
+        with Walker(client, 2) as walker, pytest.raises(DataRefused, match="users") as refused:
+            for _ in WALKS[walk](walker):
+                pass
+        assert "Next: " in str(refused.value)
+        assert client.calls - before < 1_500
+
+
+@pytest.mark.parametrize("rows", [always_the_same, same_without_ids])
+def test_the_same_page_for_millions_of_rows_is_refused_soon(
+    client: Client, server: ScriptedServer, rows: Callable[[int, int], Rows]
+) -> None:
+    server.default = lambda request: Say(
+        body=json.dumps({"data": rows(*asked(request)[:2]), "meta": {"total": 40_000_000}}).encode()
+    )
+    with (
+        Walker(client, 2) as walker,
+        pytest.raises(IncompleteWalk, match="users: page after page holds the same 3 rows"),
+    ):
+        list(walker.whole(USERS))
+    assert client.calls < 30
+
+
+@pytest.mark.parametrize("meta", [{"last_page": 1_000_000_000}, {"total": 25_000_000_000, "last_page": 1_000_000_000}])
+def test_a_last_page_of_a_billion_is_refused_at_once(
+    client: Client, server: ScriptedServer, meta: dict[str, int]
+) -> None:
+    server.default = lambda request: Say(
+        body=json.dumps({"data": ever_new(*asked(request)[:2]), "meta": meta}).encode()
+    )
+    with Walker(client, 2) as walker, pytest.raises(BadEnvelope, match=r"users.*1000000000|25000000000"):
+        list(walker.whole(USERS))
+    assert client.calls <= 3
+
+
+def test_the_bound_is_far_beyond_what_a_list_told() -> None:
+    bound = bounds.ListBound("users")
+    for number in range(1, 1_000):
+        bound.take(Page([{"id": number}], 500, 500, None))
+    uncounted = bounds.ListBound("users")
+    for number in range(bounds.SPARE_PAGES):
+        uncounted.take(Page([{"id": number}], None, None, None))
+    with pytest.raises(
+        IncompleteWalk, match=r"users: the list does not end: 4,001 pages were read, and it told no total"
+    ):
+        uncounted.take(Page([{"id": -1}], None, None, None))
+
+
+def test_one_id_out_of_its_place_is_read_around(client: Client, server: ScriptedServer) -> None:
+    """A record whose id is absurd stands in the middle of a list that is in order."""
+    for odd in (2**63 - 1, -5, 0, 2**70, "9" * 5_000, None, True, [], {"a": 1}, 1e300, "x"):
+        ids: list[Any] = list(range(1, 61))
+
+        def answer(request: Request, odd: Any = odd, ids: list[Any] = ids) -> Say:
+            query = parse_qs(urlsplit(request.target).query)
+            found = list(ids)
+            for index in range(3):
+                if f"filters[{index}][value]" in query:
+                    value = int(query[f"filters[{index}][value]"][0])
+                    is_lower = query[f"filters[{index}][operator]"] == ["gt"]
+                    found = [one for one in found if (one > value if is_lower else one <= value)]
+            if query.get("order[direction]") == ["desc"]:
+                found.reverse()
+            page = int(query.get("page", ["1"])[0])
+            rows = [{"id": odd if one == 31 else one, "n": one} for one in found[(page - 1) * 5 : page * 5]]
+            meta = {"total": len(found), "last_page": max(-(-len(found) // 5), 1)}
+            return Say(body=json.dumps({"data": rows, "meta": meta}).encode())
+
+        server.default = answer
+        with Walker(client, 2) as walker:
+            held: set[int] = set()
+            for page in walker.whole(USERS):
+                if page.restart:
+                    held.clear()
+                held.update(row["n"] for row in page.rows)
+        assert held == set(range(1, 61)), odd
