@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.cli.output import write_event
+from pipelines.cli.output import warn
 from pipelines.errors import ConfigurationError
 from pipelines.settings import Settings
 
@@ -29,12 +29,11 @@ def say_what_is_lost(settings: Settings) -> None:
     """A load file that is missing beside a published warehouse was lost: that is said before it is made anew."""
     if settings.load_path.exists() or not settings.warehouse_path.is_symlink():
         return
-    write_event(
-        "warning", "directory",
+    warn(
+        "directory",
         f"{settings.load_path} is missing. Everything is read from the API again, but when rewards fell due "
         "is in no API: that history is lost unless the file is restored from a backup.",
-        as_json=False,
-    )  # fmt: skip
+    )
 
 
 def set_demo_aside(settings: Settings) -> None:

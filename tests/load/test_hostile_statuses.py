@@ -40,9 +40,9 @@ def test_rewards_in_process_are_followed_whatever_their_status_is_called(
         api_token=Token("status-test-token"), base_url=server.base_url, calls_per_minute=0, warehouse_dir=tmp_path
     )
     load(settings)
-    assert statuses(settings) == {n: text for n, text in enumerate(STATUSES, start=1)}
+    assert statuses(settings) == dict(enumerate(STATUSES, start=1))
     load(settings)
-    assert statuses(settings) == {n: text for n, text in enumerate(STATUSES, start=1)}
+    assert statuses(settings) == dict(enumerate(STATUSES, start=1))
 
     for row in server.lists["rewards/issued"]:
         row["status"] = "Paid"  # without a date: nothing but the status finds it
