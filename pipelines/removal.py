@@ -35,7 +35,7 @@ def remove(path: Path) -> str | None:
         if not isinstance(error, FileNotFoundError):
             first = first or error
 
-    if path.is_symlink() or not path.is_dir():
+    if not _is_folder(path):
         attempt(path.unlink)
     else:
         _open_up(path)
@@ -44,7 +44,7 @@ def remove(path: Path) -> str | None:
                 attempt((Path(folder) / name).unlink)
             for name in folders:
                 inner = Path(folder) / name
-                attempt(inner.unlink if inner.is_symlink() else inner.rmdir)
+                attempt(inner.rmdir if _is_folder(inner) else inner.unlink)
         attempt(path.rmdir)
     if not _exists(path):
         return None
@@ -69,10 +69,18 @@ def free_name(path: Path) -> Path:
     return next(name for number in count(1) if not _exists(name := path.with_name(f"{path.name}-{number}")))
 
 
-def reason(error: OSError) -> str:
-    """What the operating system says, with the file it says it of."""
-    words = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {words}" if error.filename else words
+def reason(error: Exception) -> str:
+    """What the operating system says, with the file it says it of; what any other error says."""
+    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    name = getattr(error, "filename", None)
+    return f"{name}: {words}" if name else words
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _exists(path: Path) -> bool:

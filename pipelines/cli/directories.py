@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.cli.output import write_event
+from pipelines.cli.output import warn
 from pipelines.errors import ConfigurationError
 from pipelines.file_kinds import read_regular, refuse_other_kinds, write_regular
 from pipelines.settings import Settings
@@ -53,12 +53,11 @@ def say_what_is_lost(settings: Settings) -> None:
     if (path.exists() and path.stat().st_size > 0) or not settings.warehouse_path.is_symlink():
         return
     what = "empty" if path.exists() else "missing"
-    write_event(
-        "warning", "directory",
+    warn(
+        "directory",
         f"{path} is {what}. Everything is read from the API again, but when rewards fell due "
         "is in no API: that history is lost unless the file is restored from a backup.",
-        as_json=False,
-    )  # fmt: skip
+    )
 
 
 def set_demo_aside(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.cli.log import Log
-from pipelines.cli.output import is_utf8, write_event, write_json, write_line
+from pipelines.cli.output import is_utf8, warn, write_json, write_line
 from pipelines.display_text import display_text
 from pipelines.settings import Settings
 
@@ -133,7 +133,7 @@ def query_warehouse(settings: Settings, *queries: str) -> list[tuple[list[str], 
     found = []
     with open_published(settings) as (connection, is_copy):
         if is_copy:
-            write_event("warning", "reader", HELD, as_json=False)
+            warn("reader", HELD)
         for sql in queries:
             cursor = connection.execute(sql)
             found.append(([column[0] for column in cursor.description or []], cursor.fetchall()))

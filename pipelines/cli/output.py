@@ -102,6 +102,13 @@ def write_event(level: str, event: str, text: str, *, as_json: bool, **facts: An
         sys.stderr.write(f"referrals: {display_text(text, LINE_COLUMNS)}\n")
 
 
+def warn(event: str, text: str) -> None:
+    """A warning of the command under way, in the form that its log was asked for."""
+    context = click.get_current_context(silent=True)
+    asked = {} if context is None else context.ensure_object(dict)
+    write_event("warning", event, text, as_json=asked.get("log_format") == "json")
+
+
 def is_utf8(stream: Any) -> bool:
     """Whether a text stream can hold every character."""
     return codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name == "utf-8"

@@ -96,7 +96,7 @@ def _complete(settings: Settings, number: int, manifest: dict[str, Any], feeds: 
         problems += replace_feeds(staged_feeds(settings), settings.feeds_dir, feeds)
         write_manifest(settings.manifest_path, manifest)
         remember_published(settings, number)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         problems.append(
             f"snapshot {number} is published, but the feeds and the manifest are not yet its own ({reason(error)}); "
             "the next sync writes them"

@@ -237,16 +237,17 @@ def _detach(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 @contextmanager
 def _private_copy(path: Path, folder: Path | None) -> Iterator[Path]:
-    holder = Path(tempfile.mkdtemp(prefix="published-", dir=folder))  # for its owner alone
+    holder: Path | None = None
     try:
-        copy = holder / path.name
         try:
-            shutil.copyfile(path, copy)
+            holder = Path(tempfile.mkdtemp(prefix="published-", dir=folder))  # for its owner alone
+            shutil.copyfile(path, copy := holder / path.name)
         except OSError as error:
-            raise _unreadable(path, f"and its copy could not be made: {reason(error)}") from error
+            raise _unreadable(path, f"no copy could be made: {reason(error)}") from error
         yield copy
     finally:
-        remove(holder)
+        if holder is not None:
+            remove(holder)
 
 
 def _unreadable(path: Path, why: str) -> ReferralsError:

@@ -52,13 +52,20 @@ def retain(settings: Settings, current: int) -> list[str]:
     Returns: what could not be removed, in words.
     """
     numbers = snapshot_numbers(settings)
-    whole = [number for number in numbers if (settings.snapshots_dir / folder_name(number) / SNAPSHOT_NAME).exists()]
+    whole = [number for number in numbers if _may_be_whole(settings.snapshots_dir / folder_name(number))]
     kept = {*whole[-settings.keep_snapshots :], current}
     return [
         problem
         for number in numbers
         if number not in kept and (problem := remove(settings.snapshots_dir / folder_name(number)))
     ]
+
+
+def _may_be_whole(folder: Path) -> bool:
+    try:
+        return (folder / SNAPSHOT_NAME).exists()
+    except OSError:
+        return True  # nobody can tell: the folder is another owner's
 
 
 def write_ahead_log(database: Path) -> Path:

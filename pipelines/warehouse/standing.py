@@ -34,18 +34,20 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
         and manifest.get("reward_units") == dict(settings.reward_units)
         and _same_day(manifest.get("synced_at"), observed_at)
         and not manifest.get("waiting_changes")
-        and not write_ahead_log(settings.warehouse_path.resolve()).exists()
         and manifest.get("load_version") is not None
         and manifest["load_version"] == _current_load_version(settings)
-        and not changed_files(settings, manifest)
     )
-    if not stands:
-        return False
-    newest = max(_moment(manifest["synced_at"]), _utc(observed_at))
     try:
+        if (
+            not stands
+            or write_ahead_log(settings.warehouse_path.resolve()).exists()
+            or changed_files(settings, manifest)
+        ):
+            return False
+        newest = max(_moment(manifest["synced_at"]), _utc(observed_at))
         write_manifest(settings.manifest_path, {**manifest, "synced_at": zulu(newest)})
     except OSError:
-        return False  # a publication says what is wrong, or does without
+        return False  # a publication warns of what is wrong, and does without it
     return True
 
 

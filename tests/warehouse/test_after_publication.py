@@ -151,6 +151,16 @@ def test_a_leftover_that_cannot_be_removed_ends_no_publication(
     assert names == {"feeds", "load.duckdb", "manifest.json", "snapshots", "warehouse.duckdb"}
 
 
+def test_an_old_snapshot_of_another_owner_ends_no_publication(settings: Settings) -> None:
+    for user_id in (2, 3):
+        publish_user(replace(settings, keep_snapshots=2), user_id)
+    (settings.snapshots_dir / "000001").chmod(0)
+    for user_id in (4, 5):
+        [problem] = publish_user(settings, user_id).problems
+        assert "snapshots/000001 could not be removed" in problem
+        assert users_of(settings) == user_id
+
+
 def _a_file(path: Path) -> None:
     shutil.rmtree(path)
     path.write_text("not a folder")
@@ -163,12 +173,14 @@ def _a_folder(path: Path) -> None:
 
 STALE: dict[str, Callable[[Settings], None]] = {
     "feeds is read-only": lambda settings: settings.feeds_dir.chmod(0o500),
+    "feeds is another owner's": lambda settings: settings.feeds_dir.chmod(0),
     "feeds is a file": lambda settings: _a_file(settings.feeds_dir),
     "a feed is a folder": lambda settings: _a_folder(settings.feeds_dir / "core.users.parquet"),
     "the manifest is a folder": lambda settings: _a_folder(settings.manifest_path),
 }
 REPAIRS: dict[str, Callable[[Settings], None]] = {
     "feeds is read-only": lambda settings: settings.feeds_dir.chmod(0o700),
+    "feeds is another owner's": lambda settings: settings.feeds_dir.chmod(0o700),
     "feeds is a file": lambda settings: settings.feeds_dir.unlink(),
     "a feed is a folder": lambda settings: shutil.rmtree(settings.feeds_dir / "core.users.parquet"),
     "the manifest is a folder": lambda settings: shutil.rmtree(settings.manifest_path),

@@ -1,0 +1,51 @@
+"""A reader that opened the warehouse as DuckDB does by default: syncs go on, and ``status`` says what it is about."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.account_server import AccountServer, user
+from tests.cli.processes import PREFIX, Referrals
+
+HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def server(environ: dict[str, str]) -> Iterator[AccountServer]:
+    with AccountServer() as running:
+        environ[f"{PREFIX}BASE_URL"] = running.base_url
+        yield running
+
+
+def test_syncs_go_on_and_status_says_that_somebody_holds_the_file(
+    referrals: Referrals, server: AccountServer, tmp_path: Path
+) -> None:
+    assert referrals("sync").returncode == 0
+    link = tmp_path / "data" / "warehouse.duckdb"
+    link.chmod(0o600)  # so that this test's user may do what root may
+    reader = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(link)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+    try:
+        assert reader.stdout.readline() == "open\n"
+        shown = referrals("status")
+        assert (shown.returncode, "Snapshot 1 of" in shown.stdout) == (0, True)
+        assert "another program has the published file open for writing" in shown.stderr
+        as_json = referrals("status", "--json")
+        assert (as_json.returncode, json.loads(as_json.stdout)["snapshot"]) == (0, 1)
+        server.lists["users"].append(user(9))
+        done = json.loads(referrals("sync", "--json").stdout)
+        assert (done["published"], done["snapshot"], done["problems"]) == (True, 2, [])
+        assert referrals("status").stderr == ""
+    finally:
+        reader.stdin.close()
+        reader.stdout.close()
+        reader.wait()
