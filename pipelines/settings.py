@@ -156,7 +156,16 @@ def _absolute(name: str, folder: Path | None, path: str | None) -> Path | None:
             f"The working directory does not exist any more, and {name} ({path}) is relative to it.",
             f"Change to a directory that exists, or set {name} to an absolute path.",
         )
-    return ((folder or Path("/")) / path).absolute()
+    absolute = ((folder or Path("/")) / path).absolute()
+    try:
+        os.fsencode(absolute)
+        str(absolute).encode()  # what comes from the system in another encoding cannot be written down again
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{name} ({ascii(str(absolute))}) holds characters that file names of this locale cannot hold.",
+            "Set PYTHONUTF8=1 or LC_ALL=C.UTF-8, or choose a path of plain letters.",
+        ) from None
+    return absolute
 
 
 def _refuse_unsafe(settings: Settings, sources: SettingSources) -> None:
