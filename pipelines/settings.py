@@ -162,7 +162,7 @@ def _absolute(name: str, folder: Path | None, path: str | None) -> Path | None:
         str(absolute).encode()  # what comes from the system in another encoding cannot be written down again
     except UnicodeEncodeError:
         raise ConfigurationError(
-            f"{name} ({ascii(str(absolute))}) holds characters that file names of this locale cannot hold.",
+            f"{name} ({str(absolute)!a}) holds characters that file names of this locale cannot hold.",
             "Set PYTHONUTF8=1 or LC_ALL=C.UTF-8, or choose a path of plain letters.",
         ) from None
     return absolute

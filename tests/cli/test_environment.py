@@ -1,4 +1,4 @@
-"""Commands as real processes in surroundings that libraries do not expect: they work, or exit 2 says why in one line."""
+"""Commands as real processes in surroundings that libraries do not expect: they work, or exit 2 names the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.sandbox import Sandbox
-from tests.cli.processes import PREFIX, Referrals
+from tests.cli.processes import PREFIX, Referrals, said
 
 NOBODY = "54321"  # a number without a name and a home, as containers give it
 
@@ -29,7 +29,7 @@ def in_shell(
 def assert_reason(done: subprocess.CompletedProcess[str], words: str) -> None:
     """Exit 2 with one line that holds some words and is no bug's."""
     assert done.returncode == 2, done.stderr
-    [line] = done.stderr.splitlines()
+    [line] = said(done)
     assert words in line
     assert " Next: " in line
 
@@ -39,7 +39,7 @@ def test_no_home_is_needed(environ: dict[str, str], tmp_path: Path, home: str | 
     del environ["HOME"]
     del environ["XDG_STATE_HOME"]
     done = in_shell('exec "$@" status', environ if home is None else environ | {"HOME": home}, tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, said(done)) == (0, [])
 
 
 @pytest.mark.parametrize("state", ["relative", "/dev/null", "/proc/none", "/etc/passwd"])
@@ -65,7 +65,7 @@ def test_a_user_without_a_name_and_a_home_syncs(environ: dict[str, str], tmp_pat
     del environ["XDG_STATE_HOME"]
     environ["WAREHOUSE__DIR"] = str(folder / "data")
     done = in_shell('exec "$@" sync', environ, Path("/"), start)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, said(done)) == (0, [])
 
 
 def test_a_deleted_working_directory_is_no_matter_where_paths_are_absolute(
@@ -74,7 +74,7 @@ def test_a_deleted_working_directory_is_no_matter_where_paths_are_absolute(
     gone = 'mkdir gone && cd gone && rmdir ../gone && exec "$@" '
     for command in ("sync", "status", "check", "build", "docs", "strikes"):
         done = in_shell(gone + command, environ, tmp_path)
-        assert (done.returncode, done.stderr) == (0, ""), command
+        assert (done.returncode, said(done)) == (0, []), command
     assert_reason(in_shell(gone + "status", environ | {"WAREHOUSE__DIR": "data"}, tmp_path), "WAREHOUSE__DIR (data)")
 
 
@@ -86,7 +86,7 @@ def test_no_folder_for_temporary_files_is_needed(environ: dict[str, str], tmp_pa
         "from pipelines.__main__ import main\nmain()"
     )
     done = in_shell('exec "$@" sync', environ, tmp_path, (sys.executable, "-c", code))
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, said(done)) == (0, [])
 
 
 def test_a_token_that_others_can_read_is_warned_of_by_sync_and_load(referrals: Referrals, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_token_that_others_can_read_is_warned_of_by_sync_and_load(referrals: R
         for command in ("sync", "load"):
             done = referrals(command)
             assert done.returncode == 0, done.stderr
-            assert [f"chmod 600 {path}" in line for line in done.stderr.splitlines()] == [True] * is_warned
+            assert [f"chmod 600 {path}" in line for line in said(done)] == [True] * is_warned
     path.chmod(0o640)
     assert '"event":"settings"' in referrals("--log-format", "json", "load").stderr
 
@@ -106,6 +106,7 @@ def test_a_token_that_others_can_read_is_warned_of_by_sync_and_load(referrals: R
 def test_the_token_of_the_environment_stays_with_its_host(environ: dict[str, str], tmp_path: Path) -> None:
     del environ[f"{PREFIX}BASE_URL"]
     del environ[f"{PREFIX}CALLS_PER_MINUTE"]
+    environ["HOME"] = str(tmp_path / "home")
     config = tmp_path / ".dlt" / "config.toml"
     config.parent.mkdir()
     config.write_text("[sources.referral_factory]\nbase_url = 'https://api.example.com/v1'\n")
@@ -148,7 +149,11 @@ def test_a_names_file_of_another_system_is_read(referrals: Referrals, tmp_path: 
 )
 def test_settings_of_python_and_of_the_system_change_nothing(referrals: Referrals, changes: dict[str, str]) -> None:
     done = referrals("sync", **changes)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, said(done)) == (0, [])
+
+
+def test_help_does_not_need_docstrings(referrals: Referrals) -> None:
+    assert "Load, audit, build, check and publish" in referrals("sync", "--help", PYTHONOPTIMIZE="2").stdout
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "-5", "abc", "1000000000", "²", "9" * 5_000])
