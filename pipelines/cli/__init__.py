@@ -56,6 +56,7 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f"pipelines.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        command.help = command.help or COMMANDS[cmd_name][1]  # docstrings are gone where Python optimises them away
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -14,3 +14,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from pipelines.__main__ import main
 main()
 """
+
+
+def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The lines of standard error, without those by which a command on a slow machine shows that it still works."""
+    return [line for line in done.stderr.splitlines() if " still at " not in line]
