@@ -48,7 +48,7 @@ def recover(settings: Settings) -> list[str]:
     published = read_manifest(settings.manifest_path)
     unreadable = why_unreadable(snapshot_path(settings, current))
     if unreadable is not None:
-        notes.append(f"the published snapshot could not be read ({unreadable}); the next publication replaces it")
+        notes.append(f"{link_target(current)} could not be read ({unreadable}); the next publication replaces it")
     elif published is None or published["snapshot"] != current:
         _republish(settings, current)
     else:
