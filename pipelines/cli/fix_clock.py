@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import click
 
+from pipelines.cli.accepting import ACCEPT_HISTORY
+from pipelines.cli.configured import read_settings
 from pipelines.cli.directories import DEMO_MARKER
-from pipelines.cli.pipelining import ACCEPT
+from pipelines.cli.output import work_is_done
+from pipelines.cli.reporting import log_problems
 from pipelines.cli.speaking import speaking_options
 from pipelines.errors import ConfigurationError
 from pipelines.lock import warehouse_lock
-from pipelines.settings import load_settings
 
 
 @click.command("fix-clock", epilog="Example: referrals fix-clock")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
-@ACCEPT
+@ACCEPT_HISTORY
 @speaking_options
 def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
     """Set stored times of the future, or before 2026, to when their runs took place, and publish; sync does so too."""
@@ -24,7 +26,7 @@ def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
     from pipelines.warehouse import build as build_draft
     from pipelines.warehouse import publish as publish_draft
 
-    settings = load_settings()
+    settings = read_settings()
     with warehouse_lock(settings), open_log() as log:
         if (settings.warehouse_dir / DEMO_MARKER).exists():
             raise ConfigurationError(f"{settings.warehouse_dir} holds a demo, whose times are simulated.")
@@ -33,7 +35,10 @@ def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
         if correction is not None:
             log.stage("publish", {})
             draft = build_draft(settings)
-            snapshot = publish_draft(settings, draft, accept_shorter_history=accept_shorter_history).snapshot
+            publication = publish_draft(settings, draft, accept_shorter_history=accept_shorter_history)
+            snapshot = publication.snapshot
+            log_problems(log, publication.problems)
+        work_is_done("The stored times are corrected.")
     if as_json:
         say_json({"corrected": 0 if correction is None else correction.count, "snapshot": snapshot})
     elif correction is None:

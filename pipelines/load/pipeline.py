@@ -96,12 +96,17 @@ class LoadPipeline:
         if aside is not None:
             self.recovered.append(aside)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return dlt.pipeline(
-            PIPELINE_NAME,
-            destination=LoadFileDestination(self._load_file.connection, supports_transactions=True),
-            dataset_name=DATASET,
-            pipelines_dir=str(self._folder),
-        )
+        try:
+            return dlt.pipeline(
+                PIPELINE_NAME,
+                destination=LoadFileDestination(self._load_file.connection, supports_transactions=True),
+                dataset_name=DATASET,
+                pipelines_dir=str(self._folder),
+            )
+        except OSError as error:
+            if not self._is_fresh:
+                raise
+            raise no_room(error, f"{self._folder} could not be written") or self._unusable(error) from error
 
     def _agrees(self, tables: set[str]) -> bool:
         """Whether the folder's cursors are those that the load file holds."""
@@ -127,16 +132,19 @@ class LoadPipeline:
             if self._folder.is_dir():
                 remove_or_raise(self._working_dir)
         except OSError as error:
-            raise ConfigurationError(
-                f"dlt's folder {self._working_dir} cannot be read or replaced: {error.strerror or error}.",
-                f"Remove {self._working_dir} and run the same command again: nothing is lost with it.",
-            ) from error
+            raise self._unusable(error) from error
         if why is not None:
             self.recovered.append(f"{why}; the cursors of the load file are used, what is missing is read again")
 
     def reopen(self) -> None:
         """Take schema and cursors from the load file again, after its packages were given other names."""
         self._begin_from_the_load_file(None)
+
+    def _unusable(self, error: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"dlt's folder {self._folder} cannot be read or replaced: {error.strerror or error}.",
+            f"Remove {self._folder} and run the same command again: nothing is lost with it.",
+        )
 
     def state(self, stream: str) -> dict[str, Any]:
         """The saved cursors of a stream (a copy; empty before its first run)."""

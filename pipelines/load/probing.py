@@ -45,9 +45,7 @@ def probe(client: Client, walker: Walker, now: datetime, *, simulated: bool = Fa
     if not first.rows:
         yield Finding("note", "users", "there are none yet: filters, order and coupons cannot be told")
         return
-    yield _honoured(
-        "date filters", "the loader reads whole lists instead", lambda: _no_rows_after(walker, now)
-    )
+    yield _honoured("date filters", "the loader reads whole lists instead", lambda: _no_rows_after(walker, now))
     yield _honoured("id filters", "the loader pages by number and checks totals", lambda: _ids_filtered(walker, users))
     yield _honoured("order", "the loader pages by number and checks totals", lambda: _ordered(walker, users))
     size = walker.page(replace(users, per_page=2, relations=()))

@@ -66,7 +66,7 @@ def recover(settings: Settings) -> Recovery:
     published = read_manifest(settings.manifest_path)
     unreadable = why_unreadable(snapshot_path(settings, current))
     if unreadable is not None:
-        done.append(f"the published snapshot could not be read ({unreadable}); the next publication replaces it")
+        done.append(f"{link_target(current)} could not be read ({unreadable}); the next publication replaces it")
     elif published is None or published["snapshot"] != current:
         try:
             problems += _republish(settings, current)

@@ -6,14 +6,13 @@ A choice of paths and damages; tests/soak/test_damage_matrix.py tries every path
 from __future__ import annotations
 
 import json
-import os
 import signal
-import tempfile
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from tests.damage.damages import CONTENT, missing
+from tests.damage.damages import CONTENT
 from tests.damage.matrix import cases_of, problems_after
 from tests.damage.outcomes import outcome_of, read_outcomes
 from tests.kills.stage import Stage, published, unequal
@@ -29,7 +28,6 @@ CHOSEN = [
     ("load.duckdb", "a named pipe"),
     ("load.duckdb", "half"),
 ]
-NOBODY = 65534
 
 
 @pytest.mark.parametrize(("path", "damage"), CHOSEN)
@@ -57,9 +55,13 @@ def test_a_lost_load_file_can_be_accepted(stage: Stage, tmp_path: Path) -> None:
     (data / "load.duckdb").rename(tmp_path / "moved away")
     accepted = stage.sync(data, "--accept-shorter-history")
     assert accepted.returncode == 0, accepted.stderr
-    found, expected = published(data, ["core"]), stage.undisturbed["days"]
-    assert found["core.users"] == expected["core.users"] or len(found["core.users"]) == len(expected["core.users"])
+    assert living_users(data) == living_users(stage.folder / "undisturbed days")
     assert stage.sync(data).returncode == 0
+
+
+def living_users(data: Path) -> list[tuple[int, ...]]:
+    with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as connection:
+        return connection.execute("select user_id from core.users where deleted_at is null order by 1").fetchall()
 
 
 def test_a_damaged_snapshot_with_an_idle_sync_is_replaced(stage: Stage, tmp_path: Path) -> None:
@@ -92,27 +94,19 @@ def test_a_pending_package_that_is_damaged_is_read_again(stage: Stage, tmp_path:
 UNREADABLE = {
     "load.duckdb": 2, "state/lock": 2, "state/origin": 0, "manifest.json": 0, "state/published.json": 0,
     "feeds/core.users.parquet": 0, "snapshots/000001/warehouse.duckdb": 0, "state/dlt/referral_warehouse/state.json": 0,
-    "state/dlt/referral_warehouse/load": 0,
+    "state/dlt/referral_warehouse": 0,
 }  # fmt: skip
 
 
-def test_files_that_this_user_may_not_open(stage: Stage) -> None:
-    """As a user who is not root (root may open everything): named, or made anew where nothing is lost."""
-    user = NOBODY if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        data = stage.copy("days", Path(folder) / "data")
-        for entry in [data, *data.rglob("*")]:
-            os.chown(entry, user if user is not None else -1, -1, follow_symlinks=False)
-        machine = {"XDG_STATE_HOME": f"{data}/machine", "HOME": str(data)}
-        for path, code in UNREADABLE.items():
-            (data / path).chmod(0)
-            ended = stage.sync(data, user=user, environ=machine)
-            assert ended.returncode == code, (path, ended.stderr)
-            if code:
-                assert path in ended.stderr
-                (data / path).chmod(0o600)
-        missing(data / "draft")
-        ended = stage.sync(data, user=user, environ=machine)
-        assert ended.returncode == 0, ended.stderr
-        assert unequal(published(data), stage.undisturbed["days"]) == {}
+def test_files_that_this_user_may_not_open(stage: Stage, tmp_path: Path) -> None:
+    """Named, or made anew where nothing is lost: as every user but root, who may open everything."""
+    data = stage.copy("days", tmp_path / "data")
+    for path, code in UNREADABLE.items():
+        (data / path).chmod(0)
+        ended = stage.sync(data, prelude="tests.damage.without_privileges:obey_modes")
+        assert ended.returncode == code, (path, ended.stderr)
+        if code:
+            assert path in ended.stderr
+            (data / path).chmod(0o600)
+    assert stage.sync(data).returncode == 0
+    assert unequal(published(data), stage.undisturbed["days"]) == {}

@@ -59,16 +59,16 @@ class Forks(AbstractContextManager["Forks"]):
 
     def run(
         self, folder: Path, arguments: Sequence[str], environ: Mapping[str, str], *, at: int = 0, pattern: str = "",
-        deed: str = "kill", limit: int = 0, user: int | None = None, prelude: str = "", patience_s: int = PATIENCE_S,
+        deed: str = "kill", limit: int = 0, prelude: str = "", patience_s: int = PATIENCE_S,
     ) -> Ended:  # fmt: skip
         """``referrals ARGUMENTS`` on a warehouse directory; ``deed`` is done before the ``at``-th tick of a pattern.
 
         ``deed``: ``kill``, ``sigterm``, ``sigint``, or ``kill after N`` (microseconds later, whatever runs then).
-        ``limit``: no file may grow beyond these bytes (0 = none). ``user`` runs it as this user id. ``prelude`` names a
+        ``limit``: no file may grow beyond these bytes (0 = none). ``prelude`` names a
         function (``module:function``) that is called first in the child. After ``patience_s`` seconds it ends with 1.
         """
         asked = {"folder": str(folder), "arguments": list(arguments), "environ": dict(environ), "at": at,
-                 "pattern": pattern, "deed": deed, "limit": limit, "user": user, "prelude": prelude,
+                 "pattern": pattern, "deed": deed, "limit": limit, "prelude": prelude,
                  "patience_s": patience_s}  # fmt: skip
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -133,11 +133,6 @@ def _become(asked: dict[str, Any], out: Path, err: Path, told: Path) -> None:
 
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
-        if asked["user"] is not None:
-            os.chown(told, asked["user"], -1)
-            os.setgroups([])
-            os.setgid(asked["user"])
-            os.setuid(asked["user"])
         if asked["prelude"]:
             module, _, function = asked["prelude"].partition(":")
             getattr(importlib.import_module(module), function)()

@@ -53,12 +53,9 @@ class Stage:
         machine = {"XDG_STATE_HOME": str(self.folder / "machine"), "HOME": str(self.folder)}
         return kept | machine | {f"{PREFIX}{name}": value for name, value in chosen.items()}
 
-    def run(
-        self, data: Path, *arguments: str, settings: dict[str, str] | None = None,
-        environ: dict[str, str] | None = None, **deadly: Any,
-    ) -> Ended:  # fmt: skip
-        """A command on a warehouse directory; ``environ`` beside the settings, ``deadly`` as for ``Forks.run``."""
-        environ = self.environ(**(settings or {})) | {"WAREHOUSE__DIR": str(data)} | (environ or {})
+    def run(self, data: Path, *arguments: str, settings: dict[str, str] | None = None, **deadly: Any) -> Ended:
+        """A command on a warehouse directory; ``deadly`` as for ``Forks.run``."""
+        environ = self.environ(**(settings or {})) | {"WAREHOUSE__DIR": str(data)}
         return self.forks.run(data, arguments, environ, **deadly)
 
     def sync(self, data: Path, *options: str, **deadly: Any) -> Ended:
