@@ -36,7 +36,22 @@ def main() -> None:
         from pipelines.cli import run
     except Exception as error:
         sys.exit(_report_failed_start(error))
-    run()
+    try:
+        run()
+    except SystemExit as ended:
+        if ended.code:
+            _end_at_once(ended.code)
+        raise
+
+
+def _end_at_once(code: object) -> None:
+    """End without taking the interpreter down: after a signal or out of memory, libraries crash while it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue  # closed, or nobody reads it
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def _stop_at_once_on_signals() -> None:

@@ -33,9 +33,43 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Answers that are wrong": (
         "tests/end_to_end/test_wrong_answers.py", "tests/api/test_huge_bodies.py", "tests/load/test_load_fuzz.py",
-        "tests/load/test_extreme_values.py", "tests/end_to_end/test_extreme_records.py",
+        "tests/load/test_extreme_json.py", "tests/end_to_end/test_extreme_records.py",
         "tests/load/test_load_quarantine.py", "tests/warehouse/test_quarantine_share.py",
         "tests/end_to_end/test_traps.py",
+    ),
+    "Sums of what single values may be": (
+        "tests/warehouse/test_extreme_values.py", "tests/warehouse/test_extreme_amounts.py",
+        "tests/end_to_end/test_sums_published.py",
+    ),
+    "Paths, and settings of other programs": (
+        "tests/test_paths.py", "tests/load/test_directory_characters.py", "tests/end_to_end/test_directory_names.py",
+        "tests/load/test_dlt_settings_of_others.py", "tests/end_to_end/test_foreign_settings.py",
+    ),
+    "Clocks": (
+        "tests/load/test_observation_clock.py", "tests/load/test_wrong_dates.py", "tests/load/test_clock_repair.py",
+        "tests/cli/test_clock_commands.py", "tests/api/test_future_rate_limits.py",
+        "tests/warehouse/test_impossible_dates.py",
+    ),
+    "What forbids a publication": (
+        "tests/warehouse/test_history_guard.py", "tests/end_to_end/test_another_account.py",
+        "tests/test_disappearance.py", "tests/end_to_end/test_mass_disappearance.py",
+    ),
+    "After a publication": (
+        "tests/warehouse/test_after_publication.py", "tests/warehouse/test_published.py",
+        "tests/cli/test_held_warehouse.py", "tests/cli/test_output_lost.py",
+    ),
+    "Text from the account": (
+        "tests/test_display_text.py", "tests/cli/test_hostile_text.py", "tests/load/test_hostile_statuses.py",
+    ),
+    "The surroundings of a process": (
+        "tests/cli/test_environment.py", "tests/cli/test_start_signals.py", "tests/cli/test_limits.py",
+        "tests/test_settings_values.py", "tests/test_base_url.py", "tests/api/test_network_environment.py",
+        "tests/test_built_packages.py",
+    ),
+    "Damaged files": (
+        "tests/end_to_end/test_damaged_directory.py", "tests/warehouse/test_damaged_publication.py",
+        "tests/load/test_damaged_dlt_folder.py", "tests/api/test_damaged_ledger.py", "tests/cli/test_origin.py",
+        "tests/test_warehouse_lock.py",
     ),
     "Secrets": ("tests/end_to_end/test_secrets.py",),
     "What a run says": ("tests/cli/test_speaking.py",),

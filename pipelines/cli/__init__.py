@@ -20,14 +20,10 @@ from pipelines.cli.output import DONE, end_output, open_output
 from pipelines.cli.signals import end_on_signals, raise_on_signals
 from pipelines.cli.speaking import speaking_options
 from pipelines.cli.terminal import restrict_terminal_variables
-from pipelines.limits import limit_behind
 
 # Rows come in by the hundred thousand and hold no cycles: looking for cycles as often as Python does by default costs a
 # load a tenth of its time and finds nothing.
 OBJECTS_UNTIL_COLLECTION = (100_000, 20, 20)
-
-SIGNALLED = 128
-"""Exit codes above this one are those of signals."""
 
 # name → (module of this package, one sentence of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -88,8 +84,6 @@ def run(arguments: list[str] | None = None) -> None:
     except BaseException as error:
         end_on_signals()
         code = tell_end(error, verbose=state.get("verbose", False), as_json=_is_json(state), done=state.get(DONE))
-        if code > SIGNALLED or limit_behind(error) is not None:
-            os._exit(code)  # libraries that were stopped in a step, or are out of memory, may crash while Python ends
     code = code if isinstance(code, int) else 0
     end_on_signals(code)
     sys.exit(end_output(code, done=state.get(DONE), as_json=_is_json(state)))

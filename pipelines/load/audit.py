@@ -19,7 +19,8 @@ from pipelines.load.loadfile import DATASET, LoadFile
 from pipelines.load.locating import Budget, Span, TooMany, locate
 from pipelines.load.streams import STREAMS
 
-EVERYTHING = Span(-(2**63), 2**63 - 1)
+EVERYTHING = Span(-(2**63) - 1, 2**63 - 1)
+"""Every id that the loader accepts."""
 
 
 @dataclass(frozen=True, slots=True)

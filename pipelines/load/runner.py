@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.api.client import Client
-from pipelines.api.envelopes import Page
 from pipelines.api.paging import Walker
 from pipelines.api.query import Query
 from pipelines.display_text import LINE_COLUMNS, one_line
@@ -96,7 +95,7 @@ class _Run:
         self._pending = Slice()
         self._unheld: UnheldCoupons | None = None
         self._names = read_names(settings.coupon_names_file)
-        self._campaigns: list[Page] | None = None
+        self._campaigns = Slice()
         self.report = LoadReport(self._intake.run_id, streams=self._intake.reports)
 
     def begin(self, load_file: LoadFile, walker: Walker, api: Client, command: str) -> None:
@@ -111,12 +110,17 @@ class _Run:
         self._logged = True
 
     def know_account(self, *, accept: bool) -> bool:
-        """Read the campaigns, and see whether the account is the one of the directory; True for one taken over."""
-        if "campaigns" in self._chosen:
-            self._campaigns = list(self._walker.whole(Query(STREAMS["campaigns"].path)))
+        """Read the campaigns, and see whether the account is the one of the directory; True for one taken over.
+
+        The list is kept for the commit of all lists, so that nothing is asked twice.
+        """
+        is_chosen = "campaigns" in self._chosen
+        pages = list(self._walker.whole(Query(STREAMS["campaigns"].path))) if is_chosen else None
         with KnownAccount(self._load_file, self._settings) as known:
-            self.report.is_other_account = is_other_account(self._walker, known, self._campaigns, accept=accept)
-        self._charge("campaigns" if self._campaigns is not None else min(self._chosen))
+            self.report.is_other_account = is_other_account(self._walker, known, pages, accept=accept)
+        if pages is not None:
+            take_snapshot(self._walker, self._load_file, self._intake, "campaigns", self._campaigns, pages)
+        self._charge("campaigns" if is_chosen else min(self._chosen))
         return self.report.is_other_account
 
     def go(self, *, sweep: bool, rebuild: bool, accept_deletions: bool) -> None:
@@ -223,12 +227,12 @@ class _Run:
             self.report.differences.extend(moment.read(part, issued=issued, due=due, whole=whole_issued))
             for stream in sorted(self._chosen & {"rewards_issued", "rewards_due"}):
                 self._tell(stream, {"rows": self._intake.report(stream).rows_seen})
-        for stream in ("rewards", "campaigns"):
-            if stream in self._chosen:
-                pages = self._campaigns if stream == "campaigns" else None
-                take_snapshot(self._walker, self._load_file, self._intake, stream, part, pages)
-                self._charge(stream)
-                self._tell(stream, {"rows": self._intake.report(stream).rows_seen})
+        if "rewards" in self._chosen:
+            take_snapshot(self._walker, self._load_file, self._intake, "rewards", part)
+            self._charge("rewards")
+        part.merge(self._campaigns)
+        for stream in sorted(self._chosen & {"rewards", "campaigns"}):
+            self._tell(stream, {"rows": self._intake.report(stream).rows_seen})
         part.boundary = self._boundary(part)
         if moment is not None and part.boundary is not None:
             moment.date_tombstones(part, part.boundary)

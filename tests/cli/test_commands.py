@@ -206,7 +206,11 @@ def test_data_of_this_machine_and_of_the_vendor_never_mix(referrals: Referrals, 
     before = (tmp_path / "data" / "load.duckdb").read_bytes()
     refused = referrals(
         "sync",
-        **{f"{PREFIX}BASE_URL": "https://referral-factory.example.com/api/v1", f"{PREFIX}CALLS_PER_MINUTE": "60"},
+        **{
+            f"{PREFIX}BASE_URL": "https://referral-factory.example.com/api/v1",
+            f"{PREFIX}CALLS_PER_MINUTE": "60",
+            f"{PREFIX}SIMULATED_TIME": "false",
+        },
     )
     assert refused.returncode == 2
     assert "WAREHOUSE__DIR" in refused.stderr

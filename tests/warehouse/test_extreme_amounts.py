@@ -149,7 +149,7 @@ select 10 + n as id, 'c' || n as name, 101 as referral_id, 1 as batch_id from ra
 LONG_TEXTS = {
     "the source of somebody who joined long ago": "update raw.users set source = $long, date = '1999-01-01' "
     "where id = 105",
-    "a reward type of ten estimated years": "update raw.rewards set type = $long; "
+    "a reward type of ten estimated years": "update raw.rewards set type = $long, when_referral = 'invited'; "
     "update raw.users set date = '0001-01-01' where id = 105",
     "a reward type that the list does not repeat": "update raw.rewards set type = $long; " + MANY_DUE,
     "the name of a reward": "update raw.rewards set name = $long; " + MANY_DUE,
