@@ -1,4 +1,4 @@
-"""Answers that do not come to an end, below and above HTTP: each attempt has one limit of time and of bytes."""
+"""Answers that do not come to an end: each attempt has one limit of time and of bytes."""
 
 from __future__ import annotations
 
