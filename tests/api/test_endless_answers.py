@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from endless_bytes import letters
 from raw_server import RawServer
 from scripted_server import Say, ScriptedServer, ok
 from tunnel import Tunnel
@@ -28,11 +29,6 @@ from pipelines.settings import Settings
 MakeClient = Callable[..., Client]
 USERS = Query("users")
 TIMEOUT_S = 0.15  # twice that is an attempt; the servers send something every 0.02 s
-
-
-def letters(text: bytes) -> Iterator[bytes]:
-    for letter in itertools.cycle(text):
-        yield bytes([letter])
 
 
 def slow_headers() -> Iterator[bytes]:
