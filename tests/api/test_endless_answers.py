@@ -26,8 +26,7 @@ from pipelines.api.unpacking import UNPACKED_BYTES
 from pipelines.errors import ApiError, ApiUnavailable
 from pipelines.settings import Settings
 
-MakeClient = Callable[..., Client]
-USERS = Query("users")
+MakeClient, USERS = Callable[..., Client], Query("users")
 TIMEOUT_S = 0.15  # twice that is an attempt; the servers send something every 0.02 s
 
 
