@@ -146,8 +146,6 @@ class _Run:
             self.report.recovered.append(str(correction))
             self.report.times_corrected = True
 
-    # -- users and coupons ----------------------------------------------------------------------------------------
-
     def _users(self, *, sweep: bool, rebuild: bool) -> None:
         state = self._pipeline.state("users")
         users = UserIntake(
