@@ -23,7 +23,7 @@ WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 def main() -> None:
     """Run the command line and exit with its code."""
     _stop_at_once_on_signals()
-    _open_missing_streams()
+    closed = _open_missing_streams()
     _ignore_foreign_settings()
     try:
         if sys.flags.no_site:  # the launcher leaves this step out, so that no signal comes before the first line above
@@ -37,7 +37,7 @@ def main() -> None:
     except Exception as error:
         sys.exit(_report_failed_start(error))
     try:
-        run()
+        run(closed=closed)
     except SystemExit as ended:
         if ended.code:
             _end_at_once(ended.code)
@@ -73,20 +73,25 @@ def _stop_at_once(number: int, _frame: "FrameType | None") -> None:
         os._exit(128 + number)
 
 
-def _open_missing_streams() -> None:
-    """Open standard streams that were closed: the next file would take their number, and what is printed end in it."""
+def _open_missing_streams() -> tuple[int, ...]:
+    """Open standard streams that were closed: the next file would take their number, and what is printed end in it.
+
+    Returns: the numbers of those that were closed; what is written there is lost.
+    """
+    closed = []
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(descriptor)
         except OSError:
+            closed.append(descriptor)
             try:
                 os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
             except OSError:
                 continue
             os.set_inheritable(descriptor, True)
         if getattr(sys, name) is None:
-            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - lives as long as the process
-            setattr(sys, name, stream)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    return tuple(closed)
 
 
 def _ignore_foreign_settings() -> None:

@@ -7,6 +7,7 @@ Knows nothing of what the files mean.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -130,10 +131,23 @@ def set_aside_unless_file(path: Path) -> str | None:
 
 
 def remove_or_raise(path: Path) -> None:
-    """Remove whatever stands at a path, folders with all they hold.
+    """Remove whatever stands at a path, folders with all they hold, also those that their owner may not enter.
 
     Raises: OSError when something of it cannot be removed; the rest is gone then.
     """
+    if path.is_dir() and not path.is_symlink():
+        _open_up(path)
     problem = remove(path)
     if problem is not None:
         raise OSError(problem)
+
+
+def _open_up(path: Path) -> None:
+    """Give the owner access to every folder, so that what is in it can be listed and removed."""
+    with contextlib.suppress(OSError):
+        path.chmod(stat.S_IRWXU)
+    for folder, folders, _ in os.walk(path):
+        for inner in (Path(folder) / name for name in folders):
+            if not inner.is_symlink():
+                with contextlib.suppress(OSError):
+                    inner.chmod(stat.S_IRWXU)

@@ -62,7 +62,7 @@ def absolute_path(name: str, value: str, folder: Path | None) -> Path:
     meant = Path(_with_home(name, value, folder))
     if folder is None and not meant.is_absolute():
         raise ConfigurationError(
-            f"The working directory does not exist any more, and {name} ({_shown(value)}) is relative to it.",
+            f"The working directory does not exist any more, and {name} ({value}) is relative to it.",
             f"Change to a directory that exists, or set {name} to an absolute path.",
         )
     path = ((folder or Path("/")) / meant).absolute()

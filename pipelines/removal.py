@@ -6,7 +6,6 @@ the reason comes back in words. Nothing here raises, because nothing depends on 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -38,7 +37,6 @@ def remove(path: Path) -> str | None:
     if not _is_folder(path):
         attempt(path.unlink)
     else:
-        _open_up(path)
         for folder, folders, files in os.walk(path, topdown=False, onerror=note):
             for name in files:
                 attempt((Path(folder) / name).unlink)
@@ -49,17 +47,6 @@ def remove(path: Path) -> str | None:
     if not _exists(path):
         return None
     return f"{path} could not be removed ({reason(first)})" if first else f"{path} could not be removed"
-
-
-def _open_up(path: Path) -> None:
-    """Give the owner access to every folder, so that what is in it can be listed and removed."""
-    with contextlib.suppress(OSError):
-        path.chmod(stat.S_IRWXU)
-    for folder, folders, _ in os.walk(path):
-        for inner in (Path(folder) / name for name in folders):
-            if not inner.is_symlink():
-                with contextlib.suppress(OSError):
-                    inner.chmod(stat.S_IRWXU)
 
 
 def free_name(path: Path) -> Path:

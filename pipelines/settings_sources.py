@@ -191,8 +191,11 @@ def _decoded(name: str, value: str) -> str:
     """The text of a variable. Where the locale is not UTF-8, Python has decoded its bytes in another way."""
     try:
         return os.fsencode(value).decode("utf-8")
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{name} is not UTF-8 text.") from None
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise ConfigurationError(
+            f"{name} is not UTF-8 text: it contains the byte 0x{byte:02X}, which is not UTF-8."
+        ) from None
     except UnicodeEncodeError:
         return value  # given by a program and not by the operating system
 

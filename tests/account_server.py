@@ -7,11 +7,10 @@ API's own that a test puts in place of a list.
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.loopback_server import LoopbackServer, QuietHandler
 
 DAY = "2026-01-05T10:00:00.000000Z"
 COMPARED = {
@@ -24,7 +23,7 @@ COMPARED = {
 Row = dict[str, Any]
 
 
-class AccountServer:
+class AccountServer(LoopbackServer):
     """Use as a context manager. ``lists`` holds the rows by path, ``errors`` a status and a body by path."""
 
     def __init__(self, lists: dict[str, list[Row]] | None = None) -> None:
@@ -32,37 +31,15 @@ class AccountServer:
         self.errors: dict[str, tuple[int, bytes]] = {}
         account = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 asked = urlsplit(self.path)
                 path = unquote(asked.path).removeprefix("/api/v1/")
                 status, body = account.errors.get(path) or account._answer(path, parse_qsl(asked.query))
-                self.send_response(status)
-                self.send_header("Content-Type", "text/html" if body.startswith(b"<") else "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                kind = "text/html" if body.startswith(b"<") else "application/json"
+                self.answer(status, body, {"Content-Type": kind, "Date": self.date_time_string()})
 
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/api/v1"
-
-    def __enter__(self) -> AccountServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
     def _answer(self, path: str, asked: list[tuple[str, str]]) -> tuple[int, bytes]:
         rows = self.lists.get(path)

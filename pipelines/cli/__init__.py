@@ -10,6 +10,7 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import click
@@ -70,13 +71,16 @@ def cli() -> None:
     """
 
 
-def run(arguments: list[str] | None = None) -> None:
-    """Run one command and exit. Files are made for this user only."""
+def run(arguments: list[str] | None = None, closed: Collection[int] = ()) -> None:
+    """Run one command and exit. Files are made for this user only.
+
+    Args: ``closed`` are the standard streams, by number, that lead nowhere because the process began without them.
+    """
     os.umask(0o077)
     gc.set_threshold(*OBJECTS_UNTIL_COLLECTION)
     restrict_terminal_variables(os.environ)
     raise_on_signals()
-    open_output()
+    open_output(closed)
     state: dict[str, Any] = {}
     arguments = sys.argv[1:] if arguments is None else arguments
     try:

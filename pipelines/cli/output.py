@@ -14,6 +14,7 @@ import io
 import os
 import select
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ import click
 from pipelines.display_text import LINE_COLUMNS, display_text, json_text
 
 DONE = "done"
-STDIN, STDOUT, STDERR = range(3)
+STDOUT, STDERR = 1, 2
 READER_IS_GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EBADF})
 
 _descriptors: dict[int, Descriptor] = {}
@@ -49,14 +50,8 @@ class Descriptor(io.FileIO):
         return memoryview(data).nbytes
 
 
-def open_output() -> None:
-    """Take over standard output and standard error. Descriptors that were closed lead to nowhere from here on.
-
-    Otherwise the next file that is opened, a database, would be standard output to every library that writes there.
-    """
-    closed = [number for number in (STDIN, STDOUT, STDERR) if not _is_open(number)]
-    for _ in closed:
-        os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+def open_output(closed: Collection[int] = ()) -> None:
+    """Take over standard output and standard error. What is written to one that is ``closed`` is lost."""
     for number, name in ((STDOUT, "stdout"), (STDERR, "stderr")):
         before: Any = getattr(sys, name)
         if before is not None:
@@ -146,11 +141,3 @@ def end_output(code: int, *, done: str | None, as_json: bool) -> int:
             write_event("error", "output", text, as_json=as_json, exit_code=code)
     sys.stderr.flush()
     return code
-
-
-def _is_open(number: int) -> bool:
-    try:
-        os.fstat(number)
-    except OSError:
-        return False
-    return True

@@ -81,7 +81,7 @@ def replace_feeds(source: Path, target: Path, feeds: list[Feed]) -> list[str]:
         (source / feed.file_name).replace(target / feed.file_name)
     wanted = {feed.file_name for feed in feeds}
     stale = [path for path in target.iterdir() if path.name not in wanted and path.suffix == ".parquet"]
-    problems = [problem for path in stale if not path.is_dir() and (problem := remove(path))]
+    problems = [problem for path in stale if (problem := remove(path))]
     sync_folder(target)
     return problems
 

@@ -183,7 +183,7 @@ def _attached(connection: duckdb.DuckDBPyConnection, path: Path, name: str, fold
         return
     with _private_copy(path, folder) as copy:
         if not _attach(connection, copy, name):
-            raise _unreadable(path, "its copy is locked")
+            raise _held(path, "its copy is locked")
         try:
             yield True
         finally:
@@ -192,20 +192,23 @@ def _attached(connection: duckdb.DuckDBPyConnection, path: Path, name: str, fold
 
 @contextmanager
 def _attached_feeds(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[None]:
-    """The feeds that are whole, as tables of the same names. Raises: SnapshotDamaged where there are none."""
+    """The feeds, as tables of the same names. Raises: SnapshotDamaged where they are not all as they were written."""
     manifest = read_manifest(settings.manifest_path)
     if manifest is None:
         raise SnapshotDamaged(f"{settings.manifest_path} cannot be read.")
+    feeds = {name: settings.warehouse_dir / table["feed"] for name, table in manifest["tables"].items()}
+    for name, path in feeds.items():
+        checksum = manifest["tables"][name]["checksum"]
+        if kind_of(path) != "a file" or checksum != f"sha256:{file_sha256(path)}":
+            raise SnapshotDamaged(f"{path} is not as it was written.")
     connection.execute(f"attach ':memory:' as {PUBLISHED}")
-    for name, table in manifest["tables"].items():
-        path = settings.warehouse_dir / table["feed"]
-        if kind_of(path) == "a file" and table["checksum"] == f"sha256:{file_sha256(path)}":
-            schema, _, bare_name = name.partition(".")
-            connection.execute(f'create schema if not exists {PUBLISHED}."{schema}"')
-            connection.execute(
-                f'create view {PUBLISHED}."{schema}"."{bare_name}" as '
-                f"from read_parquet({quote(path)}, hive_partitioning = false)"
-            )
+    for name, path in feeds.items():
+        schema, _, bare_name = name.partition(".")
+        connection.execute(f'create schema if not exists {PUBLISHED}."{schema}"')
+        connection.execute(
+            f'create view {PUBLISHED}."{schema}"."{bare_name}" as '
+            f"from read_parquet({quote(path)}, hive_partitioning = false)"
+        )
     try:
         yield
     finally:
@@ -221,7 +224,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> boo
     except duckdb.Error as error:
         if LOCKED in str(error):
             return False
-        raise _unreadable(path, first_line(error)) from error
+        raise SnapshotDamaged(f"The published snapshot {path} cannot be read ({first_line(error)}).") from error
     return True
 
 
@@ -243,12 +246,16 @@ def _private_copy(path: Path, folder: Path | None) -> Iterator[Path]:
             holder = Path(tempfile.mkdtemp(prefix="published-", dir=folder))  # for its owner alone
             shutil.copyfile(path, copy := holder / path.name)
         except OSError as error:
-            raise _unreadable(path, f"no copy could be made: {reason(error)}") from error
+            raise _held(path, f"no copy could be made: {reason(error)}") from error
         yield copy
     finally:
         if holder is not None:
             remove(holder)
 
 
-def _unreadable(path: Path, why: str) -> ReferralsError:
-    return SnapshotDamaged(f"The published snapshot {path} cannot be read ({why}).")
+def _held(path: Path, why: str) -> ReferralsError:
+    return ReferralsError(
+        f"The published snapshot {path} cannot be read ({why}).",
+        "Close the program that has it open for writing (DuckDB opens files so unless it is asked for read_only), and "
+        "run the same command again.",
+    )

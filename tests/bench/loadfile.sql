@@ -42,7 +42,7 @@ insert into raw.users by name
 select
     id, campaign_id, referrer_id, is_qualified as qualified,
     case when is_qualified then joined_at + to_hours(cast(6 + 24 * (id % 17) as bigint)) end as qualified_at,
-    is_unsubscribed as unsubscribed, case when is_unsubscribed then joined_at + to_days(cast(id % 200 as int)) end as unsubscribed_at,
+    is_unsubscribed as unsubscribed, case when is_unsubscribed then least(joined_at + to_days(cast(id % 200 as int)), timestamp '2025-06-21 05:00:00') end as unsubscribed_at,
     ['Ada', 'Björn', 'Chloé', 'Dmitri', 'Eun-ji', 'Fatima', 'Grace', 'Inés'][1 + id % 8] as first_name,
     case when id % 97 = 50 then 'User' || (id - 40) || '+again@example.com' else 'user' || id || '@example.com' end as email,
     code, reach, coalesce(referrals, 0) as referrals_count, coalesce(converted, 0) as converted_referrals_count,

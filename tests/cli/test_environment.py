@@ -59,8 +59,9 @@ def test_a_user_without_a_name_and_a_home_syncs(environ: dict[str, str], tmp_pat
     folder = tmp_path / "of nobody"
     folder.mkdir()
     folder.chmod(0o777)
-    for above in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        above.chmod(above.stat().st_mode | 0o111)
+    for above in (tmp_path, *tmp_path.parents):
+        if above.stat().st_uid == os.geteuid() and above.stat().st_mode & 0o111 != 0o111:
+            above.chmod(above.stat().st_mode | 0o111)
     del environ["HOME"]
     del environ["XDG_STATE_HOME"]
     environ["WAREHOUSE__DIR"] = str(folder / "data")

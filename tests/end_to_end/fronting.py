@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+
+from tests.loopback_server import LoopbackServer, QuietHandler
 
 Own = Callable[[str, dict[str, str]], tuple[int, bytes] | None]
 Bend = Callable[[str, dict[str, str], bytes], bytes]
@@ -23,7 +23,7 @@ def as_it_came(_path: str, _asked: dict[str, str], body: bytes) -> bytes:
     return body
 
 
-class Front:
+class Front(LoopbackServer):
     """Use as a context manager. ``own(path, parameters)`` gives a status and body, or None to ask the sandbox.
 
     ``bend(path, parameters, body)`` gives what becomes of an answer of the sandbox; it may be changed between calls.
@@ -35,40 +35,24 @@ class Front:
         target = urlsplit(base_url)
         http = httpx.Client(base_url=f"http://{target.netloc}", trust_env=False, timeout=10)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 asked = urlsplit(self.path)
                 path, parameters = asked.path.removeprefix(f"{target.path}/"), dict(parse_qsl(asked.query))
-                answer = own(path, parameters)
-                headers = {"Content-Type": "application/json"}
+                answer, headers = own(path, parameters), {}
                 if answer is None:
                     reply = http.get(self.path, headers={"Authorization": self.headers["Authorization"]})
                     body = front.bend(path, parameters, reply.content)
                     answer, headers["Date"] = (reply.status_code, body), reply.headers["date"]
                 elif answer[1].startswith(b"<"):
                     headers["Content-Type"] = "text/html; charset=UTF-8"
-                self.send_response_only(answer[0])
-                for name, value in (headers | {"Content-Length": str(len(answer[1]))}).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(answer[1])
+                self.answer(*answer, headers)
 
         self._http = http
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}{target.path}"
-
-    def __enter__(self) -> Front:
-        self._thread.start()
-        return self
+        super().__init__(Handler, target.path)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__(kind, error, trace)
         self._http.close()

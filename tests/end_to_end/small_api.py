@@ -6,12 +6,11 @@ Rows are plain dictionaries; the test changes ``lists`` between syncs. Knows not
 from __future__ import annotations
 
 import json
-import threading
 from copy import deepcopy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.loopback_server import LoopbackServer, QuietHandler
 
 Row = dict[str, Any]
 JOINED = "2026-01-01T10:00:00.000000Z"
@@ -32,7 +31,7 @@ def _meets(value: Any, operator: str, wanted: str) -> bool:
     return tests[operator]
 
 
-class SmallApi:
+class SmallApi(LoopbackServer):
     """Serves ``lists`` by path, such as ``rewards/due``. Use as a context manager.
 
     ``calls`` are the paths asked for since it was emptied; ``honours_filters`` may be switched off. Coupons are found
@@ -45,44 +44,20 @@ class SmallApi:
         self.honours_filters = True
         api = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def log_message(self, *_arguments: Any) -> None:
-                """Nothing is printed."""
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 asked = urlsplit(self.path)
                 path = unquote(asked.path).removeprefix("/api/v1/")
                 api.calls.append(path)
                 status, payload = api._answer(path, parse_qsl(asked.query))
-                body = json.dumps(payload).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(status, json.dumps(payload).encode(), {"Date": self.date_time_string()})
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/api/v1"
+        super().__init__(Handler)
 
     def become(self, lists: dict[str, list[Row]]) -> None:
         """Serve another account: its lists and its coupons."""
         self.lists = lists
         self.coupons = {row["coupon"]["name"]: row["coupon"] for row in lists["users"] if row.get("coupon")}
-
-    def __enter__(self) -> SmallApi:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def _answer(self, path: str, asked: list[tuple[str, str]]) -> tuple[int, dict[str, Any]]:
         if path.removeprefix("coupons/") in self.coupons:

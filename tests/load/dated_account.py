@@ -7,12 +7,9 @@ the one before and a microsecond. ``age`` rewrites what a run has stored to what
 from __future__ import annotations
 
 import json
-import threading
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import duckdb
@@ -21,6 +18,7 @@ from pipelines.load.loadfile import LoadFile
 from pipelines.load.pipeline import LoadPipeline
 from pipelines.load.source import Slice
 from pipelines.settings import Settings, Token
+from tests.loopback_server import LoopbackServer, QuietHandler
 
 OPERATORS = {
     "equal": lambda have, wanted: have == wanted,
@@ -52,7 +50,7 @@ def due(identifier: int, count: int = 1) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class DatedAccount:
+class DatedAccount(LoopbackServer):
     """Use as a context manager. ``date(number)`` gives the Date header of the so-many-th answer; None sends none."""
 
     def __init__(self, folder: Path) -> None:
@@ -69,31 +67,17 @@ class DatedAccount:
         self.answers = 0
         account = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def log_message(self, *_: Any) -> None:
-                return
-
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 status, payload = account._answer(self.path)
-                body = json.dumps(payload).encode()
                 account.answers += 1
                 date = account.date(account.answers)
-                self.send_response_only(status)
-                if date is not None:
-                    self.send_header("Date", date)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(status, json.dumps(payload).encode(), {} if date is None else {"Date": date})
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        super().__init__(Handler)
         self.settings = Settings(
-            api_token=Token("t"), base_url=f"http://127.0.0.1:{self._server.server_address[1]}/api/v1",
-            calls_per_minute=0, timeout_s=20.0, concurrency=1, warehouse_dir=folder / "data",
+            api_token=Token("t"), base_url=self.base_url, calls_per_minute=0, timeout_s=20.0, concurrency=1,
+            warehouse_dir=folder / "data",
         )  # fmt: skip
 
     def _answer(self, target: str) -> tuple[int, dict[str, Any]]:
@@ -116,17 +100,6 @@ class DatedAccount:
             "meta": {"current_page": page, "last_page": last, "per_page": size, "total": len(rows)},
         }  # fmt: skip
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
 
 def _holds(compare: Any, have: Any, wanted: str) -> bool:
     return bool(compare(float(have), float(wanted)) if isinstance(have, (bool, int)) else compare(str(have), wanted))
@@ -147,7 +120,7 @@ def age(settings: Settings, run_id: str, date: datetime, boundary: datetime, *, 
             ).fetchall()
             ended = connection.execute(
                 f"select max(_dlt_valid_to) from raw.{table} where _dlt_valid_to between "
-                f"{run.format('started_at')} and {run.format('finished_at')}",
+                f"{run.format('observed_at')} and {run.format('finished_at')}",  # a Date has no fractions of a second
                 [run_id, run_id],
             ).fetchall()
             for ((moment,),) in (before, ended):

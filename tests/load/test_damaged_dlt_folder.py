@@ -50,7 +50,7 @@ def test_damage_to_any_path_loses_and_doubles_nothing(starts: Starts, tmp_path: 
         shutil.rmtree(tmp_path / "data")
     assert problems == {}
     patterns = {pattern(path) for _start, path in places}
-    assert {"state/dlt/referral_warehouse/load/.version", "state/dlt/referral_warehouse/trace.pickle"} <= patterns
+    assert {"state/dlt/referral_warehouse/load/.version", "state/dlt/referral_warehouse/state.json"} <= patterns
     assert any("load/normalized/*/new_jobs/" in found for found in patterns)
     assert len(set(places.values())) > 12
 

@@ -148,7 +148,7 @@ def test_a_leftover_that_cannot_be_removed_ends_no_publication(
     _make_removable(settings.warehouse_dir)
     assert publish_user(settings, 5).problems == ()
     names = {path.name for path in settings.warehouse_dir.iterdir()}
-    assert names == {"feeds", "load.duckdb", "manifest.json", "snapshots", "warehouse.duckdb"}
+    assert names == {"feeds", "load.duckdb", "manifest.json", "snapshots", "state", "warehouse.duckdb"}
 
 
 def test_an_old_snapshot_of_another_owner_ends_no_publication(settings: Settings) -> None:
@@ -174,16 +174,15 @@ def _a_folder(path: Path) -> None:
 STALE: dict[str, Callable[[Settings], None]] = {
     "feeds is read-only": lambda settings: settings.feeds_dir.chmod(0o500),
     "feeds is another owner's": lambda settings: settings.feeds_dir.chmod(0),
-    "feeds is a file": lambda settings: _a_file(settings.feeds_dir),
-    "a feed is a folder": lambda settings: _a_folder(settings.feeds_dir / "core.users.parquet"),
-    "the manifest is a folder": lambda settings: _a_folder(settings.manifest_path),
 }
 REPAIRS: dict[str, Callable[[Settings], None]] = {
     "feeds is read-only": lambda settings: settings.feeds_dir.chmod(0o700),
     "feeds is another owner's": lambda settings: settings.feeds_dir.chmod(0o700),
-    "feeds is a file": lambda settings: settings.feeds_dir.unlink(),
-    "a feed is a folder": lambda settings: shutil.rmtree(settings.feeds_dir / "core.users.parquet"),
-    "the manifest is a folder": lambda settings: shutil.rmtree(settings.manifest_path),
+}
+IN_THE_WAY: dict[str, Callable[[Settings], None]] = {
+    "feeds is a file": lambda settings: _a_file(settings.feeds_dir),
+    "a feed is a folder": lambda settings: _a_folder(settings.feeds_dir / "core.users.parquet"),
+    "the manifest is a folder": lambda settings: _a_folder(settings.manifest_path),
 }
 
 
@@ -206,6 +205,17 @@ def test_feeds_or_a_manifest_that_cannot_be_written_are_a_warning_and_completed_
     REPAIRS[fault](settings)
     assert build(settings, now=NOW).problems == ()
     assert is_complete(settings), "the next build completes what is published before it begins"
+
+
+@pytest.mark.parametrize("fault", IN_THE_WAY)
+def test_what_is_in_the_way_of_feeds_or_the_manifest_is_put_aside(settings: Settings, fault: str) -> None:
+    publish_user(settings, 2)
+    IN_THE_WAY[fault](settings)
+    publication = publish_user(settings, 3)
+    assert publication.problems == ()
+    assert users_of(settings) == 3
+    assert is_complete(settings)
+    _make_removable(settings.warehouse_dir)
 
 
 def test_a_manifest_that_cannot_be_brought_up_to_date_makes_an_idle_sync_publish(settings: Settings) -> None:
