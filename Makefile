@@ -30,7 +30,7 @@ $(READY): requirements.lock pyproject.toml
 	@.ci/setup
 
 # Asked of the settings themselves, so that every place a token may stand in counts; 10 means that there is none.
-FIND_TOKEN = from pipelines.settings import load_settings as s; raise SystemExit(0 if s().api_token else 10)
+FIND_TOKEN = from referral_warehouse.settings import load_settings as s; raise SystemExit(0 if s().api_token else 10)
 
 run: $(READY) ## sync the configured account; without a token play the demo (DAYS=3 for a short one, DEMO=1 in any case)
 	@found=0; $(BIN)/python -c '$(FIND_TOKEN)' 2>/dev/null || found=$$?; \

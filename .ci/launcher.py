@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipelines import __main__
+from referral_warehouse import __main__
 
 WAITING = ["--block-signal=INT", "--block-signal=TERM"]
 

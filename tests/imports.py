@@ -33,7 +33,7 @@ class Module:
 
     @property
     def room(self) -> str:
-        """The part after the top package: ``api`` of ``pipelines.api.client``; empty for the top package itself."""
+        """The part after the package: ``api`` of ``referral_warehouse.api.client``; empty for the package itself."""
         return self.name.split(".")[1] if "." in self.name else ""
 
     def where(self, line: int) -> str:
@@ -69,7 +69,7 @@ class SourceTree:
         }
 
     def _resolve(self, target: str) -> str:
-        """``pipelines.errors.ApiError`` → ``pipelines.errors``; names from outside stay as they are."""
+        """``referral_warehouse.errors.ApiError`` → ``referral_warehouse.errors``; other packages' names stay."""
         while target.startswith(f"{self.package.name}.") and target not in self.modules:
             target = target.rpartition(".")[0]
         return target
@@ -137,7 +137,7 @@ def called_name(node: ast.Call) -> str:
 def dynamic_import(node: ast.Call) -> str | None:
     """The name that a call imports; empty when it cannot be read; None when the call imports nothing.
 
-    Of a name that is computed within a fixed room (``f"pipelines.cli.{name}"``) the room is enough.
+    Of a name that is computed within a fixed room (``f"referral_warehouse.cli.{name}"``) the room is enough.
     """
     if called_name(node) not in ("import_module", "importlib.import_module", "__import__"):
         return None

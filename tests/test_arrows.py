@@ -24,39 +24,25 @@ ARROWS: dict[str, set[str]] = {
     "": set(),
     "display_text": set(),
     "errors": {"display_text"},
-    "removal": set(),
-    "file_kinds": {"errors", "removal"},
-    "paths": {"errors"},
-    "textfile": set(),
-    "settings_sources": {"errors", "textfile"},
-    "settings_values": {"errors", "settings_sources"},
-    "base_url": {"errors", "settings_sources"},
-    "settings": {"errors", "paths", "settings_sources", "settings_values", "base_url"},
-    "diskspace": {"errors", "display_text"},
-    "disappearance": {"errors"},
-    "limits": {"errors"},
-    "lock": {"errors", "settings", "diskspace", "limits", "file_kinds"},
-    "api": {"", "display_text", "errors", "settings", "settings_sources", "file_kinds"},
-    "load": {"", "display_text", "errors", "settings", "textfile", "diskspace", "file_kinds", "disappearance", "api"},
-    "warehouse": {"", "display_text", "errors", "settings", "diskspace", "file_kinds", "removal", "disappearance"},
+    "workspace": {"display_text", "errors"},
+    "settings": {"errors", "workspace"},
+    "deletion_limit": {"errors"},
+    "api": {"", "display_text", "errors", "workspace", "settings"},
+    "load": {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "api"},
+    "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit"},
     "sandbox": set(),
     "cli": {
         "",
         "display_text",
         "errors",
+        "workspace",
         "settings",
-        "settings_sources",
-        "textfile",
-        "diskspace",
-        "file_kinds",
-        "limits",
-        "lock",
         "api",
         "load",
         "warehouse",
         "sandbox",
     },
-    "__main__": {"cli", "errors", "limits"},
+    "__main__": {"cli", "errors", "workspace"},
 }
 
 # Outside package → the rooms that may use it. What is not named here may be used everywhere.
@@ -186,7 +172,7 @@ RULES: list[Rule] = [arrows, uses, cycles, readable, quick_start, speech, size, 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_house_keeps_the_rule(rule: Rule) -> None:
-    tree = SourceTree(PROJECT / "pipelines")
+    tree = SourceTree(PROJECT / "pipelines" / "referral_warehouse")
     assert {"", "errors", "settings", "api", "load", "warehouse", "sandbox"} <= {m.room for m in tree.modules.values()}
     assert list(rule(tree)) == []
 
@@ -199,26 +185,30 @@ def test_the_tests_keep_the_rule(rule: Rule) -> None:
 
 
 PLANTED: list[tuple[Rule, dict[str, str], str]] = [
-    (arrows, {"api/client.py": "from pipelines.load import runner", "load/runner.py": ""}, "api must not know load"),
     (
         arrows,
-        {"api/client.py": "def f():\n    import pipelines.load", "load/__init__.py": ""},
+        {"api/client.py": "from referral_warehouse.load import runner", "load/runner.py": ""},
+        "api must not know load",
+    ),
+    (
+        arrows,
+        {"api/client.py": "def f():\n    import referral_warehouse.load", "load/__init__.py": ""},
         "client:2: api must not",
     ),
     (arrows, {"api/client.py": "from ..warehouse import models", "warehouse/models.py": ""}, "not know warehouse"),
     (
         arrows,
-        {"warehouse/models.py": "from pipelines import api", "api/__init__.py": ""},
+        {"warehouse/models.py": "from referral_warehouse import api", "api/__init__.py": ""},
         "warehouse must not know api",
     ),
-    (arrows, {"load/a.py": "__import__('pipelines.cli')", "cli.py": ""}, "load must not know cli"),
+    (arrows, {"load/a.py": "__import__('referral_warehouse.cli')", "cli.py": ""}, "load must not know cli"),
     (
         arrows,
-        {"sandbox/app.py": "from pipelines.errors import ApiError", "errors.py": ""},
+        {"sandbox/app.py": "from referral_warehouse.errors import ApiError", "errors.py": ""},
         "sandbox must not know errors",
     ),
-    (arrows, {"sandbox/app.py": "from pipelines import __version__"}, "sandbox must not know the package"),
-    (arrows, {"errors.py": "import pipelines.settings", "settings.py": ""}, "errors must not know settings"),
+    (arrows, {"sandbox/app.py": "from referral_warehouse import __version__"}, "sandbox must not know the package"),
+    (arrows, {"errors.py": "import referral_warehouse.settings", "settings.py": ""}, "errors must not know settings"),
     (arrows, {"attic.py": ""}, "'attic' stands in no arrow"),
     (uses, {"warehouse/models.py": "def f():\n    from dlt.common import json"}, "models:2: dlt has no place"),
     (uses, {"load/source.py": "import httpx"}, "httpx has no place in load"),
@@ -227,8 +217,16 @@ PLANTED: list[tuple[Rule, dict[str, str], str]] = [
     (uses, {"sandbox/world.py": "import duckdb as d"}, "duckdb has no place in sandbox"),
     (uses, {"api/client.py": "import importlib\nimportlib.import_module('duckdb')"}, "client:2: duckdb has no place"),
     (uses, {"load/runner.py": "from rich.progress import Progress"}, "rich has no place in load"),
-    (cycles, {"load/a.py": "from pipelines.load import b", "load/b.py": "def f():\n    from .a import x"}, "a circle"),
-    (cycles, {"load/__init__.py": "from .a import x", "load/a.py": "from pipelines.load import y"}, "a circle"),
+    (
+        cycles,
+        {"load/a.py": "from referral_warehouse.load import b", "load/b.py": "def f():\n    from .a import x"},
+        "a circle",
+    ),
+    (
+        cycles,
+        {"load/__init__.py": "from .a import x", "load/a.py": "from referral_warehouse.load import y"},
+        "a circle",
+    ),
     (
         readable,
         {"load/a.py": "import importlib\nimportlib.import_module('d' + 'lt')"},
@@ -236,7 +234,7 @@ PLANTED: list[tuple[Rule, dict[str, str], str]] = [
     ),
     (
         quick_start,
-        {"cli.py": "import pipelines.load.a", "load/__init__.py": "import dlt", "load/a.py": ""},
+        {"cli.py": "import referral_warehouse.load.a", "load/__init__.py": "import dlt", "load/a.py": ""},
         "imports dlt",
     ),
     (quick_start, {"cli.py": "try:\n    import duckdb\nexcept ImportError:\n    pass"}, "imports duckdb at once"),
@@ -265,22 +263,23 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
         tmp_path,
         {
             "errors.py": "class ApiError(Exception): ...",
-            "settings.py": "from pipelines.errors import ApiError\nDOCS = 'https://app.referral-factory.com/api'",
-            "api/client.py": "import httpx\nfrom pipelines import __version__\nfrom ..settings import DOCS",
-            "load/runner.py": "import dlt, duckdb\nfrom pipelines.api.client import DOCS",
+            "settings.py": "from referral_warehouse.errors import ApiError\nDOCS = 'https://app.referral-factory.com/api'",
+            "api/client.py": "import httpx\nfrom referral_warehouse import __version__\nfrom ..settings import DOCS",
+            "load/runner.py": "import dlt, duckdb\nfrom referral_warehouse.api.client import DOCS",
             "warehouse/models.py": "import duckdb, sqlglot\nfrom urllib.parse import urlsplit",
-            "sandbox/app.py": "import starlette, httpx\nfrom pipelines.sandbox.world import World",
+            "sandbox/app.py": "import starlette, httpx\nfrom referral_warehouse.sandbox.world import World",
             "sandbox/world.py": "class World: ...",
-            "cli.py": "import click\nfrom pipelines.errors import ApiError\n"
-            "def load(x):\n    import pipelines.load.runner\n    __import__(f'pipelines.load.{x}')\n    print('done')",
-            "__main__.py": "from pipelines.cli import load\nraise SystemExit(load())",
+            "cli.py": "import click\nfrom referral_warehouse.errors import ApiError\n"
+            "def load(x):\n    import referral_warehouse.load.runner\n"
+            "    __import__(f'referral_warehouse.load.{x}')\n    print('done')",
+            "__main__.py": "from referral_warehouse.cli import load\nraise SystemExit(load())",
         },
     )
     assert [violation for rule in RULES for violation in rule(tree)] == []
 
 
 def _plant(folder: Path, files: dict[str, str]) -> SourceTree:
-    package = folder / "pipelines"
+    package = folder / "referral_warehouse"
     for name, text in {"__init__.py": "__version__ = '1'", **files}.items():
         path = package / name
         path.parent.mkdir(parents=True, exist_ok=True)

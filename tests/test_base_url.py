@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.base_url import checked_base_url, is_loopback_url
-from pipelines.errors import ConfigurationError
-from pipelines.settings import load_settings
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import load_settings
+from referral_warehouse.settings.base_url import checked_base_url, is_loopback_url
 
 SOURCE = "SOURCES__REFERRAL_FACTORY__"
 OTHER = "https://api.example.com/v1"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.settings import Settings
-from pipelines.warehouse import build
-from pipelines.warehouse.checks import run_checks
-from pipelines.warehouse.files import connect_draft
-from pipelines.warehouse.models import load_checks
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.checks import run_checks
+from referral_warehouse.warehouse.connection import connect_draft
+from referral_warehouse.warehouse.models import load_checks
 from tests.bench.__main__ import main
 from tests.bench.forest import build_tree
 from tests.bench.loadfile import make_load_file

@@ -14,10 +14,10 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 METADATA = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "PKG-INFO", ".gitignore"}
 STRAY = (
-    "pipelines/api/wire.py~",
-    "pipelines/__pycache__/wire.cpython-311.pyc",
+    "pipelines/referral_warehouse/api/transport.py~",
+    "pipelines/referral_warehouse/__pycache__/transport.cpython-311.pyc",
     "sql/core/notes.txt",
-    "pipelines/key.pem",
+    "pipelines/referral_warehouse/key.pem",
 )
 
 
@@ -59,8 +59,11 @@ def wheel(checkout: Path) -> Path:
 
 def test_the_wheel_holds_the_package_and_its_sql_alone(checkout: Path, wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert names == {f"pipelines/{name}" if name.startswith("sql/") else name for name in _sources(checkout)}
-    assert {"pipelines/__main__.py", "pipelines/sql/raw.sql", "pipelines/sql/DECISIONS.md"} <= names
+    assert names == {
+        f"referral_warehouse/{name}" if name.startswith("sql/") else name.removeprefix("pipelines/")
+        for name in _sources(checkout)
+    }
+    assert {f"referral_warehouse/{name}" for name in ("__main__.py", "sql/raw.sql", "sql/DECISIONS.md")} <= names
 
 
 def test_the_source_distribution_holds_the_same(checkout: Path) -> None:
@@ -84,8 +87,9 @@ def test_an_installed_wheel_runs_from_any_folder(wheel: Path, tmp_path: Path) ->
         check=True, capture_output=True,
     )  # fmt: skip
     start = (
-        f"import sys; sys.path.insert(0, {str(installed)!r}); import pipelines; "
-        f"assert pipelines.__file__.startswith({str(installed)!r}); from pipelines.__main__ import main; main()"
+        f"import sys; sys.path.insert(0, {str(installed)!r}); import referral_warehouse; "
+        f"assert referral_warehouse.__file__.startswith({str(installed)!r}); "
+        "from referral_warehouse.__main__ import main; main()"
     )
     for command, words in (("--version", "referrals, version"), ("docs", "core.users")):
         done = subprocess.run(

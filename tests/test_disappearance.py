@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.disappearance import Disappearance, refuse_disappearances
-from pipelines.errors import MassDisappearance
+from referral_warehouse.deletion_limit import Disappearance, refuse_disappearances
+from referral_warehouse.errors import MassDisappearance
 
 
 @pytest.mark.parametrize(

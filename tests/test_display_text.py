@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pipelines.display_text import display_text, json_text, one_line
+from referral_warehouse.display_text import display_text, json_text, one_line
 from tests.hostile_text import HALF_SURROGATE, HOSTILE, stays_visible
 
 ANY_TEXT = st.text(st.characters(), max_size=400) | st.text(st.sampled_from("a漢\u0301\x1b\n\u202e[]"), max_size=80)

@@ -206,13 +206,19 @@ def test_run_does_the_main_job(checkout: Path, found: int, arguments: list[str],
 def test_clean_removes_everything_but_the_data(checkout: Path) -> None:
     (checkout / "data").mkdir()
     (checkout / "data/load.duckdb").touch()
-    for leftover in (".venv/bin", ".ruff_cache", "build", "referral_warehouse.egg-info", "pipelines/api/__pycache__"):
+    for leftover in (
+        ".venv/bin",
+        ".ruff_cache",
+        "build",
+        "referral_warehouse.egg-info",
+        "pipelines/referral_warehouse/api/__pycache__",
+    ):
         (checkout / leftover).mkdir(parents=True)
     assert _make(checkout, "clean").returncode == 0
     left = {str(path.relative_to(checkout)) for path in checkout.rglob("*")}
     assert left == {
         *("Makefile", ".ci", ".ci/setup", ".ci/run", "requirements.lock", "pyproject.toml"),
-        *("data", "data/load.duckdb", "pipelines", "pipelines/api"),
+        *("data", "data/load.duckdb", "pipelines", "pipelines/referral_warehouse/api"),
     }
 
 

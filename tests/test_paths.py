@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.errors import ConfigurationError
-from pipelines.paths import UNUSABLE, absolute_path, warehouse_directory
-from pipelines.settings import load_settings
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import load_settings
+from referral_warehouse.workspace.directories import UNUSABLE, absolute_path, warehouse_directory
 
 NAME = "WAREHOUSE__DIR"
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=60)
@@ -111,8 +111,8 @@ def test_the_file_of_coupon_names_may_have_any_name(tmp_path: Path, home: Path) 
 
 def test_a_locale_that_cannot_name_the_directory_is_named(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from pipelines.paths import absolute_path\n"
-        "from pipelines.errors import ConfigurationError\n"
+        "from pathlib import Path; from referral_warehouse.workspace.directories import absolute_path\n"
+        "from referral_warehouse.errors import ConfigurationError\n"
         "try: absolute_path('WAREHOUSE__DIR', '/srv/caf\\u00e9', Path('/'))\n"
         "except ConfigurationError as e: print(ascii(str(e)))"
     )

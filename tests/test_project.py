@@ -14,9 +14,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import pipelines
-from pipelines.errors import ConfigurationError
-from pipelines.settings import Settings, load_settings
+import referral_warehouse
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings, load_settings
 
 PROJECT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -111,7 +111,7 @@ def test_harmless_paths_are_not_traces(text: str) -> None:
 
 
 def test_one_version_everywhere() -> None:
-    assert PYPROJECT["project"]["version"] == pipelines.__version__
+    assert PYPROJECT["project"]["version"] == referral_warehouse.__version__
 
 
 def test_the_license_is_the_one_that_is_declared() -> None:
@@ -140,7 +140,7 @@ def test_git_never_takes_secrets_data_or_environments(tmp_path: Path) -> None:
         ".dlt/config.toml",
         ".dlt/example.secrets.toml",
         "tests/data/case.yaml",
-        "pipelines/build/x.py",
+        "pipelines/referral_warehouse/build/x.py",
         "sql/a.sql",
     ]
     answer = subprocess.run(

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.sandbox import Sandbox
+from referral_warehouse.sandbox import Sandbox
 from tests.commands import Command, Shortened, UnknownCommand, plan, read_commands, run
 
 PROJECT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.errors import ConfigurationError
-from pipelines.settings import Settings, load_settings
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings, load_settings
 
 SOURCE = "SOURCES__REFERRAL_FACTORY__"
 NUMBER = f"{SOURCE}CONCURRENCY"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import AnotherSyncRunning, ConfigurationError
-from pipelines.lock import warehouse_lock
-from pipelines.settings import Settings
+from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError
+from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.lock import warehouse_lock
 from tests.damage.damages import CONTENT, FOLDERS, KINDS
 
 PROJECT = Path(__file__).parents[1]
@@ -19,10 +19,10 @@ WITHOUT = """
 import json, os, sys
 from pathlib import Path
 import tests.damage.without_locks
-from pipelines.errors import ReferralsError
-from pipelines.load.loadfile import LoadFile
-from pipelines.lock import warehouse_lock
-from pipelines.settings import Settings
+from referral_warehouse.errors import ReferralsError
+from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.workspace.lock import warehouse_lock
+from referral_warehouse.settings import Settings
 
 settings = Settings(warehouse_dir=Path(sys.argv[2]))
 
@@ -36,15 +36,15 @@ def attempt(work):
 def of_another_process():
     reading, writing = os.pipe()
     if os.fork() == 0:
-        os.write(writing, json.dumps(attempt(lambda: warehouse_lock(settings))).encode())
+        os.write(writing, json.dumps(attempt(lambda: warehouse_lock(settings.warehouse_dir))).encode())
         os._exit(0)
     os.wait()
     return json.loads(os.read(reading, 9999))
 
 getattr(tests.damage.without_locks, sys.argv[1])()
-found = {"first": attempt(lambda: warehouse_lock(settings))}
+found = {"first": attempt(lambda: warehouse_lock(settings.warehouse_dir))}
 if found["first"] == "held":
-    with warehouse_lock(settings):
+    with warehouse_lock(settings.warehouse_dir):
         found["while held"] = of_another_process()
     found["afterwards"] = of_another_process()
 found["load file"] = attempt(lambda: LoadFile(settings.load_path))
@@ -55,13 +55,13 @@ print(json.dumps(found))
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     found = Settings(warehouse_dir=tmp_path / "data")
-    with warehouse_lock(found):
+    with warehouse_lock(found.warehouse_dir):
         pass
     return found
 
 
 def held(settings: Settings) -> bool:
-    with warehouse_lock(settings):
+    with warehouse_lock(settings.warehouse_dir):
         return True
 
 
@@ -105,7 +105,7 @@ def test_a_link_to_a_file_is_not_followed(settings: Settings) -> None:
 
 
 def test_a_second_one_is_refused(settings: Settings) -> None:
-    with warehouse_lock(settings), pytest.raises(AnotherSyncRunning):
+    with warehouse_lock(settings.warehouse_dir), pytest.raises(AnotherSyncRunning):
         held(settings)
     assert held(settings)
 

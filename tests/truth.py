@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.sandbox import Sandbox
+from referral_warehouse.sandbox import Sandbox
 
 # stream → published table, condition of rows that are there now, {API field: column}
 COLUMNS: dict[str, tuple[str, str, dict[str, str]]] = {

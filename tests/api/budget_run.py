@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.api.machine import boot_clock
-from pipelines.sandbox.limiter import WINDOW_S, Limiter
+from referral_warehouse.api.rate_limit.host import boot_clock
+from referral_warehouse.sandbox.http.limiter import WINDOW_S, Limiter
 from tests.api.scripted_server import Request, Say, ScriptedServer
 
 PROJECT = Path(__file__).parents[2]

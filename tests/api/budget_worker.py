@@ -7,11 +7,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pipelines.api.client import Client
-from pipelines.api.ledger import Ledger
-from pipelines.api.query import Query
-from pipelines.api.throttle import STRIKES_THAT_STOP, Throttle
-from pipelines.settings import Settings, Token
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.query import Query
+from referral_warehouse.api.rate_limit.limiter import STRIKES_THAT_STOP, RateLimiter
+from referral_warehouse.api.rate_limit.store import CallStore
+from referral_warehouse.settings import Settings, Token
 
 TOKEN = "sandbox-token"
 
@@ -24,17 +24,17 @@ def main(base_url: str, folder: str, journal: str, budget: str, window_s: str, c
         timeout_s=30.0, warehouse_dir=Path(folder) / "data",
     )  # fmt: skip
     counted_s = minute + 0.1 * minute / 60
-    ledger = Ledger(Path(folder) / "calls.sqlite3", window_s=counted_s, strikes_that_stop=STRIKES_THAT_STOP)
-    throttle = Throttle(ledger, int(budget), hold_s=3 * minute, window_s=counted_s)
+    call_store = CallStore(Path(folder) / "calls.sqlite3", window_s=counted_s, strikes_that_stop=STRIKES_THAT_STOP)
+    rate_limiter = RateLimiter(call_store, int(budget), hold_s=3 * minute, window_s=counted_s)
     out = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with Client(settings, throttle=throttle) as client, ThreadPoolExecutor(int(threads)) as pool:
+    with Client(settings, rate_limiter=rate_limiter) as client, ThreadPoolExecutor(int(threads)) as pool:
 
         def ask(number: int) -> None:
             client.get(Query("users", per_page=None, page=number + 1))
             os.write(out, b".")
 
         list(pool.map(ask, range(int(calls))))
-    throttle.close()
+    rate_limiter.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A scripted server on a real socket, a clock that only sleeping moves, and a ledger folder of each test's own."""
+"""A scripted server on a real socket, a clock that only sleeping moves, and a call_store folder of each test's own."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from scripted_server import ScriptedServer
 from stand_ins import TOKEN, FakeTime
 
-from pipelines.api.client import Client
-from pipelines.api.retry import RetryPolicy
-from pipelines.settings import Settings, Token
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.retry import RetryPolicy
+from referral_warehouse.settings import Settings, Token
 
 
 @pytest.fixture(autouse=True)

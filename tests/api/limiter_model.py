@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.api.ledger import Ledger
-from pipelines.api.throttle import STRIKES_THAT_STOP, Permit, Throttle
+from referral_warehouse.api.rate_limit.limiter import STRIKES_THAT_STOP, Permit, RateLimiter
+from referral_warehouse.api.rate_limit.store import CallStore
 
 WINDOW_S = 60.0
 
@@ -39,12 +39,12 @@ class World:
     def until_next(self) -> None:
         self.pause(max(0.0, self._due[0][0] - self.now))
 
-    def throttle(self, path: Path, budget: int, *, margin_s: float = 0.1, hold_s: float = 180.0) -> Throttle:
+    def rate_limiter(self, path: Path, budget: int, *, margin_s: float = 0.1, hold_s: float = 180.0) -> RateLimiter:
         window_s = WINDOW_S + margin_s
-        ledger = Ledger(
+        call_store = CallStore(
             path, window_s=window_s, strikes_that_stop=STRIKES_THAT_STOP, clock=self.clock, wall=self.clock, boot="one"
         )
-        return Throttle(ledger, budget, hold_s=hold_s, window_s=window_s, patience_s=1e9, clock=self.clock)
+        return RateLimiter(call_store, budget, hold_s=hold_s, window_s=window_s, patience_s=1e9, clock=self.clock)
 
 
 class Server:
@@ -81,10 +81,12 @@ class Server:
 class Caller:
     """One process with some threads: sends, and releases each permit when its answer comes."""
 
-    def __init__(self, world: World, server: Server, throttle: Throttle, threads: int, limit: int | None) -> None:
+    def __init__(
+        self, world: World, server: Server, rate_limiter: RateLimiter, threads: int, limit: int | None
+    ) -> None:
         self._world = world
         self._server = server
-        self.throttle = throttle
+        self.rate_limiter = rate_limiter
         self._threads = threads
         self._limit = limit
         self.in_flight = 0
@@ -95,7 +97,7 @@ class Caller:
         """Wait for a free thread and for a turn, then let a call travel: ``up_s`` to the server, ``down_s`` back."""
         while self.in_flight >= self._threads:
             self._world.until_next()
-        permit = self.throttle.acquire(self._world.pause)
+        permit = self.rate_limiter.acquire(self._world.pause)
         self.in_flight += 1
         self.sent += 1
         self._world.at(self._world.now + up_s, lambda: self._arrive(permit, down_s))

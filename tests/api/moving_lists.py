@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.api.client import Answer, Sent
-from pipelines.api.query import Query
-from pipelines.errors import RequestRefused
+from referral_warehouse.api.client import Answer, Sent
+from referral_warehouse.api.query import Query
+from referral_warehouse.errors import RequestRefused
 
 COMPARE = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le, "equal": operator.eq}
 Change = tuple[str, int]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.api.query import OPERATORS, Filter, Query, query_params, quote_segment
-from pipelines.errors import RequestRefused
+from referral_warehouse.api.query import OPERATORS, Filter, Query, query_params, quote_segment
+from referral_warehouse.errors import RequestRefused
 
 
 def test_a_query_writes_every_documented_parameter() -> None:

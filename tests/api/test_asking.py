@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from scripted_server import Request, Say, ScriptedServer, ok
 
-from pipelines.api.asking import DOUBTFUL_ATTEMPTS, Asker
-from pipelines.api.client import Client
-from pipelines.api.paging import Walker
-from pipelines.api.query import Filter, Query
-from pipelines.errors import ApiUnavailable, AuthenticationError, BadEnvelope, FilterIgnored, RequestRefused
-from pipelines.settings import Settings
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.pagination.fallback import DOUBTFUL_ATTEMPTS, RequestFallback
+from referral_warehouse.api.pagination.paginator import Paginator
+from referral_warehouse.api.query import Filter, Query
+from referral_warehouse.errors import ApiUnavailable, AuthenticationError, BadEnvelope, FilterIgnored, RequestRefused
+from referral_warehouse.settings import Settings
 
 USERS = Query("users", order="id", relations=("coupon",))
 PARAMETERS = {"relations": "with[]", "order": "order[field]", "per_page": "per_page"}
@@ -44,29 +44,29 @@ def test_a_part_that_is_not_taken_is_left_out_from_then_on(
     server: ScriptedServer, client: Client, part: str, refusal: str
 ) -> None:
     server.default = refuse({PARAMETERS[part]}, REFUSALS[refusal])
-    asker = Asker(client)
-    assert asker.page(USERS).rows == [{"id": 1}]
+    fallback = RequestFallback(client)
+    assert fallback.page(USERS).rows == [{"id": 1}]
     server.requests.clear()
-    assert asker.page(replace(USERS, filters=(Filter("date", "gte", "2026-05-01"),))).total == 1
+    assert fallback.page(replace(USERS, filters=(Filter("date", "gte", "2026-05-01"),))).total == 1
     (request,) = server.requests
     assert set(PARAMETERS.values()) - asked(request).keys() == {PARAMETERS[part]}
 
 
 def test_several_parts_can_be_at_fault(server: ScriptedServer, client: Client) -> None:
     server.default = refuse({"with[]", "per_page"}, REFUSALS["422"])
-    asker = Asker(client)
-    assert asker.page(USERS).rows == [{"id": 1}]
+    fallback = RequestFallback(client)
+    assert fallback.page(USERS).rows == [{"id": 1}]
     server.requests.clear()
-    asker.page(USERS)
+    fallback.page(USERS)
     assert len(server.requests) == 1
 
 
 def test_a_list_knows_nothing_of_another_list(server: ScriptedServer, client: Client) -> None:
     server.default = refuse({"with[]"}, REFUSALS["422"])
-    asker = Asker(client)
-    asker.page(USERS)
+    fallback = RequestFallback(client)
+    fallback.page(USERS)
     server.requests.clear()
-    asker.page(replace(USERS, path="rewards/due", relations=("reward",)))
+    fallback.page(replace(USERS, path="rewards/due", relations=("reward",)))
     assert "with[]" in asked(server.requests[0])
 
 
@@ -76,26 +76,26 @@ def test_a_question_that_is_never_answered_raises_what_it_met_first(
 ) -> None:
     server.default = lambda _request: REFUSALS[refusal]
     with pytest.raises(ApiUnavailable if refusal == "500" else RequestRefused, match=f"HTTP {refusal}"):
-        Asker(client).page(USERS)
+        RequestFallback(client).page(USERS)
     assert len(server.requests) == (DOUBTFUL_ATTEMPTS + 8 if refusal == "500" else 2)
 
 
 def test_what_was_answered_before_is_not_to_blame(server: ScriptedServer, client: Client) -> None:
-    asker = Asker(client)
+    fallback = RequestFallback(client)
     server.default = lambda _request: ok({"data": [], "meta": {"total": 0}})
-    asker.page(USERS)
+    fallback.page(USERS)
     server.requests.clear()
     server.default = lambda _request: REFUSALS["422"]
     with pytest.raises(RequestRefused):
-        asker.page(replace(USERS, filters=(Filter("id", "gt", 7),)))
+        fallback.page(replace(USERS, filters=(Filter("id", "gt", 7),)))
     assert len(server.requests) == 1
 
 
 def test_an_outage_that_ends_leaves_nothing_out(server: ScriptedServer, client: Client) -> None:
     server.script.extend([REFUSALS["500"]] * 8)
     server.default = lambda _request: ok({"data": [{"id": 1, "coupon": None}], "meta": {"total": 1}})
-    asker = Asker(client)
-    assert asker.page(USERS).rows == [{"id": 1, "coupon": None}]
+    fallback = RequestFallback(client)
+    assert fallback.page(USERS).rows == [{"id": 1, "coupon": None}]
     assert all(name in asked(server.requests[-1]) for name in PARAMETERS.values())
 
 
@@ -103,7 +103,7 @@ def test_an_outage_that_ends_leaves_nothing_out(server: ScriptedServer, client: 
 def test_an_outage_is_no_reason_to_ask_for_less(server: ScriptedServer, client: Client, status: int) -> None:
     server.default = lambda _request: Say(status, b"")
     with pytest.raises(ApiUnavailable):
-        Asker(client).page(USERS)
+        RequestFallback(client).page(USERS)
     assert len(server.requests) == 8
 
 
@@ -113,27 +113,27 @@ def test_an_outage_is_no_reason_to_ask_for_less(server: ScriptedServer, client: 
 def test_other_refusals_are_final(server: ScriptedServer, client: Client, status: int, error: type[Exception]) -> None:
     server.default = lambda _request: Say(status, b'{"message": "Not Found"}')
     with pytest.raises(error):
-        Asker(client).page(USERS)
+        RequestFallback(client).page(USERS)
     assert len(server.requests) == 1
 
 
 def test_a_bad_envelope_is_asked_for_again_and_then_refused(server: ScriptedServer, client: Client) -> None:
     bad = ok({"message": "hello"})
     server.script.extend([bad, bad, ok({"data": [], "meta": {"total": 0}})])
-    assert Asker(client).page(USERS).total == 0
+    assert RequestFallback(client).page(USERS).total == 0
     server.default = lambda _request: bad
     server.requests.clear()
     with pytest.raises(BadEnvelope, match="users"):
-        Asker(client).page(USERS)
+        RequestFallback(client).page(USERS)
     assert len(server.requests) == 3
 
 
 def test_single_things_are_asked_for_with_less_too(server: ScriptedServer, client: Client) -> None:
     coupon = ok({"data": {"id": 1, "name": "A"}})
     server.default = lambda request: REFUSALS["422"] if "with[]" in asked(request) else coupon
-    asker = Asker(client)
+    fallback = RequestFallback(client)
     for name in ("A", "B"):
-        assert asker.single(Query(f"coupons/{name}", relations=("batch",), per_page=None))["id"] == 1
+        assert fallback.single(Query(f"coupons/{name}", relations=("batch",), per_page=None))["id"] == 1
     assert len(server.requests) == 3
 
 
@@ -175,8 +175,8 @@ def test_a_whole_list_over_a_socket(
     server: ScriptedServer, client: Client, settings: Settings, count: int, refused: tuple[str, ...], status: int
 ) -> None:
     server.default = listing(count, refused=refused, status=status)
-    with Walker(client, settings.concurrency) as walker:
-        found = [identifier for page in walker.whole(Query("users")) for identifier in page.ids()]
+    with Paginator(client, settings.concurrency) as paginator:
+        found = [identifier for page in paginator.iter_all(Query("users")) for identifier in page.ids()]
     assert sorted(found) == list(range(1, count + 1))
 
 
@@ -185,27 +185,27 @@ def test_a_refused_filter_is_an_ignored_one(
     server: ScriptedServer, client: Client, settings: Settings, status: int
 ) -> None:
     server.default = listing(60, refused=("date",), status=status)
-    with Walker(client, settings.concurrency) as walker:
+    with Paginator(client, settings.concurrency) as paginator:
         with pytest.raises(FilterIgnored, match="date"):
-            list(walker.lane(Query("users"), Filter("date", "gte", "2026-05-04"), bool))
-        assert walker.count(Query("users", filters=(Filter("date", "gte", "2026-05-04"),))) is None
-        assert walker.count(Query("users")) == 60
+            list(paginator.iter_matching(Query("users"), Filter("date", "gte", "2026-05-04"), bool))
+        assert paginator.count(Query("users", filters=(Filter("date", "gte", "2026-05-04"),))) is None
+        assert paginator.count(Query("users")) == 60
 
 
 def test_a_filtered_question_does_not_hide_that_nothing_answers(
     server: ScriptedServer, client: Client, settings: Settings
 ) -> None:
     server.default = lambda _request: REFUSALS["500"]
-    with Walker(client, settings.concurrency) as walker, pytest.raises(ApiUnavailable):
-        walker.count(Query("users", filters=(Filter("qualified", "equal", 1),)))
+    with Paginator(client, settings.concurrency) as paginator, pytest.raises(ApiUnavailable):
+        paginator.count(Query("users", filters=(Filter("qualified", "equal", 1),)))
 
 
 def test_a_page_asked_for_ahead_is_decoded_where_it_is_used(server: ScriptedServer, settings: Settings) -> None:
     good, broken = ok({"data": [{"id": 1}], "meta": {"total": 1, "last_page": 1}}), Say(200, b'{"data": [{"id"')
     with Client(settings, sleep=lambda _: None) as client:
-        asker = Asker(client)
+        fallback = RequestFallback(client)
         server.default = lambda _: broken
-        finish = asker.begin(USERS)  # received whole, so nothing is wrong yet
+        finish = fallback.begin(USERS)  # received whole, so nothing is wrong yet
         assert len(server.requests) == 1
         server.default = lambda _: good
         assert finish().ids() == [1], "what cannot be decoded is asked for again"
@@ -215,4 +215,4 @@ def test_a_page_asked_for_ahead_is_decoded_where_it_is_used(server: ScriptedServ
 def test_a_refused_page_asked_for_ahead_is_asked_for_less(server: ScriptedServer, settings: Settings) -> None:
     server.default = refuse({PARAMETERS["relations"]}, REFUSALS["422"])
     with Client(settings, sleep=lambda _: None) as client:
-        assert Asker(client).begin(USERS)().ids() == [1]
+        assert RequestFallback(client).begin(USERS)().ids() == [1]

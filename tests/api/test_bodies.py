@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipelines.api.bodies import Unreadable, describe_unreadable, error_words, parse_object, plain_words
-from pipelines.display_text import one_line
+from referral_warehouse.api.json_decoding import Unreadable, describe_unreadable, error_words, parse_object, plain_words
+from referral_warehouse.display_text import one_line
 
 
 @pytest.mark.parametrize(

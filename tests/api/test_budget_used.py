@@ -19,7 +19,7 @@ def test_a_long_run_uses_97_percent_of_the_budget(
     world = World()
     server = Server(world, budget, fixed_from)
     callers = [
-        Caller(world, server, world.throttle(tmp_path / "l", budget), 8, budget if with_counts else None)
+        Caller(world, server, world.rate_limiter(tmp_path / "l", budget), 8, budget if with_counts else None)
         for _ in range(processes)
     ]
     luck = random.Random(1)
@@ -31,7 +31,7 @@ def test_a_long_run_uses_97_percent_of_the_budget(
     # The first call of the sixth window: nothing but the waits of five windows lies before it.
     assert (server.arrivals[-1] - server.arrivals[0]) * 0.97 <= windows * WINDOW_S
     for caller in callers:
-        caller.throttle.close()
+        caller.rate_limiter.close()
 
 
 @pytest.mark.parametrize("fixed_from", [None, 0.0, 41.7], ids=["sliding", "fixed at 0", "fixed at 41.7"])
@@ -44,7 +44,7 @@ def test_3000_calls_of_two_processes_use_97_percent_though_one_is_killed_and_res
     server = Server(world, budget, fixed_from)
 
     def start() -> Caller:
-        return Caller(world, server, world.throttle(tmp_path / "l", budget), 8, budget if with_counts else None)
+        return Caller(world, server, world.rate_limiter(tmp_path / "l", budget), 8, budget if with_counts else None)
 
     callers = [start(), start()]
     everybody = list(callers)
@@ -65,16 +65,16 @@ def test_3000_calls_of_two_processes_use_97_percent_though_one_is_killed_and_res
     assert windows == 5
     assert windows * WINDOW_S >= 0.97 * (server.arrivals[windows * budget] - server.arrivals[0])
     for caller in everybody:
-        caller.throttle.close()
+        caller.rate_limiter.close()
 
 
 def test_the_whole_budget_may_go_as_one_burst(tmp_path: Path) -> None:
     world = World()
-    throttle = world.throttle(tmp_path / "l", 540)
+    rate_limiter = world.rate_limiter(tmp_path / "l", 540)
     before = world.now
     for _ in range(540):
-        throttle.acquire(world.pause).release()
+        rate_limiter.acquire(world.pause).release()
     assert world.now == before
-    throttle.acquire(world.pause).release()
+    rate_limiter.acquire(world.pause).release()
     assert world.now == pytest.approx(before + 60.1)
-    throttle.close()
+    rate_limiter.close()

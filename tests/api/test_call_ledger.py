@@ -1,4 +1,4 @@
-"""The ledger counts across processes, kills, reboots and clock changes, and keeps strikes for a week."""
+"""The call_store counts across processes, kills, reboots and clock changes, and keeps strikes for a week."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.api.ledger import Held, Ledger, Taken
-from pipelines.api.machine import boot_clock, boot_id, ledger_folder, ledger_name, sweep_local_ledgers
-from pipelines.errors import ConfigurationError
-from pipelines.settings import Settings
+from referral_warehouse.api.rate_limit.host import (
+    boot_clock,
+    boot_id,
+    call_store_folder,
+    call_store_name,
+    remove_old_call_stores,
+)
+from referral_warehouse.api.rate_limit.store import CallStore, Held, Taken
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings
 
 WORKER = Path(__file__).with_name("ledger_worker.py")
 DAY_S = 86_400.0
@@ -33,8 +39,8 @@ def clocks() -> Clocks:
     return Clocks()
 
 
-def open_ledger(path: Path, clocks: Clocks, boot: str = "first") -> Ledger:
-    return Ledger(
+def open_ledger(path: Path, clocks: Clocks, boot: str = "first") -> CallStore:
+    return CallStore(
         path,
         window_s=60.0,
         strikes_that_stop=2,
@@ -44,84 +50,86 @@ def open_ledger(path: Path, clocks: Clocks, boot: str = "first") -> Ledger:
     )
 
 
-def take(ledger: Ledger, capacity: int | None = 3, hold_s: float = 30.0) -> Taken:
-    return ledger.take(capacity, hold_s, lambda _: 0.0)
+def take(call_store: CallStore, capacity: int | None = 3, hold_s: float = 30.0) -> Taken:
+    return call_store.take(capacity, hold_s, lambda _: 0.0)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clocks: Clocks) -> Ledger:
+def call_store(tmp_path: Path, clocks: Clocks) -> CallStore:
     return open_ledger(tmp_path / "calls.sqlite3", clocks)
 
 
-def test_a_call_counts_until_a_window_after_its_answer(ledger: Ledger, clocks: Clocks) -> None:
-    first = [take(ledger).seq for _ in range(3)]
-    assert take(ledger) == Taken(None, 60.0, "budget")
+def test_a_call_counts_until_a_window_after_its_answer(call_store: CallStore, clocks: Clocks) -> None:
+    first = [take(call_store).seq for _ in range(3)]
+    assert take(call_store) == Taken(None, 60.0, "budget")
     clocks.boot_s += 25
-    ledger.done(first[0])
+    call_store.done(first[0])
     clocks.boot_s += 10
-    assert take(ledger) == Taken(None, 50.0, "budget")
+    assert take(call_store) == Taken(None, 50.0, "budget")
     clocks.boot_s += 49.9
-    assert take(ledger).seq is None
+    assert take(call_store).seq is None
     clocks.boot_s += 0.1
-    assert take(ledger).seq is not None
-    ledger.close()
+    assert take(call_store).seq is not None
+    call_store.close()
 
 
-def test_a_call_nobody_finished_stops_counting_after_its_hold_and_a_window(ledger: Ledger, clocks: Clocks) -> None:
+def test_a_call_nobody_finished_stops_counting_after_its_hold_and_a_window(
+    call_store: CallStore, clocks: Clocks
+) -> None:
     for _ in range(3):
-        take(ledger)
+        take(call_store)
     clocks.boot_s += 89.9
-    assert take(ledger).seq is None
+    assert take(call_store).seq is None
     clocks.boot_s += 0.1
-    assert take(ledger).seq is not None
-    ledger.close()
+    assert take(call_store).seq is not None
+    call_store.close()
 
 
-def test_an_answer_after_the_hold_counts_again(ledger: Ledger, clocks: Clocks) -> None:
-    late = take(ledger, capacity=1).seq
+def test_an_answer_after_the_hold_counts_again(call_store: CallStore, clocks: Clocks) -> None:
+    late = take(call_store, capacity=1).seq
     clocks.boot_s += 90
-    assert take(ledger, capacity=1).seq is not None  # the late one was given up
-    ledger.done(late)
+    assert take(call_store, capacity=1).seq is not None  # the late one was given up
+    call_store.done(late)
     clocks.boot_s += 59
-    ledger.flush()
+    call_store.flush()
     clocks.boot_s += 31  # the second one's hold is over too, the late answer's window (from 90) as well
-    assert take(ledger, capacity=1).seq is not None
-    ledger.close()
+    assert take(call_store, capacity=1).seq is not None
+    call_store.close()
 
 
-def test_numbers_never_repeat(ledger: Ledger, clocks: Clocks) -> None:
+def test_numbers_never_repeat(call_store: CallStore, clocks: Clocks) -> None:
     seen = []
     for _ in range(5):
-        seq = take(ledger).seq
+        seq = take(call_store).seq
         seen.append(seq)
-        ledger.done(seq)
+        call_store.done(seq)
         clocks.boot_s += 500
     assert seen == sorted(set(seen))
-    ledger.close()
+    call_store.close()
 
 
-def test_what_is_held_is_told_to_the_one_who_may_hold_back(ledger: Ledger) -> None:
+def test_what_is_held_is_told_to_the_one_who_may_hold_back(call_store: CallStore) -> None:
     seen: list[Held] = []
 
     def hold_back(held: Held) -> float:
         seen.append(held)
         return 7.0 if held.calls == 2 else 0.0
 
-    first = ledger.take(9, 30, hold_back)
-    ledger.done(first.seq)
-    ledger.take(9, 30, hold_back)
-    assert ledger.take(9, 30, hold_back) == Taken(None, 7.0, "sharing")
+    first = call_store.take(9, 30, hold_back)
+    call_store.done(first.seq)
+    call_store.take(9, 30, hold_back)
+    assert call_store.take(9, 30, hold_back) == Taken(None, 7.0, "sharing")
     assert seen == [Held(0, 0, 0), Held(1, 0, 1), Held(2, 1, 2)]
-    ledger.close()
+    call_store.close()
 
 
-def test_the_wall_clock_moves_no_call(ledger: Ledger, clocks: Clocks) -> None:
+def test_the_wall_clock_moves_no_call(call_store: CallStore, clocks: Clocks) -> None:
     for _ in range(3):
-        ledger.done(take(ledger).seq)
+        call_store.done(take(call_store).seq)
     for jump in (10 * DAY_S, -20 * DAY_S):
         clocks.wall_s += jump
-        assert take(ledger) == Taken(None, 60.0, "budget")
-    ledger.close()
+        assert take(call_store) == Taken(None, 60.0, "budget")
+    call_store.close()
 
 
 @pytest.mark.parametrize(("boot", "clock_s"), [("second", 5.0), ("second", 1e6), ("first", 5.0)])
@@ -139,11 +147,11 @@ def test_after_a_reboot_old_calls_count_for_a_window(tmp_path: Path, clocks: Clo
     after.close()
 
 
-def test_an_interrupt_between_work_and_commit_leaves_no_lock(ledger: Ledger) -> None:
-    assert take(ledger).seq == 1
-    ledger._db.execute("begin immediate")
-    assert take(ledger).seq == 2
-    ledger.close()
+def test_an_interrupt_between_work_and_commit_leaves_no_lock(call_store: CallStore) -> None:
+    assert take(call_store).seq == 1
+    call_store._db.execute("begin immediate")
+    assert take(call_store).seq == 2
+    call_store.close()
 
 
 def test_two_connections_see_one_count(tmp_path: Path, clocks: Clocks) -> None:
@@ -154,101 +162,101 @@ def test_two_connections_see_one_count(tmp_path: Path, clocks: Clocks) -> None:
     two.close()
 
 
-def test_strikes_last_a_week_and_stop_all_calls(ledger: Ledger, clocks: Clocks) -> None:
-    assert ledger.strikes() == ()
-    assert not ledger.exists()
-    ledger.strike(["429"], 30.0)
-    assert take(ledger) == Taken(None, 30.0, "pause")
+def test_strikes_last_a_week_and_stop_all_calls(call_store: CallStore, clocks: Clocks) -> None:
+    assert call_store.strikes() == ()
+    assert not call_store.exists()
+    call_store.strike(["429"], 30.0)
+    assert take(call_store) == Taken(None, 30.0, "pause")
     clocks.boot_s += 30
-    assert take(ledger).seq == 1
+    assert take(call_store).seq == 1
     clocks.wall_s += 6 * DAY_S
-    strikes = ledger.strike(["429"], 0.0)
+    strikes = call_store.strike(["429"], 0.0)
     assert [strike.what for strike in strikes] == ["429", "429"]
     assert strikes[0].at == datetime.fromtimestamp(1_800_000_000, UTC)
-    assert take(ledger).reason == "strikes"
-    assert take(ledger, capacity=None).reason == "strikes"
+    assert take(call_store).reason == "strikes"
+    assert take(call_store, capacity=None).reason == "strikes"
     clocks.wall_s += 1 * DAY_S
-    assert take(ledger).seq == 2
-    assert len(ledger.strikes()) == 1
-    ledger.close()
+    assert take(call_store).seq == 2
+    assert len(call_store.strikes()) == 1
+    call_store.close()
 
 
-def test_forgiving_forgets_strikes_and_pause(ledger: Ledger) -> None:
-    assert ledger.forgive() == 0
-    ledger.strike(["429", "429"], 500.0)
-    assert ledger.forgive() == 2
-    assert (ledger.strikes(), take(ledger).seq) == ((), 1)
-    ledger.close()
+def test_forgiving_forgets_strikes_and_pause(call_store: CallStore) -> None:
+    assert call_store.forgive() == 0
+    call_store.strike(["429", "429"], 500.0)
+    assert call_store.forgive() == 2
+    assert (call_store.strikes(), take(call_store).seq) == ((), 1)
+    call_store.close()
 
 
-def test_a_shorter_pause_never_cuts_a_longer_one_and_none_lasts_for_ever(ledger: Ledger) -> None:
-    ledger.strike([], 300.0)
-    ledger.strike([], 5.0)
-    assert take(ledger) == Taken(None, 300.0, "pause")
-    ledger.strike([], 1e15)
-    assert take(ledger) == Taken(None, 7 * DAY_S, "pause")
-    ledger.close()
+def test_a_shorter_pause_never_cuts_a_longer_one_and_none_lasts_for_ever(call_store: CallStore) -> None:
+    call_store.strike([], 300.0)
+    call_store.strike([], 5.0)
+    assert take(call_store) == Taken(None, 300.0, "pause")
+    call_store.strike([], 1e15)
+    assert take(call_store) == Taken(None, 7 * DAY_S, "pause")
+    call_store.close()
 
 
 def test_a_file_that_is_no_ledger_is_put_aside_and_a_window_of_silence_follows(tmp_path: Path, clocks: Clocks) -> None:
     path = tmp_path / "calls.sqlite3"
     path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
-    ledger = open_ledger(path, clocks)
-    assert take(ledger) == Taken(None, 60.0, "pause")
+    call_store = open_ledger(path, clocks)
+    assert take(call_store) == Taken(None, 60.0, "pause")
     assert path.with_suffix(".broken").exists()
     clocks.boot_s += 60
-    assert take(ledger).seq == 1
-    ledger.close()
+    assert take(call_store).seq == 1
+    call_store.close()
 
 
 def test_a_ledger_that_cannot_be_written_stops_everything_with_words(tmp_path: Path, clocks: Clocks) -> None:
-    ledger = open_ledger(tmp_path / "missing" / "calls.sqlite3", clocks)
+    call_store = open_ledger(tmp_path / "missing" / "calls.sqlite3", clocks)
     with pytest.raises(ConfigurationError, match="nothing is sent"):
-        take(ledger)
+        take(call_store)
 
 
 def test_nobody_else_can_read_the_ledger(settings: Settings, clocks: Clocks) -> None:
-    folder = ledger_folder(settings)
-    ledger = open_ledger(folder / "calls.sqlite3", clocks)
-    take(ledger)
+    folder = call_store_folder(settings)
+    call_store = open_ledger(folder / "calls.sqlite3", clocks)
+    take(call_store)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert set(modes) >= {"calls.sqlite3", "calls.sqlite3-wal"}
     assert set(modes.values()) == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    ledger.close()
+    call_store.close()
 
 
 def test_the_folder_follows_xdg_and_falls_back_to_the_warehouse(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ledger_folder(settings) == tmp_path / "machine" / "referral-warehouse"
+    assert call_store_folder(settings) == tmp_path / "machine" / "referral-warehouse"
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    assert ledger_folder(settings) == settings.state_dir
+    assert call_store_folder(settings) == settings.state_dir
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
-    assert ledger_folder(settings) == settings.state_dir
+    assert call_store_folder(settings) == settings.state_dir
     monkeypatch.setenv("XDG_STATE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert ledger_folder(settings) == tmp_path / ".local/state/referral-warehouse"
+    assert call_store_folder(settings) == tmp_path / ".local/state/referral-warehouse"
 
 
 def test_no_folder_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     with pytest.raises(ConfigurationError, match="none of"):
-        ledger_folder(Settings(warehouse_dir=tmp_path / "file" / "data"))
+        call_store_folder(Settings(warehouse_dir=tmp_path / "file" / "data"))
 
 
 def test_names_hide_the_token_and_tell_local_servers_apart() -> None:
     names = {
-        ledger_name("secret", None),
-        ledger_name("secret2", None),
-        ledger_name("secret", "http://127.0.0.1:1/api"),
-        ledger_name("secret", "http://127.0.0.1:2/api"),
+        call_store_name("secret", None),
+        call_store_name("secret2", None),
+        call_store_name("secret", "http://127.0.0.1:1/api"),
+        call_store_name("secret", "http://127.0.0.1:2/api"),
     }
     assert len(names) == 4
     assert not any("secret" in name for name in names)
-    assert ledger_name("secret", "http://127.0.0.1:1/v1") == ledger_name("secret", "http://127.0.0.1:1/v2")
+    assert call_store_name("secret", "http://127.0.0.1:1/v1") == call_store_name("secret", "http://127.0.0.1:1/v2")
 
 
 def test_only_old_ledgers_of_local_servers_are_swept(tmp_path: Path) -> None:
@@ -257,12 +265,12 @@ def test_only_old_ledgers_of_local_servers_are_swept(tmp_path: Path) -> None:
     now = time.time()
     os.utime(tmp_path / "local-a.sqlite3", (now - 9 * DAY_S, now - 9 * DAY_S))
     os.utime(tmp_path / "c.sqlite3", (now - 9 * DAY_S, now - 9 * DAY_S))
-    sweep_local_ledgers(tmp_path, now, older_than_s=8 * DAY_S)
+    remove_old_call_stores(tmp_path, now, older_than_s=8 * DAY_S)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.sqlite3", "local-b.sqlite3"]
 
 
 def test_the_boot_clock_and_its_name_are_common_to_processes() -> None:
-    code = "from pipelines.api.machine import *; print(boot_id(), boot_clock())"
+    code = "from referral_warehouse.api.rate_limit.host import *; print(boot_id(), boot_clock())"
     before = boot_clock()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     name, clock = done.stdout.split()

@@ -8,9 +8,9 @@ import pytest
 from scripted_server import Say, ScriptedServer, ok
 from stand_ins import FakeTime
 
-from pipelines.api.client import Client
-from pipelines.api.query import Query
-from pipelines.errors import ApiUnavailable, AuthenticationError, BudgetExhausted, ProtectiveStop
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.query import Query
+from referral_warehouse.errors import ApiUnavailable, AuthenticationError, BudgetExhausted, ProtectiveStop
 
 USERS = Query("users")
 MakeClient = Callable[..., Client]

@@ -14,14 +14,11 @@ import pytest
 from scripted_server import Say, ScriptedServer, ok
 from stand_ins import TOKEN
 
-from pipelines import __version__
-from pipelines.api.client import Client, quote_segment
-from pipelines.api.query import Filter, Query, query_params
-from pipelines.errors import (
-    ConfigurationError,
-    RequestRefused,
-)
-from pipelines.settings import Settings, Token
+from referral_warehouse import __version__
+from referral_warehouse.api.client import Client, quote_segment
+from referral_warehouse.api.query import Filter, Query, query_params
+from referral_warehouse.errors import ConfigurationError, RequestRefused
+from referral_warehouse.settings import Settings, Token
 
 USERS = Query("users", order="id")
 MakeClient = Callable[..., Client]

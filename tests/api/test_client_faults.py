@@ -11,16 +11,11 @@ import pytest
 from scripted_server import HangUp, Reset, Say, ScriptedServer, Step, ok
 from stand_ins import TOKEN, FakeTime
 
-from pipelines.api.client import Client
-from pipelines.api.query import Query
-from pipelines.api.retry import RetryPolicy
-from pipelines.errors import (
-    ApiUnavailable,
-    AuthenticationError,
-    ProtectiveStop,
-    RequestRefused,
-)
-from pipelines.settings import Settings, Token
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.query import Query
+from referral_warehouse.api.retry import RetryPolicy
+from referral_warehouse.errors import ApiUnavailable, AuthenticationError, ProtectiveStop, RequestRefused
+from referral_warehouse.settings import Settings, Token
 
 USERS = Query("users", order="id")
 MakeClient = Callable[..., Client]
@@ -135,7 +130,7 @@ def test_a_retry_after_beyond_the_deadline_ends_at_once(client: Client, server: 
 
 def test_a_body_beyond_the_bound_is_not_read_to_the_end(make_client: MakeClient, server: ScriptedServer) -> None:
     client = make_client()
-    client._wire._max_body_bytes = 1_000_000
+    client._transport._max_body_bytes = 1_000_000
     zeros = gzip.compress(b'{"data": "' + b"0" * 50_000_000 + b'"}')
     server.script.append(Say(200, zeros, {"Content-Encoding": "gzip"}))
     with pytest.raises(ApiUnavailable, match="too large"):

@@ -9,17 +9,12 @@ import pytest
 from scripted_server import Say, ScriptedServer, ok
 from stand_ins import FakeTime
 
-from pipelines.api.client import Client
-from pipelines.api.query import Query
-from pipelines.api.retry import RetryPolicy
-from pipelines.api.throttle import open_throttle
-from pipelines.errors import (
-    ApiError,
-    BudgetExhausted,
-    ProtectiveStop,
-    ReferralsError,
-)
-from pipelines.settings import Settings
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.query import Query
+from referral_warehouse.api.rate_limit.limiter import open_rate_limiter
+from referral_warehouse.api.retry import RetryPolicy
+from referral_warehouse.errors import ApiError, BudgetExhausted, ProtectiveStop, ReferralsError
+from referral_warehouse.settings import Settings
 
 USERS = Query("users", order="id")
 MakeClient = Callable[..., Client]
@@ -43,22 +38,22 @@ def test_the_first_429_is_a_strike_that_is_waited_out(
     make_client: MakeClient, settings: Settings, server: ScriptedServer, headers: dict[str, str], wait_s: float
 ) -> None:
     world = FakeTime()
-    throttle = open_throttle(settings)
-    throttle._ledger._clock = world.clock
-    throttle._clock = world.clock
-    client = make_client(throttle=throttle, sleep=world.sleep)
+    rate_limiter = open_rate_limiter(settings)
+    rate_limiter._call_store._clock = world.clock
+    rate_limiter._clock = world.clock
+    client = make_client(rate_limiter=rate_limiter, sleep=world.sleep)
     server.script.extend([Say(429, b'{"message": "Too Many Attempts."}', headers), ok()])
     assert client.get(USERS).attempts == 2
     assert world.slept == [pytest.approx(wait_s)]
     assert [strike.what for strike in client.strikes] == ["429"]
     assert kinds(client) == ["request", "strike", "retry", "wait", "request"]
-    throttle.close()
+    rate_limiter.close()
 
 
 def test_the_second_429_within_a_week_is_a_protective_stop(
     make_client: MakeClient, server: ScriptedServer, settings: Settings
 ) -> None:
-    with_strike = open_throttle(settings)
+    with_strike = open_rate_limiter(settings)
     with_strike.strike("429", 0.0)
     with_strike.close()
     client = make_client()
@@ -70,7 +65,7 @@ def test_the_second_429_within_a_week_is_a_protective_stop(
     assert client.calls == 1
     with pytest.raises(ProtectiveStop):
         make_client()
-    again = open_throttle(settings)
+    again = open_rate_limiter(settings)
     again.forgive()
     again.close()
     assert make_client().get(USERS).attempts == 1
@@ -92,14 +87,14 @@ def test_the_servers_count_reaches_the_throttle(
         timeout_s=5,
         warehouse_dir=settings.warehouse_dir,
     )
-    throttle = open_throttle(counted)
-    client = make_client(counted, throttle=throttle)
+    rate_limiter = open_rate_limiter(counted)
+    client = make_client(counted, rate_limiter=rate_limiter)
     server.default = lambda _: ok(None, X_RateLimit_Limit="300", X_RateLimit_Remaining="120")
     client.get(USERS)
     client.get(USERS)
-    assert throttle._capacity() == 300
-    assert throttle._sharing.others == 179
-    throttle.close()
+    assert rate_limiter._capacity() == 300
+    assert rate_limiter._sharing.others == 179
+    rate_limiter.close()
 
 
 @pytest.mark.parametrize("where", ["reading", "backing off", "waiting for a turn"])

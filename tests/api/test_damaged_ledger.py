@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.api.ledger import Ledger
+from referral_warehouse.api.rate_limit.store import CallStore
 from tests.damage.damages import CONTENT, KINDS
 
 WINDOW_S = 60.0
@@ -19,22 +19,22 @@ class Clock:
     seconds = 1000.0
 
 
-def open_ledger(path: Path, clock: Clock) -> Ledger:
-    return Ledger(
+def open_ledger(path: Path, clock: Clock) -> CallStore:
+    return CallStore(
         path, window_s=WINDOW_S, strikes_that_stop=2, clock=lambda: clock.seconds, wall=lambda: 1.8e9, boot="first"
     )
 
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger with 200 calls, as a killed process leaves it: with its log and its index beside it."""
+    """A call_store with 200 calls, as a killed process leaves it: with its log and its index beside it."""
     folder = tmp_path_factory.mktemp("used")
-    ledger = open_ledger(folder / "calls.sqlite3", Clock())
+    call_store = open_ledger(folder / "calls.sqlite3", Clock())
     for _ in range(200):
-        ledger.done(ledger.take(1000, 30.0, lambda _: 0.0).seq or 0)
-    ledger.flush()
+        call_store.done(call_store.take(1000, 30.0, lambda _: 0.0).seq or 0)
+    call_store.flush()
     shutil.copytree(folder, folder / "left")
-    ledger.close()
+    call_store.close()
     return folder / "left"
 
 
@@ -44,13 +44,13 @@ def test_a_damaged_ledger_costs_a_window_at_most(used: Path, tmp_path: Path, fil
     shutil.copytree(used, tmp_path / "l")
     path, clock = tmp_path / "l" / "calls.sqlite3", Clock()
     (CONTENT | KINDS)[name](Path(f"{path}{file}"))
-    ledger = open_ledger(path, clock)
-    first = ledger.take(1000, 30.0, lambda _: 0.0)
+    call_store = open_ledger(path, clock)
+    first = call_store.take(1000, 30.0, lambda _: 0.0)
     assert first.seq is not None or (first.reason, first.wait_s) == ("pause", WINDOW_S)
     clock.seconds += WINDOW_S
-    assert ledger.take(1000, 30.0, lambda _: 0.0).seq is not None
-    assert ledger.strikes() == ()
-    ledger.close()
+    assert call_store.take(1000, 30.0, lambda _: 0.0).seq is not None
+    assert call_store.strikes() == ()
+    call_store.close()
     again = open_ledger(path, clock)
     assert again.take(1000, 30.0, lambda _: 0.0).seq is not None
     again.close()
@@ -61,18 +61,18 @@ def test_a_database_of_other_tables_is_put_aside(tmp_path: Path) -> None:
     with sqlite3.connect(path) as other:
         other.execute("create table flying (something text)")
     other.close()
-    ledger = open_ledger(path, clock)
-    assert ledger.take(10, 30.0, lambda _: 0.0).reason == "pause"
+    call_store = open_ledger(path, clock)
+    assert call_store.take(10, 30.0, lambda _: 0.0).reason == "pause"
     assert path.with_suffix(".broken").is_file()
-    ledger.close()
+    call_store.close()
 
 
 def test_what_was_put_aside_before_is_in_nobodys_way(tmp_path: Path) -> None:
     path, clock = tmp_path / "calls.sqlite3", Clock()
     path.with_suffix(".broken").mkdir()
     path.mkdir()
-    ledger = open_ledger(path, clock)
-    assert ledger.take(10, 30.0, lambda _: 0.0).reason == "pause"
+    call_store = open_ledger(path, clock)
+    assert call_store.take(10, 30.0, lambda _: 0.0).reason == "pause"
     clock.seconds += WINDOW_S
-    assert ledger.take(10, 30.0, lambda _: 0.0).seq is not None
-    ledger.close()
+    assert call_store.take(10, 30.0, lambda _: 0.0).seq is not None
+    call_store.close()

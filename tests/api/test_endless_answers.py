@@ -20,11 +20,11 @@ from raw_server import RawServer
 from scripted_server import Say, ScriptedServer, ok
 from tunnel import Tunnel
 
-from pipelines.api.client import Client
-from pipelines.api.query import Query
-from pipelines.api.unpacking import UNPACKED_BYTES
-from pipelines.errors import ApiError, ApiUnavailable
-from pipelines.settings import Settings
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.decompression import UNPACKED_BYTES
+from referral_warehouse.api.query import Query
+from referral_warehouse.errors import ApiError, ApiUnavailable
+from referral_warehouse.settings import Settings
 
 MakeClient, USERS = Callable[..., Client], Query("users")
 TIMEOUT_S = 0.15  # twice that is an attempt; the servers send something every 0.02 s
@@ -259,10 +259,10 @@ def test_an_error_whose_body_cannot_be_unpacked_is_judged_by_its_status(
 BOMB = """
 import sys
 from pathlib import Path
-from pipelines.api.client import Client
-from pipelines.api.query import Query
-from pipelines.errors import ApiUnavailable
-from pipelines.settings import Settings, Token
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.query import Query
+from referral_warehouse.errors import ApiUnavailable
+from referral_warehouse.settings import Settings, Token
 
 settings = Settings(api_token=Token("t"), base_url=sys.argv[1], calls_per_minute=0, warehouse_dir=Path(sys.argv[2]))
 with Client(settings) as client:

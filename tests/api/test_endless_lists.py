@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from scripted_server import Request, Say, ScriptedServer
 
-from pipelines.api import bounds
-from pipelines.api.client import Client
-from pipelines.api.envelopes import Page
-from pipelines.api.paging import Walker
-from pipelines.api.query import Filter, Query
-from pipelines.errors import BadEnvelope, DataRefused, IncompleteWalk
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.pagination import list_bound
+from referral_warehouse.api.pagination.paginator import Paginator
+from referral_warehouse.api.query import Filter, Query
+from referral_warehouse.api.responses import Page
+from referral_warehouse.errors import BadEnvelope, DataRefused, IncompleteWalk
 
 USERS = Query("users")
 SIZE = 3
@@ -64,10 +64,12 @@ ENVELOPES: dict[str, Envelope] = {
     "a total that grows": lambda page: {"meta": {"total": 100 * page, "last_page": 34 * page}},
 }
 ROWS = [ever_new, always_the_same, two_in_turn, without_ids, same_without_ids]
-WALKS: dict[str, Callable[[Walker], Iterator[Page]]] = {
-    "the whole list": lambda walker: walker.whole(USERS),
-    "a filter": lambda walker: walker.lane(USERS, Filter("date", "gte", "2026-01-01"), lambda _row: True),
-    "a range of ids": lambda walker: walker.between(USERS, 5, 1_000_000_000),
+WALKS: dict[str, Callable[[Paginator], Iterator[Page]]] = {
+    "the whole list": lambda paginator: paginator.iter_all(USERS),
+    "a filter": lambda paginator: paginator.iter_matching(
+        USERS, Filter("date", "gte", "2026-01-01"), lambda _row: True
+    ),
+    "a range of ids": lambda paginator: paginator.iter_id_range(USERS, 5, 1_000_000_000),
 }
 
 
@@ -76,7 +78,7 @@ WALKS: dict[str, Callable[[Walker], Iterator[Page]]] = {
 def test_a_list_without_an_end_is_refused(
     client: Client, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, walk: str, rows: Callable[[int, int], Rows]
 ) -> None:
-    monkeypatch.setattr(bounds, "SPARE_PAGES", 40)
+    monkeypatch.setattr(list_bound, "SPARE_PAGES", 40)
     for envelope, honours_ids in itertools.product(ENVELOPES.values(), (True, False)):
 
         def answer(request: Request, envelope: Envelope = envelope, honours_ids: bool = honours_ids) -> Say:
@@ -88,8 +90,8 @@ def test_a_list_without_an_end_is_refused(
 
         server.default = answer
         before = client.calls
-        with Walker(client, 2) as walker, pytest.raises(DataRefused, match="users") as refused:
-            for _ in WALKS[walk](walker):
+        with Paginator(client, 2) as paginator, pytest.raises(DataRefused, match="users") as refused:
+            for _ in WALKS[walk](paginator):
                 pass
         assert "Next: " in str(refused.value)
         assert client.calls - before < 1_500
@@ -103,10 +105,10 @@ def test_the_same_page_for_millions_of_rows_is_refused_soon(
         body=json.dumps({"data": rows(*asked(request)[:2]), "meta": {"total": 40_000_000}}).encode()
     )
     with (
-        Walker(client, 2) as walker,
+        Paginator(client, 2) as paginator,
         pytest.raises(IncompleteWalk, match="users: page after page holds the same 3 rows"),
     ):
-        list(walker.whole(USERS))
+        list(paginator.iter_all(USERS))
     assert client.calls < 30
 
 
@@ -117,17 +119,17 @@ def test_a_last_page_of_a_billion_is_refused_at_once(
     server.default = lambda request: Say(
         body=json.dumps({"data": ever_new(*asked(request)[:2]), "meta": meta}).encode()
     )
-    with Walker(client, 2) as walker, pytest.raises(BadEnvelope, match=r"users.*1000000000|25000000000"):
-        list(walker.whole(USERS))
+    with Paginator(client, 2) as paginator, pytest.raises(BadEnvelope, match=r"users.*1000000000|25000000000"):
+        list(paginator.iter_all(USERS))
     assert client.calls <= 3
 
 
 def test_the_bound_is_far_beyond_what_a_list_told() -> None:
-    bound = bounds.ListBound("users")
+    bound = list_bound.ListBound("users")
     for number in range(1, 1_000):
         bound.take(Page([{"id": number}], 500, 500, None))
-    uncounted = bounds.ListBound("users")
-    for number in range(bounds.SPARE_PAGES):
+    uncounted = list_bound.ListBound("users")
+    for number in range(list_bound.SPARE_PAGES):
         uncounted.take(Page([{"id": number}], None, None, None))
     with pytest.raises(
         IncompleteWalk, match=r"users: the list does not end: 4,001 pages were read, and it told no total"
@@ -156,9 +158,9 @@ def test_one_id_out_of_its_place_is_read_around(client: Client, server: Scripted
             return Say(body=json.dumps({"data": rows, "meta": meta}).encode())
 
         server.default = answer
-        with Walker(client, 2) as walker:
+        with Paginator(client, 2) as paginator:
             held: set[int] = set()
-            for page in walker.whole(USERS):
+            for page in paginator.iter_all(USERS):
                 if page.restart:
                     held.clear()
                 held.update(row["n"] for row in page.rows)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.api.client import Answer
-from pipelines.api.envelopes import Page, read_page, read_single, row_id
-from pipelines.errors import BadEnvelope
+from referral_warehouse.api.client import Answer
+from referral_warehouse.api.responses import Page, read_page, read_single, row_id
+from referral_warehouse.errors import BadEnvelope
 
 AT = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ROWS = [{"id": 1}, {"id": 2}]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.api.ledger import Ledger
+from referral_warehouse.api.rate_limit.store import CallStore
 
 DAY_S = 86_400.0
 RIGHT_S = 1_800_000_000.0
 
 
-def open_ledger(path: Path, wall_s: float) -> Ledger:
-    return Ledger(path, window_s=60.0, strikes_that_stop=2, clock=lambda: 1000.0, wall=lambda: wall_s, boot="first")
+def open_ledger(path: Path, wall_s: float) -> CallStore:
+    return CallStore(path, window_s=60.0, strikes_that_stop=2, clock=lambda: 1000.0, wall=lambda: wall_s, boot="first")
 
 
 @pytest.mark.parametrize("days_ahead", [1, 30, 3000])

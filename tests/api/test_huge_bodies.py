@@ -16,10 +16,10 @@ SCRIPT = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from pipelines.api.client import Client
-from pipelines.api.query import Query
-from pipelines.errors import ApiUnavailable
-from pipelines.settings import Settings, Token
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.query import Query
+from referral_warehouse.errors import ApiUnavailable
+from referral_warehouse.settings import Settings, Token
 
 settings = Settings(api_token=Token("t"), base_url=sys.argv[1], calls_per_minute=0, warehouse_dir=Path(sys.argv[2]))
 with Client(settings) as client, ThreadPoolExecutor(8) as pool:

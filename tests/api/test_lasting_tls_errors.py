@@ -15,10 +15,10 @@ import pytest
 import trustme
 from scripted_server import ScriptedServer
 
-from pipelines.api.client import Client
-from pipelines.api.query import Query
-from pipelines.errors import ApiUnavailable
-from pipelines.settings import Settings
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.query import Query
+from referral_warehouse.errors import ApiUnavailable
+from referral_warehouse.settings import Settings
 
 AUTHORITY = trustme.CA()
 MakeClient = Callable[..., Client]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scripted_server import ScriptedServer
 from stand_ins import TOKEN
 
-from pipelines.api.network_environment import proxy_for, tls_context
-from pipelines.api.wire import Wire
-from pipelines.errors import ConfigurationError
-from pipelines.settings import Settings, Token
+from referral_warehouse.api.network_environment import proxy_for, tls_context
+from referral_warehouse.api.transport import Transport
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings, Token
 
 HOST = "https://api.example.com/v1"
 PROXY = {"HTTPS_PROXY": "http://proxy.example.com:3128"}
@@ -183,11 +183,11 @@ def test_other_tools_variables_change_nothing(
         "REQUESTS_CA_BUNDLE": "/nonexistent", "CURL_CA_BUNDLE": "/nonexistent",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, str(value))
-    wire = Wire(settings)
-    assert wire.fetch("users").status == 200
-    wire.close()
+    transport = Transport(settings)
+    assert transport.fetch("users").status == 200
+    transport.close()
     assert [request.headers["authorization"] for request in server.requests] == [f"Bearer {TOKEN}"]
     for destination in (keys, Path("/nonexistent/keys")):
         monkeypatch.setenv("SSLKEYLOGFILE", str(destination))
-        Wire(Settings(api_token=Token(TOKEN), base_url=HOST, warehouse_dir=tmp_path)).close()
+        Transport(Settings(api_token=Token(TOKEN), base_url=HOST, warehouse_dir=tmp_path)).close()
     assert not keys.exists()

@@ -9,11 +9,11 @@ import pytest
 from raw_server import RawServer
 from scripted_server import Say, ScriptedServer, ok
 
-from pipelines.api.client import Client
-from pipelines.api.query import Filter, Query
-from pipelines.api.retry import LONGEST_RETRY_AFTER_S, parse_date, retry_after_s
-from pipelines.errors import ReferralsError, RequestRefused
-from pipelines.settings import Settings
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.query import Filter, Query
+from referral_warehouse.api.retry import LONGEST_RETRY_AFTER_S, parse_date, retry_after_s
+from referral_warehouse.errors import ReferralsError, RequestRefused
+from referral_warehouse.settings import Settings
 
 MakeClient = Callable[..., Client]
 USERS = Query("users")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.api.retry import (
+from referral_warehouse.api.retry import (
     LONGEST_RETRY_AFTER_S,
     RetryPolicy,
     Verdict,

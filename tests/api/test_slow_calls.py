@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from scripted_server import Request, Say, ScriptedServer
 
-from pipelines.api.client import Client
-from pipelines.api.paging import PAGES_HELD, Walker
-from pipelines.api.query import Query
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.pagination.paginator import PAGES_HELD, Paginator
+from referral_warehouse.api.query import Query
 
 SIZE, THREADS = 5, 3
 
@@ -49,8 +49,8 @@ def test_all_other_pages_are_fetched_while_one_is_slow(client: Client, server: S
     found: list[int] = []
 
     def walk() -> None:
-        with Walker(client, THREADS) as walker:
-            for page in walker.whole(Query("users")):
+        with Paginator(client, THREADS) as paginator:
+            for page in paginator.iter_all(Query("users")):
                 found.extend(page.ids())
 
     walking = threading.Thread(target=walk)
@@ -70,8 +70,8 @@ def test_all_other_pages_are_fetched_while_one_is_slow(client: Client, server: S
 def test_what_is_fetched_beyond_a_slow_call_is_bounded(client: Client, server: ScriptedServer) -> None:
     most, slow, seen = THREADS * PAGES_HELD, threading.Event(), list[int]()
     server.default = numbers(SIZE * (most + 40), {2: slow}, seen)
-    with Walker(client, THREADS) as walker:
-        pages = walker.whole(Query("users"))
+    with Paginator(client, THREADS) as paginator:
+        pages = paginator.iter_all(Query("users"))
         walking = threading.Thread(target=lambda: list(pages))
         walking.start()
         try:

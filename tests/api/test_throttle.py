@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limiter_model import Caller, Server, World, most_in_a_window
 
-from pipelines.api.ledger import Ledger
-from pipelines.api.throttle import STRIKES_THAT_STOP, Throttle, open_throttle
-from pipelines.errors import BudgetExhausted, ConfigurationError, ProtectiveStop
-from pipelines.settings import Settings, Token
+from referral_warehouse.api.rate_limit.limiter import STRIKES_THAT_STOP, RateLimiter, open_rate_limiter
+from referral_warehouse.api.rate_limit.store import CallStore
+from referral_warehouse.errors import BudgetExhausted, ConfigurationError, ProtectiveStop
+from referral_warehouse.settings import Settings, Token
 
 
 @settings(deadline=None, max_examples=60)
@@ -40,7 +40,7 @@ def test_no_window_sees_more_than_the_budget(
         path = Path(folder) / "calls.sqlite3"
 
         def start() -> Caller:
-            return Caller(world, server, world.throttle(path, budget), threads, limit)
+            return Caller(world, server, world.rate_limiter(path, budget), threads, limit)
 
         callers = [start() for _ in range(processes)]
         everybody = list(callers)
@@ -61,13 +61,13 @@ def test_no_window_sees_more_than_the_budget(
         assert most_in_a_window(server.arrivals) <= budget
         assert server.refused == 0
         for caller in everybody:
-            caller.throttle.close()
+            caller.rate_limiter.close()
 
 
 def test_a_slow_call_holds_nobody_else(tmp_path: Path) -> None:
     world = World()
     server = Server(world, 100)
-    caller = Caller(world, server, world.throttle(tmp_path / "l", 100), 2, None)
+    caller = Caller(world, server, world.rate_limiter(tmp_path / "l", 100), 2, None)
     caller.send(0.05, 0.05)
     world.pause(1)  # its answer carried no count, so nobody waits for another's
     caller.send(0.1, 24.9)
@@ -75,7 +75,7 @@ def test_a_slow_call_holds_nobody_else(tmp_path: Path) -> None:
     for _ in range(50):
         caller.send(0.05, 0.05)
     assert world.now - before < 6
-    caller.throttle.close()
+    caller.rate_limiter.close()
 
 
 @pytest.mark.parametrize("fixed_from", [None, 17.0], ids=["sliding", "fixed"])
@@ -93,7 +93,7 @@ def test_others_on_the_same_token_go_first(tmp_path: Path, fixed_from: float | N
     other()
     world.pause(120)
     begun = world.now
-    caller = Caller(world, server, world.throttle(tmp_path / "l", 540), 8, limit)
+    caller = Caller(world, server, world.rate_limiter(tmp_path / "l", 540), 8, limit)
     calls = 1500
     for _ in range(calls):
         caller.send(luck.uniform(0.05, 0.25), 0.1)
@@ -101,25 +101,25 @@ def test_others_on_the_same_token_go_first(tmp_path: Path, fixed_from: float | N
     assert server.lowest > 0
     ours_per_minute = calls / (world.now - begun) * 60
     assert ours_per_minute >= 0.6 * min(540, limit - 60 * others_per_s)
-    caller.throttle.close()
+    caller.rate_limiter.close()
 
 
 def test_a_lower_limit_of_the_server_is_obeyed(tmp_path: Path) -> None:
     world = World()
     server = Server(world, 60)
-    caller = Caller(world, server, world.throttle(tmp_path / "l", 540), 4, 60)
+    caller = Caller(world, server, world.rate_limiter(tmp_path / "l", 540), 4, 60)
     for _ in range(200):
         caller.send(0.1, 0.1)
     world.pause(1)
     assert server.refused == 0
     assert most_in_a_window(server.arrivals) <= 60
-    caller.throttle.close()
+    caller.rate_limiter.close()
 
 
 def test_turns_go_round_in_the_order_of_asking(tmp_path: Path) -> None:
     world = World()
-    throttle = world.throttle(tmp_path / "l", 1)
-    first = throttle.acquire(world.pause)
+    rate_limiter = world.rate_limiter(tmp_path / "l", 1)
+    first = rate_limiter.acquire(world.pause)
     go = threading.Event()
     order: list[int] = []
 
@@ -128,7 +128,7 @@ def test_turns_go_round_in_the_order_of_asking(tmp_path: Path) -> None:
         world.pause(seconds)
 
     def work(number: int) -> None:
-        permit = throttle.acquire(pause)
+        permit = rate_limiter.acquire(pause)
         order.append(number)
         permit.release()
 
@@ -137,57 +137,59 @@ def test_turns_go_round_in_the_order_of_asking(tmp_path: Path) -> None:
         thread = threading.Thread(target=work, args=(number,))
         thread.start()
         threads.append(thread)
-        while len(throttle._queue) <= number:
+        while len(rate_limiter._queue) <= number:
             time.sleep(0.001)
     first.release()
     go.set()
     for thread in threads:
         thread.join(30)
     assert order == [0, 1, 2, 3, 4, 5]
-    throttle.close()
+    rate_limiter.close()
 
 
 def test_an_error_in_a_wait_passes_the_turn_on(tmp_path: Path) -> None:
     world = World()
-    throttle = world.throttle(tmp_path / "l", 1)
-    throttle.acquire(world.pause).release()
+    rate_limiter = world.rate_limiter(tmp_path / "l", 1)
+    rate_limiter.acquire(world.pause).release()
 
     def give_up(seconds: float) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        throttle.acquire(give_up)
-    throttle.acquire(world.pause).release()
-    throttle.close()
+        rate_limiter.acquire(give_up)
+    rate_limiter.acquire(world.pause).release()
+    rate_limiter.close()
 
 
-def make_throttle(path: Path, world: World, budget: int = 5, patience_s: float = 50.0) -> Throttle:
-    ledger = Ledger(path, window_s=60.0, strikes_that_stop=STRIKES_THAT_STOP, clock=world.clock, wall=world.clock)
-    return Throttle(ledger, budget, window_s=60.0, patience_s=patience_s, clock=world.clock)
+def make_throttle(path: Path, world: World, budget: int = 5, patience_s: float = 50.0) -> RateLimiter:
+    call_store = CallStore(
+        path, window_s=60.0, strikes_that_stop=STRIKES_THAT_STOP, clock=world.clock, wall=world.clock
+    )
+    return RateLimiter(call_store, budget, window_s=60.0, patience_s=patience_s, clock=world.clock)
 
 
 def test_patience_ends_with_words(tmp_path: Path) -> None:
     world = World()
-    throttle = make_throttle(tmp_path / "l", world, budget=1)
-    throttle.acquire(world.pause)
+    rate_limiter = make_throttle(tmp_path / "l", world, budget=1)
+    rate_limiter.acquire(world.pause)
     told: list[tuple[float, str]] = []
     with pytest.raises(BudgetExhausted, match="other processes on this machine"):
-        throttle.acquire(world.pause, lambda seconds, reason: told.append((seconds, reason)))
+        rate_limiter.acquire(world.pause, lambda seconds, reason: told.append((seconds, reason)))
     assert told == []
-    throttle.strike("429", 400.0)
+    rate_limiter.strike("429", 400.0)
     with pytest.raises(BudgetExhausted, match="asked for a pause"):
-        throttle.acquire(world.pause)
-    throttle.close()
+        rate_limiter.acquire(world.pause)
+    rate_limiter.close()
 
 
 def test_waits_are_told(tmp_path: Path) -> None:
     world = World()
-    throttle = make_throttle(tmp_path / "l", world, budget=1, patience_s=100)
-    throttle.acquire(world.pause).release()
+    rate_limiter = make_throttle(tmp_path / "l", world, budget=1, patience_s=100)
+    rate_limiter.acquire(world.pause).release()
     told: list[tuple[float, str]] = []
-    throttle.acquire(world.pause, lambda seconds, reason: told.append((seconds, reason))).release()
+    rate_limiter.acquire(world.pause, lambda seconds, reason: told.append((seconds, reason))).release()
     assert told == [(60.0, "budget")]
-    throttle.close()
+    rate_limiter.close()
 
 
 @pytest.mark.parametrize("budget", [0, 540])
@@ -200,9 +202,9 @@ def test_the_second_strike_stops_everybody_until_a_week_has_passed(tmp_path: Pat
     theirs.acquire(world.pause).release()
     assert world.now >= before + 10
     theirs.strike("429", 0.0)
-    for throttle in (mine, theirs):
+    for rate_limiter in (mine, theirs):
         with pytest.raises(ProtectiveStop, match=r"2 times .* 2027-01-22 08:00 UTC"):
-            throttle.acquire(world.pause)
+            rate_limiter.acquire(world.pause)
     world.now += 7 * 86_400 - 11
     with pytest.raises(ProtectiveStop):
         mine.refuse_if_struck()
@@ -214,24 +216,24 @@ def test_the_second_strike_stops_everybody_until_a_week_has_passed(tmp_path: Pat
 
 def test_a_block_counts_as_all_strikes_and_is_forgiven_on_request_only(tmp_path: Path) -> None:
     world = World(1_800_000_000.0)
-    throttle = make_throttle(tmp_path / "l", world)
-    throttle.block()
+    rate_limiter = make_throttle(tmp_path / "l", world)
+    rate_limiter.block()
     with pytest.raises(ProtectiveStop, match="blocked"):
-        throttle.acquire(world.pause)
-    assert throttle.forgive() == STRIKES_THAT_STOP
-    throttle.acquire(world.pause).release()
-    throttle.close()
+        rate_limiter.acquire(world.pause)
+    assert rate_limiter.forgive() == STRIKES_THAT_STOP
+    rate_limiter.acquire(world.pause).release()
+    rate_limiter.close()
 
 
 def test_without_a_limit_nothing_is_written_until_a_strike(settings: Settings, tmp_path: Path) -> None:
-    throttle = open_throttle(settings)
-    throttle.acquire(time.sleep).release(600, 599)
-    assert throttle.strikes() == ()
+    rate_limiter = open_rate_limiter(settings)
+    rate_limiter.acquire(time.sleep).release(600, 599)
+    assert rate_limiter.strikes() == ()
     assert list((tmp_path / "machine" / "referral-warehouse").iterdir()) == []
-    throttle.strike("429", 0.0)
-    assert len(throttle.strikes()) == 1
-    throttle.close()
-    again = open_throttle(settings)
+    rate_limiter.strike("429", 0.0)
+    assert len(rate_limiter.strikes()) == 1
+    rate_limiter.close()
+    again = open_rate_limiter(settings)
     assert len(again.strikes()) == 1
     again.close()
 
@@ -239,15 +241,15 @@ def test_without_a_limit_nothing_is_written_until_a_strike(settings: Settings, t
 def test_two_warehouses_of_one_token_share_the_ledger(settings: Settings, tmp_path: Path) -> None:
     here = Settings(api_token=Token("one"), warehouse_dir=tmp_path / "a")
     there = Settings(api_token=Token("one"), base_url="https://api.example.com/api/v1", warehouse_dir=tmp_path / "b")
-    with_strike, other = open_throttle(here), open_throttle(there)
+    with_strike, other = open_rate_limiter(here), open_rate_limiter(there)
     with_strike.strike("429", 0.0)
     assert len(other.strikes()) == 1
-    local = open_throttle(settings)
+    local = open_rate_limiter(settings)
     assert local.strikes() == ()
-    for throttle in (with_strike, other, local):
-        throttle.close()
+    for rate_limiter in (with_strike, other, local):
+        rate_limiter.close()
 
 
 def test_a_throttle_needs_a_token(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="API_TOKEN"):
-        open_throttle(Settings(warehouse_dir=tmp_path))
+        open_rate_limiter(Settings(warehouse_dir=tmp_path))

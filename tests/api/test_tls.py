@@ -17,10 +17,10 @@ from scripted_server import Say, ScriptedServer, ok
 from stand_ins import TOKEN
 from tunnel import Tunnel
 
-from pipelines.api.client import Client
-from pipelines.api.query import Query
-from pipelines.errors import ApiError, ApiUnavailable, ConfigurationError
-from pipelines.settings import Settings
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.query import Query
+from referral_warehouse.errors import ApiError, ApiUnavailable, ConfigurationError
+from referral_warehouse.settings import Settings
 
 AUTHORITY = trustme.CA()
 MakeClient = Callable[..., Client]

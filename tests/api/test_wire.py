@@ -1,4 +1,4 @@
-"""The wire: GET only, proxies and certificates from the environment, and sockets that can be woken."""
+"""The transport: GET only, proxies and certificates from the environment, and sockets that can be woken."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import pytest
 from scripted_server import Say, ScriptedServer
 from stand_ins import TOKEN
 
-from pipelines.api.wire import UNPACKED_BYTES, Wire
-from pipelines.errors import ConfigurationError
-from pipelines.settings import Settings, Token
+from referral_warehouse.api.transport import UNPACKED_BYTES, Transport
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings, Token
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "get"])
 def test_nothing_but_get_can_leave(settings: Settings, server: ScriptedServer, method: str) -> None:
-    wire = Wire(settings)
+    transport = Transport(settings)
     if method == "get":
-        assert wire._http.request("get", f"{server.url}/x").status_code == 200  # httpx writes it in capitals
+        assert transport._http.request("get", f"{server.url}/x").status_code == 200  # httpx writes it in capitals
         assert [request.method for request in server.requests] == ["GET"]
     else:
         with pytest.raises(RuntimeError, match="only reads"):
-            wire._http.request(method, f"{server.url}/x")
+            transport._http.request(method, f"{server.url}/x")
         assert server.requests == []
-    wire.close()
+    transport.close()
 
 
 def test_what_is_on_this_machine_is_asked_without_a_proxy(
@@ -35,20 +35,22 @@ def test_what_is_on_this_machine_is_asked_without_a_proxy(
     with ScriptedServer() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
-        wire = Wire(settings)
-        assert wire.fetch("users").status == 200
+        transport = Transport(settings)
+        assert transport.fetch("users").status == 200
         assert (len(server.requests), len(proxy.requests)) == (1, 0)
-        wire.close()
+        transport.close()
 
 
 def test_https_goes_through_the_proxy_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer() as proxy:
         proxy.default = lambda _: Say(407)
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        wire = Wire(Settings(api_token=Token(TOKEN), base_url="https://api.example.com/v1", warehouse_dir=tmp_path))
+        transport = Transport(
+            Settings(api_token=Token(TOKEN), base_url="https://api.example.com/v1", warehouse_dir=tmp_path)
+        )
         with pytest.raises(httpx.ProxyError):
-            wire.fetch("users")
-        wire.close()
+            transport.fetch("users")
+        transport.close()
         assert [(r.method, r.target) for r in proxy.requests] == [("CONNECT", "api.example.com:443")]
         assert TOKEN not in str(proxy.requests)
 
@@ -56,51 +58,51 @@ def test_https_goes_through_the_proxy_of_the_environment(tmp_path: Path, monkeyp
 def test_a_broken_proxy_address_is_said_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://user:hunter2@example.com:99")
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as refused:
-        Wire(Settings(api_token=Token(TOKEN), base_url="https://api.example.com/v1", warehouse_dir=tmp_path))
+        Transport(Settings(api_token=Token(TOKEN), base_url="https://api.example.com/v1", warehouse_dir=tmp_path))
     assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize("base_url", ["https://api.example.com/v1", "https://127.0.0.1:1/v1", "http://127.0.0.1:1"])
 def test_certificates_are_always_verified(tmp_path: Path, base_url: str) -> None:
-    wire = Wire(Settings(api_token=Token(TOKEN), base_url=base_url, warehouse_dir=tmp_path))
-    context = wire._http._transport._pool._ssl_context  # type: ignore[attr-defined]
+    transport = Transport(Settings(api_token=Token(TOKEN), base_url=base_url, warehouse_dir=tmp_path))
+    context = transport._http._transport._pool._ssl_context  # type: ignore[attr-defined]
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname is True
-    assert wire._http.follow_redirects is False
-    wire.close()
+    assert transport._http.follow_redirects is False
+    transport.close()
 
 
 def test_a_ca_bundle_of_ones_own_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(api_token=Token(TOKEN), base_url="https://api.example.com/v1", warehouse_dir=tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
     with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
-        Wire(settings)
+        Transport(settings)
     (tmp_path / "broken.pem").write_text("no certificate")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "broken.pem"))
     with pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
-        Wire(settings)
+        Transport(settings)
 
 
 def test_packed_bodies_come_out_whole_wherever_a_piece_ends(settings: Settings, server: ScriptedServer) -> None:
-    wire = Wire(settings)
+    transport = Transport(settings)
     for more in (*range(-260, 261, 20), -1, 1, UNPACKED_BYTES):
         body = b"0" * (UNPACKED_BYTES + more)
         server.script.append(Say(200, gzip.compress(body), {"Content-Encoding": "gzip"}))
-        assert wire.fetch("users").body == body, more
-    wire.close()
+        assert transport.fetch("users").body == body, more
+    transport.close()
 
 
 def test_a_trickling_answer_is_given_up(settings: Settings, server: ScriptedServer) -> None:
     moments = iter([0.0, 2 * settings.timeout_s + 1])
-    wire = Wire(settings, clock=lambda: next(moments))
+    transport = Transport(settings, clock=lambda: next(moments))
     with pytest.raises(httpx.ReadTimeout, match="trickles"):
-        wire.fetch("users")
-    wire.close()
+        transport.fetch("users")
+    transport.close()
 
 
 def test_an_aborted_wire_breaks_new_connections_too(settings: Settings) -> None:
-    wire = Wire(settings)
-    wire.abort()
+    transport = Transport(settings)
+    transport.abort()
     with pytest.raises(httpx.TransportError):
-        wire.fetch("users")
-    wire.close()
+        transport.fetch("users")
+    transport.close()

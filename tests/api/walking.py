@@ -1,4 +1,4 @@
-"""Walks over moving lists: what every test of the walker begins with."""
+"""Walks over moving lists: what every test of the paginator begins with."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, cast
 
 from moving_lists import MovingList
 
-from pipelines.api.client import Client
-from pipelines.api.envelopes import Page
-from pipelines.api.paging import Walker
-from pipelines.api.query import Filter, Query
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.pagination.paginator import Paginator
+from referral_warehouse.api.query import Filter, Query
+from referral_warehouse.api.responses import Page
 
 LIST = Query("users")
 SINCE = Filter("day", "gte", 5)
 
 
-def walker_of(moving: MovingList, concurrency: int = 3) -> Walker:
-    # The walker needs answers alone; real sockets are driven in test_asking and end_to_end/test_traps.
-    return Walker(cast(Client, moving), concurrency)
+def walker_of(moving: MovingList, concurrency: int = 3) -> Paginator:
+    # The paginator needs answers alone; real sockets are driven in test_asking and end_to_end/test_traps.
+    return Paginator(cast(Client, moving), concurrency)
 
 
 def kept(pages: Iterator[Page]) -> dict[int, Any]:

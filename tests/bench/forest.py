@@ -9,10 +9,10 @@ import json
 import sys
 from pathlib import Path
 
-from pipelines.settings import Settings
-from pipelines.warehouse.draft import prepare_draft_dir, run_models
-from pipelines.warehouse.files import connect_draft, stand_in_for_missing
-from pipelines.warehouse.models import load_models
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
+from referral_warehouse.warehouse.connection import connect_draft, stand_in_for_missing
+from referral_warehouse.warehouse.models import load_models
 
 LIMIT_MB = 500
 TREE = "marts.referral_tree"

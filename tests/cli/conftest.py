@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sandbox import Sandbox
+from referral_warehouse.sandbox import Sandbox
 from tests.cli.processes import PREFIX, Referrals
 
 
@@ -38,7 +38,7 @@ def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 def referrals(environ: dict[str, str], tmp_path: Path) -> Referrals:
     def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "pipelines", *arguments], env=environ | changes, cwd=tmp_path, text=True,
+            [sys.executable, "-m", "referral_warehouse", *arguments], env=environ | changes, cwd=tmp_path, text=True,
             capture_output=True, timeout=120, check=False,
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ Referrals = Callable[..., subprocess.CompletedProcess[str]]
 LISTENING = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from pipelines.__main__ import main
+from referral_warehouse.__main__ import main
 main()
 """
 

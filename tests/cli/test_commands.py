@@ -14,9 +14,9 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from pipelines.cli import COMMANDS, cli
-from pipelines.cli.looking import _token_files
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse.cli import COMMANDS, cli
+from referral_warehouse.cli.commands.check import _token_files
+from referral_warehouse.sandbox import Sandbox, Traps
 from tests.cli.processes import LISTENING, PREFIX, Referrals
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def test_every_command_has_a_sentence_an_example_and_a_place_in_the_readme(name:
 
 
 def test_help_needs_neither_dlt_nor_duckdb() -> None:
-    code = "import sys; from pipelines.cli import cli; cli.main(['--help'], standalone_mode=False); "
+    code = "import sys; from referral_warehouse.cli import cli; cli.main(['--help'], standalone_mode=False); "
     code += "sys.exit(sorted(m for m in ('dlt', 'duckdb', 'pyarrow', 'httpx', 'rich', 'sqlglot') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() in ("", "[]")
@@ -101,7 +101,7 @@ def test_a_second_sync_exits_75_and_a_killed_one_leaves_no_lock(
 ) -> None:
     with Sandbox(users=80, seed=4, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
         first = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", "sync"],
+            [sys.executable, "-m", "referral_warehouse", "sync"],
             env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
             cwd=tmp_path,
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.cli.sandboxing import ROLL_FORWARD
+from referral_warehouse.cli.commands.demo import ROLL_FORWARD
 from tests.cli.processes import Referrals
 
 FIRST_SYNC = "2026-01-05T08:00:00Z"

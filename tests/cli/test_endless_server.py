@@ -14,8 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipelines.lock import warehouse_lock
-from pipelines.settings import Settings
+from referral_warehouse.workspace.lock import warehouse_lock
 from tests.api.raw_server import RawServer
 from tests.api.scripted_server import Request, Say, ScriptedServer
 from tests.load.extreme_values import good_row, written
@@ -30,10 +29,10 @@ def sync(url: str, folder: Path, **changes: str) -> subprocess.CompletedProcess[
         "WAREHOUSE__DIR": str(folder / "data"), "HOME": str(folder), "XDG_STATE_HOME": str(folder / "machine"),
     } | changes  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines", "sync"], env=environ, cwd=folder, text=True, capture_output=True,
+        [sys.executable, "-m", "referral_warehouse", "sync"], env=environ, cwd=folder, text=True, capture_output=True,
         timeout=300, check=False,
     )  # fmt: skip
-    with warehouse_lock(Settings(warehouse_dir=folder / "data")):
+    with warehouse_lock(folder / "data"):
         pass  # free again
     return done
 

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sandbox import Sandbox
+from referral_warehouse.sandbox import Sandbox
 from tests.cli.processes import PREFIX, Referrals, said
 
 NOBODY = "54321"  # a number without a name and a home, as containers give it
 
 
 def in_shell(
-    line: str, environ: dict[str, str], folder: Path, start: Sequence[str] = (sys.executable, "-m", "pipelines")
+    line: str,
+    environ: dict[str, str],
+    folder: Path,
+    start: Sequence[str] = (sys.executable, "-m", "referral_warehouse"),
 ) -> subprocess.CompletedProcess[str]:
     """A command line of ``sh``, in which ``"$@"`` starts the program."""
     return subprocess.run(
@@ -51,11 +54,11 @@ def test_a_state_folder_that_cannot_be_used_is_replaced(referrals: Referrals, st
 def test_a_user_without_a_name_and_a_home_syncs(environ: dict[str, str], tmp_path: Path) -> None:
     """Where the tests run as root, a user of that number reads what root may read, and owns nothing."""
     if os.geteuid() != 0:
-        start: tuple[str, ...] = (sys.executable, "-m", "pipelines")
+        start: tuple[str, ...] = (sys.executable, "-m", "referral_warehouse")
     else:
         capability = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
         user = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-        start = ("setpriv", *user, *capability, sys.executable, "-m", "pipelines")
+        start = ("setpriv", *user, *capability, sys.executable, "-m", "referral_warehouse")
     folder = tmp_path / "of nobody"
     folder.mkdir()
     folder.chmod(0o777)
@@ -84,7 +87,7 @@ def test_no_folder_for_temporary_files_is_needed(environ: dict[str, str], tmp_pa
         "import tempfile\n"
         "def none(): raise FileNotFoundError(2, 'No usable temporary directory')\n"
         "tempfile._get_default_tempdir = none\n"
-        "from pipelines.__main__ import main\nmain()"
+        "from referral_warehouse.__main__ import main\nmain()"
     )
     done = in_shell('exec "$@" sync', environ, tmp_path, (sys.executable, "-c", code))
     assert (done.returncode, said(done)) == (0, [])

@@ -47,7 +47,7 @@ class Hostile:
 
     def run(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "pipelines", *arguments], env=self.environ | changes, cwd=self.folder,
+            [sys.executable, "-m", "referral_warehouse", *arguments], env=self.environ | changes, cwd=self.folder,
             capture_output=True, encoding="utf-8", timeout=120, check=False,
         )  # fmt: skip
 
@@ -56,7 +56,7 @@ class Hostile:
         ours, theirs = pty.openpty()
         environ = self.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", *arguments], env=environ, cwd=self.folder, stdin=theirs,
+            [sys.executable, "-m", "referral_warehouse", *arguments], env=environ, cwd=self.folder, stdin=theirs,
             stdout=theirs, stderr=theirs,
         )  # fmt: skip
         os.close(theirs)
@@ -195,7 +195,8 @@ def test_status_as_json_gives_names_exactly(synced: Hostile) -> None:
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-16"])
 def test_json_is_valid_in_any_encoding(synced: Hostile, encoding: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines", "status", "--json"], env=synced.environ | {"PYTHONIOENCODING": encoding},
+        [sys.executable, "-m", "referral_warehouse", "status", "--json"],
+        env=synced.environ | {"PYTHONIOENCODING": encoding},
         cwd=synced.folder, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import DataRefused
-from pipelines.limits import limit_behind
+from referral_warehouse.errors import DataRefused
+from referral_warehouse.workspace.process_limits import limit_behind
 from tests.cli.processes import Referrals, said
 from tests.cli.test_environment import assert_reason, in_shell
 
@@ -42,9 +42,9 @@ def test_a_limit_that_is_met_while_working_is_named_and_the_next_run_goes_on(
     environ: dict[str, str], referrals: Referrals, tmp_path: Path, met: str
 ) -> None:
     code = (
-        "import pipelines.load.users as users\n"
+        "import referral_warehouse.load.streams.users as users\n"
         f"def broken(*_, **__): {met}\n"
-        "users.UserIntake.backfill = broken\nfrom pipelines.__main__ import main\nmain()"
+        "users.UserIntake.backfill = broken\nfrom referral_warehouse.__main__ import main\nmain()"
     )
     done = in_shell('exec "$@" sync', environ, tmp_path, (sys.executable, "-c", code))
     assert_reason(done, "met a limit of the system")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli.directories import refuse_mixing, remember_origin
-from pipelines.errors import ConfigurationError
-from pipelines.settings import Settings
+from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings
 from tests.damage.damages import CONTENT, KINDS
 
 VENDOR, HERE = "https://referral-factory.com/api/v1", "http://127.0.0.1:9/api/v1"

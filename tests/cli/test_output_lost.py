@@ -15,7 +15,7 @@ import pytest
 from tests.account_server import AccountServer, small_account, user
 from tests.cli.processes import PREFIX
 
-REFERRALS = f"exec '{sys.executable}' -m pipelines"
+REFERRALS = f"exec '{sys.executable}' -m referral_warehouse"
 LOST = [
     ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full", ">&- 2>/dev/full",
 ]  # fmt: skip
@@ -85,7 +85,7 @@ def test_a_sync_whose_reader_has_gone_away_exits_0(
     out = write_end if lost in ("stdout", "both") else subprocess.PIPE
     err = write_end if lost in ("stderr", "both") else subprocess.PIPE
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines", *arguments], env=environ, cwd=tmp_path, stdout=out, stderr=err
+        [sys.executable, "-m", "referral_warehouse", *arguments], env=environ, cwd=tmp_path, stdout=out, stderr=err
     )
     os.close(write_end)
     words = b"".join(part for part in process.communicate(timeout=120) if part)
@@ -136,7 +136,8 @@ def test_a_reader_that_has_seen_enough_ends_a_command_quietly(published: dict[st
         read_end, write_end = os.pipe()
         os.close(read_end)
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", *command.split()], env=published, cwd=tmp_path, stdout=write_end,
+            [sys.executable, "-m", "referral_warehouse", *command.split()], env=published, cwd=tmp_path,
+            stdout=write_end,
             stderr=subprocess.PIPE,
         )  # fmt: skip
         os.close(write_end)
@@ -145,13 +146,13 @@ def test_a_reader_that_has_seen_enough_ends_a_command_quietly(published: dict[st
 
 
 def test_a_listing_ends_when_its_reader_does(published: dict[str, str], tmp_path: Path) -> None:
-    from pipelines.sandbox import Sandbox
+    from referral_warehouse.sandbox import Sandbox
 
     with Sandbox(path=tmp_path / "world.sqlite3", users=500, calls_per_minute=0) as world:
         world.advance(days=30)
     for command in (f"sandbox --events --file {tmp_path / 'world.sqlite3'}", "status", "docs"):
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", *command.split()], env=published, cwd=tmp_path,
+            [sys.executable, "-m", "referral_warehouse", *command.split()], env=published, cwd=tmp_path,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
         )  # fmt: skip
         assert process.stdout is not None
@@ -185,7 +186,11 @@ def test_a_slow_reader_of_a_pipe_that_does_not_block_gets_everything(published: 
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines", "docs"], env=published, cwd=tmp_path, stdout=write_end, stderr=write_end
+        [sys.executable, "-m", "referral_warehouse", "docs"],
+        env=published,
+        cwd=tmp_path,
+        stdout=write_end,
+        stderr=write_end,
     )
     os.close(write_end)
     with os.fdopen(read_end, "rb", buffering=0) as pipe:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from pipelines import errors
-from pipelines.cli.log import SILENCE_S, Log
-from pipelines.errors import ReferralsError
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse import errors
+from referral_warehouse.cli.run_logging import SILENCE_S, Log
+from referral_warehouse.errors import ReferralsError
+from referral_warehouse.sandbox import Sandbox, Traps
 from tests.cli.processes import PREFIX, Referrals
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -93,7 +93,7 @@ def test_no_half_minute_passes_without_a_line(tmp_path: Path) -> None:
 
 
 def test_the_thread_speaks_while_the_run_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.cli.log.SILENCE_S", 0.01)
+    monkeypatch.setattr("referral_warehouse.cli.run_logging.SILENCE_S", 0.01)
     heard = threading.Event()
 
     class Out(io.StringIO):
@@ -134,7 +134,10 @@ def test_errors_that_lead_to_each_other_are_each_looked_at_once() -> None:
 
 def test_a_slow_sync_is_heard_as_json_and_so_is_its_end(environ: dict[str, str], tmp_path: Path) -> None:
     """A real run whose answers hang; only the length of silence is another."""
-    code = "import pipelines.cli.log as log; log.SILENCE_S = 0.05; from pipelines.__main__ import main; main()"
+    code = (
+        "import referral_warehouse.cli.run_logging as log; log.SILENCE_S = 0.05; "
+        "from referral_warehouse.__main__ import main; main()"
+    )
     with Sandbox(users=30, seed=4, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
         process = subprocess.Popen(
             [sys.executable, "-c", code, "sync", "--log-format", "json"],
@@ -189,9 +192,9 @@ def test_what_nobody_foresaw_is_one_line_and_its_traceback_hides_the_token(
     environ: dict[str, str], tmp_path: Path, flags: list[str]
 ) -> None:
     code = (
-        "import os, pipelines.load.runner as runner\n"
+        "import os, referral_warehouse.load.runner as runner\n"
         "def broken(*a, **k): raise KeyError(os.environ['SOURCES__REFERRAL_FACTORY__API_TOKEN'])\n"
-        "runner.load = broken\nfrom pipelines.__main__ import main\nmain()"
+        "runner.load = broken\nfrom referral_warehouse.__main__ import main\nmain()"
     )
     token = "tok-planted-0123456789"
     done = subprocess.run(

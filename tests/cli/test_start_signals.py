@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Sandbox, Traps
 from tests.cli.processes import PREFIX, said
 
 LAUNCHER = str(Path(sys.executable).with_name("referrals"))
@@ -23,16 +23,16 @@ class Sending:
             sys.meta_path.remove(self)
             os.kill(os.getpid(), {number})
 sys.meta_path.insert(0, Sending())
-from pipelines.__main__ import main
+from referral_warehouse.__main__ import main
 main()
 """
 IMPORTED = [
-    "pipelines.limits",
+    "referral_warehouse.workspace.process_limits",
     "resource",
-    "pipelines.cli",
+    "referral_warehouse.cli",
     "click",
-    "pipelines.cli.pipelining",
-    "pipelines.load.runner",
+    "referral_warehouse.cli.commands.sync",
+    "referral_warehouse.load.runner",
     "dlt",
 ]
 
@@ -79,11 +79,11 @@ def test_a_signal_that_is_pending_when_the_launcher_starts_ends_in_one_line(
 
 def test_a_signal_inside_of_a_destructor_is_not_lost(environ: dict[str, str], tmp_path: Path) -> None:
     code = (
-        "import os, signal, pipelines.load.users as users\n"
+        "import os, signal, referral_warehouse.load.streams.users as users\n"
         "class Sender:\n"
         "    def __del__(self):\n        os.kill(os.getpid(), signal.SIGTERM)\n        sum(range(1000))\n"
         "def slow(*_, **__):\n    Sender()\n    signal.pause()\n    signal.pause()\n"
-        "users.UserIntake.backfill = slow\nfrom pipelines.__main__ import main\nmain()"
+        "users.UserIntake.backfill = slow\nfrom referral_warehouse.__main__ import main\nmain()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "sync"], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False,
@@ -93,7 +93,9 @@ def test_a_signal_inside_of_a_destructor_is_not_lost(environ: dict[str, str], tm
     assert len(said(done)) == 1
 
 
-@pytest.mark.parametrize("start", [[LAUNCHER], [sys.executable, "-m", "pipelines"]], ids=["launcher", "module"])
+@pytest.mark.parametrize(
+    "start", [[LAUNCHER], [sys.executable, "-m", "referral_warehouse"]], ids=["launcher", "module"]
+)
 def test_what_the_parent_ignores_stays_ignored_in_every_step(
     environ: dict[str, str], tmp_path: Path, start: list[str]
 ) -> None:
@@ -121,7 +123,7 @@ def test_what_the_parent_ignores_stays_ignored_in_every_step(
 
 
 def test_the_launcher_ignores_other_packages_and_variables(environ: dict[str, str], tmp_path: Path) -> None:
-    other = tmp_path / "project" / "pipelines"
+    other = tmp_path / "project" / "referral_warehouse"
     other.mkdir(parents=True)
     (other / "__init__.py").write_text("raise RuntimeError('another package')")
     environ |= {"PYTHONPATH": str(other.parent), "PYTHONSTARTUP": "/nonexistent", "PYTHONHOME": "/nonexistent"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Sandbox, Traps
 from tests.cli.processes import PREFIX, Referrals
 
 WEEK_S = 7 * 86_400

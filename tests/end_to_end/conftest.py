@@ -12,9 +12,9 @@ from small_api import Row, SmallApi
 from small_api import account as small_account
 from small_warehouse import SmallWarehouse
 
-from pipelines.load.loadfile import LoadFile
-from pipelines.load.pipeline import LoadPipeline
-from pipelines.settings import Settings, Token
+from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.settings import Settings, Token
 from tests.end_to_end.day_by_day import DayByDay, day_by_day
 from tests.kills.forks import Forks
 from tests.kills.stage import Stage, staged

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.sandbox import Sandbox
+from referral_warehouse.sandbox import Sandbox
 
 SOURCE = "SOURCES__REFERRAL_FACTORY__"
 USERS = """
@@ -60,8 +60,8 @@ class DayByDay:
             f"{SOURCE}CALLS_PER_MINUTE": "0", "WAREHOUSE__DIR": str(directory),
         }  # fmt: skip
         return subprocess.run(
-            [sys.executable, "-m", "pipelines", "sync"], env=dict(changes or {}) | environ, cwd=home, text=True,
-            capture_output=True, timeout=300, check=False,
+            [sys.executable, "-m", "referral_warehouse", "sync"], env=dict(changes or {}) | environ, cwd=home,
+            text=True, capture_output=True, timeout=300, check=False,
         )  # fmt: skip
 
     def assert_right(self, directory: Path, day: int) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import duckdb
 
-from pipelines.settings import Settings
-from pipelines.warehouse import build, publish
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 from tests.end_to_end.reward_histories import (
     COLUMNS,
     by_place,

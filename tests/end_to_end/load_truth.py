@@ -10,13 +10,13 @@ from typing import Any
 
 import duckdb
 
-from pipelines.api.client import Client
-from pipelines.api.retry import RetryPolicy
-from pipelines.api.throttle import open_throttle
-from pipelines.load.runner import LoadReport, load
-from pipelines.load.schemas import FIELDS
-from pipelines.sandbox import Sandbox
-from pipelines.settings import Settings
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.rate_limit.limiter import open_rate_limiter
+from referral_warehouse.api.retry import RetryPolicy
+from referral_warehouse.load.records.schema import FIELDS
+from referral_warehouse.load.runner import LoadReport, load
+from referral_warehouse.sandbox import Sandbox
+from referral_warehouse.settings import Settings
 
 Row = dict[str, Any]
 STREAMS = ("campaigns", "users", "rewards", "rewards_due", "rewards_issued", "coupons")
@@ -49,15 +49,15 @@ class World:
 
 def run(settings: Settings, world: World, streams: Collection[str] = (), **options: Any) -> LoadReport:
     """One load through the real client, whose waiting takes no time."""
-    throttle = open_throttle(settings)
-    throttle._ledger._clock = world.clock
-    throttle._clock = world.clock
+    rate_limiter = open_rate_limiter(settings)
+    rate_limiter._ledger._clock = world.clock
+    rate_limiter._clock = world.clock
     policy = RetryPolicy(jitter=lambda: 1.0)
-    client = Client(settings, throttle=throttle, policy=policy, clock=world.clock, sleep=world.sleep)
+    client = Client(settings, rate_limiter=rate_limiter, policy=policy, clock=world.clock, sleep=world.sleep)
     try:
         return load(settings, streams, client=client, **options)
     finally:
-        throttle.close()
+        rate_limiter.close()
 
 
 def differences(

@@ -17,12 +17,13 @@ from unittest.mock import patch
 
 import duckdb
 
-from pipelines.errors import IncompleteWalk
-from pipelines.load import locating
-from pipelines.load.runner import LoadReport, load
-from pipelines.sandbox import NoSuchRow, Sandbox, Traps
-from pipelines.settings import Settings, Token
-from pipelines.warehouse import build, publish
+from referral_warehouse.errors import IncompleteWalk
+from referral_warehouse.load.reconcile import bisect
+from referral_warehouse.load.runner import LoadReport, load
+from referral_warehouse.sandbox import NoSuchRow, Sandbox, Traps
+from referral_warehouse.settings import Settings, Token
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 from tests.truth import COLUMNS, differences
 
 SMALL = {"ignore_per_page": True}  # 25 rows a page: a small account has several
@@ -157,7 +158,7 @@ WEIGHTS = {"join": 8, "qualify": 5, "issue": 4, "look": 3, "leave": 3, "unqualif
 @contextmanager
 def short_pages() -> Iterator[None]:
     """Ranges of ids are halved down to a few, so that a small account is enough to halve."""
-    with patch.multiple(locating, LEAF_ROWS=6, SMALL_PAGES=1, MAX_PER_PAGE=6):
+    with patch.multiple(bisect, LEAF_ROWS=6, SMALL_PAGES=1, MAX_PER_PAGE=6):
         yield
 
 

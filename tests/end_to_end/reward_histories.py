@@ -16,9 +16,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pipelines.load.runner import load
-from pipelines.sandbox import Sandbox
-from pipelines.settings import Settings, Token
+from referral_warehouse.load.runner import load
+from referral_warehouse.sandbox import Sandbox
+from referral_warehouse.settings import Settings, Token
 
 Key = tuple[int, int]
 """(reward_id, recipient_id)"""

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.load.runner import LoadReport, load
-from pipelines.load.streams import STREAMS
-from pipelines.sandbox import Sandbox
-from pipelines.settings import Settings, Token
-from pipelines.warehouse import build, publish
+from referral_warehouse.load.registry import STREAMS
+from referral_warehouse.load.runner import LoadReport, load
+from referral_warehouse.sandbox import Sandbox
+from referral_warehouse.settings import Settings, Token
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 from tests.truth import differences
 
 USERS = 50_000

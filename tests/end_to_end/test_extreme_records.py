@@ -18,7 +18,7 @@ import duckdb
 import pytest
 from fronting import Bend, Front, as_it_came
 
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Sandbox, Traps
 
 DIGITS = "9" * 5_000
 PATHS = {"campaigns": "campaigns", "rewards": "rewards", "users": "users", "rewards/due": "rewards_due",
@@ -65,8 +65,8 @@ class Account:
 
     def sync(self, *options: str) -> dict[str, Any]:
         done = subprocess.run(
-            [sys.executable, "-m", "pipelines", "sync", "--json", *options], env=self._environ, cwd=self.folder,
-            text=True, capture_output=True, timeout=300, check=False,
+            [sys.executable, "-m", "referral_warehouse", "sync", "--json", *options], env=self._environ,
+            cwd=self.folder, text=True, capture_output=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         assert DIGITS[:100] not in done.stdout + done.stderr

@@ -13,10 +13,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.load.runner import load
-from pipelines.sandbox import Sandbox
-from pipelines.settings import Settings, Token
-from pipelines.warehouse import build, publish
+from referral_warehouse.load.runner import load
+from referral_warehouse.sandbox import Sandbox
+from referral_warehouse.settings import Settings, Token
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 from tests.forests import Person, walk
 
 USERS, SEED, DAYS = 4_000, 23, 4

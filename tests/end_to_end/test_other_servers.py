@@ -12,9 +12,9 @@ import pytest
 from fronting import Front, Own
 from load_truth import World, differences, foreign_rows, run
 
-from pipelines.errors import IncompleteWalk, RequestRefused
-from pipelines.sandbox import Sandbox, Traps
-from pipelines.settings import Settings
+from referral_warehouse.errors import IncompleteWalk, RequestRefused
+from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.settings import Settings
 
 Parameters = dict[str, str]
 SERVER_ERROR = (500, b'{"message": "Server Error"}')

@@ -138,8 +138,10 @@ def test_a_second_sync_touches_nothing_and_a_dead_one_holds_nobody_up(stage: Sta
     data = stage.copy("days", tmp_path / "data")
     environ = stage.environ(BASE_URL=f"{stage.host}/api/v1") | {"WAREHOUSE__DIR": str(data)}
     hold = (
-        "import sys; from pipelines.lock import warehouse_lock; from pipelines.settings import load_settings\n"
-        "with warehouse_lock(load_settings()): print('held', flush=True); sys.stdin.read()"
+        "import sys\n"
+        "from referral_warehouse.settings import load_settings\n"
+        "from referral_warehouse.workspace.lock import warehouse_lock\n"
+        "with warehouse_lock(load_settings().warehouse_dir): print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", hold], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -13,10 +13,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.load.runner import load
-from pipelines.sandbox import Sandbox
-from pipelines.settings import Settings, Token
-from pipelines.warehouse import build, publish
+from referral_warehouse.load.runner import load
+from referral_warehouse.sandbox import Sandbox
+from referral_warehouse.settings import Settings, Token
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 
 Row = dict[str, Any]
 WIDTH = NormalDist().inv_cdf(0.9)
@@ -170,7 +171,7 @@ def test_backtest_equals_a_textbook_computation(account: duckdb.DuckDBPyConnecti
 
 
 def test_nothing_reads_the_contingent_marts_into_what_is_owed() -> None:
-    from pipelines.warehouse.models import load_models
+    from referral_warehouse.warehouse.models import load_models
 
     readers = [m.name for m in load_models() if any("contingent" in name or "forecast" in name for name in m.reads)]
     assert sorted(readers) == ["contingent_backtest", "contingent_liability"]

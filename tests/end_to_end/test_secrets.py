@@ -20,13 +20,13 @@ import duckdb
 import pytest
 from fronting import Front
 
-from pipelines.load.loadfile import LoadFile
-from pipelines.sandbox import Sandbox, Traps
-from pipelines.settings import Settings
+from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.settings import Settings
 
 TOKEN = "tok-planted-7f3a9c41d2"
 PREFIX = "SOURCES__REFERRAL_FACTORY__"
-OPEN_UMASK = "import os; os.umask(0); from pipelines.__main__ import main; main()"
+OPEN_UMASK = "import os; os.umask(0); from referral_warehouse.__main__ import main; main()"
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_the_token_is_nowhere_and_the_data_for_the_owner_alone(environ: dict[str
 def test_the_process_list_does_not_show_it(environ: dict[str, str], tmp_path: Path) -> None:
     with Sandbox(users=60, seed=5, token=TOKEN, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", "sync"], env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
+            [sys.executable, "-m", "referral_warehouse", "sync"], env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
             cwd=tmp_path / "here", stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
@@ -144,7 +144,7 @@ def test_the_process_list_does_not_show_it(environ: dict[str, str], tmp_path: Pa
         finally:
             process.kill()
             process.wait()
-    assert "pipelines" in own
+    assert "referral_warehouse" in own
     assert len(shown) > 1
     assert [text for text in (*shown, *threads) if TOKEN in text] == []
 

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from fronting import Front
 
-from pipelines.sandbox import Sandbox
+from referral_warehouse.sandbox import Sandbox
 
 PREFIX = "SOURCES__REFERRAL_FACTORY__"
 MOST, LARGEST = "9999999999999999.99", 2**63 - 1
@@ -90,6 +90,6 @@ def referrals(
         "XDG_STATE_HOME": str(folder / "machine"),
     }
     return subprocess.run(
-        [sys.executable, "-m", "pipelines", command, *options], env=environ, cwd=folder, text=True,
+        [sys.executable, "-m", "referral_warehouse", command, *options], env=environ, cwd=folder, text=True,
         capture_output=True, timeout=300, check=False,
     )  # fmt: skip

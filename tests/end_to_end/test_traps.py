@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from load_truth import Row, World, differences, foreign_rows, run
 
-from pipelines.errors import (
+from referral_warehouse.errors import (
     ApiUnavailable,
     AuthenticationError,
     BadEnvelope,
@@ -22,8 +22,8 @@ from pipelines.errors import (
     ReferralsError,
     RequestRefused,
 )
-from pipelines.sandbox import Sandbox, Traps
-from pipelines.settings import Settings
+from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.settings import Settings
 
 USERS = 600
 Shape = Callable[[str, Row], Row]

@@ -19,10 +19,11 @@ import pytest
 from fronting import Bend, Front, as_it_came
 from load_truth import World, differences, foreign_rows, run
 
-from pipelines.errors import BadEnvelope, ChecksFailed, DataRefused, IncompleteWalk, ReferralsError
-from pipelines.sandbox import Sandbox, Traps
-from pipelines.settings import Settings
-from pipelines.warehouse import build, publish
+from referral_warehouse.errors import BadEnvelope, ChecksFailed, DataRefused, IncompleteWalk, ReferralsError
+from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 
 Payload = dict[str, Any]
 LONG = "ä" * 5_500_000  # more than 10 MB of UTF-8

@@ -78,12 +78,12 @@ class Forks(AbstractContextManager["Forks"]):
 
 
 def _main() -> None:
-    import pipelines.cli.looking
-    import pipelines.cli.pipelining
-    import pipelines.load.runner
-    import pipelines.warehouse.publish
-    import pipelines.warehouse.recovery
-    import pipelines.warehouse.tokens  # noqa: F401
+    import referral_warehouse.cli.commands.check
+    import referral_warehouse.cli.commands.sync
+    import referral_warehouse.load.runner
+    import referral_warehouse.warehouse.publish
+    import referral_warehouse.warehouse.recovery
+    import referral_warehouse.warehouse.sql_parser  # noqa: F401
 
     for line in sys.stdin:
         asked = json.loads(line)
@@ -103,7 +103,7 @@ def _main() -> None:
 
 def _become(asked: dict[str, Any], out: Path, err: Path, told: Path) -> None:
     """Turn the forked child into the command; never returns."""
-    from pipelines.cli import run
+    from referral_warehouse.cli import run
     from tests.kills.ticks import Ticks, die
 
     code, signalled_at = 70, []

@@ -124,7 +124,17 @@ def unequal(found: dict[str, list[tuple[Any, ...]]], expected: dict[str, list[tu
 @contextmanager
 def served(world: Path, *options: str) -> Iterator[str]:
     """The sandbox in a process of its own; gives the address of the host."""
-    command = [sys.executable, "-m", "pipelines", "sandbox", "--file", str(world), "--calls-per-minute", "0", *options]
+    command = [
+        sys.executable,
+        "-m",
+        "referral_warehouse",
+        "sandbox",
+        "--file",
+        str(world),
+        "--calls-per-minute",
+        "0",
+        *options,
+    ]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

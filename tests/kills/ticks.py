@@ -51,19 +51,19 @@ class Ticks:
 
     def install(self) -> None:
         """Count from now on, for the life of this process."""
-        from pipelines.api.wire import Wire
+        from referral_warehouse.api.transport import Transport
 
         sys.addaudithook(self._hear)
-        fetch, connect = Wire.fetch, duckdb.connect
+        fetch, connect = Transport.fetch, duckdb.connect
 
-        def fetched(wire: Wire, target: str) -> Any:
+        def fetched(transport: Transport, target: str) -> Any:
             self.tick(f"call {target}")
-            return fetch(wire, target)
+            return fetch(transport, target)
 
         def connected(*args: Any, **options: Any) -> Any:
             return Connection(connect(*args, **options), self.tick)
 
-        Wire.fetch = fetched  # type: ignore[method-assign]
+        Transport.fetch = fetched  # type: ignore[method-assign]
         duckdb.connect = connected  # type: ignore[assignment]
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:

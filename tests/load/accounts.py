@@ -16,9 +16,9 @@ from typing import Any
 
 import duckdb
 
-from pipelines.load.runner import LoadReport, load
-from pipelines.sandbox import Sandbox
-from pipelines.settings import Settings, Token
+from referral_warehouse.load.runner import LoadReport, load
+from referral_warehouse.sandbox import Sandbox
+from referral_warehouse.settings import Settings, Token
 
 WORLD, DATA = "world.sqlite3", "data"
 TIMES = {"date", "qualified_at", "unsubscribed_at", "starts_at", "ends_at", "issued_at", "used_at"}

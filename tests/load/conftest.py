@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.sandbox import Sandbox
+from referral_warehouse.sandbox import Sandbox
 from tests.load.accounts import WORLD, Account, reopened
 
 

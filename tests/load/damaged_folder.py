@@ -10,9 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.load.loadfile import LoadFile
-from pipelines.load.pipeline import LoadPipeline
-from pipelines.load.source import Slice, referral_factory
+from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.dlt_resources import LoadBatch, referral_factory
+from referral_warehouse.load.storage.load_db import LoadFile
 from tests.damage.damages import damages_of
 from tests.load.accounts import DATA, reopened
 from tests.load.test_load_pipeline import opened, repriced
@@ -33,7 +33,7 @@ class Starts:
     """Warehouse directories to damage, by name, and the package that is committed after the damage."""
 
     folders: dict[str, Path]
-    package: Callable[[], Slice]
+    package: Callable[[], LoadBatch]
 
 
 def make_starts(loaded_once: Path, folder: Path) -> Starts:
@@ -45,8 +45,8 @@ def make_starts(loaded_once: Path, folder: Path) -> Starts:
             pipeline._pipeline.extract(referral_factory(part))
             pipeline._pipeline.normalize()
 
-    def package() -> Slice:
-        return Slice({name: list(rows) for name, rows in part.tables.items()}, dict(part.states), part.boundary)
+    def package() -> LoadBatch:
+        return LoadBatch({name: list(rows) for name, rows in part.tables.items()}, dict(part.states), part.boundary)
 
     return Starts({name: folder / name / DATA for name in ("loaded", "pending")}, package)
 

@@ -14,10 +14,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import duckdb
 
-from pipelines.load.loadfile import LoadFile
-from pipelines.load.pipeline import LoadPipeline
-from pipelines.load.source import Slice
-from pipelines.settings import Settings, Token
+from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.dlt_resources import LoadBatch
+from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.settings import Settings, Token
 from tests.loopback_server import LoopbackServer, QuietHandler
 
 OPERATORS = {
@@ -143,7 +143,7 @@ def save_states(settings: Settings, **states: dict[str, Any]) -> None:
     """Change the saved cursors of streams, through dlt as a run does."""
     with LoadFile(settings.load_path) as load_file:
         pipeline = LoadPipeline(load_file, settings.state_dir)
-        pipeline.commit(Slice(states={name: pipeline.state(name) | state for name, state in states.items()}))
+        pipeline.commit(LoadBatch(states={name: pipeline.state(name) | state for name, state in states.items()}))
 
 
 def saved_state(settings: Settings, stream: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.load.dlt_configuration import ClosedConfiguration, dlt
+from referral_warehouse.load.storage.dlt_configuration import ClosedConfiguration, dlt
 
 # isort: split
 from dlt.common import known_env
@@ -28,9 +28,9 @@ from dlt.common.configuration.providers import EnvironProvider
 from dlt.common.configuration.resolve import resolve_configuration
 from dlt.common.configuration.specs import BaseConfiguration, known_sections
 
-from pipelines.load import dlt_configuration
-from pipelines.load.pipeline import PIPELINE_NAME
-from pipelines.load.source import SOURCE_NAME
+from referral_warehouse.load.storage import dlt_configuration
+from referral_warehouse.load.storage.dlt_pipeline import PIPELINE_NAME
+from referral_warehouse.load.storage.dlt_resources import SOURCE_NAME
 
 NOT_IMPORTED = ("__main__", "._workspace.cli", "._workspace.helpers")  # programs, which do something when imported
 OURS = ("SOURCES__REFERRAL_FACTORY__", "WAREHOUSE__")

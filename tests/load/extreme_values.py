@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from pipelines.load.schemas import FIELDS
+from referral_warehouse.load.records.schema import FIELDS
 
 DIGITS = "9" * 5_000
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.load.schemas import FIELDS
-from pipelines.load.source import loading, table_schema
-from pipelines.load.streams import STREAMS, Stream
-from pipelines.sandbox.resources import TRUTH
+from referral_warehouse.load.records.schema import FIELDS
+from referral_warehouse.load.registry import STREAMS, Stream
+from referral_warehouse.load.storage.dlt_resources import loading, table_schema
+from referral_warehouse.sandbox.domain.resources import TRUTH
 
 PROJECT = Path(__file__).parents[2]
 RAW = (PROJECT / "tests" / "warehouse" / "raw_schema.sql").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ SELECTED = re.compile(r"^ {4,}(?:[\w.]+(?: as \w+)?|.+ as \w+),?\s*(?P<comment>-
 def fields(stream: Stream) -> str | None:
     """The documented fields, their types and which of them must be there."""
     if stream.name not in FIELDS:
-        return f"name the fields of {stream.name!r} in FIELDS of pipelines/load/schemas.py"
+        return f"name the fields of {stream.name!r} in FIELDS of pipelines/referral_warehouse/load/records/schema.py"
     if FIELDS[stream.name][0].name != "id" or FIELDS[stream.name][0].must != "value":
         return f"the first of FIELDS[{stream.name!r}] must be id:int:value"
     missing = set(stream.cursors) - {field.name for field in FIELDS[stream.name]}
@@ -81,7 +81,9 @@ def column_comments(stream: Stream) -> str | None:
 def sandbox_table(stream: Stream) -> str | None:
     """The sandbox serves it with the documented fields, which it read for itself."""
     if stream.name not in TRUTH:
-        return f"let the sandbox serve {stream.name!r}: TRUTH in pipelines/sandbox/resources.py"
+        return (
+            f"let the sandbox serve {stream.name!r}: TRUTH in pipelines/referral_warehouse/sandbox/domain/resources.py"
+        )
     served = set(TRUTH[stream.name].fields) - JOINED.get(stream.name, set())
     known = {field.name for field in FIELDS.get(stream.name, ())}
     if served != known:
@@ -100,11 +102,11 @@ def readme(stream: Stream) -> str | None:
 def loading_kind(stream: Stream) -> str | None:
     """How it is loaded, and from where."""
     if stream.loading == "riding" and stream.rides_on not in STREAMS:
-        return f"say in pipelines/load/streams.py which stream {stream.name!r} rides on"
+        return f"say in pipelines/referral_warehouse/load/registry.py which stream {stream.name!r} rides on"
     if not stream.section:
-        return f"say in pipelines/load/streams.py which section of the documentation {stream.name!r} comes from"
+        return f"say in pipelines/referral_warehouse/load/registry.py which section describes {stream.name!r}"
     if stream.name in STREAMS and stream.loading in ("history", "issued") and loading(stream.name) != stream.loading:
-        return f"pipelines/load/source.py loads {stream.name!r} as {loading(stream.name)}"
+        return f"load/storage/dlt_resources.py loads {stream.name!r} as {loading(stream.name)}"
     return None
 
 

@@ -17,11 +17,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines.errors import ConfigurationError, DataRefused
-from pipelines.load.clock_repair import repair_without_server
-from pipelines.load.observation_clock import utc_now
-from pipelines.load.runner import load
-from pipelines.warehouse import build, publish
+from referral_warehouse.errors import ConfigurationError, DataRefused
+from referral_warehouse.load.clock.observation_clock import utc_now
+from referral_warehouse.load.clock.repair import repair_without_server
+from referral_warehouse.load.runner import load
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 from tests.load.dated_account import DatedAccount, age, due, save_states, saved_state, user
 
 TICK = timedelta(microseconds=1)

@@ -14,10 +14,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.errors import ConfigurationError, LoadFileDamaged, NoRoom
-from pipelines.load.healing import may_be_to_blame
-from pipelines.load.loadfile import LoadFile
-from pipelines.load.pipeline import LoadPipeline
+from referral_warehouse.errors import ConfigurationError, LoadFileDamaged, NoRoom
+from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.dlt_recovery import may_be_to_blame
+from referral_warehouse.load.storage.load_db import LoadFile
 from tests.damage.damages import CONTENT, KINDS
 from tests.load.accounts import DATA, Account
 from tests.load.damaged_folder import Starts, cases, make_starts, pattern, problems_after

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from pipelines.load.loadfile import LoadFile
-from pipelines.load.pipeline import LoadPipeline
-from pipelines.load.schemas import coerce
-from pipelines.load.source import Slice
-from pipelines.paths import UNUSABLE
-from pipelines.warehouse.feeds import write_feeds
-from pipelines.warehouse.files import quote
+from referral_warehouse.load.records.schema import coerce
+from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.dlt_resources import LoadBatch
+from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.warehouse.connection import quote
+from referral_warehouse.warehouse.exports import write_feeds
+from referral_warehouse.workspace.directories import UNUSABLE
 
 FETCHED = datetime(2026, 1, 5, 8)  # noqa: DTZ001 - times are naive UTC in the load file
 USER: dict[str, Any] = {
@@ -50,7 +50,7 @@ def load_and_read(directory: Path) -> list[tuple[Any, ...]]:
     """Load one user into a new directory, open the file again as a reader does, and export it."""
     with LoadFile(directory / "load.duckdb") as load_file:
         pipeline = LoadPipeline(load_file, directory / "state")
-        part = Slice(states={"users": {"cursors": {"date": "2026-01-02T10:00:00"}}})
+        part = LoadBatch(states={"users": {"cursors": {"date": "2026-01-02T10:00:00"}}})
         part.add("users", coerce("users", [USER], FETCHED, "users").table)
         pipeline.commit(part)
         assert pipeline.state("users") == part.states["users"]

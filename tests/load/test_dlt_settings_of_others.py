@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.load.dlt_configuration import ClosedConfiguration, dlt
+from referral_warehouse.load.storage.dlt_configuration import ClosedConfiguration, dlt
 
 # isort: split
 from dlt.common import logger as dlt_logger
@@ -81,7 +81,12 @@ def test_the_comparison_notices_an_environment_that_is_read(hostile: tuple[Path,
 
 @pytest.mark.parametrize(
     "module",
-    ["pipelines.load.source", "pipelines.load.pipeline", "pipelines.load.dlt_destination", "pipelines.load.runner"],
+    [
+        "referral_warehouse.load.storage.dlt_resources",
+        "referral_warehouse.load.storage.dlt_pipeline",
+        "referral_warehouse.load.storage.dlt_destination",
+        "referral_warehouse.load.runner",
+    ],
 )
 def test_what_dlt_reads_while_it_is_imported_is_hidden_from_it(
     hostile: tuple[Path, dict[str, Any]], module: str

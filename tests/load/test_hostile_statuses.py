@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.load.runner import load
-from pipelines.settings import Settings, Token
+from referral_warehouse.load.runner import load
+from referral_warehouse.settings import Settings, Token
 from tests.account_server import AccountServer, issued, small_account
 from tests.hostile_text import HOSTILE
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.load.intake import Repair
-from pipelines.load.locating import LEAF_ROWS, Budget, Span, TooMany, locate
-from pipelines.load.runner import LoadReport
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse.load.page_parser import Repair
+from referral_warehouse.load.reconcile.bisect import LEAF_ROWS, Budget, Span, TooMany, locate
+from referral_warehouse.load.runner import LoadReport
+from referral_warehouse.sandbox import Sandbox, Traps
 from tests.load.accounts import WORLD, Account, reopened
 
 USERS = 1_500  # seven pages: more than what is always read again

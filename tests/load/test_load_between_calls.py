@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.errors import ApiUnavailable, DataRefused
-from pipelines.sandbox import Traps
+from referral_warehouse.errors import ApiUnavailable, DataRefused
+from referral_warehouse.sandbox import Traps
 from tests.load.accounts import Account
 
 REWARDS = ("rewards_issued", "rewards_due")
@@ -86,11 +86,11 @@ def test_a_reward_that_no_lane_finds_is_found_by_counting(account: Account) -> N
 def test_issued_rewards_that_cannot_be_counted_up_are_refused(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipelines.api.paging import Walker
+    from referral_warehouse.api.pagination.paginator import Paginator
 
-    count = Walker.count
+    count = Paginator.count
     monkeypatch.setattr(
-        Walker, "count", lambda self, query: (count(self, query) or 0) + (query.path == "rewards/issued")
+        Paginator, "count", lambda self, query: (count(self, query) or 0) + (query.path == "rewards/issued")
     )
     with pytest.raises(DataRefused, match="rewards_issued: total is"):
         account.load(*REWARDS)

@@ -11,10 +11,10 @@ from urllib.parse import quote, unquote
 import httpx
 import pytest
 
-from pipelines.errors import ConfigurationError
-from pipelines.load import coupons as coupons_room
-from pipelines.load.unheld import read_names
-from pipelines.sandbox import Traps
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.load.streams import coupons as coupons_room
+from referral_warehouse.load.streams.unassigned_coupons import read_names
+from referral_warehouse.sandbox import Traps
 from tests.load.accounts import Account
 
 ODD_NAMES = ["two words", "a/b", "50% off?", "#1", "Straße", "🎁 gift", "x+y=z&more", "..", "%2F"]

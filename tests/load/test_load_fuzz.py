@@ -17,19 +17,19 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipelines.api.answers import Answer
-from pipelines.api.asking import Asker
-from pipelines.api.bodies import Unreadable, parse_object
-from pipelines.api.client import Client
-from pipelines.api.envelopes import Page, read_page
-from pipelines.api.query import Query
-from pipelines.api.retry import RetryPolicy
-from pipelines.errors import ApiUnavailable, BadEnvelope, ReferralsError
-from pipelines.load.intake import Intake
-from pipelines.load.loadfile import LoadFile
-from pipelines.load.pipeline import LoadPipeline
-from pipelines.load.runner import load
-from pipelines.settings import Settings, Token
+from referral_warehouse.api.attempts import Answer
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.json_decoding import Unreadable, parse_object
+from referral_warehouse.api.pagination.fallback import RequestFallback
+from referral_warehouse.api.query import Query
+from referral_warehouse.api.responses import Page, read_page
+from referral_warehouse.api.retry import RetryPolicy
+from referral_warehouse.errors import ApiUnavailable, BadEnvelope, ReferralsError
+from referral_warehouse.load.page_parser import PageParser
+from referral_warehouse.load.runner import load
+from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.settings import Settings, Token
 from tests.api.scripted_server import Request, Say, ScriptedServer
 from tests.load.wrong_rows import envelopes, is_read_right, true_rows
 
@@ -38,14 +38,14 @@ TABLES = ("users", "rewards_due")
 
 def judge(table: str, envelope: str, page: Page) -> None:
     """What became of a page: every row is in the table exactly as written, or in quarantine."""
-    intake = Intake("r1")
+    parser = PageParser("r1")
     try:
-        found, _ = intake.read(table, page, table)
+        found, _ = parser.read(table, page, table)
     except BadEnvelope:
         return
     written = true_rows(envelope)
     kept = found.to_pylist()
-    refused = intake.take_quarantine().to_pylist()
+    refused = parser.take_quarantine().to_pylist()
     for row in kept:
         assert any(is_read_right(table, row, candidate) for candidate in written), (row, written)
     refused_texts = Counter(json.dumps(json.loads(row["raw"]), sort_keys=True) for row in refused)
@@ -86,7 +86,7 @@ def server() -> Iterator[ScriptedServer]:
 def test_any_envelope_over_a_socket(server: ScriptedServer, tmp_path: Path) -> None:
     where = Settings(api_token=Token("t"), base_url=server.url, calls_per_minute=0, warehouse_dir=tmp_path)
     with Client(where, policy=RetryPolicy(attempts=2, base_s=0.0)) as client:
-        asker = Asker(client)
+        fallback = RequestFallback(client)
 
         @settings(deadline=None, max_examples=80, derandomize=True)
         @given(st.data())
@@ -95,7 +95,7 @@ def test_any_envelope_over_a_socket(server: ScriptedServer, tmp_path: Path) -> N
             envelope = data.draw(envelopes(table))
             server.default = lambda _: Say(body=envelope.encode("utf-8", "surrogatepass"))
             try:
-                page = asker.page(Query("users"))
+                page = fallback.page(Query("users"))
             except (ApiUnavailable, BadEnvelope) as error:
                 told.append(error.message)
                 return

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.load.history import boundary, last_of_each_id, with_row_versions
-from pipelines.load.schemas import ROW_VERSION, coerce
+from referral_warehouse.load.records.row_version import boundary, last_of_each_id, with_row_versions
+from referral_warehouse.load.records.schema import ROW_VERSION, coerce
 
 NOW = datetime(2026, 1, 5, 8)
 REWARD = {"id": 1, "campaign_id": 1, "name": "Voucher", "reward_for": "person_referring", "type": "Voucher",

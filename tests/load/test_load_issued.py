@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from pipelines.errors import IncompleteWalk, MassDisappearance
-from pipelines.sandbox import Traps
+from referral_warehouse.errors import IncompleteWalk, MassDisappearance
+from referral_warehouse.sandbox import Traps
 from tests.load.accounts import Account
 
 LISTS = ("rewards_issued", "rewards_due", "rewards", "campaigns")

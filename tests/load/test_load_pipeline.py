@@ -15,13 +15,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipelines.errors import AnotherSyncRunning, DataRefused
-from pipelines.load.healing import heal
-from pipelines.load.history import with_row_versions
-from pipelines.load.loadfile import LoadFile
-from pipelines.load.pipeline import PIPELINE_NAME, LoadPipeline
-from pipelines.load.schemas import coerce
-from pipelines.load.source import Slice, referral_factory
+from referral_warehouse.errors import AnotherSyncRunning, DataRefused
+from referral_warehouse.load.records.row_version import with_row_versions
+from referral_warehouse.load.records.schema import coerce
+from referral_warehouse.load.storage.dlt_pipeline import PIPELINE_NAME, LoadPipeline
+from referral_warehouse.load.storage.dlt_recovery import heal
+from referral_warehouse.load.storage.dlt_resources import LoadBatch, referral_factory
+from referral_warehouse.load.storage.load_db import LoadFile
 from tests.load.accounts import Account
 
 LATER = datetime(2026, 1, 6, 8)
@@ -32,12 +32,12 @@ def working_dir(account: Account) -> Path:
     return account.settings.state_dir / "dlt" / PIPELINE_NAME
 
 
-def repriced(account: Account) -> Slice:
+def repriced(account: Account) -> LoadBatch:
     """A package: the first reward has another price, one user another name, and a cursor says so."""
     rewards = account.world.rows("rewards")
     rewards[0]["value"] = "77.77"
     users = [row | {"first_name": "Changed"} for row in account.world.rows("users")[:1]]
-    part = Slice(states={"users": {"cursors": {"date": "2026-01-05T08:00:00"}}}, boundary=LATER)
+    part = LoadBatch(states={"users": {"cursors": {"date": "2026-01-05T08:00:00"}}}, boundary=LATER)
     part.add("rewards", with_row_versions("rewards", coerce("rewards", rewards, LATER, "rewards").table))
     part.add("users", coerce("users", users, LATER, "users").table)
     return part
@@ -86,7 +86,7 @@ def test_a_package_that_was_only_extracted_is_read_again(account: Account) -> No
 
 def test_a_run_drains_and_says_so(account: Account) -> None:
     with opened(account) as pipeline:
-        pipeline._pipeline.extract(referral_factory(Slice({"users": repriced(account).tables["users"]})))
+        pipeline._pipeline.extract(referral_factory(LoadBatch({"users": repriced(account).tables["users"]})))
         pipeline._pipeline.normalize()
     report = account.load(sweep=True)
     assert report.drained
@@ -168,7 +168,7 @@ def test_a_merge_is_one_transaction(account: Account) -> None:
 def test_an_empty_slice_is_no_package(account: Account) -> None:
     packages = account.packages()
     with opened(account) as pipeline:
-        pipeline.commit(Slice())
+        pipeline.commit(LoadBatch())
     assert account.packages() == packages
 
 
@@ -176,9 +176,9 @@ def test_of_rows_in_one_package_the_later_one_counts() -> None:
     def users(*rows: tuple[int, str]) -> pa.Table:
         return pa.table({"id": [i for i, _ in rows], "first_name": [name for _, name in rows]})
 
-    part = Slice()
+    part = LoadBatch()
     part.add("users", users((1, "first"), (2, "only")))
-    later = Slice(states={"users": {"cursors": {}}})
+    later = LoadBatch(states={"users": {"cursors": {}}})
     later.add("users", users((1, "second")))
     later.add("users", users())
     part.merge(later)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from pipelines.api.envelopes import Page
-from pipelines.load.intake import Intake
-from pipelines.load.quarantine import CONTRADICTION
-from pipelines.load.schemas import QUARANTINE
-from pipelines.warehouse import build
+from referral_warehouse.api.responses import Page
+from referral_warehouse.load.page_parser import PageParser
+from referral_warehouse.load.quarantine import CONTRADICTION
+from referral_warehouse.load.records.schema import QUARANTINE
+from referral_warehouse.warehouse.build import build
 from tests.load.accounts import Account
 
 
@@ -19,8 +19,8 @@ def reward(identifier: Any, **changed: Any) -> dict[str, Any]:
     return {"id": identifier, "campaign_id": 1, "name": "Voucher", "type": "Voucher", "value": 5} | changed
 
 
-def read(intake: Intake, *rows: Any) -> list[Any]:
-    table, _ = intake.read("rewards", Page(list(rows), len(rows), 1, None, asked="rewards?page=1"), "rewards")
+def read(parser: PageParser, *rows: Any) -> list[Any]:
+    table, _ = parser.read("rewards", Page(list(rows), len(rows), 1, None, asked="rewards?page=1"), "rewards")
     return table.column("id").to_pylist()
 
 
@@ -38,27 +38,27 @@ def read(intake: Intake, *rows: Any) -> list[Any]:
 def test_rows_of_one_answer_that_contradict_each_other_are_all_set_aside(
     rows: list[Any], kept: list[int], refused: list[str]
 ) -> None:
-    intake = Intake("r1")
-    assert read(intake, *rows) == kept
-    found = intake.take_quarantine()
+    parser = PageParser("r1")
+    assert read(parser, *rows) == kept
+    found = parser.take_quarantine()
     assert found.column("record_id").to_pylist() == refused
     assert len(set(found.column("key").to_pylist())) == len(refused), "each of them can be looked at"
-    assert intake.report("rewards").rows_quarantined == len(refused)
+    assert parser.report("rewards").rows_quarantined == len(refused)
     if kept == [2]:
         assert set(found.column("reason").to_pylist()) == {CONTRADICTION}
 
 
 def test_a_row_that_can_be_read_again_closes_every_bad_form_it_had() -> None:
-    intake = Intake("r1")
-    read(intake, reward(1, value="much"), reward(2, value="little"))
-    read(intake, reward(1, value="a lot"))
-    assert intake.take_quarantine().num_rows == 3
-    read(intake, reward(1))
-    closed = intake.take_quarantine()
+    parser = PageParser("r1")
+    read(parser, reward(1, value="much"), reward(2, value="little"))
+    read(parser, reward(1, value="a lot"))
+    assert parser.take_quarantine().num_rows == 3
+    read(parser, reward(1))
+    closed = parser.take_quarantine()
     assert closed.column("reason").to_pylist() == ["value: 'much' is not an amount", "value: 'a lot' is not an amount"]
     assert None not in closed.column("resolved_at").to_pylist()
-    read(intake, reward(1))
-    assert intake.take_quarantine().num_rows == 0
+    read(parser, reward(1))
+    assert parser.take_quarantine().num_rows == 0
 
 
 def stored(shown: str | None) -> str | None:
@@ -107,8 +107,8 @@ def test_a_load_file_from_before_is_read_and_written(
     account = fresh()
     with monkeypatch.context() as before:
         older = QUARANTINE.remove(QUARANTINE.get_field_index("resolved_at"))
-        before.setattr("pipelines.load.schemas.QUARANTINE", older)
-        before.setattr("pipelines.load.quarantine.QUARANTINE", older)
+        before.setattr("referral_warehouse.load.records.schema.QUARANTINE", older)
+        before.setattr("referral_warehouse.load.quarantine.QUARANTINE", older)
         user = account.world.rows("users")[4]
         account.tamper("update users set date = 'soon' where id = ?", user["id"])
         account.load()

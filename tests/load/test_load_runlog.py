@@ -9,28 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.load import runlog
-from pipelines.load.intake import StreamReport
-from pipelines.load.loadfile import LoadFile
+from referral_warehouse.load import run_log
+from referral_warehouse.load.page_parser import StreamReport
+from referral_warehouse.load.storage.load_db import LoadFile
 from tests.load.accounts import Account
 
 MOMENT = datetime(2026, 1, 5, 8)
 
 
 def test_names_of_runs_sort_by_time_and_differ_within_a_second() -> None:
-    first = runlog.new_run_id(datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC))
+    first = run_log.new_run_id(datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC))
     assert first.startswith("20260105T080000-")
-    assert first != runlog.new_run_id(datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC))
-    assert first < runlog.new_run_id(datetime(2026, 1, 5, 8, 0, 1, tzinfo=UTC))
+    assert first != run_log.new_run_id(datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC))
+    assert first < run_log.new_run_id(datetime(2026, 1, 5, 8, 0, 1, tzinfo=UTC))
 
 
 def test_a_run_that_never_finished_is_marked_by_the_next_one(tmp_path: Path) -> None:
     with LoadFile(tmp_path / "load.duckdb") as load_file:
         load_file.connection.execute("create schema raw")
-        runlog.start(load_file, "one", "sync")
+        run_log.start(load_file, "one", "sync")
         assert load_file.column("select status from raw.runs") == ["running"]
-        runlog.start(load_file, "two", "load")
-        runlog.finish(
+        run_log.start(load_file, "two", "load")
+        run_log.finish(
             load_file, "two", status="done", calls=7, observed_at=MOMENT,
             reports=[StreamReport("users", MOMENT, True, 5, 4, 9, 3, 1, 6)], reconciled=[],
         )  # fmt: skip

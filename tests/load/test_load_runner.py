@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.errors import AuthenticationError
-from pipelines.load.streams import STREAMS
-from pipelines.sandbox import Traps
+from referral_warehouse.errors import AuthenticationError
+from referral_warehouse.load.registry import STREAMS
+from referral_warehouse.sandbox import Traps
 from tests.load.accounts import Account
 
 SCHEMA = Path(__file__).parents[1] / "warehouse" / "raw_schema.sql"

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.errors import BadEnvelope
-from pipelines.load.schemas import FIELDS, arrow_schema, coerce, json_columns
+from referral_warehouse.errors import BadEnvelope
+from referral_warehouse.load.records.schema import FIELDS, arrow_schema, coerce, json_columns
 
 NOW = datetime(2026, 1, 5, 8)
 

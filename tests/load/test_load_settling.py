@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.api.paging import Walker
-from pipelines.errors import DataRefused
-from pipelines.load import runner
-from pipelines.load.audit import Counts, Difference
-from pipelines.load.intake import Repair
-from pipelines.load.loadfile import LoadFile
-from pipelines.load.settling import WALKS, settle
-from pipelines.sandbox import Traps
-from pipelines.warehouse import build
-from pipelines.warehouse.files import draft_path
+from referral_warehouse.api.pagination.paginator import Paginator
+from referral_warehouse.errors import DataRefused
+from referral_warehouse.load import runner
+from referral_warehouse.load.page_parser import Repair
+from referral_warehouse.load.reconcile.counts import Counts, Difference
+from referral_warehouse.load.reconcile.policy import WALKS, settle
+from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.sandbox import Traps
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.connection import draft_path
 from tests.load.accounts import Account
 
 
@@ -98,8 +98,8 @@ def test_a_count_that_no_walk_bears_out_is_a_contradiction() -> None:
 def test_a_server_that_counts_one_too_many_is_refused(
     account: Account, traps: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = Walker.count
-    monkeypatch.setattr(Walker, "count", lambda self, query: (count(self, query) or 0) + (query.path == "users"))
+    count = Paginator.count
+    monkeypatch.setattr(Paginator, "count", lambda self, query: (count(self, query) or 0) + (query.path == "users"))
     account.world.set_traps(Traps(**traps))
     with pytest.raises(DataRefused, match="users: total is"):
         account.load("users", "coupons")

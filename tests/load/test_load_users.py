@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipelines.api.client import Client
-from pipelines.api.envelopes import Page
-from pipelines.api.paging import Walker
-from pipelines.errors import AuthenticationError
-from pipelines.load.coupons import CouponIntake
-from pipelines.load.intake import Intake
-from pipelines.load.loadfile import LoadFile
-from pipelines.load.source import Slice
-from pipelines.sandbox import Traps
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.pagination.paginator import Paginator
+from referral_warehouse.api.responses import Page
+from referral_warehouse.errors import AuthenticationError
+from referral_warehouse.load.page_parser import PageParser
+from referral_warehouse.load.storage.dlt_resources import LoadBatch
+from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.streams.coupons import CouponIntake
+from referral_warehouse.sandbox import Traps
 from tests.load.accounts import Account
 
 SMALL_PAGES = {"ignore_per_page": True}  # 25 rows a page: a small account has several
@@ -188,11 +188,11 @@ def test_several_coupons_of_one_user_are_all_kept(account: Account) -> None:
     with (
         LoadFile(account.settings.load_path) as load_file,
         Client(account.settings) as client,
-        Walker(client, 1) as walker,
+        Paginator(client, 1) as paginator,
     ):
-        intake = CouponIntake(walker, load_file, Intake("run"))
+        parser = CouponIntake(paginator, load_file, PageParser("run"))
         page = Page([{"id": 4, "coupon": coupons}, {"id": 5, "coupon": None}], 2, 1, now)
-        intake.take(page, now.replace(tzinfo=None))
-        part = Slice()
-        intake.finish(part)
+        parser.take(page, now.replace(tzinfo=None))
+        part = LoadBatch()
+        parser.finish(part)
     assert [row["name"] for rows in part.tables["coupons"] for row in rows.to_pylist()] == ["C9001", "C9002"]

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.load import values
-from pipelines.load.jsontext import to_json_text
+from referral_warehouse.load.records import converters
+from referral_warehouse.load.records.json_text import to_json_text
 
 BIG = "€" * 3_500_000  # more than 10 MB of UTF-8
 LONE = "half a pair: \ud83d"
@@ -156,21 +156,21 @@ def _name(value: Any) -> str:
 
 @pytest.mark.parametrize(("kind", "value", "expected"), EXACT, ids=_name)
 def test_a_value_is_read_exactly(kind: str, value: Any, expected: Any) -> None:
-    read = values.read(kind, value)
+    read = converters.read(kind, value)
     assert read == expected
     assert isinstance(read, type(expected))
-    assert pa.array([read], values.ARROW_TYPES[kind]).to_pylist() == [expected]
-    whole = values.convert(kind, [value, None])
+    assert pa.array([read], converters.ARROW_TYPES[kind]).to_pylist() == [expected]
+    whole = converters.convert(kind, [value, None])
     assert whole is None or whole.to_pylist() == [expected, None]
 
 
 @pytest.mark.parametrize(("kind", "value", "reason"), REFUSED, ids=_name)
 def test_what_cannot_be_read_exactly_is_refused_with_a_reason(kind: str, value: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason.replace("(", r"\(").replace(")", r"\)")) as caught:
-        values.read(kind, value)
+        converters.read(kind, value)
     assert len(str(caught.value)) < 150
     assert str(caught.value).isascii()
-    assert values.convert(kind, [value, None]) is None
+    assert converters.convert(kind, [value, None]) is None
 
 
 def test_nested_too_deeply_is_a_reason_and_not_a_crash() -> None:
@@ -178,7 +178,7 @@ def test_nested_too_deeply_is_a_reason_and_not_a_crash() -> None:
     for _ in range(800):
         deep = {"a": deep}
     with pytest.raises(ValueError, match="nested too deeply"):
-        values.read("json", deep)
+        converters.read("json", deep)
     assert to_json_text({"id": 1, "meta": deep}) == '"JSON that is nested too deeply"'
 
 
@@ -235,14 +235,14 @@ COLUMNS: dict[str, st.SearchStrategy[Any]] = {
 
 
 @given(st.data())
-@pytest.mark.parametrize("kind", values.ARROW_TYPES)
+@pytest.mark.parametrize("kind", converters.ARROW_TYPES)
 def test_a_whole_column_equals_its_values_one_by_one(kind: str, data: st.DataObject) -> None:
     column = data.draw(st.lists(st.one_of(st.none(), COLUMNS[kind]), max_size=6))
-    whole = values.convert(kind, column)
+    whole = converters.convert(kind, column)
     if whole is None:
         return
-    assert whole.type == values.ARROW_TYPES[kind]
-    assert whole.to_pylist() == pa.array([values.read(kind, value) for value in column], whole.type).to_pylist()
+    assert whole.type == converters.ARROW_TYPES[kind]
+    assert whole.to_pylist() == pa.array([converters.read(kind, value) for value in column], whole.type).to_pylist()
 
 
 @pytest.mark.parametrize(
@@ -260,6 +260,6 @@ def test_a_whole_column_equals_its_values_one_by_one(kind: str, data: st.DataObj
     ],
 )
 def test_columns_as_the_api_sends_them_take_the_fast_way(kind: str, column: list[Any]) -> None:
-    whole = values.convert(kind, column)
+    whole = converters.convert(kind, column)
     assert whole is not None, "a hundred times slower, and nothing else would show it"
-    assert whole.to_pylist() == [values.read(kind, value) for value in column]
+    assert whole.to_pylist() == [converters.read(kind, value) for value in column]

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.load.users import _dated
-from pipelines.load.values import read
-from pipelines.load.windows import EARLIEST, advance, lane_start
+from referral_warehouse.load.records.converters import read
+from referral_warehouse.load.streams.cursors import EARLIEST, advance, lane_start
+from referral_warehouse.load.streams.users import _dated
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1))
 FIRST = datetime(2026, 1, 5, 8)

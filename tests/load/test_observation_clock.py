@@ -11,8 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.errors import DataRefused
-from pipelines.load.observation_clock import EARLIEST, LONGEST_PAUSE, SIMULATED, TOLERANCE, ObservationClock, utc_now
+from referral_warehouse.errors import DataRefused
+from referral_warehouse.load.clock.observation_clock import (
+    EARLIEST,
+    LONGEST_PAUSE,
+    SIMULATED,
+    TOLERANCE,
+    ObservationClock,
+    utc_now,
+)
 
 NOW = datetime(2026, 11, 25, 18, 0)
 YESTERDAY = NOW - timedelta(days=1)

@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.errors import DataRefused
-from pipelines.load.observation_clock import utc_now
-from pipelines.load.runner import load
+from referral_warehouse.errors import DataRefused
+from referral_warehouse.load.clock.observation_clock import utc_now
+from referral_warehouse.load.runner import load
 from tests.load.dated_account import DatedAccount, due, user
 
 ALWAYS = {

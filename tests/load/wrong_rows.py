@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipelines.load.schemas import FIELDS
+from referral_warehouse.load.records.schema import FIELDS
 
 NOT_THERE = object()
 _TEXTS = st.text(st.characters(exclude_categories=()), max_size=6)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Sandbox, Traps
 
 Ask = Callable[..., httpx.Response]
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Sandbox, Traps
 
 COMPARE = {"gt": operator.gt, "lt": operator.lt, "gte": operator.ge, "lte": operator.le, "equal": operator.eq}
 PATHS = {

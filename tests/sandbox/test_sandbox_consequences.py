@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.sandbox import NoSuchRow, Sandbox
+from referral_warehouse.sandbox import NoSuchRow, Sandbox
 
 INVITED, REFERRING = "Person Invited (Referred User)", "Person Referring (Direct User)"
 

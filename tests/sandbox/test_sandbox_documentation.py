@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pipelines.sandbox import Sandbox
+from referral_warehouse.sandbox import Sandbox
 
 CAMPAIGN = ["id", "name", "url", "code", "reach", "live", "status", "starts_at", "ends_at"]
 USER = [

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Sandbox, Traps
 
 USER = [
     "id", "campaign_id", "referrer_id", "qualified", "qualified_at", "unsubscribed", "unsubscribed_at", "first_name",

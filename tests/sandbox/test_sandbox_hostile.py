@@ -7,8 +7,8 @@ import json
 import httpx
 import pytest
 
-from pipelines.sandbox import Sandbox, Traps
-from pipelines.sandbox.limiter import BLOCK_S, Limiter
+from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox.http.limiter import BLOCK_S, Limiter
 
 
 def statuses(ask, sandbox: Sandbox, calls: int) -> list[int]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipelines.sandbox import Sandbox, Traps, serve
+from referral_warehouse.sandbox import Sandbox, Traps, serve
 
 
 def control(ask, sandbox: Sandbox, method: str, path: str, **more):
@@ -203,7 +203,7 @@ def test_a_taken_port_is_an_error(fresh: Sandbox):
 
 SERVER = """
 import sys
-from pipelines.sandbox import serve
+from referral_warehouse.sandbox import serve
 serve(path=sys.argv[1], users=20, on_ready=lambda url: print(url, flush=True))
 print("stopped", flush=True)
 """

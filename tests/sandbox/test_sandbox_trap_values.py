@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Sandbox, Traps
 
 
 def test_ids_as_strings(world: Sandbox, ask):

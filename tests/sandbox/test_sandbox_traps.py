@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Sandbox, Traps
 
 QUALIFIED = "filters[0][field]=qualified&filters[0][value]=1"
 

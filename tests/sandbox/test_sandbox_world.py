@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.sandbox import Sandbox
+from referral_warehouse.sandbox import Sandbox
 
 TABLES = ("campaigns", "users", "rewards", "rewards_due", "rewards_issued", "coupons")
 Key = tuple[int, int]

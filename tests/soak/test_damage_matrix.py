@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sandbox import Sandbox
+from referral_warehouse.sandbox import Sandbox
 from tests.damage.matrix import cases_of, problems_after
 from tests.kills.stage import Stage, published, staged
 from tests.load.accounts import WORLD, Account

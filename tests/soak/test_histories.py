@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.load.loadfile import LoadFile
-from pipelines.load.pipeline import LoadPipeline
-from pipelines.settings import Settings
+from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.settings import Settings
 from tests.end_to_end.histories_checked import check_history
 
 REWARD_STREAMS = ("rewards", "rewards_due", "rewards_issued")

@@ -57,8 +57,9 @@ def test_a_file_system_without_room(stage: Stage, tmp_path: Path) -> None:
     size = sum(path.lstat().st_size for path in data.rglob("*") if path.is_file() and not path.is_symlink())
     script = (
         f"mount -t tmpfs -o size={size + 900_000} full {tmp_path}/small && cp -a {data} {tmp_path}/small/data && "
-        f"{{ {sys.executable} -m pipelines sync; echo code $?; mount -o remount,size=1G {tmp_path}/small; "
-        f"{sys.executable} -m pipelines sync --json; echo code $?; cp -a {tmp_path}/small/data {tmp_path}/after; }}"
+        f"{{ {sys.executable} -m referral_warehouse sync; echo code $?; mount -o remount,size=1G {tmp_path}/small; "
+        f"{sys.executable} -m referral_warehouse sync --json; echo code $?; "
+        f"cp -a {tmp_path}/small/data {tmp_path}/after; }}"
     )
     (tmp_path / "small").mkdir()
     environ = stage.environ() | {"WAREHOUSE__DIR": str(tmp_path / "small" / "data")}

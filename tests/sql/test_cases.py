@@ -16,9 +16,9 @@ import pytest
 import yaml
 from planting import plant
 
-from pipelines.warehouse.draft import prepare_draft_dir, run_models
-from pipelines.warehouse.files import connect_draft, declare_units, stand_in_for_missing
-from pipelines.warehouse.models import Model, load_models
+from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
+from referral_warehouse.warehouse.connection import connect_draft, declare_units, stand_in_for_missing
+from referral_warehouse.warehouse.models import Model, load_models
 
 HERE = Path(__file__).parent
 RATIO_PREFIXES = ("share_", "median_", "p90_")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from planting import plant
 from test_cases import MODELS, needed_for
 
-from pipelines.warehouse.draft import prepare_draft_dir, run_models
-from pipelines.warehouse.files import connect_draft, stand_in_for_missing
+from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
+from referral_warehouse.warehouse.connection import connect_draft, stand_in_for_missing
 from tests.forests import Person, walk
 
 COLUMNS = (

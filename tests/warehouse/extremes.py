@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from pipelines.api.numbers import INT64
-from pipelines.load.schemas import FIELDS, Field
+from referral_warehouse.api.numbers import INT64
+from referral_warehouse.load.records.schema import FIELDS, Field
 
 FIRST, SECOND, THIRD = "2026-01-01 08:00:00", "2026-01-02 09:00:00", "2026-01-04 10:00:00"
 SYNCS = (FIRST, SECOND, THIRD)

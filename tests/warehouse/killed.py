@@ -12,16 +12,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines.settings import Settings
-from pipelines.warehouse import build, publish
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 
 
 def main() -> None:
     folder, moment, step = sys.argv[1:]
     module_name, _, function_name = step.rpartition(".")
-    importlib.import_module(f"pipelines.warehouse.{module_name}")
+    importlib.import_module(f"referral_warehouse.warehouse.{module_name}")
     # The name of the module `publish` is also the room's function; sys.modules knows them apart.
-    module = sys.modules[f"pipelines.warehouse.{module_name}"]
+    module = sys.modules[f"referral_warehouse.warehouse.{module_name}"]
     original = getattr(module, function_name)
 
     def deadly(*args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.settings import Settings
+from referral_warehouse.settings import Settings
 
 SCHEMA = Path(__file__).with_name("raw_schema.sql")
 STREAMS = ("campaigns", "users", "rewards", "rewards_due", "rewards_issued", "coupons")

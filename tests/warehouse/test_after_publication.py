@@ -15,10 +15,12 @@ import duckdb
 import pytest
 from planting import insert, plant
 
-from pipelines.settings import Settings
-from pipelines.warehouse import Publication, build, publish, refresh
-from pipelines.warehouse.feeds import file_sha256, read_manifest
-from pipelines.warehouse.published import published_manifest
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.exports import file_sha256, read_manifest
+from referral_warehouse.warehouse.freshness import refresh
+from referral_warehouse.warehouse.publish import Publication, publish
+from referral_warehouse.warehouse.published import published_manifest
 
 NOBODY = 54_321
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)

@@ -10,12 +10,13 @@ import duckdb
 import pytest
 from planting import plant
 
-from pipelines.errors import ChecksFailed, DataRefused
-from pipelines.settings import Settings
-from pipelines.warehouse import build, publish
-from pipelines.warehouse.checks import describe_row, record_results, refuse_failures, run_checks
-from pipelines.warehouse.files import connect_draft
-from pipelines.warehouse.models import load_checks, parse_model
+from referral_warehouse.errors import ChecksFailed, DataRefused
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.checks import describe_row, record_results, refuse_failures, run_checks
+from referral_warehouse.warehouse.connection import connect_draft
+from referral_warehouse.warehouse.models import load_checks, parse_model
+from referral_warehouse.warehouse.publish import publish
 
 FIRST, SECOND = "2026-01-01 08:00:00", "2026-01-02 08:00:00"
 SOUND = {

@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 from planting import plant
 
-from pipelines.settings import Settings
-from pipelines.warehouse import build
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
 
 CAMPAIGNS, PEOPLE = 160, 220
 LOOK = "2026-06-01 00:00:00"

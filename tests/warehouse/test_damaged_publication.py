@@ -9,14 +9,16 @@ import duckdb
 import pytest
 from planting import add_run, plant
 
-from pipelines.errors import ConfigurationError, HistoryLost, SnapshotDamaged
-from pipelines.settings import Settings
-from pipelines.warehouse import build, publish, refresh
-from pipelines.warehouse.feeds import read_manifest
-from pipelines.warehouse.files import draft_dir, draft_path
-from pipelines.warehouse.published import PUBLISHED, compare_with_published, refuse_unreadable
-from pipelines.warehouse.published_files import changed_files
-from pipelines.warehouse.recovery import Recovery, recover
+from referral_warehouse.errors import ConfigurationError, HistoryLost, SnapshotDamaged
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.connection import draft_dir, draft_path
+from referral_warehouse.warehouse.exports import read_manifest
+from referral_warehouse.warehouse.freshness import refresh
+from referral_warehouse.warehouse.publish import publish
+from referral_warehouse.warehouse.published import PUBLISHED, compare_with_published, refuse_unreadable
+from referral_warehouse.warehouse.published_files import changed_files
+from referral_warehouse.warehouse.recovery import Recovery, recover
 from tests.damage.damages import CONTENT, FOLDERS, JSON, KINDS, damages_of
 
 MORNING, NEXT_DAY, THIRD_DAY = "2026-01-01 08:00:00", "2026-01-02 08:00:00", "2026-01-03 08:00:00"

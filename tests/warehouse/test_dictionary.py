@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 from planting import plant
 
-from pipelines.cli import cli
-from pipelines.warehouse import build, publish
-from pipelines.warehouse.dictionary import write_dictionary
-from pipelines.warehouse.models import load_models, sql_dir
+from referral_warehouse.cli import cli
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.dictionary import write_dictionary
+from referral_warehouse.warehouse.models import load_models, sql_dir
+from referral_warehouse.warehouse.publish import publish
 
 SECTION = re.compile(r"^### (\S+)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 COLUMN = re.compile(r"^\| `(\w+)` \| (\S+) \| (.+) \|$", re.MULTILINE)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.settings import Settings
-from pipelines.warehouse.draft import prepare_draft_dir
-from pipelines.warehouse.files import connect_draft, memory_limit_mb
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import prepare_draft_dir
+from referral_warehouse.warehouse.connection import connect_draft, memory_limit_mb
 
 HALF_OF_MACHINE_MB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2_000_000
 

@@ -12,8 +12,9 @@ from exact_totals import cents_per
 from extremes import FIRST, LONG, MOST, SYNCS, Tables, ordinary_account, planted
 from planting import plant
 
-from pipelines.settings import Settings
-from pipelines.warehouse import build, publish
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
 

@@ -13,10 +13,10 @@ from exact_totals import added, balances, held_at, per_key
 from extremes import FIRST, SECOND, SYNCS, Tables, every_extreme, ordinary_account, planted, random_rows
 from planting import plant
 
-from pipelines.load.schemas import FIELDS
-from pipelines.settings import Settings
-from pipelines.warehouse import build, publish
-from pipelines.warehouse.publish import Publication
+from referral_warehouse.load.records.schema import FIELDS
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import Publication, publish
 
 Rows = list[tuple[Any, ...]]
 

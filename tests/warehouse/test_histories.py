@@ -14,8 +14,9 @@ import duckdb
 import pytest
 from planting import plant
 
-from pipelines.settings import Settings
-from pipelines.warehouse import build, publish
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 
 START = datetime.fromisoformat("2026-01-01T06:00:00")
 TYPES = ("Cash", "Voucher")

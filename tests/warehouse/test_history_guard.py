@@ -10,9 +10,10 @@ import duckdb
 import pytest
 from planting import add_run, insert, plant
 
-from pipelines.errors import HistoryLost
-from pipelines.settings import Settings
-from pipelines.warehouse import Publication, build, publish
+from referral_warehouse.errors import HistoryLost
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import Publication, publish
 
 FIRST, SECOND, THIRD = "2026-01-01 08:00:00", "2026-01-02 08:00:00", "2026-01-03 08:00:00"
 SYNCS = (FIRST, SECOND, THIRD)

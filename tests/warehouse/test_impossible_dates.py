@@ -8,7 +8,8 @@ import duckdb
 import pytest
 from planting import plant
 
-from pipelines.warehouse import build, publish
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 
 FIRST, LAST = "2026-01-01 08:00:00", "2026-01-03 08:00:00"
 

@@ -13,8 +13,9 @@ import duckdb
 import pytest
 from planting import insert, plant
 
-from pipelines.settings import Settings
-from pipelines.warehouse import build, publish
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 
 CHILD = Path(__file__).with_name("killed.py")
 STEPS = [

@@ -11,9 +11,9 @@ import sqlglot
 from planting import SCHEMA, plant
 from sqlglot import exp
 
-from pipelines.errors import ConfigurationError
-from pipelines.warehouse import build
-from pipelines.warehouse.models import (
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.models import (
     LAYERS,
     Model,
     load_checks,

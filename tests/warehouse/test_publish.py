@@ -13,10 +13,11 @@ import duckdb
 import pytest
 from planting import add_run, insert, plant
 
-from pipelines.errors import AnotherSyncRunning, ConfigurationError, DataRefused
-from pipelines.settings import Settings
-from pipelines.warehouse import BuildReport, build, load_report, publish
-from pipelines.warehouse.feeds import SCHEMA_VERSION
+from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, DataRefused
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import BuildReport, build, load_report
+from referral_warehouse.warehouse.exports import SCHEMA_VERSION
+from referral_warehouse.warehouse.publish import publish
 
 MORNING = "2026-01-01 08:00:00"
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)

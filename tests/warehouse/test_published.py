@@ -13,11 +13,13 @@ import duckdb
 import pytest
 from planting import insert, plant
 
-from pipelines.errors import HistoryLost, ReferralsError
-from pipelines.settings import Settings
-from pipelines.warehouse import Publication, build, publish, refresh
-from pipelines.warehouse.feeds import read_manifest
-from pipelines.warehouse.published import open_published
+from referral_warehouse.errors import HistoryLost, ReferralsError
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.exports import read_manifest
+from referral_warehouse.warehouse.freshness import refresh
+from referral_warehouse.warehouse.publish import Publication, publish
+from referral_warehouse.warehouse.published import open_published
 
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -13,8 +13,9 @@ import duckdb
 import pytest
 from planting import plant
 
-from pipelines.errors import ChecksFailed
-from pipelines.warehouse import build, publish
+from referral_warehouse.errors import ChecksFailed
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 
 AT = "2026-01-02 08:00:00"
 
@@ -70,7 +71,7 @@ def test_the_command_ends_with_5_and_says_what_to_do_in_one_line(tmp_path: Path)
     environ = os.environ | {"WAREHOUSE__DIR": str(settings.warehouse_dir), "HOME": str(tmp_path)}
     said = [
         subprocess.run(
-            [sys.executable, "-m", "pipelines", "publish"],
+            [sys.executable, "-m", "referral_warehouse", "publish"],
             env=environ | changed,
             cwd=tmp_path,
             capture_output=True,

@@ -11,7 +11,8 @@ from pathlib import Path
 import duckdb
 from planting import insert, plant
 
-from pipelines.warehouse import build, publish
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.publish import publish
 
 CHILD = Path(__file__).with_name("reading.py")
 PUBLICATIONS = 20

@@ -11,8 +11,11 @@ import duckdb
 import pytest
 from planting import add_run, insert, plant
 
-from pipelines.settings import Settings
-from pipelines.warehouse import build, models, publish, refresh
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse import models
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.freshness import refresh
+from referral_warehouse.warehouse.publish import publish
 
 MORNING = "2026-01-01 08:00:00"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -1,0 +1,61 @@
+"""Pages of the network in front of the API: checks of browsers and refusals of addresses, which no token passes.
+
+Pure: it reads a reply. The API itself answers in JSON or plain text; what comes as a web page, or is marked as
+mitigated, is not its answer and says nothing about the token, the plan or the limit of calls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from referral_warehouse.api.json_decoding import MAX_READ_BYTES
+
+ADVICE = (
+    "The network in front of the API (its CDN or firewall) refuses this machine's requests, whatever the token: run "
+    "again later, or from another network address, and ask the vendor's support to let this address call the API."
+)
+_PAGE = re.compile(
+    rb"\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|body|title|h1|!--|\?xml|script|meta|p\b|div)", re.IGNORECASE
+)
+_CHECKS_BROWSERS = re.compile(
+    "|".join((
+        "just a moment", "checking your browser", "checking if the site connection is secure", "attention required",
+        "captcha", "cf[-_]chl", "challenge-(?:platform|form|error)", "enable javascript", "enable cookies",
+        "javascript and cookies", "are you (?:a )?(?:human|robot)", "you are (?:a )?human", "you're human",
+        "pardon our interruption", "ddos[- ](?:protection|guard)", "_incapsula_", "datadome", "perimeterx", "awswaf",
+        "bot (?:detection|protection|management)",
+    )),
+    re.IGNORECASE,
+)  # fmt: skip
+_NAMES_A_NETWORK = re.compile(
+    "|".join((
+        "cloudflare", "ray id", "cf-error", "akamai", "edgesuite", r"reference\s*(?:&#32;)?\s*(?:#|&#35;)", "incapsula",
+        "imperva", "sucuri", "cloudfront", "fastly", "varnish", "azure front door", "fortinet", "fortiguard",
+        "barracuda", "big-?ip", "support id", "mod_?security", "wordfence", "zscaler",
+    )),
+    re.IGNORECASE,
+)  # fmt: skip
+
+
+def is_page(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether an answer is a web page."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind in ("text/html", "application/xhtml+xml") or _PAGE.match(body[:512]) is not None
+
+
+def checks_browsers(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether an answer is a challenge, which only a browser passes: asking again is of no use."""
+    if headers.get("cf-mitigated", "").strip():
+        return True
+    return is_page(headers, body) and _CHECKS_BROWSERS.search(_beginning(body)) is not None
+
+
+def names_a_network(body: bytes) -> bool:
+    """Whether a page says that it is a content network's or a firewall's."""
+    text = _beginning(body)
+    return _NAMES_A_NETWORK.search(text) is not None or _CHECKS_BROWSERS.search(text) is not None
+
+
+def _beginning(body: bytes) -> str:
+    return body[: 4 * MAX_READ_BYTES].decode("utf-8", "replace")

@@ -1,0 +1,140 @@
+"""What the environment says about the network: a proxy, hosts to reach without it, and certificates to trust.
+
+Pure but for reading certificate files: variables in, decisions out. A proxy's address may hold a password, so messages
+name the variable and never its value. Other variables of networks (SSLKEYLOGFILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE,
+NETRC) have no effect.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import ssl
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import certifi
+import httpx
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import DEFAULT_BASE_URL, is_loopback_url
+from referral_warehouse.settings.sources import shown
+
+PROXY_NAMES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+HOST = re.compile(r"[a-z0-9._:-]+(?:%[a-z0-9._-]+)?")
+# A name or an IPv4 address or network, or an IPv6 address in brackets; each with a port or without one.
+ENTRY = re.compile(r"(?:\[(?P<inner>[^\]]*)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+HASHED_NAME = re.compile(r"[0-9a-f]{8}\.[0-9]+")
+NEXT_STEP = "Correct {0} in the environment, or unset it."
+
+
+def proxy_for(base_url: str, environ: Mapping[str, str]) -> httpx.Proxy | None:
+    """The proxy through which a base URL is reached; None for this machine and for hosts that NO_PROXY names.
+
+    Raises: ConfigurationError when the variable of the proxy holds no address of an HTTP proxy.
+    """
+    parts = urlsplit(base_url)
+    if is_loopback_url(base_url) or _is_exempt(parts, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
+        return None
+    name = next((name for name in PROXY_NAMES if environ.get(name, "").strip()), None)
+    return None if name is None else _proxy(name, environ[name].strip())
+
+
+def tls_context(base_url: str, environ: Mapping[str, str]) -> ssl.SSLContext:
+    """A context that verifies certificates, against the authorities of SSL_CERT_FILE or SSL_CERT_DIR where one is set.
+
+    Raises: ConfigurationError when there are no certificates in what is set.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if urlsplit(base_url).scheme == "http":
+        return context  # never used for plain http; an empty trust store costs nothing to set up
+    file, directory = environ.get("SSL_CERT_FILE"), environ.get("SSL_CERT_DIR")
+    try:
+        if file:
+            _refuse_irregular(Path(file))
+            context.load_verify_locations(cafile=file)
+        elif directory:
+            _refuse_without_certificates(directory)
+            context.load_verify_locations(capath=directory)
+        else:
+            context.load_verify_locations(cafile=certifi.where())
+    except (OSError, ValueError) as error:
+        name, value = ("SSL_CERT_FILE", file) if file else ("SSL_CERT_DIR", directory)
+        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
+        raise ConfigurationError(
+            f"{name} names no certificates that can be read: {shown(value)}: {reason or error}.", NEXT_STEP.format(name)
+        ) from None
+    return context
+
+
+def _refuse_irregular(path: Path) -> None:
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        raise ValueError("it is not a regular file")
+
+
+def _refuse_without_certificates(directories: str) -> None:
+    """OpenSSL finds a certificate in a directory by its hash alone, and is silent where there is none."""
+    found = [path for directory in directories.split(os.pathsep) if directory for path in Path(directory).iterdir()]
+    if not any(HASHED_NAME.fullmatch(path.name) for path in found):
+        raise ValueError("it holds no certificate under its hash (`openssl rehash` makes the links)")
+
+
+def _proxy(name: str, text: str) -> httpx.Proxy:
+    """An HTTP proxy by its address; without a scheme it is http, as everywhere."""
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = parts = None
+    if parts is not None and parts.scheme.startswith("socks"):
+        raise ConfigurationError(
+            f"{name} names a SOCKS proxy, which is not supported.", f"Set {name} to an HTTP proxy, or unset it."
+        )
+    is_plain = text.isascii() and text.isprintable() and " " not in text and "\\" not in text
+    if (
+        not is_plain
+        or parts is None
+        or not host
+        or port == 0
+        or parts.scheme not in ("http", "https")
+        or parts.path not in ("", "/")
+        or parts.query
+        or parts.fragment
+        or not HOST.fullmatch(host)
+    ):
+        raise ConfigurationError(f"{name} is not the address of a proxy.", NEXT_STEP.format(name))
+    place = f"[{host}]" if ":" in host else host
+    credentials = (unquote(parts.username), unquote(parts.password or "")) if parts.username is not None else None
+    return httpx.Proxy(
+        f"{parts.scheme}://{place}{'' if port is None else f':{port}'}",
+        auth=credentials,
+        ssl_context=tls_context(DEFAULT_BASE_URL, os.environ) if parts.scheme == "https" else None,
+    )
+
+
+def _is_exempt(parts: SplitResult, no_proxy: str) -> bool:
+    """Whether a host stands in a NO_PROXY list: names with all below them, addresses, networks, ``*``, with ports."""
+    host, port = (parts.hostname or "").rstrip("."), parts.port or 443
+    return any(_names(entry, host, port) for entry in re.split(r"[,;\s]+", no_proxy.lower()) if entry)
+
+
+def _names(entry: str, host: str, port: int) -> bool:
+    if entry == "*":
+        return True
+    entry = entry.rpartition("://")[2]
+    found = ENTRY.fullmatch(entry)
+    if found is not None and (found["port"] is None or int(found["port"]) == port):
+        entry = found["inner"] or found["name"]
+        if not found["inner"]:
+            name = entry.lstrip("*").strip(".")
+            if name and (host == name or host.endswith(f".{name}")):
+                return True
+    elif found is not None:
+        return False
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return False

@@ -1,0 +1,290 @@
+"""A query becomes pages: several in flight, in order, with proof that nothing shifted between them.
+
+Knows no table and no dlt. Four ways to walk, chosen by what the server honours:
+
+* ``whole``: every row of a list. The list is bounded by the largest id seen when the walk began, so that its ``total``
+  can only fall; pages are fetched ahead by number, and as long as all of them tell the same total and their ids rise
+  without a break, no row was skipped. At the first sign of drift the walk goes on from the last good id.
+* ``lane``: the rows of a date filter. Rows may enter and leave such a list anywhere, so each page is asked for by
+  "id greater than the last one": what shifts cannot hide a row.
+* ``between``: the rows of a range of ids, page after page; whoever asks wants no other way.
+* by page number alone, where the server ignores id filters or order: walked again until a pass proves complete (room
+  ``passes``), else refused. ``Page.restart`` marks the first page of a fresh pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.pagination.fallback import RequestFallback, is_query_rejected
+from referral_warehouse.api.pagination.list_bound import ListBound
+from referral_warehouse.api.pagination.page_number import last_page, paginate_by_number
+from referral_warehouse.api.pagination.prefetch import PAGES_HELD, fetch_ahead
+from referral_warehouse.api.pagination.single_objects import fetch_each
+from referral_warehouse.api.query import Filter, Query
+from referral_warehouse.api.responses import Page
+from referral_warehouse.errors import ApiUnavailable, FilterIgnored, IncompleteWalk, RequestRefused
+
+__all__ = ["PAGES_HELD", "Paginator"]
+
+RESTARTS_WITHOUT_PROGRESS = 3
+# A list that rows leave while it is read is read on from where it was; this often, it is not read but chased.
+MOST_CONTINUATIONS = 50
+
+
+class _Contradicting(Exception):
+    """Pages after an id contradict the list's own total, or the order of ids."""
+
+
+class Paginator:
+    """Walks lists through one client. Use as a context manager; its threads end with it."""
+
+    def __init__(self, client: Client, concurrency: int) -> None:
+        self._fallback = RequestFallback(client)
+        self._concurrency = concurrency
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="api")
+        self.paths_without_keyset: set[str] = set()
+
+    def __enter__(self) -> Paginator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(wait=kind is None, cancel_futures=True)
+
+    def fetch_page(self, query: Query) -> Page:
+        """One page of a list. Raises: RequestRefused, BadEnvelope."""
+        return self._fallback.page(query)
+
+    def count(self, query: Query) -> int | None:
+        """How many rows the server counts for a query (one call), or None where it does not tell or not filter."""
+        page = self._or_none(replace(query, relations=(), order=None, per_page=1, page=1))
+        if page is None:
+            return None
+        return page.total if page.total is not None or page.rows else 0
+
+    def fetch_object(self, query: Query) -> dict[str, Any]:
+        """The object of a single answer. Raises: RequestRefused (404 when it is not there), BadEnvelope."""
+        return self._fallback.single(query)
+
+    def fetch_objects(self, queries: Iterable[Query | None]) -> Iterator[dict[str, Any] | None]:
+        """The objects of single answers, in order; None for a refused one and for no question."""
+        return fetch_each(self._threads, self._concurrency, self.fetch_object, queries)
+
+    # -- whole lists ----------------------------------------------------------------------------------------------
+
+    def iter_all(self, query: Query, after: int | None = None) -> Iterator[Page]:
+        """Every row of a list (with an id above ``after``), by ascending id where the server can.
+
+        Raises: IncompleteWalk when completeness cannot be shown.
+        """
+        query = replace(query, order="id", direction="asc", page=1)
+        if query.path in self.paths_without_keyset:
+            yield from self._by_number(query, ids_only_grow=True)
+            return
+        for _ in range(MOST_CONTINUATIONS):
+            after = yield from self._whole_once(query, after)
+            if after is None:
+                return
+        raise IncompleteWalk(f"{query.path}: rows leave the list as fast as it is read.")
+
+    def _whole_once(self, query: Query, after: int | None) -> Generator[Page, None, int | None]:
+        """Every row with an id above ``after``; gives the id to go on from where rows left meanwhile."""
+        start = query if after is None else query.where(Filter("id", "gt", after))
+        first = self._or_none(start)
+        if first is None or not self._in_order(first, query, after):
+            yield from self._give_up_ids(query)
+            return None
+        if first.is_all:
+            yield first
+            return None
+        newest = self.fetch_page(replace(start, direction="desc", per_page=2))
+        ids, last_ids = first.ids(), newest.ids()
+        top = max(last_ids, default=0)
+        if not ids or top <= ids[-1] or last_ids != sorted(last_ids, reverse=True):
+            yield from self._give_up_ids(query)
+            return None
+        bounded = query.where(Filter("id", "lte", top))
+        second = self._or_none(bounded.where(Filter("id", "gt", ids[-1])))
+        if second is None or not second.rises(ids[-1], top):
+            yield from self._give_up_ids(query)
+            return None
+        held = len(set(ids))
+        yield first
+        try:
+            for page in self._from_anchor(bounded, ids[-1], top, second):
+                held += len(set(page.ids()))
+                yield page
+        except _Contradicting:
+            # One id out of its place is enough; read by page number, it is one record's problem.
+            yield from self._give_up_ids(query, restart=True)
+            return None
+        if newest.total is None or held >= newest.total:
+            return None
+        # Rows were deleted meanwhile, or the order is another than it looked page by page and rows were skipped.
+        left = self.count(start.where(Filter("id", "lte", top)))
+        if left is not None and left > held:
+            yield from self._give_up_ids(query, restart=True)
+            return None
+        return top
+
+    def iter_id_range(self, query: Query, above: int | None, upto: int) -> Iterator[Page]:
+        """Every row with an id above ``above`` (None: from the start) up to and including ``upto``.
+
+        Raises: FilterIgnored when the server does not filter or order by id, IncompleteWalk when rows left meanwhile.
+        """
+        query = replace(query, order="id", direction="asc", page=1).where(Filter("id", "lte", upto))
+        total: int | None = None
+        held = 0
+        bound = ListBound(query.path)
+        while True:
+            page = self._or_none(query if above is None else query.where(Filter("id", "gt", above)))
+            if page is None or not page.rises(above, upto) or not self._in_order(page, query, above):
+                raise self._ignored(query, query.filters[0], "rows outside it or out of order came back")
+            bound.take(page)
+            held += len(page.rows)
+            total = held if total is None and page.is_all else page.total if total is None else total
+            yield page
+            if page.is_all:
+                break
+            if not page.ids():
+                raise IncompleteWalk(f"{query.path}: a page is empty although the server counts {page.total} rows.")
+            above = max(page.ids())
+        if total is None or held < total:
+            raise IncompleteWalk(f"{query.path}: rows left the ids up to {upto} while they were read.")
+
+    def _in_order(self, page: Page, query: Query, above: int | None) -> bool:
+        return page.rises(above, None) and (page.is_all or self._fallback.orders(query.path))
+
+    def _from_anchor(self, bounded: Query, anchor: int, top: int, first: Page | None) -> Iterator[Page]:
+        stuck = 0
+        bound = ListBound(bounded.path)
+        while anchor < top:
+            page = first or self.fetch_page(bounded.where(Filter("id", "gt", anchor)))
+            first = None
+            if not page.rows and not page.total:
+                return
+            before = anchor
+            for good in self._while_steady(bounded.where(Filter("id", "gt", anchor)), anchor, top, page):
+                anchor = max([anchor, *good.ids()])
+                bound.take(good)
+                yield good
+                if good.is_last:
+                    return
+            stuck = stuck + 1 if anchor == before else 0
+            if stuck >= RESTARTS_WITHOUT_PROGRESS:
+                raise _Contradicting
+
+    def _while_steady(self, query: Query, anchor: int, top: int, first: Page) -> Iterator[Page]:
+        """Pages by number as long as they fit each other; ends silently at the first one that does not."""
+        if not first.rises(anchor, top):
+            return
+        if first.total is None or not first.rows:
+            if first.rows:
+                yield first
+            return
+        if first.is_all:
+            yield replace(first, is_last=True)
+            return
+        size = len(first.rows)
+        last = last_page(first)
+        last_id, seen = max(first.ids(), default=anchor), size
+        yield first
+        for number, page in self._ahead(query, 2, last):
+            if page.total != first.total or not page.rises(last_id, top):
+                return
+            if number < last and len(page.rows) != size:
+                return
+            seen += len(page.rows)
+            last_id = max(page.ids(), default=last_id)
+            yield replace(page, is_last=number == last and seen == first.total)
+
+    def _ahead(self, query: Query, first: int, last: int) -> Iterator[tuple[int, Page]]:
+        return fetch_ahead(self._threads, self._concurrency, self._fallback.begin, query, first, last)
+
+    # -- lanes ----------------------------------------------------------------------------------------------------
+
+    def iter_matching(
+        self,
+        query: Query,
+        condition: Filter,
+        honours: Callable[[Any], bool],
+        enough: Callable[[Page], bool] | None = None,
+    ) -> Iterator[Page]:
+        """The rows that meet a condition; ``honours`` tells for a row whether the server may have sent it.
+
+        ``enough`` is asked after the first page whether the rest is known already.
+
+        Raises: FilterIgnored when the server refuses the filter, or rows show that it did not filter; IncompleteWalk.
+        """
+        query = replace(query, order="id", direction="asc", page=1).where(condition)
+        anchor: int | None = None
+        total: int | None = None
+        held = stuck = 0
+        bound = ListBound(query.path)
+        while True:
+            page = self._or_none(query if anchor is None else query.where(Filter("id", "gt", anchor)))
+            if page is None and anchor is None:
+                raise self._ignored(query, condition, "it refuses it")
+            if page is None or not self._in_order(page, query, anchor):
+                break
+            self._must_honour(page, honours, query, condition)
+            if page.total and not page.rows:
+                stuck += 1
+                if stuck >= RESTARTS_WITHOUT_PROGRESS:
+                    raise IncompleteWalk(f"{query.path}: a page is empty although the server counts {page.total} rows.")
+                continue
+            bound.take(page)
+            yield page
+            if anchor is None:
+                total = page.total
+                if page.is_all or (enough is not None and enough(page)):
+                    return
+            held += len(set(page.ids()))
+            if not page.rows or page.is_all:
+                if total is None or held >= total:
+                    return
+                break  # rows left the lane meanwhile, or the order is another and rows were skipped
+            if not page.ids():
+                break
+            anchor = max(page.ids())
+        for page in self._by_number(query, ids_only_grow=False):
+            self._must_honour(page, honours, query, condition)
+            yield page
+
+    def _must_honour(self, page: Page, honours: Callable[[Any], bool], query: Query, condition: Filter) -> None:
+        if not all(map(honours, page.rows)):
+            raise self._ignored(query, condition, "rows outside it came back")
+
+    def _ignored(self, query: Query, condition: Filter, how: str) -> FilterIgnored:
+        """The refusal of a filter; one on ids is remembered, because walks and counts rest on it too."""
+        if condition.field == "id":
+            self.paths_without_keyset.add(query.path)
+        what = f"the filter {condition.field} {condition.operator}"
+        return FilterIgnored(f"{query.path}: the server did not honour {what}: {how}.")
+
+    # -- by page number alone -------------------------------------------------------------------------------------
+
+    def _or_none(self, query: Query) -> Page | None:
+        """A page, or None where the server does not take the filters."""
+        try:
+            return self.fetch_page(query)
+        except (RequestRefused, ApiUnavailable) as refused:
+            if not query.filters or not is_query_rejected(refused):
+                raise
+            if isinstance(refused, ApiUnavailable):
+                self.fetch_page(replace(query, filters=(), page=1))  # raises where the API answers nothing at all
+            return None
+
+    def _give_up_ids(self, query: Query, *, restart: bool = False) -> Iterator[Page]:
+        self.paths_without_keyset.add(query.path)
+        yield from self._by_number(query, ids_only_grow=True, restart=restart)
+
+    def _by_number(self, query: Query, *, ids_only_grow: bool, restart: bool = False) -> Iterator[Page]:
+        return paginate_by_number(self.fetch_page, self._ahead, query, ids_only_grow=ids_only_grow, restart=restart)

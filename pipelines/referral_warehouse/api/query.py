@@ -1,0 +1,120 @@
+"""Questions to the API as values: filters, order, relations and page become query parameters.
+
+This room is pure: it knows the API's parameter grammar and nothing of HTTP, tokens, streams or tables.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+from urllib.parse import quote
+
+from referral_warehouse.errors import RequestRefused
+
+Operator = Literal["equal", "gt", "lt", "gte", "lte", "like"]
+OPERATORS: frozenset[str] = frozenset(get_args(Operator))
+MAX_PER_PAGE = 250
+
+# A path is one or more percent-encoded segments: nothing in it can end the path, climb out of it or change the host.
+_PATH = re.compile(
+    r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition on one field of the listed things.
+
+    Shape: ``operator`` is one of equal, gt, lt, gte, lte, like. Days are written ``YYYY-MM-DD``.
+    Raises: ValueError for an unknown operator or an empty field.
+    """
+
+    field: str
+    operator: str
+    value: str | int
+
+    def __post_init__(self) -> None:
+        if self.operator not in OPERATORS:
+            raise ValueError(f"unknown operator {self.operator!r}: one of {', '.join(sorted(OPERATORS))}")
+        if not self.field:
+            raise ValueError("a filter needs a field")
+
+    def as_text(self) -> str:
+        """The value as it is sent; PHP reads 1 and 0 as booleans, not Python's words."""
+        return str(int(self.value)) if isinstance(self.value, bool) else str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One GET: a path below the base URL and what is asked of it.
+
+    Shape: ``path`` is relative and already percent-encoded (``users``, ``coupons/`` + quote_segment(name));
+    ``per_page=None`` leaves the parameter out, as for a single thing.
+    Raises: ValueError when a part is outside the API's grammar.
+    """
+
+    path: str
+    filters: tuple[Filter, ...] = ()
+    order: str | None = None
+    direction: str = "asc"
+    relations: tuple[str, ...] = ()
+    page: int = 1
+    per_page: int | None = MAX_PER_PAGE
+
+    def __post_init__(self) -> None:
+        if not _PATH.fullmatch(self.path) or any(part in (".", "..") for part in self.path.split("/")):
+            raise ValueError(f"not a relative, percent-encoded path: {self.path!r}")
+        if self.direction not in ("asc", "desc"):
+            raise ValueError(f"direction is asc or desc, not {self.direction!r}")
+        if self.page < 1:
+            raise ValueError(f"pages count from 1, not {self.page}")
+        if self.per_page is not None and not 1 <= self.per_page <= MAX_PER_PAGE:
+            raise ValueError(f"per_page is 1 to {MAX_PER_PAGE}, not {self.per_page}")
+
+    def with_page(self, page: int) -> Query:
+        """The same question, another page."""
+        return replace(self, page=page)
+
+    def where(self, *filters: Filter) -> Query:
+        """The same question with further conditions; all of them must hold."""
+        return replace(self, filters=(*self.filters, *filters))
+
+
+def query_params(query: Query) -> list[tuple[str, str]]:
+    """The parameters of a query, in a stable order.
+
+    The operator is always written out, so that no server's default matters. The default direction is left out because
+    the documentation calls it not required. ``with[]`` is always the array form: PHP keeps only the last of repeated
+    plain ``with``. Page 1 is left out: a page parameter is documented by ``links`` alone, so the first question
+    of any list (and every single thing) stays within what each endpoint documents.
+    """
+    params: list[tuple[str, str]] = []
+    for index, condition in enumerate(query.filters):
+        params.append((f"filters[{index}][field]", condition.field))
+        params.append((f"filters[{index}][operator]", condition.operator))
+        params.append((f"filters[{index}][value]", condition.as_text()))
+    if query.order is not None:
+        params.append(("order[field]", query.order))
+        if query.direction == "desc":
+            params.append(("order[direction]", "desc"))
+    params.extend(("with[]", relation) for relation in query.relations)
+    if query.per_page is not None:
+        params.append(("per_page", str(query.per_page)))
+    if query.page > 1:
+        params.append(("page", str(query.page)))
+    return params
+
+
+def quote_segment(name: str) -> str:
+    """A name as one percent-encoded path segment: spaces, ``/``, ``%``, ``?``, ``#`` and unicode stay one name.
+
+    Raises: RequestRefused (404) for names no URL can carry: empty, ``.`` and ``..`` (servers resolve those, encoded
+    or not, to another resource) and text that is not valid Unicode.
+    """
+    if name in ("", ".", ".."):
+        raise RequestRefused(f"The name {name!r} cannot be part of an address, so the API was not asked.", 404)
+    try:
+        return quote(name, safe="")
+    except UnicodeEncodeError:
+        raise RequestRefused("A name that is not valid Unicode cannot be asked for.", 404) from None

@@ -1,0 +1,72 @@
+"""What belongs to the machine rather than to a run: its clock since boot and the folder of the call_stores.
+
+This room knows files and clocks; it opens no call_store and knows nothing of calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings
+
+
+def boot_clock() -> float:
+    """Seconds since boot, the same in every process, unmoved by the wall clock, running through sleep where it can."""
+    clock_id = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock_id is None else time.clock_gettime(clock_id)
+
+
+def boot_id() -> str:
+    """What tells this boot from the last; where the system has no name for it, the time of boot to ten minutes."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return f"booted-{round((time.time() - boot_clock()) / 600)}"
+
+
+def call_store_name(token: str, loopback_url: str | None) -> str:
+    """The ledger's file name: a hash of the token; servers on this machine each have their own.
+
+    The host is left out otherwise: the vendor's hosts share one budget per token.
+    """
+    place = urlsplit(loopback_url).netloc if loopback_url else ""
+    digest = hashlib.sha256(f"{token}\0{place}".encode()).hexdigest()
+    return f"{'local-' if place else ''}{digest[:40]}.sqlite3"
+
+
+def call_store_folder(settings: Settings) -> Path:
+    """Where this machine's call_stores live; the warehouse's own state folder where that cannot be written.
+
+    The machine's place comes first because two warehouses of one account spend one budget.
+    Raises: ConfigurationError when neither can be written.
+    """
+    home = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))  # noqa: PTH111 - never raises
+    places = [settings.state_dir]
+    # A relative XDG path is to be ignored by its own standard, and so is a home that nobody knows.
+    if home.is_absolute():
+        places.insert(0, home / "referral-warehouse")
+    for folder in places:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    raise ConfigurationError(
+        f"The call_store of API calls can be kept in none of: {', '.join(map(str, places))}.",
+        "Set XDG_STATE_HOME to a folder that this user can write.",
+    )
+
+
+def remove_old_call_stores(folder: Path, now: float, older_than_s: float) -> None:
+    """Remove call_stores of servers on this machine, whose ports come and go, once nothing in them can matter."""
+    for path in folder.glob("local-*.sqlite3*"):
+        with contextlib.suppress(OSError):
+            if now - path.stat().st_mtime > older_than_s:
+                path.unlink()

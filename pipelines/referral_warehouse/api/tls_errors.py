@@ -1,0 +1,58 @@
+"""TLS errors that would come again, and what a person can do about each.
+
+Pure: it reads exceptions. What the network does to a connection that is being secured (a reset, an end too early, a
+record that arrived damaged) is not among them: that is tried again.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+from referral_warehouse.errors import ApiUnavailable, causes
+
+CERTIFICATE_ADVICE = (
+    "If a company proxy re-signs traffic, name its CA bundle in SSL_CERT_FILE; verification stays on. Check the base "
+    "URL's host name, and this machine's clock where the certificate has expired."
+)
+PLAIN_HTTP_ADVICE = (
+    "What answers there speaks no TLS: check SOURCES__REFERRAL_FACTORY__BASE_URL (its port) and HTTPS_PROXY."
+)
+VERSION_ADVICE = (
+    "The server and this machine share no TLS version or cipher, or it wants a client certificate: update Python and "
+    "OpenSSL here, or ask whoever runs the proxy or server in between."
+)
+_PLAIN_HTTP = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "UNKNOWN_PROTOCOL"})
+_PASSING_KINDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ssl.SSLWantReadError,
+                  ssl.SSLWantWriteError)  # fmt: skip
+# Damage on the way, and a server that is in trouble itself.
+_PASSING = frozenset({
+    "APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "BAD_RECORD_MAC", "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+    "PROTOCOL_IS_SHUTDOWN", "RECORD_LAYER_FAILURE", "SSLV3_ALERT_BAD_RECORD_MAC", "SSLV3_ALERT_UNEXPECTED_MESSAGE",
+    "TLSV1_ALERT_DECRYPT_ERROR", "TLSV1_ALERT_INTERNAL_ERROR", "TLSV1_ALERT_USER_CANCELLED",
+    "UNEXPECTED_EOF_WHILE_READING",
+})  # fmt: skip
+
+
+def lasting_advice(error: BaseException) -> str | None:
+    """What to do about a TLS error at the bottom of an exception's chain that would come again; None for any other."""
+    for cause in causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return CERTIFICATE_ADVICE
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _PASSING_KINDS):
+            reason = cause.reason or ""
+            if reason in _PASSING:
+                return None
+            return PLAIN_HTTP_ADVICE if reason in _PLAIN_HTTP else VERSION_ADVICE
+    return None
+
+
+def lasting_error(error: BaseException, label: str, what: str) -> ApiUnavailable | None:
+    """The error that ends a question because of such a TLS error; ``label`` names the question, ``what`` the error."""
+    advice = lasting_advice(error)
+    if advice is None:
+        return None
+    if advice == CERTIFICATE_ADVICE:
+        reason = "The server's certificate could not be verified"
+    else:
+        reason = "No secure connection could be made"
+    return ApiUnavailable(f"{reason}, so {label} was not asked ({what}).", advice)

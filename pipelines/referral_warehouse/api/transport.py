@@ -1,0 +1,227 @@
+"""One GET over one pool of connections: bytes out, status, headers and bounded bytes back.
+
+This room knows httpx and sockets; it knows nothing of JSON, retries, budgets or streams. Nothing but GET leaves it,
+redirects are not followed, certificates are always verified, and cookies are not kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.cookiejar import CookieJar
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+import httpx
+
+from referral_warehouse import __version__
+from referral_warehouse.api.attempt_limit import AttemptLimit, limit_reads
+from referral_warehouse.api.decompression import UNPACKED_BYTES, TooLarge, unpacked
+from referral_warehouse.api.network_environment import proxy_for, tls_context
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings, Token
+
+__all__ = ["UNPACKED_BYTES", "Reply", "Transport"]
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+# Bodies larger than this are read one at a time, so that several in flight do not add up.
+LARGE_BODY_BYTES = 4 * 1024 * 1024
+CONNECT_TIMEOUT_S = 15.0
+KEEPALIVE_S = 30.0
+# Servers refuse longer headers with answers of their own, none of which says that the token is no token.
+LONGEST_TOKEN = 4096
+LOCATION = "x-location-not-followed"
+TOKEN_NAME = "SOURCES__REFERRAL_FACTORY__API_TOKEN"  # noqa: S105 - the setting's name
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back. Units: ``elapsed_s`` seconds from sending to the last byte."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    elapsed_s: float
+
+
+class Transport:
+    """Connections to the base URL, shared by the threads of one client."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        """Open no connection yet.
+
+        Raises: ConfigurationError for settings that would be unsafe or cannot work.
+        """
+        token = _usable_token(settings.api_token)
+        _refuse_plain_http(settings)
+        self._base_url = settings.base_url.rstrip("/")
+        self._clock = clock
+        self._max_body_bytes = max_body_bytes
+        # The setting counts for a single read; a server that trickles must still be done within twice that.
+        self._attempt_s = 2 * settings.timeout_s
+        self._limit = AttemptLimit()
+        self._lock = threading.Lock()
+        self._large_turn = threading.Lock()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._aborted = False
+        self._http = _build_http(settings, token)
+        limit_reads(self._http, self._limit, clock)
+
+    def fetch(self, path_and_query: str) -> Reply:
+        """Send one GET and read its answer to the end.
+
+        Raises: httpx.HTTPError for what the network did; TooLarge; UnknownPacking.
+        """
+        started = self._clock()
+        request = self._http.build_request(
+            "GET", f"{self._base_url}/{path_and_query}", extensions={"trace": self._watch}
+        )
+        self._limit.begin(started + self._attempt_s)
+        try:
+            response = self._http.send(request, stream=True)
+            self._limit.end_of_head()
+            try:
+                body = self._read(response)
+            finally:
+                response.close()
+        except (ValueError, LookupError, ArithmeticError) as error:
+            # What the HTTP library makes of an answer that it did not foresee.
+            raise httpx.RemoteProtocolError(f"an answer that is no HTTP ({type(error).__name__})") from error
+        finally:
+            self._limit.end()
+        return Reply(response.status_code, response.headers, body, self._clock() - started)
+
+    def abort(self) -> None:
+        """Wake every thread that waits on a socket, now and later; they see a broken connection."""
+        with self._lock:
+            self._aborted = True
+            sockets = list(self._sockets)
+        for sock in sockets:
+            _shut(sock)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def _read(self, response: httpx.Response) -> bytes:
+        chunks: list[bytes] = []
+        large = bytearray()  # one block, which the system gets back whole; thousands of small ones it would not
+        size = 0
+        with contextlib.ExitStack() as turn:
+            for chunk in unpacked(response, self._max_body_bytes):
+                size += len(chunk)
+                if size > self._max_body_bytes:
+                    large.clear()
+                    raise TooLarge(f"more than {self._max_body_bytes // (1024 * 1024)} MB")
+                if size <= LARGE_BODY_BYTES:
+                    chunks.append(chunk)
+                    continue
+                if not large:
+                    turn.enter_context(self._large_turn)
+                    large.extend(b"".join(chunks))
+                large.extend(chunk)
+            return bytes(large) if large else chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _watch(self, event: str, info: Mapping[str, Any]) -> None:
+        # httpx's trace is the documented way to learn of a new socket, and without the socket nobody could end
+        # a read that waits up to a minute for a slow answer.
+        if not event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            return
+        sock = info["return_value"].get_extra_info("socket")
+        if isinstance(sock, socket.socket):
+            with self._lock:
+                self._sockets.add(sock)
+                aborted = self._aborted
+            if aborted:
+                _shut(sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    # The base class's method: an SSLSocket's own would drop its TLS state under the thread that is reading.
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def _usable_token(token: Token | None) -> Token:
+    if token is None:
+        raise ConfigurationError(f"{TOKEN_NAME} is not set.")
+    text = token.reveal()
+    if not text.isascii() or not text.isprintable() or not 0 < len(text) <= LONGEST_TOKEN or " " in text:
+        # Said here, because an HTTP library would quote the value that it refuses to send.
+        raise ConfigurationError(
+            f"{TOKEN_NAME} is too long or contains blanks or characters that no token has; copy it again."
+        )
+    return token
+
+
+def _refuse_plain_http(settings: Settings) -> None:
+    if urlsplit(settings.base_url).scheme != "https" and not settings.is_loopback:
+        raise ConfigurationError("The base URL must use https: plain http would show the token to everyone.")
+    if settings.calls_per_minute == 0 and not settings.is_loopback:
+        raise ConfigurationError("CALLS_PER_MINUTE=0 (no limit) is allowed for a server on this machine only.")
+
+
+def _build_http(settings: Settings, token: Token) -> httpx.Client:
+    limits = httpx.Limits(
+        max_connections=settings.concurrency,
+        max_keepalive_connections=settings.concurrency,
+        keepalive_expiry=KEEPALIVE_S,
+    )
+    try:
+        httpx.URL(settings.base_url)
+        # What the environment says about networks is read by network_environment alone: httpx itself would also take
+        # credentials from ~/.netrc and write session keys where SSLKEYLOGFILE points.
+        proxy = proxy_for(settings.base_url, os.environ)
+        return httpx.Client(
+            transport=httpx.HTTPTransport(
+                verify=tls_context(settings.base_url, os.environ), limits=limits, proxy=proxy, trust_env=False
+            ),
+            trust_env=False,
+            timeout=httpx.Timeout(settings.timeout_s, connect=min(CONNECT_TIMEOUT_S, settings.timeout_s)),
+            follow_redirects=False,
+            cookies=_NoCookies(),
+            event_hooks={"request": [_refuse_other_methods], "response": [_keep_from_following]},
+            headers={
+                "Authorization": f"Bearer {token.reveal()}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "User-Agent": f"referral-warehouse/{__version__}",
+            },
+        )
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        # The kind alone: a proxy's address may hold a password.
+        raise ConfigurationError(
+            f"The connection cannot be set up ({type(error).__name__}).",
+            "Check the base URL, and HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment.",
+        ) from None
+
+
+class _NoCookies(CookieJar):
+    """Keeps no cookie and reads none: a hostile one must not even be parsed."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        pass
+
+
+def _keep_from_following(response: httpx.Response) -> None:
+    # httpx prepares the next request even where it does not follow, and fails on addresses that it cannot read.
+    location = response.headers.pop("location", None)
+    if location is not None:
+        response.headers[LOCATION] = location
+
+
+def _refuse_other_methods(request: httpx.Request) -> None:
+    if request.method != "GET":
+        raise RuntimeError(f"this client only reads: {request.method} must never be sent")

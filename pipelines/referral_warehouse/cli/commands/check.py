@@ -1,0 +1,68 @@
+"""``check``: asks the API what it honours for this account, one line a finding."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from referral_warehouse.cli.configuration import with_token
+from referral_warehouse.cli.verbosity import speaking_options
+from referral_warehouse.settings.sources import (
+    FILE_NAMES,
+    MAX_TOML_BYTES,
+    home_folder,
+    is_open_to_others,
+    working_folder,
+)
+from referral_warehouse.workspace.text_files import UnreadableFile, read_text_file
+
+MARKS = {"ok": "ok  ", "note": "note", "problem": "WARN"}
+
+
+@click.command(epilog="Example: referrals check")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@speaking_options
+def check(as_json: bool) -> None:
+    """Ask the API what this account honours, a line each, with what to do."""
+    from referral_warehouse.api.client import Client
+    from referral_warehouse.api.pagination.paginator import Paginator
+    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.run_logging import open_log
+    from referral_warehouse.load.capability_check import Finding, probe
+
+    settings = with_token()
+    findings = [Finding(state, "token file", text) for state, text in _token_files(working_folder(), home_folder())]
+    with (
+        open_log() as log,
+        Client(settings, on_event=log.hear) as client,
+        Paginator(client, settings.concurrency) as paginator,
+    ):
+        findings.extend(probe(client, paginator, datetime.now(UTC), simulated=settings.simulated_time))
+        calls = client.calls
+    if as_json:
+        say_json(
+            {"calls": calls, "findings": [{"state": f.state, "subject": f.subject, "text": f.text} for f in findings]}
+        )
+        return
+    for finding in findings:
+        say(f"{MARKS[finding.state]}  {finding.subject}: {finding.text}")
+    say(f"{calls} calls; {settings.base_url}")
+
+
+def _token_files(*folders: Path | None) -> list[tuple[str, str]]:
+    """Every file that the token may stand in: those that others can read are a problem."""
+    found = []
+    for path in dict.fromkeys(folder / ".dlt" / name for folder in folders if folder for name in FILE_NAMES):
+        try:
+            text = read_text_file(path, MAX_TOML_BYTES)
+        except (OSError, UnreadableFile):
+            continue
+        if path.name != FILE_NAMES[0] and "api_token" not in text:
+            continue
+        if is_open_to_others(path):
+            found.append(("problem", f"{path} can be read by others; run: chmod 600 {path}"))
+        else:
+            found.append(("ok", f"{path} is readable by you alone"))
+    return found

@@ -1,0 +1,120 @@
+"""``demo``: syncs a sandbox account after each of several simulated days."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from referral_warehouse.cli.commands.sandbox import DEMO_TOKEN
+from referral_warehouse.cli.commands.sync import sync_once
+from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.directory_state import DEMO_MARKER
+from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.reporting import log_problems
+from referral_warehouse.cli.verbosity import speaking_options
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings, Token
+from referral_warehouse.workspace.file_kinds import refuse_other_kinds
+from referral_warehouse.workspace.lock import warehouse_lock
+
+if TYPE_CHECKING:
+    from referral_warehouse.cli.run_logging import Log
+    from referral_warehouse.load.runner import LoadReport
+
+ROLL_FORWARD = """
+with days as (
+    select campaign_id, unit, day_on, sum(opening_value) as opening_value, sum(accrued_value) as accrued_value,
+        sum(issued_value) as issued_value, sum(reversed_value) as reversed_value, sum(closing_value) as closing_value
+    from marts.reward_liability_daily
+    where not is_estimated
+    group by campaign_id, unit, day_on
+)
+
+select campaigns.name as campaign, days.unit,
+    arg_min(days.opening_value, days.day_on) as opening,
+    sum(days.accrued_value) as accrued,
+    sum(days.issued_value) as issued,
+    sum(days.reversed_value) as reversed,
+    arg_max(days.closing_value, days.day_on) as closing
+from days
+left join core.campaigns using (campaign_id)
+group by days.campaign_id, campaigns.name, days.unit
+order by closing desc, days.campaign_id, days.unit
+"""
+
+
+@click.command(epilog="Example: referrals demo --days 7")
+@click.option("--days", type=click.IntRange(1, 400), default=21, help="Simulated days to play; a sync follows each.")
+@click.option("--users", type=click.IntRange(1, 200_000), default=300, help="Users in a fresh world.")
+@click.option("--seed", type=int, default=7, help="The same seed gives the same world.")
+@speaking_options
+def demo(days: int, users: int, seed: int) -> None:
+    """Play several days of a sandbox account and sync after each; run it again to go on."""
+    settings = read_settings()
+    with warehouse_lock(settings.warehouse_dir):
+        world = settings.warehouse_dir / DEMO_MARKER
+        if settings.load_path.exists() and not world.exists():
+            raise ConfigurationError(
+                f"{settings.warehouse_dir} holds the data of a real account; the demo would mix with it.",
+                "Set WAREHOUSE__DIR to another directory for the demo.",
+            )
+        refuse_other_kinds(world, "the demo's world")
+        try:
+            _play(settings, world, days, users, seed)
+        except sqlite3.DatabaseError as error:
+            raise ConfigurationError(
+                f"The demo's world {world} cannot be read: {error}.",
+                f"Move {settings.warehouse_dir} away and run the same command again: the demo begins anew.",
+            ) from error
+        work_is_done("The days are played and published.")
+    _show(settings, world)
+
+
+def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> None:
+    from referral_warehouse.cli.console import day_bar
+    from referral_warehouse.cli.run_logging import open_log
+    from referral_warehouse.sandbox import Sandbox
+
+    with (
+        open_log() as log,
+        Sandbox(path=world, users=users, seed=seed, token=DEMO_TOKEN, calls_per_minute=0) as sandbox,
+        day_bar(days) as bar,
+    ):
+        there = dataclasses.replace(
+            settings, base_url=sandbox.base_url, api_token=Token(DEMO_TOKEN), calls_per_minute=0, simulated_time=True
+        )
+        task = bar.add_task("Simulated days", total=days, facts="first sync")
+        if not settings.warehouse_path.exists():
+            _sync(there, log)
+        for _ in range(days):
+            sandbox.advance(days=1)
+            report = _sync(there, log)
+            bar.update(
+                task, advance=1,
+                facts=f"{sandbox.now:%Y-%m-%d}: {report.rows_written:,} rows written, {report.calls} calls",
+            )  # fmt: skip
+
+
+def _sync(settings: Settings, log: Log) -> LoadReport:
+    report, publication = sync_once(settings, [], log)
+    if publication is not None:
+        log_problems(log, publication.problems)
+    return report
+
+
+def _show(settings: Settings, world: Path) -> None:
+    from referral_warehouse.cli.console import FUNNEL, query_warehouse, say, show_table
+
+    funnel, roll_forward = query_warehouse(settings, FUNNEL, ROLL_FORWARD)
+    show_table("Referral funnel per campaign", *funnel)
+    say()
+    show_table("Reward liability roll-forward, since the first sync", *roll_forward)
+    say()
+    say(f"Warehouse: {settings.warehouse_path}")
+    say(f"Feeds:     {settings.feeds_dir}/*.parquet")
+    say(f"Every act: referrals sandbox --file {world} --events")
+    say("Open it read-only with any DuckDB client or BI tool; README, 'Asking questions', has queries to begin with.")

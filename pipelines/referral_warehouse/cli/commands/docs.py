@@ -1,0 +1,17 @@
+"""``docs`` prints the data dictionary of this version; it needs no account and no data."""
+
+from __future__ import annotations
+
+import click
+
+from referral_warehouse.cli.output import write_text
+from referral_warehouse.cli.verbosity import speaking_options
+
+
+@click.command(epilog="Example: referrals docs")
+@speaking_options
+def docs() -> None:
+    """Print the data dictionary as Markdown: every published table and column, what it means and where it is wrong."""
+    from referral_warehouse.warehouse.dictionary import write_dictionary
+
+    write_text(write_dictionary())

@@ -1,0 +1,48 @@
+"""``fix-clock``: corrects the stored times that a wrong clock wrote, without asking the API anything."""
+
+from __future__ import annotations
+
+import click
+
+from referral_warehouse.cli.acceptance import ACCEPT_HISTORY
+from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.directory_state import DEMO_MARKER
+from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.reporting import log_problems
+from referral_warehouse.cli.verbosity import speaking_options
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.workspace.lock import warehouse_lock
+
+
+@click.command("fix-clock", epilog="Example: referrals fix-clock")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@ACCEPT_HISTORY
+@speaking_options
+def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
+    """Set stored times of the future, or before 2026, to when their runs took place, and publish; sync does so too."""
+    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.run_logging import open_log
+    from referral_warehouse.load.clock.repair import repair_without_server
+    from referral_warehouse.warehouse.build import build as build_draft
+    from referral_warehouse.warehouse.publish import publish as publish_draft
+
+    settings = read_settings()
+    with warehouse_lock(settings.warehouse_dir), open_log() as log:
+        if (settings.warehouse_dir / DEMO_MARKER).exists():
+            raise ConfigurationError(f"{settings.warehouse_dir} holds a demo, whose times are simulated.")
+        correction = repair_without_server(settings)
+        snapshot = None
+        if correction is not None:
+            log.stage("publish", {})
+            draft = build_draft(settings)
+            publication = publish_draft(settings, draft, accept_shorter_history=accept_shorter_history)
+            snapshot = publication.snapshot
+            log_problems(log, publication.problems)
+        work_is_done("The stored times are corrected.")
+    if as_json:
+        say_json({"corrected": 0 if correction is None else correction.count, "snapshot": snapshot})
+    elif correction is None:
+        say("Nothing to correct: no stored time is in the future or before 2026.")
+    else:
+        say(f"{str(correction)[0].upper()}{str(correction)[1:]}.")
+        say(f"Snapshot {snapshot} published: {settings.warehouse_path}")

@@ -1,0 +1,207 @@
+"""``sync`` and its parts: ``load``, ``build``, ``publish``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from referral_warehouse.cli.acceptance import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, ACCEPT_HISTORY
+from referral_warehouse.cli.configuration import read_settings, with_token
+from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
+from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.reporting import log_problems, published, summary, tell, tell_warnings
+from referral_warehouse.cli.verbosity import speaking_options
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.lock import warehouse_lock
+
+if TYPE_CHECKING:
+    from referral_warehouse.cli.run_logging import Log
+    from referral_warehouse.load.report import LoadReport
+    from referral_warehouse.warehouse.publish import Publication
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _loading_options(command: F) -> F:
+    for option in (
+        speaking_options,
+        click.option("--streams", default="", metavar="A,B", help="Only these streams, separated by commas."),
+        click.option("--sweep", is_flag=True, help="Read every user again: refreshes what leaves no date."),
+        click.option("--rebuild", is_flag=True, help="Read everything from the API again, whatever was read before."),
+        click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(epilog="Example: referrals sync --streams users,coupons --json")
+@_loading_options
+@ACCEPT_HISTORY
+@ACCEPT_DELETIONS
+@ACCEPT_ACCOUNT
+def sync(
+    streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_shorter_history: bool, accept_deletions: bool,
+    accept_account: bool,
+) -> None:  # fmt: skip
+    """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
+    from referral_warehouse.cli.console import say_json
+    from referral_warehouse.cli.run_logging import open_log
+
+    settings = with_token()
+    with warehouse_lock(settings.warehouse_dir), open_log() as log:
+        set_demo_aside(settings)
+        refuse_mixing(settings, accept_account=accept_account)
+        say_what_is_lost(settings)
+        report, publication = sync_once(
+            settings, chosen_streams(streams), log, sweep=sweep, rebuild=rebuild, quiet=as_json,
+            accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions,
+            accept_account=accept_account,
+        )  # fmt: skip
+        if publication is None:
+            work_is_done("The sync is done; the published snapshot still holds.")
+        else:
+            work_is_done(f"The sync is done; snapshot {publication.snapshot} is published.")
+            log_problems(log, publication.problems)
+        remember_origin(settings)
+    if as_json:
+        say_json(summary(settings, report, publication))
+    else:
+        tell(settings, report, publication)
+
+
+@click.command(epilog="Example: referrals load --streams campaigns,rewards")
+@_loading_options
+@ACCEPT_DELETIONS
+@ACCEPT_ACCOUNT
+def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletions: bool, accept_account: bool) -> None:
+    """Load from the API into the private load file, and nothing else."""
+    from referral_warehouse.cli.console import Reporter, say_json
+    from referral_warehouse.cli.run_logging import open_log
+    from referral_warehouse.load.runner import load as run_load
+
+    settings = with_token()
+    with warehouse_lock(settings.warehouse_dir), open_log() as log, Reporter(log, quiet=as_json) as reporter:
+        set_demo_aside(settings)
+        refuse_mixing(settings, accept_account=accept_account)
+        say_what_is_lost(settings)
+        report = run_load(
+            settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
+            accept_account=accept_account, progress=reporter.stage, on_event=log.hear,
+        )  # fmt: skip
+        work_is_done("The load is done; what was read is in the load file.")
+        remember_origin(settings)
+    if as_json:
+        say_json(summary(settings, report, None))
+    else:
+        tell(settings, report, None)
+
+
+@click.command(epilog="Example: referrals build")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
+@speaking_options
+def build(as_json: bool) -> None:
+    """Build the models from the load file into a draft; nothing is published."""
+    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.run_logging import open_log
+    from referral_warehouse.warehouse.build import build as build_draft
+
+    settings = read_settings()
+    with warehouse_lock(settings.warehouse_dir), open_log() as log:
+        log.stage("build", {})
+        report = build_draft(settings)
+        work_is_done("The draft is built.")
+        log_problems(log, report.problems)
+    if as_json:
+        say_json({"draft": str(report.draft_path), "tables": report.tables, "seconds": round(report.seconds, 3)})
+    else:
+        say(f"{len(report.tables)} tables built in {report.seconds:.2f} s: {report.draft_path}")
+
+
+@click.command(epilog="Example: referrals publish --json")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
+@ACCEPT_HISTORY
+@ACCEPT_DELETIONS
+@speaking_options
+def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool) -> None:
+    """Build from the load file, check, and publish a snapshot and the feeds."""
+    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.run_logging import open_log
+    from referral_warehouse.warehouse.build import build as build_draft
+    from referral_warehouse.warehouse.publish import publish as publish_draft
+
+    settings = read_settings()
+    with warehouse_lock(settings.warehouse_dir), open_log() as log:
+        log.stage("publish", {})
+        publication = publish_draft(
+            settings, build_draft(settings), accept_shorter_history=accept_shorter_history,
+            accept_deletions=accept_deletions,
+        )  # fmt: skip
+        work_is_done(f"Snapshot {publication.snapshot} is published.")
+        log_problems(log, publication.problems)
+    if as_json:
+        say_json(published(settings, publication))
+    else:
+        for text in publication.recovered:
+            say(f"recovered: {text}")
+        say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
+        tell_warnings(publication)
+
+
+def chosen_streams(text: str) -> list[str]:
+    """The streams named on the command line. Raises: ConfigurationError for an unknown one."""
+    from referral_warehouse.load.registry import STREAMS
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in STREAMS]
+    if unknown:
+        raise ConfigurationError(f"There is no stream {', '.join(unknown)}.", f"Choose from {', '.join(STREAMS)}.")
+    return names
+
+
+def sync_once(
+    settings: Settings,
+    streams: list[str],
+    log: Log,
+    *,
+    sweep: bool = False,
+    rebuild: bool = False,
+    quiet: bool = True,
+    accept_shorter_history: bool = False,
+    accept_deletions: bool = False,
+    accept_account: bool = False,
+) -> tuple[LoadReport, Publication | None]:
+    """One whole sync under a lock that is already held. No publication when the published snapshot still holds.
+
+    Where another account takes the directory over, the records of the one before are gone as a matter of course.
+    """
+    from referral_warehouse.cli.console import Reporter
+    from referral_warehouse.load.runner import load as run_load
+    from referral_warehouse.load.storage.memory import give_memory_back
+
+    with Reporter(log, quiet=quiet) as reporter:
+        report = run_load(
+            settings, streams, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
+            accept_account=accept_account, command="sync", progress=reporter.stage, on_event=log.hear,
+        )  # fmt: skip
+        from referral_warehouse.warehouse.build import build as build_draft
+        from referral_warehouse.warehouse.freshness import refresh
+        from referral_warehouse.warehouse.publish import publish as publish_draft
+
+        for text in report.warnings:
+            log.line("warning", "clock", f"warning: {text}")
+        is_idle = report.rows_written == 0 and not report.drained and not report.times_corrected
+        if is_idle and refresh(settings, report.observed_at):
+            return report, None
+        give_memory_back()
+        reporter.stage("build", {})
+        draft = build_draft(settings)
+        reporter.stage("publish", {})
+        publication = publish_draft(
+            settings, draft, accept_shorter_history=accept_shorter_history,
+            accept_deletions=accept_deletions or report.is_other_account,
+        )  # fmt: skip
+        report.recovered.extend(publication.recovered)
+        return report, publication

@@ -1,0 +1,32 @@
+"""The settings of a command, with what has to be said about the files they come from."""
+
+from __future__ import annotations
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings, load_settings
+
+
+def read_settings() -> Settings:
+    """The settings; files that were skipped or that others can read are warned of on standard error.
+
+    Raises: ConfigurationError when a value cannot be used.
+    """
+    from referral_warehouse.cli.run_logging import open_log
+
+    settings = load_settings()
+    log = open_log()
+    for text in settings.warnings:
+        log.line("warning", "settings", f"warning: {text}")
+    return settings
+
+
+def with_token() -> Settings:
+    """The settings, with a token. Raises: ConfigurationError without one."""
+    settings = read_settings()
+    if settings.api_token is None:
+        raise ConfigurationError(
+            "There is no API token.",
+            "Set SOURCES__REFERRAL_FACTORY__API_TOKEN (or api_token in .dlt/secrets.toml, see "
+            ".dlt/example.secrets.toml); without an account, `referrals demo` plays one.",
+        )
+    return settings

@@ -1,0 +1,154 @@
+"""How results look on a terminal: progress while loading, tables at the end, one JSON line for machines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from referral_warehouse.cli.output import is_utf8, warn, write_json, write_line
+from referral_warehouse.cli.run_logging import Log
+from referral_warehouse.display_text import display_text
+from referral_warehouse.settings import Settings
+
+FUNNEL = """
+select campaign_name as campaign,
+    max(stage_count) filter (where stage = 'reach') as reach,
+    max(stage_count) filter (where stage = 'users') as users,
+    max(stage_count) filter (where stage = 'referrers') as referrers,
+    max(stage_count) filter (where stage = 'referrals') as referrals,
+    max(stage_count) filter (where stage = 'qualified') as qualified,
+    max(stage_count) filter (where stage = 'rewards due') as rewards_due,
+    max(stage_count) filter (where stage = 'in process') as in_process,
+    max(stage_count) filter (where stage = 'issued') as issued
+from marts.referral_funnel
+group by campaign_id, campaign_name
+order by users desc, campaign_id
+"""
+
+
+HELD = (
+    "another program has the published file open for writing, or wrote beside it, so that nobody else can open it; a "
+    "copy was read. Open it read-only (duckdb.connect(path, read_only=True)). The next publication is a new file."
+)
+
+
+class Reporter:
+    """Progress of a run, on standard error; silent where there is no terminal and nobody asked."""
+
+    def __init__(self, log: Log, *, quiet: bool = False) -> None:
+        self._log = log
+        self._console = _console(sys.stderr)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.fields[facts]}", markup=False),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or log.is_asked_for or not self._console.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Reporter:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def stage(self, name: str, facts: dict[str, Any]) -> None:
+        """A stage of the run has come this far."""
+        self._log.stage(name, facts)
+        text = display_text("  ".join(f"{value:,} {key}" for key, value in facts.items()))
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=None, facts=text)
+        self._progress.update(self._tasks[name], facts=text)
+
+
+def day_bar(days: int) -> Progress:
+    """A bar over the simulated days of the demo."""
+    del days
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[facts]}", markup=False),
+        TimeElapsedColumn(),
+        console=_console(sys.stderr),
+    )
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on standard output; numbers are set flush right, empty cells are a dash.
+
+    Its lines are ASCII where standard output cannot hold others, and nothing in a cell is read as markup.
+    """
+    heading = Text(display_text(title))
+    table = Table(title=heading, title_justify="left", title_style="bold", header_style="bold", show_edge=False)
+    numeric = [any(isinstance(row[i], (int, Decimal, float)) for row in rows) for i in range(len(columns))]
+    for name, is_number in zip(columns, numeric, strict=True):
+        table.add_column(
+            Text(display_text(name.replace("_", " "))), justify="right" if is_number else "left", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(Text(display_text(_cell(value))) for value in row))
+    _console(sys.stdout, width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def say(text: str = "") -> None:
+    """A line on standard output."""
+    write_line(text)
+
+
+def say_json(value: dict[str, Any]) -> None:
+    """One machine-readable line on standard output."""
+    write_json(value)
+
+
+def _console(stream: TextIO, width: int | None = None) -> Console:
+    """Where rich writes; whether that is a terminal is for the stream to say, not for FORCE_COLOR."""
+    return Console(
+        file=stream, width=width, force_terminal=stream.isatty(), force_jupyter=False, highlight=False, markup=False,
+        emoji=False,
+    )  # fmt: skip
+
+
+def query_warehouse(settings: Settings, *queries: str) -> list[tuple[list[str], list[tuple[Any, ...]]]]:
+    """Column names and rows of each query, all on one and the same published snapshot, opened read-only.
+
+    Raises: ReferralsError when it cannot be read.
+    """
+    from referral_warehouse.warehouse.published import open_published
+
+    found = []
+    with open_published(settings) as (connection, is_copy):
+        if is_copy:
+            warn("reader", HELD)
+        for sql in queries:
+            cursor = connection.execute(sql)
+            found.append(([column[0] for column in cursor.description or []], cursor.fetchall()))
+    return found
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–" if is_utf8(sys.stdout) else "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, Decimal):
+        return f"{value:,f}"  # with the digits of its type: none for counts, two for money
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return str(value)

@@ -1,0 +1,78 @@
+"""What a warehouse directory holds, looked at before a command writes in it: whose data, and what is missing."""
+
+from __future__ import annotations
+
+from referral_warehouse.cli.output import warn
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.file_kinds import read_regular, refuse_other_kinds, write_regular
+
+ORIGINS = ("this machine", "the vendor")
+DEMO_MARKER = "sandbox.sqlite3"
+
+
+def refuse_mixing(settings: Settings, *, accept_account: bool = False) -> None:
+    """A directory holds one account: rows of a server on this machine and of the vendor's are never put together.
+
+    This asks no server; where ``state/origin`` is lost or another account is accepted, the loader's comparison of
+    campaigns tells.
+
+    Raises: ConfigurationError when the directory was filled from the other of the two.
+    """
+    refuse_other_kinds(settings.load_path, "the load file")
+    here = _side_of(settings)
+    before = _origin(settings)
+    if not settings.load_path.exists() or accept_account:
+        write_regular(settings.state_dir / "origin", here)
+    elif before is not None and before != here:
+        raise ConfigurationError(
+            f"{settings.warehouse_dir} holds data of {before}, and {settings.base_url} is {here}: they would mix.",
+            "Set WAREHOUSE__DIR to another directory, or move this one away.",
+        )
+
+
+def remember_origin(settings: Settings) -> None:
+    """Write down where a directory was filled from, where that was lost; a load has just shown that it is the same."""
+    if _origin(settings) is None:
+        write_regular(settings.state_dir / "origin", _side_of(settings))
+
+
+def _side_of(settings: Settings) -> str:
+    return ORIGINS[0] if settings.is_loopback else ORIGINS[1]
+
+
+def _origin(settings: Settings) -> str | None:
+    """Where the directory was filled from; None where that is not known, whatever the file holds."""
+    text = (read_regular(settings.state_dir / "origin") or b"").decode("utf-8", errors="replace").strip()
+    return text if text in ORIGINS else None
+
+
+def say_what_is_lost(settings: Settings) -> None:
+    """A load file that is missing (or empty) beside a published warehouse was lost: that is said before it is made."""
+    path = settings.load_path
+    if (path.exists() and path.stat().st_size > 0) or not settings.warehouse_path.is_symlink():
+        return
+    what = "empty" if path.exists() else "missing"
+    warn(
+        "directory",
+        f"{path} is {what}. Everything is read from the API again, but when rewards fell due "
+        "is in no API: that history is lost unless the file is restored from a backup.",
+    )
+
+
+def set_demo_aside(settings: Settings) -> None:
+    """A directory that holds the demo's data is moved aside before real data goes in; nothing of it is lost."""
+    marker = settings.warehouse_dir / DEMO_MARKER
+    if not marker.exists():
+        return
+    number = 1
+    while (aside := settings.warehouse_dir / f"demo-{number}").exists():
+        number += 1
+    aside.mkdir(mode=0o700)
+    for entry in sorted(settings.warehouse_dir.iterdir()):
+        if not entry.name.startswith("demo-") and entry != settings.state_dir:
+            entry.rename(aside / entry.name)
+    dlt_folder = settings.state_dir / "dlt"
+    if dlt_folder.exists():
+        (aside / "state").mkdir(mode=0o700)
+        dlt_folder.rename(aside / "state" / "dlt")

@@ -1,0 +1,93 @@
+"""What ended a command, in one line on standard error, and the exit code for it.
+
+The line says what happened, what was kept and what to do next. A traceback is shown with ``--verbose`` alone, and never
+with the token in it.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from referral_warehouse.cli.output import write_event
+from referral_warehouse.cli.signals import Terminated
+from referral_warehouse.display_text import display_text
+from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError, causes
+from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.process_limits import limit_behind
+
+
+def tell_end(error: BaseException, *, verbose: bool, as_json: bool, done: str | None = None) -> int:
+    """Say what ended a command; gives its exit code. With ``as_json`` the line is an object, for collectors.
+
+    ``done`` says what the command had achieved already: what failed after that is a warning.
+    """
+    stopped = _stop_behind(error)
+    if stopped is not None:
+        number = getattr(stopped, "signal_code", None) or signal.SIGINT
+        word = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it goes on from there.")
+        return _say(found, "Stopped", 128 + number, as_json)
+    if not isinstance(error, (ReferralsError, click.ClickException)):
+        error = no_room(error, "The command was not finished") or limit_behind(error) or error
+    elif isinstance(error, DataRefused):  # a library's failure that was taken for one of the data
+        error = limit_behind(error) or error
+    if verbose and not isinstance(error, click.ClickException):
+        trace = _without_token("".join(traceback.format_exception(error)))
+        if as_json:
+            write_event("debug", "traceback", type(error).__name__, as_json=True, traceback=trace)
+        else:
+            sys.stderr.writelines(f"{display_text(line, 1_000)}\n" for line in trace.rstrip().split("\n"))
+    if done is not None and isinstance(error, Exception):
+        why = error.message if isinstance(error, ReferralsError) else f"{type(error).__name__} at {_place(error)}"
+        write_event("warning", "output", f"{done} What follows could not be done: {why}", as_json=as_json)
+        return 0
+    if isinstance(error, click.ClickException):
+        asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "referrals"
+        wrong = ConfigurationError(" ".join(error.format_message().split()), f"`{asked} --help` says what there is.")
+        return _say(wrong, "UsageError", error.exit_code, as_json)
+    if isinstance(error, ReferralsError):
+        return _say(error, type(error).__name__, error.exit_code, as_json)
+    # Only its kind and place: the text of an error that nobody foresaw may hold anybody's data.
+    found = ReferralsError(f"This should not have happened: {type(error).__name__} at {_place(error)}.")
+    return _say(found, type(error).__name__, found.exit_code, as_json)
+
+
+def _say(error: ReferralsError, kind: str, exit_code: int, as_json: bool) -> int:
+    if as_json:
+        write_event(
+            "error", "failed", error.message, as_json=True, error=kind, exit_code=exit_code, kept=error.kept,
+            next=error.next_step,
+        )  # fmt: skip
+    else:
+        write_event("error", "failed", str(error), as_json=False)
+    return exit_code
+
+
+def _stop_behind(error: BaseException | None) -> BaseException | None:
+    """The signal that an error comes from, if it does.
+
+    dlt raises its own KeyboardInterrupt with the signal's number; DuckDB turns whatever interrupts a query into a
+    RuntimeError with the interruption as its cause.
+    """
+    return next((cause for cause in causes(error) if isinstance(cause, (KeyboardInterrupt, Terminated))), None)
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "referral_warehouse" in Path(frame.filename).parts]
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "an unknown place"
+
+
+def _without_token(text: str) -> str:
+    from referral_warehouse.settings import load_settings
+
+    try:
+        token = load_settings().api_token
+    except ReferralsError:
+        return text  # where the settings cannot be read, nobody has the token
+    return text if token is None or not token.reveal() else text.replace(token.reveal(), "***")

@@ -1,0 +1,96 @@
+"""What a run did, for machines and for people: its summary, its warnings and what could not be done besides.
+
+Knows reports and publications; runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from referral_warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from referral_warehouse.cli.run_logging import Log
+    from referral_warehouse.load.runner import LoadReport
+    from referral_warehouse.warehouse.publish import Publication
+
+
+def summary(settings: Settings, report: LoadReport, publication: Publication | None) -> dict[str, Any]:
+    """The machine-readable summary of a run."""
+    return {
+        "run_id": report.run_id,
+        "observed_at": report.observed_at,
+        "calls": report.calls,
+        "rows_written": report.rows_written,
+        "swept": report.swept,
+        "differences": report.differences,
+        "recovered": report.recovered,
+        "notes": report.warnings,
+        "streams": {
+            name: {
+                "rows_seen": found.rows_seen,
+                "rows_written": found.rows_written,
+                "rows_quarantined": found.rows_quarantined,
+                "api_count": found.api_count,
+                "calls": found.calls,
+                "notes": found.notes,
+            }
+            for name, found in report.streams.items()
+        },
+        "published": publication is not None,
+        **(published(settings, publication) if publication else {"snapshot": _current_snapshot(settings)}),
+    }
+
+
+def _current_snapshot(settings: Settings) -> int | None:
+    from referral_warehouse.warehouse.published import published_manifest
+
+    return (published_manifest(settings) or {}).get("snapshot")
+
+
+def published(settings: Settings, publication: Publication) -> dict[str, Any]:
+    return {
+        "snapshot": publication.snapshot,
+        "warehouse": str(settings.warehouse_path),
+        "warnings": [{"check": w.check, "violations": w.violations_count} for w in publication.warnings],
+        "problems": list(publication.problems),
+    }
+
+
+def tell(settings: Settings, report: LoadReport, publication: Publication | None) -> None:
+    """The summary of a run for people."""
+    from referral_warehouse.cli.console import say, show_table
+
+    rows = [
+        (name, found.rows_seen, found.rows_written, found.rows_quarantined, found.api_count, found.calls)
+        for name, found in report.streams.items()
+    ]
+    show_table(f"Run {report.run_id}", ("stream", "seen", "written", "quarantined", "api count", "calls"), rows)
+    for name, found in report.streams.items():
+        for note in found.notes:
+            say(f"note: {name}: {note}")
+    for text in report.warnings:
+        say(f"warning: clock: {text}")
+    for text in report.recovered:
+        say(f"recovered: {text}")
+    for difference in report.differences:
+        say(f"audit: {difference}")
+    if publication is not None:
+        say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
+        tell_warnings(publication)
+    elif report.rows_written == 0:
+        say("Nothing new: the published snapshot still holds.")
+
+
+def tell_warnings(publication: Publication) -> None:
+    from referral_warehouse.cli.console import say
+
+    for warning in publication.warnings:
+        say(f"warning: {warning}")
+
+
+def log_problems(log: Log, problems: Iterable[str]) -> None:
+    """Warn, on standard error, of what a publication could not do besides: it stands all the same."""
+    for problem in problems:
+        log.line("warning", "publication", f"warning: {problem}; the publication is not affected")

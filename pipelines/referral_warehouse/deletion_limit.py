@@ -1,0 +1,57 @@
+"""How many records of a stream may be gone at once before that is taken for a fault and not for the account's doing.
+
+Pure: the loader asks before it ends versions that no later answer brings back, the warehouse before it publishes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from referral_warehouse.errors import MassDisappearance
+
+FLOOR = 10
+"""Fewer records than this may go in any case, so that small accounts can delete what they like ..."""
+
+FLOOR_OF_ALL = 5
+"""... unless nothing of the stream is left: then from this number on, because an empty list is the likeliest fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disappearance:
+    """Of ``before`` records of a stream, ``gone`` are not there any more.
+
+    ``how`` says what else is known of those that are gone, such as that they were not issued.
+    """
+
+    stream: str
+    gone: int
+    before: int
+    how: str = ""
+
+    def exceeds(self, max_percent: int) -> bool:
+        """Whether more than ``max_percent`` of the records are gone, and not too few to mean anything."""
+        floor = FLOOR_OF_ALL if self.gone >= self.before else FLOOR
+        return self.gone >= floor and 100 * self.gone > max_percent * self.before
+
+    def __str__(self) -> str:
+        return f"{self.stream}: {self.gone:,} of {self.before:,} records are gone{self.how}"
+
+
+def refuse_disappearances(found: Iterable[Disappearance], max_percent: int, since: str) -> None:
+    """Stop where a stream lost more than the set share of its records.
+
+    Args:
+        found: what is gone, one entry a stream.
+        max_percent: the setting WAREHOUSE__MAX_VANISHED_PERCENT; 100 lets everything go.
+        since: what the records are compared with, such as "the last publication".
+
+    Raises:
+        MassDisappearance: naming each stream that lost too many, with its numbers.
+    """
+    exceeding = [one for one in found if one.exceeds(max_percent)]
+    if exceeding:
+        raise MassDisappearance(
+            f"Since {since} more than {max_percent} % vanished (WAREHOUSE__MAX_VANISHED_PERCENT): "
+            f"{'; '.join(map(str, exceeding))}."
+        )

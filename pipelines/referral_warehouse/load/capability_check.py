@@ -1,0 +1,120 @@
+"""What this account's API honours: a handful of questions, each answered in one line with what to do.
+
+Knows no dlt and writes nothing. The loader finds all of this out by itself while it works; this says it beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.pagination.paginator import Paginator
+from referral_warehouse.api.query import Filter, Query
+from referral_warehouse.errors import ApiUnavailable, RequestRefused
+from referral_warehouse.load.clock.observation_clock import TOLERANCE
+
+CLOCK_TOLERANCE_S = 60
+LATEST = datetime(9900, 1, 1, tzinfo=UTC)
+COUPON_LIST = Query("coupons")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of ``referrals check``. ``state`` is ``ok``, ``note`` (works another way) or ``problem``."""
+
+    state: str
+    subject: str
+    text: str
+
+
+def probe(client: Client, paginator: Paginator, now: datetime, *, simulated: bool = False) -> Iterator[Finding]:
+    """Ask the API what it honours (about a dozen calls, all reading). ``simulated``: the server plays its own time.
+
+    Raises: AuthenticationError when the token is not accepted, ApiUnavailable when the API cannot be reached.
+    """
+    campaigns = paginator.fetch_page(Query("campaigns", per_page=None))
+    yield Finding("ok", "token", "accepted; the plan includes the API")
+    server = campaigns.server_time
+    yield _clock(server, now, simulated)
+    users = Query("users", relations=("coupon",), order="id")
+    first = paginator.fetch_page(users)
+    total = first.total
+    yield Finding("ok" if total is not None else "note", "totals", _totals(total))
+    if not first.rows:
+        yield Finding("note", "users", "there are none yet: filters, order and coupons cannot be told")
+        return
+    yield _honoured("date filters", "the loader reads whole lists instead", lambda: _no_rows_after(paginator, now))
+    yield _honoured(
+        "id filters", "the loader pages by number and checks totals", lambda: _ids_filtered(paginator, users)
+    )
+    yield _honoured("order", "the loader pages by number and checks totals", lambda: _ordered(paginator, users))
+    size = paginator.fetch_page(replace(users, per_page=2, relations=()))
+    kept = len(size.rows) <= 2
+    yield Finding("ok" if kept else "note", "per_page", "honoured" if kept else f"ignored: pages hold {len(size.rows)}")
+    rides = any(isinstance(row, dict) and "coupon" in row for row in first.rows)
+    yield Finding("ok" if rides else "problem", "coupons with users", _coupons(rides))
+    try:
+        listed = client.get(COUPON_LIST)
+        answers = isinstance(listed.payload.get("data"), list)
+    except (RequestRefused, ApiUnavailable):
+        answers = False
+    yield Finding("note" if answers else "ok", "coupon list", _coupon_list(answers))
+
+
+def _clock(server: datetime | None, now: datetime, simulated: bool) -> Finding:
+    if server is None:
+        return Finding("note", "clock", "the server sends no Date that can be read: this machine's clock is used")
+    off_s = abs((now - server).total_seconds())
+    there = f"{server.isoformat(sep=' ', timespec='seconds').removesuffix('+00:00')} UTC there"
+    if simulated:
+        return Finding("ok", "clock", f"{there}: simulated time, used as it is")
+    text = f"{there}, {off_s:.0f} s from here"
+    if off_s > TOLERANCE.total_seconds():
+        return Finding(
+            "problem", "clock", f"{text}: this machine's clock is used; set the one that is wrong (`date -u`)"
+        )
+    return Finding("ok" if off_s <= CLOCK_TOLERANCE_S else "note", "clock", f"{text}; theirs is used")
+
+
+def _honoured(subject: str, otherwise: str, ask: Callable[[], bool]) -> Finding:
+    try:
+        honoured = ask()
+    except RequestRefused as refused:
+        return Finding("note", subject, f"refused (HTTP {refused.status}): {otherwise}")
+    return Finding("ok", subject, "honoured") if honoured else Finding("note", subject, f"ignored: {otherwise}")
+
+
+def _no_rows_after(paginator: Paginator, now: datetime) -> bool:
+    # Bounded: a server's clock may stand at the end of time.
+    far = (min(now.astimezone(UTC), LATEST) + timedelta(days=3650)).date().isoformat()
+    return not paginator.fetch_page(Query("users", filters=(Filter("date", "gte", far),), per_page=1)).rows
+
+
+def _ids_filtered(paginator: Paginator, users: Query) -> bool:
+    newest = max(paginator.fetch_page(replace(users, direction="desc", per_page=1, relations=())).ids(), default=0)
+    above = paginator.fetch_page(replace(users, relations=(), per_page=1).where(Filter("id", "gt", newest)))
+    return all(identifier > newest for identifier in above.ids())
+
+
+def _ordered(paginator: Paginator, users: Query) -> bool:
+    rising = paginator.fetch_page(replace(users, relations=())).ids()
+    falling = paginator.fetch_page(replace(users, direction="desc", relations=())).ids()
+    return rising == sorted(rising) and falling == sorted(falling, reverse=True)
+
+
+def _totals(total: int | None) -> str:
+    return f"{total:,} users" if total is not None else "the lists tell no totals: counts cannot be compared"
+
+
+def _coupons(rides: bool) -> str:
+    if rides:
+        return "sent with their users"
+    return "not sent with users: the coupons table stays empty; ask the vendor's support for `with[]=coupon` on users"
+
+
+def _coupon_list(answers: bool) -> str:
+    if answers:
+        return "there is one at /coupons, which the documentation does not promise; every sync reads it"
+    return "none, as documented: coupons come with their users; for those nobody holds, see COUPON_NAMES_FILE"

@@ -1,0 +1,124 @@
+"""The times of observation in the load file: where they stand, which cannot be right, and the last credible one.
+
+Reads only. A time of observation is wrong when it lies in the future, or before this software existed; what the
+account itself dates (a user's ``date``, an issue) is data and has no part in this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from referral_warehouse.load.clock.observation_clock import EARLIEST, ObservationClock
+from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+
+HISTORIES = ("campaigns", "rewards", "rewards_due", "rewards_issued")
+FETCHED = (*HISTORIES, "users", "coupons", "coupon_batches", "campaign_reach")
+VALIDITY = ("_dlt_valid_from", "_dlt_valid_to")
+OBSERVED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(FETCHED, ("_fetched_at",)),
+    "observations": ("observed_at",),
+    "quarantine": ("quarantined_at", "resolved_at"),
+}
+"""Columns dated by an observation, in tables whose rows name the package (``_dlt_load_id``) that wrote them."""
+LOGGED = ("runs", "run_streams", "reconciliation")
+"""Tables of the run log: ``observed_at`` dated by an observation, in rows that name their run."""
+RUN_TIMES = ("started_at", "finished_at")
+PACKAGE_TIMES = {"_dlt_loads": "inserted_at", "_dlt_version": "inserted_at", "_dlt_pipeline_state": "created_at"}
+"""dlt's own times, by this machine's clock: it restores the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plausible:
+    """The span in which a stored time of observation may lie, both ends included; naive UTC."""
+
+    until: datetime
+    since: datetime = EARLIEST
+
+    def excludes(self, moment: datetime | None) -> bool:
+        """Whether a stored time cannot be right."""
+        return moment is not None and not self.since <= moment <= self.until
+
+
+def columns(load_file: LoadFile) -> set[tuple[str, str]]:
+    """Every column of the raw tables, as (table, column)."""
+    found = load_file.connection.execute(
+        "select table_name, column_name from information_schema.columns where table_schema = ?", [DATASET]
+    ).fetchall()
+    return set(found)
+
+
+def utc(column: str) -> str:
+    """SQL that reads a time column as naive UTC, whatever type dlt gave it."""
+    return f"timezone('UTC', cast({column} as timestamptz))"
+
+
+def has_wrong_times(load_file: LoadFile, plausible: Plausible) -> bool:
+    """Whether any stored time of observation, of a run or of a package cannot be right."""
+    there = columns(load_file)
+    ends = [
+        f"select min({column}), max({column}) from {DATASET}.{table}"
+        for table, column in _observed_columns()
+        if (table, column) in there
+    ]
+    ends += [
+        f"select min({utc(column)}), max({utc(column)}) from {DATASET}.{table}"
+        for table, column in _zoned_columns()
+        if (table, column) in there
+    ]
+    if not ends:
+        return False
+    found = load_file.connection.execute(" union all ".join(ends)).fetchall()
+    return any(plausible.excludes(moment) for row in found for moment in row)
+
+
+def last_observation(load_file: LoadFile, *, simulated: bool) -> datetime | None:
+    """The newest observation of a finished run, naive UTC; None before the first.
+
+    Where a run claims to have observed the future of its own end, the end counts (not with simulated time).
+    """
+    if not {("runs", "observed_at"), ("runs", "finished_at")} <= columns(load_file):
+        return None
+    moment = "observed_at" if simulated else (
+        "case when observed_at > finished_at + interval 15 minutes then finished_at else observed_at end"
+    )  # fmt: skip
+    found: list[Any] = load_file.column(f"select max({moment}) from {DATASET}.runs")
+    return found[0] if found else None
+
+
+def open_clock(load_file: LoadFile, *, simulated: bool, local: Callable[[], datetime]) -> ObservationClock:
+    """The clock of a run that goes on after what is stored."""
+    last = last_observation(load_file, simulated=simulated)
+    return ObservationClock(last, simulated=simulated, local=local)
+
+
+def wrong_state_times(state: dict[str, Any], plausible: Plausible) -> Iterator[str]:
+    """The texts in a stream's saved state that are times in the future."""
+    for value in state.values():
+        if isinstance(value, dict):
+            yield from wrong_state_times(value, plausible)
+        elif isinstance(value, str) and (moment := read_time(value)) is not None and moment > plausible.until:
+            yield value
+
+
+def read_time(text: str) -> datetime | None:
+    """An ISO time as it stands in a saved state; None for any other text."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        return None
+
+
+def _observed_columns() -> Iterator[tuple[str, str]]:
+    for table, names in OBSERVED.items():
+        yield from ((table, name) for name in names)
+    yield from ((table, "observed_at") for table in LOGGED)
+    yield from (("runs", name) for name in RUN_TIMES)
+
+
+def _zoned_columns() -> Iterator[tuple[str, str]]:
+    for table in HISTORIES:
+        yield from ((table, name) for name in VALIDITY)
+    yield from PACKAGE_TIMES.items()

@@ -1,0 +1,141 @@
+"""Account guard: a directory holds one account, so the API must answer for the one that was loaded before.
+
+Ids alone prove nothing: campaigns and users of two accounts may have the same. A campaign is recognised by its id with
+its code or its address, a user by the id with the campaign and the code or the e-mail address. Where no campaign is
+recognised (all edited, replaced or deleted; or only users were ever loaded), users decide. Knows no dlt and writes
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from referral_warehouse.api.pagination.paginator import Paginator
+from referral_warehouse.api.query import Filter, Query
+from referral_warehouse.api.responses import Page, row_id
+from referral_warehouse.errors import AnotherAccount, ApiUnavailable, BadEnvelope, RequestRefused
+from referral_warehouse.load.guards.known_account import KnownAccount
+from referral_warehouse.load.registry import STREAMS
+
+CAMPAIGN_MARKS = ("code", "url")
+USER_MARKS = ("code", "email")
+IDS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is listed and what is known: marks by id, of campaigns and of the users that were asked for.
+
+    ``has_users`` says whether any user is known here, be it one of those asked for or not.
+    """
+
+    listed: Mapping[int, frozenset[str]]
+    known: Mapping[int, frozenset[str]]
+    listed_users: Mapping[int, frozenset[str]]
+    known_users: Mapping[int, frozenset[str]]
+    has_users: bool
+
+    @property
+    def is_other_account(self) -> bool:
+        """Whether nothing is recognised although there is something to compare."""
+        if recognises(self.listed, self.known) or recognises(self.listed_users, self.known_users):
+            return False
+        if self.listed_users and self.has_users:
+            return True
+        return bool(self.listed) and bool(self.known) and not self._resembles
+
+    @property
+    def _resembles(self) -> bool:
+        """Whether a campaign has the id of a known one, or its code under another id: it may have been edited."""
+        marks = frozenset[str]().union(*self.known.values())
+        return bool(self.listed.keys() & self.known.keys()) or any(marks & found for found in self.listed.values())
+
+
+def recognises(listed: Mapping[int, frozenset[str]], known: Mapping[int, frozenset[str]]) -> bool:
+    """Whether some id stands in both with a mark in common."""
+    return any(marks & known.get(identifier, frozenset()) for identifier, marks in listed.items())
+
+
+def is_other_account(
+    paginator: Paginator, known: KnownAccount, campaigns: Iterable[Page] | None, *, accept: bool
+) -> bool:
+    """Compare what the API lists with what is known here, before anything is written.
+
+    Args:
+        paginator: asks the API.
+        known: what the load file, or else the published snapshot, holds.
+        campaigns: the pages of the list of campaigns where they were read already; None asks for the first one.
+        accept: whether another account may take the directory over.
+
+    Calls: none where nothing is known, or a campaign is recognised among ``campaigns``; 1 for the list of campaigns
+    otherwise, and where none is recognised, 1 to 4 for users.
+
+    Returns:
+        True when it is another account, and that is accepted.
+
+    Raises:
+        AnotherAccount: when it is another account, and that is not accepted.
+    """
+    if known.is_empty:
+        return False
+    if campaigns is None:
+        campaigns = _pages(paginator, Query(STREAMS["campaigns"].path)) if known.campaigns else ()
+    listed = {i: marks_of(row, CAMPAIGN_MARKS) for i, row in _rows(campaigns).items()}
+    if recognises(listed, known.campaigns):
+        return False
+    users = _rows(_pages(paginator, Query(STREAMS["users"].path, order="id")))
+    evidence = _evidence(known, listed, users)
+    if not evidence.is_other_account:
+        return False
+    for identifier in known.some_users():
+        users |= _rows(_pages(paginator, Query(STREAMS["users"].path).where(Filter("id", "equal", identifier))))
+    evidence = _evidence(known, listed, users)
+    if evidence.is_other_account and not accept:
+        raise AnotherAccount(_words(evidence))
+    return evidence.is_other_account
+
+
+def _evidence(known: KnownAccount, listed: Mapping[int, frozenset[str]], users: Mapping[int, Any]) -> Evidence:
+    listed_users = {
+        i: frozenset(f"{row.get('campaign_id')} {mark}" for mark in marks_of(row, USER_MARKS))
+        for i, row in users.items()
+    }
+    return Evidence(listed, known.campaigns, listed_users, known.users(listed_users), known.has_users)
+
+
+def marks_of(row: Mapping[str, Any], names: Iterable[str]) -> frozenset[str]:
+    """What a row can be recognised by: the texts it has in some fields."""
+    texts = {name: str(value).strip() for name in names if (value := row.get(name)) is not None}
+    return frozenset(f"{name} {text}" for name, text in texts.items() if text)
+
+
+def _pages(paginator: Paginator, query: Query) -> list[Page]:
+    """The first page, or none where the API does not answer this question."""
+    try:
+        return [paginator.fetch_page(query)]
+    except (RequestRefused, ApiUnavailable, BadEnvelope):
+        return []
+
+
+def _rows(pages: Iterable[Page]) -> dict[int, dict[str, Any]]:
+    rows: dict[int, dict[str, Any]] = {}
+    for page in pages:
+        if page.restart:
+            rows.clear()
+        rows.update((found, row) for row in page.rows if (found := row_id(row)) is not None)
+    return rows
+
+
+def _words(evidence: Evidence) -> str:
+    return (
+        f"The token belongs to another account than the data in this directory. The API lists "
+        f"{_counted(evidence.listed, 'campaign')}, known here are {_counted(evidence.known, 'campaign')}, and none is "
+        f"the same; of {_counted(evidence.listed_users, 'user')} of the API none is known here."
+    )
+
+
+def _counted(found: Mapping[int, Any], noun: str) -> str:
+    ids = ", ".join(map(str, sorted(found)[:IDS_SHOWN])) + (", …" if len(found) > IDS_SHOWN else "")
+    return f"{len(found):,} {noun}{'' if len(found) == 1 else 's'}" + (f" (ids {ids})" if found else "")

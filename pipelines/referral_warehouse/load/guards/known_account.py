@@ -1,0 +1,108 @@
+"""What is known of the account whose data a directory holds: from the load file, or from what is published.
+
+The load file comes first; one that was lost or holds neither campaigns nor users leaves the published snapshot, and
+where that is locked or damaged, the feeds. Knows the tables of both; asks no API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+from referral_warehouse.settings import Settings
+
+Ask = Callable[[str], list[tuple[Any, ...]]]
+IN_LOAD_FILE = {
+    "campaigns": f"select id, code, url from {DATASET}.campaigns",
+    "users": f"select id, campaign_id, code, email from {DATASET}.users",
+}
+PUBLISHED = {
+    "campaigns": "select campaign_id as id, code, url from {core}campaigns{end}",
+    "users": "select user_id as id, campaign_id, code, email from {core}users{end}",
+}
+
+
+class KnownAccount:
+    """Campaigns and users of a directory. Close it, or use it as a context manager."""
+
+    def __init__(self, load_file: LoadFile, settings: Settings) -> None:
+        self._connections: list[duckdb.DuckDBPyConnection] = []
+        self._ask: Ask = lambda sql: load_file.connection.execute(sql).fetchall()
+        self._tables = IN_LOAD_FILE
+        if self.is_empty:
+            self._take_published(settings)
+
+    def __enter__(self) -> KnownAccount:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for connection in self._connections:
+            connection.close()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is neither a campaign nor a user."""
+        return not self._has("campaigns") and not self.has_users
+
+    @property
+    def has_users(self) -> bool:
+        """Whether any user is known, also one who is gone."""
+        return self._has("users")
+
+    @cached_property
+    def campaigns(self) -> dict[int, frozenset[str]]:
+        """Marks of each campaign by id, of all its versions and also of those that are gone."""
+        found: dict[int, frozenset[str]] = {}
+        for identifier, code, url in self._ask(self._tables["campaigns"]):
+            found[identifier] = found.get(identifier, frozenset()) | _marks(code=code, url=url)
+        return found
+
+    def users(self, ids: Iterable[int]) -> dict[int, frozenset[str]]:
+        """Marks of those of some users who are known, by id."""
+        listed = ",".join(str(identifier) for identifier in ids if abs(identifier) < 2**63)
+        if not listed:
+            return {}
+        rows = self._ask(f"from ({self._tables['users']}) where id in ({listed})")
+        return {
+            identifier: frozenset(f"{campaign_id} {mark}" for mark in _marks(code=code, email=email))
+            for identifier, campaign_id, code, email in rows
+        }
+
+    def some_users(self) -> list[int]:
+        """The ids of up to three users: the first, one in the middle and the last."""
+        [(least, middle, most)] = self._ask(
+            f"select min(id), quantile_disc(id, 0.5), max(id) from ({self._tables['users']})"
+        )
+        return sorted({least, middle, most} - {None})
+
+    def _has(self, table: str) -> bool:
+        return bool(self._ask(f"from ({self._tables[table]}) limit 1"))
+
+    def _take_published(self, settings: Settings) -> None:
+        """Ask the published snapshot, or the feeds; nobody where neither can be read."""
+        feeds = str(settings.feeds_dir).replace("'", "''")
+        ways: list[tuple[Path | None, dict[str, str]]] = [
+            (settings.warehouse_path, {"core": "core.", "end": ""}),
+            (None, {"core": f"read_parquet('{feeds}/core.", "end": ".parquet', hive_partitioning = false)"}),
+        ]
+        for path, words in ways:
+            tables = {name: sql.format(**words) for name, sql in PUBLISHED.items()}
+            try:
+                connection = duckdb.connect(str(path) if path else ":memory:", read_only=path is not None)
+                self._connections.append(connection)
+                for sql in tables.values():
+                    connection.execute(f"from ({sql}) limit 1")
+            except duckdb.Error:
+                continue
+            self._ask = lambda sql, there=connection: there.execute(sql).fetchall()  # type: ignore[misc]
+            self._tables = tables
+            return
+
+
+def _marks(**texts: str | None) -> frozenset[str]:
+    return frozenset(f"{name} {text.strip()}" for name, text in texts.items() if text is not None and text.strip())

@@ -1,0 +1,96 @@
+"""The log of runs inside the load file: ``raw.runs``, ``raw.run_streams`` and ``raw.reconciliation``, as they happen.
+
+A run is written down when it starts, so that a killed one stays visible as ``running``; the next run marks it
+``interrupted``. Times are naive UTC; ``observed_at`` is dated as ``observation_clock`` says, the others are this
+machine's clock.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from referral_warehouse.load.clock.observation_clock import utc_now
+from referral_warehouse.load.page_parser import StreamReport
+from referral_warehouse.load.registry import STREAMS
+from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+
+_TABLES = f"""
+create table if not exists {DATASET}.runs (
+    run_id varchar not null, command varchar, started_at timestamp, finished_at timestamp, observed_at timestamp,
+    status varchar, calls bigint, error varchar
+);
+create table if not exists {DATASET}.run_streams (
+    run_id varchar not null, stream varchar not null, observed_at timestamp, is_complete boolean, api_count bigint,
+    our_count bigint, rows_seen bigint, rows_written bigint, rows_quarantined bigint, calls bigint
+);
+create table if not exists {DATASET}.reconciliation (
+    run_id varchar not null, stream varchar not null, observed_at timestamp, compared_by varchar, upto_id bigint,
+    api_count bigint, our_count bigint, found varchar, repaired_by varchar, rows_missing bigint, rows_changed bigint,
+    rows_vanished bigint, rows_reappeared bigint, in_flight varchar, calls bigint
+);
+"""
+
+
+def new_run_id(now: datetime) -> str:
+    """A sortable, unique name of a run, such as ``20260105T080000-3f9a``."""
+    return f"{now.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
+
+
+def start(load_file: LoadFile, run_id: str, command: str, now: datetime | None = None) -> None:
+    """Write down that a run began at ``now``, by this machine's clock."""
+    load_file.connection.execute(_TABLES)
+    load_file.connection.execute(f"update {DATASET}.runs set status = 'interrupted' where status = 'running'")
+    load_file.connection.execute(
+        f"insert into {DATASET}.runs (run_id, command, started_at, status) values (?, ?, ?, 'running')",
+        [run_id, command, now or utc_now()],
+    )
+
+
+def finish(
+    load_file: LoadFile,
+    run_id: str,
+    *,
+    status: str,
+    calls: int,
+    observed_at: datetime | None,
+    reports: Iterable[StreamReport],
+    reconciled: Iterable[StreamReport],
+    error: str | None = None,
+    now: datetime | None = None,
+) -> None:
+    """Write down how a run ended, what it did for each stream and what comparing counts came to for some."""
+    connection = load_file.connection
+    connection.execute("begin")
+    connection.execute(
+        f"update {DATASET}.runs set status = ?, finished_at = ?, observed_at = ?, calls = ?, error = ? "
+        "where run_id = ?",
+        [status, now or utc_now(), observed_at, calls, error, run_id],
+    )
+    _insert(load_file, "run_streams", [
+        [run_id, report.stream, report.observed_at, report.is_complete, report.api_count, report.our_count,
+         report.rows_seen, report.rows_written, report.rows_quarantined, report.calls]
+        for report in reports
+    ])  # fmt: skip
+    _insert(load_file, "reconciliation", [_reconciled(run_id, report) for report in reconciled])
+    connection.execute("commit")
+
+
+def _reconciled(run_id: str, report: StreamReport) -> list[Any]:
+    found, repair = report.reconciliation, report.reconciliation.repair
+    compared_by = {"history": "list", "riding": None}.get(STREAMS[report.stream].loading, "counts")
+    return [
+        run_id, report.stream, report.observed_at, compared_by, found.upto_id, report.api_count, report.our_count,
+        found.found, found.repaired_by, repair.missing, repair.changed, repair.vanished, repair.reappeared,
+        found.in_flight, found.calls,
+    ]  # fmt: skip
+
+
+def _insert(load_file: LoadFile, table: str, rows: list[list[Any]]) -> None:
+    """All rows in one statement: each costs DuckDB milliseconds, and an idle sync is to cost next to nothing."""
+    if rows:
+        marks = ", ".join(f"({', '.join('?' * len(row))})" for row in rows)
+        values = [value for row in rows for value in row]
+        load_file.connection.execute(f"insert into {DATASET}.{table} values {marks}", values)

@@ -1,0 +1,36 @@
+"""Signals while dlt works: it keeps them to itself until its step is over, and forgets one that comes at the very end.
+
+Knows no dlt. Python notes every signal at its own file descriptor, whoever handles it.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
+
+
+@contextmanager
+def deferred_signals() -> Iterator[None]:
+    """Send SIGINT or SIGTERM again when the block ended as if none had come."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ear, mouth = socket.socketpair()
+    with ear, mouth:
+        ear.setblocking(False)
+        mouth.setblocking(False)
+        before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+        heard = b""
+        with suppress(BlockingIOError):
+            heard = ear.recv(64)
+    for number in ENDING.intersection(heard):
+        signal.raise_signal(number)

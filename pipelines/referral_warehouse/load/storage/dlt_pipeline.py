@@ -1,0 +1,190 @@
+"""dlt's pipeline on the load file: opened, healed, drained and run, one committed package per slice.
+
+Knows no HTTP. dlt's working folder lives in the state folder of the warehouse directory, so that one directory is one
+deployment; when that folder is lost, dlt restores its state from the load file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from referral_warehouse.load.storage.dlt_configuration import (  # first: dlt must not be imported before it
+    ClosedConfiguration,
+    dlt,
+)
+
+# isort: split
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError
+from referral_warehouse.load.registry import STREAMS
+from referral_warehouse.load.storage.deferred_signals import deferred_signals
+from referral_warehouse.load.storage.dlt_destination import LoadFileDestination
+from referral_warehouse.load.storage.dlt_recovery import belongs, heal, is_usable, may_be_to_blame
+from referral_warehouse.load.storage.dlt_resources import (
+    PLAIN_TABLES,
+    SOURCE_NAME,
+    LoadBatch,
+    referral_factory,
+    table_schema,
+)
+from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.file_kinds import remove_or_raise, set_aside_unless_folder
+
+PIPELINE_NAME = "referral_warehouse"
+RAW_TABLES = (*STREAMS, *PLAIN_TABLES)
+
+
+class LoadPipeline:
+    """Commits slices to the load file. ``recovered`` says in words what had to be put right first.
+
+    Whatever fails because of dlt's folder is tried once more with a fresh one, which takes its cursors from the load
+    file; the second failure is the one that is raised.
+    Raises: NoRoom when the disk is full, DataRefused when dlt cannot load a package.
+    """
+
+    def __init__(self, load_file: LoadFile, state_dir: Path) -> None:
+        self._load_file = load_file
+        self._folder = state_dir / "dlt"
+        self._configuration = ClosedConfiguration(self._folder)
+        self.recovered: list[str] = []
+        self._is_fresh = False
+        with self._configuration.applied():
+            try:
+                why = self._why_unusable()
+                if why is not None:
+                    self._forget(why)
+                self._pipeline = self._open()
+            except Exception as error:
+                self._begin_anew_after(error, "dlt's folder could not be read")
+
+    def drain(self) -> bool:
+        """Load what an earlier run left extracted; restore a lost state; create missing tables. True when it loaded."""
+        with self._configuration.applied():
+            try:
+                return self._drain()
+            except Exception as error:
+                self._begin_anew_after(error, "a package of an earlier run could not be loaded")
+                self._drain()
+                return True
+
+    def _drain(self) -> bool:
+        had_pending = bool(self._pipeline.has_pending_data)
+        if had_pending:
+            self._run(None)
+        tables = self._load_file.tables()
+        if not self._agrees(tables):
+            self._begin_from_the_load_file(None)
+        missing = [table for table in RAW_TABLES if table not in tables]
+        if missing:
+            empty = LoadBatch({table: [table_schema(table).empty_table()] for table in missing})
+            self._run(referral_factory(empty))
+        return had_pending
+
+    @property
+    def _working_dir(self) -> Path:
+        return self._folder / PIPELINE_NAME
+
+    def _why_unusable(self) -> str | None:
+        if not is_usable(self._working_dir):
+            return "dlt's folder could not be read"
+        heal(self._working_dir)
+        return None if belongs(self._working_dir, self._load_file) else "dlt's folder did not belong to this load file"
+
+    def _begin_anew_after(self, error: Exception, what: str) -> None:
+        """Go on from the load file, as if the folder had been lost; once only, and not where that cannot help."""
+        if self._is_fresh or not may_be_to_blame(error):
+            raise error
+        reason = error.message if isinstance(error, ReferralsError) else type(error).__name__
+        self._begin_from_the_load_file(f"{what} ({reason})")
+
+    def _open(self) -> dlt.Pipeline:
+        aside = set_aside_unless_folder(self._folder)
+        if aside is not None:
+            self.recovered.append(aside)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            return dlt.pipeline(
+                PIPELINE_NAME,
+                destination=LoadFileDestination(self._load_file.connection, supports_transactions=True),
+                dataset_name=DATASET,
+                pipelines_dir=str(self._folder),
+            )
+        except OSError as error:
+            if not self._is_fresh:
+                raise
+            raise no_room(error, f"{self._folder} could not be written") or self._unusable(error) from error
+
+    def _agrees(self, tables: set[str]) -> bool:
+        """Whether the folder's cursors are those that the load file holds."""
+        local = self._pipeline.state
+        stored: list[object] = []
+        if "_dlt_pipeline_state" in tables:
+            stored = self._load_file.column(
+                f"select version_hash from {DATASET}._dlt_pipeline_state where pipeline_name = '{PIPELINE_NAME}' "
+                "order by version desc, created_at desc limit 1"
+            )
+        return local.get("_version_hash") in stored if stored else not local.get("sources")
+
+    def _begin_from_the_load_file(self, why: str | None) -> None:
+        """Take schema and cursors from the load file, as if the folder had been lost."""
+        self._forget(why)
+        self._pipeline = self._open()
+        if "_dlt_pipeline_state" in self._load_file.tables():
+            self._pipeline.sync_destination()
+
+    def _forget(self, why: str | None) -> None:
+        self._is_fresh = True
+        try:
+            if self._folder.is_dir():
+                remove_or_raise(self._working_dir)
+        except OSError as error:
+            raise self._unusable(error) from error
+        if why is not None:
+            self.recovered.append(f"{why}; the cursors of the load file are used, what is missing is read again")
+
+    def reopen(self) -> None:
+        """Take schema and cursors from the load file again, after its packages were given other names."""
+        self._begin_from_the_load_file(None)
+
+    def _unusable(self, error: OSError) -> ConfigurationError:
+        return ConfigurationError(
+            f"dlt's folder {self._folder} cannot be read or replaced: {error.strerror or error}.",
+            f"Remove {self._folder} and run the same command again: nothing is lost with it.",
+        )
+
+    def state(self, stream: str) -> dict[str, Any]:
+        """The saved cursors of a stream (a copy; empty before its first run)."""
+        with self._configuration.applied():
+            sources: dict[str, Any] = self._pipeline.state.get("sources") or {}
+        return dict(sources.get(SOURCE_NAME, {}).get("resources", {}).get(stream, {}))
+
+    def commit(self, part: LoadBatch) -> None:
+        """Load one slice as one package; rows and cursors become visible together. Nothing for an empty slice."""
+        if part.is_empty:
+            return
+        with self._configuration.applied():
+            try:
+                self._run(referral_factory(part))
+            except Exception as error:
+                self._begin_anew_after(error, "dlt's folder could not be used")
+                self._run(referral_factory(part))
+
+    def _run(self, data: Any) -> None:
+        try:
+            with deferred_signals():
+                self._pipeline.run(data)
+        except PipelineStepFailed as failed:
+            full = no_room(failed, "A package could not be loaded")
+            if full is not None:
+                raise full from failed
+            damaged = self._load_file.damage_behind(failed)
+            if damaged is not None:
+                raise damaged from failed
+            reason = str(failed.__cause__ or failed).strip().splitlines()[0][:300]
+            raise DataRefused(
+                f"The load file did not take a package (step {failed.step}): {reason}",
+                "Repair what is named, then run the same command: the package is loaded first.",
+            ) from failed

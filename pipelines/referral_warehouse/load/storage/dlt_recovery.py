@@ -1,0 +1,108 @@
+"""What a killed process leaves in dlt's folder, and when the folder is not to be trusted at all.
+
+Knows dlt's folder and the load file, not how packages are made. The load file is the truth: a package or a cursor that
+lies in the folder alone was never loaded, so losing it costs calls and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+
+from referral_warehouse.errors import DataRefused, LoadFileDamaged, ReferralsError, causes
+from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.file_kinds import kind_of, remove_or_raise
+
+KEPT_PACKAGES = 10
+VERSION_NAME = ".version"
+FILE_SUFFIXES = frozenset({".json", ".pickle", ".parquet", ".typed-jsonl", ".gz"})
+NAMELESS = re.compile(r"[0-9a-f]{8,}")  # what dlt writes beside a file before it takes its place
+
+
+def heal(working_dir: Path) -> None:
+    """Undo the half-steps that dlt cannot resume, and sweep up what nobody will use.
+
+    A package counts from its rename into ``load/normalized`` on. One that was only extracted goes: dlt would normalise
+    it with whatever schema it had saved last, and the boundary of the versions in it would be the one before (or refuse
+    it, where the same load id is already normalised). Its rows are read again.
+    """
+    for leftover in _entries(working_dir / "normalize"):
+        remove_or_raise(leftover)
+    for leftover in _entries(working_dir / "load" / "new"):
+        remove_or_raise(leftover)
+    for folder in (working_dir, working_dir / "schemas", working_dir / "load"):
+        for entry in _entries(folder):
+            if entry.is_file() and NAMELESS.fullmatch(entry.name):
+                entry.unlink()
+    for package in _loaded(working_dir)[:-KEPT_PACKAGES]:
+        remove_or_raise(package)
+
+
+def is_usable(working_dir: Path) -> bool:
+    """Whether all in dlt's folder can be opened: dlt would wait for a pipe, and fail at a directory in a file's place.
+
+    Whether the files hold what dlt needs is for dlt to find out; what it cannot read is handled as ``may_be_to_blame``
+    says.
+    """
+    if kind_of(working_dir) is None:
+        return True
+    if not all(kind_of(folder) in (None, "a directory") for folder in (working_dir, *_folders(working_dir))):
+        return False
+    for entry in working_dir.rglob("*"):
+        if entry.is_symlink() or kind_of(entry) not in ("a file", "a directory"):
+            return False
+        if entry.is_dir() and (entry.suffix in FILE_SUFFIXES or entry.name == VERSION_NAME):
+            return False
+    return True
+
+
+def may_be_to_blame(error: BaseException) -> bool:
+    """Whether an error while dlt worked may come from dlt's folder, so that a fresh one may help.
+
+    Losing the folder loses nothing, so only what is known to come from elsewhere is left out: a full disk, a load file
+    that is damaged or in use, the user's own signal.
+    """
+    found = list(causes(error))
+    if no_room(error, "") is not None or not all(isinstance(cause, Exception) for cause in found):
+        return False
+    if isinstance(error, (duckdb.Error, LoadFileDamaged)):
+        return False
+    return isinstance(error, DataRefused) or not isinstance(error, ReferralsError)
+
+
+def _folders(working_dir: Path) -> list[Path]:
+    names = ("schemas", "normalize", "normalize/extracted", "load", "load/new", "load/normalized", "load/loaded")
+    return [working_dir / name for name in names]
+
+
+def belongs(working_dir: Path, load_file: LoadFile) -> bool:
+    """Whether dlt's folder is about this load file.
+
+    It does not when the file was lost, or restored from a backup that is older: then it lacks a package that the folder
+    has seen loaded.
+    """
+    loaded = [package.name for package in _loaded(working_dir) if _was_loaded(package)]
+    if not loaded:
+        return True
+    if "_dlt_loads" not in load_file.tables():
+        return False
+    return loaded[-1] in load_file.column(f"select load_id from {DATASET}._dlt_loads")
+
+
+def _loaded(working_dir: Path) -> list[Path]:
+    """Packages that dlt is through with, the oldest first: their names are times."""
+    return sorted(_entries(working_dir / "load" / "loaded"), key=lambda package: package.name)
+
+
+def _was_loaded(package: Path) -> bool:
+    try:
+        return "aborted" not in (package / "package_completed.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []

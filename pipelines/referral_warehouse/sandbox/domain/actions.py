@@ -1,0 +1,174 @@
+"""The dashboard's acts: what a person does in the account and the API cannot. Each is one transaction.
+
+Other modules' rules are called here one by one; ``Sandbox`` and the control surface inherit and serve them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from referral_warehouse.sandbox.domain import coupons, people, rewards
+from referral_warehouse.sandbox.service import Service
+
+# The acts that the control surface lets other processes do, by their names.
+ACTS = (
+    "add_user",
+    "qualify",
+    "unqualify",
+    "unsubscribe",
+    "delete_user",
+    "edit_user",
+    "grow_reach",
+    "issue",
+    "complete",
+    "reprice",
+    "add_coupon",
+    "issue_coupon",
+    "use_coupon",
+    "return_coupon",
+    "delete_coupon",
+    "pause_campaign",
+    "launch_campaign",
+)
+
+
+class Acts:
+    """Acts on one account, from any thread. All raise NoSuchRow (a LookupError) when a row they name is missing."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._store = service.store
+
+    def add_user(
+        self,
+        campaign_id: int,
+        first_name: str = "Alex",
+        email: str = "alex@example.com",
+        *,
+        referrer_id: int | None = None,
+        source: str | None = None,
+        meta: str = "{}",
+        joined_at: datetime | None = None,
+    ) -> int:
+        """Someone joins; gives their id. ``joined_at`` may lie in the past (a row that is committed late)."""
+        with self._store.act():
+            return people.add_user(
+                self._store,
+                campaign_id,
+                first_name,
+                email,
+                referrer_id=referrer_id,
+                source=source,
+                meta=meta,
+                joined_at=joined_at,
+            )
+
+    def qualify(self, user_id: int, at: datetime | None = None) -> bool:
+        """Mark as qualified; gives whether that is new."""
+        with self._store.act():
+            return people.qualify(self._store, user_id, at)
+
+    def unqualify(self, user_id: int) -> bool:
+        """Take a qualification back; gives whether there was one."""
+        with self._store.act():
+            return people.unqualify(self._store, user_id)
+
+    def unsubscribe(self, user_id: int) -> bool:
+        """No more notifications; gives whether that is new."""
+        with self._store.act():
+            return people.unsubscribe(self._store, user_id)
+
+    def delete_user(self, user_id: int) -> None:
+        """Delete a user and what was due to them."""
+        with self._store.act():
+            people.delete_user(self._store, user_id)
+
+    def edit_user(
+        self, user_id: int, first_name: str | None = None, email: str | None = None, meta: str | None = None
+    ) -> None:
+        """Change name, e-mail address or form answers (JSON text)."""
+        with self._store.act():
+            people.edit_user(self._store, user_id, first_name, email, meta)
+
+    def grow_reach(self, user_id: int, views: int = 1) -> None:
+        """A user's link was viewed some times more."""
+        with self._store.act():
+            people.grow_reach(self._store, user_id, views)
+
+    def issue(self, due_id: int, count: int | None = None, in_process: bool = False) -> int:
+        """Issue what is due, all or ``count`` units, at once or in process; gives the issued row's id."""
+        with self._store.act():
+            return rewards.issue(self._store, due_id, count, in_process)
+
+    def complete(self, issued_id: int) -> None:
+        """What was in process has been paid."""
+        with self._store.act():
+            rewards.complete(self._store, issued_id)
+
+    def reprice(self, reward_id: int, value: Decimal | int | str) -> None:
+        """Give a reward another price."""
+        with self._store.act():
+            rewards.reprice(self._store, reward_id, value)
+
+    def add_coupon(self, name: str, batch_id: int) -> int:
+        """Upload a coupon; gives its id."""
+        with self._store.act():
+            return coupons.add_coupon(self._store, name, batch_id)
+
+    def issue_coupon(self, user_id: int, coupon_id: int | None = None) -> int:
+        """Give a user a free coupon; gives its id."""
+        with self._store.act():
+            return coupons.issue_coupon(self._store, user_id, coupon_id)
+
+    def use_coupon(self, coupon_id: int) -> bool:
+        """Redeem a coupon, which qualifies its holder; gives whether anything is new."""
+        with self._store.act():
+            return coupons.use_coupon(self._store, coupon_id)
+
+    def return_coupon(self, coupon_id: int) -> None:
+        """Undo a redemption."""
+        with self._store.act():
+            coupons.return_coupon(self._store, coupon_id)
+
+    def delete_coupon(self, coupon_id: int) -> None:
+        """Remove a coupon."""
+        with self._store.act():
+            coupons.delete_coupon(self._store, coupon_id)
+
+    def pause_campaign(self, campaign_id: int) -> None:
+        """Pause a campaign."""
+        with self._store.act():
+            people.set_campaign_status(self._store, campaign_id, "paused")
+
+    def launch_campaign(self, campaign_id: int) -> None:
+        """Launch a campaign, again or for the first time."""
+        with self._store.act():
+            people.set_campaign_status(self._store, campaign_id, "launched")
+
+    # Time and truth.
+
+    @property
+    def now(self) -> datetime:
+        """The account's present, UTC."""
+        return self._store.now
+
+    def advance(self, days: int = 1) -> None:
+        """Play days of life: people join, refer, qualify, leave; rewards fall due, are issued and reversed."""
+        self._service.advance(days)
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass in which nothing happens."""
+        self._service.wait(seconds)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The truth: every row of campaigns, users, rewards, rewards_due, rewards_issued or coupons, without traps.
+
+        Shape: money is Decimal, times as in the API, ``meta`` and ``sharing`` Python objects.
+        """
+        return self._service.rows(name)
+
+    def events(self, after: int = 0) -> list[dict[str, Any]]:
+        """Everything that happened, in order; ``value`` is a decimal as text."""
+        return self._store.events(after)

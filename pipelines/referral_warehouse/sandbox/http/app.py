@@ -1,0 +1,56 @@
+"""The routes, put together: documented API, inbound webhook and control surface behind one gate."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from referral_warehouse.sandbox.http import coupon_endpoints as coupon_ends
+from referral_warehouse.sandbox.http import endpoints as ends
+from referral_warehouse.sandbox.http.connections import Connections
+from referral_warehouse.sandbox.http.control import CONTROL_ROUTES
+from referral_warehouse.sandbox.http.middleware import Gate, refusal_reply
+from referral_warehouse.sandbox.http.refusals import Refusal
+from referral_warehouse.sandbox.service import Service
+
+API = ends.API
+
+ROUTES = [
+    Route(f"{API}/campaigns", ends.list_campaigns, methods=["GET"]),
+    Route(f"{API}/campaigns/{{id}}", ends.get_campaign, methods=["GET"]),
+    Route(f"{API}/users", ends.list_users, methods=["GET"]),
+    Route(f"{API}/users", ends.create_user, methods=["POST"]),
+    Route(f"{API}/users/{{id}}", ends.get_user, methods=["GET"]),
+    Route(f"{API}/users/{{id}}", ends.update_user, methods=["PUT"]),
+    Route(f"{API}/users/{{id}}", ends.delete_user, methods=["DELETE"]),
+    Route(f"{API}/rewards", ends.list_rewards, methods=["GET"]),
+    Route(f"{API}/rewards/due", ends.list_rewards_due, methods=["GET"]),
+    Route(f"{API}/rewards/issued", ends.list_rewards_issued, methods=["GET"]),
+    Route(f"{API}/rewards/{{id}}", ends.get_reward, methods=["GET"]),
+    Route(f"{API}/coupons", ends.list_coupons, methods=["GET"]),
+    Route(f"{API}/coupons/{{name:path}}", coupon_ends.coupon, methods=["GET", "POST"]),
+    Route("/webhook/{token}/qualify", coupon_ends.inbound_webhook, methods=["POST"]),
+]
+
+
+def build_app(service: Service, connections: Connections) -> Gate:
+    """The ASGI application of one account."""
+
+    def refuse(_: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            error = Refusal(error.status_code, headers=error.headers)
+        if not isinstance(error, Refusal):
+            error = Refusal(500)
+        reply = refusal_reply(error, service.traps)
+        return Response(reply.body, reply.status, {name.decode(): value.decode() for name, value in reply.headers})
+
+    app = Starlette(
+        routes=[*ROUTES, *CONTROL_ROUTES],
+        exception_handlers={HTTPException: refuse, Refusal: refuse, Exception: refuse},
+    )
+    app.router.redirect_slashes = False
+    app.state.service = service
+    return Gate(app, service, connections)

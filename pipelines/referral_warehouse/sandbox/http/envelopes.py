@@ -1,0 +1,74 @@
+"""The documented wrappings: one page of a list with links and meta, one row, one message. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from referral_warehouse.sandbox.quirks import Traps
+
+Body = dict[str, Any]
+
+
+def page_bounds(page: int, per_page: int, total: int, oversize: int) -> tuple[int, int]:
+    """Which of the ids stand on a page: a half-open range, empty past the end."""
+    start = min((page - 1) * per_page, total)
+    return start, min(start + per_page + oversize, total)
+
+
+def list_envelope(
+    rows: list[Body],
+    *,
+    url: str,
+    query: str,
+    page: int,
+    per_page: int,
+    total: int,
+    closing: Body,
+    traps: Traps,
+) -> Body:
+    """``data``, ``links`` and ``meta``, then ``closing`` (code and message, where the documentation has them).
+
+    Links keep the page number alone, as the documentation's samples do, unless a trap says otherwise.
+    """
+    last = max(-(-total // per_page), 1)
+    start = (page - 1) * per_page
+
+    def link(number: int) -> str:
+        if traps.links_keep_query:
+            kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name != "page"]
+            return f"{url}?{urlencode([*kept, ('page', str(number))])}"
+        return f"{url}?page={number}"
+
+    links = {
+        "first": link(1),
+        "last": None if traps.no_total else link(last),
+        "prev": link(page - 1) if page > 1 else None,
+        "next": link(page + 1) if page < last else None,
+    }
+    meta: Body = {
+        "current_page": page,
+        "from": start + 1 if rows else None,
+        "last_page": last,
+        "path": url,
+        "per_page": per_page,
+        "to": start + len(rows) if rows else None,
+        "total": total,
+    }
+    if traps.no_total:
+        del meta["total"], meta["last_page"]
+    data: Any = {str(at): row for at, row in enumerate(rows)} if traps.data_as_object else rows
+    body: Body = {"data": data, "links": links, "meta": meta}
+    if traps.no_meta:
+        del body["meta"]
+    return body | closing
+
+
+def single_envelope(row: Body, message: str | None, code: int = 200) -> Body:
+    """One row with code and message."""
+    return {"data": row, "code": code, "message": message}
+
+
+def message_envelope(message: str, code: int) -> Body:
+    """What was done, without a row."""
+    return {"code": code, "message": message}

@@ -1,0 +1,178 @@
+"""Settings: environment and ``.dlt/*.toml`` become one frozen object; the token is masked in every repr.
+
+Names and places are dlt's own conventions (environment first, then ``.dlt/secrets.toml``, ``.dlt/config.toml``, then
+the same files in ``~/.dlt``), read here without importing dlt so that every command starts fast. Where values come
+from is known by ``settings_sources``, what they may be by ``settings_values`` and ``base_url``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings.base_url import (
+    DEFAULT_BASE_URL,
+    checked_base_url,
+    is_loopback_url,
+    refuse_redirected_token,
+)
+from referral_warehouse.settings.sources import SettingSources, home_folder, variable, working_folder
+from referral_warehouse.settings.values import path_text, reward_units, switch, text, whole_number
+from referral_warehouse.workspace.directories import STATE, absolute_path, warehouse_directory
+
+__all__ = ["DEFAULT_BASE_URL", "Settings", "Token", "is_loopback_url", "load_settings"]
+
+SOURCE_SECTION = ("sources", "referral_factory")
+WAREHOUSE_SECTION = ("warehouse",)
+WAREHOUSE_DIR = "WAREHOUSE__DIR"
+NAMES_FILE = "SOURCES__REFERRAL_FACTORY__COUPON_NAMES_FILE"
+
+
+class Token:
+    """The API token; shows itself only through ``reveal()``, so no repr, log or traceback can carry it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Token(***)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a token is never pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that can be configured. Paths are absolute; numbers are validated.
+
+    Units: ``timeout_s`` seconds, ``overlap_days`` and ``sweep_every_days`` days, ``calls_per_minute`` requests.
+    """
+
+    api_token: Token | None = None
+    base_url: str = DEFAULT_BASE_URL
+    calls_per_minute: int = 540
+    concurrency: int = 8
+    overlap_days: int = 1
+    timeout_s: float = 60.0
+    sweep_every_days: int = 7
+    slice_rows: int = 50_000
+    coupon_names_file: Path | None = None
+    simulated_time: bool = False
+    warehouse_dir: Path = field(default_factory=lambda: Path("data").absolute())
+    keep_snapshots: int = 5
+    max_quarantine_percent: int = 1
+    max_vanished_percent: int = 20
+    reward_units: tuple[tuple[str, str], ...] = ()
+    """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
+    warnings: tuple[str, ...] = ()
+    """Sentences on the files that settings are read from: not readable and therefore skipped, or readable by others."""
+
+    @property
+    def load_path(self) -> Path:
+        """The private load file; only the loader writes it."""
+        return self.warehouse_dir / "load.duckdb"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The link that readers open; it always points at the newest published snapshot."""
+        return self.warehouse_dir / "warehouse.duckdb"
+
+    @property
+    def snapshots_dir(self) -> Path:
+        return self.warehouse_dir / "snapshots"
+
+    @property
+    def feeds_dir(self) -> Path:
+        return self.warehouse_dir / "feeds"
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.warehouse_dir / "manifest.json"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.warehouse_dir / STATE
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback_url(self.base_url)
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, folder: Path | None = None, home: Path | None = None
+) -> Settings:
+    """Read the environment and the TOML files into Settings.
+
+    Raises: ConfigurationError when a value cannot be read or would be unsafe.
+    """
+    folder = working_folder() if folder is None else folder
+    home = home_folder() if home is None else home
+    environ = os.environ if environ is None else environ
+    sources = SettingSources(environ, folder, home)
+
+    def find(section: tuple[str, ...], key: str) -> Any:
+        found = sources.find(section, key)
+        return None if found is None else found.value
+
+    def number(section: tuple[str, ...], key: str, default: int, low: int, high: int) -> int:
+        value = find(section, key)
+        return default if value is None else whole_number(variable(section, key), value, low, high)
+
+    def path(section: tuple[str, ...], key: str) -> str | None:
+        value = find(section, key)
+        return None if value is None else path_text(variable(section, key), value)
+
+    names_file, directory = path(SOURCE_SECTION, "coupon_names_file"), path(WAREHOUSE_SECTION, "dir")
+    token, base_url = (sources.find(SOURCE_SECTION, key) for key in ("api_token", "base_url"))
+    simulated = find(SOURCE_SECTION, "simulated_time")
+    token_text = None if token is None else text(variable(SOURCE_SECTION, "api_token"), token.value)
+    url = DEFAULT_BASE_URL if base_url is None else text(variable(SOURCE_SECTION, "base_url"), base_url.value)
+    settings = Settings(
+        api_token=None if token_text is None else Token(token_text),
+        base_url=checked_base_url(url),
+        calls_per_minute=number(SOURCE_SECTION, "calls_per_minute", 540, 0, 600),
+        concurrency=number(SOURCE_SECTION, "concurrency", 8, 1, 64),
+        overlap_days=number(SOURCE_SECTION, "overlap_days", 1, 1, 366),
+        timeout_s=float(number(SOURCE_SECTION, "timeout_s", 60, 1, 600)),
+        sweep_every_days=number(SOURCE_SECTION, "sweep_every_days", 7, 0, 3660),
+        slice_rows=number(SOURCE_SECTION, "slice_rows", 50_000, 250, 1_000_000),
+        coupon_names_file=None if names_file is None else absolute_path(NAMES_FILE, names_file, folder),
+        simulated_time=simulated is not None and switch(variable(SOURCE_SECTION, "simulated_time"), simulated),
+        warehouse_dir=warehouse_directory(WAREHOUSE_DIR, directory or "data", folder, environ.get(WAREHOUSE_DIR)),
+        keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
+        max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),
+        max_vanished_percent=number(WAREHOUSE_SECTION, "max_vanished_percent", 20, 0, 100),
+        reward_units=reward_units(variable(WAREHOUSE_SECTION, "reward_units"), find(WAREHOUSE_SECTION, "reward_units")),
+        warnings=tuple(sources.warnings),
+    )
+    refuse_redirected_token(token, base_url)
+    _refuse_unsafe(settings, sources)
+    return settings
+
+
+def _refuse_unsafe(settings: Settings, sources: SettingSources) -> None:
+    if settings.calls_per_minute == 0 and not settings.is_loopback:
+        raise ConfigurationError(
+            "SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE=0 (no limit) is allowed for a server on this machine only."
+        )
+    if settings.simulated_time and not settings.is_loopback:
+        raise ConfigurationError(
+            "SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=true (the server's Date counts, however far from this machine's "
+            "clock) is allowed for a server on this machine only."
+        )
+    if sources.skipped_here and sources.find(WAREHOUSE_SECTION, "dir") is None:
+        raise ConfigurationError(
+            f"{sources.skipped_here[0]} cannot be read, and it may say which directory the warehouse is in.",
+            "Make it readable for this user, or set WAREHOUSE__DIR in the environment.",
+        )

@@ -1,0 +1,211 @@
+"""Where settings come from: the environment, then ``.dlt/*.toml`` of the working directory, then those of the home.
+
+Finds a value together with the place it stands in; what the value means is not known here. A process may have no home,
+no working directory, or files that belong to somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.workspace.text_files import UnreadableFile, read_text_file
+
+FILE_NAMES = ("secrets.toml", "config.toml")
+MAX_TOML_BYTES = 1024 * 1024
+POSITION = re.compile(r"\(at .{1,60}\)$")
+# Editors, shells and `docker --env-file` put these around values; no value begins or ends with them.
+BYTE_ORDER_MARK = "\ufeff"
+QUOTES = ("'", '"')
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands. ``is_own`` is true where only the user writes: the environment and the home directory."""
+
+    name: str
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value as it stands in a place: cleaned text, or any other type that TOML has."""
+
+    value: Any
+    place: Place
+
+
+ENVIRONMENT = Place("the environment", is_own=True)
+
+
+def variable(section: tuple[str, ...], key: str) -> str:
+    """The name of a setting's environment variable, which is also its name in messages."""
+    return "__".join((*section, key)).upper()
+
+
+def working_folder() -> Path | None:
+    """The working directory; None when it was deleted or cannot be named."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def home_folder() -> Path | None:
+    """The user's home directory; None without one (no HOME and no account of that number, or HOME is not absolute)."""
+    try:
+        home = Path.home()
+    except (RuntimeError, KeyError):
+        return None
+    return home if home.is_absolute() else None
+
+
+def cleaned(text: str) -> str:
+    """A value without blanks, line ends and byte order marks at its ends, and without one pair of quotes around it."""
+    text = _stripped(text)
+    if len(text) >= 2 and text[0] in QUOTES and text[-1] == text[0] and text[0] not in text[1:-1]:
+        text = _stripped(text[1:-1])
+    return text
+
+
+def _stripped(text: str) -> str:
+    before = None
+    while text != before:
+        before, text = text, text.strip().strip(BYTE_ORDER_MARK)
+    return text
+
+
+def shown(value: Any) -> str:
+    """A value as a message may quote it: on one line and of bounded length."""
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return "a number of more than 20 digits"
+    text = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text):,} characters)"
+
+
+class SettingSources:
+    """All places of settings, the most important first.
+
+    Attributes: ``warnings`` are sentences on files that were skipped or that others can read; ``skipped_here`` are
+    those of the working directory that may hold settings and were not read.
+    Raises: ConfigurationError for a file that can be opened but not understood.
+    """
+
+    def __init__(self, environ: Mapping[str, str], folder: Path | None, home: Path | None) -> None:
+        self._environ = environ
+        self.warnings: list[str] = []
+        self.skipped_here: list[Path] = []
+        self._documents: list[tuple[Place, dict[str, Any]]] = []
+        own = home / ".dlt" if home is not None else None
+        for directory in dict.fromkeys(d / ".dlt" for d in (folder, home) if d is not None):
+            skipped = self._read_directory(directory, is_own=own is not None and _is_same(directory, own))
+            self.skipped_here += skipped if directory != own else []
+
+    def find(self, section: tuple[str, ...], key: str) -> Found | None:
+        """A value and its place; empty values count as absent.
+
+        Raises: ConfigurationError when a variable is not UTF-8 text, or a section of a file is not a table.
+        """
+        name = variable(section, key)
+        text = cleaned(_decoded(name, self._environ.get(name, "")))
+        if text:
+            return Found(text, ENVIRONMENT)
+        for place, document in self._documents:
+            value: Any = document
+            for part in (*section, key):
+                if not isinstance(value, dict):
+                    raise ConfigurationError(f"[{'.'.join(section)}] in {place.name} must be a table of settings.")
+                value = value.get(part, {} if part != key else None)
+            value = cleaned(value) if isinstance(value, str) else value
+            if value is not None and value != "":
+                return Found(value, place)
+        return None
+
+    def _read_directory(self, directory: Path, *, is_own: bool) -> list[Path]:
+        """Read the files of one ``.dlt``; returns those that may hold settings and could not be read."""
+        skipped: list[Path] = []
+        for path in (directory / name for name in FILE_NAMES):
+            try:
+                document = _parsed(path, read_text_file(path, MAX_TOML_BYTES))
+            except FileNotFoundError:
+                continue
+            except NotADirectoryError:
+                if directory.is_file():
+                    self.warnings.append(f"{directory} is a file: settings are read from a directory of this name")
+                    break
+                continue
+            except UnreadableFile as error:
+                if not error.is_forbidden:
+                    raise ConfigurationError(f"{path} cannot be read: {error.reason}.", NEXT_STEP) from None
+                closed = directory if _is_closed(directory) else path
+                if closed not in skipped:
+                    skipped.append(closed)
+                    self.warnings.append(f"{closed} cannot be read ({error.reason}): settings in it are not used")
+                continue
+            self._documents.append((Place(str(path), is_own), document))
+            self._warn_of_readers(path, document)
+        return skipped
+
+    def _warn_of_readers(self, path: Path, document: dict[str, Any]) -> None:
+        if (path.name == FILE_NAMES[0] or _holds_token(document)) and is_open_to_others(path):
+            self.warnings.append(f"{path} can be read by others, and a token belongs in it; run: chmod 600 {path}")
+
+
+NEXT_STEP = "Correct or remove the file; every setting can also be given in the environment."
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Whether the mode of a file lets anybody but its owner read or change it."""
+    try:
+        return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+    except OSError:
+        return False
+
+
+def _holds_token(value: Any) -> bool:
+    """Whether a table, or one inside of it, gives an ``api_token``."""
+    if not isinstance(value, dict):
+        return False
+    return any((key == "api_token" and inner != "") or _holds_token(inner) for key, inner in value.items())
+
+
+def _is_same(directory: Path, other: Path) -> bool:
+    try:
+        return directory == other or directory.samefile(other)
+    except OSError:
+        return False
+
+
+def _is_closed(directory: Path) -> bool:
+    return not os.access(directory, os.X_OK)
+
+
+def _decoded(name: str, value: str) -> str:
+    """The text of a variable. Where the locale is not UTF-8, Python has decoded its bytes in another way."""
+    try:
+        return os.fsencode(value).decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise ConfigurationError(
+            f"{name} is not UTF-8 text: it contains the byte 0x{byte:02X}, which is not UTF-8."
+        ) from None
+    except UnicodeEncodeError:
+        return value  # given by a program and not by the operating system
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        # The position alone: the rest of the message may quote a token.
+        position = POSITION.search(str(error))
+        raise ConfigurationError(
+            f"{path} cannot be read: it is not valid TOML{f' {position[0]}' if position else ''}.", NEXT_STEP
+        ) from None

@@ -1,0 +1,99 @@
+"""What single settings may be: whole numbers, text, paths and tables of units, whichever type a file gives them.
+
+Knows no setting by name and reads nothing. A value is never repeated in full where it may be long.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings.sources import cleaned, shown
+
+# int() itself also takes underscores, other scripts' digits, signs and blanks between them.
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
+MOST_DIGITS = 20
+SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+LONGEST_PATH = 4096
+
+
+def whole_number(name: str, value: Any, low: int, high: int) -> int:
+    """A number of plain digits, as text or as TOML's integer, between ``low`` and ``high``.
+
+    Raises: ConfigurationError for anything else, also for true, 5.0, 0x10, 1_000 and digits of other scripts.
+    """
+    if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value):
+        value = int(value)
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value):
+        raise ConfigurationError(f"{name} must be between {low} and {high}, not a number of {len(value):,} digits.")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(f"{name} must be a whole number in plain digits, not {shown(value)}.")
+    if not low <= value <= high:
+        raise ConfigurationError(f"{name} must be between {low} and {high}, not {shown(value)}.")
+    return value
+
+
+def switch(name: str, value: Any) -> bool:
+    """A yes or no, as TOML's boolean or as one of the usual words.
+
+    Raises: ConfigurationError for anything else.
+    """
+    found = value if isinstance(value, bool) else SWITCHES.get(value.lower()) if isinstance(value, str) else None
+    if found is None:
+        raise ConfigurationError(f"{name} must be true or false, not {shown(value)}.")
+    return found
+
+
+def text(name: str, value: Any) -> str:
+    """A value that is text.
+
+    Raises: ConfigurationError for a number, a list or any other type; the message does not show the value.
+    """
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be text in quotes, not a {type(value).__name__}.")
+    return value
+
+
+def path_text(name: str, value: Any) -> str:
+    """The text of a path.
+
+    Raises: ConfigurationError when it is longer than a path can be.
+    """
+    found = text(name, value)
+    if len(found) > LONGEST_PATH:
+        raise ConfigurationError(f"{name} is a path of {len(found):,} characters; {LONGEST_PATH:,} are the most.")
+    return found
+
+
+def reward_units(name: str, value: Any) -> tuple[tuple[str, str], ...]:
+    """A TOML table, or the JSON object that stands for one in the environment, as dlt reads dictionaries there.
+
+    Returns: (reward type, unit), sorted.
+    Raises: ConfigurationError when it is no table or leaves a reward type without one unit.
+    """
+    if value is None:
+        return ()
+    try:
+        units = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        units = None
+    if not isinstance(units, dict):
+        raise ConfigurationError(
+            f"{name} is no table of reward types and units.",
+            """Write it as JSON, {"Amazon Voucher": "EUR"}, or as the table [warehouse.reward_units].""",
+        )
+    found: dict[str, str] = {}
+    for reward_type, unit in units.items():
+        key = str(reward_type).strip()
+        if not key or key in found or not isinstance(unit, str) or not cleaned(unit):
+            raise ConfigurationError(
+                f"{name} must give every reward type one unit, once and in words; {shown(reward_type)} has none."
+            )
+        if unit.strip().startswith("type:"):
+            raise ConfigurationError(
+                f"{name} must not use {shown(unit)}: such units are those of types that none is given."
+            )
+        found[key] = unit.strip()
+    return tuple(sorted(found.items()))

@@ -1,0 +1,1 @@
+"""DuckDB and ``sql/``: models, checks, snapshots. No HTTP, no dlt."""

@@ -1,0 +1,134 @@
+"""Checks: every file of ``sql/checks`` asks a draft one question, and each row of the answer is a violation.
+
+``fail_*`` forbids a publication, ``warn_*`` is reported. Knows drafts, not snapshots.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from referral_warehouse.display_text import display_text
+from referral_warehouse.errors import ChecksFailed
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from referral_warehouse.warehouse.models import Model
+
+SPEAKING_COLUMNS = frozenset(
+    {"table_name", "problem", "stream", "stage", "reason", "reward_type", "unit", "relation", "key_values", "what"}
+)
+"""Text columns that may appear in an example; any other text might be personal data and is left out."""
+
+EXAMPLE_COLUMNS = 80
+"""Width of one value of an example; reward types and stages are whatever the account calls them."""
+
+ADVICE = (
+    "Look at the draft, which is kept in draft/warehouse.duckdb; sql/checks holds the rules. Run `referrals sync "
+    "--rebuild` if the load file itself is wrong."
+)
+"""For checks without a ``next`` line of their own."""
+
+TABLE_WORDS = {
+    "description": "The rules this snapshot was held against before it was published.",
+    "grain": "one row per check",
+    "answers": "What was checked? What is unusual?",
+}
+"""What ``ops.checks`` is, as the header of a model says it of the others."""
+
+COLUMN_COMMENTS = {
+    "check_name": "name of the rule; its file is sql/checks/<name>.sql",
+    "severity": "fail = forbids the publication, warn = reported",
+    "violations_count": "rows that break the rule",
+    "example": "ids and numbers of one of these rows; null = none",
+    "rule": "what the rule demands",
+    "checked_at": "when the rule was asked, by the clock of the machine that built this, UTC",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The answer of one check."""
+
+    check: str
+    severity: str
+    violations_count: int
+    example: str | None
+    rule: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        rows = "1 row" if self.violations_count == 1 else f"{self.violations_count:,} rows"
+        return f"{self.check}: {rows}, e.g. {self.example}" if self.violations_count else f"{self.check}: nothing found"
+
+
+def run_checks(connection: duckdb.DuckDBPyConnection, checks: Iterable[Model]) -> list[CheckResult]:
+    """Ask every check.
+
+    Raises: DataRefused when a check itself cannot run.
+    """
+    return [_run_check(connection, check) for check in checks]
+
+
+def _run_check(connection: duckdb.DuckDBPyConnection, check: Model) -> CheckResult:
+    import duckdb
+
+    from referral_warehouse.warehouse.database_errors import query_failed
+
+    try:
+        # A check that finds millions of rows must not carry them here: count there, fetch one.
+        found = connection.execute(
+            f"with violations as materialized (\n{check.sql}\n) "
+            "select (select count(*) from violations), violations.* from violations limit 1"
+        )
+        names = [column[0] for column in found.description or []][1:]
+        row = found.fetchone()
+    except duckdb.Error as error:
+        raise query_failed(error, check) from error
+    count = int(row[0]) if row else 0
+    example = describe_row(names, row[1:]) if row else None
+    severity = "fail" if check.name.startswith("fail_") else "warn"
+    return CheckResult(check.name, severity, count, example, check.header.get("rule", ""), check.header.get("next", ""))
+
+
+def describe_row(names: Sequence[str], row: Sequence[Any]) -> str:
+    """One violation as text: ids, numbers, times and known words; never free text, which might be personal data."""
+    shown = []
+    for name, value in zip(names, row, strict=True):
+        is_number = isinstance(value, (bool, int, float, Decimal, dt.date, dt.datetime)) or value is None
+        if is_number or name in SPEAKING_COLUMNS or name.endswith("_id"):
+            shown.append(f"{name}={'null' if value is None else display_text(str(value), EXAMPLE_COLUMNS)}")
+    return ", ".join(shown) or "(no ids)"
+
+
+def record_results(connection: duckdb.DuckDBPyConnection, results: Sequence[CheckResult], now: dt.datetime) -> None:
+    """Write ``ops.checks`` into the draft."""
+    checked_at = now.astimezone(dt.UTC).replace(tzinfo=None)
+    connection.execute("create schema if not exists draft.ops")
+    connection.execute(
+        "create or replace table draft.ops.checks (check_name varchar, severity varchar, violations_count bigint, "
+        "example varchar, rule varchar, checked_at timestamp)"
+    )
+    for result in results:
+        connection.execute(
+            "insert into draft.ops.checks values (?, ?, ?, ?, ?, ?)",
+            [result.check, result.severity, result.violations_count, result.example, result.rule, checked_at],
+        )
+    words = f"{TABLE_WORDS['description']} Grain: {TABLE_WORDS['grain']}. Answers: {TABLE_WORDS['answers']}"
+    connection.execute(f"comment on table draft.ops.checks is '{words}'")
+    for column, text in COLUMN_COMMENTS.items():
+        connection.execute(f"comment on column draft.ops.checks.{column} is '{text}'")
+
+
+def refuse_failures(results: Iterable[CheckResult]) -> None:
+    """Raises: ChecksFailed naming each ``fail_`` check that found rows, how many, and one of them."""
+    failed = [result for result in results if result.severity == "fail" and result.violations_count]
+    if failed:
+        raise ChecksFailed(
+            f"{len(failed)} check(s) forbid the publication: " + "; ".join(str(result) for result in failed) + ".",
+            " ".join(dict.fromkeys(result.advice or ADVICE for result in failed)),
+        )

@@ -1,0 +1,75 @@
+"""Standing: whether the published snapshot still says the truth, so that an idle sync need not build it again.
+
+Knows the manifest and the version of the load file; never changes a snapshot or a feed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+
+
+def refresh(settings: Settings, observed_at: datetime | None) -> bool:
+    """Note in the manifest that the snapshot still held at ``observed_at`` (the server's time; naive is UTC).
+
+    False, and nothing is done, where a build is needed: nothing published, a publication not completed, published
+    files missing or changed, packages loaded, models or reward units changed since, changes that waited for this sync,
+    a new day (ages and daily tables move on), or something that a reader wrote beside the snapshot.
+    """
+    from referral_warehouse.warehouse.build import zulu
+    from referral_warehouse.warehouse.exports import SCHEMA_VERSION, read_manifest, write_manifest
+    from referral_warehouse.warehouse.models import models_version
+    from referral_warehouse.warehouse.published_files import changed_files
+    from referral_warehouse.warehouse.snapshots import current_number, write_ahead_log
+
+    manifest = read_manifest(settings.manifest_path)
+    if observed_at is None or manifest is None or manifest.get("snapshot") != current_number(settings):
+        return False
+    stands = (
+        manifest.get("schema_version") == SCHEMA_VERSION
+        and manifest.get("models_version") == models_version()
+        and manifest.get("reward_units") == dict(settings.reward_units)
+        and _same_day(manifest.get("synced_at"), observed_at)
+        and not manifest.get("waiting_changes")
+        and manifest.get("load_version") is not None
+        and manifest["load_version"] == _current_load_version(settings)
+    )
+    try:
+        if (
+            not stands
+            or write_ahead_log(settings.warehouse_path.resolve()).exists()
+            or changed_files(settings, manifest)
+        ):
+            return False
+        newest = max(_moment(manifest["synced_at"]), _utc(observed_at))
+        write_manifest(settings.manifest_path, {**manifest, "synced_at": zulu(newest)})
+    except OSError:
+        return False  # a publication warns of what is wrong, and does without it
+    return True
+
+
+def _current_load_version(settings: Settings) -> str | None:
+    import duckdb
+
+    from referral_warehouse.warehouse.connection import attach_load, load_version
+
+    if not settings.load_path.is_file():
+        return None
+    with duckdb.connect(":memory:", config={"threads": 1}) as connection:
+        attach_load(connection, settings.load_path)
+        return load_version(connection)
+
+
+def _same_day(synced_at: Any, observed_at: datetime) -> bool:
+    return isinstance(synced_at, str) and _moment(synced_at).date() == _utc(observed_at).date()
+
+
+def _moment(text: str) -> datetime:
+    return _utc(datetime.fromisoformat(text))
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

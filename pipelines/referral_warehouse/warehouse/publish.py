@@ -1,0 +1,162 @@
+"""Publish: a draft that passes its checks becomes an immutable snapshot, and one atomic link makes it the warehouse.
+
+Each step leaves the directory in a state that the next run completes or cleans: until the link is flipped, readers
+have the old snapshot whole; afterwards the new one. Knows nothing of models or of what the numbers mean. One process
+publishes at a time; the caller holds the lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from referral_warehouse.errors import ConfigurationError, ReferralsError
+from referral_warehouse.warehouse.connection import staged_feeds
+from referral_warehouse.warehouse.snapshots import (
+    current_number,
+    flip,
+    freeze,
+    link_target,
+    next_number,
+    retain,
+    sync_folder,
+)
+from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.removal import reason, remove
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from referral_warehouse.settings import Settings
+    from referral_warehouse.warehouse.build import BuildReport
+    from referral_warehouse.warehouse.checks import CheckResult
+    from referral_warehouse.warehouse.exports import Feed
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What was published. ``path`` is the snapshot's file; ``warnings`` are the warn_ checks that found rows.
+
+    ``problems`` says in words what could not be done besides, such as cleaning up; the publication stands all the same.
+    """
+
+    snapshot: int
+    path: Path
+    manifest: dict[str, Any]
+    warnings: list[CheckResult]
+    problems: tuple[str, ...] = ()
+    """What could not be done once readers had the snapshot, and what could not be removed."""
+    recovered: tuple[str, ...] = ()
+    """What was damaged in the directory, and what became of it."""
+
+
+def publish(
+    settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False, accept_deletions: bool = False
+) -> Publication:
+    """Check the draft of ``report``, freeze it, make it current, refresh feeds and manifest, drop old snapshots.
+
+    Raises: ChecksFailed when a fail_ check finds rows; HistoryLost when something published of the past is missing and
+    MassDisappearance when too many records are gone, unless that is accepted; ReferralsError when there is no room.
+    Until the link is flipped, everything published before stays; afterwards nothing raises any more.
+    """
+    from referral_warehouse.warehouse.exports import manifest_of, read_manifest, write_manifest
+
+    if not report.draft_path.is_file():
+        raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.")
+    try:
+        results, feeds = check_and_export(settings, report)
+        compared = compare_history(
+            settings, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions
+        )
+        announced = (read_manifest(settings.manifest_path) or {}).get("snapshot", 0)
+        number = next_number(settings, max(announced, current_number(settings) or 0))
+        path = freeze(settings, report.draft_path, number)
+        manifest = manifest_of(number, link_target(number), report.origin, feeds)
+        write_manifest(path.parent / "manifest.json", manifest)
+        flip(settings, number)
+    except OSError as error:
+        raise no_room(error, "The draft could not be published") or ReferralsError(
+            f"The draft could not be published: {error}.",
+            "Put right what is named and run the same command again; readers have one whole snapshot at every moment.",
+        ) from error
+    problems = dict.fromkeys([*report.problems, *_complete(settings, number, manifest, feeds)])
+    warnings = [result for result in results if result.severity == "warn" and result.violations_count]
+    return Publication(number, path, manifest, warnings, tuple(problems), (*report.recovered, *compared))
+
+
+def _complete(settings: Settings, number: int, manifest: dict[str, Any], feeds: list[Feed]) -> list[str]:
+    """What follows once readers have the snapshot. Returns: what could not be done, in words."""
+    from referral_warehouse.warehouse.exports import replace_feeds, write_manifest
+    from referral_warehouse.warehouse.published_files import remember_published
+
+    problems: list[str] = []
+    try:
+        sync_folder(settings.warehouse_dir)
+        problems += replace_feeds(staged_feeds(settings), settings.feeds_dir, feeds)
+        write_manifest(settings.manifest_path, manifest)
+        remember_published(settings, number)
+    except (OSError, ValueError) as error:
+        problems.append(
+            f"snapshot {number} is published, but the feeds and the manifest are not yet its own ({reason(error)}); "
+            "the next sync writes them"
+        )
+    try:
+        problems += retain(settings, number)
+    except OSError as error:
+        problems.append(f"old snapshots could not be removed ({reason(error)})")
+    if problem := remove(staged_feeds(settings).parent):
+        problems.append(problem)
+    return problems
+
+
+def check_and_export(settings: Settings, report: BuildReport) -> tuple[list[CheckResult], list[Feed]]:
+    """Run the checks on the draft, write their answers into it, and write its feeds aside.
+
+    Raises: ChecksFailed; the draft then stays for inspection.
+    """
+    import duckdb
+
+    from referral_warehouse.warehouse.checks import record_results, refuse_failures, run_checks
+    from referral_warehouse.warehouse.connection import connect_draft, load_version
+    from referral_warehouse.warehouse.exports import write_feeds
+    from referral_warehouse.warehouse.models import load_checks
+
+    staged = staged_feeds(settings)
+    remove(staged)
+    staged.mkdir(mode=0o700, exist_ok=True)
+    connection = connect_draft(settings)
+    try:
+        if load_version(connection) != report.load_version:
+            raise ConfigurationError(
+                "The load file has changed since the draft was built.", "Run `referrals build` again."
+            )
+        results = run_checks(connection, load_checks())
+        record_results(connection, results, report.built_at)
+        refuse_failures(results)
+        feeds = write_feeds(connection, "draft", staged)
+        connection.execute("checkpoint draft")
+    except duckdb.IOException as error:
+        raise OSError(str(error).splitlines()[0]) from error
+    finally:
+        connection.close()
+    return results, feeds
+
+
+def compare_history(settings: Settings, *, accept_shorter_history: bool, accept_deletions: bool) -> list[str]:
+    """Hold the draft against what is published, as far as that is not to be accepted as it is.
+
+    Returns: where the published snapshot cannot be read, what the draft was compared with instead, in words.
+    Raises: HistoryLost, MassDisappearance; the draft then stays for inspection.
+    """
+    from referral_warehouse.warehouse.deletion_guard import refuse_mass_disappearance
+    from referral_warehouse.warehouse.history_guard import refuse_shorter_history
+    from referral_warehouse.warehouse.published import compare_with_published
+
+    def compare(connection: duckdb.DuckDBPyConnection) -> None:
+        if not accept_shorter_history:
+            refuse_shorter_history(connection)
+        if not accept_deletions:
+            refuse_mass_disappearance(connection, settings.max_vanished_percent)
+
+    return [] if accept_shorter_history and accept_deletions else compare_with_published(settings, compare)

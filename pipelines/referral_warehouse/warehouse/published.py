@@ -1,0 +1,267 @@
+"""What is published, opened for reading whatever other programs do with it and whatever happened to its files.
+
+DuckDB opens files for writing unless it is asked not to, and then nobody else can open them at all; a reader that may
+write everywhere (root, as in containers) can also leave changes beside the file. A private copy of the file alone is
+read then. A snapshot that is damaged is replaced, for a comparison, by the feeds that were written with it or by an
+older snapshot. Knows neither models nor checks, and changes nothing that is published.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from referral_warehouse.errors import ReferralsError, SnapshotDamaged
+from referral_warehouse.warehouse.connection import connect_scratch, draft_dir, draft_path, first_line, quote
+from referral_warehouse.warehouse.exports import file_sha256, read_manifest
+from referral_warehouse.warehouse.snapshots import (
+    current_number,
+    folder_name,
+    link_target,
+    snapshot_numbers,
+    write_ahead_log,
+)
+from referral_warehouse.workspace.file_kinds import kind_of
+from referral_warehouse.workspace.removal import reason, remove
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from referral_warehouse.settings import Settings
+
+PUBLISHED = "published"
+"""The catalog that the published data is attached as."""
+
+LOCKED = "Could not set lock"
+
+
+def snapshot_path(settings: Settings, number: int) -> Path:
+    """The database of a snapshot."""
+    return settings.warehouse_dir / link_target(number)
+
+
+@contextmanager
+def attach_published(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, name: str = PUBLISHED, folder: Path | None = None
+) -> Iterator[bool]:
+    """Attach the published snapshot read-only as ``name`` for the length of a ``with``.
+
+    Args: ``folder`` is where a copy may lie for so long; without one, the system's folder for temporary files.
+    Yields: whether a copy is read, because another program has the file open for writing, or wrote beside it.
+    Raises: ReferralsError when neither the file nor a copy can be read.
+    """
+    with _attached(connection, settings.warehouse_path.resolve(), name, folder) as is_copy:
+        yield is_copy
+
+
+@contextmanager
+def open_published(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, bool]]:
+    """A connection on which ``schema.table`` names the published tables, and whether it reads a copy.
+
+    Raises: ReferralsError when the snapshot cannot be read.
+    """
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection, attach_published(connection, settings) as is_copy:
+        connection.execute(f"use {PUBLISHED}")
+        try:
+            yield connection, is_copy
+        finally:
+            connection.execute("use memory")
+
+
+def published_manifest(settings: Settings) -> dict[str, Any] | None:
+    """What the manifest says of the snapshot that readers see; None where nothing readable does.
+
+    That is the public one unless a publication is not complete yet; the snapshot's own then.
+    """
+    public = read_manifest(settings.manifest_path)
+    number = current_number(settings)
+    if number is None or (public is not None and public.get("snapshot") == number):
+        return public
+    return read_manifest(settings.snapshots_dir / folder_name(number) / "manifest.json")
+
+
+def compare_with_published(settings: Settings, compare: Callable[[duckdb.DuckDBPyConnection], None]) -> list[str]:
+    """Compare the finished draft with what was published last, wherever that can be read.
+
+    The snapshot comes first, then its feeds, then older snapshots. Each gets a connection of its own: a damaged file
+    may end it.
+
+    Args:
+        compare: gets a connection with the catalogs ``draft`` and ``published``, both read-only.
+
+    Returns: a sentence where it was not the published snapshot that could be read.
+    Raises: whatever ``compare`` raises of the project's own errors.
+    """
+    number = current_number(settings)
+    if number is not None and _compared(settings, _snapshot(settings, number), compare):
+        return []
+    for source, attach in _others(settings, number):
+        if _compared(settings, attach, compare):
+            return [f"the published snapshot could not be read; its history was compared with {source}"]
+    if number is None and read_manifest(settings.manifest_path) is None:
+        return []
+    return ["nothing that was published can be read; its history could not be compared"]
+
+
+def tables_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, set[str]]:
+    """Qualified name of each table of a catalog, with its columns: snapshots of older versions have fewer."""
+    found: dict[str, set[str]] = {}
+    for schema, table, column in connection.execute(
+        "select schema_name, table_name, column_name from duckdb_columns() where database_name = ?", [catalog]
+    ).fetchall():
+        found.setdefault(f"{schema}.{table}", set()).add(column)
+    return found
+
+
+def why_unreadable(path: Path) -> str | None:
+    """Why a snapshot cannot be opened, in words; None where it can."""
+    import duckdb
+
+    if kind_of(path) != "a file":
+        return f"{path} is {kind_of(path) or 'missing'}"
+    try:
+        with duckdb.connect(":memory:", config={"threads": 1}) as connection:
+            connection.execute(f"attach {quote(path)} as {PUBLISHED} (read_only)")
+            connection.execute("select count(*) from duckdb_tables() where database_name = ?", [PUBLISHED])
+    except (duckdb.Error, OSError) as error:
+        # A reader that has it open for writing keeps others out for as long as it runs; the file is whole.
+        return None if LOCKED in str(error) else first_line(error)
+    return None
+
+
+def refuse_unreadable(settings: Settings) -> None:
+    """Say what is wrong with a published snapshot that is there and cannot be read.
+
+    Raises: SnapshotDamaged.
+    """
+    link = settings.warehouse_path
+    if os.path.lexists(link) and (why := why_unreadable(link)) is not None:
+        raise SnapshotDamaged(f"What {link} points at cannot be read: {why}.")
+
+
+Attach = Callable[["duckdb.DuckDBPyConnection"], AbstractContextManager[object]]
+
+
+def _compared(settings: Settings, attach: Attach, compare: Callable[[duckdb.DuckDBPyConnection], None]) -> bool:
+    """Whether the comparison was made; False where the files cannot be read."""
+    import duckdb
+
+    unreadable = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
+    with connect_scratch(settings) as connection:
+        connection.execute(f"attach {quote(draft_path(settings))} as draft (read_only)")
+        try:
+            with attach(connection):
+                compare(connection)
+        except (*unreadable, OSError, SnapshotDamaged):
+            return False
+    return True
+
+
+def _snapshot(settings: Settings, number: int) -> Attach:
+    path = snapshot_path(settings, number)
+    return lambda connection: _attached(connection, path, PUBLISHED, draft_dir(settings))
+
+
+def _others(settings: Settings, current: int | None) -> Iterator[tuple[str, Attach]]:
+    yield "the feeds", lambda connection: _attached_feeds(connection, settings)
+    for number in reversed(snapshot_numbers(settings)):
+        if number != current:
+            yield f"snapshot {number}", _snapshot(settings, number)
+
+
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, path: Path, name: str, folder: Path | None) -> Iterator[bool]:
+    """A database attached read-only as ``name``; True where it is a private copy. Raises: SnapshotDamaged."""
+    if kind_of(path) != "a file":
+        raise SnapshotDamaged(f"{path} is {kind_of(path) or 'missing'}.")
+    if not write_ahead_log(path).exists() and _attach(connection, path, name):
+        try:
+            yield False
+        finally:
+            _detach(connection, name)
+        return
+    with _private_copy(path, folder) as copy:
+        if not _attach(connection, copy, name):
+            raise _held(path, "its copy is locked")
+        try:
+            yield True
+        finally:
+            _detach(connection, name)
+
+
+@contextmanager
+def _attached_feeds(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[None]:
+    """The feeds, as tables of the same names. Raises: SnapshotDamaged where they are not all as they were written."""
+    manifest = read_manifest(settings.manifest_path)
+    if manifest is None:
+        raise SnapshotDamaged(f"{settings.manifest_path} cannot be read.")
+    feeds = {name: settings.warehouse_dir / table["feed"] for name, table in manifest["tables"].items()}
+    for name, path in feeds.items():
+        checksum = manifest["tables"][name]["checksum"]
+        if kind_of(path) != "a file" or checksum != f"sha256:{file_sha256(path)}":
+            raise SnapshotDamaged(f"{path} is not as it was written.")
+    connection.execute(f"attach ':memory:' as {PUBLISHED}")
+    for name, path in feeds.items():
+        schema, _, bare_name = name.partition(".")
+        connection.execute(f'create schema if not exists {PUBLISHED}."{schema}"')
+        connection.execute(
+            f'create view {PUBLISHED}."{schema}"."{bare_name}" as '
+            f"from read_parquet({quote(path)}, hive_partitioning = false)"
+        )
+    try:
+        yield
+    finally:
+        _detach(connection, PUBLISHED)
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> bool:
+    """Attach a file; False when another program's lock forbids it."""
+    import duckdb
+
+    try:
+        connection.execute(f"attach {quote(path)} as {name} (read_only)")
+    except duckdb.Error as error:
+        if LOCKED in str(error):
+            return False
+        raise SnapshotDamaged(f"The published snapshot {path} cannot be read ({first_line(error)}).") from error
+    return True
+
+
+def _detach(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Detach a database; where it was so damaged that it ended the connection, there is nothing to detach."""
+    import duckdb
+
+    try:
+        connection.execute(f"detach {name}")
+    except duckdb.FatalException:
+        return
+
+
+@contextmanager
+def _private_copy(path: Path, folder: Path | None) -> Iterator[Path]:
+    holder: Path | None = None
+    try:
+        try:
+            holder = Path(tempfile.mkdtemp(prefix="published-", dir=folder))  # for its owner alone
+            shutil.copyfile(path, copy := holder / path.name)
+        except OSError as error:
+            raise _held(path, f"no copy could be made: {reason(error)}") from error
+        yield copy
+    finally:
+        if holder is not None:
+            remove(holder)
+
+
+def _held(path: Path, why: str) -> ReferralsError:
+    return ReferralsError(
+        f"The published snapshot {path} cannot be read ({why}).",
+        "Close the program that has it open for writing (DuckDB opens files so unless it is asked for read_only), and "
+        "run the same command again.",
+    )

@@ -1,0 +1,153 @@
+"""Kinds of files: what stands at a path, read without trust, put aside without loss, or removed.
+
+A name of ours may be taken by something else (a directory, a named pipe, a link to itself), and a file of ours may hold
+anything. Reading here never waits for a writer and never fails; nothing that may be somebody's data is deleted.
+Knows nothing of what the files mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.workspace.removal import remove
+
+NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
+"""What a file system answers that has no locks of a kind (some network and FUSE mounts)."""
+MOUNT_WITH_LOCKS = "Set WAREHOUSE__DIR to a directory on a local disk, or mount this one with locks."
+
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISREG, "a file"),
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def kind_of(path: Path) -> str | None:
+    """What stands at a path, in words, with links followed; None where nothing does.
+
+    Returns: "a file", "a directory", "a named pipe", "a socket", "a device", "a broken link" (also one that leads to
+    itself) or "unreachable" (a folder above it cannot be entered).
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return "unreachable"
+        return "a broken link"
+    return next((words for holds, words in _KINDS if holds(mode)), "of an unknown kind")
+
+
+def refuse_other_kinds(path: Path, what: str) -> None:
+    """Refuse to open what is no regular file: a pipe would be waited for, a directory fails in unclear words.
+
+    Args: ``what`` the path should be, such as "the load file".
+    Raises: ConfigurationError naming the path and the step.
+    """
+    kind = kind_of(path)
+    if kind not in (None, "a file"):
+        raise ConfigurationError(f"{path} is {kind}, not {what}.", f"Move {path} away and run the same command again.")
+
+
+def read_regular(path: Path) -> bytes | None:
+    """The bytes of a regular file; None where there is none, or it cannot be read."""
+    if kind_of(path) != "a file":
+        return None
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def write_regular(path: Path, text: str) -> None:
+    """Write a small file for its owner alone, in one step, whatever stood there before (a directory is put aside)."""
+    if path.is_dir() and not path.is_symlink():
+        set_aside(path)
+    temporary = path.with_name(f".{path.name}.new")
+    remove_or_raise(temporary)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    temporary.replace(path)
+
+
+def refuse_lockless(path: Path) -> None:
+    """Find out, after a file could not be locked, whether its file system has no record locks at all.
+
+    Raises: ConfigurationError where it has none: nobody else holds the lock then, and waiting would not help.
+    """
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise ConfigurationError(
+                f"{path} cannot be locked: its file system has no file locks ({error.strerror}).", MOUNT_WITH_LOCKS
+            ) from None
+    finally:
+        os.close(descriptor)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename what stands at a path, so that the path is free and nothing is lost. Returns: the new path."""
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.aside-{number}")):
+        number += 1
+    path.rename(aside)
+    return aside
+
+
+def set_aside_unless_folder(path: Path) -> str | None:
+    """Free the place of a folder of ours. Returns: what was done, in words; None where there was nothing to do."""
+    kind = kind_of(path)
+    if kind in (None, "a directory"):
+        return None
+    return f"{path} was {kind}, not a folder; it is now {set_aside(path).name}"
+
+
+def set_aside_unless_file(path: Path) -> str | None:
+    """Free the place of a file of ours. Returns: what was done, in words; None where there was nothing to do."""
+    kind = kind_of(path)
+    if kind in (None, "a file"):
+        return None
+    return f"{path} was {kind}, not a file; it is now {set_aside(path).name}"
+
+
+def remove_or_raise(path: Path) -> None:
+    """Remove whatever stands at a path, folders with all they hold, also those that their owner may not enter.
+
+    Raises: OSError when something of it cannot be removed; the rest is gone then.
+    """
+    if path.is_dir() and not path.is_symlink():
+        _open_up(path)
+    problem = remove(path)
+    if problem is not None:
+        raise OSError(problem)
+
+
+def _open_up(path: Path) -> None:
+    """Give the owner access to every folder, so that what is in it can be listed and removed."""
+    with contextlib.suppress(OSError):
+        path.chmod(stat.S_IRWXU)
+    for folder, folders, _ in os.walk(path):
+        for inner in (Path(folder) / name for name in folders):
+            if not inner.is_symlink():
+                with contextlib.suppress(OSError):
+                    inner.chmod(stat.S_IRWXU)

@@ -1,0 +1,136 @@
+"""One writer per warehouse directory: an operating-system lock that a dead process cannot hold.
+
+Everything that writes a warehouse directory takes it first.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError
+from referral_warehouse.workspace.directories import STATE
+from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.file_kinds import MOUNT_WITH_LOCKS, NO_LOCKS, kind_of, refuse_other_kinds
+from referral_warehouse.workspace.process_limits import refuse_small_limits
+
+
+class Releasable(Protocol):
+    """A lock that is held."""
+
+    def release(self) -> None: ...
+
+
+@contextmanager
+def warehouse_lock(warehouse_dir: Path) -> Iterator[None]:
+    """Hold the directory for the length of a ``with``.
+
+    Raises: AnotherSyncRunning at once when another process holds it; ConfigurationError when it cannot be written;
+    LimitReached when the process may use too little.
+    """
+    refuse_small_limits(writes=True)
+    state_dir = warehouse_dir / STATE
+    path = state_dir / "lock"
+    try:
+        warehouse_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state_dir.mkdir(exist_ok=True, mode=0o700)
+        lock = _acquire(path, warehouse_dir)
+    except OSError as error:
+        raise no_room(error, f"{warehouse_dir} cannot be written") or _explain(error, warehouse_dir) from None
+    try:
+        _provide_folders(state_dir)
+        yield
+    finally:
+        lock.release()
+
+
+def _provide_folders(state_dir: Path) -> None:
+    """Libraries take a working directory and one for temporary files for granted; a process may have neither.
+
+    Our own paths are absolute by now, so the state folder can stand in for both.
+    """
+    import tempfile
+
+    try:
+        Path.cwd()
+    except OSError:
+        os.chdir(state_dir)
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        tempfile.tempdir = str(state_dir)
+
+
+class _RecordLock:
+    """A lock of the other kind that systems have (fcntl instead of flock); it too ends with its process."""
+
+    def __init__(self, path: Path) -> None:
+        import fcntl
+
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Closing the file frees the lock."""
+        os.close(self._descriptor)
+
+
+def _acquire(path: Path, warehouse_dir: Path) -> Releasable:
+    """The lock, of whichever kind the file system has.
+
+    A file that merely exists is never taken for a lock: nobody could tell whether the process that made it still lives.
+    Raises: AnotherSyncRunning; ConfigurationError where the file system has no locks; OSError for all else.
+    """
+    from filelock import FileLock, Timeout
+
+    refuse_other_kinds(path, "the lock file")
+    taken = f"Another sync is writing to {warehouse_dir}."
+    lock = FileLock(path, mode=0o600, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise AnotherSyncRunning(taken) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    else:
+        return lock
+    try:
+        return _RecordLock(path)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise AnotherSyncRunning(taken) from None
+        if error.errno not in NO_LOCKS:
+            raise
+        raise ConfigurationError(
+            f"The file system of {warehouse_dir} has no file locks ({error.strerror}), so that two syncs "
+            "could write there at once.",
+            MOUNT_WITH_LOCKS,
+        ) from None
+
+
+def _explain(error: OSError, warehouse_dir: Path) -> ConfigurationError:
+    """Which of the three paths a lock needs is not what it should be, and what to do about it."""
+    state_dir = warehouse_dir / STATE
+    lock = state_dir / "lock"
+    for path, kinds in ((warehouse_dir, "a directory"), (state_dir, "a directory"), (lock, "a file")):
+        kind = kind_of(path)
+        if kind not in (None, kinds):
+            return ConfigurationError(
+                f"{path} is {kind}, not {kinds}.", f"Move {path} away and run the same command again."
+            )
+    if lock.is_symlink():
+        return ConfigurationError(f"{lock} is a link, not a file.", f"Remove {lock} and run the same command again.")
+    place = lock if kind_of(lock) and not os.access(lock, os.W_OK) else warehouse_dir
+    return ConfigurationError(
+        f"WAREHOUSE__DIR {place} cannot be written: {error.strerror or error}.",
+        f"Give this user the right to write {place}, or set WAREHOUSE__DIR to another directory.",
+    )
