@@ -17,11 +17,12 @@ from packaging.utils import canonicalize_name
 import referral_warehouse
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, load_settings
+from referral_warehouse.warehouse.exports import SCHEMA_VERSION
+from tests.documentation import PAGES, table_rows
 
 PROJECT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (PROJECT / "requirements.lock").read_text(encoding="utf-8")
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
 DIRECT = [
     Requirement(line)
@@ -77,13 +78,13 @@ def test_the_lock_holds_what_the_project_asks_for(requirement: Requirement) -> N
 
 
 @pytest.mark.parametrize("name", sorted({requirement.name for requirement in DIRECT}))
-def test_the_readme_says_what_each_dependency_is_for(name: str) -> None:
-    section = README.partition("\n## Dependencies\n")[2].partition("\n## ")[0]
-    rows = [[cell.strip(" `*") for cell in line.strip().strip("|").split("|")] for line in section.splitlines()]
-    named = {re.sub(r"^\[([^\]]+)\].*", r"\1", part.strip(" `")): row for row in rows for part in row[0].split(",")}
-    assert name in named, f"no row for {name} in the table under '## Dependencies'"
-    assert len(named[name]) > 1, f"nothing is said about {name}"
-    assert all(named[name][1:]), f"nothing is said about {name}"
+def test_the_documentation_gives_a_reason_for_each_dependency(name: str) -> None:
+    reasons = {
+        re.sub(r"^\[([^\]]+)\].*", r"\1", part.strip()): reason
+        for packages, reason in table_rows(PAGES["docs/dependencies.md"])
+        for part in packages.split(",")
+    }
+    assert reasons.get(name), f"docs/dependencies.md gives no reason for {name}"
 
 
 def test_no_file_speaks_of_one_machine() -> None:
@@ -121,8 +122,17 @@ def test_the_license_is_the_one_that_is_declared() -> None:
     assert re.search(r"^ +Copyright \d{4} referral-warehouse contributors$", text, re.MULTILINE)
 
 
-def test_the_changelog_has_a_place_for_what_comes_next() -> None:
-    assert "\n## [Unreleased]\n" in (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
+def test_the_changelog_has_a_section_for_this_version_below_the_unreleased_one() -> None:
+    headings = re.findall(r"^## \[(.+?)\](?: - (.+))?$", PAGES["CHANGELOG.md"], re.MULTILINE)
+    assert headings[0] == ("Unreleased", "")
+    assert headings[1][0] == referral_warehouse.__version__
+    assert all(re.fullmatch(r"\d{4}-\d{2}-\d{2}", date) for _, date in headings[1:])
+
+
+def test_the_schema_version_is_documented() -> None:
+    assert f"`schema_version` in `manifest.json` is {SCHEMA_VERSION}." in PAGES["docs/versioning.md"]
+    [released] = re.findall(r"`schema_version` in `manifest.json`\) is (\d+)", PAGES["CHANGELOG.md"])
+    assert int(released) == SCHEMA_VERSION
 
 
 def test_git_never_takes_secrets_data_or_environments(tmp_path: Path) -> None:

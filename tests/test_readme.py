@@ -1,4 +1,7 @@
-"""Every command of the README runs: as it stands, or as the table below says; one that nobody thought of fails here."""
+"""Every command and query of README.md and docs/ runs: as it stands, or as the table below says.
+
+A command that neither the patterns nor the table know fails the test. All pages share the data of one demo.
+"""
 
 from __future__ import annotations
 
@@ -15,39 +18,51 @@ import pytest
 
 from referral_warehouse.sandbox import Sandbox
 from tests.commands import Command, Shortened, UnknownCommand, plan, read_commands, run
+from tests.documentation import PAGES, PROJECT, queries_of
 
-PROJECT = Path(__file__).parents[1]
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
+DEMO_DAYS = 7
 DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.DOTALL)
-SQL_FENCE = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 # Commands that run in the test exactly as a reader types them (patterns for the whole command).
 AS_IT_STANDS: list[str] = [
     r"cp \.dlt/example\.secrets\.toml .*",
     r"export SOURCES__REFERRAL_FACTORY__API_TOKEN=.*",
-    r"referrals (check|status|strikes|load|build|publish)",
-    r"referrals sync.*",
-    r"referrals sandbox --help",
-    r"python -c .*",
+    r"referrals (sync|load|build|publish|check|status|strikes|docs)( .*)?",
+    r"referrals (--version|sandbox --help)",
     r"referrals sandbox --file .*",
+    r"python -c .*",
     r"(?s)python <<.*",
     r"make help",
 ]
 
 # Commands that run differently there, each with the reason.
 SHORTENED: dict[str, Shortened] = {
-    "make run": Shortened("referrals demo > demo.said", "its setup installs everything; .ci/run runs it with that"),
-    "make test": Shortened("python -m pytest -q tests/api/test_api_query.py", "these are the tests"),
+    f"make run DAYS={DEMO_DAYS}": Shortened("test -s demo.said", "the test prepares its data with the same days"),
     ". .venv/bin/activate": Shortened("command -v referrals", "the commands are on the PATH already"),
+    "make setup": Shortened("make -n setup", ".ci/run does it; here it would install everything"),
+    "make lint": Shortened("make -n lint", ".ci/run does it; it needs .venv"),
+    "make lint test": Shortened("make -n lint test", "this is one of the tests"),
+    "make bench ARGS='--quick'": Shortened("python -m tests.bench --help", "it takes minutes"),
+    "pre-commit install": Shortened("test -f .pre-commit-config.yaml", "it is optional and not installed"),
+    "make docs": Shortened("make -n docs", "it needs .venv; a test compares the dictionary with the SQL files"),
+    "python -m pytest tests/api/test_api_query.py": Shortened(
+        "python -m pytest --collect-only -q tests/api/test_api_query.py", "it is one of the tests"
+    ),
+    "python -m pytest tests/load/test_adding_a_stream.py": Shortened(
+        "python -m pytest --collect-only -q tests/load/test_adding_a_stream.py", "it is one of the tests"
+    ),
+    "referrals fix-clock": Shortened(
+        "cp -R account clock && "
+        "WAREHOUSE__DIR=clock SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=false referrals fix-clock",
+        "it refuses to run where days are simulated",
+    ),
     "referrals sandbox --port 8000 --users 500": Shortened(
         "referrals sandbox --users 50 > said & until grep -q Sync said; do sleep 0.1; done; kill -TERM $!; wait $!",
-        "it serves until it is stopped, and the port may be taken",
+        "it serves until it is stopped, and the port may be in use",
     ),
     "referrals demo --days 3": Shortened(
-        "WAREHOUSE__DIR=other referrals demo --days 1 --users 60", "a day shows it, in a folder of its own"
+        "WAREHOUSE__DIR=other referrals demo --days 1 --users 60", "one day is enough, in a directory of its own"
     ),
-    "make lint test": Shortened("make -n lint test", "these are the tests"),
-    "make bench ARGS='--quick'": Shortened("python -m tests.bench --help", "it takes minutes"),
 }
 
 PLANTED = """# Planted
@@ -81,14 +96,18 @@ two three
 """
 
 
-@pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
+def isolated_environ(tmp_path: Path) -> dict[str, str]:
     """The project's commands on the PATH, a home of one's own, and no setting of whoever runs the tests."""
     foreign = ("SOURCES__", "WAREHOUSE__", "MAKE", "MFLAGS", "ARGS", "DAYS", "DEMO")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     own = {"HOME": str(tmp_path / "own"), "XDG_STATE_HOME": str(tmp_path / "own/state")}
     (tmp_path / "own").mkdir()
     return kept | own | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return isolated_environ(tmp_path)
 
 
 @pytest.fixture
@@ -109,30 +128,54 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_every_command_of_the_readme_runs(checkout: Path, environ: dict[str, str]) -> None:
-    commands = read_commands(README)
-    assert commands
+@pytest.fixture
+def demo(checkout: Path, environ: dict[str, str]) -> Path:
+    """A checkout after `make run DAYS=7`. Pages read ``data``; commands that write use ``account``, a copy of it."""
+    run(f"referrals demo --days {DEMO_DAYS} > demo.said", checkout, environ)
+    shutil.copy(checkout / "data" / "sandbox.sqlite3", checkout / "world.sqlite3")
+    # Without the demo's marker: a sync would move the demo aside.
+    shutil.copytree(
+        checkout / "data", checkout / "account", symlinks=True, ignore=shutil.ignore_patterns("sandbox.sqlite3*")
+    )
+    return checkout
+
+
+def _check_queries(folder: Path) -> None:
+    """Run every query of every page on the demo's snapshot; each returns rows, and those that the page shows."""
+    with duckdb.connect(str(folder / "data" / "warehouse.duckdb"), read_only=True) as connection:
+        connection.execute("set file_search_path = $folder", {"folder": str(folder)})
+        for query in (query for page in PAGES for query in queries_of(page)):
+            found = connection.sql(query.text)
+            assert found.fetchone() is not None, f"{query.page} has a query without a result:\n{query.text}"
+            if query.shown is not None:
+                assert str(connection.sql(query.text)).strip() == query.shown.strip(), query.page
+
+
+def _commands() -> list[Command]:
+    """Each command of all pages once, in their order."""
+    found = [command for text in PAGES.values() for command in read_commands(text)]
+    return list({command.text: command for command in found}.values())
+
+
+def test_every_command_and_query_of_the_documentation_runs(demo: Path, environ: dict[str, str]) -> None:
+    said = (demo / "demo.said").read_text(encoding="utf-8").replace(f"{demo}/", "")
+    [shown] = DEMO_FENCE.findall(PAGES["README.md"])
+    assert [line.rstrip() for line in said.splitlines()] == shown.splitlines(), "README.md shows another output"
+    _check_queries(demo)
     prefix = "SOURCES__REFERRAL_FACTORY__"
-    with Sandbox(users=150, seed=2, calls_per_minute=0) as sandbox:
+    with Sandbox(path=demo / "world.sqlite3", calls_per_minute=0) as sandbox:
         environ |= {
+            "WAREHOUSE__DIR": "account",
             f"{prefix}BASE_URL": sandbox.base_url,
             f"{prefix}API_TOKEN": sandbox.token,
             f"{prefix}CALLS_PER_MINUTE": "0",
             f"{prefix}SIMULATED_TIME": "true",
         }
-        for command, text in plan(commands, AS_IT_STANDS, SHORTENED):
-            if not command.text.startswith("export "):  # a token of one's own would hide the sandbox's
-                run(text, checkout, environ)
+        for command, text in plan(_commands(), AS_IT_STANDS, SHORTENED):
+            if not command.text.startswith("export "):  # a token of its own would replace the sandbox's
+                run(text, demo, environ)
             else:
                 assert command.text.count("=") == 1
-    said = (checkout / "demo.said").read_text(encoding="utf-8").replace(f"{checkout}/", "")
-    [shown] = DEMO_FENCE.findall(README)
-    assert [line.rstrip() for line in said.splitlines()] == shown.splitlines(), "the README shows another output"
-    queries = [query for block in SQL_FENCE.findall(README) for query in block.split(";") if query.strip()]
-    assert len(queries) >= 5
-    with duckdb.connect(str(checkout / "data" / "warehouse.duckdb"), read_only=True) as connection:
-        for query in queries:
-            assert connection.execute(query).fetchall(), query
 
 
 def test_commands_are_found_where_they_stand() -> None:

@@ -4,4 +4,4 @@ Rooms and arrows (tests/test_arrows.py holds them): ``errors, settings <- api <-
 ``errors, settings <- warehouse <- cli``, ``sandbox <- cli``.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
