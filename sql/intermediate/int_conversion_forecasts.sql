@@ -138,8 +138,10 @@ changes as (
         horizon,
         campaign_id,
         unit,
-        unnest([begin_step, end_step]) as step_days,
-        unnest([staying_value, -staying_value]) as change_value
+        unnest([
+            { 'step_days': begin_step, 'change_value': staying_value },
+            { 'step_days': end_step, 'change_value': -staying_value }
+        ], max_depth := 2)
     from judged
 ),
 

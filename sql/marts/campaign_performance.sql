@@ -1,5 +1,5 @@
 -- grain: one row per campaign; campaign_id 0 gathers what names no campaign
--- reads: core.campaigns, core.rewards_due, core.rewards_issued, intermediate.int_people, intermediate.int_referrers,
+-- reads: core.campaigns, core.rewards_due, core.rewards_issued, intermediate.int_people, intermediate.int_campaign_people,
 --   intermediate.int_build_clock
 -- money: values only where all rewards of the campaign share one unit, else null (reward_unit says which)
 -- time: UTC, without a zone; 7 and 28 days count back from the moment the warehouse is true for
@@ -21,8 +21,8 @@ people as (
     select * from intermediate.int_people
 ),
 
-referrers as (
-    select * from intermediate.int_referrers
+people_per_campaign as (
+    select * from intermediate.int_campaign_people
 ),
 
 due as (
@@ -35,25 +35,6 @@ issued as (
 
 clock as (
     select * from intermediate.int_build_clock
-),
-
-people_per_campaign as (
-    select
-        campaign_id,
-        count(*) as users_count,
-        count(*) filter (where is_referral) as referrals_count,
-        count(*) filter (where is_qualified_referral) as qualified_count,
-        count(*) filter (where is_unsubscribed) as unsubscribed_count
-    from people
-    group by campaign_id
-),
-
-referrers_per_campaign as (
-    select
-        campaign_id,
-        count(*) as referrers_count
-    from referrers
-    group by campaign_id
 ),
 
 days_to_qualify as (
@@ -175,7 +156,7 @@ joined as (
         days_to_qualify.days[1] as median_days_to_qualify,
         days_to_qualify.days[2] as p90_days_to_qualify,
         coalesce(people_per_campaign.users_count, 0) as users_count,
-        coalesce(referrers_per_campaign.referrers_count, 0) as referrers_count,
+        coalesce(people_per_campaign.referrers_count, 0) as referrers_count,
         coalesce(people_per_campaign.referrals_count, 0) as referrals_count,
         coalesce(people_per_campaign.qualified_count, 0) as qualified_count,
         coalesce(people_per_campaign.unsubscribed_count, 0) as unsubscribed_count,
@@ -197,7 +178,6 @@ joined as (
     from campaign_ids
     left join campaigns on campaign_ids.campaign_id = campaigns.campaign_id
     left join people_per_campaign on campaign_ids.campaign_id = people_per_campaign.campaign_id
-    left join referrers_per_campaign on campaign_ids.campaign_id = referrers_per_campaign.campaign_id
     left join days_to_qualify on campaign_ids.campaign_id = days_to_qualify.campaign_id
     left join recent_per_campaign on campaign_ids.campaign_id = recent_per_campaign.campaign_id
     left join rewards_per_campaign on campaign_ids.campaign_id = rewards_per_campaign.campaign_id

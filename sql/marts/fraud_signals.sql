@@ -1,5 +1,6 @@
 -- grain: one row per user and rule
--- reads: core.users, intermediate.int_referrers, intermediate.int_disposable_domains, marts.referral_tree
+-- reads: core.users, intermediate.int_referrers, intermediate.int_disposable_domains,
+--   intermediate.int_referral_tree
 -- money: none
 -- time: UTC, without a zone
 -- What somebody should look at before a reward is paid. A signal is never a verdict: families share addresses, offices
@@ -27,7 +28,7 @@ domains as (
 ),
 
 tree as (
-    select * from marts.referral_tree
+    select * from intermediate.int_referral_tree
 ),
 
 -- Most addresses are their own mailbox and cost one function; trim is the dearest of all and seldom needed.

@@ -1,5 +1,5 @@
 -- grain: one row per campaign and stage
--- reads: marts.campaign_performance
+-- reads: core.campaigns, core.rewards_due, core.rewards_issued, intermediate.int_campaign_people
 -- money: none
 -- time: as of the moment the warehouse is true for
 -- From views to issued rewards, eight stages per campaign. Reach is views of pages and links, not people. Users are
@@ -10,8 +10,72 @@
 -- wrong: a stage is today's state, not a cohort: who joined yesterday had no time to qualify. One qualification may
 -- owe two rewards (to both people), so reward stages may be larger than qualified.
 
-with performance as (
-    select * from marts.campaign_performance
+with campaigns as (
+    select * from core.campaigns
+),
+
+due as (
+    select * from core.rewards_due
+),
+
+issued as (
+    select * from core.rewards_issued
+),
+
+people as (
+    select * from intermediate.int_campaign_people
+),
+
+reward_rows as (
+    select
+        campaign_id,
+        due_count,
+        0 as in_process_count,
+        0 as issued_count
+    from due
+    union all
+    select
+        campaign_id,
+        0 as due_count,
+        case when is_in_process and deleted_at is null then issued_count else 0 end as in_process_count,
+        case when is_in_process then 0 else issued_count end as issued_count
+    from issued
+),
+
+rewards as (
+    select
+        campaign_id,
+        cast(sum(due_count) as decimal(38, 0)) as due_count,
+        cast(sum(in_process_count) as decimal(38, 0)) as in_process_count,
+        cast(sum(issued_count) as decimal(38, 0)) as issued_count
+    from reward_rows
+    group by campaign_id
+),
+
+campaign_ids as (
+    select campaign_id from campaigns
+    union
+    select campaign_id from people
+    union
+    select campaign_id from rewards
+),
+
+counted as (
+    select
+        campaign_ids.campaign_id,
+        campaigns.name as campaign_name,
+        coalesce(campaigns.reach, 0) as reach,
+        coalesce(people.users_count, 0) as users_count,
+        coalesce(people.referrers_count, 0) as referrers_count,
+        coalesce(people.referrals_count, 0) as referrals_count,
+        coalesce(people.qualified_count, 0) as qualified_count,
+        coalesce(rewards.due_count, 0) as due_count,
+        coalesce(rewards.in_process_count, 0) as in_process_count,
+        coalesce(rewards.issued_count, 0) as issued_count
+    from campaign_ids
+    left join campaigns on campaign_ids.campaign_id = campaigns.campaign_id
+    left join people on campaign_ids.campaign_id = people.campaign_id
+    left join rewards on campaign_ids.campaign_id = rewards.campaign_id
 ),
 
 stages as (
@@ -19,17 +83,17 @@ stages as (
         campaign_id,
         campaign_name,
         users_count,
-        unnest([1, 2, 3, 4, 5, 6, 7, 8]) as stage_order,
-        unnest(
-            ['reach', 'users', 'referrers', 'referrals', 'qualified', 'rewards due', 'in process', 'issued']
-        ) as stage,
-        unnest([reach, users_count, referrers_count, referrals_count, qualified_count, due_count, in_process_count, issued_count])
-            as stage_count,
-        unnest([null, 'reach', 'users', 'referrers', 'referrals', 'qualified', 'qualified', 'qualified']) as previous_stage,
         unnest([
-            null, reach, users_count, referrers_count, referrals_count, qualified_count, qualified_count, qualified_count
-        ]) as previous_count
-    from performance
+            { 'stage_order': 1, 'stage': 'reach', 'stage_count': reach, 'previous_stage': null, 'previous_count': null },
+            { 'stage_order': 2, 'stage': 'users', 'stage_count': users_count, 'previous_stage': 'reach', 'previous_count': reach },
+            { 'stage_order': 3, 'stage': 'referrers', 'stage_count': referrers_count, 'previous_stage': 'users', 'previous_count': users_count },
+            { 'stage_order': 4, 'stage': 'referrals', 'stage_count': referrals_count, 'previous_stage': 'referrers', 'previous_count': referrers_count },
+            { 'stage_order': 5, 'stage': 'qualified', 'stage_count': qualified_count, 'previous_stage': 'referrals', 'previous_count': referrals_count },
+            { 'stage_order': 6, 'stage': 'rewards due', 'stage_count': due_count, 'previous_stage': 'qualified', 'previous_count': qualified_count },
+            { 'stage_order': 7, 'stage': 'in process', 'stage_count': in_process_count, 'previous_stage': 'qualified', 'previous_count': qualified_count },
+            { 'stage_order': 8, 'stage': 'issued', 'stage_count': issued_count, 'previous_stage': 'qualified', 'previous_count': qualified_count }
+        ], max_depth := 2)
+    from counted
 ),
 
 final as (

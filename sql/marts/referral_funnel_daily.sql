@@ -1,5 +1,5 @@
 -- grain: one row per campaign, source and day, without gaps from the first thing that happened to the day of the build
--- reads: core.users, core.coupons, marts.reward_ledger, intermediate.int_build_clock
+-- reads: core.users, core.coupons, intermediate.int_reward_ledger, intermediate.int_build_clock
 -- money: values only where all reward movements of the campaign share one unit, else null (reward_unit says which)
 -- time: days in UTC; each thing on the day it happened, deletions and rewards on the day a sync noticed them
 -- compression: rle
@@ -22,7 +22,7 @@ coupons as (
 ),
 
 ledger as (
-    select * from marts.reward_ledger
+    select * from intermediate.int_reward_ledger
 ),
 
 clock as (

@@ -1,6 +1,5 @@
 -- grain: one row per user who is there
--- reads: intermediate.int_people, intermediate.int_referrers, intermediate.int_referral_walks,
---   intermediate.int_vanished_rows
+-- reads: intermediate.int_referral_tree
 -- money: none
 -- time: as of the moment the warehouse is true for
 -- Everybody's place in the referral forest: whose tree, how deep, how many below. Downstream are all other people one
@@ -13,77 +12,27 @@
 -- wrong: a tree breaks where a person was deleted: what hung below them counts for nobody above. Referrers may be in
 -- other campaigns than their referrals; trees cross campaigns as the rows do.
 
-with people as (
-    select * from intermediate.int_people
-),
-
-referrers as (
-    select * from intermediate.int_referrers
-),
-
-walks as (
-    select * from intermediate.int_referral_walks
-),
-
-vanished as (
-    select * from intermediate.int_vanished_rows
-),
-
-gone as (
-    select record_id as user_id from vanished
-    where stream = 'users'
-),
-
-inner_nodes as (
-    select
-        walks.*,
-        referrers.referrals_count,
-        referrers.qualified_count
-    from walks
-    inner join referrers on walks.user_id = referrers.user_id
-),
-
--- A leaf hangs one below its referrer; who has no referrer there is a root.
-placed as (
-    select
-        people.user_id,
-        people.campaign_id,
-        people.referrer_id,
-        people.is_referral,
-        people.is_referral and people.referrer_id = people.user_id as is_self_referral,
-        upper.user_id as parent_id,
-        coalesce(own.root_id, upper.root_id, people.user_id) as root_id,
-        coalesce(own.depth, upper.depth + 1, 0) as depth,
-        coalesce(own.referrals_count, 0) as referrals_count,
-        coalesce(own.qualified_count, 0) as qualified_count,
-        coalesce(own.downstream_count, 0) as downstream_count,
-        coalesce(own.qualified_downstream_count, 0) as qualified_downstream_count,
-        coalesce(own.is_in_cycle, false) as is_in_cycle,
-        coalesce(own.has_cycle_above, upper.has_cycle_above, false) as has_cycle_above
-    from people
-    left join inner_nodes as own on people.user_id = own.user_id
-    left join walks as upper on nullif(people.referrer_id, people.user_id) = upper.user_id
+with tree as (
+    select * from intermediate.int_referral_tree
 ),
 
 final as (
     select
-        placed.user_id, -- user
-        placed.campaign_id, -- campaign of the user; 0 = none
-        placed.referrer_id, -- user who invited this one, there or not; null = came without an invitation
-        placed.root_id, -- user at the top of the tree; in and below a cycle the lowest user_id of the cycle
-        placed.depth, -- steps down from the root; 0 = a root, an orphan or a member of a cycle
-        placed.referrals_count, -- other people who name this one as their referrer
-        placed.qualified_count, -- of these, qualified
-        placed.downstream_count, -- other people anywhere below
-        placed.qualified_downstream_count, -- of these, qualified
-        placed.is_referral and placed.parent_id is null and not placed.is_self_referral
-            as is_orphan, -- whether the referrer is not there
-        gone.user_id is not null as has_deleted_referrer, -- of the orphans: whether the referrer was there once
-        placed.is_in_cycle or placed.is_self_referral as is_in_cycle, -- whether one is one's own referrer, directly or by way of others
-        placed.is_self_referral, -- whether the row names itself as its referrer
-        placed.has_cycle_above as has_cycle_root -- whether the tree ends in a cycle of several people instead of a root
-    from placed
-    left join gone on placed.referrer_id = gone.user_id
+        user_id, -- user
+        campaign_id, -- campaign of the user; 0 = none
+        referrer_id, -- user who invited this one, there or not; null = came without an invitation
+        root_id, -- user at the top of the tree; in and below a cycle the lowest user_id of the cycle
+        depth, -- steps down from the root; 0 = a root, an orphan or a member of a cycle
+        referrals_count, -- other people who name this one as their referrer
+        qualified_count, -- of these, qualified
+        downstream_count, -- other people anywhere below
+        qualified_downstream_count, -- of these, qualified
+        is_orphan, -- whether the referrer is not there
+        has_deleted_referrer, -- of the orphans: whether the referrer was there once
+        is_in_cycle, -- whether one is one's own referrer, directly or by way of others
+        is_self_referral, -- whether the row names itself as its referrer
+        has_cycle_root -- whether the tree ends in a cycle of several people instead of a root
+    from tree
 )
 
 select * from final

@@ -1,5 +1,5 @@
 -- grain: one row per reward, recipient and reward type that is owed now (a reward normally has one type)
--- reads: core.rewards_due, core.rewards_issued, core.rewards, core.campaigns, marts.reward_ledger,
+-- reads: core.rewards_due, core.rewards_issued, core.rewards, core.campaigns, intermediate.int_reward_ledger,
 --   intermediate.int_build_clock
 -- money: exact, in the row's unit; never add values across units
 -- time: UTC, without a zone; age as of the moment the warehouse is true for
@@ -33,7 +33,7 @@ campaigns as (
 ),
 
 ledger as (
-    select * from marts.reward_ledger
+    select * from intermediate.int_reward_ledger
 ),
 
 clock as (

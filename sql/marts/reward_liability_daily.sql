@@ -1,5 +1,5 @@
 -- grain: one row per campaign, reward type, unit and day, without gaps to the day of the build
--- reads: marts.reward_ledger, intermediate.int_reward_estimates, intermediate.int_sync_points,
+-- reads: intermediate.int_reward_ledger, intermediate.int_reward_estimates, intermediate.int_sync_points,
 --   intermediate.int_build_clock
 -- money: exact unless is_estimated, in the row's unit; never add values across units
 -- time: days in UTC; a movement is booked on the day of the sync that saw it, an estimated one on the vendor's date
@@ -19,7 +19,7 @@
 -- as people change. It reaches back ten years at most.
 
 with ledger as (
-    select * from marts.reward_ledger
+    select * from intermediate.int_reward_ledger
 ),
 
 estimates as (

@@ -81,6 +81,7 @@ def test_names_follow_their_folder() -> None:
     ("files", "words"),
     [
         ({"staging/stg_a.sql": "select * from core.b", "core/b.sql": "select 1 as a"}, "lies to its right"),
+        ({"marts/a.sql": "select * from marts.b", "marts/b.sql": "select 1 as a"}, "no mart may read a mart"),
         ({"core/a.sql": "select * from core.b", "core/b.sql": "select * from core.a"}, "in a circle: core"),
         ({"core/a.sql": "select * from core.missing"}, "reads core.missing, which no file defines"),
         ({"core/a.sql": "select * from raw.unheard_of"}, "reads raw.unheard_of, which no file defines"),

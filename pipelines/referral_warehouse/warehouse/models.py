@@ -15,7 +15,7 @@ from pathlib import Path
 from referral_warehouse.errors import ConfigurationError
 
 LAYERS = ("raw", "staging", "intermediate", "core", "marts", "ops", "checks")
-"""From left to right: a file reads its own folder or folders to its left."""
+"""From left to right: a file reads its own folder or folders to its left; a mart reads no other mart."""
 
 MODEL_LAYERS = ("staging", "intermediate", "core", "marts", "ops")
 PUBLISHED_LAYERS = ("core", "marts", "ops")
@@ -79,7 +79,8 @@ def sql_dir() -> Path:
 def load_models(folder: Path | None = None) -> list[Model]:
     """All models in the order in which they are built.
 
-    Raises: ConfigurationError for an unknown name, a reading to the right, a cycle or an unreadable file.
+    Raises: ConfigurationError for an unknown name, a reading to the right, a mart that reads a mart, a cycle or an
+    unreadable file.
     """
     folder = sql_dir() if folder is None else folder
     models = {m.qualified_name: m for layer in MODEL_LAYERS for m in _read_folder(folder, layer)}
@@ -142,6 +143,11 @@ def _refuse_bad_reading(model: Model, models: Mapping[str, Model], raw: frozense
             raise ConfigurationError(
                 f"{model.path.name} in {model.layer} reads {name}, which lies to its right.",
                 f"A file reads its own folder or folders to its left: {' <- '.join(LAYERS)}.",
+            )
+        if layer == model.layer == "marts":
+            raise ConfigurationError(
+                f"{model.path.name} reads {name}, but no mart may read a mart.",
+                "Move what both need into a file of sql/intermediate and read that.",
             )
 
 

@@ -1,0 +1,178 @@
+-- grain: one row per reward x recipient x reward type x sync in which the balance changed
+-- reads: intermediate.int_reward_movements, intermediate.int_reward_types, intermediate.int_sync_points
+-- money: exact, in the unit of the reward type; never added across units
+-- time: UTC, without a zone
+-- materialized: table
+-- compression: rle
+-- The rows of marts.reward_ledger, which documents the columns. They are computed here because the daily balances, the
+-- list of what is owed and the daily funnel need them too, and no mart reads a mart.
+
+with movements as (
+    select * from intermediate.int_reward_movements
+),
+
+types as (
+    select * from intermediate.int_reward_types
+),
+
+syncs as (
+    select
+        sync_no,
+        sync_at,
+        lag(sync_at) over (order by sync_no) as previous_sync_at
+    from intermediate.int_sync_points
+    where is_sync_point
+),
+
+-- The first sync has no movements; what it finds is the opening balance, and what was issued before it is no part of it.
+happened as (
+    select *
+    from movements
+    where
+        due_count <> 0
+        or due_value <> 0
+        or in_process_count <> 0
+        or in_process_value <> 0
+        or (sync_no > 1 and (due_issued_count <> 0 or due_issued_value <> 0))
+        or (sync_no > 1 and (in_process_issued_count <> 0 or in_process_issued_value <> 0))
+),
+
+balanced as (
+    select
+        *,
+        sync_no = 1 as is_opening_balance,
+        sum(due_count) over running as due_closing_count,
+        sum(due_value) over running as due_closing_value,
+        sum(in_process_count) over running as in_process_closing_count,
+        sum(in_process_value) over running as in_process_closing_value,
+        lead(sync_no) over running as until_sync_no,
+        due_count + due_issued_count + entered_count as due_rest_count,
+        due_value + due_issued_value + entered_value as due_rest_value,
+        in_process_count + in_process_issued_count - entered_count as in_process_rest_count,
+        in_process_value + in_process_issued_value - entered_value as in_process_rest_value
+    from happened
+    window running as (
+        partition by reward_id, recipient_id, type_no
+        order by sync_no rows unbounded preceding
+    )
+),
+
+-- What went from one state to the other without a trace of its own: positive into process, negative back to due.
+swapped as (
+    select
+        *,
+        case
+            when in_process_rest_count > 0 then least(in_process_rest_count, greatest(-due_rest_count, 0))
+            else -least(-in_process_rest_count, greatest(due_rest_count, 0))
+        end as swapped_count,
+        case
+            when swapped_count > 0 then greatest(least(in_process_rest_value, -due_rest_value), 0)
+            when swapped_count < 0 then -greatest(least(-in_process_rest_value, due_rest_value), 0)
+            else 0
+        end as swapped_value
+    from balanced
+),
+
+netted as (
+    select
+        *,
+        case when is_opening_balance then 0 else due_issued_count end as due_out_count,
+        case when is_opening_balance then 0 else due_issued_value end as due_out_value,
+        case when is_opening_balance then 0 else in_process_issued_count end as in_process_out_count,
+        case when is_opening_balance then 0 else in_process_issued_value end as in_process_out_value,
+        case when is_opening_balance then 0 else entered_count + swapped_count end as moved_count,
+        case when is_opening_balance then 0 else entered_value + swapped_value end as moved_value,
+        case when is_opening_balance then 0 else due_rest_count + swapped_count end as due_net_count,
+        case when is_opening_balance then 0 else due_rest_value + swapped_value end as due_net_value,
+        case when is_opening_balance then 0 else in_process_rest_count - swapped_count end as in_process_net_count,
+        case when is_opening_balance then 0 else in_process_rest_value - swapped_value end as in_process_net_value,
+        due_closing_count - case when is_opening_balance then 0 else due_count end as due_opening_count,
+        due_closing_value - case when is_opening_balance then 0 else due_value end as due_opening_value,
+        in_process_closing_count - case when is_opening_balance then 0 else in_process_count end as in_process_opening_count,
+        in_process_closing_value - case when is_opening_balance then 0 else in_process_value end as in_process_opening_value,
+        case
+            when not is_opening_balance
+                then late_count + least(due_issued_count, 0) + least(in_process_issued_count, 0) + greatest(absence_count, 0)
+            else 0
+        end as restated_count,
+        case
+            when not is_opening_balance
+                then late_value + least(due_issued_value, 0) + least(in_process_issued_value, 0) + greatest(absence_value, 0)
+            else 0
+        end as restated_value
+    from swapped
+),
+
+final as (
+    select
+        netted.campaign_id,
+        reward_id,
+        recipient_id,
+        types.label as reward_type,
+        types.unit,
+        netted.sync_no,
+        syncs.sync_at,
+        syncs.previous_sync_at,
+        until_syncs.sync_at as until_sync_at,
+        is_opening_balance,
+        due_opening_count + in_process_opening_count as opening_count,
+        greatest(due_net_count, 0) + greatest(in_process_net_count, 0) as accrued_count,
+        due_out_count + in_process_out_count as issued_count,
+        greatest(-due_net_count, 0) + greatest(-in_process_net_count, 0)
+            as reversed_count,
+        due_closing_count + in_process_closing_count as closing_count,
+        due_opening_value + in_process_opening_value as opening_value,
+        greatest(due_net_value, 0) + greatest(in_process_net_value, 0)
+            as accrued_value,
+        due_out_value + in_process_out_value as issued_value,
+        greatest(-due_net_value, 0) + greatest(-in_process_net_value, 0)
+            as reversed_value,
+        due_closing_value + in_process_closing_value as closing_value,
+        case when due_net_count = 0 then due_net_value else 0 end
+        + case when in_process_net_count = 0 then in_process_net_value else 0 end
+            as repriced_value,
+        due_opening_count,
+        greatest(due_net_count, 0) as due_accrued_count,
+        due_out_count as due_issued_count,
+        greatest(-due_net_count, 0) as due_reversed_count,
+        moved_count as moved_to_process_count,
+        due_closing_count,
+        due_opening_value,
+        greatest(due_net_value, 0) as due_accrued_value,
+        due_out_value as due_issued_value,
+        greatest(-due_net_value, 0) as due_reversed_value,
+        moved_value as moved_to_process_value,
+        due_closing_value,
+        in_process_opening_count,
+        greatest(in_process_net_count, 0)
+            as in_process_accrued_count,
+        in_process_out_count as in_process_issued_count,
+        greatest(-in_process_net_count, 0) as in_process_reversed_count,
+        in_process_closing_count,
+        in_process_opening_value,
+        greatest(in_process_net_value, 0) as in_process_accrued_value,
+        in_process_out_value as in_process_issued_value,
+        greatest(-in_process_net_value, 0) as in_process_reversed_value,
+        in_process_closing_value,
+        case
+            when not is_opening_balance
+                then nullif(
+                    concat_ws(
+                        ', ',
+                        case when late_count > 0 or late_value > 0 then 'issued earlier' end,
+                        case when due_issued_count < 0 or in_process_issued_count < 0 then 'issue taken back' end,
+                        case when absence_count > 0 then 'in process again' end
+                    ), ''
+                )
+        end as restatement,
+        restated_count,
+        restated_value,
+        case when not is_opening_balance and (late_count > 0 or late_value > 0) then late_from_at end
+            as restated_from_at
+    from netted
+    inner join types on netted.type_no = types.type_no
+    inner join syncs on netted.sync_no = syncs.sync_no
+    left join syncs as until_syncs on netted.until_sync_no = until_syncs.sync_no
+)
+
+select * from final
