@@ -62,7 +62,7 @@ class ConfigurationError(ReferralsError):
 
     exit_code = 2
     kept = "What was there before is untouched."
-    next_step = "Correct the setting named above; README, 'Connecting a real account', lists them all."
+    next_step = "Correct the setting named above; docs/settings.md lists them all."
 
 
 class LimitReached(ConfigurationError):

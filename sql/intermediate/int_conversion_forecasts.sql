@@ -138,7 +138,7 @@ changes as (
         horizon,
         campaign_id,
         unit,
-        unnest([
+        unnest([ -- noqa: AL03
             { 'step_days': begin_step, 'change_value': staying_value },
             { 'step_days': end_step, 'change_value': -staying_value }
         ], max_depth := 2)

@@ -83,15 +83,39 @@ stages as (
         campaign_id,
         campaign_name,
         users_count,
-        unnest([
-            { 'stage_order': 1, 'stage': 'reach', 'stage_count': reach, 'previous_stage': null, 'previous_count': null },
-            { 'stage_order': 2, 'stage': 'users', 'stage_count': users_count, 'previous_stage': 'reach', 'previous_count': reach },
-            { 'stage_order': 3, 'stage': 'referrers', 'stage_count': referrers_count, 'previous_stage': 'users', 'previous_count': users_count },
-            { 'stage_order': 4, 'stage': 'referrals', 'stage_count': referrals_count, 'previous_stage': 'referrers', 'previous_count': referrers_count },
-            { 'stage_order': 5, 'stage': 'qualified', 'stage_count': qualified_count, 'previous_stage': 'referrals', 'previous_count': referrals_count },
-            { 'stage_order': 6, 'stage': 'rewards due', 'stage_count': due_count, 'previous_stage': 'qualified', 'previous_count': qualified_count },
-            { 'stage_order': 7, 'stage': 'in process', 'stage_count': in_process_count, 'previous_stage': 'qualified', 'previous_count': qualified_count },
-            { 'stage_order': 8, 'stage': 'issued', 'stage_count': issued_count, 'previous_stage': 'qualified', 'previous_count': qualified_count }
+        unnest([ -- noqa: AL03
+            {
+                'stage_order': 1, 'stage': 'reach', 'stage_count': reach,
+                'previous_stage': null, 'previous_count': null
+            },
+            {
+                'stage_order': 2, 'stage': 'users', 'stage_count': users_count,
+                'previous_stage': 'reach', 'previous_count': reach
+            },
+            {
+                'stage_order': 3, 'stage': 'referrers', 'stage_count': referrers_count,
+                'previous_stage': 'users', 'previous_count': users_count
+            },
+            {
+                'stage_order': 4, 'stage': 'referrals', 'stage_count': referrals_count,
+                'previous_stage': 'referrers', 'previous_count': referrers_count
+            },
+            {
+                'stage_order': 5, 'stage': 'qualified', 'stage_count': qualified_count,
+                'previous_stage': 'referrals', 'previous_count': referrals_count
+            },
+            {
+                'stage_order': 6, 'stage': 'rewards due', 'stage_count': due_count,
+                'previous_stage': 'qualified', 'previous_count': qualified_count
+            },
+            {
+                'stage_order': 7, 'stage': 'in process', 'stage_count': in_process_count,
+                'previous_stage': 'qualified', 'previous_count': qualified_count
+            },
+            {
+                'stage_order': 8, 'stage': 'issued', 'stage_count': issued_count,
+                'previous_stage': 'qualified', 'previous_count': qualified_count
+            }
         ], max_depth := 2)
     from counted
 ),

@@ -41,12 +41,7 @@ def clocks() -> Clocks:
 
 def open_ledger(path: Path, clocks: Clocks, boot: str = "first") -> CallStore:
     return CallStore(
-        path,
-        window_s=60.0,
-        strikes_that_stop=2,
-        clock=lambda: clocks.boot_s,
-        wall=lambda: clocks.wall_s,
-        boot=boot,
+        path, window_s=60.0, strikes_that_stop=2, clock=lambda: clocks.boot_s, wall=lambda: clocks.wall_s, boot=boot
     )
 
 

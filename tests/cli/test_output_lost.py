@@ -14,6 +14,7 @@ import pytest
 
 from tests.account_server import AccountServer, small_account, user
 from tests.cli.processes import PREFIX
+from tests.sampling import sampled
 
 REFERRALS = f"exec '{sys.executable}' -m referral_warehouse"
 LOST = [
@@ -59,7 +60,7 @@ def is_clean(words: bytes) -> bool:
     return not any(sign in words for sign in (b"Traceback", b"should not have happened", b"Exception ignored"))
 
 
-@pytest.mark.parametrize("number", range(len(LOST)), ids=LOST)
+@pytest.mark.parametrize("number", sampled(range(len(LOST)), 3), ids=LOST)
 def test_a_sync_that_published_exits_0_wherever_its_output_goes(
     environ: dict[str, str], server: AccountServer, tmp_path: Path, number: int
 ) -> None:
@@ -75,8 +76,10 @@ def test_a_sync_that_published_exits_0_wherever_its_output_goes(
     assert published_users(tmp_path) == 4, "the files were not written into by anybody's standard output"
 
 
-@pytest.mark.parametrize("arguments", [["sync"], ["sync", "--json"], ["sync", "--verbose", "--log-format", "text"]])
-@pytest.mark.parametrize("lost", ["stdout", "stderr", "both"])
+@pytest.mark.parametrize(
+    "arguments", sampled([["sync"], ["sync", "--json"], ["sync", "--verbose", "--log-format", "text"]], 2)
+)
+@pytest.mark.parametrize("lost", sampled(["stdout", "stderr", "both"], 2))
 def test_a_sync_whose_reader_has_gone_away_exits_0(
     environ: dict[str, str], tmp_path: Path, arguments: list[str], lost: str
 ) -> None:
@@ -96,7 +99,11 @@ def test_a_sync_whose_reader_has_gone_away_exits_0(
 
 @pytest.mark.parametrize(
     "changes",
-    [{"PYTHONIOENCODING": name} for name in ("latin-1", "ascii", "ascii:strict", "cp437", "utf-16")] + [ASCII_LOCALE],
+    sampled(
+        [{"PYTHONIOENCODING": name} for name in ("latin-1", "ascii", "ascii:strict", "cp437", "utf-16")]
+        + [ASCII_LOCALE],
+        2,
+    ),
     ids=str,
 )
 def test_an_encoding_that_lacks_characters_ends_nothing(

@@ -203,7 +203,7 @@ def test_what_nobody_foresaw_is_one_line_and_its_traceback_hides_the_token(
     )  # fmt: skip
     assert done.returncode == 1
     *before, last = done.stderr.splitlines()
-    assert last.startswith("referrals: This should not have happened: KeyError at pipelining.py:")
+    assert last.startswith("referrals: This should not have happened: KeyError at sync.py:")
     assert "What was committed is kept. Next: Run the same command with --verbose" in last
     assert ("Traceback (most recent call last):" in before) is bool(flags)
     assert token not in done.stderr

@@ -50,7 +50,7 @@ class World:
 def run(settings: Settings, world: World, streams: Collection[str] = (), **options: Any) -> LoadReport:
     """One load through the real client, whose waiting takes no time."""
     rate_limiter = open_rate_limiter(settings)
-    rate_limiter._ledger._clock = world.clock
+    rate_limiter._call_store._clock = world.clock
     rate_limiter._clock = world.clock
     policy = RetryPolicy(jitter=lambda: 1.0)
     client = Client(settings, rate_limiter=rate_limiter, policy=policy, clock=world.clock, sleep=world.sleep)

@@ -16,6 +16,7 @@ from tests.damage.damages import CONTENT
 from tests.damage.matrix import cases_of, problems_after
 from tests.damage.outcomes import outcome_of, read_outcomes
 from tests.kills.stage import Stage, published, unequal
+from tests.sampling import sampled
 
 CHOSEN = [
     ("state/origin", "noise"),
@@ -30,7 +31,7 @@ CHOSEN = [
 ]
 
 
-@pytest.mark.parametrize(("path", "damage"), CHOSEN)
+@pytest.mark.parametrize(("path", "damage"), sampled(CHOSEN, 4))
 def test_a_sync_does_what_the_docs_say(stage: Stage, tmp_path: Path, path: str, damage: str) -> None:
     assert problems_after(stage, "days", path, damage, tmp_path / "data") == []
 

@@ -15,9 +15,6 @@ from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.truth import differences
 
-USERS = 50_000
-DAYS = 10
-
 
 def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
     return Settings(
@@ -32,11 +29,12 @@ def sync(settings: Settings, *, sweep: bool = False) -> LoadReport:
     return report
 
 
-def test_fifty_thousand_users_equal_the_sandbox_after_each_of_ten_days(tmp_path: Path) -> None:
-    with Sandbox(users=USERS, seed=11, calls_per_minute=0) as sandbox:
+@pytest.mark.parametrize(("users", "days"), [(2_500, 2), pytest.param(50_000, 10, marks=pytest.mark.full)])
+def test_every_row_equals_the_sandbox_after_each_day(tmp_path: Path, users: int, days: int) -> None:
+    with Sandbox(users=users, seed=11, calls_per_minute=0) as sandbox:
         settings = settings_for(sandbox, tmp_path / "data")
         sync(settings)
-        for day in range(DAYS + 1):
+        for day in range(days + 1):
             for stream in STREAMS:
                 assert differences(sandbox, settings.warehouse_path, stream)[:5] == [], f"after day {day}"
             if day == 0:
@@ -47,18 +45,19 @@ def test_fifty_thousand_users_equal_the_sandbox_after_each_of_ten_days(tmp_path:
                 assert idle.rows_written == 0
                 assert len(sandbox.calls) == idle.calls
                 assert idle.calls - due_calls <= 15
-            if day < DAYS:
+            if day < days:
                 sandbox.advance(days=1)
                 # names, e-mails, views and counters leave no date: only a sweep sees them all
                 sync(settings, sweep=True)
 
 
-def test_without_a_sweep_all_that_leaves_a_trace_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("users", "days"), [(300, 3), pytest.param(900, 8, marks=pytest.mark.full)])
+def test_without_a_sweep_all_that_leaves_a_trace_is_there(tmp_path: Path, users: int, days: int) -> None:
     trackless = ("first_name", "email", "reach", "referrals_count", "converted_referrals_count")
-    with Sandbox(users=900, seed=3, calls_per_minute=0) as sandbox:
+    with Sandbox(users=users, seed=3, calls_per_minute=0) as sandbox:
         settings = settings_for(sandbox, tmp_path / "data")
         sync(settings)
-        for _ in range(8):
+        for _ in range(days):
             qualified = {row["id"] for row in sandbox.rows("users") if row["qualified"]}
             sandbox.advance(days=1)
             sync(settings)

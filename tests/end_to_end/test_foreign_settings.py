@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.day_by_day import DayByDay
+from tests.sampling import sampled
 
 PROJECT = Path(__file__).parents[2]
 NAMED: list[dict[str, str]] = [
@@ -64,7 +65,7 @@ def assert_without_effect(
     assert {entry.name for entry in directory.iterdir()} == {entry.name for entry in account.directory.iterdir()}
 
 
-@pytest.mark.parametrize("changes", NAMED, ids=lambda changes: next(iter(changes)))
+@pytest.mark.parametrize("changes", sampled(NAMED, 4), ids=lambda changes: next(iter(changes)))
 def test_a_setting_of_another_pipeline_has_no_effect(
     account: DayByDay, tmp_path: Path, changes: dict[str, str]
 ) -> None:

@@ -8,6 +8,8 @@ import pytest
 from small_api import Row, campaign, issued, reward
 from small_warehouse import SmallWarehouse
 
+from tests.sampling import sampled
+
 Lists = dict[str, list[Row]]
 STREAMS = {
     "campaigns": "campaigns",
@@ -106,7 +108,7 @@ LEGITIMATE: dict[str, Callable[[Lists], Lists]] = {
 }
 
 
-@pytest.mark.parametrize("what", LEGITIMATE)
+@pytest.mark.parametrize("what", sampled(LEGITIMATE, 3))
 def test_what_an_account_does_in_a_day_is_published(ours: SmallWarehouse, what: str) -> None:
     ours.api.lists = LEGITIMATE[what](ours.api.lists)
     ended = ours.sync()

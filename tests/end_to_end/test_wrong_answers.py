@@ -24,6 +24,7 @@ from referral_warehouse.sandbox import Sandbox, Traps
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.sampling import sampled
 
 Payload = dict[str, Any]
 LONG = "ä" * 5_500_000  # more than 10 MB of UTF-8
@@ -229,7 +230,7 @@ ENVELOPES: dict[str, tuple[Bend, Outcome, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ENVELOPES)
+@pytest.mark.parametrize("name", sampled(ENVELOPES, 8))
 def test_an_envelope_is_read_or_refused_and_nothing_is_lost(empty: Settings, name: str) -> None:
     bend, error, words = ENVELOPES[name]
     with (

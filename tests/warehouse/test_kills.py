@@ -19,15 +19,15 @@ from referral_warehouse.warehouse.publish import publish
 
 CHILD = Path(__file__).with_name("killed.py")
 STEPS = [
-    ("after", "draft.run_models"),
+    ("after", "build.run_models"),
     ("after", "checks.run_checks"),
-    ("after", "feeds.write_feeds"),
+    ("after", "exports.write_feeds"),
     ("after", "publish.check_and_export"),
     ("before", "snapshots._sync_file"),
     ("after", "publish.freeze"),
     ("after", "publish.flip"),
-    ("after", "feeds.replace_feeds"),
-    ("after", "feeds.write_manifest"),
+    ("after", "exports.replace_feeds"),
+    ("after", "exports.write_manifest"),
     ("after", "publish.retain"),
 ]
 
