@@ -1,5 +1,5 @@
 -- grain: one row per campaign; campaign_id 0 gathers what names no campaign
--- reads: core.campaigns, core.rewards_due, core.rewards_issued, intermediate.int_people, intermediate.int_campaign_people,
+-- reads: core.campaigns, intermediate.int_people, intermediate.int_campaign_people, intermediate.int_campaign_rewards,
 --   intermediate.int_build_clock
 -- money: values only where all rewards of the campaign share one unit, else null (reward_unit says which)
 -- time: UTC, without a zone; 7 and 28 days count back from the moment the warehouse is true for
@@ -25,12 +25,8 @@ people_per_campaign as (
     select * from intermediate.int_campaign_people
 ),
 
-due as (
-    select * from core.rewards_due
-),
-
-issued as (
-    select * from core.rewards_issued
+rewards as (
+    select * from intermediate.int_campaign_rewards
 ),
 
 clock as (
@@ -103,38 +99,16 @@ recent_per_campaign as (
     group by campaign_id
 ),
 
-reward_rows as (
-    select
-        campaign_id,
-        unit,
-        due_count,
-        due_value as owed_value,
-        0 as in_process_count,
-        0 as issued_count,
-        0 as issued_value
-    from due
-    union all
-    select
-        campaign_id,
-        unit,
-        0 as due_count,
-        case when is_in_process and deleted_at is null then issued_value else 0 end as owed_value,
-        case when is_in_process and deleted_at is null then issued_count else 0 end as in_process_count,
-        case when is_in_process then 0 else issued_count end as issued_count,
-        case when is_in_process then 0 else issued_value end as issued_value
-    from issued
-),
-
 rewards_per_campaign as (
     select
         campaign_id,
-        cast(sum(due_count) as decimal(38, 0)) as due_count,
-        cast(sum(in_process_count) as decimal(38, 0)) as in_process_count,
-        cast(sum(issued_count) as decimal(38, 0)) as issued_count,
-        case when count(distinct unit) = 1 then any_value(unit) end as reward_unit,
-        case when count(distinct unit) = 1 then coalesce(sum(owed_value), 0) end as owed_value,
-        case when count(distinct unit) = 1 then coalesce(sum(issued_value), 0) end as issued_value
-    from reward_rows
+        sum(due_count) as due_count,
+        sum(in_process_count) as in_process_count,
+        sum(issued_count) as issued_count,
+        case when count(unit) = 1 then any_value(unit) end as reward_unit,
+        case when count(unit) = 1 then coalesce(sum(owed_value), 0) end as owed_value,
+        case when count(unit) = 1 then coalesce(sum(issued_value), 0) end as issued_value
+    from rewards
     group by campaign_id
 ),
 

@@ -1,5 +1,5 @@
 -- grain: one row per campaign and stage
--- reads: core.campaigns, core.rewards_due, core.rewards_issued, intermediate.int_campaign_people
+-- reads: core.campaigns, intermediate.int_campaign_people, intermediate.int_campaign_rewards
 -- money: none
 -- time: as of the moment the warehouse is true for
 -- From views to issued rewards, eight stages per campaign. Reach is views of pages and links, not people. Users are
@@ -14,41 +14,21 @@ with campaigns as (
     select * from core.campaigns
 ),
 
-due as (
-    select * from core.rewards_due
-),
-
-issued as (
-    select * from core.rewards_issued
-),
-
 people as (
     select * from intermediate.int_campaign_people
 ),
 
-reward_rows as (
-    select
-        campaign_id,
-        due_count,
-        0 as in_process_count,
-        0 as issued_count
-    from due
-    union all
-    select
-        campaign_id,
-        0 as due_count,
-        case when is_in_process and deleted_at is null then issued_count else 0 end as in_process_count,
-        case when is_in_process then 0 else issued_count end as issued_count
-    from issued
+rewards as (
+    select * from intermediate.int_campaign_rewards
 ),
 
-rewards as (
+rewards_per_campaign as (
     select
         campaign_id,
-        cast(sum(due_count) as decimal(38, 0)) as due_count,
-        cast(sum(in_process_count) as decimal(38, 0)) as in_process_count,
-        cast(sum(issued_count) as decimal(38, 0)) as issued_count
-    from reward_rows
+        sum(due_count) as due_count,
+        sum(in_process_count) as in_process_count,
+        sum(issued_count) as issued_count
+    from rewards
     group by campaign_id
 ),
 
@@ -57,7 +37,7 @@ campaign_ids as (
     union
     select campaign_id from people
     union
-    select campaign_id from rewards
+    select campaign_id from rewards_per_campaign
 ),
 
 counted as (
@@ -69,13 +49,13 @@ counted as (
         coalesce(people.referrers_count, 0) as referrers_count,
         coalesce(people.referrals_count, 0) as referrals_count,
         coalesce(people.qualified_count, 0) as qualified_count,
-        coalesce(rewards.due_count, 0) as due_count,
-        coalesce(rewards.in_process_count, 0) as in_process_count,
-        coalesce(rewards.issued_count, 0) as issued_count
+        coalesce(rewards_per_campaign.due_count, 0) as due_count,
+        coalesce(rewards_per_campaign.in_process_count, 0) as in_process_count,
+        coalesce(rewards_per_campaign.issued_count, 0) as issued_count
     from campaign_ids
     left join campaigns on campaign_ids.campaign_id = campaigns.campaign_id
     left join people on campaign_ids.campaign_id = people.campaign_id
-    left join rewards on campaign_ids.campaign_id = rewards.campaign_id
+    left join rewards_per_campaign on campaign_ids.campaign_id = rewards_per_campaign.campaign_id
 ),
 
 stages as (

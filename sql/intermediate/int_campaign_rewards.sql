@@ -1,0 +1,53 @@
+-- grain: one row per campaign and unit in which a reward was ever due, in process or issued; campaign_id 0 = unknown
+-- reads: intermediate.int_reward_versions, intermediate.int_issued_latest
+-- money: exact, in the row's unit; never added across units
+-- time: none
+-- materialized: table
+-- How many rewards each campaign owes, has in process and has issued now, for every mart that compares campaigns.
+-- Issued counts for ever; in process counts while the row is in the list. Owed is due and in process together.
+
+with versions as (
+    select * from intermediate.int_reward_versions
+),
+
+issued as (
+    select * from intermediate.int_issued_latest
+),
+
+counted as (
+    select
+        campaign_id,
+        unit,
+        total_count as due_count,
+        total_value as owed_value,
+        0 as in_process_count,
+        0 as issued_count,
+        0 as issued_value
+    from versions
+    where list_name = 'due' and seen_until_at is null
+    union all
+    select
+        campaign_id,
+        unit,
+        0 as due_count,
+        case when is_in_process and deleted_at is null then total_value else 0 end as owed_value,
+        case when is_in_process and deleted_at is null then total_count else 0 end as in_process_count,
+        case when is_in_process then 0 else total_count end as issued_count,
+        case when is_in_process then 0 else total_value end as issued_value
+    from issued
+),
+
+final as (
+    select
+        campaign_id,
+        unit,
+        cast(sum(due_count) as decimal(38, 0)) as due_count,
+        cast(sum(in_process_count) as decimal(38, 0)) as in_process_count,
+        cast(sum(issued_count) as decimal(38, 0)) as issued_count,
+        sum(owed_value) as owed_value,
+        sum(issued_value) as issued_value
+    from counted
+    group by campaign_id, unit
+)
+
+select * from final
