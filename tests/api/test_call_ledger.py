@@ -1,4 +1,4 @@
-"""The call_store counts across processes, kills, reboots and clock changes, and keeps strikes for a week."""
+"""The call store counts across processes, kills, reboots and clock changes, and keeps strikes for a week."""
 
 from __future__ import annotations
 

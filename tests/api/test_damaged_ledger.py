@@ -27,7 +27,7 @@ def open_ledger(path: Path, clock: Clock) -> CallStore:
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A call_store with 200 calls, as a killed process leaves it: with its log and its index beside it."""
+    """A call store with 200 calls, as a killed process leaves it: with its log and its index beside it."""
     folder = tmp_path_factory.mktemp("used")
     call_store = open_ledger(folder / "calls.sqlite3", Clock())
     for _ in range(200):

@@ -74,7 +74,7 @@ class Client:
         self._transport = Transport(settings, clock=clock)
         self._token = settings.api_token
         self._rate_limiter = open_rate_limiter(settings, wall=wall) if rate_limiter is None else rate_limiter
-        self._owns_throttle = rate_limiter is None
+        self._owns_rate_limiter = rate_limiter is None
         self._policy = RetryPolicy() if policy is None else policy
         self._clock = clock
         self._wall = wall
@@ -110,7 +110,7 @@ class Client:
 
         Raises: ApiUnavailable, BudgetExhausted, AuthenticationError, RequestRefused (its ``status``; 400 for a
         question that no address carries), ProtectiveStop;
-        ApiError after stop(); ConfigurationError when the call_store of calls cannot be written.
+        ApiError after stop(); ConfigurationError when the call store cannot be written.
         """
         return self._ask(query, Sent.decode, doubtful_attempts)
 
@@ -142,7 +142,7 @@ class Client:
             self._refuse_another(outcome, label, attempt, self._clock() - started, most or self._policy.attempts)
             self._emit("retry", path=label, attempt=attempt, reason=outcome.reason, wait_s=round(outcome.wait_s, 3))
             if not outcome.is_strike:
-                # A strike's pause is in the call_store, where every thread and process waits for it.
+                # A strike's pause is in the call store, where every thread and process waits for it.
                 self._pause(outcome.wait_s)
 
     def stop(self) -> None:
@@ -151,9 +151,9 @@ class Client:
         self._transport.abort()
 
     def close(self) -> None:
-        """Close connections and call_store."""
+        """Close the connections and the call store."""
         self._transport.close()
-        if self._owns_throttle:
+        if self._owns_rate_limiter:
             self._rate_limiter.close()
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
 """What is retried and how long one waits: a table of statuses and exceptions, and pure arithmetic.
 
-This room decides and never acts: no sockets, no sleeping, no call_store. The waits are few enough lines that a retry
+This room decides and never acts: no sockets, no sleeping, no call store. The waits are few enough lines that a retry
 library would hide more than it saves: ours depend on the answer's own headers and on the strikes.
 """
 

@@ -1,6 +1,6 @@
-"""What belongs to the machine rather than to a run: its clock since boot and the folder of the call_stores.
+"""What belongs to the machine rather than to a run: its clock since boot and the folder of the call stores.
 
-This room knows files and clocks; it opens no call_store and knows nothing of calls.
+This room knows files and clocks; it opens no call store and knows nothing of calls.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def boot_id() -> str:
 
 
 def call_store_name(token: str, loopback_url: str | None) -> str:
-    """The ledger's file name: a hash of the token; servers on this machine each have their own.
+    """The call store's file name: a hash of the token; servers on this machine each have their own.
 
     The host is left out otherwise: the vendor's hosts share one budget per token.
     """
@@ -41,7 +41,7 @@ def call_store_name(token: str, loopback_url: str | None) -> str:
 
 
 def call_store_folder(settings: Settings) -> Path:
-    """Where this machine's call_stores live; the warehouse's own state folder where that cannot be written.
+    """Where this machine's call stores live; the warehouse's own state folder where that cannot be written.
 
     The machine's place comes first because two warehouses of one account spend one budget.
     Raises: ConfigurationError when neither can be written.
@@ -59,13 +59,13 @@ def call_store_folder(settings: Settings) -> Path:
         if os.access(folder, os.W_OK | os.X_OK):
             return folder
     raise ConfigurationError(
-        f"The call_store of API calls can be kept in none of: {', '.join(map(str, places))}.",
+        f"The call store of API calls can be kept in none of: {', '.join(map(str, places))}.",
         "Set XDG_STATE_HOME to a folder that this user can write.",
     )
 
 
 def remove_old_call_stores(folder: Path, now: float, older_than_s: float) -> None:
-    """Remove call_stores of servers on this machine, whose ports come and go, once nothing in them can matter."""
+    """Remove call stores of servers on this machine, whose ports come and go, once nothing in them can matter."""
     for path in folder.glob("local-*.sqlite3*"):
         with contextlib.suppress(OSError):
             if now - path.stat().st_mtime > older_than_s:

@@ -1,4 +1,4 @@
-"""The rate_limiter: whose turn it is to call, so that no window of a minute ever sees more calls than the budget.
+"""The rate limiter: whose turn it is to call, so that no window of a minute ever sees more calls than the budget.
 
 It knows calls, minutes and strikes; it knows nothing of HTTP, tokens in clear, streams or what a call asks.
 
@@ -71,7 +71,7 @@ class Permit:
 
 
 class RateLimiter:
-    """Turns for the threads of this process, within a budget shared by every process that uses the call_store."""
+    """Turns for the threads of this process, within a budget shared by every process that uses the call store."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class RateLimiter:
             )
 
     def close(self) -> None:
-        """Close the call_store."""
+        """Close the call store."""
         self._call_store.close()
 
     def _capacity(self) -> int | None:
@@ -213,9 +213,9 @@ def stopped_until(strikes: tuple[Strike, ...]) -> datetime | None:
 
 
 def open_rate_limiter(settings: Settings, *, wall: Callable[[], float] = time.time) -> RateLimiter:
-    """The rate_limiter of the settings' token, over the machine's call_store.
+    """The rate limiter of the settings' token, over the machine's call store.
 
-    Raises: ConfigurationError when no folder for the call_store can be written.
+    Raises: ConfigurationError when no folder for the call store can be written.
     """
     if settings.api_token is None:
         raise ConfigurationError("SOURCES__REFERRAL_FACTORY__API_TOKEN is not set.")

@@ -1,10 +1,10 @@
 """What the server's own count tells about others who spend the same budget, and when to let them go first.
 
-Pure: it is fed ``X-RateLimit-Limit`` and ``-Remaining`` beside our own ledger's count, and answers with a wait.
+Pure: it is fed ``X-RateLimit-Limit`` and ``-Remaining`` beside our own call store's count, and answers with a wait.
 It knows nothing of HTTP, files or threads, and sleeps for nobody.
 
 Both estimates of the others are lower bounds (all our calls that the server *may* have counted are taken off), so a
-token that nobody shares is never slowed down: the call_store alone keeps it within the budget.
+token that nobody shares is never slowed down: the call store alone keeps it within the budget.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GLANCE_SHARE = 1 / 1200
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """The server's count, as one answer carried it. Units: ``at`` seconds of the throttle's clock."""
+    """The server's count, as one answer carried it. Units: ``at`` seconds of the rate limiter's clock."""
 
     at: float
     seq: int

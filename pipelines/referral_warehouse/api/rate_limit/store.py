@@ -1,4 +1,4 @@
-"""The call_store: every call and every strike of one token, written down where all processes of this machine see it.
+"""The call store: every call and every strike of one token, written down where all processes of this machine see it.
 
 One small sqlite file per token. A call is written before it is sent and survives SIGKILL; times are the machine's
 own clock since boot, so no change of the wall clock moves them. This room counts; it decides and waits for nothing.
@@ -43,7 +43,7 @@ _MARK = "insert into marks values (?, ?) on conflict (name) do update set value 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the call_store holds at one moment: calls that still count, those unanswered among them, calls ever sent."""
+    """What the call store holds at one moment: calls that still count, those unanswered among them, calls ever sent."""
 
     calls: int
     in_flight: int
@@ -213,7 +213,7 @@ class CallStore:
                     db.execute("pragma wal_checkpoint(full)")
             except (sqlite3.Error, OSError) as error:
                 raise ConfigurationError(
-                    f"The call_store of API calls {self.path} cannot be used ({error}); without it nothing is sent.",
+                    f"The call store of API calls {self.path} cannot be used ({error}); without it nothing is sent.",
                     f"Make room on the disk and {self.path.parent} writable for this user; if that does not help, move "
                     f"{self.path} away. Then run again.",
                 ) from error
@@ -224,9 +224,9 @@ class CallStore:
                 raise sqlite3.DatabaseError("not a file")
             self._db = self._connect()
         except sqlite3.DatabaseError as error:
-            if not _is_no_ledger(error):
+            if not _is_no_call_store(error):
                 raise
-            # Not a call_store any more. What it held is unknown, so the new one begins with a window of silence.
+            # Not a call store any more. What it held is unknown, so the new one begins with a window of silence.
             broken = self.path.with_suffix(".broken")
             if broken.is_dir():
                 set_aside(broken)
@@ -279,7 +279,7 @@ class CallStore:
             db.execute(_MARK, ("boot", self._boot))
 
 
-def _is_no_ledger(error: sqlite3.DatabaseError) -> bool:
+def _is_no_call_store(error: sqlite3.DatabaseError) -> bool:
     """Whether a file is no database, a damaged one, or one of other tables; not that it is busy or the disk full."""
     if type(error) is sqlite3.DatabaseError:
         return True
