@@ -44,8 +44,7 @@ test: $(READY) ## run the tests on two cores
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 soak: $(READY) ## the long tests, minutes to hours (ARGS='-k budget' for some of them)
-	@$(BIN)/python -m pytest -s -m 'full or not full' tests/soak $(ARGS)
-	@$(BIN)/python -m pytest -m full tests $(ARGS)
+	@$(BIN)/python -m pytest -s -m full $(ARGS)
 
 lint: $(READY) ## ruff, mypy and sqlfluff
 	@$(BIN)/python -m ruff check .

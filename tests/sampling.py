@@ -1,4 +1,4 @@
-"""Large matrices of cases: ``make test`` runs a few of each, ``make soak`` all of them.
+"""Large matrices of cases: ``make test`` runs a few of each, ``make soak`` the others.
 
 A case that is not among the few carries the marker ``full``, which ``make test`` leaves out.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -229,3 +230,10 @@ def test_the_example_of_secrets_holds_none_and_fits(tmp_path: Path) -> None:
     token = load_settings(environ={}, folder=tmp_path, home=tmp_path).api_token
     assert token is not None
     assert token.reveal() == "made-up"
+
+
+@pytest.mark.parametrize(("arguments", "code"), [([], 5), (["-m", "full"], 0)], ids=["make test", "make soak"])
+def test_the_long_tests_run_in_make_soak_alone(arguments: list[str], code: int) -> None:
+    """Exit code 5 of pytest: no test was selected."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", *arguments, "tests/soak/test_budget.py"]
+    assert subprocess.run(command, cwd=PROJECT, capture_output=True, check=False).returncode == code

@@ -1,7 +1,7 @@
 """A life by chance: everything that can happen to an account happens to one, also between any two calls of a sync.
 
 ``play(seed, folder)`` lets it happen, syncs now and then, looks at every published snapshot, and at the end, in quiet,
-compares everything. Used by five seeds in the tests and by hundreds in the soak.
+compares everything. Used with a few seeds in the tests and with hundreds in the soak.
 """
 
 from __future__ import annotations
