@@ -20,7 +20,7 @@ import json, os, sys
 from pathlib import Path
 import tests.damage.without_locks
 from referral_warehouse.errors import ReferralsError
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.workspace.lock import warehouse_lock
 from referral_warehouse.settings import Settings
 

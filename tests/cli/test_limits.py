@@ -42,9 +42,9 @@ def test_a_limit_that_is_met_while_working_is_named_and_the_next_run_goes_on(
     environ: dict[str, str], referrals: Referrals, tmp_path: Path, met: str
 ) -> None:
     code = (
-        "import referral_warehouse.load.streams.users as users\n"
+        "import referral_warehouse.load.streams.user_reader as users\n"
         f"def broken(*_, **__): {met}\n"
-        "users.UserIntake.backfill = broken\nfrom referral_warehouse.__main__ import main\nmain()"
+        "users.UserReader.backfill = broken\nfrom referral_warehouse.__main__ import main\nmain()"
     )
     done = in_shell('exec "$@" sync', environ, tmp_path, (sys.executable, "-c", code))
     assert_reason(done, "met a limit of the system")

@@ -79,11 +79,11 @@ def test_a_signal_that_is_pending_when_the_launcher_starts_ends_in_one_line(
 
 def test_a_signal_inside_of_a_destructor_is_not_lost(environ: dict[str, str], tmp_path: Path) -> None:
     code = (
-        "import os, signal, referral_warehouse.load.streams.users as users\n"
+        "import os, signal, referral_warehouse.load.streams.user_reader as users\n"
         "class Sender:\n"
         "    def __del__(self):\n        os.kill(os.getpid(), signal.SIGTERM)\n        sum(range(1000))\n"
         "def slow(*_, **__):\n    Sender()\n    signal.pause()\n    signal.pause()\n"
-        "users.UserIntake.backfill = slow\nfrom referral_warehouse.__main__ import main\nmain()"
+        "users.UserReader.backfill = slow\nfrom referral_warehouse.__main__ import main\nmain()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "sync"], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False,

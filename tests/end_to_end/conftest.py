@@ -12,8 +12,9 @@ from small_api import Row, SmallApi
 from small_api import account as small_account
 from small_warehouse import SmallWarehouse
 
+from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.settings import Settings, Token
 from tests.end_to_end.day_by_day import DayByDay, day_by_day
 from tests.kills.forks import Forks
@@ -25,7 +26,7 @@ def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse directory whose load file has all raw tables and no rows."""
     settings = Settings(warehouse_dir=tmp_path_factory.mktemp("empty") / "data")
     with LoadFile(settings.load_path) as load_file:
-        LoadPipeline(load_file, settings.state_dir).drain()
+        LoadPipeline(load_file, settings.state_dir, TABLES).drain()
     return settings.warehouse_dir
 
 

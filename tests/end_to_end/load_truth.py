@@ -13,7 +13,7 @@ import duckdb
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.rate_limit.limiter import open_rate_limiter
 from referral_warehouse.api.retry import RetryPolicy
-from referral_warehouse.load.records.schema import FIELDS
+from referral_warehouse.load.registry import DOCUMENTED
 from referral_warehouse.load.runner import LoadReport, load
 from referral_warehouse.sandbox import Sandbox
 from referral_warehouse.settings import Settings
@@ -99,7 +99,7 @@ def _truth(sandbox: Sandbox, stream: str, stored: Collection[int]) -> list[Row]:
 
 
 def _expected(stream: str, row: Row) -> Row:
-    times = {field.name for field in FIELDS[stream] if field.kind == "time"}
+    times = {field.name for field in DOCUMENTED[stream].fields if field.kind == "time"}
     return {name: _time(value) if name in times else value for name, value in row.items()}
 
 
@@ -120,7 +120,7 @@ def _stored(load_path: Path, stream: str) -> tuple[dict[int, Row], list[int]]:
         names = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
     for row in rows:
-        for field in FIELDS[stream]:
+        for field in DOCUMENTED[stream].fields:
             if field.kind == "json" and row[field.name] is not None:
                 row[field.name] = json.loads(row[field.name])
         row["_has_extra"] = row["_extra"] is not None

@@ -103,7 +103,7 @@ def test_a_coupon_that_cannot_be_named_costs_only_its_batch(empty: Settings, ans
             lambda stream, row: row | {"batch_name": None, "campaign_id": None} if stream == "coupons" else row,
         )
         assert found == []
-        assert "could not be asked for" in report.streams["coupons"].notes[0]
+        assert "could not be requested" in report.streams["coupons"].notes[0]
 
 
 NO_COUPONS = {"data": [], "links": {}, "meta": {"total": 0, "last_page": 1}}

@@ -20,7 +20,7 @@ import duckdb
 import pytest
 from fronting import Front
 
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.sandbox import Sandbox, Traps
 from referral_warehouse.settings import Settings
 

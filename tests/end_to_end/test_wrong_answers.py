@@ -221,7 +221,7 @@ ENVELOPES: dict[str, tuple[Bend, Outcome, str]] = {
     "per_page and current_page lie": (meta(per_page=1, current_page=99), None, ""),
     "total is less than the page holds": (meta(total=1), BadEnvelope, "'meta.total' says 1, the page alone holds"),
     "total is three more": (meta(total=lambda p: p["meta"]["total"] + 3), DataRefused, "users"),
-    "total is always 30": (meta(total=30), DataRefused, "users: total is 30 there and 60 here"),
+    "total is always 30": (meta(total=30), DataRefused, "users: total: API reports 30, local 60"),
     "a required field vanished": (
         data(lambda rows: [{k: v for k, v in row.items() if k != "email"} for row in rows]),
         BadEnvelope,

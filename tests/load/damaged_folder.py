@@ -10,9 +10,11 @@ from pathlib import Path
 
 import duckdb
 
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
-from referral_warehouse.load.storage.dlt_resources import LoadBatch, referral_factory
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.storage.dlt_resources import batch_source
+from referral_warehouse.load.storage.load_file import LoadFile
 from tests.damage.damages import damages_of
 from tests.load.accounts import DATA, reopened
 from tests.load.test_load_pipeline import opened, repriced
@@ -42,11 +44,16 @@ def make_starts(loaded_once: Path, folder: Path) -> Starts:
         part = repriced(account)
         shutil.copytree(folder / "pending", folder / "loaded", dirs_exist_ok=True)
         with opened(account) as pipeline:
-            pipeline._pipeline.extract(referral_factory(part))
+            pipeline._pipeline.extract(batch_source(part, TABLES))
             pipeline._pipeline.normalize()
 
     def package() -> LoadBatch:
-        return LoadBatch({name: list(rows) for name, rows in part.tables.items()}, dict(part.states), part.boundary)
+        return LoadBatch(
+            {name: list(rows) for name, rows in part.tables.items()},
+            dict(part.states),
+            part.boundary,
+            schemas=dict(TABLES),
+        )
 
     return Starts({name: folder / name / DATA for name in ("loaded", "pending")}, package)
 
@@ -79,7 +86,7 @@ def problems_after(starts: Starts, start: str, path: str, damage: str, data: Pat
     problems, recovered = [], list[str]()
     for run in ("the first run", "the second run"):
         with LoadFile(data / "load.duckdb") as load_file:
-            pipeline = LoadPipeline(load_file, data / "state")
+            pipeline = LoadPipeline(load_file, data / "state", TABLES)
             pipeline.drain()
             if run == "the first run":
                 pipeline.commit(starts.package())

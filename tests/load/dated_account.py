@@ -14,9 +14,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import duckdb
 
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
-from referral_warehouse.load.storage.dlt_resources import LoadBatch
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.settings import Settings, Token
 from tests.loopback_server import LoopbackServer, QuietHandler
 
@@ -142,11 +143,11 @@ def age(settings: Settings, run_id: str, date: datetime, boundary: datetime, *, 
 def save_states(settings: Settings, **states: dict[str, Any]) -> None:
     """Change the saved cursors of streams, through dlt as a run does."""
     with LoadFile(settings.load_path) as load_file:
-        pipeline = LoadPipeline(load_file, settings.state_dir)
+        pipeline = LoadPipeline(load_file, settings.state_dir, TABLES)
         pipeline.commit(LoadBatch(states={name: pipeline.state(name) | state for name, state in states.items()}))
 
 
 def saved_state(settings: Settings, stream: str) -> dict[str, Any]:
     """The saved cursors of a stream."""
     with LoadFile(settings.load_path) as load_file:
-        return LoadPipeline(load_file, settings.state_dir).state(stream)
+        return LoadPipeline(load_file, settings.state_dir, TABLES).state(stream)

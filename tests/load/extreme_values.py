@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from referral_warehouse.load.records.schema import FIELDS
+from referral_warehouse.load.registry import DOCUMENTED
 
 DIGITS = "9" * 5_000
 
@@ -39,7 +39,7 @@ _GOOD = {"int": "7", "bool": "true", "money": '"19.99"', "time": '"2026-01-05T08
 
 def good_row(table: str, identifier: int) -> dict[str, str]:
     """A row in order: field → JSON text."""
-    return {field.name: _GOOD[field.kind] for field in FIELDS[table]} | {"id": str(identifier)}
+    return {field.name: _GOOD[field.kind] for field in DOCUMENTED[table].fields} | {"id": str(identifier)}
 
 
 def written(row: dict[str, str]) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from referral_warehouse.load.records.schema import FIELDS
-from referral_warehouse.load.registry import STREAMS, Stream
-from referral_warehouse.load.storage.dlt_resources import loading, table_schema
+from referral_warehouse.load.records.schema import Field, LoadStrategy, TableSchema, fields
+from referral_warehouse.load.registry import DOCUMENTED, STREAMS, with_required
+from referral_warehouse.load.streams.complete_list import CompleteList
+from referral_warehouse.load.streams.stream import Stream
 from referral_warehouse.sandbox.domain.resources import TRUTH
 
 PROJECT = Path(__file__).parents[2]
@@ -24,13 +25,13 @@ JOINED = {"coupons": {"batch_name", "campaign_id"}}
 SELECTED = re.compile(r"^ {4,}(?:[\w.]+(?: as \w+)?|.+ as \w+),?\s*(?P<comment>--.*)?$")
 
 
-def fields(stream: Stream) -> str | None:
+def documented_fields(stream: Stream) -> str | None:
     """The documented fields, their types and which of them must be there."""
-    if stream.name not in FIELDS:
-        return f"name the fields of {stream.name!r} in FIELDS of pipelines/referral_warehouse/load/records/schema.py"
-    if FIELDS[stream.name][0].name != "id" or FIELDS[stream.name][0].must != "value":
-        return f"the first of FIELDS[{stream.name!r}] must be id:int:value"
-    missing = set(stream.cursors) - {field.name for field in FIELDS[stream.name]}
+    if stream.schema.name != stream.name:
+        return f"the raw table of {stream.name!r} must have its name, not {stream.schema.name!r}"
+    if stream.schema.fields[0] != Field("id", "int", "value"):
+        return f"the first field of {stream.name!r} must be id:int:value"
+    missing = set(stream.cursors) - {field.name for field in stream.schema.fields}
     return f"the cursors {sorted(missing)} of {stream.name!r} are no fields of it" if missing else None
 
 
@@ -40,7 +41,7 @@ def raw_table(stream: Stream) -> str | None:
     if not found:
         return f"create raw.{stream.name} in tests/warehouse/raw_schema.sql"
     columns = set(re.findall(r"(?:^|, ?)\s*(\w+) \w+", found[1], re.MULTILINE))
-    missing = set(table_schema(stream.name).names) - columns
+    missing = set(stream.schema.stored.names) - columns
     return f"raw.{stream.name} in tests/warehouse/raw_schema.sql lacks {sorted(missing)}" if missing else None
 
 
@@ -85,7 +86,7 @@ def sandbox_table(stream: Stream) -> str | None:
             f"let the sandbox serve {stream.name!r}: TRUTH in pipelines/referral_warehouse/sandbox/domain/resources.py"
         )
     served = set(TRUTH[stream.name].fields) - JOINED.get(stream.name, set())
-    known = {field.name for field in FIELDS.get(stream.name, ())}
+    known = {field.name for field in stream.schema.fields}
     if served != known:
         return f"the fields of {stream.name!r} differ between sandbox and loader: {sorted(served ^ known)}"
     return None
@@ -99,22 +100,35 @@ def page(stream: Stream) -> str | None:
     return None
 
 
-def loading_kind(stream: Stream) -> str | None:
-    """How it is loaded, and from where."""
-    if stream.loading == "riding" and stream.rides_on not in STREAMS:
-        return f"say in pipelines/referral_warehouse/load/registry.py which stream {stream.name!r} rides on"
+def registered(stream: Stream) -> str | None:
+    """The registry lists it after the streams that it requires, and the documentation of the API describes it."""
+    where = "pipelines/referral_warehouse/load/registry.py"
+    if stream.name not in STREAMS:
+        return f"add {stream.name!r} to STREAMS in {where}"
+    before = list(STREAMS)[: list(STREAMS).index(stream.name)]
+    if not set(stream.requires) <= set(before):
+        return f"move {stream.name!r} behind the streams that it requires in {where}"
     if not stream.section:
-        return f"say in pipelines/referral_warehouse/load/registry.py which section describes {stream.name!r}"
-    if stream.name in STREAMS and stream.loading in ("history", "issued") and loading(stream.name) != stream.loading:
-        return f"load/storage/dlt_resources.py loads {stream.name!r} as {loading(stream.name)}"
+        return f"name the section of the API documentation that describes {stream.name!r}"
     return None
 
 
 Step = Callable[[Stream], str | None]
 STEPS: list[Step] = [
-    loading_kind, fields, raw_table, staging_model, core_model, column_comments, sandbox_table, page,
+    registered, documented_fields, raw_table, staging_model, core_model, column_comments, sandbox_table, page,
 ]  # fmt: skip
-NOT_ADDED = Stream("referral_links", "referral-links", "riding")
+
+
+class NotAdded(CompleteList):
+    """A stream that exists nowhere else."""
+
+    name = "referral_links"
+    path = "referral-links"
+    section = ""
+    schema = TableSchema("referral_links", fields("name:text"), LoadStrategy.LIST_HISTORY)
+
+
+NOT_ADDED = NotAdded()
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
@@ -132,5 +146,11 @@ def test_a_step_that_was_not_taken_is_named(step: Step) -> None:
 
 
 def test_nothing_is_described_that_is_no_stream() -> None:
-    assert set(FIELDS) - set(STREAMS) == {"coupon_batches"}
+    assert set(DOCUMENTED) - set(STREAMS) == {"coupon_batches"}
     assert set(TRUTH) == set(STREAMS)
+
+
+def test_a_stream_is_loaded_with_those_that_it_requires() -> None:
+    assert with_required(["coupons"]) == {"users", "coupons"}
+    assert with_required(["rewards"]) == {"rewards"}
+    assert with_required([]) == set(STREAMS)

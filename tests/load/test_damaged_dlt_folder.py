@@ -15,9 +15,10 @@ import duckdb
 import pytest
 
 from referral_warehouse.errors import ConfigurationError, LoadFileDamaged, NoRoom
+from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.dlt_recovery import may_be_to_blame
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
 from tests.damage.damages import CONTENT, KINDS
 from tests.load.accounts import DATA, Account
 from tests.load.damaged_folder import Starts, cases, make_starts, pattern, problems_after
@@ -72,7 +73,7 @@ def test_a_folder_that_cannot_be_used_at_all_ends_after_one_retry(account: Accou
     shutil.rmtree(folder)
     folder.symlink_to("/proc/self")
     with LoadFile(account.settings.load_path) as load_file, pytest.raises(ConfigurationError, match="dlt") as refused:
-        LoadPipeline(load_file, account.settings.state_dir)
+        LoadPipeline(load_file, account.settings.state_dir, TABLES)
     assert str(folder) in str(refused.value)
 
 
@@ -83,7 +84,7 @@ def test_a_damaged_log_of_the_load_file_is_put_aside(with_log: Path, tmp_path: P
     path, log = tmp_path / "data" / "load.duckdb", tmp_path / "data" / "load.duckdb.wal"
     (CONTENT | KINDS)[name](log)
     with LoadFile(path) as load_file:
-        assert load_file.row_count("users") > 0
+        assert load_file.rows.row_count("users") > 0
         recovered = load_file.recovered
     assert bool(recovered) == any(tmp_path.rglob("load.duckdb.wal.aside-*"))
     assert bool(recovered) or name not in ("noise in the middle", "a directory", "a named pipe")

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from referral_warehouse.load.records.schema import coerce
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.records.coercion import coerce
+from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
-from referral_warehouse.load.storage.dlt_resources import LoadBatch
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.warehouse.connection import quote
 from referral_warehouse.warehouse.exports import write_feeds
 from referral_warehouse.workspace.directories import UNUSABLE
@@ -49,9 +50,9 @@ NAMES = st.text(
 def load_and_read(directory: Path) -> list[tuple[Any, ...]]:
     """Load one user into a new directory, open the file again as a reader does, and export it."""
     with LoadFile(directory / "load.duckdb") as load_file:
-        pipeline = LoadPipeline(load_file, directory / "state")
+        pipeline = LoadPipeline(load_file, directory / "state", TABLES)
         part = LoadBatch(states={"users": {"cursors": {"date": "2026-01-02T10:00:00"}}})
-        part.add("users", coerce("users", [USER], FETCHED, "users").table)
+        part.add(TABLES["users"], coerce(TABLES["users"], [USER], FETCHED, "users").table)
         pipeline.commit(part)
         assert pipeline.state("users") == part.states["users"]
     with duckdb.connect() as connection:

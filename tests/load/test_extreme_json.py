@@ -14,9 +14,9 @@ from referral_warehouse.api.attempts import Answer
 from referral_warehouse.api.json_decoding import Unreadable, parse_object
 from referral_warehouse.api.responses import Page, read_page
 from referral_warehouse.errors import BadEnvelope
-from referral_warehouse.load.page_parser import PageParser
-from referral_warehouse.load.records.schema import FIELDS, json_columns
+from referral_warehouse.load.registry import DOCUMENTED, TABLES
 from tests.load.extreme_values import DIGITS, EXTREMES, NUMBERS, good_row, listed, true_row, written
+from tests.load.parsing import new_parser, quarantined
 from tests.load.wrong_rows import is_read_right
 
 ASKED = "users?page=3"
@@ -31,13 +31,13 @@ def check(table: str, field: str, texts: list[str]) -> None:
     """Rows in order and rows with one extreme value each: the first are all kept, the others exact or set aside."""
     good = [written(good_row(table, identifier)) for identifier in GOOD_IDS]
     odd = [written(good_row(table, 1_000 + number) | {field: text}) for number, text in enumerate(texts)]
-    parser = PageParser("r1")
-    found, rejects = parser.read(table, page_of(listed(*good, *odd)), table)
+    parser = new_parser("r1")
+    found, rejects = parser.read(DOCUMENTED[table], page_of(listed(*good, *odd)), table)
     kept = found.to_pylist()
     assert set(GOOD_IDS) <= {row["id"] for row in kept}
     # a field that is not documented is kept apart and changes no column
     plain = [written(good_row(table, 1_000 + number)) for number in range(len(odd))]
-    known = {documented.name for documented in FIELDS[table]}
+    known = {documented.name for documented in DOCUMENTED[table].fields}
     candidates = [truth for row in (odd if field in known else plain) if (truth := true_row(row)) is not None]
     for row in kept:
         if row["id"] not in GOOD_IDS:
@@ -50,14 +50,14 @@ def check(table: str, field: str, texts: list[str]) -> None:
     for text in NUMBERS:
         if text in texts and len(text) > 1_000 and field != "_":
             assert any(text in reject.raw for reject in rejects) or any(text in str(row.values()) for row in kept)
-    reach_duckdb(table, found, parser.take_quarantine())
+    reach_duckdb(table, found, quarantined(parser))
 
 
 def reach_duckdb(table: str, found: Any, quarantine: Any) -> None:
     with duckdb.connect() as connection:
         for name, rows in ((table, found), ("quarantine", quarantine)):
             connection.register("arrived", rows)
-            casts = ", ".join(f'"{column}"::json as "{column}"' for column in json_columns(name))
+            casts = ", ".join(f'"{column}"::json as "{column}"' for column in TABLES[name].json_columns)
             connection.execute(f"create or replace table loaded as select * replace ({casts}) from arrived")
             [(count,)] = connection.execute("select count(*) from loaded").fetchall()
             assert count == rows.num_rows
@@ -66,37 +66,37 @@ def reach_duckdb(table: str, found: Any, quarantine: Any) -> None:
         assert all(is_valid for _, is_valid in refused)
 
 
-@pytest.mark.parametrize("table", FIELDS)
+@pytest.mark.parametrize("table", DOCUMENTED)
 def test_an_extreme_value_in_any_field_is_exact_or_its_row_is_set_aside(table: str) -> None:
-    for field in [*(field.name for field in FIELDS[table]), "brand_new"]:
+    for field in [*(field.name for field in DOCUMENTED[table].fields), "brand_new"]:
         check(table, field, EXTREMES)
 
 
 @settings(deadline=None, max_examples=150, derandomize=True)
 @given(st.data())
 def test_a_few_extreme_values_on_a_page_change_no_other_row(data: st.DataObject) -> None:
-    table = data.draw(st.sampled_from(list(FIELDS)))
-    field = data.draw(st.sampled_from([*(field.name for field in FIELDS[table]), "brand_new", ""]))
+    table = data.draw(st.sampled_from(list(DOCUMENTED)))
+    field = data.draw(st.sampled_from([*(field.name for field in DOCUMENTED[table].fields), "brand_new", ""]))
     check(table, field, data.draw(st.lists(st.sampled_from(EXTREMES), min_size=1, max_size=3, unique=True)))
 
 
-@pytest.mark.parametrize("table", FIELDS)
+@pytest.mark.parametrize("table", DOCUMENTED)
 def test_an_extreme_value_instead_of_a_row_is_set_aside(table: str) -> None:
     good = written(good_row(table, 101))
     texts = [text for text in EXTREMES if not text.startswith("{")]
-    parser = PageParser("r1")
-    found, rejects = parser.read(table, page_of(listed(good, *texts, good)), table)
+    parser = new_parser("r1")
+    found, rejects = parser.read(DOCUMENTED[table], page_of(listed(good, *texts, good)), table)
     assert found.column("id").to_pylist() == [101, 101]
     assert len(rejects) == len(texts)
     assert {reject.reason for reject in rejects} == {"not an object"}
-    reach_duckdb(table, found, parser.take_quarantine())
+    reach_duckdb(table, found, quarantined(parser))
 
 
 def test_a_number_is_kept_in_quarantine_as_it_was_written() -> None:
     for text in ("1e999999999", DIGITS, f"0.{DIGITS}", "-1e-999999999"):
-        parser = PageParser("r1")
+        parser = new_parser("r1")
         row = written(good_row("users", 7) | {"reach": text})
-        found, [reject] = parser.read("users", page_of(listed(row)), "users")
+        found, [reject] = parser.read(DOCUMENTED["users"], page_of(listed(row)), "users")
         assert found.num_rows == 0
         assert f'"reach":{text}' in reject.raw
         assert (reject.known_id, reject.reason.startswith("reach: ")) == (7, True)
@@ -105,9 +105,9 @@ def test_a_number_is_kept_in_quarantine_as_it_was_written() -> None:
 def test_what_is_nested_deeply_is_kept_whole_in_quarantine() -> None:
     for depth in (300, 700, 990, 5_000, 50_000):
         text = '{"deep":' * depth + '"inside"' + "}" * depth
-        parser = PageParser("r1")
+        parser = new_parser("r1")
         row = written(good_row("users", 7) | {"meta": text})
-        _, [reject] = parser.read("users", page_of(listed(row)), "users")
+        _, [reject] = parser.read(DOCUMENTED["users"], page_of(listed(row)), "users")
         kept = reject.raw if depth < 1_000 else reject.raw.replace('\\"', '"')
         assert kept.count('"deep":') == depth
         assert "inside" in kept
@@ -172,35 +172,35 @@ ZERO_DATES = ["0000-00-00", "0000-00-00 00:00:00", "-0001-11-30T00:00:00.000000Z
 
 @pytest.mark.parametrize("zero", ZERO_DATES)
 def test_a_zero_date_that_may_be_null_is_no_date_and_a_note(zero: str) -> None:
-    for table in FIELDS:
+    for table in DOCUMENTED:
         expect_no_date(table, zero)
 
 
 def expect_no_date(table: str, zero: str) -> None:
-    times = [field.name for field in FIELDS[table] if field.kind == "time" and field.must != "date"]
-    parser = PageParser("r1")
+    times = [field.name for field in DOCUMENTED[table].fields if field.kind == "time" and field.must != "date"]
+    parser = new_parser("r1")
     for field in times:
         # a column of zero dates, one among good ones, and one that has to be read value by value
         for texts in ([zero, zero], [zero, "2026-01-05T08:00:00.000000Z"], [zero, "2026-01-05T08:00:00+02:00"]):
             rows = [written(good_row(table, n) | {field: json.dumps(text)}) for n, text in enumerate(texts, 1)]
-            found, rejects = parser.read(table, page_of(listed(*rows)), table)
+            found, rejects = parser.read(DOCUMENTED[table], page_of(listed(*rows)), table)
             assert rejects == []
             assert [value is None for value in found.column(field).to_pylist()] == [text == zero for text in texts]
     stream = "coupons" if table == "coupon_batches" else table
-    notes = [note for note in parser.report(stream).notes if "zero dates" in note]
+    notes = [note for note in parser.report.stream(stream).notes if "zero dates" in note]
     assert notes == [f"4 values of '{table}.{field}' are zero dates, read as no date" for field in times]
 
 
 def test_a_zero_date_instead_of_the_day_a_user_joined_sets_the_user_aside() -> None:
     row = written(good_row("users", 7) | {"date": '"0000-00-00 00:00:00"'})
-    found, [reject] = PageParser("r1").read("users", page_of(listed(row)), "users")
+    found, [reject] = new_parser("r1").read(DOCUMENTED["users"], page_of(listed(row)), "users")
     assert found.num_rows == 0
     assert reject.reason == "date: '0000-00-00 00:00:00' is not a possible date"
 
 
 def test_a_field_that_one_single_row_lacks_is_that_rows_problem() -> None:
     row = {name: text for name, text in good_row("users", 7).items() if name != "email"}
-    found, [reject] = PageParser("r1").read("users", page_of(listed(written(row))), "users")
+    found, [reject] = new_parser("r1").read(DOCUMENTED["users"], page_of(listed(written(row))), "users")
     assert (found.num_rows, reject.reason) == (0, "email is missing")
     with pytest.raises(BadEnvelope, match="'email' is in no row"):
-        PageParser("r1").read("users", page_of(listed(written(row), written(row | {"id": "8"}))), "users")
+        new_parser("r1").read(DOCUMENTED["users"], page_of(listed(written(row), written(row | {"id": "8"}))), "users")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_warehouse.load.page_parser import Repair
-from referral_warehouse.load.reconcile.bisect import LEAF_ROWS, Budget, Span, TooMany, locate
+from referral_warehouse.load.reconcile.bisect import LEAF_ROWS, Budget, Span, TooManyDifferences, locate
+from referral_warehouse.load.reconcile.repair import Repair
 from referral_warehouse.load.runner import LoadReport
 from referral_warehouse.sandbox import Sandbox, Traps
 from tests.load.accounts import WORLD, Account, reopened
@@ -71,7 +71,7 @@ def test_what_cancels_out_in_every_range_shows_in_no_count() -> None:
 def test_giving_up_never_costs_more_than_half_a_sweep() -> None:
     assert Budget(1_000).left == 0  # four pages are read again at once
     assert Budget(100_000).left == 200
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyDifferences):
         found(set(range(50_000)), set(range(0, 50_000, 2)), budget=Budget(50_000).left)
 
 
@@ -232,7 +232,7 @@ def test_what_came_of_it_is_written_down(larger: Account) -> None:
     )
     total = len(larger.world.rows("users"))
     assert found == [
-        ("counts", total, total, f"total is {total} there and {total + 1} here", "ids", 1, None, True)
+        ("counts", total, total, f"total: API reports {total}, local {total + 1}", "ids", 1, None, True)
     ]  # fmt: skip
     lists = larger.query(
         f"select stream from raw.reconciliation where run_id = '{report.run_id}' and compared_by = 'list' order by all"

@@ -92,7 +92,7 @@ def test_issued_rewards_that_cannot_be_counted_up_are_refused(
     monkeypatch.setattr(
         Paginator, "count", lambda self, query: (count(self, query) or 0) + (query.path == "rewards/issued")
     )
-    with pytest.raises(DataRefused, match="rewards_issued: total is"):
+    with pytest.raises(DataRefused, match="rewards_issued: total: API reports"):
         account.load(*REWARDS)
 
 

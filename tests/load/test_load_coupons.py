@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.load.streams import coupons as coupons_room
-from referral_warehouse.load.streams.unassigned_coupons import read_names
+from referral_warehouse.load.streams import coupon_reader
+from referral_warehouse.load.streams.coupon_names import read_names
 from referral_warehouse.sandbox import Traps
 from tests.load.accounts import Account
 
@@ -131,7 +131,7 @@ def test_coupons_of_users_found_gone_by_their_ids_wait_for_no_sweep(fresh: Calla
 
 
 def test_of_very_many_that_are_gone_not_each_is_asked_for(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coupons_room, "ENOUGH_GONE", 3)
+    monkeypatch.setattr(coupon_reader, "VERIFIED_AT_ONCE", 3)
     held = [row["id"] for row in account.world.rows("coupons") if row["referral_id"]]
     for coupon in held[1:]:
         account.world.delete_coupon(coupon)

@@ -25,27 +25,28 @@ from referral_warehouse.api.query import Query
 from referral_warehouse.api.responses import Page, read_page
 from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.errors import ApiUnavailable, BadEnvelope, ReferralsError
-from referral_warehouse.load.page_parser import PageParser
+from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.runner import load
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.settings import Settings, Token
 from tests.api.scripted_server import Request, Say, ScriptedServer
+from tests.load.parsing import new_parser, quarantined
 from tests.load.wrong_rows import envelopes, is_read_right, true_rows
 
-TABLES = ("users", "rewards_due")
+FUZZED = ("users", "rewards_due")
 
 
 def judge(table: str, envelope: str, page: Page) -> None:
     """What became of a page: every row is in the table exactly as written, or in quarantine."""
-    parser = PageParser("r1")
+    parser = new_parser("r1")
     try:
-        found, _ = parser.read(table, page, table)
+        found, _ = parser.read(TABLES[table], page, table)
     except BadEnvelope:
         return
     written = true_rows(envelope)
     kept = found.to_pylist()
-    refused = parser.take_quarantine().to_pylist()
+    refused = quarantined(parser).to_pylist()
     for row in kept:
         assert any(is_read_right(table, row, candidate) for candidate in written), (row, written)
     refused_texts = Counter(json.dumps(json.loads(row["raw"]), sort_keys=True) for row in refused)
@@ -67,7 +68,7 @@ def test_any_envelope_is_read_exactly_set_aside_or_refused(data: st.DataObject) 
 
 def try_one(data: st.DataObject) -> None:
     """An envelope of either table, through all that reads it."""
-    table = data.draw(st.sampled_from(TABLES))
+    table = data.draw(st.sampled_from(FUZZED))
     envelope = data.draw(envelopes(table))
     body = envelope.encode("utf-8", "surrogatepass")
     try:
@@ -91,7 +92,7 @@ def test_any_envelope_over_a_socket(server: ScriptedServer, tmp_path: Path) -> N
         @settings(deadline=None, max_examples=80, derandomize=True)
         @given(st.data())
         def holds(data: st.DataObject) -> None:
-            table = data.draw(st.sampled_from(TABLES))
+            table = data.draw(st.sampled_from(FUZZED))
             envelope = data.draw(envelopes(table))
             server.default = lambda _: Say(body=envelope.encode("utf-8", "surrogatepass"))
             try:
@@ -112,7 +113,7 @@ def unloaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A load file with all tables and no rows, to be copied."""
     where = Settings(warehouse_dir=tmp_path_factory.mktemp("unloaded") / "data")
     with LoadFile(where.load_path) as load_file:
-        LoadPipeline(load_file, where.state_dir).drain()
+        LoadPipeline(load_file, where.state_dir, TABLES).drain()
     return where.warehouse_dir
 
 

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from referral_warehouse.load.records.coercion import coerce
 from referral_warehouse.load.records.row_version import boundary, last_of_each_id, with_row_versions
-from referral_warehouse.load.records.schema import ROW_VERSION, coerce
+from referral_warehouse.load.records.schema import ROW_VERSION
+from referral_warehouse.load.registry import TABLES
 
 NOW = datetime(2026, 1, 5, 8)
 REWARD = {"id": 1, "campaign_id": 1, "name": "Voucher", "reward_for": "person_referring", "type": "Voucher",
@@ -24,7 +26,7 @@ CAMPAIGN = {"id": 1, "name": "Spring", "url": "https://example.com", "code": "s"
 
 
 def version(stream: str, row: dict[str, Any], fetched_at: datetime = NOW) -> str:
-    rows = with_row_versions(stream, coerce(stream, [row], fetched_at, stream).table)
+    rows = with_row_versions(TABLES[stream], coerce(TABLES[stream], [row], fetched_at, stream).table)
     (found,) = rows.column(ROW_VERSION).to_pylist()
     assert isinstance(found, str)
     return found

@@ -16,12 +16,14 @@ import pyarrow as pa
 import pytest
 
 from referral_warehouse.errors import AnotherSyncRunning, DataRefused
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.records.coercion import coerce
 from referral_warehouse.load.records.row_version import with_row_versions
-from referral_warehouse.load.records.schema import coerce
+from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import PIPELINE_NAME, LoadPipeline
-from referral_warehouse.load.storage.dlt_recovery import heal
-from referral_warehouse.load.storage.dlt_resources import LoadBatch, referral_factory
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.storage.dlt_recovery import recover
+from referral_warehouse.load.storage.dlt_resources import batch_source
+from referral_warehouse.load.storage.load_file import LoadFile
 from tests.load.accounts import Account
 
 LATER = datetime(2026, 1, 6, 8)
@@ -38,15 +40,18 @@ def repriced(account: Account) -> LoadBatch:
     rewards[0]["value"] = "77.77"
     users = [row | {"first_name": "Changed"} for row in account.world.rows("users")[:1]]
     part = LoadBatch(states={"users": {"cursors": {"date": "2026-01-05T08:00:00"}}}, boundary=LATER)
-    part.add("rewards", with_row_versions("rewards", coerce("rewards", rewards, LATER, "rewards").table))
-    part.add("users", coerce("users", users, LATER, "users").table)
+    part.add(
+        TABLES["rewards"],
+        with_row_versions(TABLES["rewards"], coerce(TABLES["rewards"], rewards, LATER, "rewards").table),
+    )
+    part.add(TABLES["users"], coerce(TABLES["users"], users, LATER, "users").table)
     return part
 
 
 @contextmanager
 def opened(account: Account) -> Iterator[LoadPipeline]:
     with LoadFile(account.settings.load_path) as load_file:
-        pipeline = LoadPipeline(load_file, account.settings.state_dir)
+        pipeline = LoadPipeline(load_file, account.settings.state_dir, TABLES)
         with pipeline._configuration.applied():  # for the steps of dlt that the tests take one by one
             yield pipeline
 
@@ -62,7 +67,7 @@ def assert_loaded_once(account: Account) -> None:
 
 def test_a_pending_package_is_loaded_first(account: Account) -> None:
     with opened(account) as pipeline:
-        pipeline._pipeline.extract(referral_factory(repriced(account)))
+        pipeline._pipeline.extract(batch_source(repriced(account), TABLES))
         pipeline._pipeline.normalize()
     with opened(account) as pipeline:
         assert pipeline.drain()
@@ -75,7 +80,7 @@ def test_a_package_that_was_only_extracted_is_read_again(account: Account) -> No
     """dlt would normalise it with the boundary that it saved last, and date its versions back."""
     with opened(account) as pipeline:
         before = pipeline.state("users")
-        pipeline._pipeline.extract(referral_factory(repriced(account)))
+        pipeline._pipeline.extract(batch_source(repriced(account), TABLES))
         assert pipeline.state("users") != before
     with opened(account) as pipeline:
         assert not pipeline.drain()
@@ -86,7 +91,10 @@ def test_a_package_that_was_only_extracted_is_read_again(account: Account) -> No
 
 def test_a_run_drains_and_says_so(account: Account) -> None:
     with opened(account) as pipeline:
-        pipeline._pipeline.extract(referral_factory(LoadBatch({"users": repriced(account).tables["users"]})))
+        part = repriced(account)
+        part.take(TABLES["rewards"])
+        part.states.clear()
+        pipeline._pipeline.extract(batch_source(part, TABLES))
         pipeline._pipeline.normalize()
     report = account.load(sweep=True)
     assert report.drained
@@ -98,7 +106,7 @@ def test_the_wedge_between_rename_and_delete_is_healed(account: Account) -> None
     """A package that lies in load/normalized and still in normalize/extracted: dlt cannot go on from there."""
     extracted = working_dir(account) / "normalize" / "extracted"
     with opened(account) as pipeline:
-        pipeline._pipeline.extract(referral_factory(repriced(account)))
+        pipeline._pipeline.extract(batch_source(repriced(account), TABLES))
         (package,) = extracted.iterdir()
         shutil.copytree(package, working_dir(account).parent / "aside")
         pipeline._pipeline.normalize()
@@ -111,7 +119,7 @@ def test_the_wedge_between_rename_and_delete_is_healed(account: Account) -> None
 
 
 def test_healing_leaves_what_is_normalised_and_nothing_half_made(tmp_path: Path) -> None:
-    heal(tmp_path / "never used")
+    recover(tmp_path / "never used")
     kept = ["load/loaded/0.1", "load/normalized/1.1", "load/normalized/3.3"]
     for place in (
         *kept,
@@ -123,7 +131,7 @@ def test_healing_leaves_what_is_normalised_and_nothing_half_made(tmp_path: Path)
         (tmp_path / place).mkdir(parents=True)
     (tmp_path / "0a1b2c3d4e5f").touch()  # a file before its rename
     (tmp_path / "state.json").touch()
-    heal(tmp_path)
+    recover(tmp_path)
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*/*")) == kept
     assert {path.name for path in tmp_path.iterdir()} == {"load", "normalize", "state.json"}
 
@@ -131,7 +139,7 @@ def test_healing_leaves_what_is_normalised_and_nothing_half_made(tmp_path: Path)
 def test_a_package_that_is_loaded_twice_counts_once(account: Account) -> None:
     normalized = working_dir(account) / "load" / "normalized"
     with opened(account) as pipeline:
-        pipeline._pipeline.extract(referral_factory(repriced(account)))
+        pipeline._pipeline.extract(batch_source(repriced(account), TABLES))
         pipeline._pipeline.normalize()
         (package,) = normalized.iterdir()
         shutil.copytree(package, working_dir(account).parent / "aside")
@@ -177,12 +185,12 @@ def test_of_rows_in_one_package_the_later_one_counts() -> None:
         return pa.table({"id": [i for i, _ in rows], "first_name": [name for _, name in rows]})
 
     part = LoadBatch()
-    part.add("users", users((1, "first"), (2, "only")))
+    part.add(TABLES["users"], users((1, "first"), (2, "only")))
     later = LoadBatch(states={"users": {"cursors": {}}})
-    later.add("users", users((1, "second")))
-    later.add("users", users())
+    later.add(TABLES["users"], users((1, "second")))
+    later.add(TABLES["users"], users())
     part.merge(later)
-    part.settle()
+    part.deduplicate()
     (rows,) = part.tables["users"]
     assert sorted(rows.to_pylist(), key=lambda row: row["id"]) == [
         {"id": 1, "first_name": "second"}, {"id": 2, "first_name": "only"},
@@ -212,9 +220,9 @@ def test_a_load_file_that_is_none_is_refused_and_kept(account: Account) -> None:
 
 def test_the_last_boundary_is_the_newest_of_both_ends(account: Account) -> None:
     with LoadFile(account.settings.load_path) as load_file:
-        began = load_file.last_boundary("rewards")
+        began = load_file.rows.last_boundary("rewards")
         assert began is not None
         load_file.connection.execute(
             "update raw.rewards set _dlt_valid_to = ? where id = 1", [f"{began + timedelta(days=1)}+00"]
         )
-        assert load_file.last_boundary("rewards") == began + timedelta(days=1)
+        assert load_file.rows.last_boundary("rewards") == began + timedelta(days=1)

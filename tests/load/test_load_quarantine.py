@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from referral_warehouse.api.responses import Page
 from referral_warehouse.load.page_parser import PageParser
 from referral_warehouse.load.quarantine import CONTRADICTION
 from referral_warehouse.load.records.schema import QUARANTINE
+from referral_warehouse.load.registry import DOCUMENTED, TABLES
 from referral_warehouse.warehouse.build import build
 from tests.load.accounts import Account
+from tests.load.parsing import new_parser, quarantined
 
 
 def reward(identifier: Any, **changed: Any) -> dict[str, Any]:
@@ -20,7 +23,9 @@ def reward(identifier: Any, **changed: Any) -> dict[str, Any]:
 
 
 def read(parser: PageParser, *rows: Any) -> list[Any]:
-    table, _ = parser.read("rewards", Page(list(rows), len(rows), 1, None, asked="rewards?page=1"), "rewards")
+    table, _ = parser.read(
+        DOCUMENTED["rewards"], Page(list(rows), len(rows), 1, None, asked="rewards?page=1"), "rewards"
+    )
     return table.column("id").to_pylist()
 
 
@@ -38,27 +43,27 @@ def read(parser: PageParser, *rows: Any) -> list[Any]:
 def test_rows_of_one_answer_that_contradict_each_other_are_all_set_aside(
     rows: list[Any], kept: list[int], refused: list[str]
 ) -> None:
-    parser = PageParser("r1")
+    parser = new_parser("r1")
     assert read(parser, *rows) == kept
-    found = parser.take_quarantine()
+    found = quarantined(parser)
     assert found.column("record_id").to_pylist() == refused
     assert len(set(found.column("key").to_pylist())) == len(refused), "each of them can be looked at"
-    assert parser.report("rewards").rows_quarantined == len(refused)
+    assert parser.report.stream("rewards").rows_quarantined == len(refused)
     if kept == [2]:
         assert set(found.column("reason").to_pylist()) == {CONTRADICTION}
 
 
 def test_a_row_that_can_be_read_again_closes_every_bad_form_it_had() -> None:
-    parser = PageParser("r1")
+    parser = new_parser("r1")
     read(parser, reward(1, value="much"), reward(2, value="little"))
     read(parser, reward(1, value="a lot"))
-    assert parser.take_quarantine().num_rows == 3
+    assert quarantined(parser).num_rows == 3
     read(parser, reward(1))
-    closed = parser.take_quarantine()
+    closed = quarantined(parser)
     assert closed.column("reason").to_pylist() == ["value: 'much' is not an amount", "value: 'a lot' is not an amount"]
     assert None not in closed.column("resolved_at").to_pylist()
     read(parser, reward(1))
-    assert parser.take_quarantine().num_rows == 0
+    assert quarantined(parser).num_rows == 0
 
 
 def stored(shown: str | None) -> str | None:
@@ -106,8 +111,9 @@ def test_a_load_file_from_before_is_read_and_written(
 ) -> None:
     account = fresh()
     with monkeypatch.context() as before:
-        older = QUARANTINE.remove(QUARANTINE.get_field_index("resolved_at"))
-        before.setattr("referral_warehouse.load.records.schema.QUARANTINE", older)
+        older = replace(QUARANTINE, fields=tuple(f for f in QUARANTINE.fields if f.name != "resolved_at"))
+        before.setitem(TABLES, "quarantine", older)
+        before.setattr("referral_warehouse.load.page_parser.QUARANTINE", older)
         before.setattr("referral_warehouse.load.quarantine.QUARANTINE", older)
         user = account.world.rows("users")[4]
         account.tamper("update users set date = 'soon' where id = ?", user["id"])

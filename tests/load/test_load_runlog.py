@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from referral_warehouse.load import run_log
-from referral_warehouse.load.page_parser import StreamReport
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.report import StreamReport
+from referral_warehouse.load.storage.load_file import LoadFile
 from tests.load.accounts import Account
 
 MOMENT = datetime(2026, 1, 5, 8)
@@ -28,7 +28,7 @@ def test_a_run_that_never_finished_is_marked_by_the_next_one(tmp_path: Path) -> 
     with LoadFile(tmp_path / "load.duckdb") as load_file:
         load_file.connection.execute("create schema raw")
         run_log.start(load_file, "one", "sync")
-        assert load_file.column("select status from raw.runs") == ["running"]
+        assert load_file.rows.column("select status from raw.runs") == ["running"]
         run_log.start(load_file, "two", "load")
         run_log.finish(
             load_file, "two", status="done", calls=7, observed_at=MOMENT,

@@ -125,7 +125,7 @@ def test_a_deletion_shows_by_counting_and_is_found_by_a_sweep(account: Account) 
     account.world.delete_user(gone)
     report = account.load()
     assert report.swept
-    assert any(difference.startswith("users: total is") for difference in report.differences)
+    assert any(difference.startswith("users: total: API reports") for difference in report.differences)
     assert account.query("select stream, id, what from raw.observations") == [("users", gone, "vanished")]
     assert account.one(f"select count(*) from raw.users where id = {gone}") == 1
     assert account.differences() == {}

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from referral_warehouse.errors import BadEnvelope
-from referral_warehouse.load.records.schema import FIELDS, arrow_schema, coerce, json_columns
+from referral_warehouse.load.records.coercion import coerce
+from referral_warehouse.load.registry import DOCUMENTED
 
 NOW = datetime(2026, 1, 5, 8)
 
@@ -55,7 +56,7 @@ QUARANTINED: list[tuple[Any, str, str]] = [
 
 @pytest.mark.parametrize(("row", "record_id", "reason"), QUARANTINED, ids=lambda v: v if isinstance(v, str) else "row")
 def test_a_row_that_does_not_fit_is_set_aside_with_its_reason(row: Any, record_id: str, reason: str) -> None:
-    coerced = coerce("users", [user(id=8), row, user(id=9)], NOW, "users")
+    coerced = coerce(DOCUMENTED["users"], [user(id=8), row, user(id=9)], NOW, "users")
     assert coerced.table.column("id").to_pylist() == [8, 9]
     (reject,) = coerced.rejects
     assert (reject.record_id, reject.reason) == (record_id, reason)
@@ -65,38 +66,38 @@ def test_a_row_that_does_not_fit_is_set_aside_with_its_reason(row: Any, record_i
 
 
 def test_the_first_problem_of_a_row_is_its_reason_and_the_row_is_kept_once() -> None:
-    coerced = coerce("users", [user(qualified="perhaps", reach="many", date="soon")], NOW, "users")
+    coerced = coerce(DOCUMENTED["users"], [user(qualified="perhaps", reach="many", date="soon")], NOW, "users")
     assert [reject.reason for reject in coerced.rejects] == ["qualified: 'perhaps' is neither true nor false"]
     assert coerced.table.num_rows == 0
 
 
-@pytest.mark.parametrize("table", FIELDS)
+@pytest.mark.parametrize("table", DOCUMENTED)
 def test_a_required_field_that_vanished_everywhere_is_refused(table: str) -> None:
-    whole = {field.name: None for field in FIELDS[table]}
-    for field in FIELDS[table]:
+    whole = {field.name: None for field in DOCUMENTED[table].fields}
+    for field in DOCUMENTED[table].fields:
         rows = [without(whole, field.name) | {"renamed": 1}] * 2
         if field.must:
             with pytest.raises(BadEnvelope, match=f"page 3: the field '{field.name}' is in no row"):
-                coerce(table, rows, NOW, "page 3")
+                coerce(DOCUMENTED[table], rows, NOW, "page 3")
         else:
-            assert coerce(table, rows, NOW, "page 3").absent == (field.name,)
+            assert coerce(DOCUMENTED[table], rows, NOW, "page 3").absent == (field.name,)
 
 
 def test_no_rows_are_no_vanished_fields() -> None:
-    coerced = coerce("users", [], NOW, "users")
+    coerced = coerce(DOCUMENTED["users"], [], NOW, "users")
     assert (coerced.table.num_rows, coerced.rejects) == (0, [])
-    assert coerced.table.schema == arrow_schema("users")
+    assert coerced.table.schema == DOCUMENTED["users"].arrow
 
 
 def test_an_optional_field_that_some_rows_lack_is_empty_there() -> None:
-    coerced = coerce("users", [user(), without(user(id=2), "code")], NOW, "users")
+    coerced = coerce(DOCUMENTED["users"], [user(), without(user(id=2), "code")], NOW, "users")
     assert coerced.table.column("code").to_pylist() == ["z", None]
     assert coerced.absent == ()
 
 
 def test_new_fields_are_kept_together_and_relations_are_not() -> None:
     rows = [user(type="person_invited", score=1.5, coupon={"id": 5}), user(id=2), user(id=3, type=None)]
-    extra = coerce("users", rows, NOW, "users").table.column("_extra").to_pylist()
+    extra = coerce(DOCUMENTED["users"], rows, NOW, "users").table.column("_extra").to_pylist()
     assert [text and json.loads(text) for text in extra] == [
         {"type": "person_invited", "score": 1.5}, None, {"type": None},
     ]  # fmt: skip
@@ -107,7 +108,7 @@ def test_types_are_the_projects_and_not_the_answers() -> None:
         "id": "7", "reward_id": "1", "reward_value": "19.99", "recipient_id": 3, "total_due": "2",
         "total_value": 39.98, "status": "Issued", "issued_at": "2026-01-04", "reward_for": "person_referring",
     }  # fmt: skip
-    row = coerce("rewards_issued", [issued], NOW, "issued").table.to_pylist()[0]
+    row = coerce(DOCUMENTED["rewards_issued"], [issued], NOW, "issued").table.to_pylist()[0]
     assert (row["id"], row["reward_id"], row["total_due"]) == (7, 1, 2)
     assert (row["reward_value"], row["total_value"]) == (Decimal("19.99"), Decimal("39.98"))
     assert (row["issued_at"], row["_fetched_at"]) == (datetime(2026, 1, 4), NOW)
@@ -119,7 +120,7 @@ def test_one_odd_row_does_not_change_how_the_others_are_read() -> None:
     rows = [{"id": 1, "campaign_id": 1, "name": "a", "type": "Voucher", "value": Decimal("19.99")},
             {"id": 2, "campaign_id": Decimal(1), "name": "b", "type": "Voucher", "value": Decimal("0.001")}]
     # fmt: on
-    coerced = coerce("rewards", rows, NOW, "rewards")
+    coerced = coerce(DOCUMENTED["rewards"], rows, NOW, "rewards")
     assert coerced.table.column("value").to_pylist() == [Decimal("19.99")]
     assert [reject.record_id for reject in coerced.rejects] == ["2"]
 
@@ -130,19 +131,19 @@ ODD = st.one_of(
     st.decimals(),
 )  # fmt: skip
 ODD_ROWS = st.one_of(
-    st.fixed_dictionaries({}, optional={field.name: ODD for field in FIELDS["users"]} | {"extra": ODD}), ODD
+    st.fixed_dictionaries({}, optional={field.name: ODD for field in DOCUMENTED["users"].fields} | {"extra": ODD}), ODD
 )
 
 
 @given(st.lists(ODD_ROWS, max_size=4))
 def test_every_row_is_either_in_the_table_or_set_aside(rows: list[Any]) -> None:
     rows = [user(id=10), *rows]
-    coerced = coerce("users", rows, NOW, "users")
+    coerced = coerce(DOCUMENTED["users"], rows, NOW, "users")
     assert coerced.table.num_rows + len(coerced.rejects) == len(rows)
-    assert coerced.table.schema == arrow_schema("users")
+    assert coerced.table.schema == DOCUMENTED["users"].arrow
     for reject in coerced.rejects:
         orjson.loads(reject.raw)
         (reject.record_id + reject.reason).encode()
-    for name in json_columns("users"):
+    for name in DOCUMENTED["users"].json_columns:
         for text in filter(None, coerced.table.column(name).to_pylist()):
             orjson.loads(text)

@@ -1,4 +1,4 @@
-"""Settling: movement never passes for a contradiction, a contradiction never for movement, and repairs end it."""
+"""Reconciliation: a change is never taken for a contradiction, nor a contradiction for a change, and repairs end it."""
 
 from __future__ import annotations
 
@@ -11,87 +11,100 @@ from hypothesis import strategies as st
 
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.errors import DataRefused
-from referral_warehouse.load import runner
-from referral_warehouse.load.page_parser import Repair
-from referral_warehouse.load.reconcile.counts import Counts, Difference
-from referral_warehouse.load.reconcile.policy import WALKS, settle
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.reconcile.counts import Counts, Difference, RangeRepair
+from referral_warehouse.load.reconcile.policy import FULL_READS, Reconciler
+from referral_warehouse.load.reconcile.repair import Repair
+from referral_warehouse.load.storage.stored_rows import StoredRows
 from referral_warehouse.sandbox import Traps
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.connection import draft_path
 from tests.load.accounts import Account
 
 
-def counts(there: int, here: int) -> Counts:
-    return Counts(there, here, [Difference("users", "total", there, here)] if there != here else [])
+def counts(api: int, local: int) -> Counts:
+    return Counts(api, local, [Difference("users", "total", api, local)] if api != local else [])
 
 
-class Moving:
-    """People there and known here; before each call of ours somebody may come, go, or both at once."""
+class ChangingAccount:
+    """The users of the API and those that are known locally; before each request some may come, go, or both."""
 
-    def __init__(self, moves: Iterator[str]) -> None:
-        self.there = set(range(10))
-        self.here = set(range(9))
-        self._moves = moves
+    def __init__(self, changes: Iterator[str], *, by_ids: bool) -> None:
+        self.api = set(range(10))
+        self.local = set(range(9))
+        self._changes = changes
+        self._by_ids = by_ids
         self._next = 10
-        self.walks = 0
+        self.full_reads = 0
 
-    def _move(self) -> None:
-        what = next(self._moves, "")
+    def _change(self) -> None:
+        what = next(self._changes, "")
         if "gone" in what:
-            self.there.discard(min(self.there))
+            self.api.discard(min(self.api))
         if "new" in what:
-            self.there.add(self._next)
+            self.api.add(self._next)
             self._next += 1
 
-    def count(self) -> Counts:
-        self._move()
-        return counts(len(self.there), len(self.here))
+    def compare(self) -> Counts:
+        self._change()
+        return counts(len(self.api), len(self.local))
 
-    def walk(self) -> Repair:
-        self._move()
-        repair = Repair(missing=len(self.there - self.here), vanished=len(self.here - self.there))
-        self.here = set(self.there)
-        self.walks += 1
+    def read_all(self) -> Repair:
+        self._change()
+        repair = Repair(missing=len(self.api - self.local), vanished=len(self.local - self.api))
+        self.local = set(self.api)
+        self.full_reads += 1
         return repair
 
-    def mend(self, _counts: Counts, repair: Repair) -> None:
+    def repair_ranges(self, _counts: Counts) -> RangeRepair:
         """Finds one difference at a time."""
-        self._move()
-        differing = sorted(self.there ^ self.here)
-        if differing:
-            self.here ^= {differing[0]}
-            repair.changed += 1
+        if not self._by_ids:
+            return RangeRepair(Repair(), gave_up=True)
+        self._change()
+        differing = sorted(self.api ^ self.local)[:1]
+        self.local ^= set(differing)
+        return RangeRepair(Repair(changed=len(differing)))
+
+
+class ContradictingAccount:
+    """Counts one user more than any read finds."""
+
+    def __init__(self) -> None:
+        self.full_reads = 0
+
+    def compare(self) -> Counts:
+        return counts(11, 10)
+
+    def repair_ranges(self, _counts: Counts) -> RangeRepair:
+        return RangeRepair(Repair())
+
+    def read_all(self) -> Repair:
+        self.full_reads += 1
+        return Repair(changed=1 if self.full_reads == 1 else 0)
 
 
 @given(st.lists(st.sampled_from(["", "gone", "new", "gone and new"]), max_size=12), st.booleans())
-def test_movement_is_never_refused_and_what_is_left_is_in_flight(moves: list[str], by_ids: bool) -> None:
-    account = Moving(iter(moves))
-    settlement = settle(account.count, account.mend if by_ids else None, account.walk)
-    if not settlement.in_flight:
-        assert settlement.counts.total == len(account.here)
-    assert account.walks <= WALKS
+def test_changes_are_never_refused_and_what_is_left_is_in_flight(changes: list[str], by_ids: bool) -> None:
+    account = ChangingAccount(iter(changes), by_ids=by_ids)
+    outcome = Reconciler(account).reconcile()
+    if not outcome.in_flight:
+        assert outcome.counts.total == len(account.local)
+    assert account.full_reads <= FULL_READS
 
 
-def test_one_walk_is_enough_where_nothing_moves() -> None:
-    account = Moving(iter(()))
-    settlement = settle(account.count, None, account.walk)
-    assert (settlement.in_flight, account.walks) == ([], 1)
-    assert settlement.recorded(None, 3).repaired_by == "sweep"
+def test_one_full_read_is_enough_where_nothing_changes() -> None:
+    account = ChangingAccount(iter(()), by_ids=False)
+    outcome = Reconciler(account).reconcile()
+    assert (outcome.in_flight, account.full_reads) == ([], 1)
+    assert outcome.summary(None, 3).repaired_by == "sweep"
 
 
-def test_a_count_that_no_walk_bears_out_is_a_contradiction() -> None:
-    walks: list[int] = []
-
-    def walk() -> Repair:
-        walks.append(1)
-        return Repair(changed=1 if len(walks) == 1 else 0)
-
-    settlement = settle(lambda: counts(11, 10), lambda _counts, _repair: None, walk)
-    assert len(walks) == WALKS
-    assert settlement.recorded(None, 5).is_contradiction
+def test_a_count_that_no_full_read_confirms_is_a_contradiction() -> None:
+    account = ContradictingAccount()
+    outcome = Reconciler(account).reconcile()
+    assert account.full_reads == FULL_READS
+    assert outcome.summary(None, 5).is_contradiction
     with pytest.raises(DataRefused, match="without a change"):
-        settlement.refuse_contradictions()
+        outcome.refuse_contradictions()
 
 
 @pytest.mark.parametrize("traps", [{}, {"refuse_id_filters": True}, {"ignore_filters": True, "ignore_per_page": True}])
@@ -101,7 +114,7 @@ def test_a_server_that_counts_one_too_many_is_refused(
     count = Paginator.count
     monkeypatch.setattr(Paginator, "count", lambda self, query: (count(self, query) or 0) + (query.path == "users"))
     account.world.set_traps(Traps(**traps))
-    with pytest.raises(DataRefused, match="users: total is"):
+    with pytest.raises(DataRefused, match="users: total: API reports"):
         account.load("users", "coupons")
     assert account.query("select what from raw.observations") == []
     monkeypatch.undo()
@@ -109,7 +122,8 @@ def test_a_server_that_counts_one_too_many_is_refused(
     build(account.settings)
     with duckdb.connect(str(draft_path(account.settings)), read_only=True) as draft:
         told = draft.execute(
-            "select is_contradiction, api_count - our_count, differences_found like 'total is%', calls_count > 0 "
+            "select is_contradiction, api_count - our_count, differences_found like 'total: API reports%', "
+            "calls_count > 0 "
             "from ops.reconciliation where stream = 'users' order by all desc"
         ).fetchall()
     assert told[0] == (True, 1, True, True)
@@ -122,14 +136,15 @@ def test_a_server_that_counts_beyond_the_bound_is_no_contradiction(
     """It ignores filters, which a first walk of one page does not notice; then somebody joins above the bound."""
     account = fresh(users=60, traps=Traps(ignore_filters=True))
     there = len(account.world.rows("users"))
-    largest_known_id = runner.largest_known_id
+    largest_known_id = StoredRows.largest_known_id
 
-    def and_somebody_joins(load_file: LoadFile, stream: str) -> int | None:
-        found = largest_known_id(load_file, stream)
-        account.world.add_user(1)
+    def and_somebody_joins(stored: StoredRows, table: str) -> int | None:
+        found = largest_known_id(stored, table)
+        if table == "users":
+            account.world.add_user(1)
         return found
 
-    monkeypatch.setattr(runner, "largest_known_id", and_somebody_joins)
+    monkeypatch.setattr(StoredRows, "largest_known_id", and_somebody_joins)
     report = account.load("users", "coupons")
     assert report.streams["users"].api_count == report.streams["users"].our_count == there + 1
     assert not report.streams["users"].reconciliation.is_contradiction

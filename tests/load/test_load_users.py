@@ -11,12 +11,16 @@ from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.responses import Page
 from referral_warehouse.errors import AuthenticationError
-from referral_warehouse.load.page_parser import PageParser
-from referral_warehouse.load.storage.dlt_resources import LoadBatch
-from referral_warehouse.load.storage.load_db import LoadFile
-from referral_warehouse.load.streams.coupons import CouponIntake
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.context import LoadContext, LoadRequest
+from referral_warehouse.load.registry import TABLES
+from referral_warehouse.load.storage.batch_writer import BatchWriter
+from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.streams.coupon_reader import CouponReader
 from referral_warehouse.sandbox import Traps
 from tests.load.accounts import Account
+from tests.load.parsing import new_parser
 
 SMALL_PAGES = {"ignore_per_page": True}  # 25 rows a page: a small account has several
 
@@ -190,9 +194,12 @@ def test_several_coupons_of_one_user_are_all_kept(account: Account) -> None:
         Client(account.settings) as client,
         Paginator(client, 1) as paginator,
     ):
-        parser = CouponIntake(paginator, load_file, PageParser("run"))
+        pipeline, parser = LoadPipeline(load_file, account.settings.state_dir, TABLES), new_parser()
+        writer = BatchWriter(pipeline, load_file.rows, parser.report, 1_000)
+        ctx = LoadContext(account.settings, LoadRequest(frozenset({"coupons"})), paginator, writer, parser)
+        reader = CouponReader(ctx)
         page = Page([{"id": 4, "coupon": coupons}, {"id": 5, "coupon": None}], 2, 1, now)
-        parser.take(page, now.replace(tzinfo=None))
+        reader.take(page, now.replace(tzinfo=None))
         part = LoadBatch()
-        parser.finish(part)
+        reader.finish(part)
     assert [row["name"] for rows in part.tables["coupons"] for row in rows.to_pylist()] == ["C9001", "C9002"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,23 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from referral_warehouse.load.records.converters import read
-from referral_warehouse.load.streams.cursors import EARLIEST, advance, lane_start
-from referral_warehouse.load.streams.users import _dated
+from referral_warehouse.load.streams.cursors import EARLIEST, advance, query_start
+from referral_warehouse.load.streams.user_reader import _is_dated
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1))
 FIRST = datetime(2026, 1, 5, 8)
 
 
 def test_a_lane_begins_whole_days_before_its_cursor() -> None:
-    assert lane_start(datetime(2026, 3, 1, 0, 0), 1) == date(2026, 2, 28)
-    assert lane_start(datetime(2026, 3, 1, 23, 59, 59), 3) == date(2026, 2, 26)
-    assert lane_start(datetime(1970, 1, 1), 366) == EARLIEST
+    assert query_start(datetime(2026, 3, 1, 0, 0), 1) == date(2026, 2, 28)
+    assert query_start(datetime(2026, 3, 1, 23, 59, 59), 3) == date(2026, 2, 26)
+    assert query_start(datetime(1970, 1, 1), 366) == EARLIEST
 
 
 @pytest.mark.parametrize("days", [0, -1])
 def test_no_overlap_is_no_choice(days: int) -> None:
     with pytest.raises(ValueError, match="at least one day"):
-        lane_start(FIRST, days)
+        query_start(FIRST, days)
 
 
 def test_a_row_dated_in_the_future_moves_the_cursor_to_the_present_only() -> None:
@@ -50,7 +51,7 @@ def test_a_cursor_moves_neither_back_nor_past_the_start_of_the_run(
 
 @given(MOMENTS, st.integers(1, 366))
 def test_the_start_lies_a_whole_day_before_the_cursor_or_at_the_beginning(cursor: datetime, overlap: int) -> None:
-    start = lane_start(cursor, overlap)
+    start = query_start(cursor, overlap)
     assert start >= EARLIEST
     assert start == EARLIEST or cursor - datetime.combine(start, datetime.min.time()) >= timedelta(days=overlap)
 
@@ -67,7 +68,7 @@ class Account:
 
     def run(self, now: datetime, succeeds: bool) -> None:
         """One lane: rows shown with a shifted date, filtered by plain days; a failed run commits nothing."""
-        since = lane_start(self.cursor, self.overlap_days)
+        since = query_start(self.cursor, self.overlap_days)
         found = [n for n, (dated, visible) in enumerate(self.rows) if visible <= now and dated.date() >= since]
         if succeeds:
             self.loaded.update(found)
@@ -138,8 +139,8 @@ class ZonedAccount:
 
     def run(self, now: datetime, succeeds: bool) -> None:
         """One lane. A row that the server may send must not be taken for a filter that was ignored."""
-        since = lane_start(self.cursor, self.overlap_days)
-        honours = _dated("qualified_at", (since - timedelta(days=1)).isoformat())
+        since = query_start(self.cursor, self.overlap_days)
+        honours = partial(_is_dated, "qualified_at", (since - timedelta(days=1)).isoformat())
         found = {
             n: self.style(dated, self.zone)
             for n, dated in enumerate(self.rows)

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from referral_warehouse.load.records.schema import FIELDS
+from referral_warehouse.load.registry import DOCUMENTED
 
 NOT_THERE = object()
 _TEXTS = st.text(st.characters(exclude_categories=()), max_size=6)
@@ -65,7 +65,7 @@ def rows(draw: st.DrawFn, table: str) -> str:
     """One row as JSON text: mostly in order, with a field or two that are anything, missing, or new."""
     if draw(st.integers(0, 15)) == 0:
         return draw(_JSONS)
-    fields = {field.name: draw(_FITTING[field.kind]) for field in FIELDS[table]}
+    fields = {field.name: draw(_FITTING[field.kind]) for field in DOCUMENTED[table].fields}
     for name in draw(st.lists(st.sampled_from([*fields, "brand_new"]), max_size=2)):
         if draw(st.integers(0, 5)) == 0:
             fields.pop(name, None)
@@ -101,7 +101,8 @@ def is_read_right(table: str, found: dict[str, Any], written: Any) -> bool:
     """Whether every column of a loaded row is exactly what was written."""
     try:
         return isinstance(written, dict) and all(
-            _agrees(field.kind, written.get(field.name, NOT_THERE), found[field.name]) for field in FIELDS[table]
+            _agrees(field.kind, written.get(field.name, NOT_THERE), found[field.name])
+            for field in DOCUMENTED[table].fields
         )
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError):
         return False  # what cannot even be compared is not what was written

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.settings import Settings
 from tests.end_to_end.histories_checked import check_history
 
@@ -19,7 +20,7 @@ def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse directory whose load file has all raw tables and no rows."""
     settings = Settings(warehouse_dir=tmp_path_factory.mktemp("empty") / "data")
     with LoadFile(settings.load_path) as load_file:
-        LoadPipeline(load_file, settings.state_dir).drain()
+        LoadPipeline(load_file, settings.state_dir, TABLES).drain()
     return settings.warehouse_dir
 
 

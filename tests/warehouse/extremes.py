@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from referral_warehouse.api.numbers import INT64
-from referral_warehouse.load.records.schema import FIELDS, Field
+from referral_warehouse.load.records.schema import Field
+from referral_warehouse.load.registry import DOCUMENTED
 
 FIRST, SECOND, THIRD = "2026-01-01 08:00:00", "2026-01-02 09:00:00", "2026-01-04 10:00:00"
 SYNCS = (FIRST, SECOND, THIRD)
@@ -74,7 +75,7 @@ def ordinary_account() -> Tables:
 def every_extreme(table: str, times: int = 2) -> Iterator[dict[str, Any]]:
     """Rows that are ordinary but for one column with one extreme; ids as such stand once, since they are unique."""
     number = 1000
-    for field in FIELDS[table]:
+    for field in DOCUMENTED[table].fields:
         for value in accepted(field):
             if field.name == "id":
                 yield {**ORDINARY[table], "id": value}
@@ -88,7 +89,7 @@ def random_rows(table: str, chance: random.Random, count: int) -> Iterator[dict[
     """Rows of which each value is ordinary or one of its extremes, and each id stands once."""
     for number in range(count):
         row = {"id": 2000 + number, **ORDINARY[table]}
-        for field in FIELDS[table]:
+        for field in DOCUMENTED[table].fields:
             if field.name != "id" and chance.random() < 0.5:
                 row[field.name] = chance.choice(accepted(field))
         yield row

@@ -1,7 +1,7 @@
-"""The quarantine: rows that cannot be read exactly wait here for ``raw.quarantine``, and leave it once they can be.
+"""The quarantine: rows that cannot be read exactly are kept in ``raw.quarantine``, and resolved once they can be read.
 
-Knows no HTTP and no dlt. A row is named by its stream and its text, so that the same bad row is one row however often
-it comes; an id that comes again and can be read closes all the bad forms it had.
+Knows no HTTP and no dlt. A row is identified by its stream and its text, so that the same bad row is one row however
+often it is read; an id that can be read again resolves all the bad rows it had.
 """
 
 from __future__ import annotations
@@ -17,62 +17,71 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from referral_warehouse.load.records import converters
+from referral_warehouse.load.records.coercion import Coerced, Reject
 from referral_warehouse.load.records.json_text import whole_text
-from referral_warehouse.load.records.schema import FETCHED_AT, QUARANTINE, Coerced, Reject, id_in
-from referral_warehouse.load.storage.load_db import LoadFile
+from referral_warehouse.load.records.schema import FETCHED_AT, QUARANTINE, id_in
+from referral_warehouse.load.storage.stored_rows import StoredRows
 
-CONTRADICTION = "the id stands more than once in one answer, with different contents"
+CONTRADICTION = "the id is more than once in one answer, with different contents"
 
 
 class Quarantine:
-    """What one run sets aside, and what it finds mended."""
+    """The rows that one run sets aside, and those it finds readable again.
 
-    def __init__(self, run_id: str) -> None:
+    Args:
+        run_id: marks the rows that are set aside.
+        stored: where earlier runs set rows aside; None where there were none.
+    """
+
+    def __init__(self, run_id: str, stored: StoredRows | None = None) -> None:
         self._run_id = run_id
         self._rows: list[dict[str, Any]] = []
         # stream → id → key → the whole row, or None where it is in the load file
         self._open: dict[str, dict[int, dict[str, dict[str, Any] | None]]] = {}
         self._seen: set[str] = set()
-        self._file: LoadFile | None = None
-
-    def know(self, load_file: LoadFile) -> None:
-        """Learn what earlier runs set aside."""
-        self._file = load_file
-        for stream, record_id, key in load_file.open_quarantine():
+        self._stored = stored
+        for stream, record_id, key in stored.open_quarantine() if stored is not None else ():
             identifier = id_in(record_id)
             if identifier is not None:
                 self._open.setdefault(stream, {}).setdefault(identifier, {})[key] = None
 
-    def settle(self, stream: str, coerced: Coerced, moment: datetime) -> int:
-        """Set the rejects of an answer aside, and close what it shows to be readable.
+    def record(self, stream: str, coerced: Coerced, observed_at: datetime) -> int:
+        """Set the rejected rows of an answer aside, and resolve those that it shows to be readable.
 
-        Returns: how many rows were set aside that this run had not set aside before.
+        Args:
+            stream: the raw table.
+            coerced: the answer, parsed.
+            observed_at: when it was observed (naive UTC).
+
+        Returns:
+            How many rows were set aside that this run had not set aside before.
         """
         before = len(self._seen)
         for reject in coerced.rejects:
-            refusal = self._row(stream, reject, moment)
+            refusal = self._row(stream, reject, observed_at)
             self._rows.append(refusal)
             self._seen.add(refusal["key"])
             if reject.known_id is not None:
                 self._open.setdefault(stream, {}).setdefault(reject.known_id, {})[refusal["key"]] = refusal
-        waiting = self._open.get(stream)
-        if not waiting:
+        unresolved = self._open.get(stream)
+        if not unresolved:
             return len(self._seen) - before
         refused = {reject.known_id for reject in coerced.rejects}
-        for identifier in waiting.keys() & set(coerced.table.column("id").to_pylist()) - refused:
-            for key, row in waiting.pop(identifier).items():
-                whole = self._file.quarantined(key) if row is None and self._file is not None else row
+        for identifier in unresolved.keys() & set(coerced.table.column("id").to_pylist()) - refused:
+            for key, row in unresolved.pop(identifier).items():
+                whole = self._stored.quarantined(key) if row is None and self._stored is not None else row
                 if whole:
-                    self._rows.append({name: whole.get(name) for name in QUARANTINE.names} | {"resolved_at": moment})
+                    kept = {name: whole.get(name) for name in QUARANTINE.arrow.names}
+                    self._rows.append(kept | {"resolved_at": observed_at})
         return len(self._seen) - before
 
     def take(self) -> pa.Table:
-        """What changed since the last call, as a table of ``raw.quarantine``."""
-        table = pa.Table.from_pylist(self._rows, schema=QUARANTINE)
+        """Return the changes since the last call, as rows of ``raw.quarantine``."""
+        table = pa.Table.from_pylist(self._rows, schema=QUARANTINE.arrow)
         self._rows.clear()
         return table
 
-    def _row(self, stream: str, reject: Reject, moment: datetime) -> dict[str, Any]:
+    def _row(self, stream: str, reject: Reject, observed_at: datetime) -> dict[str, Any]:
         return {
             "key": hashlib.blake2b(f"{stream}\0{reject.raw}".encode(), digest_size=16).hexdigest(),
             "stream": stream,
@@ -80,15 +89,15 @@ class Quarantine:
             "reason": reject.reason,
             "raw": reject.raw,
             "run_id": self._run_id,
-            "quarantined_at": moment,
+            "quarantined_at": observed_at,
             "resolved_at": None,
         }
 
 
 def without_contradictions(coerced: Coerced, rows: Sequence[Any]) -> Coerced:
-    """Reject the rows of one answer that share an id and differ: one moment has one truth, and nobody knows which.
+    """Reject the rows of one answer that share an id and differ, because it cannot be known which of them is right.
 
-    Rows that are the same twice stay; which of them is kept makes no difference.
+    Equal rows stay; it makes no difference which of them is kept.
     """
     ids = coerced.table.column("id")
     refused = {reject.known_id for reject in coerced.rejects} - {None}

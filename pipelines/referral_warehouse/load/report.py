@@ -1,19 +1,63 @@
-"""What a run of the loader did, for whoever asked for it."""
+"""What a run of the loader did, for whoever started it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from referral_warehouse.load.page_parser import StreamReport
+from referral_warehouse.load.reconcile.repair import Reconciliation
+
+
+@dataclass(slots=True)
+class StreamReport:
+    """What a run did for one stream. Counts are rows; ``calls`` are requests; times are naive UTC."""
+
+    stream: str
+    observed_at: datetime | None = None
+    is_complete: bool = False
+    api_count: int | None = None
+    our_count: int | None = None
+    rows_seen: int = 0
+    rows_written: int = 0
+    rows_quarantined: int = 0  # distinct rows, however often they were read
+    calls: int = 0
+    reconciliation: Reconciliation = field(default_factory=Reconciliation)
+    zero_dates: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Add a note, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def count_zero_dates(self, found: dict[str, int], table: str) -> None:
+        """Report in a note how many zero dates were read as no date; a later count replaces the note."""
+        for name, count in found.items():
+            where = f"{table}.{name}"
+            before = self.zero_dates.get(where, 0)
+            self.zero_dates[where] = before + count
+            note = "{:,} values of {!r} are zero dates, read as no date"
+            if before:
+                self.notes.remove(note.format(before, where))
+            self.notes.append(note.format(before + count, where))
 
 
 @dataclass(slots=True)
 class LoadReport:
-    """What a run did. ``observed_at`` is the server's clock (naive UTC); ``calls`` are requests sent.
+    """What a run did.
 
-    ``is_other_account``: another account took the directory over, and what it held before is gone. ``warnings`` are
-    about the clocks; ``times_corrected``: times that a wrong clock had stored were corrected.
+    Args:
+        run_id: the name of the run.
+        calls: requests sent.
+        observed_at: the newest observation (naive UTC), by the server's clock where that is credible.
+        drained: whether a package of an earlier run was loaded first.
+        swept: whether every user was read.
+        is_other_account: whether another account took the directory over; what it held before is gone.
+        streams: one report a stream.
+        differences: differing counts, in words.
+        recovered: what had to be recovered before the run, in words.
+        warnings: what to know about the clocks.
+        times_corrected: whether times that a wrong clock had stored were corrected.
     """
 
     run_id: str
@@ -27,6 +71,10 @@ class LoadReport:
     recovered: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     times_corrected: bool = False
+
+    def stream(self, name: str) -> StreamReport:
+        """The report of a stream, made on first use."""
+        return self.streams.setdefault(name, StreamReport(name))
 
     @property
     def rows_written(self) -> int:

@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from referral_warehouse.load.clock.observation_clock import utc_now
-from referral_warehouse.load.page_parser import StreamReport
 from referral_warehouse.load.registry import STREAMS
-from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+from referral_warehouse.load.report import StreamReport
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.stored_rows import DATASET
 
 _TABLES = f"""
 create table if not exists {DATASET}.runs (
@@ -80,7 +81,7 @@ def finish(
 
 def _reconciled(run_id: str, report: StreamReport) -> list[Any]:
     found, repair = report.reconciliation, report.reconciliation.repair
-    compared_by = {"history": "list", "riding": None}.get(STREAMS[report.stream].loading, "counts")
+    compared_by = STREAMS[report.stream].compared_by
     return [
         run_id, report.stream, report.observed_at, compared_by, found.upto_id, report.api_count, report.our_count,
         found.found, found.repaired_by, repair.missing, repair.changed, repair.vanished, repair.reappeared,

@@ -45,6 +45,7 @@ class Paginator:
     """Walks lists through one client. Use as a context manager; its threads end with it."""
 
     def __init__(self, client: Client, concurrency: int) -> None:
+        self._client = client
         self._fallback = RequestFallback(client)
         self._concurrency = concurrency
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="api")
@@ -57,6 +58,11 @@ class Paginator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._threads.shutdown(wait=kind is None, cancel_futures=True)
+
+    @property
+    def calls(self) -> int:
+        """How many requests the client has sent so far."""
+        return self._client.calls
 
     def fetch_page(self, query: Query) -> Page:
         """One page of a list. Raises: RequestRefused, BadEnvelope."""

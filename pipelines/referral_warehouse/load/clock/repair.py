@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from referral_warehouse.errors import ConfigurationError, DataRefused
+from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.clock.observation_clock import EARLIEST, TOLERANCE, in_words, utc_now
 from referral_warehouse.load.clock.package_times import PackageTimes
 from referral_warehouse.load.clock.run_times import LoggedRun, correct_runs
@@ -32,9 +33,10 @@ from referral_warehouse.load.clock.stored_times import (
 )
 from referral_warehouse.load.clock.validity_times import correct_validity
 from referral_warehouse.load.records.converters import TIME
+from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
-from referral_warehouse.load.storage.dlt_resources import LoadBatch
-from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.settings import Settings
 
 STATES = ("users", "rewards_issued")
@@ -118,7 +120,7 @@ def repair_without_server(settings: Settings, local: Callable[[], datetime] = ut
     if not settings.load_path.is_file():
         raise ConfigurationError(f"There is nothing to correct: {settings.load_path} does not exist.")
     with LoadFile(settings.load_path) as load_file:
-        pipeline = LoadPipeline(load_file, settings.state_dir)
+        pipeline = LoadPipeline(load_file, settings.state_dir, TABLES)
         pipeline.drain()
         now, last = local(), last_observation(load_file, simulated=False)
         if now < EARLIEST or (last is not None and now < last - TOLERANCE):
@@ -269,7 +271,7 @@ class _Repair:
     def _package_names(self) -> list[str]:
         if ("_dlt_loads", "load_id") not in self._columns:
             return []
-        return list(map(str, self._load_file.column(f"select load_id from {DATASET}._dlt_loads order by rowid")))
+        return list(map(str, self._load_file.rows.column(f"select load_id from {DATASET}._dlt_loads order by rowid")))
 
     def _wrong(self, table: str, column: str) -> list[Any]:
         return [

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from referral_warehouse.load.clock.observation_clock import EARLIEST, ObservationClock
-from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.stored_rows import DATASET
 
 HISTORIES = ("campaigns", "rewards", "rewards_due", "rewards_issued")
 FETCHED = (*HISTORIES, "users", "coupons", "coupon_batches", "campaign_reach")
@@ -84,7 +85,7 @@ def last_observation(load_file: LoadFile, *, simulated: bool) -> datetime | None
     moment = "observed_at" if simulated else (
         "case when observed_at > finished_at + interval 15 minutes then finished_at else observed_at end"
     )  # fmt: skip
-    found: list[Any] = load_file.column(f"select max({moment}) from {DATASET}.runs")
+    found: list[Any] = load_file.rows.column(f"select max({moment}) from {DATASET}.runs")
     return found[0] if found else None
 
 

@@ -13,7 +13,8 @@ from itertools import pairwise
 
 from referral_warehouse.load.clock.run_times import TICK, LoggedRun
 from referral_warehouse.load.clock.stored_times import HISTORIES, VALIDITY, Plausible, utc
-from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.stored_rows import DATASET
 
 
 @dataclass(slots=True)

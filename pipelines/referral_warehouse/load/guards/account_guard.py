@@ -9,7 +9,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from referral_warehouse.api.pagination.paginator import Paginator
@@ -22,6 +22,10 @@ from referral_warehouse.load.registry import STREAMS
 CAMPAIGN_MARKS = ("code", "url")
 USER_MARKS = ("code", "email")
 IDS_SHOWN = 5
+ACCOUNT_LIST = STREAMS["campaigns"]
+"""The list that an account is recognised by first."""
+ACCOUNT_ROW = replace(ACCOUNT_LIST.query, per_page=1)
+"""The smallest request that every account answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +85,16 @@ def is_other_account(
     if known.is_empty:
         return False
     if campaigns is None:
-        campaigns = _pages(paginator, Query(STREAMS["campaigns"].path)) if known.campaigns else ()
+        campaigns = _pages(paginator, ACCOUNT_LIST.query) if known.campaigns else ()
     listed = {i: marks_of(row, CAMPAIGN_MARKS) for i, row in _rows(campaigns).items()}
     if recognises(listed, known.campaigns):
         return False
-    users = _rows(_pages(paginator, Query(STREAMS["users"].path, order="id")))
+    users = _rows(_pages(paginator, replace(STREAMS["users"].query, order="id")))
     evidence = _evidence(known, listed, users)
     if not evidence.is_other_account:
         return False
     for identifier in known.some_users():
-        users |= _rows(_pages(paginator, Query(STREAMS["users"].path).where(Filter("id", "equal", identifier))))
+        users |= _rows(_pages(paginator, STREAMS["users"].query.where(Filter("id", "equal", identifier))))
     evidence = _evidence(known, listed, users)
     if evidence.is_other_account and not accept:
         raise AnotherAccount(_words(evidence))

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+from referral_warehouse.load.storage.stored_rows import DATASET, StoredRows
 from referral_warehouse.settings import Settings
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -30,9 +30,9 @@ PUBLISHED = {
 class KnownAccount:
     """Campaigns and users of a directory. Close it, or use it as a context manager."""
 
-    def __init__(self, load_file: LoadFile, settings: Settings) -> None:
+    def __init__(self, stored: StoredRows, settings: Settings) -> None:
         self._connections: list[duckdb.DuckDBPyConnection] = []
-        self._ask: Ask = lambda sql: load_file.connection.execute(sql).fetchall()
+        self._ask: Ask = lambda sql: stored.connection.execute(sql).fetchall()
         self._tables = IN_LOAD_FILE
         if self.is_empty:
             self._take_published(settings)

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from referral_warehouse.deletion_limit import Disappearance, refuse_disappearances
-from referral_warehouse.load.storage.dlt_resources import LoadBatch, table_schema
-from referral_warehouse.load.storage.load_db import DATASET, LoadFile
-
-LISTS = ("campaigns", "rewards", "rewards_due")
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.records.schema import OBSERVATIONS, LoadStrategy
+from referral_warehouse.load.storage.stored_rows import DATASET, StoredRows
+from referral_warehouse.load.streams.reward_schema import REWARDS_DUE, REWARDS_ISSUED
 
 GONE = f"""
 from {DATASET}.{{stream}} as known
@@ -45,41 +45,40 @@ and not exists (
 """
 
 
-def refuse_emptied_lists(load_file: LoadFile, part: LoadBatch, max_percent: int) -> None:
-    """Compare the complete lists in a slice with the versions that hold in the load file.
+def refuse_emptied_lists(stored: StoredRows, batch: LoadBatch, max_percent: int) -> None:
+    """Compare the complete lists in a batch with the versions that hold in the load file.
 
     Args:
-        load_file: what is known so far.
-        part: the slice that is about to be committed.
+        stored: what is known so far.
+        batch: the batch that is about to be committed.
         max_percent: of the records of a list, how many may be gone.
 
     Raises:
-        MassDisappearance: naming lists and numbers; nothing of the slice is written then.
+        MassDisappearance: naming lists and numbers; nothing of the batch is written then.
     """
-    refuse_disappearances(_found(load_file, part), max_percent, "the last load")
+    refuse_disappearances(_found(stored, batch), max_percent, "the last load")
 
 
-def _found(load_file: LoadFile, part: LoadBatch) -> Iterator[Disappearance]:
-    for stream in LISTS:
-        if stream in part.tables:
-            yield _compare(load_file, part, stream)
+def _found(stored: StoredRows, batch: LoadBatch) -> Iterator[Disappearance]:
+    for name, tables in batch.tables.items():
+        if batch.schemas[name].strategy is LoadStrategy.LIST_HISTORY:
+            yield _compare(stored, name, pa.concat_tables(tables), batch.rows(REWARDS_ISSUED))
     gone = {
         row["id"]: row["what"] == "vanished"
-        for rows in part.tables.get("observations", [])
-        for row in rows.to_pylist()
-        if row["stream"] == "rewards_issued"
+        for row in batch.rows(OBSERVATIONS).to_pylist()
+        if row["stream"] == REWARDS_ISSUED.name
     }
     if any(gone.values()):
-        before = load_file.active_versions("rewards_issued").keys() - load_file.vanished_ids("rewards_issued")
-        yield Disappearance("rewards_issued", sum(i in before and is_gone for i, is_gone in gone.items()), len(before))
+        before = stored.active_versions(REWARDS_ISSUED.name).keys() - stored.vanished_ids(REWARDS_ISSUED.name)
+        gone_count = sum(identifier in before and is_gone for identifier, is_gone in gone.items())
+        yield Disappearance(REWARDS_ISSUED.name, gone_count, len(before))
 
 
-def _compare(load_file: LoadFile, part: LoadBatch, stream: str) -> Disappearance:
-    is_due = stream == "rewards_due"
-    connection = load_file.connection
-    issued = [table_schema("rewards_issued").empty_table(), *part.tables.get("rewards_issued", [])]
-    connection.register("listed", pa.concat_tables(part.tables[stream]))
-    connection.register("issued", pa.concat_tables(issued))
+def _compare(stored: StoredRows, stream: str, listed: pa.Table, issued: pa.Table) -> Disappearance:
+    is_due = stream == REWARDS_DUE.name
+    connection = stored.connection
+    connection.register("listed", listed)
+    connection.register("issued", issued)
     try:
         sql = f"select count(*) {GONE.format(stream=stream)}"
         [(gone,)] = connection.execute(sql).fetchall()

@@ -1,9 +1,9 @@
-"""Where two counts differ: halving a range of ids until what is left fits a page, one request a step.
+"""Finds where two counts differ: halves a range of ids until what is left fits a page, one request a step.
 
-Pure: asking the API and counting what is known are handed to it. A step asks for the lower half alone, because the
-upper half is what remains; that derived number may be stale where the account moves, which costs a look at a page that
-turns out to be as it should. What counting cannot see: differences that cancel each other out in every range that is
-asked for, as one gone and one inserted late do, and changes that no count shows. The sweep, by age, finds those.
+Pure: counting at the API and counting locally are passed in. A step counts the lower half only, because the upper half
+is the rest; that derived number may be stale where the account changes, which costs one page that turns out to be
+right. Counting cannot find differences that cancel each other out in every range, such as one row that was deleted and
+one that was inserted late, nor changes that no count shows. Sweeps find those.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Span:
 
 
 class Known(Protocol):
-    """What is known here of a range of ids."""
+    """The local rows of a range of ids."""
 
     def rows(self, span: Span) -> int:
-        """How many rows there are to halve."""
+        """The number of rows to halve."""
         ...
 
-    def agrees(self, span: Span, flag: str | None, there: int) -> bool:
-        """Whether the API's count of a range (of the rows with a flag) is explained by what is known."""
+    def agrees(self, span: Span, flag: str | None, api_count: int) -> bool:
+        """Whether what is known explains the API's count of a range (of the rows with a flag)."""
         ...
 
     def middle(self, span: Span, rows: int) -> int:
@@ -46,49 +46,58 @@ class Known(Protocol):
         ...
 
 
-class TooMany(Exception):
-    """Going on by halves would cost more than it saves: everything is better read again."""
+class TooManyDifferences(Exception):
+    """Halving further would cost more than it saves: reading everything again is cheaper."""
 
 
 class Budget:
-    """How many questions locating may cost before reading everything again is the better way.
+    """How many counts bisection may cost before reading everything again is cheaper.
 
-    A sweep costs a call for 250 rows, is fetched several pages at once and refreshes what no count shows. So up to
-    four pages it is the cheaper way from the start; above that locating may spend half of what a sweep would cost, so
-    that the worst case, giving up, costs one and a half sweeps and never more.
+    A sweep costs a call for 250 rows, fetches several pages at once and refreshes what no count shows. So up to four
+    pages it is cheaper from the start; above that bisection may spend half of what a sweep would cost, so that the
+    worst case, giving up, costs one and a half sweeps.
     """
 
     def __init__(self, rows: int) -> None:
         pages = -(-rows // MAX_PER_PAGE)
         self.left = pages // SHARE_OF_A_SWEEP if pages > SMALL_PAGES else 0
         if 0 < self.left < (halvings := pages.bit_length() + 1):
-            self.left = halvings  # one difference in a middling list: a page more or less is no matter
+            self.left = halvings  # enough for one difference in a list of medium length
 
     def spend(self) -> None:
-        """Count one question. Raises: TooMany."""
+        """Count one request. Raises: TooManyDifferences when none is left."""
         self.left -= 1
         if self.left < 0:
-            raise TooMany
+            raise TooManyDifferences
 
 
 def locate(
-    known: Known, ask: Callable[[Span, str | None], int], span: Span, flag: str | None, there: int, budget: Budget
+    local: Known, count: Callable[[Span, str | None], int], span: Span, flag: str | None, api_count: int, budget: Budget
 ) -> Iterator[Span]:
-    """The ranges of at most a page that hold the differences; ``there`` is the API's count of the whole span.
+    """Find the ranges of at most a page that hold the differences.
 
-    Raises: TooMany when the budget is used up.
+    Args:
+        local: the local rows.
+        count: the API's count of a range, one request.
+        span: the range that differs.
+        flag: the boolean field that is counted; None counts all rows.
+        api_count: the API's count of ``span``.
+        budget: limits the requests.
+
+    Raises:
+        TooManyDifferences: when the budget is used up.
     """
-    waiting = [(span, there)]
-    while waiting:
-        part, count = waiting.pop()
-        if known.agrees(part, flag, count):
+    unexplored = [(span, api_count)]
+    while unexplored:
+        part, expected = unexplored.pop()
+        if local.agrees(part, flag, expected):
             continue
-        rows = known.rows(part)
+        rows = local.rows(part)
         budget.spend()
         if rows <= LEAF_ROWS:
             yield part
             continue
-        middle = known.middle(part, rows)
+        middle = local.middle(part, rows)
         lower = Span(part.above, middle)
-        below = ask(lower, flag)
-        waiting += [(Span(middle, part.upto), count - below), (lower, below)]
+        below = count(lower, flag)
+        unexplored += [(Span(middle, part.upto), expected - below), (lower, below)]

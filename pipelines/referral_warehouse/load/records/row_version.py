@@ -1,7 +1,7 @@
-"""Row versions and snapshots: what makes two rows the same, and when a complete snapshot is worth a new version.
+"""Row versions: what makes two rows of a history the same.
 
 Pure. A row version is the hash of the canonical tracked values (50, 50.0 and "50" have become one DECIMAL before), so
-that a change of spelling is no change. ``reach`` of campaigns is not tracked: it has a small table of its own.
+that another spelling of a value is no change.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from referral_warehouse.load.records.schema import FETCHED_AT, ROW_VERSION
+from referral_warehouse.load.records.schema import FETCHED_AT, ROW_VERSION, TableSchema
 
-UNTRACKED = {"campaigns": frozenset({"reach"})}
 TICK = timedelta(microseconds=1)
 
 
-def with_row_versions(stream: str, rows: pa.Table) -> pa.Table:
+def with_row_versions(schema: TableSchema, rows: pa.Table) -> pa.Table:
     """The table with one more column: the version of each row. Keeps the last row of each id."""
     rows = last_of_each_id(rows)
-    left_out = UNTRACKED.get(stream, frozenset()) | {FETCHED_AT}
+    left_out = schema.untracked | {FETCHED_AT}
     tracked = [rows.column(name).to_pylist() for name in rows.column_names if name not in left_out]
     versions = [_version(values) for values in zip(*tracked, strict=True)]
     return rows.append_column(ROW_VERSION, pa.array(versions, pa.string()))
 
 
 def last_of_each_id(rows: pa.Table, name: str = "id") -> pa.Table:
-    """Of rows that share an id (or what column ``name`` holds), the one that came last."""
-    if _rises(rows.column(name).combine_chunks()):
+    """Of rows that share an id (or the value of column ``name``), the one that came last."""
+    if _is_ascending(rows.column(name).combine_chunks()):
         return rows
     ids = rows.column(name).to_pylist()
     last = {identifier: index for index, identifier in enumerate(ids)}
@@ -41,13 +40,13 @@ def last_of_each_id(rows: pa.Table, name: str = "id") -> pa.Table:
     return rows.take(pa.array(sorted(last.values()), pa.int64()))
 
 
-def _rises(ids: pa.Array) -> bool:
-    """Whether each id is larger than the one before, as in a list by id: then none is there twice."""
+def _is_ascending(ids: pa.Array) -> bool:
+    """Whether each id is larger than the one before, as in a list ordered by id: then no id repeats."""
     return not len(ids) or bool(pc.all(pc.greater(ids.slice(1), ids.slice(0, len(ids) - 1)), skip_nulls=False).as_py())
 
 
 def boundary(observed_at: datetime, last: datetime | None) -> datetime:
-    """The validity time of a new snapshot: the server's clock, but always after the one before."""
+    """The validity time of new versions: when they were observed, but always after the time before."""
     return observed_at if last is None or observed_at > last else last + TICK
 
 

@@ -1,35 +1,42 @@
-"""Columns, their types, and the coercion of JSON rows into Arrow tables; what does not fit is set aside, never dropped.
+"""The shape of raw tables: their fields and types, what must be there, and how their rows are kept.
 
-Knows no HTTP and no dlt. A whole column is converted at once when its values have the expected JSON types (nearly
-always), and value by value otherwise; a row with a value that cannot be read *exactly* becomes a ``Reject``.
-Times are naive UTC timestamps, money is DECIMAL(18,2), JSON is kept as JSON text, and fields the documentation does
-not name are kept together in ``_extra``.
+Knows no HTTP, no dlt and no stream. Each stream declares its own ``TableSchema``; everything that depends on the fields
+(coercion, dlt's hints, the raw tables in SQL, fixtures and documentation) is derived from it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
-from datetime import datetime
-from operator import itemgetter
-from typing import Any
+from dataclasses import dataclass, field
+from enum import Enum
 
 import pyarrow as pa
 
-from referral_warehouse.errors import BadEnvelope
-from referral_warehouse.load.records import converters
-from referral_warehouse.load.records.converters import ARROW_TYPES, TIME
-from referral_warehouse.load.records.json_text import printable, to_json_text, whole_text
+from referral_warehouse.load.records.converters import ARROW_TYPES
+
+EXTRA, FETCHED_AT, ROW_VERSION = "_extra", "_fetched_at", "_row_version"
+
+
+class LoadStrategy(Enum):
+    """How the rows of a raw table are kept."""
+
+    CURRENT_ROW = "current row"
+    """The newest row of each key."""
+    LIST_HISTORY = "history of a complete list"
+    """Slowly changing dimension type 2 of complete lists: the version of an id that is absent ends."""
+    ROW_HISTORY = "history of rows"
+    """Slowly changing dimension type 2 of single rows: an id that is absent keeps its version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One documented field.
+    """One field of a raw table.
 
-    ``must``: ``value`` (never null), ``key`` (always there, may be null), ``date`` (as ``key``, and a zero date is no
-    date that was never set but one that is lost) or ``""``.
+    Args:
+        name: as the API documents it.
+        kind: ``int``, ``bool``, ``money``, ``time``, ``text`` or ``json``.
+        must: ``value`` (never null), ``key`` (always there, may be null), ``date`` (as ``key``, and a zero date is an
+            error rather than no date) or ``""``.
     """
 
     name: str
@@ -37,206 +44,85 @@ class Field:
     must: str = ""
 
 
-def id_in(text: str) -> int | None:
-    """The id that a text is, as the quarantine keeps ids; None where it is none that we could hold."""
-    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+EXTRA_FIELD, FETCHED_AT_FIELD = Field(EXTRA, "json"), Field(FETCHED_AT, "time")
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
-    """A row that does not fit: kept as JSON text with the reason, for ``raw.quarantine``."""
+class TableSchema:
+    """A raw table.
 
-    record_id: str
-    reason: str
-    raw: str
-
-    @property
-    def known_id(self) -> int | None:
-        """The row's id where it can be read, so that its last good version can be kept."""
-        return id_in(self.record_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Coerced:
-    """The rows that fit, as a table; those that do not; and documented fields that no row carried.
-
-    ``zero_dates`` counts for each field the zero dates that were read as no date.
+    Args:
+        name: the name of the table.
+        fields: the documented fields, the key first.
+        strategy: how rows are kept.
+        key: the columns that identify a row.
+        stream: the stream whose report counts the rows; the table's own name where it is left out.
+        untracked: fields whose change makes no new version of a row.
+        technical: further columns of the loader's own.
     """
 
-    table: pa.Table
-    rejects: list[Reject]
-    absent: tuple[str, ...]
-    zero_dates: dict[str, int] = dataclass_field(default_factory=dict)
+    name: str
+    fields: tuple[Field, ...]
+    strategy: LoadStrategy = LoadStrategy.CURRENT_ROW
+    key: tuple[str, ...] = ("id",)
+    stream: str = ""
+    untracked: frozenset[str] = field(default=frozenset())
+    technical: tuple[Field, ...] = (EXTRA_FIELD, FETCHED_AT_FIELD)
+
+    @property
+    def is_history(self) -> bool:
+        """Whether rows have versions."""
+        return self.strategy is not LoadStrategy.CURRENT_ROW
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether rows are the records of a stream; the loader's own tables and side tables are not."""
+        return bool(self.technical) and not self.stream
+
+    @property
+    def reported_as(self) -> str:
+        """The stream whose report counts the rows."""
+        return self.stream or self.name
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema of a page of rows."""
+        return pa.schema([(column.name, ARROW_TYPES[column.kind]) for column in (*self.fields, *self.technical)])
+
+    @property
+    def stored(self) -> pa.Schema:
+        """The Arrow schema that is loaded: with the row version, where rows have versions."""
+        return self.arrow.append(pa.field(ROW_VERSION, pa.string())) if self.is_history else self.arrow
+
+    @property
+    def json_columns(self) -> frozenset[str]:
+        """The columns that hold JSON text."""
+        return frozenset(column.name for column in (*self.fields, *self.technical) if column.kind == "json")
 
 
-def _fields(*specs: str) -> tuple[Field, ...]:
-    """``"name:kind[:must]"`` → Field."""
+def fields(*specs: str) -> tuple[Field, ...]:
+    """``"name:kind[:must]"`` → Field, for each."""
     return tuple(Field(*spec.split(":")) for spec in specs)
 
 
-_REWARD_COUNTS = _fields(
-    "id:int:value", "reward_id:int:value", "reward_for:text", "reward_type:text", "reward_when_referral:text",
-    "reward_value:money", "recipient_id:int:key", "recipient_first_name:text", "recipient_email:text",
-    "total_due:int:value", "total_value:money:key", "status:text",
+def id_in(text: str) -> int | None:
+    """The id that a text is, as the quarantine keeps ids; None where it is none that fits into 64 bits."""
+    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+
+
+OBSERVATIONS = TableSchema(
+    "observations",
+    fields("stream:text", "id:int", "what:text", "observed_at:time", "before:json", "after:json"),
+    key=("stream", "id", "what", "observed_at"), technical=(),
 )  # fmt: skip
-FIELDS: dict[str, tuple[Field, ...]] = {
-    "campaigns": _fields(
-        "id:int:value", "name:text:key", "url:text", "code:text", "reach:int", "live:bool", "status:text",
-        "starts_at:time", "ends_at:time",
+"""What was found out about rows without a date of its own: that they vanished, or were there again."""
+
+QUARANTINE = TableSchema(
+    "quarantine",
+    fields(
+        "key:text", "stream:text", "record_id:text", "reason:text", "raw:json", "run_id:text", "quarantined_at:time",
+        "resolved_at:time",
     ),
-    "rewards": _fields(
-        "id:int:value", "campaign_id:int:key", "name:text", "reward_for:text", "type:text:key", "value:money:key",
-        "when_referral:text",
-    ),
-    "users": _fields(
-        "id:int:value", "campaign_id:int:value", "referrer_id:int:key", "qualified:bool:value", "qualified_at:time:key",
-        "unsubscribed:bool", "unsubscribed_at:time", "first_name:text", "email:text:key", "code:text", "reach:int",
-        "referrals_count:int", "converted_referrals_count:int", "source:text", "date:time:date", "url:text",
-        "meta:json", "sharing:json", "sharing_message:json",
-    ),
-    "rewards_due": (*_REWARD_COUNTS, Field("issued_at", "time")),
-    "rewards_issued": (*_REWARD_COUNTS, Field("issued_at", "time", "key")),
-    "coupons": _fields(
-        "id:int:value", "name:text:value", "referral_id:int", "batch_id:int", "issued_at:time", "used_at:time"
-    ),
-    "coupon_batches": _fields("id:int:value", "name:text", "campaign_id:int", "created_at:time"),
-}  # fmt: skip
-RELATIONS = frozenset({"campaign", "referrer", "rewards_due", "rewards_issued", "coupon", "reward", "recipient",
-                       "referral", "batch"})  # fmt: skip
-MAX_ID_CHARS = 100
-EXTRA, FETCHED_AT, ROW_VERSION = "_extra", "_fetched_at", "_row_version"
-OBSERVATIONS = pa.schema(
-    [("stream", pa.string()), ("id", pa.int64()), ("what", pa.string()), ("observed_at", TIME),
-     ("before", pa.string()), ("after", pa.string())]
+    key=("key",), technical=(),
 )  # fmt: skip
-QUARANTINE = pa.schema(
-    [("key", pa.string()), ("stream", pa.string()), ("record_id", pa.string()), ("reason", pa.string()),
-     ("raw", pa.string()), ("run_id", pa.string()), ("quarantined_at", TIME), ("resolved_at", TIME)]
-)  # fmt: skip
-CAMPAIGN_REACH = pa.schema([("id", pa.int64()), ("reach", pa.int64()), (FETCHED_AT, TIME)])
-
-
-def arrow_schema(table: str) -> pa.Schema:
-    """The Arrow schema of a raw table's own columns (dlt adds its technical ones)."""
-    fixed = {"observations": OBSERVATIONS, "quarantine": QUARANTINE, "campaign_reach": CAMPAIGN_REACH}
-    if table in fixed:
-        return fixed[table]
-    named = [(field.name, ARROW_TYPES[field.kind]) for field in FIELDS[table]]
-    return pa.schema([*named, (EXTRA, pa.string()), (FETCHED_AT, TIME)])
-
-
-def json_columns(table: str) -> frozenset[str]:
-    """The columns of a raw table that hold JSON text."""
-    fixed = {"observations": frozenset({"before", "after"}), "quarantine": frozenset({"raw"})}
-    if table in fixed:
-        return fixed[table]
-    if table == "campaign_reach":
-        return frozenset()
-    return frozenset({field.name for field in FIELDS[table] if field.kind == "json"} | {EXTRA})
-
-
-def coerce(table: str, rows: Sequence[dict[str, Any]], fetched_at: datetime, where: str) -> Coerced:
-    """Turn JSON rows into an Arrow table of ``arrow_schema(table)``.
-
-    Shape: at most ``len(rows)`` rows, in their order; rejected rows are left out of the table and returned beside it.
-    Raises: BadEnvelope when a field that must be there stands in none of several rows (the API changed its shape);
-    where there is but one row, it is that record's problem.
-    Source: the field tables of the documentation's sections Campaign Fields, User Fields, Reward Fields, Coupon Fields.
-    """
-    fields = FIELDS[table]
-    problems: dict[int, str] = {}
-    columns: list[pa.Array] = []
-    absent: list[str] = []
-    zero_dates: dict[str, int] = {}
-    for field, column in zip(fields, _columns(fields, rows, problems, absent, where), strict=True):
-        array = converters.convert(field.kind, column)
-        if array is None and field.kind == "time" and field.must != "date":
-            column, count = converters.without_zero_dates(column)
-            if count:
-                zero_dates[field.name] = count
-                array = converters.convert(field.kind, column)
-        if array is None:
-            array = _one_by_one(field, column, problems)
-        if field.must == "value" and array.null_count:
-            for index, value in enumerate(column):
-                if value is None or (value == "" and field.kind != "text"):
-                    problems.setdefault(index, f"{field.name} is empty")
-        columns.append(array)
-    columns.append(_extra(fields, rows))
-    columns.append(pa.repeat(pa.scalar(fetched_at.replace(tzinfo=None), TIME), len(rows)))
-    result = pa.Table.from_arrays(columns, schema=arrow_schema(table))
-    rejects: list[Reject] = []
-    if problems:
-        rejects = [
-            Reject(_record_id(rows[index]), reason, whole_text(rows[index]))
-            for index, reason in sorted(problems.items())
-        ]
-        result = result.filter(pa.array([index not in problems for index in range(len(rows))]))
-    return Coerced(result, rejects, tuple(absent), zero_dates)
-
-
-def _columns(
-    fields: Sequence[Field], rows: Sequence[Any], problems: dict[int, str], absent: list[str], where: str
-) -> Iterator[Sequence[Any]]:
-    """The values of each field; all columns at once where every row has every field."""
-    try:
-        yield from list(zip(*map(itemgetter(*(field.name for field in fields)), rows), strict=True)) or [()] * len(
-            fields
-        )
-    except (KeyError, TypeError):
-        for field in fields:
-            yield _gather(field, rows, problems, absent, where)
-
-
-def _gather(field: Field, rows: Sequence[Any], problems: dict[int, str], absent: list[str], where: str) -> list[Any]:
-    """The column of a field that some rows lack."""
-    column: list[Any] = []
-    found = False
-    for index, row in enumerate(rows):
-        if not isinstance(row, dict):
-            problems.setdefault(index, "not an object")
-            column.append(None)
-        elif field.name in row:
-            found = True
-            column.append(row[field.name])
-        else:
-            if field.must:
-                problems.setdefault(index, f"{field.name} is missing")
-            column.append(None)
-    if not found:
-        if field.must and sum(isinstance(row, dict) for row in rows) > 1:
-            raise BadEnvelope(
-                f"{where}: the field {field.name!r} is in no row of the answer any more; nothing of it was loaded.",
-                "Run `referrals check`; if the vendor renamed the field, update to a version that knows the new name.",
-            )
-        absent.append(field.name)
-    return column
-
-
-def _one_by_one(field: Field, column: Sequence[Any], problems: dict[int, str]) -> pa.Array:
-    read: list[Any] = []
-    for index, value in enumerate(column):
-        try:
-            read.append(converters.read(field.kind, value))
-        except ValueError as error:
-            problems.setdefault(index, f"{field.name}: {error}")
-            read.append(None)
-    return pa.array(read, ARROW_TYPES[field.kind])
-
-
-def _extra(fields: Iterable[Field], rows: Sequence[Any]) -> pa.Array:
-    """Fields the documentation does not name, together as one JSON object (null where there are none)."""
-    known = RELATIONS.union(field.name for field in fields)
-    if all(known.issuperset(row) for row in rows if isinstance(row, dict)):
-        return pa.nulls(len(rows), pa.string())
-    texts = []
-    for row in rows:
-        extra = {name: row[name] for name in row if name not in known} if isinstance(row, dict) else None
-        texts.append(whole_text(extra) if extra else None)
-    return pa.array(texts, pa.string())
-
-
-def _record_id(row: Any) -> str:
-    value = row.get("id") if isinstance(row, dict) else None
-    text = printable(value) if isinstance(value, str) else to_json_text(value)
-    return text if len(text) <= MAX_ID_CHARS else f"{text[:MAX_ID_CHARS]}…"
+"""Rows that cannot be read exactly, with the reason; ``resolved_at`` once they could be read."""

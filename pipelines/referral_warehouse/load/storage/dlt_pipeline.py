@@ -1,4 +1,4 @@
-"""dlt's pipeline on the load file: opened, healed, drained and run, one committed package per slice.
+"""dlt's pipeline on the load file: opened, recovered, drained and run, one committed package per batch.
 
 Knows no HTTP. dlt's working folder lives in the state folder of the warehouse directory, so that one directory is one
 deployment; when that folder is lost, dlt restores its state from the load file.
@@ -6,6 +6,7 @@ deployment; when that folder is lost, dlt restores its state from the load file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +19,39 @@ from referral_warehouse.load.storage.dlt_configuration import (  # first: dlt mu
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError
-from referral_warehouse.load.registry import STREAMS
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.storage.deferred_signals import deferred_signals
 from referral_warehouse.load.storage.dlt_destination import LoadFileDestination
-from referral_warehouse.load.storage.dlt_recovery import belongs, heal, is_usable, may_be_to_blame
-from referral_warehouse.load.storage.dlt_resources import (
-    PLAIN_TABLES,
-    SOURCE_NAME,
-    LoadBatch,
-    referral_factory,
-    table_schema,
-)
-from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+from referral_warehouse.load.storage.dlt_recovery import belongs, is_usable, may_be_to_blame, recover
+from referral_warehouse.load.storage.dlt_resources import SOURCE_NAME, batch_source
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.workspace.disk_space import no_room
 from referral_warehouse.workspace.file_kinds import remove_or_raise, set_aside_unless_folder
 
 PIPELINE_NAME = "referral_warehouse"
-RAW_TABLES = (*STREAMS, *PLAIN_TABLES)
 
 
 class LoadPipeline:
-    """Commits slices to the load file. ``recovered`` says in words what had to be put right first.
+    """Commits batches to the load file. ``recovered`` says in words what had to be recovered first.
 
     Whatever fails because of dlt's folder is tried once more with a fresh one, which takes its cursors from the load
-    file; the second failure is the one that is raised.
-    Raises: NoRoom when the disk is full, DataRefused when dlt cannot load a package.
+    file; the second failure is raised.
+
+    Args:
+        load_file: the open load file.
+        state_dir: where dlt's folder is.
+        schemas: the raw tables, by name.
+
+    Raises:
+        NoRoom: when the disk is full.
+        DataRefused: when dlt cannot load a package.
     """
 
-    def __init__(self, load_file: LoadFile, state_dir: Path) -> None:
+    def __init__(self, load_file: LoadFile, state_dir: Path, schemas: Mapping[str, TableSchema]) -> None:
         self._load_file = load_file
+        self._schemas = schemas
         self._folder = state_dir / "dlt"
         self._configuration = ClosedConfiguration(self._folder)
         self.recovered: list[str] = []
@@ -74,13 +79,14 @@ class LoadPipeline:
         had_pending = bool(self._pipeline.has_pending_data)
         if had_pending:
             self._run(None)
-        tables = self._load_file.tables()
+        tables = self._load_file.rows.tables()
         if not self._agrees(tables):
             self._begin_from_the_load_file(None)
-        missing = [table for table in RAW_TABLES if table not in tables]
-        if missing:
-            empty = LoadBatch({table: [table_schema(table).empty_table()] for table in missing})
-            self._run(referral_factory(empty))
+        empty = LoadBatch()
+        for name in self._schemas.keys() - tables:
+            empty.put(self._schemas[name], self._schemas[name].stored.empty_table())
+        if not empty.is_empty:
+            self._run(batch_source(empty, self._schemas))
         return had_pending
 
     @property
@@ -90,7 +96,7 @@ class LoadPipeline:
     def _why_unusable(self) -> str | None:
         if not is_usable(self._working_dir):
             return "dlt's folder could not be read"
-        heal(self._working_dir)
+        recover(self._working_dir)
         return None if belongs(self._working_dir, self._load_file) else "dlt's folder did not belong to this load file"
 
     def _begin_anew_after(self, error: Exception, what: str) -> None:
@@ -122,7 +128,7 @@ class LoadPipeline:
         local = self._pipeline.state
         stored: list[object] = []
         if "_dlt_pipeline_state" in tables:
-            stored = self._load_file.column(
+            stored = self._load_file.rows.column(
                 f"select version_hash from {DATASET}._dlt_pipeline_state where pipeline_name = '{PIPELINE_NAME}' "
                 "order by version desc, created_at desc limit 1"
             )
@@ -132,7 +138,7 @@ class LoadPipeline:
         """Take schema and cursors from the load file, as if the folder had been lost."""
         self._forget(why)
         self._pipeline = self._open()
-        if "_dlt_pipeline_state" in self._load_file.tables():
+        if "_dlt_pipeline_state" in self._load_file.rows.tables():
             self._pipeline.sync_destination()
 
     def _forget(self, why: str | None) -> None:
@@ -161,16 +167,16 @@ class LoadPipeline:
             sources: dict[str, Any] = self._pipeline.state.get("sources") or {}
         return dict(sources.get(SOURCE_NAME, {}).get("resources", {}).get(stream, {}))
 
-    def commit(self, part: LoadBatch) -> None:
-        """Load one slice as one package; rows and cursors become visible together. Nothing for an empty slice."""
-        if part.is_empty:
+    def commit(self, batch: LoadBatch) -> None:
+        """Load a batch as one package; rows and cursors become visible together. Nothing for an empty batch."""
+        if batch.is_empty:
             return
         with self._configuration.applied():
             try:
-                self._run(referral_factory(part))
+                self._run(batch_source(batch, self._schemas))
             except Exception as error:
                 self._begin_anew_after(error, "dlt's folder could not be used")
-                self._run(referral_factory(part))
+                self._run(batch_source(batch, self._schemas))
 
     def _run(self, data: Any) -> None:
         try:

@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 
 from referral_warehouse.errors import DataRefused, LoadFileDamaged, ReferralsError, causes
-from referral_warehouse.load.storage.load_db import DATASET, LoadFile
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.workspace.disk_space import no_room
 from referral_warehouse.workspace.file_kinds import kind_of, remove_or_raise
 
@@ -22,8 +23,8 @@ FILE_SUFFIXES = frozenset({".json", ".pickle", ".parquet", ".typed-jsonl", ".gz"
 NAMELESS = re.compile(r"[0-9a-f]{8,}")  # what dlt writes beside a file before it takes its place
 
 
-def heal(working_dir: Path) -> None:
-    """Undo the half-steps that dlt cannot resume, and sweep up what nobody will use.
+def recover(working_dir: Path) -> None:
+    """Undo the incomplete steps that dlt cannot resume, and remove what is not used any more.
 
     A package counts from its rename into ``load/normalized`` on. One that was only extracted goes: dlt would normalise
     it with whatever schema it had saved last, and the boundary of the versions in it would be the one before (or refuse
@@ -87,9 +88,9 @@ def belongs(working_dir: Path, load_file: LoadFile) -> bool:
     loaded = [package.name for package in _loaded(working_dir) if _was_loaded(package)]
     if not loaded:
         return True
-    if "_dlt_loads" not in load_file.tables():
+    if "_dlt_loads" not in load_file.rows.tables():
         return False
-    return loaded[-1] in load_file.column(f"select load_id from {DATASET}._dlt_loads")
+    return loaded[-1] in load_file.rows.column(f"select load_id from {DATASET}._dlt_loads")
 
 
 def _loaded(working_dir: Path) -> list[Path]:

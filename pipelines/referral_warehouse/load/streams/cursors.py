@@ -1,9 +1,9 @@
-"""Cursors and day windows: where a lane starts again, so that no row's day falls between two runs.
+"""Cursors and day windows: where an incremental query starts again, so that no row's day falls between two runs.
 
-Pure. A window is half-open: from the day of the cursor minus the overlap, on. The overlap is ours, in whole days (the
-API's documented filter value is a plain day); it covers accounts whose days are shifted by a time zone and rows that
-are committed late. A cursor never moves backwards and never beyond the server's clock at the start of the run, so
-that one row dated in the future cannot hide the rows between.
+Pure. A window is half-open: from the day of the cursor minus the overlap, on. The overlap is in whole days (the API's
+documented filter value is a plain day); it covers accounts whose days are shifted by a time zone and rows that are
+committed late. A cursor never moves backwards and never beyond the server's clock at the start of the run, so that one
+row dated in the future cannot hide the rows between.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import date, datetime, timedelta
 EARLIEST = date(1970, 1, 2)
 
 
-def lane_start(cursor: datetime, overlap_days: int) -> date:
-    """The first day a lane asks for. Units: ``cursor`` naive UTC, ``overlap_days`` whole days ≥ 1."""
+def query_start(cursor: datetime, overlap_days: int) -> date:
+    """The first day of an incremental query. Units: ``cursor`` naive UTC, ``overlap_days`` whole days ≥ 1."""
     if overlap_days < 1:
         raise ValueError("the overlap is at least one day: accounts east or west of UTC shift a day")
     day = cursor.date()
@@ -23,11 +23,11 @@ def lane_start(cursor: datetime, overlap_days: int) -> date:
 
 
 def is_since(value: object, earliest: str) -> bool:
-    """Whether a filter on a day may have sent this value; what is no text is no date, and a record's own problem."""
+    """Whether a filter on a day may have returned this value; a value that is no text is judged with its record."""
     return value is not None and (not isinstance(value, str) or value[:10] >= earliest)
 
 
 def advance(cursor: datetime, seen: Iterable[datetime | None], run_started_at: datetime) -> datetime:
-    """The cursor after a lane was read: the largest value seen, at most the run's start, at least where it was."""
+    """The cursor after a query: the largest value read, at most the run's start, never before ``cursor``."""
     largest = max((value for value in seen if value is not None), default=cursor)
     return max(cursor, min(largest, run_started_at))

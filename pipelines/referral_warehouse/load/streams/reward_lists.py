@@ -1,102 +1,111 @@
-"""Rewards issued and due, read as of one moment: what is issued between two reads would be in both or in neither.
+"""Reads rewards issued and rewards due as of one time.
 
-Knows no dlt: puts both lists into one slice, and compares the counts of what was issued before it lets go of it.
+A reward that is issued between two reads would be in both lists, or in neither. So the count of rewards issued is
+compared after both were read, and both are read again until it agrees. Knows no dlt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import FilterIgnored
-from referral_warehouse.load.page_parser import PageParser, Repair
-from referral_warehouse.load.reconcile.counts import EVERYTHING, Auditor, Counts
-from referral_warehouse.load.reconcile.policy import settle
-from referral_warehouse.load.registry import STREAMS
-from referral_warehouse.load.storage.dlt_resources import LoadBatch
-from referral_warehouse.load.storage.load_db import LoadFile
-from referral_warehouse.load.streams.complete_list import take_snapshot
-from referral_warehouse.load.streams.rewards_issued import IssuedIntake
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.context import LoadContext
+from referral_warehouse.load.reconcile.counts import ALL_IDS, CountComparison, Counts, RangeRepair
+from referral_warehouse.load.reconcile.policy import Reconciler
+from referral_warehouse.load.reconcile.repair import Repair
+from referral_warehouse.load.streams.complete_list import CompleteList
+from referral_warehouse.load.streams.issued_reader import IssuedReader
+from referral_warehouse.load.streams.reward_schema import REWARDS_DUE, REWARDS_ISSUED
 
-STEADY_TRIES = 3
-Charge = Callable[[str], int]
-"""Books the calls made since the last time on a stream, and says how many they were."""
+CONSISTENT_READS = 3
 
 
-class RewardMoment:
-    """Reads one or both lists. ``state`` is what dlt saved for rewards issued; ``overlap_days`` as in room windows."""
+class RewardLists:
+    """Reads rewards issued and, with them, rewards due.
 
-    def __init__(
-        self, paginator: Paginator, load_file: LoadFile, parser: PageParser, state: dict[str, Any], charge: Charge, *,
-        overlap_days: int,
-    ) -> None:  # fmt: skip
-        self._paginator = paginator
-        self._load_file = load_file
-        self._parser = parser
-        self._charge = charge
-        self._overlap_days = overlap_days
-        self._issued = IssuedIntake(paginator, load_file, parser, state)
-        self.date_tombstones = self._issued.date_tombstones
+    Args:
+        ctx: the run.
+        issued: the list of rewards issued.
+        due: the stream of rewards due; None where the run does not load it.
+    """
 
-    def read(self, part: LoadBatch, *, issued: bool, due: bool, whole: bool) -> list[str]:
-        """Put what changed into the slice; gives the differences that were found, in words.
+    def __init__(self, ctx: LoadContext, issued: Query, due: CompleteList | None) -> None:
+        self._ctx = ctx
+        self._query = issued
+        self._due = due
+        self._issued = IssuedReader(ctx, issued)
+        self._report = ctx.report.stream(REWARDS_ISSUED.name)
 
-        Raises: DataRefused where the counts of rewards issued contradict the list while nothing moves.
+    def read(self) -> LoadBatch:
+        """Read until the counts agree.
+
+        Returns:
+            What changed in both lists.
+
+        Raises:
+            DataRefused: when the counts of rewards issued contradict the list although nothing changes.
         """
-        if not issued:
-            self._read_due(part)
-            return []
         before: int | None = None
-        for _ in range(STEADY_TRIES):
-            self._read_issued(part, whole=whole)
-            if due:
-                self._read_due(part)
-            counted = self._paginator.count(Query(STREAMS["rewards_issued"].path))
-            report = self._parser.report("rewards_issued")
-            report.reconciliation.calls += self._charge("rewards_issued")
-            known = self._issued.holdings(part).total(EVERYTHING)
-            report.api_count, report.our_count = counted, known
-            if counted in (None, known):
-                return []
+        for _ in range(CONSISTENT_READS):
+            self._read_issued()
+            self._read_due()
+            counted = self._ctx.paginator.count(self._query)
+            self._report.reconciliation.calls += self._ctx.charge(REWARDS_ISSUED.name)
+            local = self._issued.local().total(ALL_IDS)
+            self._report.api_count, self._report.our_count = counted, local
+            if counted in (None, local):
+                return self._issued.batch
             if counted == before:
-                break  # nothing moves, and yet
+                break  # the account does not change, and yet the counts differ
             before = counted
-        return self._settle(part, due=due)
+        self._reconcile()
+        return self._issued.batch
 
-    def _settle(self, part: LoadBatch, *, due: bool) -> list[str]:
-        auditor = Auditor(self._paginator, "rewards_issued", self._issued.largest_known_id(part))
+    def _reconcile(self) -> None:
+        comparison = CountComparison(
+            self._ctx.paginator, REWARDS_ISSUED.name, self._query, (), self._issued.largest_known_id()
+        )
+        outcome = Reconciler(_IssuedCounts(comparison, self._issued)).reconcile()
+        calls = self._report.reconciliation.calls + self._ctx.charge(REWARDS_ISSUED.name)
+        self._report.reconciliation = outcome.summary(comparison.upto, calls)
+        self._report.api_count, self._report.our_count = outcome.counts.total, outcome.counts.ours
+        outcome.refuse_contradictions()
+        if outcome.repaired.total:
+            self._read_due()
+        self._ctx.report.differences.extend(outcome.differences)
 
-        def mend(counts: Counts, repair: Repair) -> None:
-            auditor.mend(
-                counts, partial(self._issued.holdings, part), partial(self._issued.span, part), lambda: None, repair
-            )
-
-        settlement = settle(lambda: auditor.count(self._issued.holdings(part)), mend, partial(self._issued.whole, part))
-        report = self._parser.report("rewards_issued")
-        calls = report.reconciliation.calls + self._charge("rewards_issued")
-        report.reconciliation = settlement.recorded(auditor.upto, calls)
-        report.api_count, report.our_count = settlement.counts.total, settlement.counts.ours
-        settlement.refuse_contradictions()
-        if due and settlement.repaired.total:
-            self._read_due(part)
-        return settlement.words
-
-    def _read_issued(self, part: LoadBatch, *, whole: bool) -> None:
-        if whole or "cursor" not in self._issued.state:
-            self._issued.whole(part)
+    def _read_issued(self) -> None:
+        if self._ctx.reads_everything or not self._issued.has_cursor:
+            self._issued.read_all()
         else:
             try:
-                self._issued.lanes(part, self._overlap_days)
+                self._issued.read_new()
             except FilterIgnored as ignored:
-                self._parser.report("rewards_issued").notes.append(ignored.message)
-                self._issued.whole(part)
-        self._charge("rewards_issued")
+                self._report.notes.append(ignored.message)
+                self._issued.read_all()
+        self._ctx.charge(REWARDS_ISSUED.name)
 
-    def _read_due(self, part: LoadBatch) -> None:
-        part.tables.pop("rewards_due", None)
-        self._parser.report("rewards_due").rows_written = 0
-        take_snapshot(self._paginator, self._load_file, self._parser, "rewards_due", part)
-        self._charge("rewards_due")
+    def _read_due(self) -> None:
+        if self._due is None:
+            return
+        self._issued.batch.take(REWARDS_DUE)
+        self._ctx.report.stream(REWARDS_DUE.name).rows_written = 0
+        self._issued.batch.merge(self._due.read(self._ctx))
+        self._ctx.charge(REWARDS_DUE.name)
+
+
+class _IssuedCounts:
+    """Rewards issued as ``Reconciler`` needs them."""
+
+    def __init__(self, comparison: CountComparison, issued: IssuedReader) -> None:
+        self._comparison = comparison
+        self._issued = issued
+
+    def compare(self) -> Counts:
+        return self._comparison.compare(self._issued.local())
+
+    def repair_ranges(self, counts: Counts) -> RangeRepair:
+        return self._comparison.repair_ranges(counts, self._issued)
+
+    def read_all(self) -> Repair:
+        return self._issued.read_all()

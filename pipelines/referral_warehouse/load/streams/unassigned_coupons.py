@@ -1,159 +1,136 @@
 """Coupons beyond their holders: a list of them where the account has one, names that were given, and what is gone.
 
-The documentation promises a coupon by its name and no list. Where ``/coupons`` answers all the same, it is walked
-completely; where it does not, that is remembered and asked again with a sweep. Knows no dlt: puts rows into a slice.
+The documentation promises a coupon by its name and no list. Where ``/coupons`` answers all the same, it is read
+completely; where it does not, that is remembered and tried again with a sweep. Knows no dlt.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from referral_warehouse.api.query import Query
 from referral_warehouse.api.responses import row_id
-from referral_warehouse.errors import (
-    ApiUnavailable,
-    AuthenticationError,
-    BadEnvelope,
-    ConfigurationError,
-    RequestRefused,
-)
-from referral_warehouse.load.storage.dlt_resources import LoadBatch
-from referral_warehouse.load.storage.load_db import DATASET
-from referral_warehouse.load.streams.coupons import NEEDED, CouponIntake
-from referral_warehouse.workspace.text_files import UnreadableFile, read_text_file
+from referral_warehouse.errors import ApiUnavailable, AuthenticationError, BadEnvelope, RequestRefused
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.context import LoadContext
+from referral_warehouse.load.storage.stored_rows import DATASET
+from referral_warehouse.load.streams.coupon_reader import CouponReader
+from referral_warehouse.load.streams.coupon_schema import COUPONS, NEEDED_FIELDS
 
 COUPON_LIST = Query("coupons", relations=("batch",))
-WALKED_EACH_TIME = 5_000
-"""Coupons of a list that is walked at every sync (20 calls); a longer one only where a count differs, and by sweeps."""
-MAX_NAMES_BYTES = 16 * 1024 * 1024
-"""Of a file of names; each name costs a call, so that a larger file would take days."""
-LOOKED_AT = 20
-"""Of the coupons that a list lacks, so many are asked for by name before it is believed that they are gone."""
+READ_EACH_TIME = 5_000
+"""Coupons of a list that is read at every sync (20 calls); a longer one only where a count differs, and by sweeps."""
+VERIFIED = 20
+"""Of the coupons that a list lacks, so many are requested by name before it is believed that they are gone."""
+NAMES_SHOWN = 3
 
 
-def read_names(path: Path | None) -> tuple[str, ...]:
-    """The names in a file: one a line, UTF-8. Blank lines and blanks around a name do not count; every other character
-    does (``#`` may begin a name, so there are no comments); a name that stands there twice is asked for once.
+class UnassignedCoupons:
+    """Looks for coupons that come with no user. ``saved`` holds the changed state of the stream after ``read``."""
 
-    Raises: ConfigurationError when the file cannot be read.
-    """
-    if path is None:
-        return ()
-    try:
-        text = read_text_file(path, MAX_NAMES_BYTES)
-    except (OSError, UnreadableFile) as error:
-        reason = error.reason if isinstance(error, UnreadableFile) else error.strerror or error
-        raise ConfigurationError(
-            f"SOURCES__REFERRAL_FACTORY__COUPON_NAMES_FILE {path} cannot be read: {reason}."
-        ) from None
-    return tuple(dict.fromkeys(name for line in text.split("\n") if (name := line.strip())))
+    def __init__(self, ctx: LoadContext) -> None:
+        self._coupons = ctx.shared(CouponReader)
+        self._paginator = ctx.paginator
+        self._rows = ctx.rows
+        self._report = ctx.report.stream(COUPONS.name)
+        self._latest = ctx.parser.latest
+        self._names = ctx.request.coupon_names
+        self._reads_everything = ctx.reads_everything
+        self._state = ctx.store.state(COUPONS.name)
+        self._batch = LoadBatch()
 
+    def read(self) -> LoadBatch:
+        """Read what the list or the names show.
 
-class UnheldCoupons:
-    """Looks for coupons that ride on no user. ``state`` is what dlt saved for the stream (changed with the slice)."""
-
-    def __init__(self, coupons: CouponIntake, state: dict[str, Any]) -> None:
-        self._coupons = coupons
-        self._paginator = coupons.paginator
-        self._load_file = coupons.load_file
-        self._parser = coupons.parser
-        self._names = coupons.names
-        self._state = state
-        coupons.is_listed = bool(state.get("list"))
-
-    def look(self, part: LoadBatch, *, swept: bool) -> None:
-        """Put into the slice what the list or the names show.
-
-        Calls: 1 a list that was not asked about since the last sweep; 1 and the pages of a list; else 1 a name that
-        nobody holds yet.
+        Calls: 1 for a list that was not requested since the last sweep; 1 and the pages of a list; else 1 for each name
+        that comes with no user.
         """
-        moment = self._parser.latest
-        if moment is None:
-            return
-        is_listed, total = self._ask_for_the_list(part, again=swept or "list" not in self._state)
+        if self._latest is None:
+            return self._batch
+        is_listed, total = self._request_list()
         if not is_listed:
-            self._ask_for_names(part, moment, swept=swept)
-            return
-        held = self._load_file.live_count("coupons")
-        if swept or total is None or total <= WALKED_EACH_TIME or total != held:
-            self._walk(part, moment)
+            self._request_names(self._latest)
+            return self._batch
+        live = self._rows.live_count(COUPONS.name)
+        if self._reads_everything or total is None or total <= READ_EACH_TIME or total != live:
+            self._read_list(self._latest)
+        return self._batch
 
-    def _ask_for_the_list(self, part: LoadBatch, *, again: bool) -> tuple[bool, int | None]:
-        was_there = bool(self._state.get("list"))
-        if not again and not was_there:
+    def _request_list(self) -> tuple[bool, int | None]:
+        """Whether there is a list, and how many coupons it holds."""
+        if self._state.get("list") is False and not self._reads_everything:
             return False, None
         try:
-            is_there, total = True, self._paginator.count(Query(COUPON_LIST.path))
+            is_listed, total = True, self._paginator.count(Query(COUPON_LIST.path))
         except (RequestRefused, ApiUnavailable, BadEnvelope, AuthenticationError):
-            # A 403 may stand for what is not documented; a token that is refused stops whoever asks next.
-            is_there, total = False, None
-        self._remember(part, is_listed=is_there)
-        return is_there, total
+            # A 403 may stand for what is not documented; a token that is refused stops the next request.
+            is_listed, total = False, None
+        self._remember(is_listed=is_listed)
+        return is_listed, total
 
-    def _walk(self, part: LoadBatch, moment: datetime) -> None:
-        """The whole list: also coupons that nobody holds, and those that are gone."""
+    def _read_list(self, observed_at: datetime) -> None:
+        """Read the whole list: also unassigned coupons, and those that are gone."""
         self._coupons.forget_seen()
-        held: list[dict[str, Any]] = []
+        listed: list[dict[str, Any]] = []
         total: int | None = None
         for page in self._paginator.iter_all(COUPON_LIST):
             if page.restart:
-                held.clear()
-            held.extend(row for row in page.rows if isinstance(row, dict))
+                listed.clear()
+            listed.extend(row for row in page.rows if isinstance(row, dict))
             total = page.total
-        if not all(row.keys() >= NEEDED for row in held):
-            self._disbelieve(part, "does not tell who holds a coupon and when it was used")
+        if not all(row.keys() >= NEEDED_FIELDS for row in listed):
+            self._reject_list("does not tell who holds a coupon and when it was used")
             return
-        self._parser.report("coupons").api_count = len({row_id(row) for row in held})
-        self._coupons.put(held, moment, "the list of coupons", part)
-        if not held and total != 0:
+        self._report.api_count = len({row_id(row) for row in listed})
+        self._coupons.put(listed, observed_at, "the list of coupons", self._batch)
+        if not listed and total != 0:
             return
         missing = self._coupons.missing()
-        if self._are_gone(missing[:LOOKED_AT], moment, part):
-            self._coupons.bury(missing, moment, part)
-            self._parser.report("coupons").is_complete = True
+        if self._are_gone(missing[:VERIFIED], observed_at):
+            self._coupons.mark_gone(missing, observed_at, self._batch)
+            self._report.is_complete = True
         else:
-            self._disbelieve(part, "does not hold all coupons")
+            self._reject_list("does not hold all coupons")
 
-    def _are_gone(self, ids: list[int], moment: datetime, part: LoadBatch) -> bool:
+    def _are_gone(self, ids: list[int], observed_at: datetime) -> bool:
         """Whether coupons that a list lacks are gone: none of them answers to its name."""
-        names = {identifier: name for identifier, name, _ in self._known()}
-        asked = {identifier: names[identifier] for identifier in ids}
-        return len(self._coupons.not_there(asked, moment, part)) == len(ids)
+        names = {identifier: name for identifier, name, _ in self._live()}
+        requested = {identifier: names[identifier] for identifier in ids}
+        return len(self._coupons.verify(requested, observed_at, self._batch)) == len(ids)
 
-    def _disbelieve(self, part: LoadBatch, why: str) -> None:
-        self._remember(part, is_listed=False)
-        note = f"the list at /coupons {why}, so it is not used; coupons come with their holders"
-        self._parser.report("coupons").notes.append(note)
+    def _reject_list(self, why: str) -> None:
+        self._remember(is_listed=False)
+        self._report.notes.append(f"the list at /coupons {why}, so it is not used; coupons come with their holders")
 
-    def _remember(self, part: LoadBatch, *, is_listed: bool) -> None:
+    def _remember(self, *, is_listed: bool) -> None:
         if is_listed is not self._state.get("list"):
             self._state = {**self._state, "list": is_listed}
-            part.states["coupons"] = self._state
+            self._batch.states[COUPONS.name] = self._state
         self._coupons.is_listed = is_listed
 
-    def _ask_for_names(self, part: LoadBatch, moment: datetime, *, swept: bool) -> None:
-        """The coupons of the names given, unless their holders bring them or they are used up."""
-        known = {name: identifier for identifier, name, settled in self._known() if settled and not swept}
-        asked = [name for name in self._names if name not in known and name not in self._coupons.seen_names]
-        if not asked:
+    def _request_names(self, observed_at: datetime) -> None:
+        """Request the coupons of the names given, unless they come with users or are used up."""
+        live = self._live()
+        settled = set() if self._reads_everything else {name for _, name, is_settled in live if is_settled}
+        requested = [name for name in self._names if name not in settled and name not in self._coupons.seen_names]
+        if not requested:
             return
-        found = dict(zip(asked, self._coupons.by_names(asked), strict=True))
-        self._coupons.put([row for row in found.values() if row is not None], moment, "coupons by name", part)
+        found = dict(zip(requested, self._coupons.by_names(requested), strict=True))
+        existing = [row for row in found.values() if row is not None]
+        self._coupons.put(existing, observed_at, "coupons by name", self._batch)
         lost = [name for name, row in found.items() if row is None]
         if lost:
-            shown = ", ".join(repr(name) for name in lost[:3])
-            self._parser.report("coupons").notes.append(
+            shown = ", ".join(map(repr, lost[:NAMES_SHOWN])) + (" …" if len(lost) > NAMES_SHOWN else "")
+            self._report.notes.append(
                 f"{len(lost)} of {len(self._names)} names in the coupon file are not there: {shown}"
-                + (" …" if len(lost) > 3 else "")
             )
-        held = {name: identifier for identifier, name, _ in self._known()}
-        self._coupons.bury([held[name] for name in lost if name in held], moment, part)
+        ids = {name: identifier for identifier, name, _ in self._live()}
+        self._coupons.mark_gone([ids[name] for name in lost if name in ids], observed_at, self._batch)
 
-    def _known(self) -> list[tuple[int, str, bool]]:
-        """Id and name of the coupons we hold that are not gone, and whether asking by name would bring nothing new."""
-        found = self._load_file.connection.execute(
-            f"select id, name, referral_id is not null or used_at is not null from {DATASET}.coupons"
+    def _live(self) -> list[tuple[int, str, bool]]:
+        """Id and name of the stored coupons that are not gone, and whether requesting them would bring nothing new."""
+        found = self._rows.connection.execute(
+            f"select id, name, referral_id is not null or used_at is not null from {DATASET}.{COUPONS.name}"
         ).fetchall()
         return [row for row in found if row[0] not in self._coupons.gone]

@@ -1,0 +1,139 @@
+"""What a stream is given while it is read: the request, the API, the local rows and the report.
+
+Knows no dlt. ``LoadStore`` is what differs between our own load and the public dlt source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar, cast
+
+from referral_warehouse.api.pagination.paginator import Paginator
+from referral_warehouse.api.query import Query
+from referral_warehouse.api.responses import Page
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.page_parser import PageParser
+from referral_warehouse.load.report import LoadReport
+from referral_warehouse.load.storage.stored_rows import StoredRows
+from referral_warehouse.settings import Settings
+
+Progress = Callable[[str, dict[str, Any]], None]
+"""Is called with a stage (the name of a stream, ``sweep`` or ``repair``) and facts such as ``{"rows": 250}``."""
+
+T = TypeVar("T")
+
+
+def ignore_progress(_stage: str, _facts: dict[str, Any]) -> None:
+    """No progress is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """What a run is to load.
+
+    Args:
+        streams: the names of the streams, with those that they require.
+        sweep: whether everything is read, instead of what is new.
+        rebuild: as ``sweep``, without reading what is new first.
+        accept_account: whether another account may take the directory over.
+        accept_deletions: whether complete lists may lose most of their rows.
+        command: what the user ran, for the log of runs.
+        coupon_names: names of coupons to request.
+        on_progress: is told how far the run is.
+    """
+
+    streams: frozenset[str]
+    sweep: bool = False
+    rebuild: bool = False
+    accept_account: bool = False
+    accept_deletions: bool = False
+    command: str = "load"
+    coupon_names: tuple[str, ...] = ()
+    on_progress: Progress = ignore_progress
+
+    def after_takeover(self) -> LoadRequest:
+        """The request for a directory that another account takes over: everything is read, and may be gone."""
+        return replace(self, rebuild=True, accept_deletions=True)
+
+
+class LoadStore(Protocol):
+    """Where batches go, and what is stored already."""
+
+    @property
+    def rows(self) -> StoredRows:
+        """Queries on the stored rows, without those of batches that are not committed yet."""
+        ...
+
+    def state(self, stream: str) -> dict[str, Any]:
+        """The saved cursors of a stream (a copy; empty before its first run)."""
+        ...
+
+    def add(self, batch: LoadBatch) -> None:
+        """Take over a batch; it is committed once enough rows have come together."""
+        ...
+
+    def flush(self) -> None:
+        """Commit all batches except complete lists, so that their rows are stored."""
+        ...
+
+
+class LoadContext:
+    """The surroundings of one run, for its streams."""
+
+    def __init__(
+        self, settings: Settings, request: LoadRequest, paginator: Paginator, store: LoadStore, parser: PageParser
+    ) -> None:
+        self.settings = settings
+        self.request = request
+        self.paginator = paginator
+        self.store = store
+        self.parser = parser
+        self._calls_before = 0
+        self._pages: dict[str, list[Page]] = {}
+        self._shared: dict[object, object] = {}
+
+    @property
+    def rows(self) -> StoredRows:
+        """Queries on the stored rows."""
+        return self.store.rows
+
+    @property
+    def report(self) -> LoadReport:
+        """What the run did so far."""
+        return self.parser.report
+
+    def take_over(self) -> None:
+        """Let another account take the directory over."""
+        self.request = self.request.after_takeover()
+
+    @property
+    def reads_everything(self) -> bool:
+        """Whether the run reads whole lists: on request, or because a sweep was due."""
+        return self.request.sweep or self.request.rebuild or self.report.swept
+
+    def shared(self, make: Callable[[LoadContext], T]) -> T:
+        """The one object of a class in this run, which is made on first use: streams share their readers by it."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        return cast(T, self._shared[make])
+
+    def keep_pages(self, query: Query, pages: Iterable[Page]) -> list[Page]:
+        """Keep the pages of a complete list that was read already for the stream that loads it."""
+        self._pages[query.path] = list(pages)
+        return self._pages[query.path]
+
+    def read_list(self, query: Query) -> Iterator[Page]:
+        """The pages of a complete list; those that were kept are not requested again."""
+        kept = self._pages.pop(query.path, None)
+        return self.paginator.iter_all(query) if kept is None else iter(kept)
+
+    def charge(self, stream: str) -> int:
+        """Count the calls since the last time as calls of a stream; returns how many they were."""
+        calls, self._calls_before = self.paginator.calls - self._calls_before, self.paginator.calls
+        self.report.stream(stream).calls += calls
+        return calls
+
+    def tell(self, stream: str) -> None:
+        """Report how many rows of a stream were read so far."""
+        self.request.on_progress(stream, {"rows": self.report.stream(stream).rows_seen})

@@ -1,0 +1,82 @@
+"""Collects batches into packages that are worth committing, and counts the rows that are written.
+
+Knows neither HTTP nor how dlt makes packages. Complete lists are held back, and committed together at the end: their
+new versions begin at the same time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.records.row_version import boundary
+from referral_warehouse.load.records.schema import LoadStrategy
+from referral_warehouse.load.report import LoadReport
+from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.stored_rows import StoredRows
+
+
+class BatchWriter:
+    """Writes batches to the load file.
+
+    Args:
+        pipeline: commits packages.
+        rows: the stored rows.
+        report: where written rows are counted.
+        package_rows: a package is committed once it holds so many rows, because each costs dlt a good part of a second.
+    """
+
+    def __init__(self, pipeline: LoadPipeline, rows: StoredRows, report: LoadReport, package_rows: int) -> None:
+        self._pipeline = pipeline
+        self._rows = rows
+        self._report = report
+        self._package_rows = package_rows
+        self._pending = LoadBatch()
+        self._lists = LoadBatch()
+
+    @property
+    def rows(self) -> StoredRows:
+        """Queries on the stored rows, without those that are not committed."""
+        return self._rows
+
+    def state(self, stream: str) -> dict[str, Any]:
+        """The saved cursors of a stream (a copy; empty before its first run)."""
+        return self._pipeline.state(stream)
+
+    def add(self, batch: LoadBatch) -> None:
+        """Take over a batch; it is committed once enough rows have come together."""
+        if batch.is_list:
+            self._lists.merge(batch)
+            return
+        self._pending.merge(batch)
+        if self._pending.row_count >= self._package_rows:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit all batches except complete lists, so that their rows are stored."""
+        self._pending.deduplicate()
+        for table, rows in self._pending.tables.items():
+            schema = self._pending.schemas[table]
+            if schema.is_stream and schema.strategy is not LoadStrategy.LIST_HISTORY:
+                self._report.stream(table).rows_written += sum(part.num_rows for part in rows)
+        self._pipeline.commit(self._pending)
+        self._pending.tables.clear()  # dlt's trace may keep the batch: its rows must not stay with it
+        self._pending = LoadBatch()
+
+    def close_lists(self, observed_at: datetime | None) -> LoadBatch:
+        """Put the complete lists together with what is not committed yet.
+
+        Args:
+            observed_at: the newest observation (naive UTC), when the new versions begin; later where the versions
+                before began at the same time or later.
+
+        Returns:
+            What the next ``flush`` commits.
+        """
+        self._pending.merge(self._lists)
+        histories = [name for name in self._pending.tables if self._pending.schemas[name].is_history]
+        if histories and observed_at is not None:
+            last = [found for name in histories if (found := self._rows.last_boundary(name)) is not None]
+            self._pending.begin_versions(boundary(observed_at, max(last, default=None)))
+        return self._pending

@@ -1,0 +1,207 @@
+"""Reads rewards issued: what is new, what was dated or may have left its status, ranges of ids, or everything.
+
+Knows no dlt. A reward in process has no date, so a date filter alone would miss it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from referral_warehouse.api.query import Filter, Query
+from referral_warehouse.api.responses import Page, row_id
+from referral_warehouse.errors import IncompleteWalk
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.context import LoadContext
+from referral_warehouse.load.reconcile.counts import LocalRows
+from referral_warehouse.load.reconcile.repair import Repair
+from referral_warehouse.load.records.observations import VANISHED, observations, reappeared
+from referral_warehouse.load.records.row_version import with_row_versions
+from referral_warehouse.load.records.schema import OBSERVATIONS, ROW_VERSION
+from referral_warehouse.load.streams.cursors import advance, is_since, query_start
+from referral_warehouse.load.streams.issued_rows import IssuedRows
+from referral_warehouse.load.streams.reward_schema import REWARDS_ISSUED
+
+MAX_SINGLE_REQUESTS = 20
+MAX_STATUS_BYTES = 1_000
+"""Of a status as a percent-encoded value in a URL: many servers end at 8,000 bytes."""
+
+
+def _has_id(identifier: int, row: Any) -> bool:
+    return row_id(row) in (None, identifier)
+
+
+def _has_status(status: object, row: Any) -> bool:
+    return not isinstance(row, dict) or row.get("status") == status
+
+
+def _fits_a_url(status: str) -> bool:
+    """Whether servers take a status as part of a URL; many refuse control characters."""
+    return status.isprintable() and len(quote(status)) <= MAX_STATUS_BYTES
+
+
+class IssuedReader:
+    """Reads rewards issued into ``batch``, which is not committed while the reader is used.
+
+    Args:
+        ctx: the run.
+        query: the list.
+    """
+
+    def __init__(self, ctx: LoadContext, query: Query) -> None:
+        self._parser = ctx.parser
+        self._paginator = ctx.paginator
+        self._query = query
+        self._overlap_days = ctx.settings.overlap_days
+        self._state = ctx.store.state(REWARDS_ISSUED.name)
+        self._has_unreadable_ids = False
+        self._total: int | None = None
+        self.batch = LoadBatch(is_list=True, schemas={REWARDS_ISSUED.name: REWARDS_ISSUED})
+        self._rows = IssuedRows(ctx.rows, self.batch)
+
+    @property
+    def has_cursor(self) -> bool:
+        """Whether the list was read before."""
+        return "cursor" in self._state
+
+    def read_all(self) -> Repair:
+        """Read every reward issued (the first run, a sweep, a server that does not filter); finds those that are gone.
+
+        Returns:
+            How many rows that changed.
+
+        Raises:
+            IncompleteWalk: when the list is empty and the server does not report that it holds nothing.
+        """
+        self._has_unreadable_ids = False
+        before = self._rows.snapshot()
+        seen = self._take(self._paginator.iter_all(self._query), "", is_complete=True)
+        missing = before.versions.keys() - seen - self._rows.gone  # also what was read earlier in this run
+        if missing and not seen and self._total != 0:
+            raise IncompleteWalk(
+                "rewards_issued: the list came back empty, but the server does not say that it holds nothing."
+            )
+        if not self._has_unreadable_ids:  # a row without a readable id may be any of them
+            self._mark_gone(sorted(missing))
+        self._parser.report.stream(REWARDS_ISSUED.name).is_complete = True
+        return self._rows.repaired_since(before)
+
+    def read_range(self, above: int | None, upto: int, expected: list[int]) -> Repair:
+        """Read a range of ids again; ``expected`` are the ids that should be in it.
+
+        Raises: FilterIgnored, IncompleteWalk (then nothing of the range counts).
+        """
+        self._has_unreadable_ids = False
+        before = self._rows.snapshot()
+        # one id more on either side: a server that takes "up to" for "below" must not seem to have lost a row
+        pages = list(self._paginator.iter_id_range(self._query, None if above is None else above - 1, upto + 1))
+        seen = self._take(iter(pages), "by id")
+        if not self._has_unreadable_ids:
+            self._mark_gone(sorted(set(expected) - seen - self._rows.gone))
+        return self._rows.repaired_since(before)
+
+    def flush(self) -> None:
+        """What was read counts as local at once: ``local`` includes the batch."""
+
+    def local(self) -> LocalRows:
+        """The local rows, with those of the batch."""
+        complete_since = self._state.get("walked_at")
+        since = datetime.fromisoformat(complete_since) if complete_since else datetime.min  # noqa: DTZ901
+        return self._rows.local(since)
+
+    def largest_known_id(self) -> int | None:
+        """The largest id that was ever read."""
+        return self._rows.largest_known_id()
+
+    def read_new(self) -> None:
+        """Read what is new or may have changed since the saved cursor. Raises: FilterIgnored."""
+        cursor = datetime.fromisoformat(self._state["cursor"])
+        self._take(self._paginator.iter_all(self._query, self._rows.largest_stored_id()), "new")
+        since = query_start(cursor, self._overlap_days)
+        earliest = (since - timedelta(days=1)).isoformat()
+        known = self._rows.count(f"issued_at >= '{since.isoformat()}'")
+        dated = self._paginator.iter_matching(
+            self._query,
+            Filter("issued_at", "gte", since.isoformat()),
+            lambda row: not isinstance(row, dict) or is_since(row.get("issued_at"), earliest),
+            lambda page: page.total == known,  # an issue date never changes: the same count is the same rows
+        )
+        self._take(dated, "by date")
+        for status in self._rows.statuses_in_process():
+            self._read_status(status)
+
+    def _read_status(self, status: str) -> None:
+        """Read the rewards in process that have a status, and those that left it."""
+        in_process = set(self._rows.ids_in_process(status))
+        if not _fits_a_url(status):
+            self._read_by_id(in_process)
+            return
+        condition = Filter("status", "equal", status)
+        api_count = self._paginator.count(self._query.where(condition))
+        if api_count is not None and api_count == self._rows.count("status = ?", status):
+            return
+        pages = self._paginator.iter_matching(self._query, condition, partial(_has_status, status))
+        fetched = self._take(pages, "in process")
+        self._read_by_id(set(self._rows.ids_in_process(status)) - fetched)
+
+    def _read_by_id(self, ids: set[int]) -> None:
+        """Read rewards that left their status, perhaps without a date; where they are too many, read everything."""
+        if len(ids) > MAX_SINGLE_REQUESTS:
+            self.read_all()
+            return
+        for identifier in sorted(ids):
+            condition = Filter("id", "equal", identifier)
+            pages = self._paginator.iter_matching(self._query, condition, partial(_has_id, identifier))
+            if identifier not in self._take(pages, "by id") and not self._has_unreadable_ids:
+                self._mark_gone([identifier])
+
+    def _mark_gone(self, ids: list[int]) -> None:
+        """Add a tombstone for rewards that left the list; their last row stays."""
+        observed_at = self._parser.latest
+        if ids and observed_at is not None:
+            self.batch.add(OBSERVATIONS, observations(REWARDS_ISSUED.name, ids, VANISHED, observed_at))
+            self._rows.gone.update(ids)
+
+    def _take(self, pages: Iterator[Page], found_by: str, *, is_complete: bool = False) -> set[int]:
+        """Add what changed to the batch; returns the ids that were read."""
+        tables = [REWARDS_ISSUED.arrow.empty_table()]
+        started_at: datetime | None = None
+        rejected: set[int] = set()
+        for page in pages:
+            started_at = started_at or self._parser.server_time(page)
+            table, rejects = self._parser.read(REWARDS_ISSUED, page, f"rewards issued {found_by}".strip())
+            tables.append(table)
+            rejected.update(reject.known_id for reject in rejects if reject.known_id is not None)
+            self._has_unreadable_ids = self._has_unreadable_ids or any(reject.known_id is None for reject in rejects)
+            self._total = page.total
+        rows = with_row_versions(REWARDS_ISSUED, pa.concat_tables(tables).combine_chunks())
+        self._parser.add_quarantine(self.batch)
+        if rows.num_rows:
+            self.batch.add(OBSERVATIONS, reappeared(REWARDS_ISSUED.name, rows, self._rows.gone))
+        self._add_changed(rows)
+        if started_at is not None:
+            self._advance(started_at, pc.max(rows.column("issued_at")).as_py(), is_complete=is_complete)
+        return rejected.union(rows.column("id").to_pylist())
+
+    def _add_changed(self, rows: pa.Table) -> None:
+        active = self._rows.stored_versions()
+        ids, versions = rows.column("id").to_pylist(), rows.column(ROW_VERSION).to_pylist()
+        changed = rows.filter(pa.array([active.get(i) != v for i, v in zip(ids, versions, strict=True)], pa.bool_()))
+        earlier = self.batch.take(REWARDS_ISSUED)
+        if earlier or changed.num_rows:
+            together = pa.concat_tables([*earlier, changed]).combine_chunks()
+            self.batch.add(REWARDS_ISSUED, with_row_versions(REWARDS_ISSUED, together.drop_columns([ROW_VERSION])))
+
+    def _advance(self, started_at: datetime, largest: datetime | None, *, is_complete: bool) -> None:
+        old = datetime.fromisoformat(self._state["cursor"]) if self.has_cursor else None
+        cursor = advance(old or min([started_at, *filter(None, [largest])]), [largest], started_at)
+        walked_at = {"walked_at": started_at.isoformat()} if is_complete else {}
+        if cursor != old or is_complete:
+            self._state = {**self._state, "cursor": cursor.isoformat(), **walked_at}
+            self.batch.states[REWARDS_ISSUED.name] = self._state

@@ -1,0 +1,14 @@
+"""The raw tables of rewards due and rewards issued, which share most of their fields."""
+
+from __future__ import annotations
+
+from referral_warehouse.load.records.schema import Field, LoadStrategy, TableSchema, fields
+
+_SHARED = fields(
+    "id:int:value", "reward_id:int:value", "reward_for:text", "reward_type:text", "reward_when_referral:text",
+    "reward_value:money", "recipient_id:int:key", "recipient_first_name:text", "recipient_email:text",
+    "total_due:int:value", "total_value:money:key", "status:text",
+)  # fmt: skip
+
+REWARDS_DUE = TableSchema("rewards_due", (*_SHARED, Field("issued_at", "time")), LoadStrategy.LIST_HISTORY)
+REWARDS_ISSUED = TableSchema("rewards_issued", (*_SHARED, Field("issued_at", "time", "key")), LoadStrategy.ROW_HISTORY)

@@ -1,0 +1,28 @@
+"""Rewards due: the complete list of what is owed now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.context import LoadContext
+from referral_warehouse.load.records.schema import TableSchema
+from referral_warehouse.load.streams.complete_list import CompleteList
+from referral_warehouse.load.streams.reward_schema import REWARDS_DUE, REWARDS_ISSUED
+
+
+class RewardsDue(CompleteList):
+    """Every reward that is due."""
+
+    name: ClassVar[str] = "rewards_due"
+    path: ClassVar[str] = "rewards/due"
+    section: ClassVar[str] = "Rewards > Get Rewards Due"
+    schema: ClassVar[TableSchema] = REWARDS_DUE
+
+    def extract(self, ctx: LoadContext) -> Iterator[LoadBatch]:
+        """Read the list, unless the run reads rewards issued: then both were read together, as of one time."""
+        if REWARDS_ISSUED.name not in ctx.request.streams:
+            yield from super().extract(ctx)
+        else:
+            ctx.tell(self.name)

@@ -1,0 +1,82 @@
+"""What every stream has: a list of the API, the table it becomes, and how it is read and reconciled.
+
+A stream is added by a module with a subclass of ``Stream`` (or of ``CompleteList``), and its line in ``registry``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator
+from typing import ClassVar, TypeVar
+
+from referral_warehouse.api.query import Query
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.context import LoadContext
+from referral_warehouse.load.reconcile.repair import Reconciliation
+from referral_warehouse.load.records.schema import TableSchema
+
+T = TypeVar("T")
+
+
+class Stream(ABC):
+    """A list of the API and how it becomes a table.
+
+    Class attributes:
+        name: the name of the stream and of its raw table.
+        path: the list, below the base URL.
+        schema: the raw table.
+        section: where the vendor's documentation describes the list.
+        cursors: the documented date fields that new rows are requested by.
+        relations: what is requested inside the rows.
+        counted_flags: boolean fields whose counts are compared with the API's.
+        side_tables: further raw tables that the stream fills.
+        requires: streams that are read before this one, because its rows come with theirs.
+        compared_by: ``counts`` or ``list``, as the log of runs names it; None where nothing is compared.
+    """
+
+    name: ClassVar[str]
+    path: ClassVar[str]
+    schema: ClassVar[TableSchema]
+    section: ClassVar[str]
+    cursors: ClassVar[tuple[str, ...]] = ()
+    relations: ClassVar[tuple[str, ...]] = ()
+    counted_flags: ClassVar[tuple[str, ...]] = ()
+    side_tables: ClassVar[tuple[TableSchema, ...]] = ()
+    requires: ClassVar[tuple[str, ...]] = ()
+    compared_by: ClassVar[str | None] = "counts"
+
+    @property
+    def query(self) -> Query:
+        """The whole list, without filters and relations."""
+        return Query(self.path)
+
+    @abstractmethod
+    def extract(self, ctx: LoadContext) -> Iterator[LoadBatch]:
+        """Read what is new or may have changed.
+
+        Yields:
+            Batches in the order of reading, each with the cursors that stand for its rows.
+
+        Raises:
+            ReferralsError: any; what was yielded before it stays valid.
+        """
+
+    def reconcile(self, ctx: LoadContext) -> Reconciliation:
+        """Compare the API's counts with the local ones, and repair what differs; called after the commit of the run.
+
+        Returns:
+            What was found and repaired. Streams that are compared while they are read return that.
+        """
+        return ctx.report.stream(self.name).reconciliation
+
+
+def gather(ctx: LoadContext, stream: str, batches: Generator[LoadBatch, None, T] | Iterator[LoadBatch]) -> T | None:
+    """Hand all batches to the store and report progress; returns what the generator returns."""
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration as end:
+            result: T | None = end.value
+            return result
+        ctx.store.add(batch)
+        ctx.tell(stream)
