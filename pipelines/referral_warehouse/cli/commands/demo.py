@@ -15,6 +15,7 @@ from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import DEMO_MARKER
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.reporting import log_problems
+from referral_warehouse.cli.sandbox_extra import require_sandbox_extra
 from referral_warehouse.cli.verbosity import speaking_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
@@ -54,6 +55,7 @@ order by closing desc, days.campaign_id, days.unit
 @speaking_options
 def demo(days: int, users: int, seed: int) -> None:
     """Play several days of a sandbox account and sync after each; run it again to go on."""
+    require_sandbox_extra()
     settings = read_settings()
     with warehouse_lock(settings.warehouse_dir):
         world = settings.warehouse_dir / DEMO_MARKER
