@@ -16,6 +16,7 @@ from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Query
 from referral_warehouse.display_text import LINE_COLUMNS, one_line
 from referral_warehouse.errors import FilterIgnored, ReferralsError
+from referral_warehouse.events import Progress, logged_load
 from referral_warehouse.load import run_log
 from referral_warehouse.load.clock.observation_clock import utc_now
 from referral_warehouse.load.clock.repair import is_repair_needed, repair_times
@@ -40,9 +41,8 @@ from referral_warehouse.settings import Settings
 
 __all__ = ["LoadReport", "load"]
 
-Progress = Callable[[str, dict[str, Any]], None]
 
-
+@logged_load
 def load(
     settings: Settings,
     streams: Collection[str] = (),

@@ -23,8 +23,8 @@ from referral_warehouse.workspace.file_kinds import refuse_other_kinds
 from referral_warehouse.workspace.lock import warehouse_lock
 
 if TYPE_CHECKING:
-    from referral_warehouse.cli.run_logging import Log
-    from referral_warehouse.load.runner import LoadReport
+    from referral_warehouse.cli.run_logging import LogHandler
+    from referral_warehouse.load.report import LoadReport
 
 ROLL_FORWARD = """
 with days as (
@@ -101,10 +101,10 @@ def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> 
             )  # fmt: skip
 
 
-def _sync(settings: Settings, log: Log) -> LoadReport:
+def _sync(settings: Settings, log: LogHandler) -> LoadReport:
     report, publication = sync_once(settings, [], log)
     if publication is not None:
-        log_problems(log, publication.problems)
+        log_problems(publication.problems)
     return report
 
 
