@@ -32,6 +32,7 @@ DIRECT = [
         *PYPROJECT["project"]["dependencies"],
         *(line for extra in PYPROJECT["project"]["optional-dependencies"].values() for line in extra),
     ]
+    if not line.startswith(PYPROJECT["project"]["name"])  # one extra may include another
 ]
 
 # Put together from pieces, so that this file does not contain what it looks for.
@@ -86,6 +87,12 @@ def test_the_documentation_gives_a_reason_for_each_dependency(name: str) -> None
         for part in packages.split(",")
     }
     assert reasons.get(name), f"docs/dependencies.md gives no reason for {name}"
+
+
+def test_the_sandbox_is_an_extra_that_developers_install() -> None:
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    assert {Requirement(line).name for line in extras["sandbox"]} == {"starlette", "uvicorn"}
+    assert "referral-warehouse[sandbox]" in extras["dev"]
 
 
 def test_no_file_speaks_of_one_machine() -> None:

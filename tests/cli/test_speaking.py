@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from typing import Any
 import pytest
 
 from referral_warehouse import errors
-from referral_warehouse.cli.run_logging import SILENCE_S, Log
+from referral_warehouse.cli.run_logging import SILENCE_S, LogHandler
 from referral_warehouse.errors import ReferralsError
+from referral_warehouse.events import log_client_event, log_progress, log_stage
 from referral_warehouse.sandbox import Sandbox, Traps
 from tests.cli.processes import PREFIX, Referrals
 
@@ -34,9 +37,24 @@ class Clock:
         return self.now
 
 
-def make_log(style: str | None = None, **options: Any) -> tuple[Log, io.StringIO, Clock]:
+def make_log(style: str | None = None, **options: Any) -> tuple[LogHandler, io.StringIO, Clock]:
     out, clock = io.StringIO(), Clock()
-    return Log(style, stream=out, clock=clock, now=lambda: NOON, **options), out, clock
+    return LogHandler(style, stream=out, clock=clock, now=lambda: NOON, **options), out, clock
+
+
+@contextmanager
+def attached(log: LogHandler) -> Iterator[None]:
+    """The handler without its thread, so that time is the test's own."""
+    log.attach()
+    try:
+        yield
+    finally:
+        log.detach()
+
+
+def send(*events: dict[str, Any]) -> None:
+    for event in events:
+        log_client_event(event["kind"], {name: value for name, value in event.items() if name != "kind"})
 
 
 @pytest.mark.parametrize(
@@ -48,12 +66,12 @@ def make_log(style: str | None = None, **options: Any) -> tuple[Log, io.StringIO
 )
 def test_what_is_told_to_collectors(options: dict[str, Any], kinds: list[str]) -> None:
     log, out, clock = make_log(**options)
-    log.stage("users", {"rows": 250})
-    log.stage("users", {"rows": 500})
-    for event in (REQUEST, RETRY, STRIKE, WAIT, WAIT | {"wait_s": 0.05}):
-        log.hear(event)
-    clock.now += SILENCE_S
-    log.break_silence()
+    with attached(log):
+        log_stage("load", "users", {"rows": 250})
+        log_progress("load", "users", {"rows": 500})
+        send(REQUEST, RETRY, STRIKE, WAIT, WAIT | {"wait_s": 0.05})
+        clock.now += SILENCE_S
+        log.break_silence()
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [line["event"] for line in lines] == kinds
     assert {line["at"] for line in lines} == {"2026-05-01T12:00:00Z"}
@@ -61,14 +79,36 @@ def test_what_is_told_to_collectors(options: dict[str, Any], kinds: list[str]) -
     assert lines[-1] | {"stage": "users", "rows": 500, "calls": 1, "last_answer_s": SILENCE_S} == lines[-1]
 
 
+def test_a_line_for_collectors_is_this_object() -> None:
+    log, out, clock = make_log("json", verbose=True)
+    with attached(log):
+        log_stage("load", "users", {"rows": 1250})
+        send(REQUEST, RETRY, STRIKE, WAIT)
+        clock.now += SILENCE_S
+        log.break_silence()
+    begin = '{"at":"2026-05-01T12:00:00Z","level":'
+    assert out.getvalue().splitlines() == [
+        f'{begin}"info","event":"stage","message":"users (1,250 rows)","stage":"users","rows":1250}}',
+        f'{begin}"debug","event":"request","message":"HTTP 200 in 0.3 s: users?page=2","path":"users?page=2",'
+        '"status":200,"attempt":1,"elapsed_s":0.3,"bytes":9}',
+        f'{begin}"info","event":"retry","message":"asking again in 1.0 s (HTTP 500): users?page=2",'
+        '"path":"users?page=2","attempt":1,"reason":"HTTP 500","wait_s":1.0}',
+        f'{begin}"warning","event":"strike","message":"HTTP 429, strike 1 of the last 7 days: waiting 62 s '
+        '(users?page=2)","path":"users?page=2","strikes":1,"wait_s":62.0}',
+        f'{begin}"info","event":"wait","message":"waiting 40 s: budget","wait_s":40.0,"reason":"budget"}}',
+        f'{begin}"info","event":"alive","message":"still at users (1,250 rows): 25 s, 1 calls, the last answer 25 s '
+        'ago","stage":"users","rows":1250,"calls":1,"running_s":25.0,"last_answer_s":25.0}',
+    ]
+
+
 @pytest.mark.parametrize(("is_terminal", "count"), [(True, 1), (False, 2)])
 def test_without_being_asked_only_strikes_and_signs_of_life_are_told(is_terminal: bool, count: int) -> None:
     log, out, clock = make_log(is_terminal=is_terminal)
-    log.stage("users", {"rows": 250})
-    for event in (REQUEST, RETRY, STRIKE, WAIT):
-        log.hear(event)
-    clock.now += SILENCE_S
-    log.break_silence()
+    with attached(log):
+        log_stage("load", "users", {"rows": 250})
+        send(REQUEST, RETRY, STRIKE, WAIT)
+        clock.now += SILENCE_S
+        log.break_silence()
     lines = out.getvalue().splitlines()
     assert len(lines) == count
     assert lines[0] == "2026-05-01T12:00:00Z HTTP 429, strike 1 of the last 7 days: waiting 62 s (users?page=2)"
@@ -79,16 +119,17 @@ def test_without_being_asked_only_strikes_and_signs_of_life_are_told(is_terminal
 def test_no_half_minute_passes_without_a_line(tmp_path: Path) -> None:
     log, out, clock = make_log("text")
     spoken = [clock.now]
-    for step in range(600):
-        before = len(out.getvalue())
-        if step % 97 == 0:
-            log.hear(RETRY)
-        left = log.break_silence()
-        assert 0 < left <= SILENCE_S
-        if len(out.getvalue()) > before:
-            assert clock.now - spoken[-1] < 30
-            spoken.append(clock.now)
-        clock.now += min(1.0, left)
+    with attached(log):
+        for step in range(600):
+            before = len(out.getvalue())
+            if step % 97 == 0:
+                send(RETRY)
+            left = log.break_silence()
+            assert 0 < left <= SILENCE_S
+            if len(out.getvalue()) > before:
+                assert clock.now - spoken[-1] < 30
+                spoken.append(clock.now)
+            clock.now += min(1.0, left)
     assert len(spoken) > 15
 
 
@@ -101,17 +142,18 @@ def test_the_thread_speaks_while_the_run_hangs(monkeypatch: pytest.MonkeyPatch) 
             heard.set()
             return super().write(text)
 
-    with Log("text", stream=Out()):
+    with LogHandler("text", stream=Out()):
         assert heard.wait(30)
     assert not any(thread.name == "log" for thread in threading.enumerate())
 
 
 def test_a_closed_standard_error_ends_no_run() -> None:
     out = io.StringIO()
-    log = Log("text", stream=out)
+    log = LogHandler("text", stream=out)
     out.close()
-    log.stage("users", {})
-    log.stage("rewards", {})
+    with attached(log):
+        log_stage("load", "users", {})
+        log_stage("load", "rewards", {})
 
 
 @pytest.mark.parametrize(

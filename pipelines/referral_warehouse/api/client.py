@@ -39,6 +39,7 @@ from referral_warehouse.errors import (
     RequestRefused,
     causes,
 )
+from referral_warehouse.events import log_client_event
 from referral_warehouse.settings import Settings
 
 __all__ = ["Answer", "Client", "Sent", "quote_segment"]
@@ -268,6 +269,7 @@ class Client:
         self._emit("wait", wait_s=round(seconds, 3), reason=reason)
 
     def _emit(self, kind: str, **details: Any) -> None:
+        log_client_event(kind, details)
         if self._on_event is not None:
             self._on_event({"kind": kind, **details})
 

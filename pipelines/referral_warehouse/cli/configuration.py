@@ -12,11 +12,13 @@ def read_settings() -> Settings:
     Raises: ConfigurationError when a value cannot be used.
     """
     from referral_warehouse.cli.run_logging import open_log
+    from referral_warehouse.events import log_warning
 
     settings = load_settings()
-    log = open_log()
-    for text in settings.warnings:
-        log.line("warning", "settings", f"warning: {text}")
+    if settings.warnings:
+        with open_log():
+            for text in settings.warnings:
+                log_warning("settings", "settings", text)
     return settings
 
 

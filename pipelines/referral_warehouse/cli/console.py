@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from referral_warehouse.cli.output import is_utf8, warn, write_json, write_line
-from referral_warehouse.cli.run_logging import Log
+from referral_warehouse.cli.run_logging import LogHandler
 from referral_warehouse.display_text import display_text
 from referral_warehouse.settings import Settings
 
@@ -43,8 +43,7 @@ HELD = (
 class Reporter:
     """Progress of a run, on standard error; silent where there is no terminal and nobody asked."""
 
-    def __init__(self, log: Log, *, quiet: bool = False) -> None:
-        self._log = log
+    def __init__(self, log: LogHandler, *, quiet: bool = False) -> None:
         self._console = _console(sys.stderr)
         self._progress = Progress(
             SpinnerColumn(),
@@ -53,7 +52,7 @@ class Reporter:
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
-            disable=quiet or log.is_asked_for or not self._console.is_terminal,
+            disable=quiet or log.is_requested or not self._console.is_terminal,
         )
         self._tasks: dict[str, Any] = {}
 
@@ -67,8 +66,7 @@ class Reporter:
         self._progress.stop()
 
     def stage(self, name: str, facts: dict[str, Any]) -> None:
-        """A stage of the run has come this far."""
-        self._log.stage(name, facts)
+        """Show that a stage of the run has come this far."""
         text = display_text("  ".join(f"{value:,} {key}" for key, value in facts.items()))
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=None, facts=text)

@@ -17,6 +17,7 @@ from referral_warehouse.cli.output import write_event
 from referral_warehouse.cli.signals import Terminated
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError, causes
+from referral_warehouse.redaction import redact
 from referral_warehouse.workspace.disk_space import no_room
 from referral_warehouse.workspace.process_limits import limit_behind
 
@@ -37,7 +38,7 @@ def tell_end(error: BaseException, *, verbose: bool, as_json: bool, done: str | 
     elif isinstance(error, DataRefused):  # a library's failure that was taken for one of the data
         error = limit_behind(error) or error
     if verbose and not isinstance(error, click.ClickException):
-        trace = _without_token("".join(traceback.format_exception(error)))
+        trace = redact("".join(traceback.format_exception(error)))
         if as_json:
             write_event("debug", "traceback", type(error).__name__, as_json=True, traceback=trace)
         else:
@@ -81,13 +82,3 @@ def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "referral_warehouse" in Path(frame.filename).parts]
     return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "an unknown place"
-
-
-def _without_token(text: str) -> str:
-    from referral_warehouse.settings import load_settings
-
-    try:
-        token = load_settings().api_token
-    except ReferralsError:
-        return text  # where the settings cannot be read, nobody has the token
-    return text if token is None or not token.reveal() else text.replace(token.reveal(), "***")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from referral_warehouse.events import log_warning
 from referral_warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from referral_warehouse.cli.run_logging import Log
     from referral_warehouse.load.runner import LoadReport
     from referral_warehouse.warehouse.publish import Publication
 
@@ -90,7 +90,7 @@ def tell_warnings(publication: Publication) -> None:
         say(f"warning: {warning}")
 
 
-def log_problems(log: Log, problems: Iterable[str]) -> None:
-    """Warn, on standard error, of what a publication could not do besides: it stands all the same."""
+def log_problems(problems: Iterable[str]) -> None:
+    """Log what failed after a publication, which is valid all the same."""
     for problem in problems:
-        log.line("warning", "publication", f"warning: {problem}; the publication is not affected")
+        log_warning("warehouse", "publication", f"{problem}; the publication is not affected")

@@ -1,12 +1,13 @@
-"""The log of a run on standard error: what it does and meets, a line each, never silent for half a minute.
+"""The log of a command on standard error: a handler of ``logging`` that writes the package's events, a line each.
 
-Knows stages and the client's events as plain facts; it knows no stream, no command and no warehouse. Without
-``--log-format`` it says only what people must hear (strikes, long waits) and, where no progress bar can be seen, that
-it is still alive.
+Never silent for half a minute: a thread of its own writes a line when nothing else did. Without ``--log-format`` only
+warnings are shown and, where no progress bar can be seen, that the run is alive. Knows no stream, no command and no
+warehouse.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -19,17 +20,24 @@ import click
 
 from referral_warehouse.cli.output import is_utf8
 from referral_warehouse.display_text import LINE_COLUMNS, display_text, json_text
+from referral_warehouse.events import PACKAGE_LOGGER, listed
 
 # Half a minute without a line is the promise; five seconds are for a machine that is busy.
 SILENCE_S = 25.0
-LONG_WAIT_S = 5.0
-LEVELS = ("debug", "info", "alive", "warning", "error")
+ALIVE = 25
+"""Level of the line that says that a run is alive: above INFO, below WARNING."""
+OFF = logging.CRITICAL + 1
+# Commands report these in their own words: in a summary on standard output, or as the error that ends them.
+NOT_SHOWN = frozenset({"progress", "run_started", "run_finished", "run_failed", "recovered"})
 
 Facts = dict[str, Any]
 
 
-class Log:
-    """Lines for one command. Use as a context manager: a thread of its own breaks silences while it is open."""
+class LogHandler(logging.Handler):
+    """Writes the log of one command.
+
+    As a context manager it is attached to the package's logger, and its thread runs.
+    """
 
     def __init__(
         self,
@@ -41,23 +49,34 @@ class Log:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """``style`` is ``text``, ``json`` or None (only what must be heard, as text)."""
-        self.is_asked_for = style is not None
+        """Set up; nothing is written.
+
+        Args:
+            style: ``text``, ``json`` or None (warnings and signs of life, as text).
+            verbose: Show every request as well.
+            stream: Where lines go; standard error by default.
+            is_terminal: Whether a progress bar can be seen there; asked of the stream by default.
+            clock: Seconds, for the length of silences.
+            now: The time that lines begin with, UTC.
+        """
+        super().__init__()
+        self.is_requested = style is not None
         self._as_json = style == "json"
         self._stream = sys.stderr if stream is None else stream
         shown = self._stream.isatty() if is_terminal is None else is_terminal
-        quiet = "warning" if shown else "alive"
-        self._threshold = LEVELS.index("debug" if verbose else "info" if style else quiet)
+        # Not the handler's own level: requests are counted whether they are shown or not.
+        self._threshold = logging.DEBUG if verbose else logging.INFO if style else logging.WARNING if shown else ALIVE
         self._clock = clock
         self._now = now
-        self._lock = threading.Lock()
+        self._write_lock = threading.Lock()
         self._closing = threading.Event()
-        self._began = self._spoke = self._answered = clock()
+        self._began = self._wrote_at = self._answered = clock()
         self._stage, self._facts = "start", Facts()
         self._calls = 0
-        self._thread = threading.Thread(target=self._keep_talking, name="log", daemon=True)
+        self._thread = threading.Thread(target=self._break_silences, name="log", daemon=True)
 
-    def __enter__(self) -> Log:
+    def __enter__(self) -> LogHandler:
+        self.attach()
         self._thread.start()
         return self
 
@@ -66,77 +85,86 @@ class Log:
     ) -> None:
         self._closing.set()
         self._thread.join()
+        self.detach()
 
-    def line(self, level: str, event: str, text: str, **facts: Any) -> None:
+    def attach(self) -> None:
+        """Receive the package's events of every level: those that are not shown are counted."""
+        logger = logging.getLogger(PACKAGE_LOGGER)
+        self._level_before = logger.level
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(self)
+
+    def detach(self) -> None:
+        """Receive no more events."""
+        logger = logging.getLogger(PACKAGE_LOGGER)
+        logger.removeHandler(self)
+        logger.setLevel(self._level_before)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record, if it is shown.
+
+        Overridden because a signal that raises while the lock of ``logging.Handler`` is taken may leave it locked.
+        """
+        self.emit(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of a record, and write it if it is shown."""
+        event, facts = getattr(record, "event", "log"), dict(getattr(record, "fields", {}))
+        if event == "request":
+            self._calls += 1
+            self._answered = self._clock()
+        if event in ("stage", "progress"):
+            name = facts["stage"]
+            is_new = name != self._stage
+            self._stage, self._facts = name, {key: value for key, value in facts.items() if key != "stage"}
+            if not is_new:
+                return
+        is_short_wait = event == "wait" and record.levelno < logging.INFO
+        if event not in NOT_SHOWN and not is_short_wait:
+            self._write(record.levelno, event, record.getMessage(), facts)
+
+    def break_silence(self) -> float:
+        """Write that the run is alive if nothing was written for long; return the seconds until that may be needed."""
+        now = self._clock()
+        left = self._wrote_at + SILENCE_S - now
+        if left > 0:
+            return left
+        facts = {"stage": self._stage, **self._facts, "calls": self._calls}
+        self._wrote_at = now
+        text = (
+            f"still at {self._stage}{listed(self._facts)}: {now - self._began:.0f} s, {self._calls:,} calls, the last "
+            f"answer {now - self._answered:.0f} s ago"
+        )
+        facts |= {"running_s": round(now - self._began, 1), "last_answer_s": round(now - self._answered, 1)}
+        self._write(ALIVE, "alive", text, facts)
+        return SILENCE_S
+
+    def _write(self, level: int, event: str, text: str, facts: Facts) -> None:
         """One line, if its level is shown. Nothing that cannot be written down ends a run."""
-        if LEVELS.index(level) < self._threshold:
+        if level < self._threshold:
             return
-        with self._lock:
-            self._spoke = self._clock()
-            moment = self._now().isoformat(timespec="seconds").replace("+00:00", "Z")
+        with self._write_lock:
+            self._wrote_at = self._clock()
+            at = self._now().isoformat(timespec="seconds").replace("+00:00", "Z")
             if self._as_json:
-                shown = "info" if level == "alive" else level
-                record = {"at": moment, "level": shown, "event": event, "message": text, **facts}
+                name = "info" if level == ALIVE else logging.getLevelName(level).lower()
+                record = {"at": at, "level": name, "event": event, "message": text, **facts}
                 text = json_text(record, ascii_only=not is_utf8(self._stream))
             else:
-                text = f"{moment} {display_text(text, LINE_COLUMNS)}"
+                text = f"{at} {display_text(text, LINE_COLUMNS)}"
             try:
                 self._stream.write(text + "\n")
                 self._stream.flush()
             except (OSError, ValueError):
-                self._threshold = len(LEVELS)
+                self._threshold = OFF
 
-    def stage(self, name: str, facts: Facts) -> None:
-        """The run has come this far; a stage is logged when it begins."""
-        is_new = name != self._stage
-        self._stage, self._facts = name, facts
-        if is_new:
-            self.line("info", "stage", f"{name}{_listed(facts)}", stage=name, **facts)
-
-    def hear(self, event: Facts) -> None:
-        """An event of the client: request, retry, strike or wait."""
-        kind = event["kind"]
-        facts = {name: value for name, value in event.items() if name != "kind"}
-        if kind == "request":
-            self._calls += 1
-            self._answered = self._clock()
-            self.line("debug", kind, f"HTTP {facts['status']} in {facts['elapsed_s']:.1f} s: {facts['path']}", **facts)
-        elif kind == "strike":
-            text = f"HTTP 429, strike {facts['strikes']} of the last 7 days: waiting {facts['wait_s']:.0f} s"
-            self.line("warning", kind, f"{text} ({facts['path']})", **facts)
-        elif kind == "retry":
-            text = f"asking again in {facts['wait_s']:.1f} s ({facts['reason']}): {facts['path']}"
-            self.line("info", kind, text, **facts)
-        elif facts["wait_s"] >= LONG_WAIT_S:
-            self.line("info", kind, f"waiting {facts['wait_s']:.0f} s: {facts['reason']}", **facts)
-
-    def break_silence(self) -> float:
-        """Say that the run is alive if nothing was said for long; returns the seconds until that may be needed."""
-        now = self._clock()
-        left = self._spoke + SILENCE_S - now
-        if left > 0:
-            return left
-        facts = {"stage": self._stage, **self._facts, "calls": self._calls}
-        self._spoke = now
-        self.line(
-            "alive", "alive",
-            f"still at {self._stage}{_listed(self._facts)}: {now - self._began:.0f} s, {self._calls:,} calls, the last "
-            f"answer {now - self._answered:.0f} s ago",
-            **facts, running_s=round(now - self._began, 1), last_answer_s=round(now - self._answered, 1),
-        )  # fmt: skip
-        return SILENCE_S
-
-    def _keep_talking(self) -> None:
+    def _break_silences(self) -> None:
         while not self._closing.wait(self.break_silence()):
             pass
 
 
-def open_log() -> Log:
-    """The log that the command under way was asked for (see ``speaking``)."""
-    asked = click.get_current_context().ensure_object(dict)
-    return Log(asked.get("log_format"), verbose=asked.get("verbose", False))
-
-
-def _listed(facts: Facts) -> str:
-    text = ", ".join(f"{value:,} {name}" for name, value in facts.items())
-    return f" ({text})" if text else ""
+def open_log() -> LogHandler:
+    """The log in the form that the command under way was given by its options (see ``verbosity``)."""
+    options = click.get_current_context().ensure_object(dict)
+    return LogHandler(options.get("log_format"), verbose=options.get("verbose", False))

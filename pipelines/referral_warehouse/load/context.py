@@ -12,14 +12,12 @@ from typing import Any, Protocol, TypeVar, cast
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Query
 from referral_warehouse.api.responses import Page
+from referral_warehouse.events import Progress
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.page_parser import PageParser
 from referral_warehouse.load.report import LoadReport
 from referral_warehouse.load.storage.stored_rows import StoredRows
 from referral_warehouse.settings import Settings
-
-Progress = Callable[[str, dict[str, Any]], None]
-"""Is called with a stage (the name of a stream, ``sweep`` or ``repair``) and facts such as ``{"rows": 250}``."""
 
 T = TypeVar("T")
 
@@ -40,7 +38,7 @@ class LoadRequest:
         accept_deletions: whether complete lists may lose most of their rows.
         command: what the user ran, for the log of runs.
         coupon_names: names of coupons to request.
-        on_progress: is told how far the run is.
+        on_progress: is called with a stage (the name of a stream, ``sweep`` or ``repair``) and ``{"rows": 250}``.
     """
 
     streams: frozenset[str]

@@ -14,11 +14,12 @@ from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.display_text import LINE_COLUMNS, one_line
 from referral_warehouse.errors import ReferralsError
+from referral_warehouse.events import Progress, logged_load
 from referral_warehouse.load import run_log
 from referral_warehouse.load.clock.observation_clock import utc_now
 from referral_warehouse.load.clock.repair import is_repair_needed, repair_times
 from referral_warehouse.load.clock.stored_times import open_clock
-from referral_warehouse.load.context import LoadContext, LoadRequest, Progress, ignore_progress
+from referral_warehouse.load.context import LoadContext, LoadRequest, ignore_progress
 from referral_warehouse.load.guards.account_guard import ACCOUNT_LIST, ACCOUNT_ROW, is_other_account
 from referral_warehouse.load.guards.known_account import KnownAccount
 from referral_warehouse.load.guards.list_guard import refuse_emptied_lists
@@ -36,6 +37,7 @@ from referral_warehouse.settings import Settings
 __all__ = ["LoadReport", "load"]
 
 
+@logged_load
 def load(
     settings: Settings,
     streams: Collection[str] = (),

@@ -20,11 +20,33 @@ What it decides where the documentation is silent (frankly, so that nobody takes
 - *Asking.* More than 250 rows a page, unknown fields, operators, relations and parameters are refused with 400.
 - *Single users* carry ``rewards_due`` and ``rewards_issued``, created and updated ones ``campaign`` and ``referrer``,
   whether asked for or not: the documentation's samples do.
+
+The names below are imported when they are first used: the server needs Starlette and uvicorn (the extra ``sandbox``),
+the list of traps needs neither.
 """
 
-from referral_warehouse.sandbox.domain.store import NoSuchRow
-from referral_warehouse.sandbox.quirks import Traps
-from referral_warehouse.sandbox.server import Sandbox, serve
-from referral_warehouse.sandbox.service import Call
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from referral_warehouse.sandbox.domain.store import NoSuchRow
+    from referral_warehouse.sandbox.quirks import Traps
+    from referral_warehouse.sandbox.server import Sandbox, serve
+    from referral_warehouse.sandbox.service import Call
 
 __all__ = ["Call", "NoSuchRow", "Sandbox", "Traps", "serve"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from referral_warehouse.sandbox import quirks, server, service
+    from referral_warehouse.sandbox.domain import store
+
+    found = {
+        "Call": service.Call, "NoSuchRow": store.NoSuchRow, "Sandbox": server.Sandbox, "Traps": quirks.Traps,
+        "serve": server.serve,
+    }  # fmt: skip
+    globals().update(found)
+    return found[name]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.redaction import register_secret
 from referral_warehouse.settings.base_url import (
     DEFAULT_BASE_URL,
     checked_base_url,
@@ -33,12 +34,13 @@ NAMES_FILE = "SOURCES__REFERRAL_FACTORY__COUPON_NAMES_FILE"
 
 
 class Token:
-    """The API token; shows itself only through ``reveal()``, so no repr, log or traceback can carry it."""
+    """The API token; shown only by ``reveal()``: its repr hides it, and log records and tracebacks are redacted."""
 
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
         self._value = value
+        register_secret(value)
 
     def reveal(self) -> str:
         return self._value

@@ -35,8 +35,8 @@ def check(as_json: bool) -> None:
     settings = with_token()
     findings = [Finding(state, "token file", text) for state, text in _token_files(working_folder(), home_folder())]
     with (
-        open_log() as log,
-        Client(settings, on_event=log.hear) as client,
+        open_log(),
+        Client(settings) as client,
         Paginator(client, settings.concurrency) as paginator,
     ):
         findings.extend(probe(client, paginator, datetime.now(UTC), simulated=settings.simulated_time))

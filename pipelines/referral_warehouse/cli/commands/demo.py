@@ -15,6 +15,7 @@ from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import DEMO_MARKER
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.reporting import log_problems
+from referral_warehouse.cli.sandbox_extra import require_sandbox_extra
 from referral_warehouse.cli.verbosity import speaking_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
@@ -22,8 +23,8 @@ from referral_warehouse.workspace.file_kinds import refuse_other_kinds
 from referral_warehouse.workspace.lock import warehouse_lock
 
 if TYPE_CHECKING:
-    from referral_warehouse.cli.run_logging import Log
-    from referral_warehouse.load.runner import LoadReport
+    from referral_warehouse.cli.run_logging import LogHandler
+    from referral_warehouse.load.report import LoadReport
 
 ROLL_FORWARD = """
 with days as (
@@ -54,6 +55,7 @@ order by closing desc, days.campaign_id, days.unit
 @speaking_options
 def demo(days: int, users: int, seed: int) -> None:
     """Play several days of a sandbox account and sync after each; run it again to go on."""
+    require_sandbox_extra()
     settings = read_settings()
     with warehouse_lock(settings.warehouse_dir):
         world = settings.warehouse_dir / DEMO_MARKER
@@ -99,10 +101,10 @@ def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> 
             )  # fmt: skip
 
 
-def _sync(settings: Settings, log: Log) -> LoadReport:
+def _sync(settings: Settings, log: LogHandler) -> LoadReport:
     report, publication = sync_once(settings, [], log)
     if publication is not None:
-        log_problems(log, publication.problems)
+        log_problems(publication.problems)
     return report
 
 

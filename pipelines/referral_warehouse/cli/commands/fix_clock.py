@@ -11,6 +11,7 @@ from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.reporting import log_problems
 from referral_warehouse.cli.verbosity import speaking_options
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.events import log_stage
 from referral_warehouse.workspace.lock import warehouse_lock
 
 
@@ -27,17 +28,17 @@ def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
     from referral_warehouse.warehouse.publish import publish as publish_draft
 
     settings = read_settings()
-    with warehouse_lock(settings.warehouse_dir), open_log() as log:
+    with warehouse_lock(settings.warehouse_dir), open_log():
         if (settings.warehouse_dir / DEMO_MARKER).exists():
             raise ConfigurationError(f"{settings.warehouse_dir} holds a demo, whose times are simulated.")
         correction = repair_without_server(settings)
         snapshot = None
         if correction is not None:
-            log.stage("publish", {})
+            log_stage("warehouse", "publish", {})
             draft = build_draft(settings)
             publication = publish_draft(settings, draft, accept_shorter_history=accept_shorter_history)
             snapshot = publication.snapshot
-            log_problems(log, publication.problems)
+            log_problems(publication.problems)
         work_is_done("The stored times are corrected.")
     if as_json:
         say_json({"corrected": 0 if correction is None else correction.count, "snapshot": snapshot})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_warehouse.cli.output import is_output_lost
+from referral_warehouse.cli.sandbox_extra import require_sandbox_extra
 from referral_warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _trap_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _traps(values: dict[str, Any]) -> Traps:
-    from referral_warehouse.sandbox import Traps
+    from referral_warehouse.sandbox.quirks import Traps
 
     try:
         return Traps(**{name.removeprefix("trap_"): value for name, value in values.items()})
@@ -61,6 +62,8 @@ def sandbox(
 ) -> None:  # fmt: skip
     """Serve the documented API on this machine: the test mode the vendor does not have."""
     from referral_warehouse.cli.console import say, say_json
+
+    require_sandbox_extra()
     from referral_warehouse.sandbox import Sandbox, serve
 
     if events:

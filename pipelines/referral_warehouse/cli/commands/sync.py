@@ -14,11 +14,12 @@ from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.reporting import log_problems, published, summary, tell, tell_warnings
 from referral_warehouse.cli.verbosity import speaking_options
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.events import log_stage
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.lock import warehouse_lock
 
 if TYPE_CHECKING:
-    from referral_warehouse.cli.run_logging import Log
+    from referral_warehouse.cli.run_logging import LogHandler
     from referral_warehouse.load.report import LoadReport
     from referral_warehouse.warehouse.publish import Publication
 
@@ -64,7 +65,7 @@ def sync(
             work_is_done("The sync is done; the published snapshot still holds.")
         else:
             work_is_done(f"The sync is done; snapshot {publication.snapshot} is published.")
-            log_problems(log, publication.problems)
+            log_problems(publication.problems)
         remember_origin(settings)
     if as_json:
         say_json(summary(settings, report, publication))
@@ -89,7 +90,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
         say_what_is_lost(settings)
         report = run_load(
             settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
-            accept_account=accept_account, progress=reporter.stage, on_event=log.hear,
+            accept_account=accept_account, progress=reporter.stage,
         )  # fmt: skip
         work_is_done("The load is done; what was read is in the load file.")
         remember_origin(settings)
@@ -109,11 +110,11 @@ def build(as_json: bool) -> None:
     from referral_warehouse.warehouse.build import build as build_draft
 
     settings = read_settings()
-    with warehouse_lock(settings.warehouse_dir), open_log() as log:
-        log.stage("build", {})
+    with warehouse_lock(settings.warehouse_dir), open_log():
+        log_stage("warehouse", "build", {})
         report = build_draft(settings)
         work_is_done("The draft is built.")
-        log_problems(log, report.problems)
+        log_problems(report.problems)
     if as_json:
         say_json({"draft": str(report.draft_path), "tables": report.tables, "seconds": round(report.seconds, 3)})
     else:
@@ -133,14 +134,14 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
     from referral_warehouse.warehouse.publish import publish as publish_draft
 
     settings = read_settings()
-    with warehouse_lock(settings.warehouse_dir), open_log() as log:
-        log.stage("publish", {})
+    with warehouse_lock(settings.warehouse_dir), open_log():
+        log_stage("warehouse", "publish", {})
         publication = publish_draft(
             settings, build_draft(settings), accept_shorter_history=accept_shorter_history,
             accept_deletions=accept_deletions,
         )  # fmt: skip
         work_is_done(f"Snapshot {publication.snapshot} is published.")
-        log_problems(log, publication.problems)
+        log_problems(publication.problems)
     if as_json:
         say_json(published(settings, publication))
     else:
@@ -164,7 +165,7 @@ def chosen_streams(text: str) -> list[str]:
 def sync_once(
     settings: Settings,
     streams: list[str],
-    log: Log,
+    log: LogHandler,
     *,
     sweep: bool = False,
     rebuild: bool = False,
@@ -184,20 +185,20 @@ def sync_once(
     with Reporter(log, quiet=quiet) as reporter:
         report = run_load(
             settings, streams, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
-            accept_account=accept_account, command="sync", progress=reporter.stage, on_event=log.hear,
+            accept_account=accept_account, command="sync", progress=reporter.stage,
         )  # fmt: skip
         from referral_warehouse.warehouse.build import build as build_draft
         from referral_warehouse.warehouse.freshness import refresh
         from referral_warehouse.warehouse.publish import publish as publish_draft
 
-        for text in report.warnings:
-            log.line("warning", "clock", f"warning: {text}")
         is_idle = report.rows_written == 0 and not report.drained and not report.times_corrected
         if is_idle and refresh(settings, report.observed_at):
             return report, None
         give_memory_back()
+        log_stage("warehouse", "build", {})
         reporter.stage("build", {})
         draft = build_draft(settings)
+        log_stage("warehouse", "publish", {})
         reporter.stage("publish", {})
         publication = publish_draft(
             settings, draft, accept_shorter_history=accept_shorter_history,
