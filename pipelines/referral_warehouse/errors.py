@@ -93,7 +93,15 @@ class ApiError(ReferralsError):
 
 
 class ApiUnavailable(ApiError):
-    """Network errors, timeouts, 5xx or unreadable answers, after all retries."""
+    """Network errors, timeouts, 5xx or unreadable answers, after all retries.
+
+    Attributes: ``status`` is the HTTP status of the last response where the status was the failure; None where no
+    response arrived, or one that could not be read.
+    """
+
+    def __init__(self, message: str, next_step: str | None = None, *, status: int | None = None) -> None:
+        super().__init__(message, next_step)
+        self.status = status
 
 
 class BudgetExhausted(ApiError):

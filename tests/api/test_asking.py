@@ -107,6 +107,15 @@ def test_an_outage_is_no_reason_to_ask_for_less(server: ScriptedServer, client: 
     assert len(server.requests) == 8
 
 
+@pytest.mark.parametrize("text", ["HTTP 500", "Error: HTTP 500, please wait"])
+def test_the_text_of_a_response_is_no_reason_to_request_less(server: ScriptedServer, client: Client, text: str) -> None:
+    server.default = lambda _request: Say(200, f"<html><title>{text}</title></html>".encode())
+    with pytest.raises(ApiUnavailable, match="HTTP 500") as failed:
+        RequestFallback(client).page(USERS)
+    assert failed.value.status is None
+    assert len(server.requests) == 8
+
+
 @pytest.mark.parametrize(
     ("status", "error"), [(401, AuthenticationError), (404, RequestRefused), (405, RequestRefused)]
 )

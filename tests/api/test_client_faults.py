@@ -139,6 +139,23 @@ def test_a_body_beyond_the_bound_is_not_read_to_the_end(make_client: MakeClient,
     assert client.get(USERS).payload == {"data": []}
 
 
+@pytest.mark.parametrize(
+    ("step", "status"),
+    [
+        (Say(500), 500), (Say(503), 503), (Say(501), 501), (Say(403, b"<html><h1>Forbidden</h1></html>"), 403),
+        (Say(200, b"HTTP 500"), None), (Reset, None),
+    ],
+    ids=["500", "503", "501", "a web page with 403", "unreadable", "no response"],
+)  # fmt: skip
+def test_an_unavailable_api_is_reported_with_the_status_that_failed(
+    client: Client, server: ScriptedServer, step: Step, status: int | None
+) -> None:
+    server.default = lambda _: step
+    with pytest.raises(ApiUnavailable) as failed:
+        client.get(USERS)
+    assert failed.value.status == status
+
+
 def test_a_server_error_that_no_retry_cures_ends_at_once(client: Client, server: ScriptedServer) -> None:
     server.script.append(Say(501, b'{"message": "no"}'))
     with pytest.raises(ApiUnavailable, match="HTTP 501: no"):

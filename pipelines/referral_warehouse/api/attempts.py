@@ -48,14 +48,18 @@ class Sent:
 class Failure:
     """An attempt that may be repeated: why, and how long the server or the back-off says to wait.
 
-    ``is_server_error`` marks a plain 500, which may be an outage or the server's way of not knowing what was asked;
-    ``most_attempts`` is how often a question is asked in all that fails so (None: as often as any). ``next_step`` is
-    what to do when all attempts are used up.
+    ``status`` is the HTTP status where the status is the failure, else None. ``most_attempts`` is how often a question
+    is asked in all that fails so (None: as often as any). ``next_step`` is what to do when all attempts are used up.
     """
 
     reason: str
     wait_s: float
     is_strike: bool = False
-    is_server_error: bool = False
+    status: int | None = None
     most_attempts: int | None = None
     next_step: str | None = None
+
+    @property
+    def is_server_error(self) -> bool:
+        """Whether it is a plain 500: an outage, or the server's response to a field that it does not know."""
+        return self.status == 500

@@ -209,7 +209,7 @@ class Client:
         named_s = retry_after_s(reply.headers.get("retry-after"), server_time or here, here)
         if verdict is Verdict.RETRY:
             wait_s = self._policy.after_failure_s(attempt, named_s)
-            return Failure(f"HTTP {reply.status}", wait_s, is_server_error=reply.status == 500)
+            return Failure(f"HTTP {reply.status}", wait_s, status=reply.status)
         if verdict is Verdict.STRIKE:
             return self._strike(label, self._policy.after_strike_s(named_s))
         refusal = error_for(reply, verdict, label, self._mask)
@@ -231,7 +231,7 @@ class Client:
         strikes = self._rate_limiter.strike("429", wait_s)
         self._emit("strike", path=label, strikes=len(strikes), wait_s=round(wait_s, 3))
         self._rate_limiter.refuse_if_struck()
-        return Failure("HTTP 429, too many requests", wait_s, is_strike=True)
+        return Failure("HTTP 429, too many requests", wait_s, is_strike=True, status=429)
 
     def _after_network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> Failure:
         what = one_line(self._mask(f"{type(error).__name__}: {error}".rstrip(": ")))
@@ -251,7 +251,7 @@ class Client:
         text = f"{label} got no usable answer in {attempt} attempts over {elapsed_s:.0f} s; the last: {failure.reason}."
         if failure.is_strike:
             raise BudgetExhausted(f"{text} The API asks to wait {failure.wait_s:.0f} s.")
-        raise ApiUnavailable(text, failure.next_step)
+        raise ApiUnavailable(text, failure.next_step, status=failure.status)
 
     def _refuse_when_over(self) -> None:
         if self._halt is not None:

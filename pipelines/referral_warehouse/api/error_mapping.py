@@ -31,19 +31,19 @@ def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], 
     said = display_text(mask(error_words(reply.body, BLOCK_TEXT_CHARS)))
     quoted = f"HTTP {reply.status}: {said}" if said else f"HTTP {reply.status}"
     if checks_browsers(reply.headers, reply.body):
-        return _refused_on_the_way(label, quoted)
+        return _refused_on_the_way(reply, label, quoted)
     if verdict is Verdict.NOT_ACCEPTED:
         return AuthenticationError(f"The API did not accept the token when asked for {label} ({quoted}).")
     if verdict is Verdict.FORBIDDEN:
         is_web_page = is_page(reply.headers, reply.body)
         if is_web_page and names_a_network(reply.body):
-            return _refused_on_the_way(label, quoted)
+            return _refused_on_the_way(reply, label, quoted)
         if speaks_of_a_block(error_words(reply.body, BLOCK_TEXT_CHARS)):
             return ProtectiveStop(
                 f"The API has blocked this address or token, it said when asked for {label} ({quoted})."
             )
         if is_web_page:
-            return _refused_on_the_way(label, quoted)
+            return _refused_on_the_way(reply, label, quoted)
         return AuthenticationError(f"The account may not ask for {label} ({quoted}).")
     if verdict is Verdict.REDIRECT:
         return RequestRefused(
@@ -54,11 +54,13 @@ def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], 
         )
     if verdict is Verdict.REFUSED:
         return RequestRefused(f"The API refused {label} ({quoted}).", reply.status)
-    return ApiUnavailable(f"The API failed on {label} ({quoted}).")
+    return ApiUnavailable(f"The API failed on {label} ({quoted}).", status=reply.status)
 
 
-def _refused_on_the_way(label: str, quoted: str) -> ApiUnavailable:
-    return ApiUnavailable(f"A web page came instead of the API's answer to {label} ({quoted}).", ADVICE)
+def _refused_on_the_way(reply: Reply, label: str, quoted: str) -> ApiUnavailable:
+    return ApiUnavailable(
+        f"A web page came instead of the API's answer to {label} ({quoted}).", ADVICE, status=reply.status
+    )
 
 
 def _place(reply: Reply) -> str:

@@ -127,8 +127,8 @@ def is_query_rejected(error: ApiError) -> bool:
     """Whether an error may come from what was asked, so that asking for less can help."""
     if isinstance(error, RequestRefused):
         return error.status in QUESTION_REFUSED
-    # Frameworks fail so on columns and relations they do not have; the client's text is where the status is told.
-    return isinstance(error, ApiUnavailable) and "HTTP 500" in error.message
+    # Frameworks fail so on columns and relations they do not have.
+    return isinstance(error, ApiUnavailable) and error.status == 500
 
 
 def _leave_out(query: Query, parts: frozenset[str]) -> Query:
