@@ -10,6 +10,8 @@ import pytest
 from small_api import Row, account, campaign, user
 from small_warehouse import SmallWarehouse
 
+from tests.sampling import sampled
+
 Small = Callable[..., SmallWarehouse]
 Lists = dict[str, list[Row]]
 
@@ -72,7 +74,7 @@ LOSSES: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("other", sampled(OTHERS, 3))
 def test_another_account_is_refused_before_a_row_is_written(ours: SmallWarehouse, other: str) -> None:
     before, live = rows_of(ours), ours.live()
     ours.api.lists = OTHERS[other]()
@@ -85,13 +87,16 @@ def test_another_account_is_refused_before_a_row_is_written(ours: SmallWarehouse
 
 @pytest.mark.parametrize(
     ("lost", "command"),
-    [
-        ("nothing", "sync --streams users"),
-        ("state", "load"),
-        ("the load file", "sync --streams rewards_due"),
-        ("state and the load file", "load --streams users,coupons"),
-        ("the load file and the snapshot", "sync"),
-    ],
+    sampled(
+        [
+            ("nothing", "sync --streams users"),
+            ("state", "load"),
+            ("the load file", "sync --streams rewards_due"),
+            ("state and the load file", "load --streams users,coupons"),
+            ("the load file and the snapshot", "sync"),
+        ],
+        2,
+    ),
 )
 def test_it_holds_for_chosen_streams_and_without_the_files_that_know(
     ours: SmallWarehouse, lost: str, command: str
@@ -148,7 +153,7 @@ SAME: dict[str, Callable[[], Lists]] = {
 }
 
 
-@pytest.mark.parametrize("change", SAME)
+@pytest.mark.parametrize("change", sampled(SAME, 2))
 def test_the_same_account_is_known_again_whatever_was_edited(ours: SmallWarehouse, change: str) -> None:
     ours.api.lists = SAME[change]()
     for _ in range(2):

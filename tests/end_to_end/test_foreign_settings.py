@@ -65,14 +65,14 @@ def assert_without_effect(
     assert {entry.name for entry in directory.iterdir()} == {entry.name for entry in account.directory.iterdir()}
 
 
-@pytest.mark.parametrize("changes", sampled(NAMED, 4), ids=lambda changes: next(iter(changes)))
+@pytest.mark.parametrize("changes", sampled(NAMED, 2), ids=lambda changes: next(iter(changes)))
 def test_a_setting_of_another_pipeline_has_no_effect(
     account: DayByDay, tmp_path: Path, changes: dict[str, str]
 ) -> None:
     assert_without_effect(account, tmp_path / "data", changes)
 
 
-@pytest.mark.parametrize("is_for_this_pipeline", [False, True], ids=["for all", "for this pipeline"])
+@pytest.mark.parametrize("is_for_this_pipeline", sampled([False, True], 1), ids=["for all", "for this pipeline"])
 def test_all_fields_at_once_in_the_environment_have_no_effect(
     account: DayByDay, every_field: dict[str, str], tmp_path: Path, is_for_this_pipeline: bool
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.kills.stage import Stage, killed_and_rerun
+from tests.sampling import sampled
 
 SEEDED = 12
 # dlt's own names of what it does; each was a wedge or doubled rows at some time, here or in dlt's issues.
@@ -31,7 +32,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("number", range(SEEDED))
+@pytest.mark.parametrize("number", sampled(range(SEEDED), 3))
 def test_a_sync_killed_anywhere_is_made_up_for_by_the_next(stage: Stage, tmp_path: Path, number: int) -> None:
     start = ("nothing", "days")[number % 2]
     steps = len(stage.labels[start]) * 9 // 10  # a run has not always the same number of steps
@@ -39,6 +40,6 @@ def test_a_sync_killed_anywhere_is_made_up_for_by_the_next(stage: Stage, tmp_pat
     assert killed_and_rerun(stage, start, tmp_path / "data", at=at) == []
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", sampled(PLACES, 3))
 def test_a_sync_killed_where_it_hurts_is_made_up_for_by_the_next(stage: Stage, tmp_path: Path, place: str) -> None:
     assert killed_and_rerun(stage, "days", tmp_path / "data", at=1, pattern=PLACES[place]) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 from small_api import Row, campaign, issued, reward
@@ -22,8 +23,7 @@ LEDGER = "select * exclude (sync_no) from marts.reward_ledger order by all"
 DUE = "select due_id, first_seen_at, due_value from core.rewards_due order by due_id"
 
 
-@pytest.mark.parametrize("path", STREAMS)
-@pytest.mark.parametrize("share", ["all", "half"])
+@pytest.mark.parametrize(("path", "share"), sampled(product(STREAMS, ("all", "half")), 3))
 def test_a_list_that_lost_its_rows_is_refused_and_right_again_afterwards(
     ours: SmallWarehouse, path: str, share: str
 ) -> None:
@@ -108,7 +108,7 @@ LEGITIMATE: dict[str, Callable[[Lists], Lists]] = {
 }
 
 
-@pytest.mark.parametrize("what", sampled(LEGITIMATE, 3))
+@pytest.mark.parametrize("what", sampled(LEGITIMATE, 2))
 def test_what_an_account_does_in_a_day_is_published(ours: SmallWarehouse, what: str) -> None:
     ours.api.lists = LEGITIMATE[what](ours.api.lists)
     ended = ours.sync()
@@ -117,7 +117,7 @@ def test_what_an_account_does_in_a_day_is_published(ours: SmallWarehouse, what: 
     assert {name: ours.live()[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize(("percent", "code"), [("0", 5), ("79", 5), ("80", 0), ("100", 0)])
+@pytest.mark.parametrize(("percent", "code"), sampled([("0", 5), ("79", 5), ("80", 0), ("100", 0)], 2))
 def test_the_setting_is_the_limit(ours: SmallWarehouse, percent: str, code: int) -> None:
     ours.api.lists["users"] = ours.api.lists["users"][:6]
     ours.api.lists["rewards/due"] = ours.api.lists["rewards/due"][:12]

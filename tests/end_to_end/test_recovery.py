@@ -15,13 +15,14 @@ import duckdb
 import pytest
 
 from tests.kills.stage import Stage, published, unequal
+from tests.sampling import sampled
 
 # What no file may grow beyond: the kernel refuses the write, as a full disk or a quota does (EFBIG for ENOSPC). Files
 # are of very different sizes, so each limit meets another step first.
 LIMITS = {"a file of dlt": 5_000, "a package": 60_000, "the draft": 300_000, "a feed or a snapshot": 3_000_000}
 
 
-@pytest.mark.parametrize("what", LIMITS)
+@pytest.mark.parametrize("what", sampled(LIMITS, 2))
 def test_a_full_disk_is_said_and_hurts_nothing(stage: Stage, tmp_path: Path, what: str) -> None:
     data = stage.copy("days", tmp_path / "data")
     before = published(data)
@@ -38,7 +39,7 @@ def test_a_full_disk_is_said_and_hurts_nothing(stage: Stage, tmp_path: Path, wha
     assert (seen["errors"], seen["halves"]) == ([], [])
 
 
-@pytest.mark.parametrize("lost", ["all of it", "a file cut off", "a file of nulls"])
+@pytest.mark.parametrize("lost", sampled(["all of it", "a file cut off", "a file of nulls"], 1))
 def test_a_lost_state_folder_costs_no_reload_and_doubles_nothing(stage: Stage, tmp_path: Path, lost: str) -> None:
     data = stage.copy("days", tmp_path / "data")
     state = data / "state" / "dlt" / "referral_warehouse" / "state.json"
@@ -101,7 +102,7 @@ def test_an_older_load_file_beside_a_newer_state_folder_misses_nothing(stage: St
     assert unequal(published(data), stage.undisturbed["days"]) == {}
 
 
-@pytest.mark.parametrize("damage", ["no database", "cut off", "a torn block"])
+@pytest.mark.parametrize("damage", sampled(["no database", "cut off", "a torn block"], 1))
 def test_a_damaged_load_file_is_said_and_left_alone(stage: Stage, tmp_path: Path, damage: str) -> None:
     data = stage.copy("days", tmp_path / "data")
     before = published(data)
@@ -171,7 +172,7 @@ def fingerprint(folder: Path) -> dict[str, tuple[int, str]]:
     }
 
 
-@pytest.mark.parametrize("call", [4, 9])
+@pytest.mark.parametrize("call", sampled([4, 9], 1))
 def test_a_killed_backfill_costs_a_slice_of_calls_at_most(stage: Stage, tmp_path: Path, call: int) -> None:
     """300 users in slices of 250: a kill costs the pages of one slice (one), and what was in flight."""
     data, undisturbed = stage.copy("nothing", tmp_path / "data"), stage.copy("nothing", tmp_path / "undisturbed")

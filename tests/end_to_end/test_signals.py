@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kills.stage import Stage, published, unequal
+from tests.sampling import sampled
 
 SOON_CPU_S = 5.0
 PLACES = {
@@ -28,7 +29,7 @@ PLACES = {
 SIGNALS = {"sigterm": (143, "SIGTERM"), "sigint": (130, "Ctrl-C")}
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", sampled(PLACES, 3))
 def test_a_signal_ends_a_sync_cleanly_wherever_it_is(stage: Stage, tmp_path: Path, place: str) -> None:
     name = list(SIGNALS)[list(PLACES).index(place) % 2]
     code, word = SIGNALS[name]
