@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,18 +21,40 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-@pytest.fixture
-def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+def environ_of(sandbox: Sandbox, folder: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SOURCES__", "WAREHOUSE__"))}
     return kept | {
         f"{PREFIX}BASE_URL": sandbox.base_url,
         f"{PREFIX}API_TOKEN": sandbox.token,
         f"{PREFIX}CALLS_PER_MINUTE": "0",
         f"{PREFIX}SIMULATED_TIME": "true",
-        "WAREHOUSE__DIR": str(tmp_path / "data"),
-        "HOME": str(tmp_path),
-        "XDG_STATE_HOME": str(tmp_path / "xdg"),
+        "WAREHOUSE__DIR": str(folder / "data"),
+        "HOME": str(folder),
+        "XDG_STATE_HOME": str(folder / "xdg"),
     }
+
+
+@pytest.fixture
+def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
+    return environ_of(sandbox, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def synced_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse directory that was synced once from an account like the one of ``sandbox``."""
+    folder = tmp_path_factory.mktemp("synced")
+    with Sandbox(users=80, seed=4, calls_per_minute=0) as running:
+        subprocess.run(
+            [sys.executable, "-m", "referral_warehouse", "sync"], env=environ_of(running, folder), cwd=folder,
+            check=True, capture_output=True,
+        )  # fmt: skip
+    return folder / "data"
+
+
+@pytest.fixture
+def synced(synced_once: Path, tmp_path: Path) -> None:
+    """The directory of a test's commands is a copy of one that was synced once."""
+    shutil.copytree(synced_once, tmp_path / "data", symlinks=True)
 
 
 @pytest.fixture

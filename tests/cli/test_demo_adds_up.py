@@ -19,7 +19,7 @@ OWED = {"accrued": 1, "repriced": 1, "reversed": -1, "issued": -1, "completed": 
 
 
 def test_the_roll_forward_is_what_the_event_log_says(referrals: Referrals, tmp_path: Path) -> None:
-    demo = referrals("demo", "--days", "4", "--users", "250", WAREHOUSE__REWARD_UNITS=json.dumps(UNITS))
+    demo = referrals("demo", "--days", "2", "--users", "250", WAREHOUSE__REWARD_UNITS=json.dumps(UNITS))
     assert demo.returncode == 0, demo.stderr
     world = tmp_path / "data" / "sandbox.sqlite3"
     assert f"referrals sandbox --file {world} --events" in demo.stdout

@@ -11,6 +11,7 @@ from referral_warehouse.errors import DataRefused
 from referral_warehouse.workspace.process_limits import limit_behind
 from tests.cli.processes import Referrals, said
 from tests.cli.test_environment import assert_reason, in_shell
+from tests.sampling import sampled
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_limits_of_a_usual_system_are_enough(referrals: Referrals, environ: dict
     assert referrals("status").returncode == 0
 
 
-@pytest.mark.parametrize("met", ["raise MemoryError", 'raise RuntimeError("can\'t start new thread")'])
+@pytest.mark.parametrize("met", sampled(["raise MemoryError", 'raise RuntimeError("can\'t start new thread")'], 1))
 def test_a_limit_that_is_met_while_working_is_named_and_the_next_run_goes_on(
     environ: dict[str, str], referrals: Referrals, tmp_path: Path, met: str
 ) -> None:

@@ -205,8 +205,8 @@ def test_stages_of_a_whole_sync_are_logged_beside_its_summary(referrals: Referra
     done = referrals("--log-format", "json", "sync", "--json")
     assert done.returncode == 0, done.stderr
     stages = [json.loads(line)["stage"] for line in done.stderr.splitlines()]
-    assert [name for name in stages if name in ("users", "campaigns", "build", "publish")] == [
-        "users", "campaigns", "build", "publish",
+    assert [name for name in stages if name in ("campaigns", "users", "build", "publish")] == [
+        "campaigns", "users", "build", "publish",
     ]  # fmt: skip
     [summary] = done.stdout.splitlines()
     assert json.loads(summary)["published"] is True

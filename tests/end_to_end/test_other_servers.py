@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import duckdb
@@ -15,6 +16,7 @@ from load_truth import World, differences, foreign_rows, run
 from referral_warehouse.errors import IncompleteWalk, RequestRefused
 from referral_warehouse.sandbox import Sandbox, Traps
 from referral_warehouse.settings import Settings
+from tests.sampling import sampled
 
 Parameters = dict[str, str]
 SERVER_ERROR = (500, b'{"message": "Server Error"}')
@@ -51,7 +53,7 @@ def own(matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]) -
 
 @pytest.mark.parametrize(
     ("matches", "answer"),
-    [
+    sampled([
         (filters_on("id"), SERVER_ERROR),
         (filters_on("id"), BAD_REQUEST),
         (filters_on("qualified", "unsubscribed"), SERVER_ERROR),
@@ -61,8 +63,8 @@ def own(matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]) -
         (orders, SERVER_ERROR),
         (orders, INVALID),
         (asks_too_many, INVALID),
-    ],
-)
+    ], 4),
+)  # fmt: skip
 def test_what_a_server_does_not_take_is_asked_another_way(
     empty: Settings, matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]
 ) -> None:
@@ -77,7 +79,7 @@ def test_what_a_server_does_not_take_is_asked_another_way(
         assert differences(settings.load_path, sandbox) == []
 
 
-@pytest.mark.parametrize("answer", [SERVER_ERROR, INVALID])
+@pytest.mark.parametrize("answer", sampled([(SERVER_ERROR,), (INVALID,)], 1))
 def test_users_come_without_coupons_where_the_relation_is_unknown(empty: Settings, answer: tuple[int, bytes]) -> None:
     with (
         Sandbox(users=300, seed=9, calls_per_minute=0) as sandbox,
@@ -89,7 +91,7 @@ def test_users_come_without_coupons_where_the_relation_is_unknown(empty: Setting
         assert "does not send coupons" in report.streams["coupons"].notes[0]
 
 
-@pytest.mark.parametrize("answer", [BAD_REQUEST, NOT_FOUND])
+@pytest.mark.parametrize("answer", sampled([(BAD_REQUEST,), (NOT_FOUND,)], 1))
 def test_a_coupon_that_cannot_be_named_costs_only_its_batch(empty: Settings, answer: tuple[int, bytes]) -> None:
     with (
         Sandbox(users=300, seed=9, calls_per_minute=0) as sandbox,
@@ -117,7 +119,7 @@ LISTS = {
 }
 
 
-@pytest.mark.parametrize("answer", LISTS.values(), ids=LISTS)
+@pytest.mark.parametrize("answer", sampled(((answer,) for answer in LISTS.values()), 2), ids=LISTS)
 def test_what_answers_at_coupons_and_is_no_list_of_all_deletes_none(empty: Settings, answer: tuple[int, bytes]) -> None:
     with (
         Sandbox(users=300, seed=5, calls_per_minute=0) as sandbox,
@@ -160,9 +162,11 @@ def test_an_empty_answer_without_a_total_deletes_nobody(empty: Settings) -> None
 
 
 @pytest.mark.parametrize(
-    "traps", [Traps(), Traps(no_meta=True), Traps(data_as_object=True), Traps(refuse_id_filters=True)]
+    ("traps", "count"),
+    sampled(
+        product([Traps(), Traps(no_meta=True), Traps(data_as_object=True), Traps(refuse_id_filters=True)], [0, 1]), 3
+    ),
 )
-@pytest.mark.parametrize("count", [0, 1])
 def test_an_account_with_nobody_or_one_user_is_loaded_and_grows(empty: Settings, count: int, traps: Traps) -> None:
     with Sandbox(users=count, seed=9, calls_per_minute=0, traps=traps) as sandbox:
         settings = replace(empty, base_url=sandbox.base_url)

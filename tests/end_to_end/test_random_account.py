@@ -10,12 +10,12 @@ from tests.end_to_end.random_account import KINDS, play
 from tests.sampling import sampled
 
 
-@pytest.mark.parametrize("seed", sampled(range(1, 6), 2))
+@pytest.mark.parametrize("seed", sampled(range(1, 6), 1))
 def test_whatever_happens_the_warehouse_equals_the_account(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
-    assert play(seed, tmp_path) > 100
+    assert play(seed, tmp_path, acts=300, syncs=2) > 100
 
 
 def test_everything_that_can_happen_does() -> None:

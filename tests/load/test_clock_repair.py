@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from referral_warehouse.load.runner import load
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.load.dated_account import DatedAccount, age, due, save_states, saved_state, user
+from tests.sampling import sampled
 
 TICK = timedelta(microseconds=1)
 MINUTE = timedelta(minutes=1)
@@ -121,8 +123,10 @@ def damage(account: DatedAccount, wrong: datetime, run_ids: list[str], number: i
             age(account.settings, run_id, wrong, begin + later * TICK, observed=False)
 
 
-@pytest.mark.parametrize("wrong", [FUTURE, datetime(9999, 12, 31, 8), datetime(1970, 1, 1), datetime(1, 1, 1)])
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    ("wrong", "number"),
+    sampled(product([FUTURE, datetime(9999, 12, 31, 8), datetime(1970, 1, 1), datetime(1, 1, 1)], [0, 1]), 3),
+)
 def test_the_next_run_sets_wrong_times_to_when_their_runs_took_place(
     account: DatedAccount, four: list[str], wrong: datetime, number: int
 ) -> None:

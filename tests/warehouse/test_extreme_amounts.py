@@ -15,6 +15,7 @@ from planting import plant
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.sampling import sampled
 
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
 
@@ -37,7 +38,7 @@ def due(number: int, **values: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("rows", "count", "value"),
-    [
+    sampled([
         ([due(1, total_value=MOST), due(2, total_value=MOST)], 2, 2 * MOST),
         ([due(1, total_value=-MOST), due(2, total_value=-MOST), due(3, total_value=MOST)], 3, -MOST),
         ([due(1, total_due=3, reward_value=MOST)], 3, 3 * MOST),
@@ -47,7 +48,7 @@ def due(number: int, **values: Any) -> dict[str, Any]:
         ([due(1, total_due=LARGEST, reward_value=Decimal("0.01"))], LARGEST, LARGEST * Decimal("0.01")),
         ([due(n, total_due=SMALLEST, reward_value=Decimal(100_000)) for n in (1, 2)], 2 * SMALLEST,
          2 * SMALLEST * Decimal(100_000)),
-    ],
+    ], 4),
 )  # fmt: skip
 def test_sums_beyond_single_values_are_exact(rows: Tables, count: int, value: Decimal, tmp_path: Path) -> None:
     settings = published(tmp_path, ordinary_account() | {"rewards_due": rows, "rewards_issued": []})
@@ -77,7 +78,7 @@ def test_sums_beyond_single_values_are_exact(rows: Tables, count: int, value: De
         ]
 
 
-@pytest.mark.parametrize("number", [1, 3, 30])
+@pytest.mark.parametrize("number", sampled([30, 1, 3], 1))
 def test_products_that_no_sum_could_hold_are_unknown_and_named(number: int, tmp_path: Path) -> None:
     rows = [due(n, total_due=LARGEST, reward_value=MOST) for n in range(1, number + 1)]
     account = ordinary_account() | {"rewards_due": [*rows, due(100, total_value=7)], "rewards_issued": []}
@@ -111,7 +112,7 @@ def forecasts(folder: Path, value: Decimal, campaign_id: int = 5) -> list[tuple[
     )
 
 
-@pytest.mark.parametrize("value", [MOST, -MOST, Decimal("-50.00"), Decimal("0.01"), Decimal("0.00")])
+@pytest.mark.parametrize("value", sampled([MOST, -MOST, Decimal("-50.00"), Decimal("0.01"), Decimal("0.00")], 2))
 def test_promises_at_the_limits_have_a_forecast(value: Decimal, tmp_path: Path) -> None:
     account = ordinary_account()
     account["rewards"][0]["value"] = value
@@ -159,7 +160,7 @@ LONG_TEXTS = {
 }
 
 
-@pytest.mark.parametrize("change", LONG_TEXTS)
+@pytest.mark.parametrize("change", sampled(LONG_TEXTS, 2))
 def test_a_long_text_of_one_record_is_not_repeated_on_rows_of_others(change: str, tmp_path: Path) -> None:
     """100,000 characters on each of thousands of days or rows are more than the memory of a build."""
     settings = plant(tmp_path, planted(ordinary_account()), syncs=SYNCS)

@@ -17,6 +17,7 @@ from planting import plant
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.sampling import sampled
 
 START = datetime.fromisoformat("2026-01-01T06:00:00")
 TYPES = ("Cash", "Voucher")
@@ -143,7 +144,7 @@ def record(
             tables[table].append(version)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", sampled(range(4), 1))
 def test_roll_forward_equals_the_recomputation(seed: int, tmp_path: Path) -> None:
     tables, syncs, days = play(seed)
     settings = plant(tmp_path, tables, syncs=syncs)

@@ -14,6 +14,7 @@ from referral_warehouse.errors import HistoryLost
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import Publication, publish
+from tests.sampling import sampled
 
 FIRST, SECOND, THIRD = "2026-01-01 08:00:00", "2026-01-02 08:00:00", "2026-01-03 08:00:00"
 SYNCS = (FIRST, SECOND, THIRD)
@@ -45,11 +46,18 @@ TABLES: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    found = plant(tmp_path, TABLES, syncs=SYNCS)
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = plant(tmp_path_factory.mktemp("published"), TABLES, syncs=SYNCS)
     publish(found, build(found))
-    return found
+    return found.warehouse_dir
+
+
+@pytest.fixture
+def settings(published_once: Path, tmp_path: Path) -> Settings:
+    """A test's own copy of the directory with three syncs and one snapshot."""
+    shutil.copytree(published_once, tmp_path / "data", symlinks=True)
+    return Settings(warehouse_dir=tmp_path / "data")
 
 
 def change(settings: Settings, *statements: str) -> None:
@@ -117,7 +125,7 @@ DAMAGES: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", sampled(DAMAGES, 6))
 def test_a_damaged_past_is_refused_with_streams_and_numbers(settings: Settings, damage: str) -> None:
     statement, words = DAMAGES[damage]
     before = settings.warehouse_path.readlink()
@@ -128,6 +136,11 @@ def test_a_damaged_past_is_refused_with_streams_and_numbers(settings: Settings, 
     assert refused.value.exit_code == 5
     assert "--accept-shorter-history" in str(refused.value)
     assert settings.warehouse_path.readlink() == before
+
+
+@pytest.mark.parametrize("damage", sampled(DAMAGES, 2))
+def test_a_damaged_past_can_be_accepted_and_is_compared_from_then_on(settings: Settings, damage: str) -> None:
+    change(settings, DAMAGES[damage][0])
     again(settings, accept_deletions=True, accept_shorter_history=True)
     again(settings, accept_deletions=True)
 

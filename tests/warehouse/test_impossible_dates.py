@@ -10,11 +10,13 @@ from planting import plant
 
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.sampling import sampled
 
+DATES = ["0001-01-01", "1969-12-31", "1970-01-01", "2030-06-01", "9999-12-31 23:59:59"]
 FIRST, LAST = "2026-01-01 08:00:00", "2026-01-03 08:00:00"
 
 
-@pytest.mark.parametrize("date", ["0001-01-01", "1969-12-31", "1970-01-01", "2030-06-01", "9999-12-31 23:59:59"])
+@pytest.mark.parametrize("date", sampled(DATES, 2))
 def test_the_daily_tables_stay_within_the_days_there_are(tmp_path: Path, date: str) -> None:
     reward = {"reward_id": 1, "reward_type": "Cash", "reward_value": 5, "total_due": 1, "total_value": 5}
     tables = {

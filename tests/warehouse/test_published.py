@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,13 +35,21 @@ os._exit(9)
 """
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     syncs = ["2026-01-01 07:00:00", "2026-01-01 08:00:00"]
-    planted = plant(tmp_path / "data", {"users": [{"id": 1, "campaign_id": 5}]}, syncs=syncs)
+    planted = plant(tmp_path_factory.mktemp("published"), {"users": [{"id": 1, "campaign_id": 5}]}, syncs=syncs)
     publish(planted, build(planted, now=NOW))
-    planted.warehouse_path.chmod(0o600)  # so that this test's user may do what root may
-    return planted
+    return planted.warehouse_dir
+
+
+@pytest.fixture
+def settings(published_once: Path, tmp_path: Path) -> Settings:
+    """A test's own copy of a directory with one snapshot."""
+    shutil.copytree(published_once, tmp_path / "data", symlinks=True)
+    copied = Settings(warehouse_dir=tmp_path / "data")
+    copied.warehouse_path.chmod(0o600)  # so that this test's user may do what root may
+    return copied
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from planting import plant
 from referral_warehouse.errors import ChecksFailed
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.sampling import sampled
 
 AT = "2026-01-02 08:00:00"
 
@@ -34,7 +35,7 @@ def bad(*ids: Any, stream: str = "users", **changed: Any) -> list[dict[str, Any]
 
 @pytest.mark.parametrize(
     ("good", "quarantine", "percent", "shown"),
-    [
+    sampled([
         (198, bad(900, 901), 1, ""),  # two of two hundred are one percent, and no more
         (197, bad(900, 901), 1, "open_count=2, records_count=199, limit_percent=1"),
         (200, bad(7, 8), 1, ""),  # an older good version is no further record
@@ -46,8 +47,8 @@ def bad(*ids: Any, stream: str = "users", **changed: Any) -> list[dict[str, Any]
         (0, bad(*range(50)), 100, ""),
         (5, bad(7, 8, resolved_at=AT), 1, ""),
         (5, bad(7, 8, stream="coupon_batches"), 1, "stream=coupons, open_count=2, records_count=2"),
-    ],
-)
+    ], 5),
+)  # fmt: skip
 def test_the_share_of_a_stream(
     tmp_path: Path, good: int, quarantine: list[dict[str, Any]], percent: int, shown: str
 ) -> None:

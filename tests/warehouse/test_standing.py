@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,12 +22,19 @@ MORNING = "2026-01-01 08:00:00"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    found = plant(tmp_path, {"users": [{"id": 1, "campaign_id": 5}]}, syncs=[MORNING])
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = plant(tmp_path_factory.mktemp("published"), {"users": [{"id": 1, "campaign_id": 5}]}, syncs=[MORNING])
     write(found, "create table raw._dlt_loads as select '1' as load_id")
     publish(found, build(found))
-    return found
+    return found.warehouse_dir
+
+
+@pytest.fixture
+def settings(published_once: Path, tmp_path: Path) -> Settings:
+    """A test's own copy of a directory with one snapshot."""
+    shutil.copytree(published_once, tmp_path / "data", symlinks=True)
+    return Settings(warehouse_dir=tmp_path / "data")
 
 
 def write(settings: Settings, sql: str) -> None:
