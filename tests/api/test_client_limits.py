@@ -10,6 +10,7 @@ from scripted_server import Say, ScriptedServer, ok
 from stand_ins import FakeTime
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.query import Query
 from referral_warehouse.api.rate_limit.limiter import open_rate_limiter
 from referral_warehouse.api.retry import RetryPolicy
@@ -41,7 +42,7 @@ def test_the_first_429_is_a_strike_that_is_waited_out(
     rate_limiter = open_rate_limiter(settings)
     rate_limiter._call_store._clock = world.clock
     rate_limiter._clock = world.clock
-    client = make_client(rate_limiter=rate_limiter, sleep=world.sleep)
+    client = make_client(rate_limiter=rate_limiter, clock=ClientClock(sleep=world.sleep))
     server.script.extend([Say(429, b'{"message": "Too Many Attempts."}', headers), ok()])
     assert client.get(USERS).attempts == 2
     assert world.slept == [pytest.approx(wait_s)]
@@ -113,7 +114,7 @@ def test_stop_ends_waiting_in_every_thread(
     waiting = threading.Semaphore(0)
     client = make_client(
         own,
-        sleep=None,
+        clock=ClientClock(),
         policy=RetryPolicy(base_s=500, cap_s=500, jitter=lambda: 1.0),
         on_event=lambda event: waiting.release() if event["kind"] in ("retry", "wait") else None,
     )
