@@ -20,6 +20,7 @@ from referral_warehouse.api.decompression import TooLarge, UnknownPacking
 from referral_warehouse.api.interpretation import Interpreter
 from referral_warehouse.api.json_decoding import Unreadable
 from referral_warehouse.api.query import Query, query_label, query_target, quote_segment
+from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.api.rate_limit.limiter import Permit, RateLimiter, open_rate_limiter
 from referral_warehouse.api.rate_limit.store import Strike
 from referral_warehouse.api.retry import RetryPolicy, Verdict, verdict_of
@@ -69,7 +70,7 @@ class Client:
         self._policy = RetryPolicy() if policy is None else policy
         self._transport = Transport(settings, clock=self._clock.monotonic)
         self._rate_limiter = (
-            open_rate_limiter(settings, wall=self._clock.wall) if rate_limiter is None else rate_limiter
+            open_rate_limiter(settings, HostClock(wall=self._clock.wall)) if rate_limiter is None else rate_limiter
         )
         self._owns_rate_limiter = rate_limiter is None
         self._interpreter = Interpreter(self._policy, self._clock.wall, settings.api_token)
