@@ -11,6 +11,7 @@ from scripted_server import ScriptedServer
 from stand_ins import TOKEN, FakeTime
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.settings import Settings, Token
 
@@ -53,7 +54,7 @@ def make_client(settings: Settings, fake: FakeTime) -> Iterator[Callable[..., Cl
     def make(own: Settings | None = None, **options: Any) -> Client:
         events: list[dict[str, Any]] = []
         options.setdefault("policy", RetryPolicy(jitter=lambda: 1.0))
-        options.setdefault("sleep", fake.sleep)
+        options.setdefault("clock", ClientClock(sleep=fake.sleep))
         options.setdefault("on_event", events.append)
         client = Client(own or settings, **options)
         client.events = events  # type: ignore[attr-defined]

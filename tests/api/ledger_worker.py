@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 
 from referral_warehouse.api.rate_limit.host import boot_clock
-from referral_warehouse.api.rate_limit.limiter import RateLimiter
+from referral_warehouse.api.rate_limit.limiter import CallLimits, RateLimiter
 from referral_warehouse.api.rate_limit.store import CallStore
 
 
 def main(path: str, journal: str, budget: str, window_s: str, calls: str) -> None:
     window = float(window_s)
     rate_limiter = RateLimiter(
-        CallStore(Path(path), window_s=window, strikes_that_stop=2), int(budget), hold_s=window, window_s=window
+        CallStore(Path(path), window_s=window, strikes_that_stop=2), CallLimits(int(budget), window, window)
     )
     out = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for _ in range(int(calls)):

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from referral_warehouse.api.rate_limit.limiter import STRIKES_THAT_STOP, Permit, RateLimiter
+from referral_warehouse.api.rate_limit.host import HostClock
+from referral_warehouse.api.rate_limit.limiter import STRIKES_THAT_STOP, CallLimits, Permit, RateLimiter
 from referral_warehouse.api.rate_limit.store import CallStore
 
 WINDOW_S = 60.0
@@ -42,9 +43,9 @@ class World:
     def rate_limiter(self, path: Path, budget: int, *, margin_s: float = 0.1, hold_s: float = 180.0) -> RateLimiter:
         window_s = WINDOW_S + margin_s
         call_store = CallStore(
-            path, window_s=window_s, strikes_that_stop=STRIKES_THAT_STOP, clock=self.clock, wall=self.clock, boot="one"
+            path, window_s=window_s, strikes_that_stop=STRIKES_THAT_STOP, clock=HostClock(self.clock, self.clock, "one")
         )
-        return RateLimiter(call_store, budget, hold_s=hold_s, window_s=window_s, patience_s=1e9, clock=self.clock)
+        return RateLimiter(call_store, CallLimits(budget, hold_s, window_s, patience_s=1e9), self.clock)
 
 
 class Server:

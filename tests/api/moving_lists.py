@@ -42,7 +42,7 @@ class MovingList:
         answer = self.get(query)
         return Sent(json.dumps(answer.payload).encode(), answer.server_time, answer.url_path, 1, 0.0)
 
-    def get(self, query: Query, _doubtful_attempts: int | None = None) -> Answer:
+    def get(self, query: Query, _server_error_attempts: int | None = None) -> Answer:
         """Answer like the client would."""
         for what, number in next(self.changes, []):
             self._change(what, number)

@@ -12,6 +12,7 @@ import pytest
 from scripted_server import Request, Say, ScriptedServer, ok
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.pagination.fallback import DOUBTFUL_ATTEMPTS, RequestFallback
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
@@ -211,7 +212,7 @@ def test_a_filtered_question_does_not_hide_that_nothing_answers(
 
 def test_a_page_asked_for_ahead_is_decoded_where_it_is_used(server: ScriptedServer, settings: Settings) -> None:
     good, broken = ok({"data": [{"id": 1}], "meta": {"total": 1, "last_page": 1}}), Say(200, b'{"data": [{"id"')
-    with Client(settings, sleep=lambda _: None) as client:
+    with Client(settings, clock=ClientClock(sleep=lambda _: None)) as client:
         fallback = RequestFallback(client)
         server.default = lambda _: broken
         finish = fallback.begin(USERS)  # received whole, so nothing is wrong yet
@@ -223,5 +224,5 @@ def test_a_page_asked_for_ahead_is_decoded_where_it_is_used(server: ScriptedServ
 
 def test_a_refused_page_asked_for_ahead_is_asked_for_less(server: ScriptedServer, settings: Settings) -> None:
     server.default = refuse({PARAMETERS["relations"]}, REFUSALS["422"])
-    with Client(settings, sleep=lambda _: None) as client:
+    with Client(settings, clock=ClientClock(sleep=lambda _: None)) as client:
         assert RequestFallback(client).begin(USERS)().ids() == [1]

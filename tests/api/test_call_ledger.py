@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from referral_warehouse.api.rate_limit.host import (
+    HostClock,
     boot_clock,
     boot_id,
     call_store_folder,
@@ -41,7 +42,7 @@ def clocks() -> Clocks:
 
 def open_ledger(path: Path, clocks: Clocks, boot: str = "first") -> CallStore:
     return CallStore(
-        path, window_s=60.0, strikes_that_stop=2, clock=lambda: clocks.boot_s, wall=lambda: clocks.wall_s, boot=boot
+        path, window_s=60.0, strikes_that_stop=2, clock=HostClock(lambda: clocks.boot_s, lambda: clocks.wall_s, boot)
     )
 
 
@@ -144,7 +145,7 @@ def test_after_a_reboot_old_calls_count_for_a_window(tmp_path: Path, clocks: Clo
 
 def test_an_interrupt_between_work_and_commit_leaves_no_lock(call_store: CallStore) -> None:
     assert take(call_store).seq == 1
-    call_store._db.execute("begin immediate")
+    call_store._file._db.execute("begin immediate")
     assert take(call_store).seq == 2
     call_store.close()
 

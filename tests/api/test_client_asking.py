@@ -121,7 +121,7 @@ def test_several_threads_share_one_client(make_client: MakeClient, server: Scrip
         ({"api_token": Token("pässword")}, "copy it again"),
         ({"base_url": "http://example.com/api/v1"}, "https"),
         ({"base_url": "https://example.com/api/v1", "calls_per_minute": 0}, "this machine only"),
-        ({"base_url": "https://example.com:port"}, "cannot be set up"),
+        ({"base_url": "https://example.com:port"}, "not a web address"),
     ],
 )
 def test_unsafe_settings_are_refused_without_showing_the_token(

@@ -12,6 +12,7 @@ from scripted_server import HangUp, Reset, Say, ScriptedServer, Step, ok
 from stand_ins import TOKEN, FakeTime
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.query import Query
 from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.errors import ApiUnavailable, AuthenticationError, ProtectiveStop, RequestRefused
@@ -96,7 +97,10 @@ def test_the_deadline_ends_a_call_before_its_attempts_do(
     make_client: MakeClient, server: ScriptedServer, fake: FakeTime
 ) -> None:
     server.default = lambda _: Say(500)
-    client = make_client(policy=RetryPolicy(attempts=1000, deadline_s=100, jitter=lambda: 1.0), clock=fake.clock)
+    client = make_client(
+        policy=RetryPolicy(attempts=1000, deadline_s=100, jitter=lambda: 1.0),
+        clock=ClientClock(fake.clock, sleep=fake.sleep),
+    )
     with pytest.raises(ApiUnavailable, match="HTTP 500"):
         client.get(USERS)
     assert sum(fake.slept) <= 100

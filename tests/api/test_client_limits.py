@@ -10,7 +10,9 @@ from scripted_server import Say, ScriptedServer, ok
 from stand_ins import FakeTime
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.query import Query
+from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.api.rate_limit.limiter import open_rate_limiter
 from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.errors import ApiError, BudgetExhausted, ProtectiveStop, ReferralsError
@@ -38,10 +40,8 @@ def test_the_first_429_is_a_strike_that_is_waited_out(
     make_client: MakeClient, settings: Settings, server: ScriptedServer, headers: dict[str, str], wait_s: float
 ) -> None:
     world = FakeTime()
-    rate_limiter = open_rate_limiter(settings)
-    rate_limiter._call_store._clock = world.clock
-    rate_limiter._clock = world.clock
-    client = make_client(rate_limiter=rate_limiter, sleep=world.sleep)
+    rate_limiter = open_rate_limiter(settings, HostClock(world.clock))
+    client = make_client(rate_limiter=rate_limiter, clock=ClientClock(sleep=world.sleep))
     server.script.extend([Say(429, b'{"message": "Too Many Attempts."}', headers), ok()])
     assert client.get(USERS).attempts == 2
     assert world.slept == [pytest.approx(wait_s)]
@@ -113,7 +113,7 @@ def test_stop_ends_waiting_in_every_thread(
     waiting = threading.Semaphore(0)
     client = make_client(
         own,
-        sleep=None,
+        clock=ClientClock(),
         policy=RetryPolicy(base_s=500, cap_s=500, jitter=lambda: 1.0),
         on_event=lambda event: waiting.release() if event["kind"] in ("retry", "wait") else None,
     )

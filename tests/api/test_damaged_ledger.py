@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.api.rate_limit.store import CallStore
 from tests.damage.damages import CONTENT, KINDS
 
@@ -21,7 +22,7 @@ class Clock:
 
 def open_ledger(path: Path, clock: Clock) -> CallStore:
     return CallStore(
-        path, window_s=WINDOW_S, strikes_that_stop=2, clock=lambda: clock.seconds, wall=lambda: 1.8e9, boot="first"
+        path, window_s=WINDOW_S, strikes_that_stop=2, clock=HostClock(lambda: clock.seconds, lambda: 1.8e9, "first")
     )
 
 

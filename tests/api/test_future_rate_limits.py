@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.api.rate_limit.store import CallStore
 
 DAY_S = 86_400.0
@@ -13,7 +14,7 @@ RIGHT_S = 1_800_000_000.0
 
 
 def open_ledger(path: Path, wall_s: float) -> CallStore:
-    return CallStore(path, window_s=60.0, strikes_that_stop=2, clock=lambda: 1000.0, wall=lambda: wall_s, boot="first")
+    return CallStore(path, window_s=60.0, strikes_that_stop=2, clock=HostClock(lambda: 1000.0, lambda: wall_s, "first"))
 
 
 @pytest.mark.parametrize("days_ahead", [1, 30, 3000])

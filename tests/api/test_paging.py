@@ -76,7 +76,7 @@ def test_ids_may_be_texts() -> None:
     rows = {n: {"id": n, "day": 1} for n in range(95, 106)}
 
     class Texts(MovingList):
-        def get(self, query: Query, _doubtful_attempts: int | None = None) -> Any:
+        def get(self, query: Query, _server_error_attempts: int | None = None) -> Any:
             answer = super().get(query)
             answer.payload["data"] = [row | {"id": str(row["id"])} for row in answer.payload["data"]]
             return answer
@@ -87,7 +87,7 @@ def test_ids_may_be_texts() -> None:
 
 def test_rows_without_a_readable_id_do_not_stop_a_walk() -> None:
     class Nameless(MovingList):
-        def get(self, query: Query, _doubtful_attempts: int | None = None) -> Any:
+        def get(self, query: Query, _server_error_attempts: int | None = None) -> Any:
             answer = super().get(query)
             answer.payload["data"] = [row | {"id": f"u-{row['id']}"} for row in answer.payload["data"]]
             return answer

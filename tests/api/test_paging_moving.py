@@ -76,7 +76,7 @@ def test_a_total_that_stays_wrong_is_refused_soon(way: str) -> None:
 @pytest.mark.parametrize("total", [4, "9"])
 def test_an_empty_page_that_speaks_of_rows_is_refused(total: Any) -> None:
     class Hollow(MovingList):
-        def get(self, query: Query, _doubtful_attempts: int | None = None) -> Any:
+        def get(self, query: Query, _server_error_attempts: int | None = None) -> Any:
             answer = super().get(query)
             answer.payload.update(data=[], meta={"total": total})
             return answer

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limiter_model import Caller, Server, World, most_in_a_window
 
-from referral_warehouse.api.rate_limit.limiter import STRIKES_THAT_STOP, RateLimiter, open_rate_limiter
+from referral_warehouse.api.rate_limit.host import HostClock
+from referral_warehouse.api.rate_limit.limiter import STRIKES_THAT_STOP, CallLimits, RateLimiter, open_rate_limiter
 from referral_warehouse.api.rate_limit.store import CallStore
 from referral_warehouse.errors import BudgetExhausted, ConfigurationError, ProtectiveStop
 from referral_warehouse.settings import Settings, Token
@@ -163,9 +164,9 @@ def test_an_error_in_a_wait_passes_the_turn_on(tmp_path: Path) -> None:
 
 def make_throttle(path: Path, world: World, budget: int = 5, patience_s: float = 50.0) -> RateLimiter:
     call_store = CallStore(
-        path, window_s=60.0, strikes_that_stop=STRIKES_THAT_STOP, clock=world.clock, wall=world.clock
+        path, window_s=60.0, strikes_that_stop=STRIKES_THAT_STOP, clock=HostClock(world.clock, world.clock)
     )
-    return RateLimiter(call_store, budget, window_s=60.0, patience_s=patience_s, clock=world.clock)
+    return RateLimiter(call_store, CallLimits(budget, patience_s=patience_s), world.clock)
 
 
 def test_patience_ends_with_words(tmp_path: Path) -> None:

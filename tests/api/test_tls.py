@@ -18,6 +18,7 @@ from stand_ins import TOKEN
 from tunnel import Tunnel
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import ApiError, ApiUnavailable, ConfigurationError
 from referral_warehouse.settings import Settings
@@ -132,7 +133,7 @@ def test_stop_wakes_a_read_over_tls(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     never = threading.Event()
     secure_server.default = lambda _: Say(wait=never)
-    client = make_client(secure_settings, sleep=None)
+    client = make_client(secure_settings, clock=ClientClock())
     errors: list[ApiError] = []
 
     def work() -> None:

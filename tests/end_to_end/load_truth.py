@@ -11,6 +11,8 @@ from typing import Any
 import duckdb
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.clock import ClientClock
+from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.api.rate_limit.limiter import open_rate_limiter
 from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.load.registry import DOCUMENTED
@@ -49,11 +51,11 @@ class World:
 
 def run(settings: Settings, world: World, streams: Collection[str] = (), **options: Any) -> LoadReport:
     """One load through the real client, whose waiting takes no time."""
-    rate_limiter = open_rate_limiter(settings)
-    rate_limiter._call_store._clock = world.clock
-    rate_limiter._clock = world.clock
+    rate_limiter = open_rate_limiter(settings, HostClock(world.clock))
     policy = RetryPolicy(jitter=lambda: 1.0)
-    client = Client(settings, rate_limiter=rate_limiter, policy=policy, clock=world.clock, sleep=world.sleep)
+    client = Client(
+        settings, rate_limiter=rate_limiter, policy=policy, clock=ClientClock(world.clock, sleep=world.sleep)
+    )
     try:
         return load(settings, streams, client=client, **options)
     finally:

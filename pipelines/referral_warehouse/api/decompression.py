@@ -45,28 +45,41 @@ def unpacked(response: httpx.Response, max_bytes: int) -> Iterator[bytes]:
 
 
 def _gunzipped(response: httpx.Response, max_bytes: int) -> Iterator[bytes]:
-    """One or more gzip members, one after the other, and zeros behind them, as gzip tools take them."""
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    gunzip = _Gunzip()
     packed_size = 0
-    begin = b""
     for piece in response.iter_raw():
         packed_size += len(piece)
         if packed_size > max_bytes:
             raise TooLarge(f"more than {max_bytes // (1024 * 1024)} MB packed")
-        packed = begin + piece
-        begin = b""
+        yield from gunzip.feed(piece)
+    yield from gunzip.finish()
+
+
+class _Gunzip:
+    """Unpacks one or more gzip members, one after the other, and zeros behind them, as gzip tools do."""
+
+    def __init__(self) -> None:
+        self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self._rest = b""  # behind a member, and too short to be told from zeros
+        self._has_begun = False
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        packed, self._rest = self._rest + piece, b""
+        self._has_begun = self._has_begun or bool(packed)
         while packed:
-            if unpacker.eof:
+            if self._unpacker.eof:
                 packed = packed.lstrip(b"\0")
                 if len(packed) < len(GZIP_MAGIC):
-                    begin, packed = packed, b""
-                    continue
+                    self._rest = packed
+                    return
                 if not packed.startswith(GZIP_MAGIC):
                     raise zlib.error("there is something else behind the gzip data")
-                unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            yield unpacker.decompress(packed, UNPACKED_BYTES)
-            packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
-    if rest := unpacker.flush():  # a piece may end where nothing is left to read but something to hand over
-        yield rest
-    if begin or (packed_size and not unpacker.eof):
-        raise zlib.error("the gzip data is cut off")
+                self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            yield self._unpacker.decompress(packed, UNPACKED_BYTES)
+            packed = self._unpacker.unused_data if self._unpacker.eof else self._unpacker.unconsumed_tail
+
+    def finish(self) -> Iterator[bytes]:
+        if rest := self._unpacker.flush():  # a piece may end where nothing is left to read but something to hand over
+            yield rest
+        if self._rest or (self._has_begun and not self._unpacker.eof):
+            raise zlib.error("the gzip data is cut off")

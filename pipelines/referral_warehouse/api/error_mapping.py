@@ -35,16 +35,7 @@ def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], 
     if verdict is Verdict.NOT_ACCEPTED:
         return AuthenticationError(f"The API did not accept the token when asked for {label} ({quoted}).")
     if verdict is Verdict.FORBIDDEN:
-        is_web_page = is_page(reply.headers, reply.body)
-        if is_web_page and names_a_network(reply.body):
-            return _refused_on_the_way(reply, label, quoted)
-        if speaks_of_a_block(error_words(reply.body, BLOCK_TEXT_CHARS)):
-            return ProtectiveStop(
-                f"The API has blocked this address or token, it said when asked for {label} ({quoted})."
-            )
-        if is_web_page:
-            return _refused_on_the_way(reply, label, quoted)
-        return AuthenticationError(f"The account may not ask for {label} ({quoted}).")
+        return _forbidden(reply, label, quoted)
     if verdict is Verdict.REDIRECT:
         return RequestRefused(
             f"The API answered {label} with a redirect to {display_text(mask(_place(reply))) or 'nowhere'} "
@@ -55,6 +46,17 @@ def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], 
     if verdict is Verdict.REFUSED:
         return RequestRefused(f"The API refused {label} ({quoted}).", reply.status)
     return ApiUnavailable(f"The API failed on {label} ({quoted}).", status=reply.status)
+
+
+def _forbidden(reply: Reply, label: str, quoted: str) -> ReferralsError:
+    is_web_page = is_page(reply.headers, reply.body)
+    if is_web_page and names_a_network(reply.body):
+        return _refused_on_the_way(reply, label, quoted)
+    if speaks_of_a_block(error_words(reply.body, BLOCK_TEXT_CHARS)):
+        return ProtectiveStop(f"The API has blocked this address or token, it said when asked for {label} ({quoted}).")
+    if is_web_page:
+        return _refused_on_the_way(reply, label, quoted)
+    return AuthenticationError(f"The account may not ask for {label} ({quoted}).")
 
 
 def _refused_on_the_way(reply: Reply, label: str, quoted: str) -> ApiUnavailable:

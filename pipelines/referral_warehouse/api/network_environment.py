@@ -84,57 +84,65 @@ def _refuse_without_certificates(directories: str) -> None:
 
 def _proxy(name: str, text: str) -> httpx.Proxy:
     """An HTTP proxy by its address; without a scheme it is http, as everywhere."""
-    try:
-        parts = urlsplit(text if "://" in text else f"http://{text}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = parts = None
+    parts = _split(text)
     if parts is not None and parts.scheme.startswith("socks"):
         raise ConfigurationError(
             f"{name} names a SOCKS proxy, which is not supported.", f"Set {name} to an HTTP proxy, or unset it."
         )
-    is_plain = text.isascii() and text.isprintable() and " " not in text and "\\" not in text
-    if (
-        not is_plain
-        or parts is None
-        or not host
-        or port == 0
-        or parts.scheme not in ("http", "https")
-        or parts.path not in ("", "/")
-        or parts.query
-        or parts.fragment
-        or not HOST.fullmatch(host)
-    ):
+    if parts is None or not _is_plain_text(text) or not _is_proxy_address(parts):
         raise ConfigurationError(f"{name} is not the address of a proxy.", NEXT_STEP.format(name))
-    place = f"[{host}]" if ":" in host else host
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     credentials = (unquote(parts.username), unquote(parts.password or "")) if parts.username is not None else None
     return httpx.Proxy(
-        f"{parts.scheme}://{place}{'' if port is None else f':{port}'}",
+        f"{parts.scheme}://{host}{'' if parts.port is None else f':{parts.port}'}",
         auth=credentials,
         ssl_context=tls_context(DEFAULT_BASE_URL, os.environ) if parts.scheme == "https" else None,
     )
 
 
+def _split(text: str) -> SplitResult | None:
+    """The parts of an address; None where it has no readable host or port."""
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    return parts if host and port != 0 else None
+
+
+def _is_plain_text(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text and "\\" not in text
+
+
+def _is_proxy_address(parts: SplitResult) -> bool:
+    is_address_alone = parts.path in ("", "/") and not parts.query and not parts.fragment
+    return is_address_alone and parts.scheme in ("http", "https") and bool(HOST.fullmatch(parts.hostname or ""))
+
+
 def _is_exempt(parts: SplitResult, no_proxy: str) -> bool:
-    """Whether a host stands in a NO_PROXY list: names with all below them, addresses, networks, ``*``, with ports."""
+    """Whether NO_PROXY lists a host: names with all below them, addresses, networks, ``*``, with ports."""
     host, port = (parts.hostname or "").rstrip("."), parts.port or 443
-    return any(_names(entry, host, port) for entry in re.split(r"[,;\s]+", no_proxy.lower()) if entry)
+    return any(_is_listed(entry, host, port) for entry in re.split(r"[,;\s]+", no_proxy.lower()) if entry)
 
 
-def _names(entry: str, host: str, port: int) -> bool:
+def _is_listed(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
     entry = entry.rpartition("://")[2]
     found = ENTRY.fullmatch(entry)
-    if found is not None and (found["port"] is None or int(found["port"]) == port):
-        entry = found["inner"] or found["name"]
-        if not found["inner"]:
-            name = entry.lstrip("*").strip(".")
-            if name and (host == name or host.endswith(f".{name}")):
-                return True
-    elif found is not None:
+    if found is None:
+        return _is_in_network(entry, host)
+    if found["port"] is not None and int(found["port"]) != port:
         return False
+    if found["inner"]:
+        return _is_in_network(found["inner"], host)
+    name = found["name"].lstrip("*").strip(".") if found["name"] else ""
+    return (bool(name) and (host == name or host.endswith(f".{name}"))) or _is_in_network(found["name"] or "", host)
+
+
+def _is_in_network(network: str, host: str) -> bool:
+    """Whether a host is an address that equals another one or is part of a network."""
     try:
-        return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network, strict=False)
     except ValueError:
         return False

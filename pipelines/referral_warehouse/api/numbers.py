@@ -7,6 +7,7 @@ memory: both are one record's problem, so they are kept as they were written unt
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -52,25 +53,44 @@ def whole_number(value: Any) -> int:
     """
     if isinstance(value, bool):
         raise ValueError("a boolean where a whole number belongs")
-    if isinstance(value, str):
-        if not _WHOLE.fullmatch(value):
-            raise ValueError(f"{quoted(value)} is not a whole number")
-        value = int(value)
-    elif isinstance(value, float):
-        if not value.is_integer() or abs(value) >= EXACT_FLOAT:
-            raise ValueError(f"{value!r} is not an exact whole number")
-        value = int(value)
-    elif isinstance(value, Decimal):
-        if not value.is_finite() or value.adjusted() > 20 or value != int(value):
-            raise ValueError(f"{brief(value)} is not an exact whole number")
-        value = int(value)
-    if isinstance(value, Oversized):
-        raise ValueError(f"{value.what} is not an exact whole number")
-    if not isinstance(value, int):
+    read = next((read for kind, read in _READERS if isinstance(value, kind)), None)
+    if read is None:
         raise ValueError("it is not a whole number")
-    if not INT64[0] <= value <= INT64[1]:
-        raise ValueError(f"{quoted(brief(value))} does not fit into 64 bits")
-    return value
+    number = read(value)
+    if not INT64[0] <= number <= INT64[1]:
+        raise ValueError(f"{quoted(brief(number))} does not fit into 64 bits")
+    return number
+
+
+def _whole_text(value: str) -> int:
+    if not _WHOLE.fullmatch(value):
+        raise ValueError(f"{quoted(value)} is not a whole number")
+    return int(value)
+
+
+def _whole_float(value: float) -> int:
+    if not value.is_integer() or abs(value) >= EXACT_FLOAT:
+        raise ValueError(f"{value!r} is not an exact whole number")
+    return int(value)
+
+
+def _whole_decimal(value: Decimal) -> int:
+    if not value.is_finite() or value.adjusted() > 20 or value != int(value):
+        raise ValueError(f"{brief(value)} is not an exact whole number")
+    return int(value)
+
+
+def _refuse_oversized(value: Oversized) -> int:
+    raise ValueError(f"{value.what} is not an exact whole number")
+
+
+_READERS: tuple[tuple[type, Callable[[Any], int]], ...] = (
+    (int, int),
+    (str, _whole_text),
+    (float, _whole_float),
+    (Decimal, _whole_decimal),
+    (Oversized, _refuse_oversized),
+)
 
 
 def brief(value: int | float | Decimal) -> str:

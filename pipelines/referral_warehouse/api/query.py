@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlencode
 
+from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import RequestRefused
 
 Operator = Literal["equal", "gt", "lt", "gte", "lte", "like"]
@@ -104,6 +105,18 @@ def query_params(query: Query) -> list[tuple[str, str]]:
     if query.page > 1:
         params.append(("page", str(query.page)))
     return params
+
+
+def query_target(query: Query) -> str:
+    """The path and the encoded parameters of a query, as they follow the base URL."""
+    params = query_params(query)
+    return f"{query.path}?{urlencode(params, quote_via=quote)}" if params else query.path
+
+
+def query_label(query: Query) -> str:
+    """A query as messages and logs show it: readable, on one line, and with nothing that a terminal acts on."""
+    params = "&".join(f"{name}={value}" for name, value in query_params(query))
+    return display_text(unquote(f"{query.path}?{params}" if params else query.path))
 
 
 def quote_segment(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 from referral_warehouse.api.client import Answer
 from referral_warehouse.api.numbers import INT64, Oversized, brief, whole_number
@@ -83,13 +83,7 @@ def read_page(answer: Answer) -> Page:
     Source: Campaigns > Get All Campaigns (the sample of a paginated answer).
     """
     payload = answer.payload
-    if "data" not in payload:
-        raise BadEnvelope(f"{answer.url_path}: the answer has no 'data'; nothing of it was loaded.")
-    rows = payload["data"]
-    if isinstance(rows, dict) and all(_is_position(key) for key in rows):
-        rows = [rows[key] for key in sorted(rows, key=int)]
-    if not isinstance(rows, list):
-        raise BadEnvelope(f"{answer.url_path}: 'data' is not a list; nothing of it was loaded.")
+    rows = _rows(answer)
     meta = payload.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     total = _count(answer, meta, "total", MAX_ROWS)
@@ -99,6 +93,17 @@ def read_page(answer: Answer) -> Page:
     links = payload.get("links")
     has_next = isinstance(links, dict) and bool(links.get("next"))
     return Page(rows, total, last_page, answer.server_time, has_next, asked=answer.url_path)
+
+
+def _rows(answer: Answer) -> list[Any]:
+    if "data" not in answer.payload:
+        raise BadEnvelope(f"{answer.url_path}: the answer has no 'data'; nothing of it was loaded.")
+    rows = answer.payload["data"]
+    if isinstance(rows, dict) and all(_is_position(key) for key in rows):
+        rows = [rows[key] for key in sorted(rows, key=int)]
+    if not isinstance(rows, list):
+        raise BadEnvelope(f"{answer.url_path}: 'data' is not a list; nothing of it was loaded.")
+    return rows
 
 
 def read_single(answer: Answer) -> dict[str, Any]:
@@ -127,13 +132,17 @@ def _count(answer: Answer, meta: dict[str, Any], name: str, most: int) -> int | 
         if len(value) > MAX_KEY_DIGITS:
             raise _beyond(answer, name, f"a number of {len(value):,} digits")
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        return None
-    if isinstance(value, Decimal) and value.is_nan():
+    if not _is_number(value):
         return None
     if value > most:
         raise _beyond(answer, name, brief(value))
     return value if isinstance(value, int) and value >= 0 else None
+
+
+def _is_number(value: Any) -> TypeGuard[int | float | Decimal]:
+    if isinstance(value, bool) or (isinstance(value, Decimal) and value.is_nan()):
+        return False
+    return isinstance(value, (int, float, Decimal))
 
 
 def _beyond(answer: Answer, name: str, what: str) -> BadEnvelope:

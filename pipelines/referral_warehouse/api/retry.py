@@ -108,6 +108,16 @@ class RetryPolicy:
         step = min(self.cap_s, self.base_s * 2.0 ** min(attempt - 1, 30))
         return step * self.jitter()
 
+    def allows_another(self, attempt: int, most_attempts: int | None, elapsed_s: float) -> bool:
+        """Whether there may be another attempt.
+
+        Args:
+            attempt: the number of the last one, from 1.
+            most_attempts: how many there may be in all; None for those of the policy.
+            elapsed_s: seconds from the first attempt to the next one, its wait included.
+        """
+        return attempt < (most_attempts or self.attempts) and elapsed_s <= self.deadline_s
+
     def after_failure_s(self, attempt: int, retry_after_s: float | None) -> float:
         """The wait after a temporary failure: the back-off, or longer where the server named a time."""
         backoff = self.backoff_s(attempt)

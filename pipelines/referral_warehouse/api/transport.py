@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import httpx
@@ -25,7 +24,7 @@ from referral_warehouse.api.attempt_limit import AttemptLimit, limit_reads
 from referral_warehouse.api.decompression import UNPACKED_BYTES, TooLarge, unpacked
 from referral_warehouse.api.network_environment import proxy_for, tls_context
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.settings import Settings, Token
+from referral_warehouse.settings import Settings, Token, checked_base_url, refuse_unlimited_calls
 
 __all__ = ["UNPACKED_BYTES", "Reply", "Transport"]
 
@@ -65,8 +64,8 @@ class Transport:
         Raises: ConfigurationError for settings that would be unsafe or cannot work.
         """
         token = _usable_token(settings.api_token)
-        _refuse_plain_http(settings)
-        self._base_url = settings.base_url.rstrip("/")
+        self._base_url = checked_base_url(settings.base_url)
+        refuse_unlimited_calls(settings)
         self._clock = clock
         self._max_body_bytes = max_body_bytes
         # The setting counts for a single read; a server that trickles must still be done within twice that.
@@ -166,13 +165,6 @@ def _usable_token(token: Token | None) -> Token:
     return token
 
 
-def _refuse_plain_http(settings: Settings) -> None:
-    if urlsplit(settings.base_url).scheme != "https" and not settings.is_loopback:
-        raise ConfigurationError("The base URL must use https: plain http would show the token to everyone.")
-    if settings.calls_per_minute == 0 and not settings.is_loopback:
-        raise ConfigurationError("CALLS_PER_MINUTE=0 (no limit) is allowed for a server on this machine only.")
-
-
 def _build_http(settings: Settings, token: Token) -> httpx.Client:
     limits = httpx.Limits(
         max_connections=settings.concurrency,
@@ -180,7 +172,6 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
         keepalive_expiry=KEEPALIVE_S,
     )
     try:
-        httpx.URL(settings.base_url)
         # What the environment says about networks is read by network_environment alone: httpx itself would also take
         # credentials from ~/.netrc and write session keys where SSLKEYLOGFILE points.
         proxy = proxy_for(settings.base_url, os.environ)

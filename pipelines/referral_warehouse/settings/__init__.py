@@ -25,7 +25,15 @@ from referral_warehouse.settings.sources import SettingSources, home_folder, var
 from referral_warehouse.settings.values import path_text, reward_units, switch, text, whole_number
 from referral_warehouse.workspace.directories import STATE, absolute_path, warehouse_directory
 
-__all__ = ["DEFAULT_BASE_URL", "Settings", "Token", "is_loopback_url", "load_settings"]
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "Settings",
+    "Token",
+    "checked_base_url",
+    "is_loopback_url",
+    "load_settings",
+    "refuse_unlimited_calls",
+]
 
 SOURCE_SECTION = ("sources", "referral_factory")
 WAREHOUSE_SECTION = ("warehouse",)
@@ -163,11 +171,16 @@ def load_settings(
     return settings
 
 
-def _refuse_unsafe(settings: Settings, sources: SettingSources) -> None:
+def refuse_unlimited_calls(settings: Settings) -> None:
+    """Raises: ConfigurationError where calls to another machine are not limited."""
     if settings.calls_per_minute == 0 and not settings.is_loopback:
         raise ConfigurationError(
             "SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE=0 (no limit) is allowed for a server on this machine only."
         )
+
+
+def _refuse_unsafe(settings: Settings, sources: SettingSources) -> None:
+    refuse_unlimited_calls(settings)
     if settings.simulated_time and not settings.is_loopback:
         raise ConfigurationError(
             "SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=true (the server's Date counts, however far from this machine's "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import AnotherSyncRunning, LoadFileDamaged
-from referral_warehouse.workspace.file_kinds import refuse_lockless
+from referral_warehouse.workspace.file_locks import is_lock_refused, refuse_lockless
 
 if TYPE_CHECKING:
     import duckdb
@@ -98,7 +98,7 @@ def attach_load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     try:
         connection.execute(f"attach {quote(path)} as load (read_only)")
     except duckdb.IOException as error:
-        if "Could not set lock" in str(error):
+        if is_lock_refused(error):
             refuse_lockless(path)
             raise AnotherSyncRunning(f"Another process is writing {path}.") from error
         raise LoadFileDamaged(f"{path} cannot be opened: {first_line(error)}") from error

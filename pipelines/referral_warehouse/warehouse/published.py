@@ -27,6 +27,7 @@ from referral_warehouse.warehouse.snapshots import (
     write_ahead_log,
 )
 from referral_warehouse.workspace.file_kinds import kind_of
+from referral_warehouse.workspace.file_locks import is_lock_refused
 from referral_warehouse.workspace.removal import reason, remove
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 PUBLISHED = "published"
 """The catalog that the published data is attached as."""
-
-LOCKED = "Could not set lock"
 
 
 def snapshot_path(settings: Settings, number: int) -> Path:
@@ -132,7 +131,7 @@ def why_unreadable(path: Path) -> str | None:
             connection.execute("select count(*) from duckdb_tables() where database_name = ?", [PUBLISHED])
     except (duckdb.Error, OSError) as error:
         # A reader that has it open for writing keeps others out for as long as it runs; the file is whole.
-        return None if LOCKED in str(error) else first_line(error)
+        return None if is_lock_refused(error) else first_line(error)
     return None
 
 
@@ -228,7 +227,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> boo
     try:
         connection.execute(f"attach {quote(path)} as {name} (read_only)")
     except duckdb.Error as error:
-        if LOCKED in str(error):
+        if is_lock_refused(error):
             return False
         raise SnapshotDamaged(f"The published snapshot {path} cannot be read ({first_line(error)}).") from error
     return True

@@ -8,18 +8,14 @@ Knows nothing of what the files mean.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.workspace.file_locks import refuse_lockless as refuse_lockless
 from referral_warehouse.workspace.removal import remove
-
-NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
-"""What a file system answers that has no locks of a kind (some network and FUSE mounts)."""
-MOUNT_WITH_LOCKS = "Set WAREHOUSE__DIR to a directory on a local disk, or mount this one with locks."
 
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISREG, "a file"),
@@ -81,28 +77,6 @@ def write_regular(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
     temporary.replace(path)
-
-
-def refuse_lockless(path: Path) -> None:
-    """Find out, after a file could not be locked, whether its file system has no record locks at all.
-
-    Raises: ConfigurationError where it has none: nobody else holds the lock then, and waiting would not help.
-    """
-    import fcntl
-
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-    except OSError:
-        return
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in NO_LOCKS:
-            raise ConfigurationError(
-                f"{path} cannot be locked: its file system has no file locks ({error.strerror}).", MOUNT_WITH_LOCKS
-            ) from None
-    finally:
-        os.close(descriptor)
 
 
 def set_aside(path: Path) -> Path:

@@ -5,24 +5,17 @@ Everything that writes a warehouse directory takes it first.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError
 from referral_warehouse.workspace.directories import STATE
 from referral_warehouse.workspace.disk_space import no_room
-from referral_warehouse.workspace.file_kinds import MOUNT_WITH_LOCKS, NO_LOCKS, kind_of, refuse_other_kinds
+from referral_warehouse.workspace.file_kinds import kind_of, refuse_other_kinds
+from referral_warehouse.workspace.file_locks import FileLock, lock_file
 from referral_warehouse.workspace.process_limits import refuse_small_limits
-
-
-class Releasable(Protocol):
-    """A lock that is held."""
-
-    def release(self) -> None: ...
 
 
 @contextmanager
@@ -65,56 +58,13 @@ def _provide_folders(state_dir: Path) -> None:
         tempfile.tempdir = str(state_dir)
 
 
-class _RecordLock:
-    """A lock of the other kind that systems have (fcntl instead of flock); it too ends with its process."""
-
-    def __init__(self, path: Path) -> None:
-        import fcntl
-
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BaseException:
-            self.release()
-            raise
-
-    def release(self) -> None:
-        """Closing the file frees the lock."""
-        os.close(self._descriptor)
-
-
-def _acquire(path: Path, warehouse_dir: Path) -> Releasable:
-    """The lock, of whichever kind the file system has.
-
-    A file that merely exists is never taken for a lock: nobody could tell whether the process that made it still lives.
-    Raises: AnotherSyncRunning; ConfigurationError where the file system has no locks; OSError for all else.
-    """
-    from filelock import FileLock, Timeout
-
+def _acquire(path: Path, warehouse_dir: Path) -> FileLock:
+    """The lock. Raises: AnotherSyncRunning; ConfigurationError where there can be none; OSError for all else."""
     refuse_other_kinds(path, "the lock file")
-    taken = f"Another sync is writing to {warehouse_dir}."
-    lock = FileLock(path, mode=0o600, fallback_to_soft=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise AnotherSyncRunning(taken) from None
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-    else:
-        return lock
-    try:
-        return _RecordLock(path)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            raise AnotherSyncRunning(taken) from None
-        if error.errno not in NO_LOCKS:
-            raise
-        raise ConfigurationError(
-            f"The file system of {warehouse_dir} has no file locks ({error.strerror}), so that two syncs "
-            "could write there at once.",
-            MOUNT_WITH_LOCKS,
-        ) from None
+    lock = lock_file(path)
+    if lock is None:
+        raise AnotherSyncRunning(f"Another sync is writing to {warehouse_dir}.")
+    return lock
 
 
 def _explain(error: OSError, warehouse_dir: Path) -> ConfigurationError:

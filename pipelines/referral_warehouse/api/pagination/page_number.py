@@ -12,7 +12,7 @@ that stays the same proves nothing (one gone, one new). Three proofs hold:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from referral_warehouse.api.pagination.list_bound import ListBound
@@ -134,9 +134,11 @@ class NumberedPass:
         if self._pages == 1:
             return self._rows == self.total
         if ids_only_grow and self._is_falling:
-            seen = sum(identifier <= self._top for identifier in self.ids)
-            return seen + self._unreadable == self.total
-        if self.repeats(before) and len(self.ids) + self._unreadable == self.total:
+            return self._are_all(identifier for identifier in self.ids if identifier <= self._top)
+        if self.repeats(before) and self._are_all(self.ids):
             return True
-        known = self._known | self.ids
-        return self._is_steady and self.ids <= self._known and len(known) + self._unreadable == self.total
+        return self._is_steady and self.ids <= self._known and self._are_all(self._known | self.ids)
+
+    def _are_all(self, ids: Iterable[int]) -> bool:
+        """Whether these and the rows without a readable id are as many as the first page counted."""
+        return sum(1 for _ in ids) + self._unreadable == self.total

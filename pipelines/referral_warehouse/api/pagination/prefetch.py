@@ -1,56 +1,67 @@
-"""Pages of one list by number, several calls under way at once, handed over in their order.
+"""Runs calls in a fixed number of threads and returns their results in the order of the calls.
 
-Knows no server: it is given threads, and a way to send a question now and to read its answer later. Nothing is set
-aside by what a list says of its length.
+Knows no server, page or query. Memory is bounded by the number of results that wait, never by what a list reports of
+its length.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
 
-from referral_warehouse.api.query import Query
-from referral_warehouse.api.responses import Page
-
-# How many pages a thread may have fetched beyond one that is slow: at some 200 kB each and 8 threads, under 20 MB.
-PAGES_HELD = 12
+T = TypeVar("T")
 
 
-def fetch_ahead(
-    threads: ThreadPoolExecutor,
-    concurrency: int,
-    begin: Callable[[Query], Callable[[], Page]],
-    query: Query,
-    first: int,
-    last: int,
-) -> Iterator[tuple[int, Page]]:
-    """Pages ``first`` to ``last`` in order, at most ``concurrency`` of them under way.
+class Prefetcher:
+    """The threads of one paginator. ``concurrency`` is the number of calls in progress at most."""
 
-    While the page whose turn it is is slow, others are fetched beyond it, up to a bound: one slow call holds its
-    own page and nothing else.
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="api")
 
-    They wait as bytes and are decoded here, when their turn comes: a page of rows is large, and reading it where
-    it is used keeps it in the processor's cache and the other threads out of the way.
-    """
-    waiting: deque[tuple[int, Future[Callable[[], Page]]]] = deque()
-    number = first
-    try:
-        while number <= last or waiting:
-            open_calls = {future for _, future in waiting if not future.done()}
-            is_held = bool(waiting) and waiting[0][1] in open_calls
-            room = concurrency * (PAGES_HELD if is_held else 1) - len(waiting)
-            while number <= last and room > 0 and len(open_calls) < concurrency:
-                future = threads.submit(begin, query.with_page(number))
-                waiting.append((number, future))
-                open_calls.add(future)
-                number += 1
-                room -= 1
-            if not waiting[0][1].done():
-                wait(open_calls, return_when=FIRST_COMPLETED)
-                continue
-            at, future = waiting.popleft()
-            yield at, future.result()()
-    finally:
-        for _, future in waiting:
-            future.cancel()
+    def close(self, *, wait: bool) -> None:
+        """Start no further call; with ``wait``, return when those in progress have ended."""
+        self._threads.shutdown(wait=wait, cancel_futures=True)
+
+    def in_order(self, calls: Iterable[Callable[[], T]], results_per_thread: int = 1) -> Iterator[T]:
+        """The results of calls, each as soon as those before it were consumed.
+
+        Args:
+            calls: taken one by one, in the consumer's thread.
+            results_per_thread: how many results may wait per thread while the next one in order is slow, so that one
+                slow call delays its own result and no other.
+
+        Raises: what the next call in order raised; calls that have not begun are then cancelled.
+        """
+        source = iter(calls)
+        pending: deque[Future[T]] = deque()
+        try:
+            while True:
+                in_progress = self._submit(source, pending, results_per_thread)
+                if not pending:
+                    return
+                if pending[0].done():
+                    yield pending.popleft().result()
+                else:
+                    wait(in_progress, return_when=FIRST_COMPLETED)
+        finally:
+            for future in pending:
+                future.cancel()
+
+    def _submit(
+        self, source: Iterator[Callable[[], T]], pending: deque[Future[T]], results_per_thread: int
+    ) -> set[Future[T]]:
+        """Submit as many calls as may begin now. Returns: the calls in progress."""
+        in_progress = {future for future in pending if not future.done()}
+        is_first_slow = bool(pending) and pending[0] in in_progress
+        most = self._concurrency * (results_per_thread if is_first_slow else 1)
+        while len(pending) < most and len(in_progress) < self._concurrency:
+            call = next(source, None)
+            if call is None:
+                break
+            future = self._threads.submit(call)
+            pending.append(future)
+            in_progress.add(future)
+        return in_progress

@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +30,15 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return f"booted-{round((time.time() - boot_clock()) / 600)}"
+
+
+@dataclass(frozen=True, slots=True)
+class HostClock:
+    """The machine's clocks, in seconds: since boot, and since the epoch. ``boot`` identifies the boot."""
+
+    since_boot: Callable[[], float] = boot_clock
+    wall: Callable[[], float] = time.time
+    boot: str = field(default_factory=boot_id)
 
 
 def call_store_name(token: str, loopback_url: str | None) -> str:

@@ -16,20 +16,21 @@ pauses and others on the same token would be ours all the same.
 from __future__ import annotations
 
 import threading
-import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from referral_warehouse.api.rate_limit.host import (
+    HostClock,
     boot_clock,
     call_store_folder,
     call_store_name,
     remove_old_call_stores,
 )
 from referral_warehouse.api.rate_limit.shared_quota import Count, SharedQuota
-from referral_warehouse.api.rate_limit.store import STRIKES_KEPT_S, CallStore, Held, Strike
+from referral_warehouse.api.rate_limit.store import CallStore, Held, Strike
+from referral_warehouse.api.rate_limit.store_file import STRIKES_KEPT_S
+from referral_warehouse.api.rate_limit.turn_queue import TurnQueue
 from referral_warehouse.errors import BudgetExhausted, ConfigurationError, ProtectiveStop
 from referral_warehouse.settings import Settings
 
@@ -70,50 +71,57 @@ class Permit:
             self._rate_limiter._release(self._seq, limit, remaining)
 
 
-class RateLimiter:
-    """Turns for the threads of this process, within a budget shared by every process that uses the call store."""
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How many calls a token may send. Units: seconds.
 
-    def __init__(
-        self,
-        call_store: CallStore,
-        calls_per_minute: int,
-        *,
-        hold_s: float = 180.0,
-        window_s: float = WINDOW_S,
-        patience_s: float = PATIENCE_S,
-        clock: Callable[[], float] = boot_clock,
-    ) -> None:
+    Attributes:
+        calls_per_minute: calls in a window; 0 for no limit.
+        hold_s: how long a call counts whose end nobody reports.
+        window_s: the length of a window.
+        patience_s: how long a thread waits for a call before it gives up.
+    """
+
+    calls_per_minute: int
+    hold_s: float = 180.0
+    window_s: float = WINDOW_S
+    patience_s: float = PATIENCE_S
+
+
+class RateLimiter:
+    """Permits for the threads of this process, within a budget shared by every process that uses the call store."""
+
+    def __init__(self, call_store: CallStore, limits: CallLimits, clock: Callable[[], float] = boot_clock) -> None:
         self._call_store = call_store
-        self._budget = calls_per_minute
-        self._hold_s = hold_s
-        self._patience_s = patience_s
+        self._limits = limits
         self._clock = clock
-        self._sharing = SharedQuota(window_s)
+        self._sharing = SharedQuota(limits.window_s)
         self._limit: int | None = None
-        self._news: Count | None = None
+        self._latest_count: Count | None = None
         self._last_held = Held(0, 0, 0)
         self._lock = threading.Lock()
-        self._queue: deque[threading.Event] = deque()
+        self._queue = TurnQueue()
 
     def acquire(self, pause: Pause, tell: Tell | None = None) -> Permit:
-        """Wait for a turn, first come first served, and write the call down.
+        """Wait for a permit, first come, first served, and write the call.
 
-        ``pause`` sleeps and may raise to end the wait; ``tell`` hears of each wait (seconds, reason).
-        Raises: BudgetExhausted after the patience, ProtectiveStop when another thread or process struck out.
+        Args:
+            pause: sleeps; may raise to end the wait.
+            tell: is called before each wait with its seconds and its reason.
+
+        Raises: BudgetExhausted after the patience; ProtectiveStop when violations of any process forbid every call.
         """
-        if self._budget == 0 and not self._call_store.exists():
+        if self._limits.calls_per_minute == 0 and not self._call_store.exists():
             return Permit(self, 0)
-        turn = self._line_up()
-        try:
-            turn.wait()
+        with self._queue.turn():
             since = self._clock()
             while True:
-                taken = self._call_store.take(self._capacity(), self._hold_s, self._hold_back)
+                taken = self._call_store.take(self._capacity(), self._limits.hold_s, self._hold_back)
                 if taken.seq is not None:
                     return Permit(self, taken.seq)
                 self.refuse_if_struck()
                 waited = self._clock() - since
-                if waited + taken.wait_s > self._patience_s:
+                if waited + taken.wait_s > self._limits.patience_s:
                     raise BudgetExhausted(
                         f"No call could be sent for {waited:.0f} s and none may for another {taken.wait_s:.0f} s: "
                         f"{_REASONS[taken.reason]}."
@@ -122,8 +130,6 @@ class RateLimiter:
                     tell(taken.wait_s, taken.reason)
                 # Never a busy loop, even where two clocks disagree by their last digit.
                 pause(max(taken.wait_s, SHORTEST_WAIT_S))
-        finally:
-            self._step_back(turn)
 
     def strike(self, what: str, wait_s: float) -> tuple[Strike, ...]:
         """Write a 429 down and pause every process for ``wait_s``; returns the strikes that count now.
@@ -162,21 +168,22 @@ class RateLimiter:
         self._call_store.close()
 
     def _capacity(self) -> int | None:
-        if self._budget == 0:
+        budget = self._limits.calls_per_minute
+        if budget == 0:
             return None
-        return self._budget if self._limit is None else min(self._budget, self._limit)
+        return budget if self._limit is None else min(budget, self._limit)
 
     def _hold_back(self, held: Held) -> float:
         with self._lock:
-            news, self._news = self._news, None
-        if news is not None:
+            count, self._latest_count = self._latest_count, None
+        if count is not None:
             # The count may be older than the last pause; what we held when it was made is known from the last turn.
             then = replace(
                 held,
                 calls=max(held.calls, self._last_held.calls + 1),
                 in_flight=max(held.in_flight, self._last_held.in_flight + 1),
             )
-            self._sharing.observe(news, then)
+            self._sharing.observe(count, then)
         self._last_held = held
         return self._sharing.hold_back(self._clock(), held)
 
@@ -184,25 +191,11 @@ class RateLimiter:
         with self._lock:
             if limit and remaining is not None:
                 self._limit = limit
-                if self._news is None or self._news.seq < seq:
-                    self._news = Count(self._clock(), seq, limit, remaining)
+                if self._latest_count is None or self._latest_count.seq < seq:
+                    self._latest_count = Count(self._clock(), seq, limit, remaining)
             elif self._limit is None:
                 self._sharing.observe_nothing()
         self._call_store.done(seq)
-
-    def _line_up(self) -> threading.Event:
-        turn = threading.Event()
-        with self._lock:
-            self._queue.append(turn)
-            if self._queue[0] is turn:
-                turn.set()
-        return turn
-
-    def _step_back(self, turn: threading.Event) -> None:
-        with self._lock:
-            self._queue.remove(turn)
-            if self._queue:
-                self._queue[0].set()
 
 
 def stopped_until(strikes: tuple[Strike, ...]) -> datetime | None:
@@ -212,16 +205,22 @@ def stopped_until(strikes: tuple[Strike, ...]) -> datetime | None:
     return strikes[-STRIKES_THAT_STOP].at + timedelta(seconds=STRIKES_KEPT_S)
 
 
-def open_rate_limiter(settings: Settings, *, wall: Callable[[], float] = time.time) -> RateLimiter:
+def open_rate_limiter(settings: Settings, clock: HostClock | None = None) -> RateLimiter:
     """The rate limiter of the settings' token, over the machine's call store.
 
-    Raises: ConfigurationError when no folder for the call store can be written.
+    Args:
+        settings: token, base URL, budget and timeout.
+        clock: replaces the machine's clocks.
+
+    Raises: ConfigurationError without a token, and when no folder for the call store can be written.
     """
     if settings.api_token is None:
         raise ConfigurationError("SOURCES__REFERRAL_FACTORY__API_TOKEN is not set.")
+    clock = HostClock() if clock is None else clock
     window_s = WINDOW_S + MARGIN_S
     folder = call_store_folder(settings)
-    remove_old_call_stores(folder, wall(), older_than_s=STRIKES_KEPT_S + 86_400)
+    remove_old_call_stores(folder, clock.wall(), older_than_s=STRIKES_KEPT_S + 86_400)
     name = call_store_name(settings.api_token.reveal(), settings.base_url if settings.is_loopback else None)
-    call_store = CallStore(folder / name, window_s=window_s, strikes_that_stop=STRIKES_THAT_STOP, wall=wall)
-    return RateLimiter(call_store, settings.calls_per_minute, hold_s=3 * settings.timeout_s, window_s=window_s)
+    call_store = CallStore(folder / name, window_s=window_s, strikes_that_stop=STRIKES_THAT_STOP, clock=clock)
+    limits = CallLimits(settings.calls_per_minute, hold_s=3 * settings.timeout_s, window_s=window_s)
+    return RateLimiter(call_store, limits, clock.since_boot)

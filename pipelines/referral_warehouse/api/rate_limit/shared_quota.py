@@ -87,23 +87,40 @@ class SharedQuota:
             self._others, self._others_at = others, count.at
 
     def hold_back(self, now: float, held: Held) -> float:
-        """Seconds to wait before another call may be sent; 0 when there is room for us and for the others."""
+        """Seconds to wait before another call may be sent; 0 when enough is left for us and for the others.
+
+        Args:
+            now: seconds of the rate limiter's clock.
+            held: what the call store counts.
+        """
         if self._is_silent:
             return 0.0
         last = self._last
         age = self._window_s if last is None else now - last.at
         if last is not None and age < self._window_s and self._others > last.limit * NOISE_SHARE:
-            rate = max(self._rate, self._others / self._window_s)
-            reserve = max(2.0, last.limit * RESERVE_SHARE) + rate
-            # Calls after the answered one, and older ones still in flight, may not be in its count yet.
-            left = last.remaining - (held.sent - last.seq) - held.in_flight - rate * age
-            if left <= reserve / 2 and not held.in_flight:
-                return self._window_s - age
-            if left <= reserve and (held.in_flight or age < self._look_s):
-                return self._look_s
-        if age >= self._look_s:
-            if not held.in_flight:
-                self._looked_at = now
-            elif now - self._looked_at < self._look_s:
-                return self._window_s * GLANCE_SHARE
+            wait_s = self._wait_for_others(last, age, held)
+            if wait_s > 0:
+                return wait_s
+        if age < self._look_s:
+            return 0.0
+        return self._wait_for_a_count(now, held)
+
+    def _wait_for_others(self, last: Count, age: float, held: Held) -> float:
+        """Seconds until the others' share is safe, by a count that is ``age`` seconds old."""
+        rate = max(self._rate, self._others / self._window_s)
+        reserve = max(2.0, last.limit * RESERVE_SHARE) + rate
+        # Calls after the one with this count, and older ones still in flight, may not be in its count yet.
+        left = last.remaining - (held.sent - last.seq) - held.in_flight - rate * age
+        if left <= reserve / 2 and not held.in_flight:
+            return self._window_s - age
+        if left <= reserve and (held.in_flight or age < self._look_s):
+            return self._look_s
+        return 0.0
+
+    def _wait_for_a_count(self, now: float, held: Held) -> float:
+        """Let one call go ahead and bring a new count; the others wait a moment for it."""
+        if not held.in_flight:
+            self._looked_at = now
+        elif now - self._looked_at < self._look_s:
+            return self._window_s * GLANCE_SHARE
         return 0.0

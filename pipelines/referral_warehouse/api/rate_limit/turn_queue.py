@@ -1,0 +1,38 @@
+"""Gives the threads of one process their turns, first come, first served.
+
+Knows nothing of calls: what a thread does in its turn, and how long it takes, is its own concern.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class TurnQueue:
+    """Thread-safe. Its length is the number of threads that have or wait for a turn."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the turn and keep it for the length of a ``with``; an exception passes it on too."""
+        turn = threading.Event()
+        with self._lock:
+            self._waiting.append(turn)
+            self._waiting[0].set()
+        try:
+            turn.wait()
+            yield
+        finally:
+            with self._lock:
+                self._waiting.remove(turn)
+                if self._waiting:
+                    self._waiting[0].set()

@@ -1,0 +1,96 @@
+"""Locks of files that end with the process that holds them, and file systems that have none.
+
+Knows no warehouse directory: which file is locked, and why, is for the caller to say. A file that merely exists is
+never taken for a lock: nobody could tell whether the process that made it still lives.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Protocol
+
+from referral_warehouse.errors import ConfigurationError
+
+NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
+"""What a file system answers that has no locks of a kind (some network and FUSE mounts)."""
+IN_USE = frozenset({errno.EACCES, errno.EAGAIN})
+"""What the system answers where another process holds a record lock."""
+
+
+class FileLock(Protocol):
+    """A lock that is held."""
+
+    def release(self) -> None: ...
+
+
+class _RecordLock:
+    """A record lock (fcntl). ``flags`` are added to those the file is opened with."""
+
+    def __init__(self, path: Path, flags: int = 0) -> None:
+        import fcntl
+
+        self._descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | flags, 0o600)
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Closing the file frees the lock."""
+        os.close(self._descriptor)
+
+
+def lock_file(path: Path) -> FileLock | None:
+    """Lock a file, which is created for its owner alone, with flock or, where the file system has none, with fcntl.
+
+    Returns: the lock; None where another process holds it.
+    Raises: ConfigurationError where the file system has no locks; OSError when the file cannot be opened or created.
+    """
+    import filelock
+
+    lock = filelock.FileLock(path, mode=0o600, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+    else:
+        return lock
+    try:
+        return _RecordLock(path, os.O_CREAT | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno in IN_USE:
+            return None
+        if error.errno not in NO_LOCKS:
+            raise
+        raise _no_locks(path, error) from None
+
+
+def refuse_lockless(path: Path) -> None:
+    """Find out, after a file could not be locked, whether its file system has no record locks at all.
+
+    Raises: ConfigurationError where it has none: no other process holds the lock then, and waiting would not help.
+    """
+    try:
+        _RecordLock(path).release()
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise _no_locks(path, error) from None
+
+
+def is_lock_refused(error: BaseException) -> bool:
+    """Whether DuckDB could not lock a file, which its exceptions say in words alone."""
+    return "Could not set lock" in str(error)
+
+
+def _no_locks(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} cannot be locked: its file system has no file locks ({error.strerror}), so that two processes could "
+        "write there at once.",
+        "Set WAREHOUSE__DIR to a directory on a local disk, or mount this one with locks.",
+    )
