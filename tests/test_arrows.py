@@ -31,6 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "deletion_limit": {"errors"},
     "api": {"", "display_text", "errors", "workspace", "settings", "events"},
     "load": {"", "display_text", "errors", "workspace", "settings", "events", "deletion_limit", "api"},
+    "dlt_source": {"api", "load", "settings"},
     "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit"},
     "sandbox": set(),
     "cli": {
@@ -52,7 +53,7 @@ ARROWS: dict[str, set[str]] = {
 # Outside package → the rooms that may use it. What is not named here may be used everywhere.
 HTTP = {"api", "sandbox"}
 USES: dict[str, set[str]] = {
-    "dlt": {"load"},
+    "dlt": {"dlt_source", "load"},
     "httpx": HTTP,
     "urllib.request": HTTP,
     "http.client": HTTP,
@@ -61,7 +62,7 @@ USES: dict[str, set[str]] = {
     "aiohttp": set(),
     "dlt.sources.helpers": set(),
     "duckdb": {"load", "warehouse", "cli"},
-    "pyarrow": {"load", "warehouse"},
+    "pyarrow": {"dlt_source", "load", "warehouse"},
     "sqlglot": {"warehouse"},
     "pandas": set(),
     "starlette": {"sandbox"},

@@ -59,6 +59,11 @@ class LoadStore(Protocol):
     """Where batches go, and what is stored already."""
 
     @property
+    def keeps_rows(self) -> bool:
+        """Whether committed rows can be counted; only then counts are compared with the API's."""
+        ...
+
+    @property
     def rows(self) -> StoredRows:
         """Queries on the stored rows, without those of batches that are not committed yet."""
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ __all__ = [
     "Settings",
     "Token",
     "checked_base_url",
+    "checked_settings",
     "is_loopback_url",
     "load_settings",
     "refuse_unlimited_calls",
@@ -39,6 +40,15 @@ SOURCE_SECTION = ("sources", "referral_factory")
 WAREHOUSE_SECTION = ("warehouse",)
 WAREHOUSE_DIR = "WAREHOUSE__DIR"
 NAMES_FILE = "SOURCES__REFERRAL_FACTORY__COUPON_NAMES_FILE"
+SOURCE_NUMBERS = {
+    "calls_per_minute": (540, 0, 600),
+    "concurrency": (8, 1, 64),
+    "overlap_days": (1, 1, 366),
+    "timeout_s": (60, 1, 600),
+    "sweep_every_days": (7, 0, 3660),
+    "slice_rows": (50_000, 250, 1_000_000),
+}
+"""Numbers below ``sources.referral_factory``: default, smallest and largest value."""
 
 
 class Token:
@@ -148,15 +158,16 @@ def load_settings(
     simulated = find(SOURCE_SECTION, "simulated_time")
     token_text = None if token is None else text(variable(SOURCE_SECTION, "api_token"), token.value)
     url = DEFAULT_BASE_URL if base_url is None else text(variable(SOURCE_SECTION, "base_url"), base_url.value)
+    numbers = {key: number(SOURCE_SECTION, key, *limits) for key, limits in SOURCE_NUMBERS.items()}
     settings = Settings(
         api_token=None if token_text is None else Token(token_text),
         base_url=checked_base_url(url),
-        calls_per_minute=number(SOURCE_SECTION, "calls_per_minute", 540, 0, 600),
-        concurrency=number(SOURCE_SECTION, "concurrency", 8, 1, 64),
-        overlap_days=number(SOURCE_SECTION, "overlap_days", 1, 1, 366),
-        timeout_s=float(number(SOURCE_SECTION, "timeout_s", 60, 1, 600)),
-        sweep_every_days=number(SOURCE_SECTION, "sweep_every_days", 7, 0, 3660),
-        slice_rows=number(SOURCE_SECTION, "slice_rows", 50_000, 250, 1_000_000),
+        calls_per_minute=numbers["calls_per_minute"],
+        concurrency=numbers["concurrency"],
+        overlap_days=numbers["overlap_days"],
+        timeout_s=float(numbers["timeout_s"]),
+        sweep_every_days=numbers["sweep_every_days"],
+        slice_rows=numbers["slice_rows"],
         coupon_names_file=None if names_file is None else absolute_path(NAMES_FILE, names_file, folder),
         simulated_time=simulated is not None and switch(variable(SOURCE_SECTION, "simulated_time"), simulated),
         warehouse_dir=warehouse_directory(WAREHOUSE_DIR, directory or "data", folder, environ.get(WAREHOUSE_DIR)),
@@ -167,7 +178,22 @@ def load_settings(
         warnings=tuple(sources.warnings),
     )
     refuse_redirected_token(token, base_url)
-    _refuse_unsafe(settings, sources)
+    _refuse_unsafe(settings)
+    _refuse_skipped_files(sources)
+    return settings
+
+
+def checked_settings(settings: Settings) -> Settings:
+    """Settings that a program made itself, if they are safe.
+
+    Raises: ConfigurationError when the token would be sent without encryption, a number is out of its range, or a
+        server on another machine would be called without a limit or with a simulated clock.
+    """
+    settings = replace(settings, base_url=checked_base_url(settings.base_url))
+    for key, (_, low, high) in SOURCE_NUMBERS.items():
+        value = getattr(settings, key)
+        whole_number(key, int(value) if isinstance(value, float) and value.is_integer() else value, low, high)
+    _refuse_unsafe(settings)
     return settings
 
 
@@ -179,13 +205,16 @@ def refuse_unlimited_calls(settings: Settings) -> None:
         )
 
 
-def _refuse_unsafe(settings: Settings, sources: SettingSources) -> None:
+def _refuse_unsafe(settings: Settings) -> None:
     refuse_unlimited_calls(settings)
     if settings.simulated_time and not settings.is_loopback:
         raise ConfigurationError(
             "SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=true (the server's Date counts, however far from this machine's "
             "clock) is allowed for a server on this machine only."
         )
+
+
+def _refuse_skipped_files(sources: SettingSources) -> None:
     if sources.skipped_here and sources.find(WAREHOUSE_SECTION, "dir") is None:
         raise ConfigurationError(
             f"{sources.skipped_here[0]} cannot be read, and it may say which directory the warehouse is in.",

@@ -1,15 +1,13 @@
-"""A query becomes pages: several in flight, in order, with proof that nothing shifted between them.
+"""Reads the pages of a query: several requests at once, pages in order, and proof that no row was skipped.
 
-Knows no table and no dlt. Four ways to walk, chosen by what the server honours:
+Knows no table and no dlt. There are four ways to read a list, chosen by what the server honours:
 
-* ``whole``: every row of a list. The list is bounded by the largest id seen when the walk began, so that its ``total``
-  can only fall; pages are fetched ahead by number, and as long as all of them tell the same total and their ids rise
-  without a break, no row was skipped. At the first sign of drift the walk goes on from the last good id.
-* ``lane``: the rows of a date filter. Rows may enter and leave such a list anywhere, so each page is asked for by
-  "id greater than the last one": what shifts cannot hide a row.
-* ``between``: the rows of a range of ids, page after page; whoever asks wants no other way.
-* by page number alone, where the server ignores id filters or order: walked again until a pass proves complete (room
-  ``passes``), else refused. ``Page.restart`` marks the first page of a fresh pass.
+* ``iter_all``: every row of a list. The list is bounded by the largest id at the start (``bounded_list``).
+* ``iter_matching``: the rows that meet a date filter. Rows may enter and leave such a list anywhere, so each page is
+  requested by "id greater than the last one" (keyset pagination): rows that shift are not skipped.
+* ``iter_id_range``: the rows of a range of ids, page after page, with no other way to fall back to.
+* by page number, where the server ignores id filters or order: read again until a pass is shown to be complete
+  (``page_number``), otherwise an error. ``Page.restart`` marks the first page of a new pass.
 """
 
 from __future__ import annotations
@@ -21,9 +19,10 @@ from types import TracebackType
 from typing import Any
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.pagination.bounded_list import RESTARTS_WITHOUT_PROGRESS, BoundedList, ContradictoryPages
 from referral_warehouse.api.pagination.fallback import RequestFallback, is_query_rejected
 from referral_warehouse.api.pagination.list_bound import ListBound
-from referral_warehouse.api.pagination.page_number import last_page, paginate_by_number
+from referral_warehouse.api.pagination.page_number import paginate_by_number
 from referral_warehouse.api.pagination.prefetch import Prefetcher
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page
@@ -31,13 +30,8 @@ from referral_warehouse.errors import ApiUnavailable, FilterIgnored, IncompleteW
 
 # How many pages per thread may be fetched beyond one that is slow: at 200 kB each and 8 threads, under 20 MB.
 PAGES_HELD = 12
-RESTARTS_WITHOUT_PROGRESS = 3
 # A list that rows leave while it is read is read on from where it was; this often, it is not read but chased.
 MOST_CONTINUATIONS = 50
-
-
-class _Contradicting(Exception):
-    """Pages after an id contradict the list's own total, or the order of ids."""
 
 
 class Paginator:
@@ -128,10 +122,10 @@ class Paginator:
         held = len(set(ids))
         yield first
         try:
-            for page in self._from_anchor(bounded, ids[-1], top, second):
+            for page in BoundedList(self.fetch_page, self._ahead).pages(bounded, ids[-1], top, second):
                 held += len(set(page.ids()))
                 yield page
-        except _Contradicting:
+        except ContradictoryPages:
             # One id out of its place is enough; read by page number, it is one record's problem.
             yield from self._give_up_ids(query, restart=True)
             return None
@@ -171,49 +165,6 @@ class Paginator:
 
     def _in_order(self, page: Page, query: Query, above: int | None) -> bool:
         return page.rises(above, None) and (page.is_all or self._fallback.orders(query.path))
-
-    def _from_anchor(self, bounded: Query, anchor: int, top: int, first: Page | None) -> Iterator[Page]:
-        stuck = 0
-        bound = ListBound(bounded.path)
-        while anchor < top:
-            page = first or self.fetch_page(bounded.where(Filter("id", "gt", anchor)))
-            first = None
-            if not page.rows and not page.total:
-                return
-            before = anchor
-            for good in self._while_steady(bounded.where(Filter("id", "gt", anchor)), anchor, top, page):
-                anchor = max([anchor, *good.ids()])
-                bound.take(good)
-                yield good
-                if good.is_last:
-                    return
-            stuck = stuck + 1 if anchor == before else 0
-            if stuck >= RESTARTS_WITHOUT_PROGRESS:
-                raise _Contradicting
-
-    def _while_steady(self, query: Query, anchor: int, top: int, first: Page) -> Iterator[Page]:
-        """Pages by number as long as they fit each other; ends silently at the first one that does not."""
-        if not first.rises(anchor, top):
-            return
-        if first.total is None or not first.rows:
-            if first.rows:
-                yield first
-            return
-        if first.is_all:
-            yield replace(first, is_last=True)
-            return
-        size = len(first.rows)
-        last = last_page(first)
-        last_id, seen = max(first.ids(), default=anchor), size
-        yield first
-        for number, page in self._ahead(query, 2, last):
-            if page.total != first.total or not page.rises(last_id, top):
-                return
-            if number < last and len(page.rows) != size:
-                return
-            seen += len(page.rows)
-            last_id = max(page.ids(), default=last_id)
-            yield replace(page, is_last=number == last and seen == first.total)
 
     def _ahead(self, query: Query, first: int, last: int) -> Iterator[tuple[int, Page]]:
         """Pages ``first`` to ``last`` with their numbers; they wait as bytes and are decoded where they are used."""

@@ -27,6 +27,8 @@ class BatchWriter:
         package_rows: a package is committed once it holds so many rows, because each costs dlt a good part of a second.
     """
 
+    keeps_rows = True
+
     def __init__(self, pipeline: LoadPipeline, rows: StoredRows, report: LoadReport, package_rows: int) -> None:
         self._pipeline = pipeline
         self._rows = rows

@@ -1,0 +1,84 @@
+"""An ordinary dlt pipeline that loads the public source from a sandbox, and what it holds afterwards."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dlt
+
+from referral_warehouse.dlt_source import referral_factory
+from referral_warehouse.sandbox import Sandbox
+
+DATASET = "referral_factory"
+COLUMNS = {
+    "campaigns": ("name", "code", "reach", "live", "status", "starts_at"),
+    "users": ("campaign_id", "referrer_id", "qualified", "qualified_at", "email", "date", "unsubscribed"),
+    "coupons": ("name", "referral_id", "batch_id", "issued_at", "used_at"),
+    "rewards": ("campaign_id", "name", "type", "value", "when_referral"),
+    "rewards_due": ("reward_id", "recipient_id", "total_due", "total_value", "status"),
+    "rewards_issued": ("reward_id", "recipient_id", "total_due", "total_value", "status", "issued_at"),
+}
+"""Columns that are compared with the sandbox, by table: every type and every key."""
+
+Row = tuple[Any, ...]
+
+
+class ForeignPipeline:
+    """A pipeline that keeps the account of a sandbox in a destination."""
+
+    def __init__(self, world: Sandbox, folder: Path, destination: Any = None) -> None:
+        self.world = world
+        file = dlt.destinations.duckdb(str(folder / "referrals.duckdb"))
+        self.pipeline = dlt.pipeline(
+            "referrals",
+            destination=file if destination is None else destination,
+            dataset_name=DATASET,
+            pipelines_dir=str(folder / "pipelines"),
+        )
+
+    def source(self, **options: Any) -> Any:
+        """The source for the sandbox."""
+        arguments = {
+            "api_token": self.world.token, "base_url": self.world.base_url, "calls_per_minute": 0,
+            "simulated_time": True,
+        }  # fmt: skip
+        return referral_factory(**{**arguments, **options})
+
+    def run(self, *streams: str, **options: Any) -> None:
+        """Load the chosen streams, all without a choice; ``world.calls`` holds the calls of this run afterwards."""
+        self.world.reset_calls()
+        source = self.source(**options)
+        self.pipeline.run(source.with_resources(*streams) if streams else source).raise_on_failed_jobs()
+
+    def rows(self, table: str) -> dict[int, Row]:
+        """The rows of a table by id, as the destination returns them."""
+        found = self.select(table, "id", *COLUMNS[table])
+        rows = {row[0]: tuple(map(_comparable, row[1:])) for row in found}
+        assert len(rows) == len(found), f"{table}: an id is in two rows"
+        return rows
+
+    def select(self, table: str, *columns: str) -> list[Row]:
+        """Some columns of a table, as the destination returns them."""
+        return list(self.pipeline.dataset()[table].select(*columns).fetchall())
+
+    def expected(self, table: str) -> dict[int, Row]:
+        """The rows that the sandbox serves; coupons come with the users who hold them."""
+        rows = [row for row in self.world.rows(table) if table != "coupons" or row["referral_id"] is not None]
+        return {row["id"]: tuple(_comparable(row[name]) for name in COLUMNS[table]) for row in rows}
+
+
+def _comparable(value: Any) -> Any:
+    """A value of either side: times as naive UTC, money as exact numbers."""
+    if isinstance(value, str) and value[:4].isdigit() and value[4:5] == "-" and len(value) >= 10:
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return Decimal(str(value))
+    return value
