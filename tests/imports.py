@@ -1,6 +1,6 @@
 """Reads a source tree with ast, without running it: which module imports what, where, and how lazily.
 
-Knows nothing of this project's rules; tests/test_arrows.py holds them.
+Knows nothing of this project's rules; tests/test_dependency_rules.py holds them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Module:
     line_count: int
 
     @property
-    def room(self) -> str:
+    def part(self) -> str:
         """The part after the package: ``api`` of ``referral_warehouse.api.client``; empty for the package itself."""
         return self.name.split(".")[1] if "." in self.name else ""
 
@@ -137,14 +137,14 @@ def called_name(node: ast.Call) -> str:
 def dynamic_import(node: ast.Call) -> str | None:
     """The name that a call imports; empty when it cannot be read; None when the call imports nothing.
 
-    Of a name that is computed within a fixed room (``f"referral_warehouse.cli.{name}"``) the room is enough.
+    Of a name that is computed within a fixed package (``f"referral_warehouse.cli.{name}"``) the package is enough.
     """
     if called_name(node) not in ("import_module", "importlib.import_module", "__import__"):
         return None
     first = node.args[0] if node.args else None
     if isinstance(first, ast.JoinedStr):
-        room, dot, _ = _text(first.values[0]).rpartition(".")
-        return room if dot and "." in room else ""
+        package, dot, _ = _text(first.values[0]).rpartition(".")
+        return package if dot and "." in package else ""
     return _text(first)
 
 

@@ -48,8 +48,9 @@ SHORTENED: dict[str, Shortened] = {
     "python -m pytest tests/api/test_api_query.py": Shortened(
         "python -m pytest --collect-only -q tests/api/test_api_query.py", "it is one of the tests"
     ),
-    "python -m pytest tests/load/test_adding_a_stream.py": Shortened(
-        "python -m pytest --collect-only -q tests/load/test_adding_a_stream.py", "it is one of the tests"
+    "python -m pytest tests/load/test_adding_a_stream.py tests/end_to_end/test_planted_rows.py": Shortened(
+        "python -m pytest --collect-only -q tests/load/test_adding_a_stream.py tests/end_to_end/test_planted_rows.py",
+        "both are run with all tests",
     ),
     "referrals fix-clock": Shortened(
         "cp -R account clock && "

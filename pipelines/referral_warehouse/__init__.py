@@ -1,7 +1,7 @@
 """referral-warehouse: a company's own referral data, complete, exact and fresh.
 
-Rooms and arrows (tests/test_arrows.py holds them): ``errors, settings <- api <- load <- cli``,
-``errors, settings <- warehouse <- cli``, ``sandbox <- cli``.
+Imports go in one direction (tests/test_dependency_rules.py verifies this): ``errors, settings <- api <- load <- cli``,
+``load <- dlt_source``, ``errors, settings <- warehouse <- cli``, ``sandbox <- cli``.
 """
 
 __version__ = "0.2.0"

@@ -1,7 +1,7 @@
 """The bench: what a load, an idle sync, a build and a start cost, beside the goals and a floor of the same run.
 
 ``make bench``, or ``python -m tests.bench --help``. Not a test: it judges nothing but the goals, and prints those that
-are missed too. It measures commands from outside, as processes, and knows nothing of the rooms it measures.
+are missed too. It measures commands from outside, as processes, and knows nothing of the modules it measures.
 
 account.py   a made-up account, rendered to bytes once
 lists.py     filters and pages over those bytes

@@ -1,6 +1,6 @@
 """The referral tree alone, with 500 MB for DuckDB: ``python -m tests.bench.forest DIR`` prints how deep it was.
 
-The one measurement that reaches into a room, because no command builds one mart. DIR holds a load.duckdb.
+The one measurement that imports the package's modules, because no command builds one mart. DIR holds a load.duckdb.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Row versions: a change of spelling is no change, a change of value is; boundaries always grow."""
 
-# ruff: noqa: DTZ001 - times are naive UTC in this room
+# ruff: noqa: DTZ001 - times are naive UTC in the load file
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Packages that a crash left behind: loaded first, healed where dlt cannot, and never counted twice."""
 
-# ruff: noqa: DTZ001 - times are naive UTC in this room
+# ruff: noqa: DTZ001 - times are naive UTC in the load file
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The log of runs: written as they happen, so that a killed run stays visible and is named by the next one."""
 
-# ruff: noqa: DTZ001 - times are naive UTC in this room
+# ruff: noqa: DTZ001 - times are naive UTC in the load file
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """JSON rows become typed tables: what does not fit is set aside with its reason, nothing is dropped."""
 
-# ruff: noqa: DTZ001 - times are naive UTC in this room
+# ruff: noqa: DTZ001 - times are naive UTC in the load file
 
 from __future__ import annotations
 

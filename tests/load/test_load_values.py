@@ -1,6 +1,6 @@
 """Single values: read exactly or refused, and the same whether they are read one by one or as a whole column."""
 
-# ruff: noqa: DTZ001 - times are naive UTC in this room
+# ruff: noqa: DTZ001 - times are naive UTC in the load file
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Windows and cursors: whatever the order of runs and failures, no row's day falls between two runs."""
 
-# ruff: noqa: DTZ001 - times are naive UTC in this room
+# ruff: noqa: DTZ001 - times are naive UTC in the load file
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def main() -> None:
     folder, moment, step = sys.argv[1:]
     module_name, _, function_name = step.rpartition(".")
     importlib.import_module(f"referral_warehouse.warehouse.{module_name}")
-    # The name of the module `publish` is also the room's function; sys.modules knows them apart.
+    # The name of the module `publish` is also a function of the package; sys.modules knows them apart.
     module = sys.modules[f"referral_warehouse.warehouse.{module_name}"]
     original = getattr(module, function_name)
 

@@ -1,6 +1,6 @@
-"""The house holds: which room may know which, what each may use, how large a file may be. No room is imported here.
+"""The rules of the source tree: which part may import which, where a library may be used, how long a file may be.
 
-Each rule is shown to fail on a planted tree, so that none of them passes by looking at nothing.
+Source files are parsed, not imported. Each rule is shown to fail on a tree that breaks it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ PROJECT = Path(__file__).parents[1]
 MAX_LINES = 300
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 
-# Room → the rooms it may import besides itself. "" is the package's own __init__: it holds the version.
-ARROWS: dict[str, set[str]] = {
+# Part → the parts it may import besides itself. "" is the package's own __init__: it holds the version.
+ALLOWED_IMPORTS: dict[str, set[str]] = {
     "": set(),
     "display_text": set(),
     "errors": {"display_text"},
@@ -35,22 +35,13 @@ ARROWS: dict[str, set[str]] = {
     "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit"},
     "sandbox": set(),
     "cli": {
-        "",
-        "display_text",
-        "errors",
-        "redaction",
-        "events",
-        "workspace",
-        "settings",
-        "api",
-        "load",
-        "warehouse",
+        "", "display_text", "errors", "redaction", "events", "workspace", "settings", "api", "load", "warehouse",
         "sandbox",
     },
     "__main__": {"cli", "errors", "workspace"},
-}
+}  # fmt: skip
 
-# Outside package → the rooms that may use it. What is not named here may be used everywhere.
+# Library → the parts that may use it. A library that is not listed may be used everywhere.
 HTTP = {"api", "sandbox"}
 USES: dict[str, set[str]] = {
     "dlt": {"dlt_source", "load"},
@@ -72,18 +63,12 @@ USES: dict[str, set[str]] = {
     "rich": {"cli"},
 }
 
-# `referrals --help` answers at once because the command line imports none of these before a command needs it.
-HEAVY = {"dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum"}
+# `referrals --help` is fast because the command line imports none of these before a command needs it.
+SLOW_TO_IMPORT = {"dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum"}
 
 TELEMETRY = {
-    "sentry_sdk",
-    "posthog",
-    "segment",
-    "analytics",
-    "mixpanel",
-    "opentelemetry",
-    "dlt.common.runtime.telemetry",
-}
+    "sentry_sdk", "posthog", "segment", "analytics", "mixpanel", "opentelemetry", "dlt.common.runtime.telemetry",
+}  # fmt: skip
 KNOWN_HOSTS = re.compile(r"(^|\.)(referral-factory\.com|example\.(com|org)|localhost|127\.0\.0\.1)$")
 
 
@@ -95,23 +80,23 @@ def _calls(module: Module) -> Iterator[ast.Call]:
     return (node for node in ast.walk(module.tree) if isinstance(node, ast.Call))
 
 
-def arrows(tree: SourceTree) -> Iterator[str]:
+def dependencies(tree: SourceTree) -> Iterator[str]:
     for module in tree.modules.values():
-        if module.room not in ARROWS:
-            yield f"{module.name}: room {module.room!r} stands in no arrow"
+        if module.part not in ALLOWED_IMPORTS:
+            yield f"{module.name}: {module.part!r} is not listed in ALLOWED_IMPORTS"
             continue
         for target, line in tree.internal(module.name).items():
-            room = tree.modules[target].room
-            if room != module.room and room not in ARROWS[module.room]:
-                yield f"{module.where(line)}: {module.room or 'the package'} must not know {room or 'the package'}"
+            part = tree.modules[target].part
+            if part != module.part and part not in ALLOWED_IMPORTS[module.part]:
+                yield f"{module.where(line)}: {module.part or 'the package'} must not import {part or 'the package'}"
 
 
 def uses(tree: SourceTree) -> Iterator[str]:
     for module in tree.modules.values():
         for found in tree.imports[module.name]:
-            for package, rooms in USES.items():
-                if _is_within(found.target, package) and module.room not in rooms:
-                    yield f"{module.where(found.line)}: {package} has no place in {module.room or 'the package'}"
+            for library, parts in USES.items():
+                if _is_within(found.target, library) and module.part not in parts:
+                    yield f"{module.where(found.line)}: {library} must not be used in {module.part or 'the package'}"
 
 
 def cycles(tree: SourceTree) -> Iterator[str]:
@@ -119,47 +104,47 @@ def cycles(tree: SourceTree) -> Iterator[str]:
     try:
         sorter.prepare()
     except CycleError as error:
-        yield "a circle of imports: " + " → ".join(error.args[1])
+        yield "a cycle of imports: " + " → ".join(error.args[1])
 
 
 def readable(tree: SourceTree) -> Iterator[str]:
-    """An import by a computed name would slip past all of these rules."""
+    """An import by a computed name would escape all of these rules."""
     for module in tree.modules.values():
         for call in _calls(module):
             if dynamic_import(call) == "":
                 yield f"{module.where(call.lineno)}: an import whose name cannot be read"
 
 
-def quick_start(tree: SourceTree) -> Iterator[str]:
-    for start in (module.name for module in tree.modules.values() if module.room in ("cli", "__main__")):
+def start_up(tree: SourceTree) -> Iterator[str]:
+    for start in (module.name for module in tree.modules.values() if module.part in ("cli", "__main__")):
         for target, chain in tree.eager_closure(start).items():
-            if target.split(".")[0] in HEAVY:
-                yield f"{start} imports {target} at once: " + " → ".join(chain)
+            if target.split(".")[0] in SLOW_TO_IMPORT:
+                yield f"{start} imports {target} when it starts: " + " → ".join(chain)
 
 
-def speech(tree: SourceTree) -> Iterator[str]:
+def output(tree: SourceTree) -> Iterator[str]:
     """Only the command line prints or exits."""
     ends = {"print", "exit", "quit", "sys.exit", "os._exit", "SystemExit", "breakpoint"}
     for module in tree.modules.values():
         for call in _calls(module):
-            if module.room not in ("cli", "__main__") and called_name(call) in ends:
+            if module.part not in ("cli", "__main__") and called_name(call) in ends:
                 yield f"{module.where(call.lineno)}: {called_name(call)}() belongs to the command line"
 
 
 def size(tree: SourceTree) -> Iterator[str]:
     for module in tree.modules.values():
         if module.line_count > MAX_LINES:
-            yield f"{module.name}: {module.line_count} lines; more than {MAX_LINES} hold more than one worry"
+            yield f"{module.name}: {module.line_count} lines; the limit is {MAX_LINES}"
 
 
 def names(tree: SourceTree) -> Iterator[str]:
     for name in tree.modules:
         for part in FORBIDDEN_NAMES & set(name.split(".")):
-            yield f"{name}: {part!r} names no worry"
+            yield f"{name}: {part!r} does not say what the module does"
 
 
-def silence(tree: SourceTree) -> Iterator[str]:
-    """Nothing phones home: no telemetry packages, no addresses but the vendor's and examples."""
+def privacy(tree: SourceTree) -> Iterator[str]:
+    """No telemetry packages, and no addresses but the vendor's and examples."""
     for module in tree.modules.values():
         for found in tree.imports[module.name]:
             if any(_is_within(found.target, package) for package in TELEMETRY):
@@ -172,65 +157,85 @@ def silence(tree: SourceTree) -> Iterator[str]:
 
 
 Rule = Callable[[SourceTree], Iterator[str]]
-RULES: list[Rule] = [arrows, uses, cycles, readable, quick_start, speech, size, names, silence]
+RULES: list[Rule] = [dependencies, uses, cycles, readable, start_up, output, size, names, privacy]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_house_keeps_the_rule(rule: Rule) -> None:
+def test_the_package_keeps_the_rule(rule: Rule) -> None:
     tree = SourceTree(PROJECT / "pipelines" / "referral_warehouse")
-    assert {"", "errors", "settings", "api", "load", "warehouse", "sandbox"} <= {m.room for m in tree.modules.values()}
+    assert {"", "errors", "settings", "api", "load", "warehouse", "sandbox"} <= {m.part for m in tree.modules.values()}
     assert list(rule(tree)) == []
 
 
 @pytest.mark.parametrize("rule", [cycles, size, names], ids=lambda rule: rule.__name__)
 def test_the_tests_keep_the_rule(rule: Rule) -> None:
     tree = SourceTree(PROJECT / "tests")
-    assert "tests.test_arrows" in tree.modules
+    assert "tests.test_dependency_rules" in tree.modules
     assert list(rule(tree)) == []
 
 
 PLANTED: list[tuple[Rule, dict[str, str], str]] = [
     (
-        arrows,
+        dependencies,
         {"api/client.py": "from referral_warehouse.load import runner", "load/runner.py": ""},
-        "api must not know load",
+        "api must not import load",
     ),
     (
-        arrows,
+        dependencies,
         {"api/client.py": "def f():\n    import referral_warehouse.load", "load/__init__.py": ""},
         "client:2: api must not",
     ),
-    (arrows, {"api/client.py": "from ..warehouse import models", "warehouse/models.py": ""}, "not know warehouse"),
     (
-        arrows,
+        dependencies,
+        {"api/client.py": "from ..warehouse import models", "warehouse/models.py": ""},
+        "not import warehouse",
+    ),
+    (
+        dependencies,
         {"warehouse/models.py": "from referral_warehouse import api", "api/__init__.py": ""},
-        "warehouse must not know api",
+        "warehouse must not import api",
     ),
-    (arrows, {"load/a.py": "__import__('referral_warehouse.cli')", "cli.py": ""}, "load must not know cli"),
+    (dependencies, {"load/a.py": "__import__('referral_warehouse.cli')", "cli.py": ""}, "load must not import cli"),
     (
-        arrows,
+        dependencies,
         {"sandbox/app.py": "from referral_warehouse.errors import ApiError", "errors.py": ""},
-        "sandbox must not know errors",
+        "sandbox must not import errors",
     ),
-    (arrows, {"sandbox/app.py": "from referral_warehouse import __version__"}, "sandbox must not know the package"),
-    (arrows, {"errors.py": "import referral_warehouse.settings", "settings.py": ""}, "errors must not know settings"),
-    (arrows, {"attic.py": ""}, "'attic' stands in no arrow"),
-    (uses, {"warehouse/models.py": "def f():\n    from dlt.common import json"}, "models:2: dlt has no place"),
-    (uses, {"load/source.py": "import httpx"}, "httpx has no place in load"),
-    (uses, {"load/source.py": "from dlt.sources.helpers import requests"}, "dlt.sources.helpers has no place in load"),
-    (uses, {"warehouse/feeds.py": "from urllib import request"}, "urllib.request has no place in warehouse"),
-    (uses, {"sandbox/world.py": "import duckdb as d"}, "duckdb has no place in sandbox"),
-    (uses, {"api/client.py": "import importlib\nimportlib.import_module('duckdb')"}, "client:2: duckdb has no place"),
-    (uses, {"load/runner.py": "from rich.progress import Progress"}, "rich has no place in load"),
+    (
+        dependencies,
+        {"sandbox/app.py": "from referral_warehouse import __version__"},
+        "sandbox must not import the package",
+    ),
+    (
+        dependencies,
+        {"errors.py": "import referral_warehouse.settings", "settings.py": ""},
+        "errors must not import settings",
+    ),
+    (dependencies, {"attic.py": ""}, "'attic' is not listed"),
+    (uses, {"warehouse/models.py": "def f():\n    from dlt.common import json"}, "models:2: dlt must not be used"),
+    (uses, {"load/source.py": "import httpx"}, "httpx must not be used in load"),
+    (
+        uses,
+        {"load/source.py": "from dlt.sources.helpers import requests"},
+        "dlt.sources.helpers must not be used in load",
+    ),
+    (uses, {"warehouse/feeds.py": "from urllib import request"}, "urllib.request must not be used in warehouse"),
+    (uses, {"sandbox/world.py": "import duckdb as d"}, "duckdb must not be used in sandbox"),
+    (
+        uses,
+        {"api/client.py": "import importlib\nimportlib.import_module('duckdb')"},
+        "client:2: duckdb must not be used",
+    ),
+    (uses, {"load/runner.py": "from rich.progress import Progress"}, "rich must not be used in load"),
     (
         cycles,
         {"load/a.py": "from referral_warehouse.load import b", "load/b.py": "def f():\n    from .a import x"},
-        "a circle",
+        "a cycle",
     ),
     (
         cycles,
         {"load/__init__.py": "from .a import x", "load/a.py": "from referral_warehouse.load import y"},
-        "a circle",
+        "a cycle",
     ),
     (
         readable,
@@ -238,19 +243,19 @@ PLANTED: list[tuple[Rule, dict[str, str], str]] = [
         "load.a:2: an import whose name",
     ),
     (
-        quick_start,
+        start_up,
         {"cli.py": "import referral_warehouse.load.a", "load/__init__.py": "import dlt", "load/a.py": ""},
         "imports dlt",
     ),
-    (quick_start, {"cli.py": "try:\n    import duckdb\nexcept ImportError:\n    pass"}, "imports duckdb at once"),
-    (speech, {"load/runner.py": "def f():\n    print('loaded')"}, "runner:2: print() belongs"),
-    (speech, {"settings.py": "import sys\nsys.exit(2)"}, "sys.exit() belongs"),
-    (size, {"api/client.py": "x = 1\n" * (MAX_LINES + 1)}, f"more than {MAX_LINES} hold"),
-    (names, {"api/utils.py": ""}, "'utils' names no worry"),
-    (names, {"load/common/rows.py": ""}, "'common' names no worry"),
-    (silence, {"cli.py": "def f():\n    import sentry_sdk"}, "sentry_sdk is telemetry"),
-    (silence, {"cli.py": "URL = 'https://collector.invalid/v1'"}, "an address at collector.invalid"),
-    (silence, {"cli.py": "URL = 'https://evil-referral-factory.com.invalid/v1'"}, "an address at evil"),
+    (start_up, {"cli.py": "try:\n    import duckdb\nexcept ImportError:\n    pass"}, "imports duckdb when"),
+    (output, {"load/runner.py": "def f():\n    print('loaded')"}, "runner:2: print() belongs"),
+    (output, {"settings.py": "import sys\nsys.exit(2)"}, "sys.exit() belongs"),
+    (size, {"api/client.py": "x = 1\n" * (MAX_LINES + 1)}, f"the limit is {MAX_LINES}"),
+    (names, {"api/utils.py": ""}, "'utils' does not say"),
+    (names, {"load/common/rows.py": ""}, "'common' does not say"),
+    (privacy, {"cli.py": "def f():\n    import sentry_sdk"}, "sentry_sdk is telemetry"),
+    (privacy, {"cli.py": "URL = 'https://collector.invalid/v1'"}, "an address at collector.invalid"),
+    (privacy, {"cli.py": "URL = 'https://evil-referral-factory.com.invalid/v1'"}, "an address at evil"),
 ]
 
 
