@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -82,14 +82,14 @@ def differences(sandbox: Sandbox, warehouse: Path, stream: str) -> list[str]:
         names = ", ".join(columns.values())
         found = connection.execute(f"select {names} from {table} where {condition}").fetchall()
     ours = {
-        row[0]: {field: _canonical(field, value) for field, value in zip(columns, row, strict=True)} for row in found
+        row[0]: {field: canonical(field, value) for field, value in zip(columns, row, strict=True)} for row in found
     }
     expected: dict[int, dict[str, Any]] = {}
     for row in sandbox.rows(stream):
         if stream == "coupons" and row["referral_id"] is None and row["id"] not in ours:
             continue  # a coupon that nobody holds is in no list of the API: it is known by its name alone
         assert columns.keys() | {"issued_at"} >= row.keys(), f"untested fields: {row.keys() - columns.keys()}"
-        expected[row["id"]] = {field: _canonical(field, row[field]) for field in columns}
+        expected[row["id"]] = {field: canonical(field, row[field]) for field in columns}
     assert len(ours) == len(found), f"{table} holds an id twice"
     problems = [f"{stream} {i} is missing" for i in sorted(expected.keys() - ours.keys())]
     problems += [f"{stream} {i} is not there any more" for i in sorted(ours.keys() - expected.keys())]
@@ -100,14 +100,15 @@ def differences(sandbox: Sandbox, warehouse: Path, stream: str) -> list[str]:
     return problems
 
 
-def _canonical(field: str, value: Any) -> Any:
+def canonical(field: str, value: Any) -> Any:
+    """A value of either side: times as naive UTC, money as exact numbers, JSON decoded."""
     if value is None:
         return None
     if field in JSON_FIELDS:
         return json.loads(value) if isinstance(value, str) else value
     if field in TIME_FIELDS:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return moment.replace(tzinfo=None)
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
     if isinstance(value, (Decimal, float)):
         return Decimal(str(value)).quantize(Decimal("0.01"))
     return value

@@ -22,9 +22,10 @@ from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.load.clock.observation_clock import ObservationClock
 from referral_warehouse.load.context import LoadContext, LoadRequest
 from referral_warehouse.load.page_parser import PageParser
-from referral_warehouse.load.records.schema import FETCHED_AT, OBSERVATIONS, QUARANTINE, LoadStrategy, TableSchema
-from referral_warehouse.load.registry import STREAMS, TABLES, with_required
+from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, LoadStrategy, TableSchema
+from referral_warehouse.load.registry import STREAMS, TABLES, in_order, with_required
 from referral_warehouse.load.report import LoadReport
+from referral_warehouse.load.storage.column_hints import column_hints
 from referral_warehouse.load.storage.memory_store import MemoryStore
 from referral_warehouse.load.streams.stream import Stream
 from referral_warehouse.settings import DEFAULT_BASE_URL, Settings, Token, checked_settings
@@ -34,7 +35,6 @@ __all__ = ["referral_factory"]
 NAME = "referral_factory"
 REPLACED_SIDE_TABLES = frozenset({"campaign_reach"})
 """Tables of our own load that the source does not need: its campaigns hold the same column."""
-DATA_TYPES = {"int64": "bigint", "string": "text", "bool": "bool"}
 
 
 @dlt.source(name=NAME, section=NAME, max_table_nesting=0)
@@ -103,7 +103,10 @@ def _hints(schema: TableSchema) -> dict[str, Any]:
     return {
         "write_disposition": "replace" if is_list else "merge",
         "primary_key": list(schema.key),
-        "columns": _column_hints(schema),
+        # JSON stays text, which every destination takes from Parquet files
+        "columns": column_hints(
+            schema.arrow, time={"data_type": "timestamp"}, required=schema.key, keeps_newest=not is_list
+        ),
     }
 
 
@@ -117,8 +120,8 @@ def _read(stream: Stream, settings: Settings) -> Iterator[Any]:
         try:
             with Paginator(client, settings.concurrency) as paginator:
                 ctx = LoadContext(settings, request, paginator, store, parser)
-                for name in (name for name in STREAMS if name in request.streams):
-                    for batch in STREAMS[name].extract(ctx):
+                for required in in_order(request.streams):
+                    for batch in required.extract(ctx):
                         if batch.is_list and stream.schema.name not in batch.tables:
                             batch.put(stream.schema, stream.schema.stored.empty_table())
                         batch.deduplicate()
@@ -143,19 +146,3 @@ def _item(stream: Stream, schema: TableSchema, rows: pa.Table) -> Any:
     ]
     table = pa.Table.from_arrays(columns, schema=pa.schema(types))
     return table if schema.name == stream.name else dlt.mark.with_table_name(table, schema.name)
-
-
-def _column_hints(schema: TableSchema) -> dict[str, dict[str, Any]]:
-    """dlt's column hints, complete. JSON is text, which every destination takes from Parquet files."""
-    hints: dict[str, dict[str, Any]] = {}
-    for column in schema.arrow:
-        if pa.types.is_timestamp(column.type):
-            hint: dict[str, Any] = {"data_type": "timestamp"}
-        elif pa.types.is_decimal(column.type):
-            hint = {"data_type": "decimal", "precision": column.type.precision, "scale": column.type.scale}
-        else:
-            hint = {"data_type": DATA_TYPES[str(column.type)]}
-        hints[column.name] = {"name": column.name, "nullable": column.name not in schema.key, **hint}
-    if FETCHED_AT in hints and schema.strategy is not LoadStrategy.LIST_HISTORY:
-        hints[FETCHED_AT]["dedup_sort"] = "desc"
-    return hints

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import dlt
 
 from referral_warehouse.dlt_source import referral_factory
+from referral_warehouse.load.registry import STREAMS
 from referral_warehouse.sandbox import Sandbox
+from tests.truth import COLUMNS, canonical
 
 DATASET = "referral_factory"
-COLUMNS = {
-    "campaigns": ("name", "code", "reach", "live", "status", "starts_at"),
-    "users": ("campaign_id", "referrer_id", "qualified", "qualified_at", "email", "date", "unsubscribed"),
-    "coupons": ("name", "referral_id", "batch_id", "issued_at", "used_at"),
-    "rewards": ("campaign_id", "name", "type", "value", "when_referral"),
-    "rewards_due": ("reward_id", "recipient_id", "total_due", "total_value", "status"),
-    "rewards_issued": ("reward_id", "recipient_id", "total_due", "total_value", "status", "issued_at"),
+FIELDS = {
+    stream: [name for name in columns if name in STREAMS[stream].schema.arrow.names and name != "id"]
+    for stream, (_, _, columns) in COLUMNS.items()
 }
-"""Columns that are compared with the sandbox, by table: every type and every key."""
+"""Fields that are compared with the sandbox, by table: all that a table holds."""
 
 Row = tuple[Any, ...]
 
@@ -55,8 +51,8 @@ class ForeignPipeline:
 
     def rows(self, table: str) -> dict[int, Row]:
         """The rows of a table by id, as the destination returns them."""
-        found = self.select(table, "id", *COLUMNS[table])
-        rows = {row[0]: tuple(map(_comparable, row[1:])) for row in found}
+        found = self.select(table, "id", *FIELDS[table])
+        rows = {row[0]: tuple(map(canonical, FIELDS[table], row[1:])) for row in found}
         assert len(rows) == len(found), f"{table}: an id is in two rows"
         return rows
 
@@ -67,18 +63,4 @@ class ForeignPipeline:
     def expected(self, table: str) -> dict[int, Row]:
         """The rows that the sandbox serves; coupons come with the users who hold them."""
         rows = [row for row in self.world.rows(table) if table != "coupons" or row["referral_id"] is not None]
-        return {row["id"]: tuple(_comparable(row[name]) for name in COLUMNS[table]) for row in rows}
-
-
-def _comparable(value: Any) -> Any:
-    """A value of either side: times as naive UTC, money as exact numbers."""
-    if isinstance(value, str) and value[:4].isdigit() and value[4:5] == "-" and len(value) >= 10:
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return value
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        return Decimal(str(value))
-    return value
+        return {row["id"]: tuple(canonical(name, row[name]) for name in FIELDS[table]) for row in rows}

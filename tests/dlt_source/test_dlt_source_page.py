@@ -24,6 +24,7 @@ from dlt.destinations.impl.snowflake.configuration import SnowflakeClientConfigu
 
 from referral_warehouse.dlt_source import referral_factory
 from referral_warehouse.sandbox import Sandbox
+from referral_warehouse.settings import Settings
 from tests.documentation import FENCE, PAGES, section, table_rows
 
 PAGE = "docs/dlt-source.md"
@@ -57,6 +58,7 @@ def test_the_arguments_of_the_page_are_those_of_the_source() -> None:
     assert rows.keys() == parameters.keys()
     for name in rows.keys() - {"api_token", "base_url"}:
         assert rows[name] == str(parameters[name].default).lower(), name
+        assert parameters[name].default == getattr(Settings(), name), f"{name}: settings have another default"
 
 
 def test_the_resources_of_the_page_are_those_of_the_source() -> None:

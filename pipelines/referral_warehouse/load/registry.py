@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
 from referral_warehouse.load.streams.campaigns import Campaigns
@@ -45,3 +45,8 @@ def with_required(names: Iterable[str]) -> frozenset[str]:
         if stream.name in chosen:
             chosen.update(stream.requires)
     return frozenset(chosen)
+
+
+def in_order(names: Container[str]) -> list[Stream]:
+    """The streams of some names, in the order in which they are read."""
+    return [stream for stream in STREAMS.values() if stream.name in names]

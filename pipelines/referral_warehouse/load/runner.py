@@ -25,13 +25,13 @@ from referral_warehouse.load.guards.known_account import KnownAccount
 from referral_warehouse.load.guards.list_guard import refuse_emptied_lists
 from referral_warehouse.load.page_parser import PageParser
 from referral_warehouse.load.quarantine import Quarantine
-from referral_warehouse.load.registry import STREAMS, TABLES, with_required
+from referral_warehouse.load.registry import TABLES, in_order, with_required
 from referral_warehouse.load.report import LoadReport
 from referral_warehouse.load.storage.batch_writer import BatchWriter
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.streams.coupon_names import read_names
-from referral_warehouse.load.streams.stream import Stream, gather
+from referral_warehouse.load.streams.stream import gather
 from referral_warehouse.settings import Settings
 
 __all__ = ["LoadReport", "load"]
@@ -120,9 +120,6 @@ class _Run:
         self._correct_times(ctx, pipeline)
         self._load_streams(ctx, writer)
 
-    def _streams(self) -> list[Stream]:
-        return [stream for stream in STREAMS.values() if stream.name in self._request.streams]
-
     def _takes_over(self, ctx: LoadContext) -> bool:
         """Whether another account takes the directory over. Pages that are read for that are not requested again."""
         is_loaded = ACCOUNT_LIST.name in self._request.streams
@@ -144,14 +141,14 @@ class _Run:
             self.report.times_corrected = True
 
     def _load_streams(self, ctx: LoadContext, writer: BatchWriter) -> None:
-        for stream in self._streams():
+        for stream in in_order(self._request.streams):
             gather(ctx, stream.name, stream.extract(ctx))
             ctx.charge(stream.name)
         batch = writer.close_lists(ctx.parser.latest)
         max_vanished = 100 if ctx.request.accept_deletions else self._settings.max_vanished_percent
         refuse_emptied_lists(self._load_file.rows, batch, max_vanished)
         writer.flush()
-        for stream in self._streams():
+        for stream in in_order(self._request.streams):
             stream.reconcile(ctx)
 
     def record(self, *, status: str, error: str | None = None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +41,14 @@ WAREHOUSE_SECTION = ("warehouse",)
 WAREHOUSE_DIR = "WAREHOUSE__DIR"
 NAMES_FILE = "SOURCES__REFERRAL_FACTORY__COUPON_NAMES_FILE"
 SOURCE_NUMBERS = {
-    "calls_per_minute": (540, 0, 600),
-    "concurrency": (8, 1, 64),
-    "overlap_days": (1, 1, 366),
-    "timeout_s": (60, 1, 600),
-    "sweep_every_days": (7, 0, 3660),
-    "slice_rows": (50_000, 250, 1_000_000),
+    "calls_per_minute": (0, 600),
+    "concurrency": (1, 64),
+    "overlap_days": (1, 366),
+    "timeout_s": (1, 600),
+    "sweep_every_days": (0, 3660),
+    "slice_rows": (250, 1_000_000),
 }
-"""Numbers below ``sources.referral_factory``: default, smallest and largest value."""
+"""Numbers below ``sources.referral_factory``: smallest and largest value."""
 
 
 class Token:
@@ -145,9 +145,11 @@ def load_settings(
         found = sources.find(section, key)
         return None if found is None else found.value
 
-    def number(section: tuple[str, ...], key: str, default: int, low: int, high: int) -> int:
+    defaults: dict[str, Any] = {spec.name: spec.default for spec in fields(Settings)}
+
+    def number(section: tuple[str, ...], key: str, low: int, high: int) -> int:
         value = find(section, key)
-        return default if value is None else whole_number(variable(section, key), value, low, high)
+        return int(defaults[key]) if value is None else whole_number(variable(section, key), value, low, high)
 
     def path(section: tuple[str, ...], key: str) -> str | None:
         value = find(section, key)
@@ -158,7 +160,7 @@ def load_settings(
     simulated = find(SOURCE_SECTION, "simulated_time")
     token_text = None if token is None else text(variable(SOURCE_SECTION, "api_token"), token.value)
     url = DEFAULT_BASE_URL if base_url is None else text(variable(SOURCE_SECTION, "base_url"), base_url.value)
-    numbers = {key: number(SOURCE_SECTION, key, *limits) for key, limits in SOURCE_NUMBERS.items()}
+    numbers = {key: number(SOURCE_SECTION, key, low, high) for key, (low, high) in SOURCE_NUMBERS.items()}
     settings = Settings(
         api_token=None if token_text is None else Token(token_text),
         base_url=checked_base_url(url),
@@ -171,9 +173,9 @@ def load_settings(
         coupon_names_file=None if names_file is None else absolute_path(NAMES_FILE, names_file, folder),
         simulated_time=simulated is not None and switch(variable(SOURCE_SECTION, "simulated_time"), simulated),
         warehouse_dir=warehouse_directory(WAREHOUSE_DIR, directory or "data", folder, environ.get(WAREHOUSE_DIR)),
-        keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 5, 1, 10_000),
-        max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 1, 0, 100),
-        max_vanished_percent=number(WAREHOUSE_SECTION, "max_vanished_percent", 20, 0, 100),
+        keep_snapshots=number(WAREHOUSE_SECTION, "keep_snapshots", 1, 10_000),
+        max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 0, 100),
+        max_vanished_percent=number(WAREHOUSE_SECTION, "max_vanished_percent", 0, 100),
         reward_units=reward_units(variable(WAREHOUSE_SECTION, "reward_units"), find(WAREHOUSE_SECTION, "reward_units")),
         warnings=tuple(sources.warnings),
     )
@@ -190,7 +192,7 @@ def checked_settings(settings: Settings) -> Settings:
         server on another machine would be called without a limit or with a simulated clock.
     """
     settings = replace(settings, base_url=checked_base_url(settings.base_url))
-    for key, (_, low, high) in SOURCE_NUMBERS.items():
+    for key, (low, high) in SOURCE_NUMBERS.items():
         value = getattr(settings, key)
         whole_number(key, int(value) if isinstance(value, float) and value.is_integer() else value, low, high)
     _refuse_unsafe(settings)

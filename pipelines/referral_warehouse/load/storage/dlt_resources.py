@@ -13,31 +13,23 @@ from typing import Any, cast
 from referral_warehouse.load.storage.dlt_configuration import dlt  # first: dlt must not be imported before it
 
 # isort: split
-import pyarrow as pa
 from dlt.extract import DltResource
 
 from referral_warehouse.load.batch import LoadBatch
-from referral_warehouse.load.records.schema import FETCHED_AT, ROW_VERSION, LoadStrategy, TableSchema
+from referral_warehouse.load.records.schema import ROW_VERSION, LoadStrategy, TableSchema
+from referral_warehouse.load.storage.column_hints import column_hints
 from referral_warehouse.load.storage.stored_rows import DATASET
 
 SOURCE_NAME = "referral_factory"
-TYPES = {"int64": "bigint", "string": "text", "bool": "bool"}
 
 
-def column_hints(schema: TableSchema) -> dict[str, dict[str, Any]]:
-    """dlt's column hints for a raw table, complete, so that nothing is inferred from data."""
-    hints: dict[str, dict[str, Any]] = {}
-    for column in schema.stored:
-        if pa.types.is_timestamp(column.type):
-            hint: dict[str, Any] = {"data_type": "timestamp", "timezone": False, "precision": 6}
-        elif pa.types.is_decimal(column.type):
-            hint = {"data_type": "decimal", "precision": column.type.precision, "scale": column.type.scale}
-        else:
-            hint = {"data_type": "json" if column.name in schema.json_columns else TYPES[str(column.type)]}
-        hints[column.name] = {"name": column.name, "nullable": True, **hint}
-    if not schema.is_history and FETCHED_AT in hints:
-        hints[FETCHED_AT]["dedup_sort"] = "desc"
-    return hints
+def _column_hints(schema: TableSchema) -> dict[str, dict[str, Any]]:
+    return column_hints(
+        schema.stored,
+        time={"data_type": "timestamp", "timezone": False, "precision": 6},
+        json=schema.json_columns,
+        keeps_newest=not schema.is_history,
+    )
 
 
 @dlt.source(name=SOURCE_NAME, max_table_nesting=0)
@@ -75,7 +67,7 @@ def _resource(schema: TableSchema, batch: LoadBatch) -> DltResource:
         rows,
         name=schema.name,
         write_disposition=cast(Any, disposition),
-        columns=cast(Any, column_hints(schema)),
+        columns=cast(Any, _column_hints(schema)),
         file_format="parquet",
         **keys,
     )
