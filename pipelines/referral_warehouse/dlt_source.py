@@ -45,6 +45,7 @@ def referral_factory(
     concurrency: int = 8,
     overlap_days: int = 1,
     sweep_every_days: int = 7,
+    issued_lookback_days: int = 35,
     timeout_s: int = 60,
     simulated_time: bool = False,
 ) -> list[DltResource]:
@@ -60,6 +61,7 @@ def referral_factory(
         concurrency: how many requests are sent at once.
         overlap_days: so many whole days before the cursor are requested again.
         sweep_every_days: after so many days every user is read, because names and counters leave no date.
+        issued_lookback_days: rewards issued in so many days before the run are read again, undated ones always.
         timeout_s: seconds that a response may take.
         simulated_time: whether the server's clock counts as it is; for a sandbox on this machine only.
 
@@ -75,8 +77,8 @@ def referral_factory(
     settings = checked_settings(
         Settings(
             api_token=Token(api_token), base_url=base_url, calls_per_minute=calls_per_minute, concurrency=concurrency,
-            overlap_days=overlap_days, sweep_every_days=sweep_every_days, timeout_s=float(timeout_s),
-            simulated_time=simulated_time,
+            overlap_days=overlap_days, sweep_every_days=sweep_every_days, issued_lookback_days=issued_lookback_days,
+            timeout_s=float(timeout_s), simulated_time=simulated_time,
         )
     )  # fmt: skip
     return [_resource(stream, settings) for stream in STREAMS.values()]

@@ -28,6 +28,10 @@ sides as (
         daily.issued_value,
         daily.reversed_count,
         daily.reversed_value,
+        daily.reclassified_in_count,
+        daily.reclassified_in_value,
+        daily.reclassified_out_count,
+        daily.reclassified_out_value,
         daily.restated_count,
         daily.restated_value
     from daily
@@ -46,6 +50,10 @@ sides as (
         -issued_value as issued_value,
         -reversed_count as reversed_count,
         -reversed_value as reversed_value,
+        -reclassified_in_count as reclassified_in_count,
+        -reclassified_in_value as reclassified_in_value,
+        -reclassified_out_count as reclassified_out_count,
+        -reclassified_out_value as reclassified_out_value,
         -restated_count as restated_count,
         -restated_value as restated_value
     from ledger
@@ -67,6 +75,10 @@ final as (
         or sum(issued_value) <> 0
         or sum(reversed_count) <> 0
         or sum(reversed_value) <> 0
+        or sum(reclassified_in_count) <> 0
+        or sum(reclassified_in_value) <> 0
+        or sum(reclassified_out_count) <> 0
+        or sum(reclassified_out_value) <> 0
         or sum(restated_count) <> 0
         or sum(restated_value) <> 0
 )

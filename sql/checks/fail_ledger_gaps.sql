@@ -9,12 +9,13 @@ with ledger as (
 
 final as (
     select
+        campaign_id,
         reward_id,
         recipient_id,
         reward_type,
         count(*) as rows_count
     from ledger
-    group by reward_id, recipient_id, reward_type
+    group by campaign_id, reward_id, recipient_id, reward_type
     having
         sum(case when is_opening_balance then 0 else due_opening_count end)
         <> sum(case when until_sync_at is null then 0 else due_closing_count end)

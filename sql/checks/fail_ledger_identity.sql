@@ -16,17 +16,23 @@ final as (
         closing_value
     from ledger
     where
-        opening_count + accrued_count - issued_count - reversed_count <> closing_count
-        or opening_value + accrued_value - issued_value - reversed_value <> closing_value
-        or due_opening_count + due_accrued_count - due_issued_count - due_reversed_count - moved_to_process_count
+        opening_count + accrued_count + reclassified_in_count - issued_count - reversed_count - reclassified_out_count
+        <> closing_count
+        or opening_value + accrued_value + reclassified_in_value - issued_value - reversed_value - reclassified_out_value
+        <> closing_value
+        or due_opening_count + due_accrued_count + due_reclassified_in_count - due_issued_count - due_reversed_count
+        - due_reclassified_out_count - moved_to_process_count
         <> due_closing_count
-        or due_opening_value + due_accrued_value - due_issued_value - due_reversed_value - moved_to_process_value
+        or due_opening_value + due_accrued_value + due_reclassified_in_value - due_issued_value - due_reversed_value
+        - due_reclassified_out_value - moved_to_process_value
         <> due_closing_value
         or in_process_opening_count + in_process_accrued_count + moved_to_process_count
-        - in_process_issued_count - in_process_reversed_count
+        + in_process_reclassified_in_count - in_process_issued_count - in_process_reversed_count
+        - in_process_reclassified_out_count
         <> in_process_closing_count
         or in_process_opening_value + in_process_accrued_value + moved_to_process_value
-        - in_process_issued_value - in_process_reversed_value
+        + in_process_reclassified_in_value - in_process_issued_value - in_process_reversed_value
+        - in_process_reclassified_out_value
         <> in_process_closing_value
         or due_closing_count + in_process_closing_count <> closing_count
         or due_closing_value + in_process_closing_value <> closing_value

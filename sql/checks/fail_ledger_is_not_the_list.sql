@@ -1,6 +1,6 @@
 -- rule: the last closing of each balance in the ledger is what the API lists as due and in process for it
 -- reads: marts.reward_ledger, core.rewards_due, core.rewards_issued, intermediate.int_reward_changes
--- Per reward, recipient and state, to the cent. Not asked while one of the two lists was loaded alone and its changes
+-- Per campaign, reward, recipient and state, to the cent. Not asked while one of the two lists was loaded alone and its changes
 -- still wait for a sync of both. Counts are made wider first: minus the least bigint is no bigint.
 
 with ledger as (
@@ -23,6 +23,7 @@ waiting as (
 
 sides as (
     select
+        campaign_id,
         reward_id,
         recipient_id,
         reward_type,
@@ -34,6 +35,7 @@ sides as (
     where until_sync_at is null
     union all
     select
+        campaign_id,
         coalesce(reward_id, 0) as reward_id,
         coalesce(recipient_id, 0) as recipient_id,
         reward_type,
@@ -44,6 +46,7 @@ sides as (
     from due
     union all
     select
+        campaign_id,
         coalesce(reward_id, 0) as reward_id,
         coalesce(recipient_id, 0) as recipient_id,
         reward_type,
@@ -57,6 +60,7 @@ sides as (
 
 compared as (
     select
+        campaign_id,
         reward_id,
         recipient_id,
         reward_type,
@@ -65,7 +69,7 @@ compared as (
         sum(in_process_count) as in_process_difference_count,
         sum(in_process_value) as in_process_difference_value
     from sides
-    group by reward_id, recipient_id, reward_type
+    group by campaign_id, reward_id, recipient_id, reward_type
     having sum(due_count) <> 0 or sum(due_value) <> 0 or sum(in_process_count) <> 0 or sum(in_process_value) <> 0
 ),
 

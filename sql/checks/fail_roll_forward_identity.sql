@@ -1,4 +1,4 @@
--- rule: opening + accrued - issued - reversed = closing, for counts and values, on each day
+-- rule: opening + accrued + reclassified in - issued - reversed - reclassified out = closing, for counts and values, on each day
 -- reads: marts.reward_liability_daily
 -- To the cent; there is no tolerance. Estimated days add up as well. For the ledger see fail_ledger_identity.
 
@@ -12,8 +12,10 @@ rolled as (
         reward_type,
         unit,
         day_on,
-        opening_count + accrued_count - issued_count - reversed_count - closing_count as difference_count,
-        opening_value + accrued_value - issued_value - reversed_value - closing_value as difference_value
+        opening_count + accrued_count + reclassified_in_count
+        - issued_count - reversed_count - reclassified_out_count - closing_count as difference_count,
+        opening_value + accrued_value + reclassified_in_value
+        - issued_value - reversed_value - reclassified_out_value - closing_value as difference_value
     from daily
 ),
 

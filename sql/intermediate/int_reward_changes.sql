@@ -1,14 +1,15 @@
--- grain: one row per change of a balance: reward x recipient x reward type (type_no) x state x moment x sign
+-- grain: one row per change of a balance: campaign x reward x recipient x reward type (type_no) x state x time x sign
 -- reads: intermediate.int_reward_versions, intermediate.int_reward_moments, staging.stg_observations
 -- money: change_value in the unit of the reward type; never added across units; 0 where a value is not known
 -- time: UTC; change_at as observed, sync_no the sync point it is booked on (null: waits for the next)
 -- materialized: table
 -- compression: rle
--- Each version adds its count and value when it appears and takes them away when it ends. A reward in process that
--- vanished from the issued list is no longer owed from then on (it is owed again if it reappears); an issued reward
--- stays issued, because a payout is not taken back by being no longer listed. An issue is late where the vendor dates
--- it before the sync before began, which yet did not see it. A time on a full quarter of an hour is taken for a day
--- (midnight somewhere) and gets a day's grace.
+-- Each version adds its count and value when it appears and takes them away when it ends. An issued version that follows
+-- an issued one adds only what it corrects, so that a new name, type or campaign is no issue. A reward in process that
+-- vanished from the issued list is no longer owed from then on (it is owed again if it reappears). An issued reward that
+-- vanished is a change of the state 'unlisted': alone it moves nothing, because only a reward that is due again shows
+-- that the issue was taken back. An issue is late where the vendor dates it before the sync before began, which yet did
+-- not see it. A time on a full quarter of an hour is taken for a day (midnight somewhere) and gets a day's grace.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -32,19 +33,29 @@ absences as (
     where stream = 'rewards_issued' and what in ('vanished', 'reappeared')
 ),
 
--- An absence belongs to the version that held when it began; a later version is a fresh sighting.
+-- An absence belongs to the version of the row that held when it began, in whatever periods of its reward definition;
+-- a later version of the row is a fresh sighting.
 absent_versions as (
     select
         versions.*,
-        absences.gone_from_at,
+        greatest(absences.gone_from_at, versions.seen_from_at) as gone_from_at,
         least(absences.gone_until_at, versions.seen_until_at) as back_at
     from versions
     inner join absences
         on
             versions.record_id = absences.record_id
-            and versions.seen_from_at <= absences.gone_from_at
+            and versions.row_seen_from_at <= absences.gone_from_at
             and coalesce(versions.seen_until_at, timestamp 'infinity') > absences.gone_from_at
-    where absences.what = 'vanished' and versions.list_name = 'issued' and versions.reward_state = 'in process'
+            and versions.seen_from_at < coalesce(absences.gone_until_at, timestamp 'infinity')
+            and coalesce(versions.row_seen_until_at, timestamp 'infinity') > absences.gone_from_at
+    where absences.what = 'vanished' and versions.list_name = 'issued' and versions.reward_state <> 'cancelled'
+),
+
+absence_states as (
+    select
+        * exclude (reward_state),
+        case reward_state when 'issued' then 'unlisted' else reward_state end as reward_state
+    from absent_versions
 ),
 
 changes as (
@@ -52,30 +63,38 @@ changes as (
         *,
         seen_from_at as change_at,
         1 as direction,
-        false as is_absence
+        false as is_absence,
+        coalesce(corrected_count, total_count) as moved_count,
+        coalesce(corrected_value, total_value) as moved_value
     from versions
     union all by name
     select
         *,
         seen_until_at as change_at,
         -1 as direction,
-        false as is_absence
+        false as is_absence,
+        total_count as moved_count,
+        total_value as moved_value
     from versions
-    where seen_until_at is not null and (reward_state <> 'issued' or has_successor)
+    where seen_until_at is not null and not is_continued and (reward_state <> 'issued' or has_successor)
     union all by name
     select
         * exclude (gone_from_at, back_at),
         gone_from_at as change_at,
         -1 as direction,
-        true as is_absence
-    from absent_versions
+        true as is_absence,
+        total_count as moved_count,
+        total_value as moved_value
+    from absence_states
     union all by name
     select
         * exclude (gone_from_at, back_at),
         back_at as change_at,
         1 as direction,
-        true as is_absence
-    from absent_versions
+        true as is_absence,
+        total_count as moved_count,
+        total_value as moved_value
+    from absence_states
     where back_at is not null
 ),
 
@@ -90,14 +109,17 @@ final as (
         changes.issued_at,
         changes.change_at,
         changes.is_absence,
+        changes.record_id,
+        changes.direction,
+        case when changes.total_value = changes.total_count * changes.reward_value then changes.reward_value end as price,
         changes.is_entry and changes.direction = 1 and not changes.is_absence as is_entry,
         moments.sync_no,
         coalesce(
             changes.issued_at + case when epoch(changes.issued_at) % 900 = 0 then interval 1 day else interval 0 days end
             < moments.previous_started_at, false
         ) as is_late,
-        changes.direction * cast(changes.total_count as hugeint) as change_count, -- minus the least bigint is no bigint
-        changes.direction * coalesce(changes.total_value, 0) as change_value
+        changes.direction * cast(changes.moved_count as hugeint) as change_count, -- minus the least bigint is no bigint
+        changes.direction * coalesce(changes.moved_value, 0) as change_value
     from changes
     left join moments on changes.change_at = moments.change_at
 )

@@ -1,14 +1,20 @@
--- grain: one row per reward x recipient x reward type x sync in which the balance changed
--- reads: intermediate.int_reward_movements, intermediate.int_reward_types, intermediate.int_sync_points
+-- grain: one row per campaign x reward x recipient x reward type x sync in which the balance changed
+-- reads: intermediate.int_reward_movements, intermediate.int_reward_reclassifications, intermediate.int_reward_types,
+--   intermediate.int_sync_points
 -- money: exact, in the unit of the reward type; never added across units
 -- time: UTC, without a zone
 -- materialized: table
 -- compression: rle
 -- The rows of marts.reward_ledger, which documents the columns. They are computed here because the daily balances, the
--- list of what is owed and the daily funnel need them too, and no mart reads a mart.
+-- list of what is owed and the daily funnel need them too, and no mart reads a mart. taken_back_count (not published):
+-- issued rewards that left the list and are due again; negative = they are back.
 
 with movements as (
     select * from intermediate.int_reward_movements
+),
+
+reclassifications as (
+    select * from intermediate.int_reward_reclassifications
 ),
 
 types as (
@@ -37,24 +43,68 @@ happened as (
         or (sync_no > 1 and (in_process_issued_count <> 0 or in_process_issued_value <> 0))
 ),
 
+placed as (
+    select
+        happened.* exclude (unlisted_count, unlisted_value),
+        coalesce(moved.due_in_count, 0) as due_in_count,
+        coalesce(moved.due_in_value, 0) as due_in_value,
+        coalesce(moved.due_out_count, 0) as due_out_count,
+        coalesce(moved.due_out_value, 0) as due_out_value,
+        coalesce(moved.in_process_in_count, 0) as in_process_in_count,
+        coalesce(moved.in_process_in_value, 0) as in_process_in_value,
+        coalesce(moved.in_process_out_count, 0) as in_process_out_count,
+        coalesce(moved.in_process_out_value, 0) as in_process_out_value,
+        happened.unlisted_count + coalesce(moved.unlisted_shift_count, 0) as unlisted_count,
+        happened.unlisted_value + coalesce(moved.unlisted_shift_value, 0) as unlisted_value
+    from happened
+    left join reclassifications as moved
+        on
+            happened.reward_id = moved.reward_id
+            and happened.recipient_id = moved.recipient_id
+            and happened.sync_no = moved.sync_no
+            and happened.campaign_id = moved.campaign_id
+            and happened.type_no = moved.type_no
+),
+
+-- The rest of a change is what neither the lists nor a change of place explain.
 balanced as (
     select
-        *,
+        * replace (
+            due_rest_count - due_in_count + due_out_count as due_rest_count,
+            due_rest_value - due_in_value + due_out_value as due_rest_value,
+            in_process_rest_count - in_process_in_count + in_process_out_count as in_process_rest_count,
+            in_process_rest_value - in_process_in_value + in_process_out_value as in_process_rest_value
+        ),
         sync_no = 1 as is_opening_balance,
         sum(due_count) over running as due_closing_count,
         sum(due_value) over running as due_closing_value,
         sum(in_process_count) over running as in_process_closing_count,
         sum(in_process_value) over running as in_process_closing_value,
-        lead(sync_no) over running as until_sync_no,
-        due_count + due_issued_count + entered_count as due_rest_count,
-        due_value + due_issued_value + entered_value as due_rest_value,
-        in_process_count + in_process_issued_count - entered_count as in_process_rest_count,
-        in_process_value + in_process_issued_value - entered_value as in_process_rest_value
-    from happened
-    window running as (
-        partition by reward_id, recipient_id, type_no
-        order by sync_no rows unbounded preceding
-    )
+        lead(sync_no) over running as until_sync_no
+    from placed
+    window running as (partition by campaign_id, reward_id, recipient_id, type_no order by sync_no rows unbounded preceding)
+),
+
+-- An issued reward that left the list and is due again was taken back; one that came back and is no longer due was not.
+taken_back as (
+    select
+        *,
+        case
+            when is_opening_balance then 0
+            when unlisted_count > 0 then least(unlisted_count, greatest(due_rest_count, 0))
+            when unlisted_count < 0 then -least(-unlisted_count, greatest(-due_rest_count, 0))
+            else 0
+        end as taken_back_count,
+        cast(
+            case
+                when taken_back_count = 0 then 0
+                when taken_back_count = unlisted_count then unlisted_value
+                else cast(unlisted_value as double) * cast(taken_back_count as double) / cast(unlisted_count as double)
+            end as decimal(38, 2)
+        ) as taken_back_value,
+        due_rest_count - taken_back_count as due_change_count,
+        due_rest_value - taken_back_value as due_change_value
+    from balanced
 ),
 
 -- What went from one state to the other without a trace of its own: positive into process, negative back to due.
@@ -62,28 +112,28 @@ swapped as (
     select
         *,
         case
-            when in_process_rest_count > 0 then least(in_process_rest_count, greatest(-due_rest_count, 0))
-            else -least(-in_process_rest_count, greatest(due_rest_count, 0))
+            when in_process_rest_count > 0 then least(in_process_rest_count, greatest(-due_change_count, 0))
+            else -least(-in_process_rest_count, greatest(due_change_count, 0))
         end as swapped_count,
         case
-            when swapped_count > 0 then greatest(least(in_process_rest_value, -due_rest_value), 0)
-            when swapped_count < 0 then -greatest(least(-in_process_rest_value, due_rest_value), 0)
+            when swapped_count > 0 then greatest(least(in_process_rest_value, -due_change_value), 0)
+            when swapped_count < 0 then -greatest(least(-in_process_rest_value, due_change_value), 0)
             else 0
         end as swapped_value
-    from balanced
+    from taken_back
 ),
 
 netted as (
     select
         *,
-        case when is_opening_balance then 0 else due_issued_count end as due_out_count,
-        case when is_opening_balance then 0 else due_issued_value end as due_out_value,
-        case when is_opening_balance then 0 else in_process_issued_count end as in_process_out_count,
-        case when is_opening_balance then 0 else in_process_issued_value end as in_process_out_value,
+        case when is_opening_balance then 0 else due_issued_count - taken_back_count end as due_gone_count,
+        case when is_opening_balance then 0 else due_issued_value - taken_back_value end as due_gone_value,
+        case when is_opening_balance then 0 else in_process_issued_count end as in_process_gone_count,
+        case when is_opening_balance then 0 else in_process_issued_value end as in_process_gone_value,
         case when is_opening_balance then 0 else entered_count + swapped_count end as moved_count,
         case when is_opening_balance then 0 else entered_value + swapped_value end as moved_value,
-        case when is_opening_balance then 0 else due_rest_count + swapped_count end as due_net_count,
-        case when is_opening_balance then 0 else due_rest_value + swapped_value end as due_net_value,
+        case when is_opening_balance then 0 else due_change_count + swapped_count end as due_net_count,
+        case when is_opening_balance then 0 else due_change_value + swapped_value end as due_net_value,
         case when is_opening_balance then 0 else in_process_rest_count - swapped_count end as in_process_net_count,
         case when is_opening_balance then 0 else in_process_rest_value - swapped_value end as in_process_net_value,
         due_closing_count - case when is_opening_balance then 0 else due_count end as due_opening_count,
@@ -92,75 +142,109 @@ netted as (
         in_process_closing_value - case when is_opening_balance then 0 else in_process_value end as in_process_opening_value,
         case
             when not is_opening_balance
-                then late_count + least(due_issued_count, 0) + least(in_process_issued_count, 0) + greatest(absence_count, 0)
+                then
+                    late_count
+                    + least(due_issued_count, 0)
+                    + least(in_process_issued_count, 0)
+                    + greatest(absence_count, 0)
+                    - taken_back_count
             else 0
         end as restated_count,
         case
             when not is_opening_balance
-                then late_value + least(due_issued_value, 0) + least(in_process_issued_value, 0) + greatest(absence_value, 0)
+                then
+                    late_value
+                    + least(due_issued_value, 0)
+                    + least(in_process_issued_value, 0)
+                    + greatest(absence_value, 0)
+                    - taken_back_value
             else 0
         end as restated_value
     from swapped
 ),
 
+-- A change of value is told apart from a change of count by the price: what accrued did so at the new price, what was
+-- reversed at the old one. Without a price, or where the product is too large, only where the count stood still.
+priced as (
+    select
+        *,
+        coalesce(
+            case
+                when due_net_count = 0 then due_net_value
+                when due_net_count > 0 then try(due_net_value - due_net_count * price_after)
+                else try(due_net_value - due_net_count * price_before)
+            end, 0
+        ) as due_repriced_value
+    from netted
+),
+
 final as (
     select
-        netted.campaign_id,
+        priced.campaign_id,
         reward_id,
         recipient_id,
         types.label as reward_type,
         types.unit,
-        netted.sync_no,
+        priced.sync_no,
         syncs.sync_at,
         syncs.previous_sync_at,
         until_syncs.sync_at as until_sync_at,
         is_opening_balance,
         due_opening_count + in_process_opening_count as opening_count,
         greatest(due_net_count, 0) + greatest(in_process_net_count, 0) as accrued_count,
-        due_out_count + in_process_out_count as issued_count,
-        greatest(-due_net_count, 0) + greatest(-in_process_net_count, 0)
-            as reversed_count,
+        due_gone_count + in_process_gone_count as issued_count,
+        greatest(-due_net_count, 0) + greatest(-in_process_net_count, 0) as reversed_count,
+        due_in_count + in_process_in_count as reclassified_in_count,
+        due_out_count + in_process_out_count as reclassified_out_count,
         due_closing_count + in_process_closing_count as closing_count,
         due_opening_value + in_process_opening_value as opening_value,
-        greatest(due_net_value, 0) + greatest(in_process_net_value, 0)
-            as accrued_value,
-        due_out_value + in_process_out_value as issued_value,
-        greatest(-due_net_value, 0) + greatest(-in_process_net_value, 0)
-            as reversed_value,
+        greatest(due_net_value, 0) + greatest(in_process_net_value, 0) as accrued_value,
+        due_gone_value + in_process_gone_value as issued_value,
+        greatest(-due_net_value, 0) + greatest(-in_process_net_value, 0) as reversed_value,
+        due_in_value + in_process_in_value as reclassified_in_value,
+        due_out_value + in_process_out_value as reclassified_out_value,
         due_closing_value + in_process_closing_value as closing_value,
-        case when due_net_count = 0 then due_net_value else 0 end
-        + case when in_process_net_count = 0 then in_process_net_value else 0 end
-            as repriced_value,
+        due_repriced_value + case when in_process_net_count = 0 then in_process_net_value else 0 end as repriced_value,
         due_opening_count,
         greatest(due_net_count, 0) as due_accrued_count,
-        due_out_count as due_issued_count,
+        due_gone_count as due_issued_count,
         greatest(-due_net_count, 0) as due_reversed_count,
         moved_count as moved_to_process_count,
+        due_in_count as due_reclassified_in_count,
+        due_out_count as due_reclassified_out_count,
         due_closing_count,
         due_opening_value,
         greatest(due_net_value, 0) as due_accrued_value,
-        due_out_value as due_issued_value,
+        due_gone_value as due_issued_value,
         greatest(-due_net_value, 0) as due_reversed_value,
         moved_value as moved_to_process_value,
+        due_in_value as due_reclassified_in_value,
+        due_out_value as due_reclassified_out_value,
         due_closing_value,
         in_process_opening_count,
-        greatest(in_process_net_count, 0)
-            as in_process_accrued_count,
-        in_process_out_count as in_process_issued_count,
+        greatest(in_process_net_count, 0) as in_process_accrued_count,
+        in_process_gone_count as in_process_issued_count,
         greatest(-in_process_net_count, 0) as in_process_reversed_count,
+        in_process_in_count as in_process_reclassified_in_count,
+        in_process_out_count as in_process_reclassified_out_count,
         in_process_closing_count,
         in_process_opening_value,
         greatest(in_process_net_value, 0) as in_process_accrued_value,
-        in_process_out_value as in_process_issued_value,
+        in_process_gone_value as in_process_issued_value,
         greatest(-in_process_net_value, 0) as in_process_reversed_value,
+        in_process_in_value as in_process_reclassified_in_value,
+        in_process_out_value as in_process_reclassified_out_value,
         in_process_closing_value,
         case
             when not is_opening_balance
                 then nullif(
                     concat_ws(
                         ', ',
-                        case when late_count > 0 or late_value > 0 then 'issued earlier' end,
-                        case when due_issued_count < 0 or in_process_issued_count < 0 then 'issue taken back' end,
+                        case when late_count > 0 or late_value > 0 or taken_back_count < 0 then 'issued earlier' end,
+                        case
+                            when due_issued_count < 0 or in_process_issued_count < 0 or taken_back_count > 0
+                                then 'issue taken back'
+                        end,
                         case when absence_count > 0 then 'in process again' end
                     ), ''
                 )
@@ -168,11 +252,12 @@ final as (
         restated_count,
         restated_value,
         case when not is_opening_balance and (late_count > 0 or late_value > 0) then late_from_at end
-            as restated_from_at
-    from netted
-    inner join types on netted.type_no = types.type_no
-    inner join syncs on netted.sync_no = syncs.sync_no
-    left join syncs as until_syncs on netted.until_sync_no = until_syncs.sync_no
+            as restated_from_at,
+        taken_back_count
+    from priced
+    inner join types on priced.type_no = types.type_no
+    inner join syncs on priced.sync_no = syncs.sync_no
+    left join syncs as until_syncs on priced.until_sync_no = until_syncs.sync_no
 )
 
 select * from final

@@ -1,11 +1,13 @@
--- grain: one row per reward x recipient x reward type (type_no) x sync in which one of the two lists changed
+-- grain: one row per campaign x reward x recipient x reward type (type_no) x sync in which one of the two lists changed
 -- reads: intermediate.int_reward_changes
 -- money: exact, in the unit of the reward type; never added across units
 -- time: by sync; late_from_at UTC
--- By how much each state of a balance changed between two syncs, as the lists show it; marts.reward_ledger makes
--- movements of it. Issued is split by where it was before; entered is what came into the issued list without a date.
+-- By how much each state of a balance changed between two syncs, as the lists show it; int_reward_ledger makes movements
+-- of it. Issued is split by where it was before; entered is what came into the issued list without a date.
 -- late: issues that the vendor dates before the sync before began; absence: payouts in process that left the issued
--- list (negative) or are back in it.
+-- list (negative) or are back in it; unlisted: issued rows that left the list (positive) or are back in it. due_rest and
+-- in_process_rest are the changes of the two states that these do not explain. Prices are those of the row that is due;
+-- null where several rows changed, or where the value is not count times price.
 
 with changes as (
     select * from intermediate.int_reward_changes
@@ -19,7 +21,8 @@ sorted_out as (
         reward_state = 'in process' and is_entry as is_entering,
         reward_state = 'issued' and issued_from = 'due' as is_from_due,
         reward_state = 'issued' and issued_from = 'in process' as is_from_process,
-        reward_state = 'issued' and is_late as is_late_issue
+        reward_state = 'issued' and is_late as is_late_issue,
+        reward_state = 'unlisted' as is_unlisted
     from changes
     where sync_no is not null
 ),
@@ -43,9 +46,24 @@ summed as (
         coalesce(sum(change_value) filter (where is_from_process), 0) as in_process_issued_value,
         coalesce(sum(change_count) filter (where is_late_issue), 0) as late_count,
         coalesce(sum(change_value) filter (where is_late_issue), 0) as late_value,
-        coalesce(sum(change_count) filter (where is_absence), 0) as absence_count,
-        coalesce(sum(change_value) filter (where is_absence), 0) as absence_value,
-        min(issued_at) filter (where is_late_issue) as late_from_at
+        coalesce(sum(change_count) filter (where is_absence and is_in_process), 0) as absence_count,
+        coalesce(sum(change_value) filter (where is_absence and is_in_process), 0) as absence_value,
+        -coalesce(sum(change_count) filter (where is_unlisted), 0) as unlisted_count,
+        -coalesce(sum(change_value) filter (where is_unlisted), 0) as unlisted_value,
+        min(issued_at) filter (where is_late_issue) as late_from_at,
+        case
+            when min(record_id) filter (where is_due) = max(record_id) filter (where is_due)
+                then coalesce(
+                    arg_max(price, change_at) filter (where is_due and direction = 1),
+                    max(price) filter (where is_from_due or is_entering)
+                )
+            when min(record_id) filter (where is_due) is null then max(price) filter (where is_from_due or is_entering)
+        end as price_after,
+        case
+            when min(record_id) filter (where is_due) = max(record_id) filter (where is_due)
+                then arg_min(price, change_at) filter (where is_due and direction = -1)
+        end as price_before,
+        count(*) filter (where price is null and (is_due or is_from_due or is_entering)) as unpriced_count
     from sorted_out
     group by campaign_id, reward_id, recipient_id, type_no, sync_no
 ),
@@ -67,12 +85,20 @@ final as (
         due_issued_value,
         cast(in_process_issued_count as decimal(38, 0)) as in_process_issued_count,
         in_process_issued_value,
-        -- a row that merely changed its name is taken away and added again: no issue, however old
+        cast(due_count + due_issued_count + entered_count as decimal(38, 0)) as due_rest_count,
+        due_value + due_issued_value + entered_value as due_rest_value,
+        cast(in_process_count + in_process_issued_count - entered_count as decimal(38, 0)) as in_process_rest_count,
+        in_process_value + in_process_issued_value - entered_value as in_process_rest_value,
+        -- an issue that was made smaller is not issued again, however old
         cast(greatest(late_count, 0) as decimal(38, 0)) as late_count,
         greatest(late_value, 0) as late_value,
         cast(absence_count as decimal(38, 0)) as absence_count,
         absence_value,
-        late_from_at
+        cast(unlisted_count as decimal(38, 0)) as unlisted_count,
+        unlisted_value,
+        late_from_at,
+        case when unpriced_count = 0 then price_before end as price_before,
+        case when unpriced_count = 0 then price_after end as price_after
     from summed
 )
 

@@ -88,17 +88,44 @@ balances as (
     group by campaign_id, reward_id, recipient_id, reward_type, unit
 ),
 
--- Since when something has been owed without a break: the unit of age is the balance, not the single reward.
+-- Since when something has been owed without a break: the unit of age is the balance, not the single reward. A balance
+-- that came from another campaign or reward type keeps its age, so the places of a reward and recipient count together;
+-- where no reward is named, each reward type counts alone.
+changes as (
+    select
+        reward_id,
+        recipient_id,
+        case when reward_id = 0 then reward_type end as own_type,
+        sync_no,
+        any_value(sync_at) as sync_at,
+        bool_or(is_opening_balance) as is_opening_balance,
+        sum(closing_count - case when is_opening_balance then 0 else opening_count end) as change_count,
+        sum(closing_value - case when is_opening_balance then 0 else opening_value end) as change_value
+    from ledger
+    group by reward_id, recipient_id, own_type, sync_no
+),
+
+running as (
+    select
+        *,
+        sum(change_count) over balances as closing_count,
+        sum(change_value) over balances as closing_value
+    from changes
+    window balances as (partition by reward_id, recipient_id, own_type order by sync_no rows unbounded preceding)
+),
+
 owed_since as (
     select
         reward_id,
         recipient_id,
-        reward_type,
+        own_type,
         max(sync_at) as owed_since_at,
         max_by(is_opening_balance, sync_no) as is_opening_balance
-    from ledger
-    where (is_opening_balance or (opening_count = 0 and opening_value = 0)) and (closing_count <> 0 or closing_value <> 0)
-    group by reward_id, recipient_id, reward_type
+    from running
+    where
+        (is_opening_balance or (closing_count - change_count = 0 and closing_value - change_value = 0))
+        and (closing_count <> 0 or closing_value <> 0)
+    group by reward_id, recipient_id, own_type
 ),
 
 aged as (
@@ -117,7 +144,7 @@ aged as (
         on
             balances.reward_id = owed_since.reward_id
             and balances.recipient_id = owed_since.recipient_id
-            and balances.reward_type = owed_since.reward_type
+            and (balances.reward_id <> 0 or balances.reward_type = owed_since.own_type)
     left join rewards on balances.reward_id = rewards.reward_id
     left join campaigns on balances.campaign_id = campaigns.campaign_id
 ),

@@ -4,17 +4,19 @@
 -- money: exact unless is_estimated, in the row's unit; never add values across units
 -- time: days in UTC; a movement is booked on the day of the sync that saw it, an estimated one on the vendor's date
 -- compression: rle
--- Roll-forward of what is owed (due and in process): opening + accrued - issued - reversed = closing, for counts and
--- for values, each day's opening being the closing of the day before. From the day of the first sync on it is exact:
--- marts.reward_ledger, summed. Days before it are an estimate and say so (is_estimated): no day is both, so the
--- liability as of any day is the closing of that day; sums over movements need "not is_estimated". The exact part does
--- not begin where the estimate ends: what the first sync found beyond it stands in gap_count and gap_value.
+-- Roll-forward of what is owed (due and in process): opening + accrued + reclassified in - issued - reversed -
+-- reclassified out = closing, for counts and for values, each day's opening being the closing of the day before.
+-- From the day of the first sync on it is exact: marts.reward_ledger, summed. Days before it are an estimate and say so
+-- (is_estimated): no day is both, so the liability as of any day is the closing of that day; sums over movements need
+-- "not is_estimated". The exact part does not begin where the estimate ends: what the first sync found beyond it stands
+-- in gap_count and gap_value.
 -- answers: What did we owe on a given day? How much fell due, was issued, was reversed this month? What was roughly
 -- owed before we began to look, and how far off is that?
 -- wrong: movements between two syncs are seen together: what accrued and was reversed in between leaves no trace, and
--- after a pause all of it is booked on the first day seen. A change of price is in accrued (up) or reversed (down),
--- and in repriced_value. issued is what the issued list gained, whatever date it bears (restated_* is what the vendor
--- dates before an earlier sync); it is negative in the rare case that the API takes an issue back. The estimate knows
+-- after a pause all of it is booked on the first day seen. A day without a sync (had_sync) repeats the closing before
+-- it, which was true at observed_until_at. A change of price is in accrued (up) or reversed (down), and in
+-- repriced_value. issued is what the issued list gained, whatever date it bears (restated_* is what the vendor
+-- dates before an earlier sync); it is negative where an issue was taken back. The estimate knows
 -- no reversal, no earlier price, nobody who left before we looked, and nothing of the first sync's own day; it changes
 -- as people change. It reaches back ten years at most.
 
@@ -38,6 +40,15 @@ first_day as (
     select cast(min(sync_at) as date) as first_on from sync_points
 ),
 
+sync_days as (
+    select
+        cast(sync_at as date) as day_on,
+        max(sync_at) as last_sync_at
+    from sync_points
+    where is_sync_point
+    group by cast(sync_at as date)
+),
+
 movements as (
     select
         campaign_id,
@@ -53,6 +64,10 @@ movements as (
         sum(issued_value) as issued_value,
         sum(reversed_count) as reversed_count,
         sum(reversed_value) as reversed_value,
+        sum(reclassified_in_count) as reclassified_in_count,
+        sum(reclassified_in_value) as reclassified_in_value,
+        sum(reclassified_out_count) as reclassified_out_count,
+        sum(reclassified_out_value) as reclassified_out_value,
         sum(repriced_value) as repriced_value,
         sum(restated_count) as restated_count,
         sum(restated_value) as restated_value,
@@ -109,6 +124,10 @@ filled as (
         coalesce(movements.issued_value, 0) as issued_value,
         coalesce(movements.reversed_count, 0) as reversed_count,
         coalesce(movements.reversed_value, 0) as reversed_value,
+        coalesce(movements.reclassified_in_count, 0) as reclassified_in_count,
+        coalesce(movements.reclassified_in_value, 0) as reclassified_in_value,
+        coalesce(movements.reclassified_out_count, 0) as reclassified_out_count,
+        coalesce(movements.reclassified_out_value, 0) as reclassified_out_value,
         coalesce(movements.repriced_value, 0) as repriced_value,
         coalesce(movements.restated_count, 0) as restated_count,
         coalesce(movements.restated_value, 0) as restated_value,
@@ -127,8 +146,10 @@ filled as (
 rolled as (
     select
         * exclude (in_process_count, in_process_value),
-        coalesce(found_count, 0) + sum(accrued_count - issued_count - reversed_count) over running as closing_count,
-        coalesce(found_value, 0) + sum(accrued_value - issued_value - reversed_value) over running as closing_value,
+        accrued_count + reclassified_in_count - issued_count - reversed_count - reclassified_out_count as net_count,
+        accrued_value + reclassified_in_value - issued_value - reversed_value - reclassified_out_value as net_value,
+        coalesce(found_count, 0) + sum(net_count) over running as closing_count,
+        coalesce(found_value, 0) + sum(net_value) over running as closing_value,
         case when not is_estimated then sum(in_process_count) over running end as in_process_count,
         case when not is_estimated then sum(in_process_value) over running end as in_process_value
     from filled
@@ -156,19 +177,25 @@ final as (
         rolled.unit, -- what the values are counted in; values of different units must not be added
         rolled.day_on, -- day, UTC
         rolled.is_estimated, -- true: before the first sync, reckoned from dates and promises; never add these to exact rows
-        rolled.closing_count - rolled.accrued_count + rolled.issued_count + rolled.reversed_count
+        not rolled.is_estimated and sync_days.last_sync_at is not null as had_sync, -- whether a sync saw both reward lists on this day
+        case when not rolled.is_estimated then observed.last_sync_at end
+            as observed_until_at, -- last such sync up to the end of the day, UTC: what the closing is true for; null = estimated
+        rolled.closing_count - rolled.net_count
             as opening_count, -- rewards owed when the day began; on the first exact day: what the first sync found
         rolled.accrued_count, -- rewards that newly became owed
         rolled.issued_count, -- rewards that were issued
         rolled.reversed_count, -- rewards no longer owed and not issued
+        rolled.reclassified_in_count, -- rewards owed that came from another campaign or reward type
+        rolled.reclassified_out_count, -- rewards owed that went to another campaign or reward type
         rolled.closing_count, -- rewards owed at the day's last sync
-        rolled.closing_value - rolled.accrued_value + rolled.issued_value + rolled.reversed_value
-            as opening_value, -- value owed when the day began
+        rolled.closing_value - rolled.net_value as opening_value, -- value owed when the day began
         rolled.accrued_value, -- value that newly became owed, price rises included
         rolled.issued_value, -- value that was issued
         rolled.reversed_value, -- value no longer owed and not issued, price cuts included
+        rolled.reclassified_in_value, -- value that came from another campaign or reward type
+        rolled.reclassified_out_value, -- value that went to another campaign or reward type
         rolled.closing_value, -- value owed at the day's last sync
-        rolled.repriced_value, -- of accrued less reversed: changes of value without a change of count
+        rolled.repriced_value, -- of accrued less reversed: changes of price
         rolled.in_process_count as closing_in_process_count, -- of closing_count: rewards in process; null = estimated, not known
         rolled.in_process_value as closing_in_process_value, -- of closing_value: value in process; null = estimated, not known
         rolled.restated_count, -- of the movements: rewards that belong to a day before (marts.reward_ledger says why)
@@ -182,6 +209,8 @@ final as (
                 then coalesce(first_found.found_value, 0) - rolled.closing_value
         end as gap_value -- their value; null on all other days
     from rolled
+    left join sync_days on rolled.day_on = sync_days.day_on
+    asof left join sync_days as observed on rolled.day_on >= observed.day_on
     left join first_found
         on
             rolled.is_estimated

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -72,8 +72,22 @@ class Interval:
     moved_to_process: Amount = field(default_factory=Amount)
 
 
-def play(seed: int, empty: Path, folder: Path, streams: Collection[str] = ()) -> History:
-    """Live and sync in turns; the load file is in the folder afterwards, nothing is built. No streams means all."""
+def play(
+    seed: int,
+    empty: Path,
+    folder: Path,
+    streams: Collection[str] = (),
+    happen: Callable[[Sandbox, random.Random], None] | None = None,
+) -> History:
+    """Let things happen and sync in turns; the load file is in the folder afterwards, nothing is built.
+
+    Args:
+        seed: decides what happens.
+        empty: a warehouse directory with empty raw tables.
+        folder: where the warehouse directory is made.
+        streams: what is loaded; all for none.
+        happen: lets one thing happen; ``act`` by default.
+    """
     chance = random.Random(f"history {seed}")
     shutil.copytree(empty, folder)
     found: list[tuple[int, datetime]] = []
@@ -85,7 +99,7 @@ def play(seed: int, empty: Path, folder: Path, streams: Collection[str] = ()) ->
         for number in range(chance.randint(2, 6)):
             if number:
                 for _ in range(chance.choice((0, 1, 3, 8, 20))):
-                    act(sandbox, chance)
+                    (happen or act)(sandbox, chance)
             load(settings, streams)
             found.append((len(sandbox.events()), sandbox.now.replace(tzinfo=None)))
         rewards = {row["id"]: row for row in sandbox.rows("rewards")}

@@ -142,3 +142,80 @@ def test_a_clock_that_stands_still_gives_growing_boundaries(fresh: Callable[...,
     moments = account.query("select _dlt_valid_from, _dlt_valid_to from raw.rewards where id = 1 order by 1")
     assert len(moments) == 3
     assert moments[0][1] == moments[1][0] < moments[1][1] == moments[2][0]
+
+
+def amended(account: Account, identifier: int, cents: int) -> None:
+    account.tamper("update issued set reward_value_cents = ? where id = ?", cents, identifier)
+
+
+def value_of(account: Account, identifier: int) -> object:
+    return account.one(f"select total_value from raw.rewards_issued where id = {identifier} and _dlt_valid_to is null")
+
+
+@pytest.mark.parametrize(
+    "traps",
+    [Traps(), Traps(ignore_filter_field="status"), Traps(refuse_id_filters=True), Traps(ignore_filters=True)],
+    ids=["documented", "status filter ignored", "id filters refused", "all filters ignored"],
+)
+def test_undated_rewards_are_read_again_whatever_the_server_filters(account: Account, traps: Traps) -> None:
+    """Amount, status and recipient of a reward in process change without changing any count."""
+    account.world.set_traps(traps)
+    dues = [row["id"] for row in account.world.rows("rewards_due")[:3]]
+    by_amount, by_status, by_recipient = (account.world.issue(due, count=1, in_process=True) for due in dues)
+    account.load(*LISTS)
+    account.world.amend_payout(by_amount, "100.01")
+    account.world.cancel_payout(by_status)
+    account.tamper("update issued set recipient_id = 1 where id = ?", by_recipient)
+    account.load(*LISTS)
+    assert value_of(account, by_amount) == Decimal("100.01")
+    assert history(account, "rewards_issued", "status", by_status) == [("Invoice Due", False), ("Cancelled", True)]
+    assert history(account, "rewards_issued", "recipient_id", by_recipient)[-1] == (1, True)
+    assert account.differences() == {}
+    assert account.load(*LISTS).rows_written == 0
+
+
+def test_undated_rewards_among_many_with_their_status_cost_a_call_each_at_most(account: Account) -> None:
+    first, second = (account.world.issue(row["id"], count=1) for row in account.world.rows("rewards_due")[:2])
+    account.tamper(
+        "insert into issued with recursive copies (k) as (select 1 union all select k + 1 from copies where k < 600) "
+        "select id + 100000 + k, reward_id, reward_name, reward_for, reward_type, reward_when_referral, "
+        "reward_value_cents, recipient_id, recipient_first_name, recipient_email, total_due, status, "
+        "'2025-01-01 00:00:00' from issued, copies where id = ?", first,
+    )  # fmt: skip
+    account.tamper("update issued set issued_at = null where id in (?, ?)", first, second)
+    account.load(*LISTS)
+    calls_before = account.load(*LISTS).streams["rewards_issued"].calls
+    amended(account, first, 4_321)
+    report = account.load(*LISTS)
+    assert value_of(account, first) == Decimal("43.21")
+    assert report.streams["rewards_issued"].rows_seen <= 550, "not the whole list for two rows"
+    assert report.streams["rewards_issued"].calls <= calls_before
+
+
+def test_dated_rewards_are_read_again_while_they_are_young(account: Account) -> None:
+    young, old = (account.world.issue(row["id"], count=1) for row in account.world.rows("rewards_due")[:2])
+    account.tamper("update issued set issued_at = datetime(issued_at, '-40 days') where id = ?", old)
+    account.load(*LISTS)
+    account.world.wait(30 * 86_400)
+    amended(account, young, 777)
+    amended(account, old, 777)
+    account.load(*LISTS)
+    assert value_of(account, young) == Decimal("7.77")
+    assert value_of(account, old) != Decimal("7.77")
+    account.load(*LISTS, rebuild=True)
+    assert value_of(account, old) == Decimal("7.77")
+
+
+def test_a_dated_reward_that_loses_its_date_or_is_replaced_is_found(account: Account) -> None:
+    """One row without its date, and one that went while another came: the counts stay as they were."""
+    dues = [row["id"] for row in account.world.rows("rewards_due")[:3]]
+    undated, gone = (account.world.issue(due, count=1) for due in dues[:2])
+    account.load(*LISTS)
+    account.tamper("update issued set issued_at = null, status = 'Invoice Due' where id = ?", undated)
+    account.world.fail_payout(gone)
+    account.world.issue(dues[2], count=1)
+    account.load(*LISTS)
+    assert history(account, "rewards_issued", "issued_at is null", undated) == [(False, False), (True, True)]
+    assert account.query(f"select what from raw.observations where stream = 'rewards_issued' and id = {gone}") == [
+        ("vanished",)
+    ]

@@ -75,6 +75,7 @@ DAMAGE = {
     "select 'users' as stream, unnest(['3', '4']) as record_id, 'bad' as reason, true as is_open",
     "warn_coupons_without_date": "update core.coupons set issued_at = null",
     "warn_dates_out_of_range": "update core.users set qualified_at = timestamp '2030-01-01' where user_id = 2",
+    "fail_reclassifications_add_up": LEDGER + "reclassified_in_value = 0.01 where recipient_id = 1",
     "warn_issue_taken_back": LEDGER + "issued_count = -1",
     "warn_unit_of_no_type": "insert into scratch.raw.reward_units values ('Csh', 'EUR')",
     "warn_waiting_changes": "update scratch.intermediate.int_reward_changes set sync_no = null",
@@ -94,6 +95,33 @@ DAMAGED_SOURCE = {
                           "seen": [FIRST, None]}]},
         "stream=rewards_due, record_id=1, reward_id=1, recipient_id=2, total_count=9223372036854775807, "
         "reward_value=10000000000.00",
+    ),
+    "warn_status_not_understood": (
+        {"rewards_issued": [
+            {"id": 1, "reward_id": 1, "recipient_id": 2, "status": " On Hold", "total_due": 2, "total_value": 30,
+             "seen": [FIRST, None]},
+            {"id": 2, "reward_id": 1, "recipient_id": 3, "status": "on hold ", "total_value": 5,
+             "seen": [FIRST, None]},
+            {"id": 3, "reward_id": 1, "recipient_id": 3, "status": "INVOICE DUE", "seen": [FIRST, None]},
+            {"id": 4, "reward_id": 1, "recipient_id": 3, "status": "Failed", "seen": [FIRST, None]},
+        ]},
+        "status=on hold, unit=type:unknown, rewards_count=3, rewards_value=35.00",
+    ),
+    "warn_issued_unlisted": (
+        {"rewards_issued": [
+            {"id": 4, "reward_id": 1, "recipient_id": 2, "status": "Issued", "total_due": 2, "total_value": 30,
+             "issued_at": "2026-01-01 07:07:07", "seen": [FIRST, None]},
+            {"id": 5, "reward_id": 1, "recipient_id": 3, "status": "Issued", "total_due": 1, "total_value": 10,
+             "issued_at": "2026-01-01 07:07:07", "seen": [FIRST, None]},
+         ],
+         "rewards_due": [{"id": 9, "reward_id": 1, "recipient_id": 3, "total_due": 1, "total_value": 10,
+                          "seen": [SECOND, None]}],
+         "observations": [
+            {"stream": "rewards_issued", "id": 4, "what": "vanished", "observed_at": SECOND},
+            {"stream": "rewards_issued", "id": 5, "what": "vanished", "observed_at": SECOND},
+         ]},
+        "issued_id=4, reward_id=1, recipient_id=2, issued_count=2, issued_value=30.00, issued_at=2026-01-01 07:07:07, "
+        "deleted_at=2026-01-02 08:00:00",
     ),
     "warn_freshness": (
         {"run_streams": [{"run_id": "old", "stream": "coupon_names", "observed_at": "2025-12-01 08:00:00"}]},
@@ -160,6 +188,9 @@ def test_check_fails_on_planted_damage(name: str, sound: Settings) -> None:
         ("fail_ledger_identity", LEDGER + "closing_value = null where recipient_id = 1"),
         ("fail_daily_is_not_the_ledger", DAILY + "issued_count = 4 where day_on = date '2026-01-03'"),
         ("fail_daily_is_not_the_ledger", LEDGER + "restated_value = 4"),
+        ("fail_ledger_identity", LEDGER + "in_process_reclassified_out_count = 1 where recipient_id = 2"),
+        ("fail_daily_is_not_the_ledger", DAILY + "reclassified_out_count = 4 where day_on = date '2026-01-03'"),
+        ("fail_roll_forward_identity", DAILY + "reclassified_in_count = 4 where day_on = date '2026-01-03'"),
         ("fail_roll_forward_gaps", DAILY + "opening_value = 4 where day_on = date '2026-01-03'"),
         ("fail_closing_is_not_the_list", DAILY + "closing_count = 4 where day_on = date '2026-01-03'"),
         ("fail_chance_out_of_bounds", CHANCE + "0.5 as chance_to_qualify, 3 as expected_value, "
@@ -177,7 +208,7 @@ def test_check_sees_other_damage_too(name: str, damage: str, moving: Path, tmp_p
 @pytest.mark.parametrize("name", DAMAGED_SOURCE)
 def test_check_fails_on_planted_source(name: str, tmp_path: Path) -> None:
     tables, example = DAMAGED_SOURCE[name]
-    settings = plant(tmp_path, tables, syncs=["2026-01-03 08:00:00"])
+    settings = plant(tmp_path, tables, syncs=[FIRST, SECOND, "2026-01-03 08:00:00"])
     build(settings)
     with connect_draft(settings) as connection:
         results = {r.check: r for r in run_checks(connection, load_checks())}

@@ -50,6 +50,16 @@ def probe(client: Client, paginator: Paginator, now: datetime, *, simulated: boo
         "id filters", "the loader pages by number and checks totals", lambda: _ids_filtered(paginator, users)
     )
     yield _honoured("order", "the loader pages by number and checks totals", lambda: _ordered(paginator, users))
+    yield _honoured(
+        "date filter of rewards issued",
+        "every sync reads all rewards issued",
+        lambda: _no_issues_after(paginator, now),
+    )
+    yield _honoured(
+        "status filter of rewards issued",
+        "rewards in process are read by their ids",
+        lambda: not paginator.fetch_page(_issued("status", "equal", "No Such Status")).rows,
+    )
     size = paginator.fetch_page(replace(users, per_page=2, relations=()))
     kept = len(size.rows) <= 2
     yield Finding("ok" if kept else "note", "per_page", "honoured" if kept else f"ignored: pages hold {len(size.rows)}")
@@ -87,9 +97,20 @@ def _honoured(subject: str, otherwise: str, ask: Callable[[], bool]) -> Finding:
 
 
 def _no_rows_after(paginator: Paginator, now: datetime) -> bool:
-    # Bounded: a server's clock may stand at the end of time.
-    far = (min(now.astimezone(UTC), LATEST) + timedelta(days=3650)).date().isoformat()
-    return not paginator.fetch_page(Query("users", filters=(Filter("date", "gte", far),), per_page=1)).rows
+    return not paginator.fetch_page(Query("users", filters=(Filter("date", "gte", _far(now)),), per_page=1)).rows
+
+
+def _no_issues_after(paginator: Paginator, now: datetime) -> bool:
+    return not paginator.fetch_page(_issued("issued_at", "gte", _far(now))).rows
+
+
+def _issued(field: str, operator: str, value: str) -> Query:
+    return Query("rewards/issued", filters=(Filter(field, operator, value),), per_page=1)
+
+
+def _far(now: datetime) -> str:
+    """A day ten years ahead. Bounded: a server's clock may stand at the end of time."""
+    return (min(now.astimezone(UTC), LATEST) + timedelta(days=3650)).date().isoformat()
 
 
 def _ids_filtered(paginator: Paginator, users: Query) -> bool:

@@ -46,6 +46,7 @@ SOURCE_NUMBERS = {
     "overlap_days": (1, 366),
     "timeout_s": (1, 600),
     "sweep_every_days": (0, 3660),
+    "issued_lookback_days": (0, 3660),
     "slice_rows": (250, 1_000_000),
 }
 """Numbers below ``sources.referral_factory``: smallest and largest value."""
@@ -76,7 +77,7 @@ class Token:
 class Settings:
     """All that can be configured. Paths are absolute; numbers are validated.
 
-    Units: ``timeout_s`` seconds, ``overlap_days`` and ``sweep_every_days`` days, ``calls_per_minute`` requests.
+    Units: ``timeout_s`` seconds, ``calls_per_minute`` requests, names that end in ``_days`` days.
     """
 
     api_token: Token | None = None
@@ -86,6 +87,7 @@ class Settings:
     overlap_days: int = 1
     timeout_s: float = 60.0
     sweep_every_days: int = 7
+    issued_lookback_days: int = 35
     slice_rows: int = 50_000
     coupon_names_file: Path | None = None
     simulated_time: bool = False
@@ -169,6 +171,7 @@ def load_settings(
         overlap_days=numbers["overlap_days"],
         timeout_s=float(numbers["timeout_s"]),
         sweep_every_days=numbers["sweep_every_days"],
+        issued_lookback_days=numbers["issued_lookback_days"],
         slice_rows=numbers["slice_rows"],
         coupon_names_file=None if names_file is None else absolute_path(NAMES_FILE, names_file, folder),
         simulated_time=simulated is not None and switch(variable(SOURCE_SECTION, "simulated_time"), simulated),

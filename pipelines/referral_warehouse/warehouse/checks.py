@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from referral_warehouse.warehouse.models import Model
 
 SPEAKING_COLUMNS = frozenset(
-    {"table_name", "problem", "stream", "stage", "reason", "reward_type", "unit", "relation", "key_values", "what"}
+    [
+        *("table_name", "problem", "stream", "stage", "reason", "reward_type"),
+        *("unit", "relation", "key_values", "what", "status"),
+    ]
 )
 """Text columns that may appear in an example; any other text might be personal data and is left out."""
 

@@ -12,7 +12,7 @@ Knows no table and no dlt. There are four ways to read a list, chosen by what th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -162,6 +162,31 @@ class Paginator:
             above = max(page.ids())
         if total is None or held < total:
             raise IncompleteWalk(f"{query.path}: rows left the ids up to {upto} while they were read.")
+
+    def iter_ids(self, query: Query, ids: Sequence[int]) -> Iterator[Page]:
+        """The rows with the given ids, and their neighbours: each page begins at the first id not covered yet.
+
+        Takes at most one call an id, and no more calls than reading the whole list.
+
+        Args:
+            query: the list.
+            ids: the ids, ascending.
+
+        Raises: FilterIgnored when the server does not filter or order by id.
+        """
+        query = replace(query, order="id", direction="asc", page=1)
+        covered: int | None = None
+        for identifier in ids:
+            if covered is not None and identifier <= covered:
+                continue
+            condition = Filter("id", "gt", identifier - 1)
+            page = self._or_none(query.where(condition))
+            if page is None or not self._in_order(page, query, identifier - 1):
+                raise self._ignored(query, condition, "rows outside it or out of order came back")
+            yield page
+            if page.is_all or not page.ids():
+                return
+            covered = max(page.ids())
 
     def _in_order(self, page: Page, query: Query, above: int | None) -> bool:
         return page.rises(above, None) and (page.is_all or self._fallback.orders(query.path))

@@ -104,3 +104,7 @@ class MemoryStore:
         largest = known.get(LARGEST_ID)
         if largest is not None and largest not in dict(in_process):
             self._connection.execute(f"insert into {DATASET}.{schema.name} (id) values (?)", [largest])
+            if schema.strategy is LoadStrategy.ROW_HISTORY:  # it is no reward in process
+                self._connection.execute(
+                    f"update {DATASET}.{schema.name} set issued_at = 'epoch' where id = ?", [largest]
+                )

@@ -18,8 +18,12 @@ def query_start(cursor: datetime, overlap_days: int) -> date:
     """The first day of an incremental query. Units: ``cursor`` naive UTC, ``overlap_days`` whole days ≥ 1."""
     if overlap_days < 1:
         raise ValueError("the overlap is at least one day: accounts east or west of UTC shift a day")
-    day = cursor.date()
-    return day - timedelta(days=overlap_days) if day > EARLIEST + timedelta(days=overlap_days) else EARLIEST
+    return day_before(cursor.date(), overlap_days)
+
+
+def day_before(day: date, days: int) -> date:
+    """The day so many days earlier, not before ``EARLIEST``."""
+    return day - timedelta(days=days) if day > EARLIEST + timedelta(days=days) else EARLIEST
 
 
 def is_since(value: object, earliest: str) -> bool:

@@ -1,6 +1,7 @@
-"""Reads rewards issued: what is new, what was dated or may have left its status, ranges of ids, or everything.
+"""Reads rewards issued: what is new, what was dated lately, every undated row, ranges of ids, or everything.
 
-Knows no dlt. A reward in process has no date, so a date filter alone would miss it.
+Knows no dlt. A reward in process has no date, so a date filter alone would miss it. Its amount, status or recipient may
+change without changing any count, so every undated row is read again by every run.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from referral_warehouse.api.query import Filter, Query
-from referral_warehouse.api.responses import Page, row_id
-from referral_warehouse.errors import IncompleteWalk
+from referral_warehouse.api.query import MAX_PER_PAGE, Filter, Query
+from referral_warehouse.api.responses import Page
+from referral_warehouse.errors import FilterIgnored, IncompleteWalk
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
 from referral_warehouse.load.reconcile.counts import LocalRows
@@ -24,17 +25,14 @@ from referral_warehouse.load.reconcile.repair import Repair
 from referral_warehouse.load.records.observations import VANISHED, observations, reappeared
 from referral_warehouse.load.records.row_version import with_row_versions
 from referral_warehouse.load.records.schema import OBSERVATIONS, ROW_VERSION
-from referral_warehouse.load.streams.cursors import advance, is_since, query_start
+from referral_warehouse.load.streams.cursors import advance, day_before, is_since, query_start
 from referral_warehouse.load.streams.issued_rows import IssuedRows
 from referral_warehouse.load.streams.reward_schema import REWARDS_ISSUED
 
-MAX_SINGLE_REQUESTS = 20
+MAX_ROWS_PER_UNDATED = 4
+"""How many rows with a status are read for each undated row; where more have it, undated rows are read by their ids."""
 MAX_STATUS_BYTES = 1_000
 """Of a status as a percent-encoded value in a URL: many servers end at 8,000 bytes."""
-
-
-def _has_id(identifier: int, row: Any) -> bool:
-    return row_id(row) in (None, identifier)
 
 
 def _has_status(status: object, row: Any) -> bool:
@@ -59,6 +57,7 @@ class IssuedReader:
         self._paginator = ctx.paginator
         self._query = query
         self._overlap_days = ctx.settings.overlap_days
+        self._lookback_days = ctx.settings.issued_lookback_days
         self._state = ctx.store.state(REWARDS_ISSUED.name)
         self._has_unreadable_ids = False
         self._total: int | None = None
@@ -120,46 +119,63 @@ class IssuedReader:
         return self._rows.largest_known_id()
 
     def read_new(self) -> None:
-        """Read what is new or may have changed since the saved cursor. Raises: FilterIgnored."""
+        """Read what is new, what was dated lately, and every row without a date.
+
+        Raises: FilterIgnored where the server filters neither by date nor by id, IncompleteWalk.
+        """
         cursor = datetime.fromisoformat(self._state["cursor"])
         self._take(self._paginator.iter_all(self._query, self._rows.largest_stored_id()), "new")
+        self._read_dated(cursor)
+        self._read_undated()
+
+    def _read_dated(self, cursor: datetime) -> None:
+        """Read the rows dated since the cursor, and those of the days in which a date, status or amount may change."""
         since = query_start(cursor, self._overlap_days)
-        earliest = (since - timedelta(days=1)).isoformat()
-        known = self._rows.count(f"issued_at >= '{since.isoformat()}'")
-        dated = self._paginator.iter_matching(
+        if self._parser.latest is not None:
+            since = min(since, day_before(self._parser.latest.date(), self._lookback_days))
+        earliest = day_before(since, 1).isoformat()  # an account's time zone may shift a day
+        expected = set(self._rows.ids(f"issued_at >= '{(since + timedelta(days=1)).isoformat()}'"))
+        pages = self._paginator.iter_matching(
             self._query,
             Filter("issued_at", "gte", since.isoformat()),
             lambda row: not isinstance(row, dict) or is_since(row.get("issued_at"), earliest),
-            lambda page: page.total == known,  # an issue date never changes: the same count is the same rows
         )
-        self._take(dated, "by date")
-        for status in self._rows.statuses_in_process():
-            self._read_status(status)
+        self._read_ids(expected - self._take(pages, "by date"))
 
-    def _read_status(self, status: str) -> None:
-        """Read the rewards in process that have a status, and those that left it."""
-        in_process = set(self._rows.ids_in_process(status))
-        if not _fits_a_url(status):
-            self._read_by_id(in_process)
-            return
-        condition = Filter("status", "equal", status)
-        api_count = self._paginator.count(self._query.where(condition))
-        if api_count is not None and api_count == self._rows.count("status = ?", status):
-            return
-        pages = self._paginator.iter_matching(self._query, condition, partial(_has_status, status))
-        fetched = self._take(pages, "in process")
-        self._read_by_id(set(self._rows.ids_in_process(status)) - fetched)
+    def _read_undated(self) -> None:
+        """Read every known row without a date: by its status where the server filters by it, else by its id."""
+        rest: set[int] = set()
+        fetched: set[int] = set()
+        is_filtered = True
+        for status, ids in self._rows.undated().items():
+            rest |= ids
+            if status is not None and is_filtered and _fits_a_url(status):
+                try:
+                    fetched |= self._read_status(status, len(ids))
+                except FilterIgnored as ignored:
+                    self._parser.report.stream(REWARDS_ISSUED.name).note(f"{ignored.message} Undated rows: read by id.")
+                    is_filtered = False
+        self._read_ids(rest - fetched)
 
-    def _read_by_id(self, ids: set[int]) -> None:
-        """Read rewards that left their status, perhaps without a date; where they are too many, read everything."""
-        if len(ids) > MAX_SINGLE_REQUESTS:
-            self.read_all()
-            return
-        for identifier in sorted(ids):
-            condition = Filter("id", "equal", identifier)
-            pages = self._paginator.iter_matching(self._query, condition, partial(_has_id, identifier))
-            if identifier not in self._take(pages, "by id") and not self._has_unreadable_ids:
-                self._mark_gone([identifier])
+    def _read_status(self, status: str, undated: int) -> set[int]:
+        """Read the rows that have a status, unless most of them are dated. Raises: FilterIgnored."""
+        most = MAX_PER_PAGE + MAX_ROWS_PER_UNDATED * undated
+        pages = self._paginator.iter_matching(
+            self._query,
+            Filter("status", "equal", status),
+            partial(_has_status, status),
+            lambda page: page.total is not None and page.total > most,
+        )
+        return self._take(pages, "in process")
+
+    def _read_ids(self, ids: set[int]) -> None:
+        """Read rows that are known, with their neighbours; those that are not there any more get a tombstone."""
+        ids = ids - self._rows.gone
+        if ids:
+            self._has_unreadable_ids = False
+            seen = self._take(self._paginator.iter_ids(self._query, sorted(ids)), "by id")
+            if not self._has_unreadable_ids:
+                self._mark_gone(sorted(ids - seen))
 
     def _mark_gone(self, ids: list[int]) -> None:
         """Add a tombstone for rewards that left the list; their last row stays."""

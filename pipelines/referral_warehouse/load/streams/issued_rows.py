@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -60,23 +61,18 @@ class IssuedRows:
 
     def count(self, condition: str, *values: object) -> int:
         """The number of live rows that meet a condition; each ``?`` stands for one of ``values``."""
-        return self._select("count(*)", condition, *values)[0]
+        return int(self._live("count(*)", condition, *values)[0][0])
 
     def ids(self, condition: str) -> list[int]:
         """The ids of live rows that meet a condition."""
-        return self._select("id", condition)
+        return [int(identifier) for (identifier,) in self._live("id", condition)]
 
-    def ids_in_process(self, status: str) -> list[int]:
-        """The ids of live rows without a date that have a status, which is text from the account."""
-        return self._select("id", "status = ? and issued_at is null", status)
-
-    def statuses_in_process(self) -> list[str]:
-        """The statuses of the stored rows without a date."""
-        found = self._stored.column(
-            f"select distinct status from {DATASET}.{REWARDS_ISSUED.name} "
-            "where issued_at is null and status is not null and _dlt_valid_to is null order by 1"
-        )
-        return [str(status) for status in found]
+    def undated(self) -> dict[str | None, set[int]]:
+        """The ids of live rows without a date, by their status, which is text from the account."""
+        found: dict[str | None, set[int]] = {}
+        for identifier, status in self._live("id, status", "issued_at is null order by status nulls first, id"):
+            found.setdefault(status, set()).add(identifier)
+        return found
 
     def largest_stored_id(self) -> int | None:
         """The largest id of the stored rows."""
@@ -109,19 +105,18 @@ class IssuedRows:
         versions.update(zip(rows.column("id").to_pylist(), rows.column(ROW_VERSION).to_pylist(), strict=True))
         return versions
 
-    def _select(self, column: str, condition: str, *values: object) -> list[int]:
+    def _live(self, columns: str, condition: str, *values: object) -> list[tuple[Any, ...]]:
         connection = self._stored.connection
         connection.register("uncommitted", self._batch.rows(REWARDS_ISSUED))
         connection.register("gone", pa.table({"id": pa.array(sorted(self.gone), pa.int64())}))
         try:
-            found = self._stored.column(
-                f"select {column} from (select id, status, issued_at from uncommitted union all by name "
+            return connection.execute(
+                f"select {columns} from (select id, status, issued_at from uncommitted union all by name "
                 f"select id, status, issued_at from {DATASET}.{REWARDS_ISSUED.name} "
                 f"where _dlt_valid_to is null and id not in (select id from uncommitted)) "
                 f"where id not in (from gone) and {condition}",
                 values,
-            )
+            ).fetchall()
         finally:
             connection.unregister("uncommitted")
             connection.unregister("gone")
-        return [int(str(value)) for value in found]

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from referral_warehouse.sandbox.domain import coupons, people, rewards
+from referral_warehouse.sandbox.domain import corrections, coupons, people, rewards
 from referral_warehouse.sandbox.service import Service
 
 # The acts that the control surface lets other processes do, by their names.
@@ -24,6 +24,12 @@ ACTS = (
     "issue",
     "complete",
     "reprice",
+    "amend_payout",
+    "cancel_payout",
+    "fail_payout",
+    "rename_reward_type",
+    "move_reward",
+    "merge_users",
     "add_coupon",
     "issue_coupon",
     "use_coupon",
@@ -111,6 +117,36 @@ class Acts:
         """Give a reward another price."""
         with self._store.act():
             rewards.reprice(self._store, reward_id, value)
+
+    def amend_payout(self, issued_id: int, value: Decimal | int | str) -> None:
+        """Give each reward of a payout in process another value."""
+        with self._store.act():
+            corrections.amend_payout(self._store, issued_id, value)
+
+    def cancel_payout(self, issued_id: int, status: str = "Cancelled") -> None:
+        """A payout in process will not be made; its row stays with this status and without a date."""
+        with self._store.act():
+            corrections.cancel_payout(self._store, issued_id, status)
+
+    def fail_payout(self, issued_id: int) -> None:
+        """A dated payout came back: its row is gone and the same rewards are due again."""
+        with self._store.act():
+            corrections.fail_payout(self._store, issued_id)
+
+    def rename_reward_type(self, reward_id: int, reward_type: str) -> None:
+        """Give the type of a reward another name."""
+        with self._store.act():
+            corrections.rename_reward_type(self._store, reward_id, reward_type)
+
+    def move_reward(self, reward_id: int, campaign_id: int) -> None:
+        """Move a reward to another campaign."""
+        with self._store.act():
+            corrections.move_reward(self._store, reward_id, campaign_id)
+
+    def merge_users(self, user_id: int, into_id: int) -> None:
+        """The referrals of one user become those of another."""
+        with self._store.act():
+            corrections.merge_users(self._store, user_id, into_id)
 
     def add_coupon(self, name: str, batch_id: int) -> int:
         """Upload a coupon; gives its id."""

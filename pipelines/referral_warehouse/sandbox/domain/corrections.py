@@ -1,0 +1,161 @@
+"""What is corrected in an account afterwards: payouts amended, cancelled or failed, rewards renamed or moved, people
+merged.
+
+None of it leaves a date that a client could filter by. Knows people only by their ids.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from referral_warehouse.sandbox.domain.store import Store, cents_of
+
+
+def amend_payout(store: Store, issued_id: int, value: Decimal | int | str) -> None:
+    """Give each reward of a payout in process another value.
+
+    Raises: NoSuchRow, or ValueError when the payout is dated or the value is negative or finer than a cent.
+    """
+    reward_id, recipient_id, campaign_id, count, before, issued_at = _payout(store, issued_id)
+    cents = cents_of(value)
+    if issued_at is not None or cents < 0:
+        raise ValueError(f"Payout {issued_id} cannot be amended to {value}.")
+    store.run("update issued set reward_value_cents = ? where id = ?", cents, issued_id)
+    store.log(
+        "payout_amended",
+        campaign_id=campaign_id,
+        reward_id=reward_id,
+        recipient_id=recipient_id,
+        issued_id=issued_id,
+        count=0,
+        value_cents=count * (cents - before),
+    )
+
+
+def cancel_payout(store: Store, issued_id: int, status: str = "Cancelled") -> None:
+    """A payout in process will not be made; its row stays in the list without a date.
+
+    Raises: NoSuchRow, or ValueError when the payout is dated.
+    """
+    reward_id, recipient_id, campaign_id, count, cents, issued_at = _payout(store, issued_id)
+    if issued_at is not None:
+        raise ValueError(f"Payout {issued_id} is dated and cannot be cancelled.")
+    store.run("update issued set status = ? where id = ?", status, issued_id)
+    store.log(
+        "payout_cancelled",
+        campaign_id=campaign_id,
+        reward_id=reward_id,
+        recipient_id=recipient_id,
+        issued_id=issued_id,
+        count=count,
+        value_cents=count * cents,
+        detail={"status": status},
+    )
+
+
+def fail_payout(store: Store, issued_id: int) -> None:
+    """A dated payout came back: its row leaves the list, and the same rewards are due again at today's price.
+
+    Raises: NoSuchRow, or ValueError when the payout has no date.
+    """
+    reward_id, recipient_id, campaign_id, count, cents, issued_at = _payout(store, issued_id)
+    if issued_at is None:
+        raise ValueError(f"Payout {issued_id} is still in process and cannot have failed.")
+    store.must("user", "select id from users where id = ?", recipient_id)
+    (price,) = store.must("reward", "select value_cents from rewards where id = ?", reward_id)
+    store.run("delete from issued where id = ?", issued_id)
+    store.run(
+        "insert into dues (reward_id, recipient_id, total_due) values (?, ?, ?) "
+        "on conflict (reward_id, recipient_id) do update set total_due = total_due + excluded.total_due",
+        reward_id,
+        recipient_id,
+        count,
+    )
+    store.run(
+        "update units set state = 'due' where (reward_id, recipient_id, referral_id) in ("
+        "select reward_id, recipient_id, referral_id from units "
+        "where reward_id = ? and recipient_id = ? and state = 'issued' order by referral_id limit ?)",
+        reward_id,
+        recipient_id,
+        count,
+    )
+    for kind, number, value in (("payout_failed", count, count * cents), ("repriced", 0, count * (price - cents))):
+        if number or value:
+            store.log(
+                kind,
+                campaign_id=campaign_id,
+                reward_id=reward_id,
+                recipient_id=recipient_id,
+                issued_id=issued_id,
+                count=number,
+                value_cents=value,
+            )
+
+
+def rename_reward_type(store: Store, reward_id: int, reward_type: str) -> None:
+    """Give the type of a reward another name, also on the rows of both reward lists.
+
+    Raises: NoSuchRow.
+    """
+    campaign_id, before = store.must("reward", "select campaign_id, type from rewards where id = ?", reward_id)
+    store.run("update rewards set type = ? where id = ?", reward_type, reward_id)
+    store.run("update issued set reward_type = ? where reward_id = ?", reward_type, reward_id)
+    store.log(
+        "reward_type_renamed",
+        campaign_id=campaign_id,
+        reward_id=reward_id,
+        detail={"before": before, "after": reward_type},
+    )
+
+
+def move_reward(store: Store, reward_id: int, campaign_id: int) -> None:
+    """Move a reward to another campaign; who earned it still does.
+
+    Raises: NoSuchRow.
+    """
+    (before,) = store.must("reward", "select campaign_id from rewards where id = ?", reward_id)
+    store.must("campaign", "select id from campaigns where id = ?", campaign_id)
+    store.run("update rewards set campaign_id = ? where id = ?", campaign_id, reward_id)
+    store.log("reward_moved", campaign_id=campaign_id, reward_id=reward_id, detail={"before": before})
+
+
+def merge_users(store: Store, user_id: int, into_id: int) -> None:
+    """One person has two accounts: the referrals of the one become those of the other. Nobody is deleted.
+
+    Raises: NoSuchRow, or ValueError when the two are the same or in different campaigns.
+    """
+    campaign_id, referrals, converted = store.must(
+        "user", "select campaign_id, referrals_count, converted_referrals_count from users where id = ?", user_id
+    )
+    (home,) = store.must("user", "select campaign_id from users where id = ?", into_id)
+    if user_id == into_id or campaign_id != home:
+        raise ValueError(f"Users {user_id} and {into_id} cannot be merged.")
+    store.run("update users set referrer_id = ? where referrer_id = ? and id <> ?", into_id, user_id, into_id)
+    kept, kept_converted = store.must(
+        "user", "select count(*), coalesce(sum(qualified), 0) from users where referrer_id = ?", user_id
+    )
+    store.run(
+        "update users set referrals_count = ?, converted_referrals_count = ? where id = ?",
+        kept,
+        kept_converted,
+        user_id,
+    )
+    store.run(
+        "update users set referrals_count = referrals_count + ?, "
+        "converted_referrals_count = converted_referrals_count + ? where id = ?",
+        referrals - kept,
+        converted - kept_converted,
+        into_id,
+    )
+    store.log("users_merged", user_id=into_id, campaign_id=campaign_id, recipient_id=user_id, count=referrals - kept)
+
+
+def _payout(store: Store, issued_id: int) -> tuple[int, int, int, int, int, str | None]:
+    """Reward, recipient, campaign, count, cents of one reward, and date of a row of the issued list."""
+    row = store.must(
+        "issued row",
+        "select i.reward_id, i.recipient_id, r.campaign_id, i.total_due, i.reward_value_cents, i.issued_at "
+        "from issued i join rewards r on r.id = i.reward_id where i.id = ?",
+        issued_id,
+    )
+    return row[0], row[1], row[2], row[3], row[4], row[5]

@@ -1,0 +1,178 @@
+-- grain: one row per campaign x reward x recipient x reward type (type_no) x sync that a balance left or came to
+-- reads: intermediate.int_reward_movements
+-- money: exact; what leaves one place comes to another, so values add up to nothing over the places of a balance
+-- time: by sync
+-- A place is a campaign and a reward type. A reward definition that is moved to another campaign, or whose type gets
+-- another name, takes what is owed along: the lists show a loss in one place and a gain in another for the same reward
+-- and recipient. As many rewards as were lost in some places and gained in others have changed their place; the rest is
+-- an ordinary movement. What leaves a place takes its share of the value that was lost there, and brings it to the new
+-- place. unlisted_shift: an issued reward that left the list did so in its old place; if it is due again, it is so in the
+-- new one, so it counts where most became due. Rows that name no reward are left out: nothing shows that they are the
+-- same reward.
+
+with movements as (
+    select * from intermediate.int_reward_movements
+),
+
+several_places as (
+    select
+        reward_id,
+        recipient_id,
+        sync_no
+    from movements
+    where reward_id <> 0 and sync_no > 1
+    group by reward_id, recipient_id, sync_no
+    having count(*) > 1
+),
+
+states as (
+    select
+        movements.campaign_id,
+        movements.reward_id,
+        movements.recipient_id,
+        movements.type_no,
+        movements.sync_no,
+        movements.unlisted_count,
+        movements.unlisted_value,
+        unnest([
+            {
+                'state': 'due',
+                'count': movements.due_rest_count,
+                'value': movements.due_rest_value
+            },
+            {
+                'state': 'in process',
+                'count': movements.in_process_rest_count,
+                'value': movements.in_process_rest_value
+            }
+        ]) as part
+    from movements
+    inner join several_places
+        on
+            movements.reward_id = several_places.reward_id
+            and movements.recipient_id = several_places.recipient_id
+            and movements.sync_no = several_places.sync_no
+),
+
+sides as (
+    select
+        states.campaign_id,
+        states.reward_id,
+        states.recipient_id,
+        states.type_no,
+        states.sync_no,
+        states.unlisted_count,
+        states.unlisted_value,
+        states.part.state as state,
+        states.part.value as rest_value,
+        greatest(-states.part.count, 0) as lost_count,
+        greatest(states.part.count, 0) as gained_count
+    from states
+),
+
+shared as (
+    select
+        *,
+        least(sum(lost_count) over balance, sum(gained_count) over balance) as moved_count,
+        sum(lost_count) over places as lost_upto_count,
+        sum(gained_count) over places as gained_upto_count
+    from sides
+    window
+        balance as (partition by reward_id, recipient_id, sync_no, state),
+        places as (
+            partition by reward_id, recipient_id, sync_no, state
+            order by campaign_id, type_no rows unbounded preceding
+        )
+),
+
+counted as (
+    select
+        *,
+        greatest(least(lost_upto_count, moved_count) - (lost_upto_count - lost_count), 0) as out_count,
+        greatest(least(gained_upto_count, moved_count) - (gained_upto_count - gained_count), 0) as in_count
+    from shared
+),
+
+left_behind as (
+    select
+        *,
+        cast(
+            case
+                when out_count = 0 then 0
+                when out_count = lost_count then -rest_value
+                else cast(-rest_value as double) * cast(out_count as double) / cast(lost_count as double)
+            end as decimal(38, 2)
+        ) as out_value
+    from counted
+),
+
+totalled as (
+    select
+        *,
+        sum(out_value) over (partition by reward_id, recipient_id, sync_no, state) as moved_value,
+        least(gained_upto_count, moved_count) as to_count,
+        least(gained_upto_count - gained_count, moved_count) as from_count
+    from left_behind
+),
+
+-- The value up to a number of rewards; exact for none and for all of them, so that nothing is lost by rounding.
+valued as (
+    select
+        *,
+        cast(
+            case
+                when to_count = moved_count then moved_value
+                when to_count = 0 then 0
+                else cast(moved_value as double) * cast(to_count as double) / cast(moved_count as double)
+            end as decimal(38, 2)
+        ) - cast(
+            case
+                when from_count = moved_count then moved_value
+                when from_count = 0 then 0
+                else cast(moved_value as double) * cast(from_count as double) / cast(moved_count as double)
+            end as decimal(38, 2)
+        ) as in_value
+    from totalled
+),
+
+moved as (
+    select
+        campaign_id,
+        reward_id,
+        recipient_id,
+        type_no,
+        sync_no,
+        any_value(unlisted_count) as unlisted_count,
+        any_value(unlisted_value) as unlisted_value,
+        coalesce(sum(gained_count - in_count) filter (where state = 'due'), 0) as due_again_count,
+        coalesce(sum(in_count) filter (where state = 'due'), 0) as due_in_count,
+        coalesce(sum(in_value) filter (where state = 'due'), 0) as due_in_value,
+        coalesce(sum(out_count) filter (where state = 'due'), 0) as due_out_count,
+        coalesce(sum(out_value) filter (where state = 'due'), 0) as due_out_value,
+        coalesce(sum(in_count) filter (where state = 'in process'), 0) as in_process_in_count,
+        coalesce(sum(in_value) filter (where state = 'in process'), 0) as in_process_in_value,
+        coalesce(sum(out_count) filter (where state = 'in process'), 0) as in_process_out_count,
+        coalesce(sum(out_value) filter (where state = 'in process'), 0) as in_process_out_value
+    from valued
+    group by campaign_id, reward_id, recipient_id, type_no, sync_no
+),
+
+ranked as (
+    select
+        *,
+        sum(unlisted_count) over balance as all_unlisted_count,
+        sum(unlisted_value) over balance as all_unlisted_value,
+        row_number() over (balance order by due_again_count desc, campaign_id asc, type_no asc) = 1 as is_due_again
+    from moved
+    window balance as (partition by reward_id, recipient_id, sync_no)
+),
+
+final as (
+    select
+        * exclude (unlisted_count, unlisted_value, due_again_count, all_unlisted_count, all_unlisted_value, is_due_again),
+        case when is_due_again then all_unlisted_count else 0 end - unlisted_count as unlisted_shift_count,
+        case when is_due_again then all_unlisted_value else 0 end - unlisted_value as unlisted_shift_value
+    from ranked
+)
+
+select * from final
