@@ -29,10 +29,11 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "events": {"redaction"},
     "settings": {"errors", "workspace", "redaction"},
     "deletion_limit": {"errors"},
+    "sql_quoting": set(),
     "api": {"", "display_text", "errors", "workspace", "settings", "events"},
-    "load": {"", "display_text", "errors", "workspace", "settings", "events", "deletion_limit", "api"},
+    "load": {"", "display_text", "errors", "workspace", "settings", "events", "deletion_limit", "sql_quoting", "api"},
     "dlt_source": {"api", "load", "settings"},
-    "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit"},
+    "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "sql_quoting"},
     "sandbox": set(),
     "cli": {
         "", "display_text", "errors", "redaction", "events", "workspace", "settings", "api", "load", "warehouse",

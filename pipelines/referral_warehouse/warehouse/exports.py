@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.display_text import json_text
+from referral_warehouse.sql_quoting import literal
 from referral_warehouse.warehouse.snapshots import sync_folder
 from referral_warehouse.workspace.file_kinds import read_regular, set_aside_unless_file, set_aside_unless_folder
 from referral_warehouse.workspace.removal import free_name, remove
@@ -60,8 +61,7 @@ def write_feeds(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Pat
             continue
         name = f"{schema}.{table}"
         path = folder / f"{name}.parquet"
-        literal = str(path).replace("'", "''")
-        connection.execute(f"copy (select * from {catalog}.{schema}.{table}) to '{literal}' (format parquet)")
+        connection.execute(f"copy (select * from {catalog}.{schema}.{table}) to {literal(path)} (format parquet)")
         row = connection.execute(f"select count(*) from {catalog}.{schema}.{table}").fetchone()
         path.chmod(0o600)
         feeds.append(Feed(name, int(row[0]) if row else 0, file_sha256(path)))

@@ -15,6 +15,7 @@ import duckdb
 
 from referral_warehouse.load.storage.stored_rows import DATASET, StoredRows
 from referral_warehouse.settings import Settings
+from referral_warehouse.sql_quoting import literal
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 IN_LOAD_FILE = {
@@ -22,8 +23,8 @@ IN_LOAD_FILE = {
     "users": f"select id, campaign_id, code, email from {DATASET}.users",
 }
 PUBLISHED = {
-    "campaigns": "select campaign_id as id, code, url from {core}campaigns{end}",
-    "users": "select user_id as id, campaign_id, code, email from {core}users{end}",
+    "campaigns": "select campaign_id as id, code, url from {table}",
+    "users": "select user_id as id, campaign_id, code, email from {table}",
 }
 
 
@@ -85,13 +86,16 @@ class KnownAccount:
 
     def _take_published(self, settings: Settings) -> None:
         """Ask the published snapshot, or the feeds; nobody where neither can be read."""
-        feeds = str(settings.feeds_dir).replace("'", "''")
-        ways: list[tuple[Path | None, dict[str, str]]] = [
-            (settings.warehouse_path, {"core": "core.", "end": ""}),
-            (None, {"core": f"read_parquet('{feeds}/core.", "end": ".parquet', hive_partitioning = false)"}),
+
+        def feed(name: str) -> str:
+            return f"read_parquet({literal(settings.feeds_dir / f'core.{name}.parquet')}, hive_partitioning = false)"
+
+        ways: list[tuple[Path | None, Callable[[str], str]]] = [
+            (settings.warehouse_path, "core.{}".format),
+            (None, feed),
         ]
-        for path, words in ways:
-            tables = {name: sql.format(**words) for name, sql in PUBLISHED.items()}
+        for path, table in ways:
+            tables = {name: sql.format(table=table(name)) for name, sql in PUBLISHED.items()}
             try:
                 connection = duckdb.connect(str(path) if path else ":memory:", read_only=path is not None)
                 self._connections.append(connection)
