@@ -30,7 +30,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "settings": {"errors", "workspace", "redaction"},
     "deletion_limit": {"errors"},
     "sql_quoting": set(),
-    "api": {"", "display_text", "errors", "workspace", "settings", "events"},
+    "api": {"", "display_text", "errors", "redaction", "workspace", "settings", "events"},
     "load": {"", "display_text", "errors", "workspace", "settings", "events", "deletion_limit", "sql_quoting", "api"},
     "dlt_source": {"api", "load", "settings"},
     "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "sql_quoting"},
