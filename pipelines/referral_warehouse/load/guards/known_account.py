@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from referral_warehouse.load.guards.marks import Marks, campaign_marks, user_marks
 from referral_warehouse.load.storage.stored_rows import DATASET, StoredRows
 from referral_warehouse.settings import Settings
 from referral_warehouse.sql_quoting import literal
@@ -56,21 +57,21 @@ class KnownAccount:
         return self._has("users")
 
     @cached_property
-    def campaigns(self) -> dict[int, frozenset[str]]:
+    def campaigns(self) -> dict[int, Marks]:
         """Marks of each campaign by id, of all its versions and also of those that are gone."""
-        found: dict[int, frozenset[str]] = {}
+        found: dict[int, Marks] = {}
         for identifier, code, url in self._ask(self._tables["campaigns"]):
-            found[identifier] = found.get(identifier, frozenset()) | _marks(code=code, url=url)
+            found[identifier] = found.get(identifier, Marks()) | campaign_marks({"code": code, "url": url})
         return found
 
-    def users(self, ids: Iterable[int]) -> dict[int, frozenset[str]]:
+    def users(self, ids: Iterable[int]) -> dict[int, Marks]:
         """Marks of those of some users who are known, by id."""
         listed = ",".join(str(identifier) for identifier in ids if abs(identifier) < 2**63)
         if not listed:
             return {}
         rows = self._ask(f"from ({self._tables['users']}) where id in ({listed})")
         return {
-            identifier: frozenset(f"{campaign_id} {mark}" for mark in _marks(code=code, email=email))
+            identifier: user_marks({"campaign_id": campaign_id, "code": code, "email": email})
             for identifier, campaign_id, code, email in rows
         }
 
@@ -106,7 +107,3 @@ class KnownAccount:
             self._ask = lambda sql, there=connection: there.execute(sql).fetchall()  # type: ignore[misc]
             self._tables = tables
             return
-
-
-def _marks(**texts: str | None) -> frozenset[str]:
-    return frozenset(f"{name} {text.strip()}" for name, text in texts.items() if text is not None and text.strip())
