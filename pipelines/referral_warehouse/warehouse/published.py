@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from referral_warehouse.errors import ReferralsError, SnapshotDamaged
 from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.warehouse.connection import connect_scratch, draft_dir, draft_path, first_line
-from referral_warehouse.warehouse.exports import file_sha256, read_manifest
+from referral_warehouse.warehouse.exports import file_sha256
+from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.snapshots import (
     current_number,
     folder_name,
