@@ -61,7 +61,8 @@ sync: $(READY) ## load, audit, build, check and publish the configured account
 build: $(READY) ## build the models from what is loaded already
 	@$(BIN)/referrals build $(ARGS)
 
-docs: $(READY) ## write the data dictionary, sql/DICTIONARY.md
+docs: $(READY) ## write sql/raw.sql and docs/fields.md from the schemas, and the data dictionary, sql/DICTIONARY.md
+	@$(BIN)/python -m tests.schema_files
 	@text=$$($(BIN)/referrals docs) && printf '%s\n' "$$text" > sql/DICTIONARY.md
 
 bench: $(READY) ## measure CPU, memory and the goals (ARGS='--quick' takes a minute)

@@ -1,47 +1,49 @@
--- The contract with the loader: what the models read of schema `raw` in the load file, and nothing more.
--- The runner creates these tables empty and lets the load file's own tables take their place, so that a model
+-- The raw tables that models may read, as the loader writes them. Made from the schemas of the streams by
+-- `python -m tests.schema_files`: change the schemas, not this file.
+-- The build creates these tables empty and lets the load file's own tables take their place, so that a model
 -- finds its input also where a stream was never loaded or an older load file lacks a column.
 -- Times are UTC without a zone; dlt's two validity columns carry one. Money is decimal(18, 2).
 
 create table raw.campaigns (
-    id bigint, name varchar, url varchar, code varchar, reach bigint, live boolean, status varchar,
-    starts_at timestamp, ends_at timestamp,
-    _extra json, _fetched_at timestamp, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
+    id bigint, name varchar, url varchar, code varchar, reach bigint, live boolean, status varchar, starts_at timestamp,
+    ends_at timestamp, _extra json, _fetched_at timestamp, _row_version varchar, _dlt_valid_from timestamptz,
+    _dlt_valid_to timestamptz
+);
+
+create table raw.users (
+    id bigint, campaign_id bigint, referrer_id bigint, qualified boolean, qualified_at timestamp, unsubscribed boolean,
+    unsubscribed_at timestamp, first_name varchar, email varchar, code varchar, reach bigint, referrals_count bigint,
+    converted_referrals_count bigint, source varchar, date timestamp, url varchar, meta json, sharing json,
+    sharing_message json, _extra json, _fetched_at timestamp
+);
+
+create table raw.coupons (
+    id bigint, name varchar, referral_id bigint, batch_id bigint, issued_at timestamp, used_at timestamp, _extra json,
+    _fetched_at timestamp
+);
+
+create table raw.rewards_issued (
+    id bigint, reward_id bigint, reward_for varchar, reward_type varchar, reward_when_referral varchar,
+    reward_value decimal(18, 2), recipient_id bigint, recipient_first_name varchar, recipient_email varchar,
+    total_due bigint, total_value decimal(18, 2), status varchar, issued_at timestamp, _extra json,
+    _fetched_at timestamp, _row_version varchar, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
+);
+
+create table raw.rewards_due (
+    id bigint, reward_id bigint, reward_for varchar, reward_type varchar, reward_when_referral varchar,
+    reward_value decimal(18, 2), recipient_id bigint, recipient_first_name varchar, recipient_email varchar,
+    total_due bigint, total_value decimal(18, 2), status varchar, issued_at timestamp, _extra json,
+    _fetched_at timestamp, _row_version varchar, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
+);
+
+create table raw.rewards (
+    id bigint, campaign_id bigint, name varchar, reward_for varchar, type varchar, value decimal(18, 2),
+    when_referral varchar, _extra json, _fetched_at timestamp, _row_version varchar, _dlt_valid_from timestamptz,
+    _dlt_valid_to timestamptz
 );
 
 create table raw.campaign_reach (
     id bigint, reach bigint, _fetched_at timestamp
-);
-
-create table raw.rewards (
-    id bigint, campaign_id bigint, name varchar, reward_for varchar, type varchar, value decimal(18, 2), when_referral varchar,
-    _extra json, _fetched_at timestamp, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
-);
-
-create table raw.rewards_due (
-    id bigint, reward_id bigint, reward_for varchar, reward_type varchar, reward_when_referral varchar, reward_value decimal(18, 2),
-    recipient_id bigint, recipient_first_name varchar, recipient_email varchar, total_due bigint, total_value decimal(18, 2),
-    status varchar, issued_at timestamp,
-    _extra json, _fetched_at timestamp, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
-);
-
-create table raw.rewards_issued (
-    id bigint, reward_id bigint, reward_for varchar, reward_type varchar, reward_when_referral varchar, reward_value decimal(18, 2),
-    recipient_id bigint, recipient_first_name varchar, recipient_email varchar, total_due bigint, total_value decimal(18, 2),
-    status varchar, issued_at timestamp,
-    _extra json, _fetched_at timestamp, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
-);
-
-create table raw.users (
-    id bigint, campaign_id bigint, referrer_id bigint, qualified boolean, qualified_at timestamp,
-    unsubscribed boolean, unsubscribed_at timestamp, first_name varchar, email varchar, code varchar,
-    reach bigint, referrals_count bigint, converted_referrals_count bigint, source varchar, date timestamp, url varchar,
-    meta json, sharing json, sharing_message json, _extra json, _fetched_at timestamp
-);
-
-create table raw.coupons (
-    id bigint, name varchar, referral_id bigint, batch_id bigint, issued_at timestamp, used_at timestamp,
-    _extra json, _fetched_at timestamp
 );
 
 create table raw.coupon_batches (
@@ -53,7 +55,7 @@ create table raw.observations (
 );
 
 create table raw.quarantine (
-    stream varchar, record_id varchar, reason varchar, raw json, run_id varchar, quarantined_at timestamp,
+    key varchar, stream varchar, record_id varchar, reason varchar, raw json, run_id varchar, quarantined_at timestamp,
     resolved_at timestamp
 );
 
@@ -69,8 +71,8 @@ create table raw.run_streams (
 
 create table raw.reconciliation (
     run_id varchar, stream varchar, observed_at timestamp, compared_by varchar, upto_id bigint, api_count bigint,
-    our_count bigint, found varchar, repaired_by varchar, rows_missing bigint, rows_changed bigint, rows_vanished bigint,
-    rows_reappeared bigint, in_flight varchar, calls bigint
+    our_count bigint, found varchar, repaired_by varchar, rows_missing bigint, rows_changed bigint,
+    rows_vanished bigint, rows_reappeared bigint, in_flight varchar, calls bigint
 );
 
 -- Not the loader's: the build fills it from the settings (warehouse.reward_units).

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>`{3,}|~{3,})(?P<info>[\w-]*)[^\n]*$")
+from tests.fences import fences_of
+
 HERE_DOCUMENT = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
 
 
@@ -43,20 +44,10 @@ def read_commands(markdown: str) -> list[Command]:
     Raises: ValueError when a fence is not closed.
     """
     found: list[Command] = []
-    lines = iter(enumerate(markdown.splitlines(), start=1))
-    for number, line in lines:
-        opened = FENCE.match(line)
-        if not opened:
-            continue
-        inside: list[tuple[int, str]] = []
-        for inner_number, inner in lines:
-            if inner.strip() == opened["ticks"]:
-                break
-            inside.append((inner_number, inner.removeprefix(opened["indent"])))
-        else:
-            raise ValueError(f"the fence of line {number} is not closed")
-        if opened["info"] in ("sh", "console"):
-            found += _commands(inside, is_console=opened["info"] == "console")
+    for fence in fences_of(markdown):
+        if fence.info in ("sh", "console"):
+            lines = list(enumerate(fence.text.splitlines(), start=fence.line))
+            found += _commands(lines, is_console=fence.info == "console")
     return found
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from tests.fences import fences_of
+
 PROJECT = Path(__file__).parents[1]
 PAGES: dict[str, str] = {
     str(path.relative_to(PROJECT)): path.read_text(encoding="utf-8")
@@ -18,7 +20,6 @@ PAGES: dict[str, str] = {
 }
 """Path relative to the project → text; README.md comes first."""
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -34,13 +35,13 @@ class Query:
 
 def queries_of(page: str) -> Iterator[Query]:
     """Each query of a page. A ``text`` fence that follows with nothing but blank lines between is its result."""
-    fences = list(FENCE.finditer(PAGES[page]))
+    fences = list(fences_of(PAGES[page]))
     for fence, following in zip_longest(fences, fences[1:]):
-        if fence[1] != "sql":
+        if fence.info != "sql":
             continue
-        between = PAGES[page][fence.end() : following.start()] if following else "no fence"
-        shown = following[2] if following and following[1] == "text" and not between.strip() else None
-        yield Query(page, fence[2].strip().removesuffix(";"), shown)
+        between = PAGES[page][fence.end : following.start] if following else "no fence"
+        shown = following.text if following and following.info == "text" and not between.strip() else None
+        yield Query(page, fence.text.strip().removesuffix(";"), shown)
 
 
 def section(page: str, heading: str) -> str:
@@ -67,7 +68,9 @@ def table_rows(text: str) -> list[list[str]]:
 
 def without_fences(text: str) -> str:
     """A page's text without its code blocks."""
-    return FENCE.sub("", text)
+    for fence in reversed(list(fences_of(text))):
+        text = text[: fence.start] + text[fence.end :]
+    return text
 
 
 def anchors_of(page: str) -> set[str]:

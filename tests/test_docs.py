@@ -15,7 +15,6 @@ from referral_warehouse.cli import COMMANDS, cli
 from referral_warehouse.errors import ConfigurationError, ReferralsError
 from referral_warehouse.settings import Settings, load_settings
 from tests.documentation import (
-    FENCE,
     LINK,
     PAGES,
     PROJECT,
@@ -26,6 +25,7 @@ from tests.documentation import (
     table_rows,
     without_fences,
 )  # fmt: skip
+from tests.fences import fences_of
 
 SETTINGS = [row for name in ("Source", "Warehouse") for row in table_rows(section("docs/settings.md", name))]
 RANGES = {row[0].strip("`"): row[2] for row in SETTINGS if " to " in row[2]}
@@ -88,9 +88,7 @@ def test_the_documented_range_of_a_setting_is_what_is_accepted(name: str, tmp_pa
             load_settings(environ={**LOCAL, name: str(refused)}, folder=tmp_path, home=tmp_path)
 
 
-@pytest.mark.parametrize(
-    "text", [fence[2] for fence in FENCE.finditer(PAGES["docs/settings.md"]) if fence[1] == "toml"]
-)
+@pytest.mark.parametrize("text", [fence.text for fence in fences_of(PAGES["docs/settings.md"]) if fence.info == "toml"])
 def test_toml_examples_are_settings(text: str, tmp_path: Path) -> None:
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "config.toml").write_text(text, encoding="utf-8")
@@ -134,7 +132,7 @@ def test_the_options_of_every_command_are_those_they_share() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_an_example_that_runs(name: str) -> None:
-    fences = [fence[2] for fence in FENCE.finditer(section("docs/commands.md", f"`referrals {name}`"))]
+    fences = [fence.text for fence in fences_of(section("docs/commands.md", f"`referrals {name}`"))]
     assert any(line.startswith(f"referrals {name}") for text in fences for line in text.splitlines())
 
 

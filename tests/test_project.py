@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 import referral_warehouse
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, load_settings
-from referral_warehouse.warehouse.exports import SCHEMA_VERSION
+from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from tests.documentation import PAGES, table_rows
 
 PROJECT = Path(__file__).parents[1]

@@ -1,7 +1,6 @@
 """A load file of N users with the rest in proportion, made by SQL: no API could serve ten million users in minutes.
 
-``python -m tests.bench.loadfile USERS FILE``. The tables are the loader's (tests/warehouse/raw_schema.sql), the rows
-those of loadfile.sql.
+``python -m tests.bench.loadfile USERS FILE``. The tables are the loader's, the rows those of loadfile.sql.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ from pathlib import Path
 
 import duckdb
 
+from tests.schema_files import load_file_sql
+
 HERE = Path(__file__).parent
-SCHEMA = HERE.parent / "warehouse" / "raw_schema.sql"
 
 
 def make_load_file(users: int, path: Path) -> None:
@@ -20,7 +20,7 @@ def make_load_file(users: int, path: Path) -> None:
     rows = (HERE / "loadfile.sql").read_text(encoding="utf-8").replace("$users", str(users))
     with duckdb.connect(path) as connection:
         connection.execute("set timezone = 'UTC'")
-        connection.execute(SCHEMA.read_text(encoding="utf-8"))
+        connection.execute(load_file_sql())
         connection.execute(rows)
 
 

@@ -25,14 +25,15 @@ from dlt.destinations.impl.snowflake.configuration import SnowflakeClientConfigu
 from referral_warehouse.dlt_source import referral_factory
 from referral_warehouse.sandbox import Sandbox
 from referral_warehouse.settings import Settings
-from tests.documentation import FENCE, PAGES, section, table_rows
+from tests.documentation import PAGES, section, table_rows
+from tests.fences import fences_of
 
 PAGE = "docs/dlt-source.md"
 DESTINATIONS = {"BigQuery": BigQueryClientConfiguration, "Snowflake": SnowflakeClientConfiguration}
 
 
 def fences(kind: str, text: str = PAGES[PAGE]) -> list[str]:
-    return [fence[2] for fence in FENCE.finditer(text) if fence[1] == kind]
+    return [fence.text for fence in fences_of(text) if fence.info == kind]
 
 
 def test_the_code_of_the_page_loads_an_account(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from referral_warehouse.load.streams.stream import Stream
 from referral_warehouse.sandbox.domain.resources import TRUTH
 
 PROJECT = Path(__file__).parents[2]
-RAW = (PROJECT / "tests" / "warehouse" / "raw_schema.sql").read_text(encoding="utf-8")
+RAW = (PROJECT / "sql" / "raw.sql").read_text(encoding="utf-8")
 PAGE = (PROJECT / "docs" / "streams.md").read_text(encoding="utf-8")
 # What only the truth of the sandbox shows beside the documented fields of a stream.
 JOINED = {"coupons": {"batch_name", "campaign_id"}}
@@ -36,13 +36,9 @@ def documented_fields(stream: Stream) -> str | None:
 
 
 def raw_table(stream: Stream) -> str | None:
-    """The table in the load file, as the models' tests plant it."""
-    found = re.search(rf"create table raw\.{stream.name} \((.*?)\n\);", RAW, re.DOTALL)
-    if not found:
-        return f"create raw.{stream.name} in tests/warehouse/raw_schema.sql"
-    columns = set(re.findall(r"(?:^|, ?)\s*(\w+) \w+", found[1], re.MULTILINE))
-    missing = set(stream.schema.stored.names) - columns
-    return f"raw.{stream.name} in tests/warehouse/raw_schema.sql lacks {sorted(missing)}" if missing else None
+    """The table that models may read; tests/test_schema_files.py compares its columns."""
+    is_there = f"create table raw.{stream.name} (" in RAW
+    return None if is_there else f"run `make docs`: raw.{stream.name} is not in sql/raw.sql"
 
 
 def staging_model(stream: Stream) -> str | None:

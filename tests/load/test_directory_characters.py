@@ -17,7 +17,7 @@ from referral_warehouse.load.records.coercion import coerce
 from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
-from referral_warehouse.warehouse.connection import quote
+from referral_warehouse.sql_quoting import literal
 from referral_warehouse.warehouse.exports import write_feeds
 from referral_warehouse.workspace.directories import UNUSABLE
 from tests.sampling import sampled
@@ -57,9 +57,9 @@ def load_and_read(directory: Path) -> list[tuple[Any, ...]]:
         pipeline.commit(part)
         assert pipeline.state("users") == part.states["users"]
     with duckdb.connect() as connection:
-        connection.execute(f"set temp_directory = {quote(directory / 'tmp')}")
-        connection.execute(f"attach {quote(directory / 'load.duckdb')} as load (read_only)")
-        connection.execute(f"attach {quote(directory / 'warehouse.duckdb')} as draft")
+        connection.execute(f"set temp_directory = {literal(directory / 'tmp')}")
+        connection.execute(f"attach {literal(directory / 'load.duckdb')} as load (read_only)")
+        connection.execute(f"attach {literal(directory / 'warehouse.duckdb')} as draft")
         connection.execute("create schema draft.core")
         connection.execute(f"create table draft.core.users as select {COLUMNS} from load.raw.users")
         rows = connection.execute("from draft.core.users").fetchall()

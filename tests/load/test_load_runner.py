@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -12,8 +11,8 @@ from referral_warehouse.errors import AuthenticationError
 from referral_warehouse.load.registry import STREAMS
 from referral_warehouse.sandbox import Traps
 from tests.load.accounts import Account
+from tests.schema_files import load_file_sql
 
-SCHEMA = Path(__file__).parents[1] / "warehouse" / "raw_schema.sql"
 COLUMNS = (
     "select table_name, column_name, data_type from information_schema.columns where table_schema = 'raw' "
     "and table_name not like '\\_dlt\\_%' escape '\\'"
@@ -27,11 +26,11 @@ def test_the_first_run_holds_what_the_account_holds(account: Account) -> None:
 
 def test_the_first_run_makes_every_raw_table_as_the_models_expect_it(account: Account) -> None:
     with duckdb.connect() as documented:
-        documented.execute(SCHEMA.read_text(encoding="utf-8"))
+        documented.execute(load_file_sql())
         expected = set(documented.execute(COLUMNS).fetchall())
     found = set(account.query(COLUMNS))
-    assert found - expected == set(), "the loader writes columns that tests/warehouse/raw_schema.sql does not name"
-    assert expected - found == set(), "tests/warehouse/raw_schema.sql names columns that the loader does not write"
+    assert found - expected == set(), "the loader writes columns that no schema names"
+    assert expected - found == set(), "schemas name columns that the loader does not write"
 
 
 def test_an_empty_account_makes_every_raw_table_too(fresh: Callable[..., Account]) -> None:

@@ -1,6 +1,6 @@
 """Plants a load file: rows of raw tables as plain dictionaries, with short forms for what every history needs.
 
-Knows the loader's file only through raw_schema.sql. ``seen: [from, to]`` stands for dlt's two validity columns;
+Knows the load file only by the schemas of its tables. ``seen: [from, to]`` stands for dlt's two validity columns;
 ``syncs`` for runs that saw every stream; ``partial_syncs`` for runs that saw the streams named.
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 import duckdb
 
 from referral_warehouse.settings import Settings
+from tests.schema_files import load_file_sql
 
-SCHEMA = Path(__file__).with_name("raw_schema.sql")
 STREAMS = ("campaigns", "users", "rewards", "rewards_due", "rewards_issued", "coupons")
 Rows = Sequence[Mapping[str, Any]]
 
@@ -48,7 +48,7 @@ def _without_rows() -> bytes:
         path = Path(folder) / "load.duckdb"
         with duckdb.connect(str(path)) as connection:
             connection.execute("set timezone = 'UTC'")
-            connection.execute(SCHEMA.read_text(encoding="utf-8"))
+            connection.execute(load_file_sql())
         return path.read_bytes()
 
 

@@ -17,8 +17,9 @@ from planting import insert, plant
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
-from referral_warehouse.warehouse.exports import file_sha256, read_manifest
+from referral_warehouse.warehouse.exports import file_sha256
 from referral_warehouse.warehouse.freshness import refresh
+from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.published import published_manifest
 from tests.sampling import sampled

@@ -13,8 +13,8 @@ from referral_warehouse.errors import ConfigurationError, HistoryLost, SnapshotD
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.connection import draft_dir, draft_path
-from referral_warehouse.warehouse.exports import read_manifest
 from referral_warehouse.warehouse.freshness import refresh
+from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.warehouse.published import PUBLISHED, compare_with_published, refuse_unreadable
 from referral_warehouse.warehouse.published_files import changed_files

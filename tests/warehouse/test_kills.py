@@ -28,7 +28,7 @@ STEPS = [
     ("after", "publish.freeze"),
     ("after", "publish.flip"),
     ("after", "exports.replace_feeds"),
-    ("after", "exports.write_manifest"),
+    ("after", "manifest.write_manifest"),
     ("after", "publish.retain"),
 ]
 

@@ -16,7 +16,7 @@ from planting import add_run, insert, plant
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, DataRefused
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import BuildReport, build, load_report
-from referral_warehouse.warehouse.exports import SCHEMA_VERSION
+from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from referral_warehouse.warehouse.publish import publish
 
 MORNING = "2026-01-01 08:00:00"

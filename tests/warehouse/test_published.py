@@ -17,8 +17,8 @@ from planting import insert, plant
 from referral_warehouse.errors import HistoryLost, ReferralsError
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
-from referral_warehouse.warehouse.exports import read_manifest
 from referral_warehouse.warehouse.freshness import refresh
+from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.published import open_published
 

@@ -74,7 +74,7 @@ class Client:
             open_rate_limiter(settings, HostClock(wall=self._clock.wall)) if rate_limiter is None else rate_limiter
         )
         self._owns_rate_limiter = rate_limiter is None
-        self._interpreter = Interpreter(self._policy, self._clock.wall, settings.api_token)
+        self._interpreter = Interpreter(self._policy, self._clock.wall)
         self._stop_signal = StopSignal(self._clock.sleep)
         self._on_event = on_event
         self._lock = threading.Lock()

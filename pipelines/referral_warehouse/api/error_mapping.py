@@ -5,7 +5,6 @@ Pure: it reads a reply and its verdict; it counts nothing, stops nobody and know
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from referral_warehouse.api.challenge_pages import ADVICE, checks_browsers, is_page, names_a_network
@@ -20,15 +19,16 @@ from referral_warehouse.errors import (
     ReferralsError,
     RequestRefused,
 )
+from referral_warehouse.redaction import redact
 
 # Block pages say so somewhere in their text, not always in the first line.
 BLOCK_TEXT_CHARS = 8_000
 
 
-def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], str]) -> ReferralsError:
+def error_for(reply: Reply, verdict: Verdict, label: str) -> ReferralsError:
     """The error for a reply whose verdict is none of answer, retry and strike, with the API's own words, shortened."""
     # Masked before it is cut: half of a token would not be recognised any more.
-    said = display_text(mask(error_words(reply.body, BLOCK_TEXT_CHARS)))
+    said = display_text(redact(error_words(reply.body, BLOCK_TEXT_CHARS)))
     quoted = f"HTTP {reply.status}: {said}" if said else f"HTTP {reply.status}"
     if checks_browsers(reply.headers, reply.body):
         return _refused_on_the_way(reply, label, quoted)
@@ -38,7 +38,7 @@ def error_for(reply: Reply, verdict: Verdict, label: str, mask: Callable[[str], 
         return _forbidden(reply, label, quoted)
     if verdict is Verdict.REDIRECT:
         return RequestRefused(
-            f"The API answered {label} with a redirect to {display_text(mask(_place(reply))) or 'nowhere'} "
+            f"The API answered {label} with a redirect to {display_text(redact(_place(reply))) or 'nowhere'} "
             f"(HTTP {reply.status}); redirects are not followed, so that the token stays here.",
             reply.status,
             "Check SOURCES__REFERRAL_FACTORY__BASE_URL: it must be the API's final address.",

@@ -22,7 +22,7 @@ from referral_warehouse.api.tls_errors import lasting_error
 from referral_warehouse.api.transport import Reply
 from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ApiUnavailable, causes
-from referral_warehouse.settings import Token
+from referral_warehouse.redaction import redact
 
 # A response that trickles uses up a whole attempt's time, and a browser check is passed by no repetition: where that
 # does not end after a few attempts, eight would only keep the run waiting.
@@ -31,12 +31,11 @@ MAX_PACKING_CHARS = 60
 
 
 class Interpreter:
-    """Interprets attempts by one retry policy. ``wall`` returns seconds since the epoch; ``token`` is masked."""
+    """Interprets attempts by one retry policy. ``wall`` returns seconds since the epoch."""
 
-    def __init__(self, policy: RetryPolicy, wall: Callable[[], float], token: Token | None) -> None:
+    def __init__(self, policy: RetryPolicy, wall: Callable[[], float]) -> None:
         self._policy = policy
         self._wall = wall
-        self._token = token
 
     def response(self, reply: Reply, label: str, attempt: int) -> Sent | Failure:
         """A response by its status.
@@ -56,7 +55,7 @@ class Interpreter:
         if verdict is Verdict.ANSWER:
             return Sent(reply.body, server_time, label, attempt, reply.elapsed_s)
         if verdict not in (Verdict.RETRY, Verdict.STRIKE):
-            raise error_for(reply, verdict, label, self._mask)
+            raise error_for(reply, verdict, label)
         local_time = datetime.fromtimestamp(self._wall(), UTC)
         named_s = retry_after_s(reply.headers.get("retry-after"), server_time or local_time, local_time)
         if verdict is Verdict.RETRY:
@@ -67,14 +66,14 @@ class Interpreter:
 
     def unreadable(self, sent: Sent, error: Unreadable, attempt: int) -> Failure:
         """A response with a good status whose body is not a JSON object."""
-        reason, wait_s = self._mask(str(error)), self._policy.after_failure_s(attempt, None)
+        reason, wait_s = redact(str(error)), self._policy.after_failure_s(attempt, None)
         if checks_browsers({}, sent.body):
             return Failure(reason, wait_s, most_attempts=HOPELESS_ATTEMPTS, next_step=ADVICE)
         return Failure(reason, wait_s)
 
     def network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> Failure:
         """An attempt that the network ended. Raises: ApiUnavailable where the error would occur again."""
-        what = one_line(self._mask(f"{type(error).__name__}: {error}".rstrip(": ")))
+        what = one_line(redact(f"{type(error).__name__}: {error}".rstrip(": ")))
         lasting = lasting_error(error, label, what)
         if lasting is not None:
             raise lasting from None
@@ -93,7 +92,3 @@ class Interpreter:
             f"The answer to {label} is packed as {packing!r}, which was not asked for; it was not unpacked.",
             "Run again later; if it stays so, a proxy or CDN between here and the API packs its answers anew.",
         )
-
-    def _mask(self, text: str) -> str:
-        secret = self._token.reveal() if self._token is not None else ""
-        return text.replace(secret, "***") if secret else text

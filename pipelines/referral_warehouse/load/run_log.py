@@ -13,26 +13,14 @@ from datetime import datetime
 from typing import Any
 
 from referral_warehouse.load.clock.observation_clock import utc_now
+from referral_warehouse.load.records.run_tables import RUN_TABLES
+from referral_warehouse.load.records.table_sql import create_table
 from referral_warehouse.load.registry import STREAMS
 from referral_warehouse.load.report import StreamReport
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.stored_rows import DATASET
 
-_TABLES = f"""
-create table if not exists {DATASET}.runs (
-    run_id varchar not null, command varchar, started_at timestamp, finished_at timestamp, observed_at timestamp,
-    status varchar, calls bigint, error varchar
-);
-create table if not exists {DATASET}.run_streams (
-    run_id varchar not null, stream varchar not null, observed_at timestamp, is_complete boolean, api_count bigint,
-    our_count bigint, rows_seen bigint, rows_written bigint, rows_quarantined bigint, calls bigint
-);
-create table if not exists {DATASET}.reconciliation (
-    run_id varchar not null, stream varchar not null, observed_at timestamp, compared_by varchar, upto_id bigint,
-    api_count bigint, our_count bigint, found varchar, repaired_by varchar, rows_missing bigint, rows_changed bigint,
-    rows_vanished bigint, rows_reappeared bigint, in_flight varchar, calls bigint
-);
-"""
+_TABLES = ";\n".join(create_table(schema, DATASET, is_strict=True) for schema in RUN_TABLES)
 
 
 def new_run_id(now: datetime) -> str:

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.warehouse.connection import (
     connect_draft,
     declare_units,
     draft_dir,
     draft_path,
     load_version,
-    quote,
     stand_in_for_missing,
 )
 from referral_warehouse.warehouse.database_errors import explain, query_failed
@@ -183,7 +183,7 @@ def _create(connection: duckdb.DuckDBPyConnection, model: Model, target: str) ->
         return
     chosen = f" using compression {model.header['compression']}"
     columns = connection.execute(f"describe {model.sql}").fetchall()
-    declared = ", ".join(f'"{name}" {kind}{chosen if _is_wide(kind) else ""}' for name, kind, *_ in columns)
+    declared = ", ".join(f"{identifier(name)} {kind}{chosen if _is_wide(kind) else ''}" for name, kind, *_ in columns)
     connection.execute(f"create table {target} ({declared})")
     connection.execute(f"insert into {target} {model.sql}")
 
@@ -199,9 +199,11 @@ def write_comments(connection: duckdb.DuckDBPyConnection, models: Iterable[Model
     statements = []
     for model in models:
         target = f"draft.{model.layer}.{model.name}"
-        statements.append(f"comment on table {target} is {quote(model.comment)}")
+        statements.append(f"comment on table {target} is {literal(model.comment)}")
         statements += [
-            f'comment on column {target}."{c}" is {quote(text)}' for c, text in model.columns.items() if text
+            f"comment on column {target}.{identifier(c)} is {literal(text)}"
+            for c, text in model.columns.items()
+            if text
         ]
     connection.execute("begin; " + ";\n".join([*statements, "commit"]))
 

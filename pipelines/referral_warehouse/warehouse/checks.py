@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import ChecksFailed
+from referral_warehouse.sql_quoting import literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -122,9 +123,9 @@ def record_results(connection: duckdb.DuckDBPyConnection, results: Sequence[Chec
             [result.check, result.severity, result.violations_count, result.example, result.rule, checked_at],
         )
     words = f"{TABLE_WORDS['description']} Grain: {TABLE_WORDS['grain']}. Answers: {TABLE_WORDS['answers']}"
-    connection.execute(f"comment on table draft.ops.checks is '{words}'")
+    connection.execute(f"comment on table draft.ops.checks is {literal(words)}")
     for column, text in COLUMN_COMMENTS.items():
-        connection.execute(f"comment on column draft.ops.checks.{column} is '{text}'")
+        connection.execute(f"comment on column draft.ops.checks.{column} is {literal(text)}")
 
 
 def refuse_failures(results: Iterable[CheckResult]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import AnotherSyncRunning, LoadFileDamaged
+from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.workspace.file_locks import is_lock_refused, refuse_lockless
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def connect_scratch(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         ":memory:", config={"threads": thread_count(), "memory_limit": f"{memory_limit_mb(settings.load_path)}MB"}
     )
-    connection.execute(f"set temp_directory = {quote(draft_dir(settings) / 'tmp')}")
+    connection.execute(f"set temp_directory = {literal(draft_dir(settings) / 'tmp')}")
     connection.execute("set timezone = 'UTC'")
     return connection
 
@@ -77,14 +78,14 @@ def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection = connect_scratch(settings)
     try:
         connection.execute(f"set variable max_quarantine_percent = {settings.max_quarantine_percent}")
-        connection.execute(f"set disabled_compression_methods = {quote(UNPROFITABLE_COMPRESSION)}")
-        connection.execute(f"attach {quote(draft_path(settings))} as draft")
-        connection.execute(f"attach {quote(scratch_path(settings))} as scratch")
+        connection.execute(f"set disabled_compression_methods = {literal(UNPROFITABLE_COMPRESSION)}")
+        connection.execute(f"attach {literal(draft_path(settings))} as draft")
+        connection.execute(f"attach {literal(scratch_path(settings))} as scratch")
         attach_load(connection, settings.load_path)
         for layer in SCRATCH_LAYERS:
             connection.execute(f"create schema if not exists scratch.{layer}")
         connection.execute("use draft")
-        connection.execute(f"set search_path = '{SEARCH_PATH}'")
+        connection.execute(f"set search_path = {literal(SEARCH_PATH)}")
     except Exception:
         connection.close()
         raise
@@ -96,7 +97,7 @@ def attach_load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     import duckdb
 
     try:
-        connection.execute(f"attach {quote(path)} as load (read_only)")
+        connection.execute(f"attach {literal(path)} as load (read_only)")
     except duckdb.IOException as error:
         if is_lock_refused(error):
             refuse_lockless(path)
@@ -120,7 +121,7 @@ def stand_in_for_missing(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"drop table scratch.raw.{table}")
         missing = {column: kind for column, kind in wanted[table].items() if column not in present[table]}
         if missing:
-            extra = ", ".join(f'cast(null as {kind}) as "{column}"' for column, kind in missing.items())
+            extra = ", ".join(f"cast(null as {kind}) as {identifier(column)}" for column, kind in missing.items())
             connection.execute(f"create view scratch.raw.{table} as select *, {extra} from load.raw.{table}")
     connection.execute("commit")
 
@@ -172,11 +173,6 @@ def memory_limit_mb(load_path: Path) -> int:
     load_mb = load_path.stat().st_size // 1_000_000 if load_path.is_file() else 0
     physical_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
     return max(200, min(max(smallest, load_mb), largest, physical_mb // 2))
-
-
-def quote(text: str | Path) -> str:
-    """A SQL string literal."""
-    return "'" + str(text).replace("'", "''") + "'"
 
 
 def first_line(error: Exception) -> str:

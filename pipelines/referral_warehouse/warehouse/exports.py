@@ -1,4 +1,4 @@
-"""Feeds: every published table as one Parquet file, and the manifest that says what they hold.
+"""Feeds: every published table as one Parquet file.
 
 Knows a DuckDB file that is complete; knows nothing of how it was built or which snapshot is current.
 """
@@ -6,31 +6,17 @@ Knows a DuckDB file that is complete; knows nothing of how it was built or which
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from referral_warehouse.display_text import json_text
+from referral_warehouse.sql_quoting import literal
 from referral_warehouse.warehouse.snapshots import sync_folder
-from referral_warehouse.workspace.file_kinds import read_regular, set_aside_unless_file, set_aside_unless_folder
-from referral_warehouse.workspace.removal import free_name, remove
+from referral_warehouse.workspace.file_kinds import set_aside_unless_file, set_aside_unless_folder
+from referral_warehouse.workspace.removal import remove
 
 if TYPE_CHECKING:
     import duckdb
-
-SCHEMA_VERSION = 2
-"""Grows when a published column changes its name, type or meaning; new columns and tables leave it."""
-
-TABLE_NAME = re.compile(r"[a-z_]+\.[a-z0-9_]+")
-LARGEST_NUMBER = 10**12
-"""No directory has seen so many publications: a larger snapshot number comes from a damaged manifest."""
-
-ORIGIN_KEYS = ("synced_at", "built_at", "load_version", "models_version", "waiting_changes", "reward_units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +46,7 @@ def write_feeds(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Pat
             continue
         name = f"{schema}.{table}"
         path = folder / f"{name}.parquet"
-        literal = str(path).replace("'", "''")
-        connection.execute(f"copy (select * from {catalog}.{schema}.{table}) to '{literal}' (format parquet)")
+        connection.execute(f"copy (select * from {catalog}.{schema}.{table}) to {literal(path)} (format parquet)")
         row = connection.execute(f"select count(*) from {catalog}.{schema}.{table}").fetchone()
         path.chmod(0o600)
         feeds.append(Feed(name, int(row[0]) if row else 0, file_sha256(path)))
@@ -84,77 +69,6 @@ def replace_feeds(source: Path, target: Path, feeds: list[Feed]) -> list[str]:
     problems = [problem for path in stale if (problem := remove(path))]
     sync_folder(target)
     return problems
-
-
-def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: list[Feed]) -> dict[str, Any]:
-    """What readers of a publication may rely on; the order of keys is fixed.
-
-    ``origin`` holds synced_at (the server's time the data is true for), built_at (this machine's), both UTC, and the
-    versions of what it was built from: load_version and models_version; waiting_changes counts reward changes that
-    wait for a sync of both reward lists; reward_units is the setting of that name.
-    """
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "snapshot": number,
-        "warehouse": warehouse,
-        **{key: origin.get(key) for key in ORIGIN_KEYS},
-        "tables": {
-            feed.table: {"rows": feed.rows, "feed": f"feeds/{feed.file_name}", "checksum": f"sha256:{feed.sha256}"}
-            for feed in sorted(feeds, key=lambda feed: feed.table)
-        },
-    }
-
-
-def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Write a JSON document so that a reader sees the old one or the new one, never half."""
-    temporary = free_name(path.with_name(f".{path.name}.new"))
-    if path.is_dir():
-        set_aside_unless_file(path)
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(json_text(dict(manifest), indent=True) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.chmod(0o600)
-    temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def read_manifest(path: Path) -> dict[str, Any] | None:
-    """The manifest, or None where there is none or it is not readable as one (then it is written anew)."""
-    try:
-        document = json.loads((read_regular(path) or b"").decode("utf-8"))
-    except (ValueError, RecursionError):
-        return None
-    return document if _is_manifest(document) else None
-
-
-def _is_manifest(document: Any) -> bool:
-    """Whether all that is read from a manifest is of the kind that was written."""
-    if not isinstance(document, dict):
-        return False
-    number, tables = document.get("snapshot"), document.get("tables")
-    return (
-        type(number) is int
-        and 0 < number < LARGEST_NUMBER
-        and isinstance(tables, dict)
-        and all(
-            TABLE_NAME.fullmatch(name) is not None
-            and isinstance(table, dict)
-            and type(table.get("rows")) is int
-            and table.get("feed") == f"feeds/{name}.parquet"
-            and isinstance(table.get("checksum"), str)
-            for name, table in tables.items()
-        )
-        and all(document.get(key) is None or _is_time(document[key]) for key in ("synced_at", "built_at"))
-    )
-
-
-def _is_time(value: Any) -> bool:
-    try:
-        datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def file_sha256(path: Path) -> str:

@@ -20,7 +20,7 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     a new day (ages and daily tables move on), or something that a reader wrote beside the snapshot.
     """
     from referral_warehouse.warehouse.build import zulu
-    from referral_warehouse.warehouse.exports import SCHEMA_VERSION, read_manifest, write_manifest
+    from referral_warehouse.warehouse.manifest import SCHEMA_VERSION, read_manifest, write_manifest
     from referral_warehouse.warehouse.models import models_version
     from referral_warehouse.warehouse.published_files import changed_files
     from referral_warehouse.warehouse.snapshots import current_number, write_ahead_log

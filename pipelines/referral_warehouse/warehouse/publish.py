@@ -60,7 +60,7 @@ def publish(
     MassDisappearance when too many records are gone, unless that is accepted; ReferralsError when there is no room.
     Until the link is flipped, everything published before stays; afterwards nothing raises any more.
     """
-    from referral_warehouse.warehouse.exports import manifest_of, read_manifest, write_manifest
+    from referral_warehouse.warehouse.manifest import manifest_of, read_manifest, write_manifest
 
     if not report.draft_path.is_file():
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.")
@@ -87,7 +87,8 @@ def publish(
 
 def _complete(settings: Settings, number: int, manifest: dict[str, Any], feeds: list[Feed]) -> list[str]:
     """What follows once readers have the snapshot. Returns: what could not be done, in words."""
-    from referral_warehouse.warehouse.exports import replace_feeds, write_manifest
+    from referral_warehouse.warehouse.exports import replace_feeds
+    from referral_warehouse.warehouse.manifest import write_manifest
     from referral_warehouse.warehouse.published_files import remember_published
 
     problems: list[str] = []

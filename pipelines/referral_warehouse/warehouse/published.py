@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import ReferralsError, SnapshotDamaged
-from referral_warehouse.warehouse.connection import connect_scratch, draft_dir, draft_path, first_line, quote
-from referral_warehouse.warehouse.exports import file_sha256, read_manifest
+from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.warehouse.connection import connect_scratch, draft_dir, draft_path, first_line
+from referral_warehouse.warehouse.exports import file_sha256
+from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.snapshots import (
     current_number,
     folder_name,
@@ -127,7 +129,7 @@ def why_unreadable(path: Path) -> str | None:
         return f"{path} is {kind_of(path) or 'missing'}"
     try:
         with duckdb.connect(":memory:", config={"threads": 1}) as connection:
-            connection.execute(f"attach {quote(path)} as {PUBLISHED} (read_only)")
+            connection.execute(f"attach {literal(path)} as {PUBLISHED} (read_only)")
             connection.execute("select count(*) from duckdb_tables() where database_name = ?", [PUBLISHED])
     except (duckdb.Error, OSError) as error:
         # A reader that has it open for writing keeps others out for as long as it runs; the file is whole.
@@ -154,7 +156,7 @@ def _compared(settings: Settings, attach: Attach, compare: Callable[[duckdb.Duck
 
     unreadable = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException)
     with connect_scratch(settings) as connection:
-        connection.execute(f"attach {quote(draft_path(settings))} as draft (read_only)")
+        connection.execute(f"attach {literal(draft_path(settings))} as draft (read_only)")
         try:
             with attach(connection):
                 compare(connection)
@@ -209,10 +211,10 @@ def _attached_feeds(connection: duckdb.DuckDBPyConnection, settings: Settings) -
     connection.execute(f"attach ':memory:' as {PUBLISHED}")
     for name, path in feeds.items():
         schema, _, bare_name = name.partition(".")
-        connection.execute(f'create schema if not exists {PUBLISHED}."{schema}"')
+        connection.execute(f"create schema if not exists {PUBLISHED}.{identifier(schema)}")
         connection.execute(
-            f'create view {PUBLISHED}."{schema}"."{bare_name}" as '
-            f"from read_parquet({quote(path)}, hive_partitioning = false)"
+            f"create view {PUBLISHED}.{identifier(schema)}.{identifier(bare_name)} as "
+            f"from read_parquet({literal(path)}, hive_partitioning = false)"
         )
     try:
         yield
@@ -225,7 +227,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> boo
     import duckdb
 
     try:
-        connection.execute(f"attach {quote(path)} as {name} (read_only)")
+        connection.execute(f"attach {literal(path)} as {name} (read_only)")
     except duckdb.Error as error:
         if is_lock_refused(error):
             return False

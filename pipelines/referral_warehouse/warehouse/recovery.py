@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.warehouse.connection import first_line, staged_feeds
-from referral_warehouse.warehouse.exports import manifest_of, read_manifest, replace_feeds, write_feeds, write_manifest
+from referral_warehouse.warehouse.exports import replace_feeds, write_feeds
+from referral_warehouse.warehouse.manifest import manifest_of, read_manifest, write_manifest
 from referral_warehouse.warehouse.published import attach_published, snapshot_path, why_unreadable
 from referral_warehouse.warehouse.published_files import changed_files, remember_published
 from referral_warehouse.warehouse.snapshots import (

@@ -17,10 +17,9 @@ from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page, row_id
 from referral_warehouse.errors import AnotherAccount, ApiUnavailable, BadEnvelope, RequestRefused
 from referral_warehouse.load.guards.known_account import KnownAccount
+from referral_warehouse.load.guards.marks import Marks, campaign_marks, user_marks
 from referral_warehouse.load.registry import STREAMS
 
-CAMPAIGN_MARKS = ("code", "url")
-USER_MARKS = ("code", "email")
 IDS_SHOWN = 5
 ACCOUNT_LIST = STREAMS["campaigns"]
 """The list that an account is recognised by first."""
@@ -35,10 +34,10 @@ class Evidence:
     ``has_users`` says whether any user is known here, be it one of those asked for or not.
     """
 
-    listed: Mapping[int, frozenset[str]]
-    known: Mapping[int, frozenset[str]]
-    listed_users: Mapping[int, frozenset[str]]
-    known_users: Mapping[int, frozenset[str]]
+    listed: Mapping[int, Marks]
+    known: Mapping[int, Marks]
+    listed_users: Mapping[int, Marks]
+    known_users: Mapping[int, Marks]
     has_users: bool
 
     @property
@@ -53,11 +52,11 @@ class Evidence:
     @property
     def _resembles(self) -> bool:
         """Whether a campaign has the id of a known one, or its code under another id: it may have been edited."""
-        marks = frozenset[str]().union(*self.known.values())
+        marks = Marks().union(*self.known.values())
         return bool(self.listed.keys() & self.known.keys()) or any(marks & found for found in self.listed.values())
 
 
-def recognises(listed: Mapping[int, frozenset[str]], known: Mapping[int, frozenset[str]]) -> bool:
+def recognises(listed: Mapping[int, Marks], known: Mapping[int, Marks]) -> bool:
     """Whether some id stands in both with a mark in common."""
     return any(marks & known.get(identifier, frozenset()) for identifier, marks in listed.items())
 
@@ -86,7 +85,7 @@ def is_other_account(
         return False
     if campaigns is None:
         campaigns = _pages(paginator, ACCOUNT_LIST.query) if known.campaigns else ()
-    listed = {i: marks_of(row, CAMPAIGN_MARKS) for i, row in _rows(campaigns).items()}
+    listed = {i: campaign_marks(row) for i, row in _rows(campaigns).items()}
     if recognises(listed, known.campaigns):
         return False
     users = _rows(_pages(paginator, replace(STREAMS["users"].query, order="id")))
@@ -101,18 +100,9 @@ def is_other_account(
     return evidence.is_other_account
 
 
-def _evidence(known: KnownAccount, listed: Mapping[int, frozenset[str]], users: Mapping[int, Any]) -> Evidence:
-    listed_users = {
-        i: frozenset(f"{row.get('campaign_id')} {mark}" for mark in marks_of(row, USER_MARKS))
-        for i, row in users.items()
-    }
+def _evidence(known: KnownAccount, listed: Mapping[int, Marks], users: Mapping[int, Any]) -> Evidence:
+    listed_users = {i: user_marks(row) for i, row in users.items()}
     return Evidence(listed, known.campaigns, listed_users, known.users(listed_users), known.has_users)
-
-
-def marks_of(row: Mapping[str, Any], names: Iterable[str]) -> frozenset[str]:
-    """What a row can be recognised by: the texts it has in some fields."""
-    texts = {name: str(value).strip() for name in names if (value := row.get(name)) is not None}
-    return frozenset(f"{name} {text}" for name, text in texts.items() if text)
 
 
 def _pages(paginator: Paginator, query: Query) -> list[Page]:

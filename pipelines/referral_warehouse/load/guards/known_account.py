@@ -13,8 +13,10 @@ from typing import Any
 
 import duckdb
 
+from referral_warehouse.load.guards.marks import Marks, campaign_marks, user_marks
 from referral_warehouse.load.storage.stored_rows import DATASET, StoredRows
 from referral_warehouse.settings import Settings
+from referral_warehouse.sql_quoting import literal
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 IN_LOAD_FILE = {
@@ -22,8 +24,8 @@ IN_LOAD_FILE = {
     "users": f"select id, campaign_id, code, email from {DATASET}.users",
 }
 PUBLISHED = {
-    "campaigns": "select campaign_id as id, code, url from {core}campaigns{end}",
-    "users": "select user_id as id, campaign_id, code, email from {core}users{end}",
+    "campaigns": "select campaign_id as id, code, url from {table}",
+    "users": "select user_id as id, campaign_id, code, email from {table}",
 }
 
 
@@ -55,21 +57,21 @@ class KnownAccount:
         return self._has("users")
 
     @cached_property
-    def campaigns(self) -> dict[int, frozenset[str]]:
+    def campaigns(self) -> dict[int, Marks]:
         """Marks of each campaign by id, of all its versions and also of those that are gone."""
-        found: dict[int, frozenset[str]] = {}
+        found: dict[int, Marks] = {}
         for identifier, code, url in self._ask(self._tables["campaigns"]):
-            found[identifier] = found.get(identifier, frozenset()) | _marks(code=code, url=url)
+            found[identifier] = found.get(identifier, Marks()) | campaign_marks({"code": code, "url": url})
         return found
 
-    def users(self, ids: Iterable[int]) -> dict[int, frozenset[str]]:
+    def users(self, ids: Iterable[int]) -> dict[int, Marks]:
         """Marks of those of some users who are known, by id."""
         listed = ",".join(str(identifier) for identifier in ids if abs(identifier) < 2**63)
         if not listed:
             return {}
         rows = self._ask(f"from ({self._tables['users']}) where id in ({listed})")
         return {
-            identifier: frozenset(f"{campaign_id} {mark}" for mark in _marks(code=code, email=email))
+            identifier: user_marks({"campaign_id": campaign_id, "code": code, "email": email})
             for identifier, campaign_id, code, email in rows
         }
 
@@ -85,13 +87,16 @@ class KnownAccount:
 
     def _take_published(self, settings: Settings) -> None:
         """Ask the published snapshot, or the feeds; nobody where neither can be read."""
-        feeds = str(settings.feeds_dir).replace("'", "''")
-        ways: list[tuple[Path | None, dict[str, str]]] = [
-            (settings.warehouse_path, {"core": "core.", "end": ""}),
-            (None, {"core": f"read_parquet('{feeds}/core.", "end": ".parquet', hive_partitioning = false)"}),
+
+        def feed(name: str) -> str:
+            return f"read_parquet({literal(settings.feeds_dir / f'core.{name}.parquet')}, hive_partitioning = false)"
+
+        ways: list[tuple[Path | None, Callable[[str], str]]] = [
+            (settings.warehouse_path, "core.{}".format),
+            (None, feed),
         ]
-        for path, words in ways:
-            tables = {name: sql.format(**words) for name, sql in PUBLISHED.items()}
+        for path, table in ways:
+            tables = {name: sql.format(table=table(name)) for name, sql in PUBLISHED.items()}
             try:
                 connection = duckdb.connect(str(path) if path else ":memory:", read_only=path is not None)
                 self._connections.append(connection)
@@ -102,7 +107,3 @@ class KnownAccount:
             self._ask = lambda sql, there=connection: there.execute(sql).fetchall()  # type: ignore[misc]
             self._tables = tables
             return
-
-
-def _marks(**texts: str | None) -> frozenset[str]:
-    return frozenset(f"{name} {text.strip()}" for name, text in texts.items() if text is not None and text.strip())

@@ -1,7 +1,7 @@
 """The shape of raw tables: their fields and types, what must be there, and how their rows are kept.
 
 Knows no HTTP, no dlt and no stream. Each stream declares its own ``TableSchema``; everything that depends on the fields
-(coercion, dlt's hints, the raw tables in SQL, fixtures and documentation) is derived from it.
+(coercion, dlt's hints, the raw tables in SQL, the tests' load files, docs/fields.md) is derived from it.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class TableSchema:
         key: the columns that identify a row.
         stream: the stream whose report counts the rows; the table's own name where it is left out.
         untracked: fields whose change makes no new version of a row.
+        personal: fields that name a person, or may: free text of people and links that carry their code.
         technical: further columns of the loader's own.
     """
 
@@ -67,6 +68,7 @@ class TableSchema:
     key: tuple[str, ...] = ("id",)
     stream: str = ""
     untracked: frozenset[str] = field(default=frozenset())
+    personal: frozenset[str] = field(default=frozenset())
     technical: tuple[Field, ...] = (EXTRA_FIELD, FETCHED_AT_FIELD)
 
     @property

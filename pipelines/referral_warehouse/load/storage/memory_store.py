@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.observations import VANISHED
 from referral_warehouse.load.records.schema import OBSERVATIONS, LoadStrategy, TableSchema
+from referral_warehouse.load.records.table_sql import create_table
 from referral_warehouse.load.storage.stored_rows import DATASET, StoredRows
 
 CURSORS, LARGEST_ID, IN_PROCESS = "cursors", "largest_id", "in_process"
@@ -89,12 +90,7 @@ class MemoryStore:
             known[IN_PROCESS] = [list(row) for row in sorted(in_process.items())]
 
     def _create(self, schema: TableSchema) -> None:
-        self._connection.register("columns_of", schema.stored.empty_table())
-        validity = ", null::timestamptz as _dlt_valid_from, null::timestamptz as _dlt_valid_to"
-        self._connection.execute(
-            f"create table {DATASET}.{schema.name} as select *{validity if schema.is_history else ''} from columns_of"
-        )
-        self._connection.unregister("columns_of")
+        self._connection.execute(create_table(schema, DATASET))
         known = self._saved.get(schema.name, {})
         in_process: list[Any] = known.get(IN_PROCESS, [])
         if in_process:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from referral_warehouse.load.records.schema import FETCHED_AT, ROW_VERSION
+from referral_warehouse.sql_quoting import identifier
 
 DATASET = "raw"
 # As the models have it: at the same time, reappearing wins.
@@ -56,8 +57,8 @@ class StoredRows:
         # most batches of a first load hold new ids only; the minima and maxima of DuckDB's blocks answer that at once
         if self.connection.execute(f"select 1 from {DATASET}.{table} where {within} limit 1").fetchone() is None:
             return rows
-        compared = [name for name in rows.column_names if name not in ("id", FETCHED_AT)]
-        differs = " or ".join(f'batch."{c}"::varchar is distinct from stored."{c}"::varchar' for c in compared)
+        compared = [identifier(name) for name in rows.column_names if name not in ("id", FETCHED_AT)]
+        differs = " or ".join(f"batch.{c}::varchar is distinct from stored.{c}::varchar" for c in compared)
         self.connection.register("batch", rows)
         try:
             changed = self.connection.execute(

@@ -18,6 +18,7 @@ from referral_warehouse.load.records.row_version import with_row_versions
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.load.streams.stream import Stream
+from referral_warehouse.sql_quoting import identifier
 
 
 class CompleteList(Stream):
@@ -85,7 +86,7 @@ def _with_last_good_versions(ctx: LoadContext, schema: TableSchema, rows: pa.Tab
     kept = [identifier for identifier in active if identifier not in present and (may_be_any or identifier in with_id)]
     if not kept:
         return rows
-    names = ", ".join(f'"{name}"' for name in schema.stored.names)
+    names = ", ".join(map(identifier, schema.stored.names))
     stored = ctx.rows.connection.execute(
         f"select {names} from {DATASET}.{schema.name} where _dlt_valid_to is null and list_contains(?, id)", [kept]
     ).to_arrow_table()

@@ -9,6 +9,11 @@ _SHARED = fields(
     "reward_value:money", "recipient_id:int:key", "recipient_first_name:text", "recipient_email:text",
     "total_due:int:value", "total_value:money:key", "status:text",
 )  # fmt: skip
+_PERSONAL = frozenset({"recipient_first_name", "recipient_email"})
 
-REWARDS_DUE = TableSchema("rewards_due", (*_SHARED, Field("issued_at", "time")), LoadStrategy.LIST_HISTORY)
-REWARDS_ISSUED = TableSchema("rewards_issued", (*_SHARED, Field("issued_at", "time", "key")), LoadStrategy.ROW_HISTORY)
+REWARDS_DUE = TableSchema(
+    "rewards_due", (*_SHARED, Field("issued_at", "time")), LoadStrategy.LIST_HISTORY, personal=_PERSONAL
+)
+REWARDS_ISSUED = TableSchema(
+    "rewards_issued", (*_SHARED, Field("issued_at", "time", "key")), LoadStrategy.ROW_HISTORY, personal=_PERSONAL
+)

@@ -12,6 +12,7 @@ USERS = TableSchema(
         "referrals_count:int", "converted_referrals_count:int", "source:text", "date:time:date", "url:text",
         "meta:json", "sharing:json", "sharing_message:json",
     ),
+    personal=frozenset({"first_name", "email", "code", "url", "meta", "sharing", "sharing_message"}),
 )  # fmt: skip
 USER_PATH = "users"
 USER_CURSORS = ("date", "qualified_at", "unsubscribed_at")

@@ -1,0 +1,38 @@
+"""The raw tables of the log of runs. The loader writes them itself, and not through dlt; knows no stream."""
+
+from __future__ import annotations
+
+from referral_warehouse.load.records.schema import TableSchema, fields
+
+RUNS = TableSchema(
+    "runs",
+    fields(
+        "run_id:text:value", "command:text", "started_at:time", "finished_at:time", "observed_at:time", "status:text",
+        "calls:int", "error:text",
+    ),
+    key=("run_id",), technical=(),
+)  # fmt: skip
+"""One row for each run of the loader."""
+
+RUN_STREAMS = TableSchema(
+    "run_streams",
+    fields(
+        "run_id:text:value", "stream:text:value", "observed_at:time", "is_complete:bool", "api_count:int",
+        "our_count:int", "rows_seen:int", "rows_written:int", "rows_quarantined:int", "calls:int",
+    ),
+    key=("run_id", "stream"), technical=(),
+)  # fmt: skip
+"""What a run did for each stream."""
+
+RECONCILIATION = TableSchema(
+    "reconciliation",
+    fields(
+        "run_id:text:value", "stream:text:value", "observed_at:time", "compared_by:text", "upto_id:int",
+        "api_count:int", "our_count:int", "found:text", "repaired_by:text", "rows_missing:int", "rows_changed:int",
+        "rows_vanished:int", "rows_reappeared:int", "in_flight:text", "calls:int",
+    ),
+    key=("run_id", "stream"), technical=(),
+)  # fmt: skip
+"""What comparing counts with the API came to, for each run and stream."""
+
+RUN_TABLES = (RUNS, RUN_STREAMS, RECONCILIATION)

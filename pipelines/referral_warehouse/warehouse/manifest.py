@@ -1,0 +1,100 @@
+"""The manifest of a publication: its number, times and versions, and the rows and checksum of every table.
+
+Knows the feeds that it lists; knows nothing of databases and links.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from referral_warehouse.display_text import json_text
+from referral_warehouse.warehouse.exports import Feed
+from referral_warehouse.warehouse.snapshots import sync_folder
+from referral_warehouse.workspace.file_kinds import read_regular, set_aside_unless_file
+from referral_warehouse.workspace.removal import free_name
+
+SCHEMA_VERSION = 2
+"""Grows when a published column changes its name, type or meaning; new columns and tables leave it."""
+
+TABLE_NAME = re.compile(r"[a-z_]+\.[a-z0-9_]+")
+LARGEST_NUMBER = 10**12
+"""No directory has seen so many publications: a larger snapshot number comes from a damaged manifest."""
+
+ORIGIN_KEYS = ("synced_at", "built_at", "load_version", "models_version", "waiting_changes", "reward_units")
+
+
+def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: list[Feed]) -> dict[str, Any]:
+    """What readers of a publication may rely on; the order of keys is fixed.
+
+    ``origin`` holds synced_at (the server's time the data is true for), built_at (this machine's), both UTC, and the
+    versions of what it was built from: load_version and models_version; waiting_changes counts reward changes that
+    wait for a sync of both reward lists; reward_units is the setting of that name.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "snapshot": number,
+        "warehouse": warehouse,
+        **{key: origin.get(key) for key in ORIGIN_KEYS},
+        "tables": {
+            feed.table: {"rows": feed.rows, "feed": f"feeds/{feed.file_name}", "checksum": f"sha256:{feed.sha256}"}
+            for feed in sorted(feeds, key=lambda feed: feed.table)
+        },
+    }
+
+
+def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Write a JSON document so that a reader sees the old one or the new one, never half."""
+    temporary = free_name(path.with_name(f".{path.name}.new"))
+    if path.is_dir():
+        set_aside_unless_file(path)
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(json_text(dict(manifest), indent=True) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.chmod(0o600)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest, or None where there is none or it is not readable as one (then it is written anew)."""
+    try:
+        document = json.loads((read_regular(path) or b"").decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return document if _is_manifest(document) else None
+
+
+def _is_manifest(document: Any) -> bool:
+    """Whether all that is read from a manifest is of the kind that was written."""
+    if not isinstance(document, dict):
+        return False
+    number, tables = document.get("snapshot"), document.get("tables")
+    return (
+        type(number) is int
+        and 0 < number < LARGEST_NUMBER
+        and isinstance(tables, dict)
+        and all(
+            TABLE_NAME.fullmatch(name) is not None
+            and isinstance(table, dict)
+            and type(table.get("rows")) is int
+            and table.get("feed") == f"feeds/{name}.parquet"
+            and isinstance(table.get("checksum"), str)
+            for name, table in tables.items()
+        )
+        and all(document.get(key) is None or _is_time(document[key]) for key in ("synced_at", "built_at"))
+    )
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True
