@@ -43,7 +43,9 @@ class Account:
     def load(self, *streams: str, **options: Any) -> LoadReport:
         """One run; ``world.calls`` afterwards holds the calls of this run alone."""
         self.world.reset_calls()
-        changed = {name: options.pop(name) for name in ("slice_rows", "overlap_days") if name in options}
+        changed = {
+            name: options.pop(name) for name in ("slice_rows", "overlap_days", "refresh_calls") if name in options
+        }
         return load(replace(self.settings, **changed), streams, **options)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:

@@ -47,6 +47,7 @@ SOURCE_NUMBERS = {
     "timeout_s": (1, 600),
     "sweep_every_days": (0, 3660),
     "issued_lookback_days": (0, 3660),
+    "refresh_calls": (0, 10_000),
     "slice_rows": (250, 1_000_000),
 }
 """Numbers below ``sources.referral_factory``: smallest and largest value."""
@@ -88,6 +89,7 @@ class Settings:
     timeout_s: float = 60.0
     sweep_every_days: int = 7
     issued_lookback_days: int = 35
+    refresh_calls: int = 20
     slice_rows: int = 50_000
     coupon_names_file: Path | None = None
     simulated_time: bool = False
@@ -172,6 +174,7 @@ def load_settings(
         timeout_s=float(numbers["timeout_s"]),
         sweep_every_days=numbers["sweep_every_days"],
         issued_lookback_days=numbers["issued_lookback_days"],
+        refresh_calls=numbers["refresh_calls"],
         slice_rows=numbers["slice_rows"],
         coupon_names_file=None if names_file is None else absolute_path(NAMES_FILE, names_file, folder),
         simulated_time=simulated is not None and switch(variable(SOURCE_SECTION, "simulated_time"), simulated),

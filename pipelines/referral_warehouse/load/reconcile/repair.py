@@ -33,7 +33,7 @@ class Reconciliation:
     Args:
         found: the differences, in words.
         in_flight: those left to the next run, because the account changed meanwhile.
-        repaired_by: ``ids``, ``sweep``, both joined by ``and``, or None.
+        repaired_by: ``ids``, ``referrers``, ``sweep``, several of them joined by ``and``, or None.
         repair: the rows that were repaired.
         upto_id: the largest id that was counted; None where all rows were.
         calls: the calls of comparing and repairing.
@@ -48,9 +48,9 @@ class Reconciliation:
     calls: int = 0
     is_contradiction: bool = False
 
-    def add_sweep(self, repair: Repair) -> None:
-        """Count what a sweep repaired that was due in any case."""
+    def add(self, way: str, repair: Repair) -> None:
+        """Count what was repaired in another way than by comparing the counts of the stream."""
         if repair.total:
             self.repair.add(repair)
-            ways = [*(self.repaired_by or "").split(" and "), "sweep"]
+            ways = [*(self.repaired_by or "").split(" and "), way]
             self.repaired_by = " and ".join(dict.fromkeys(filter(None, ways)))

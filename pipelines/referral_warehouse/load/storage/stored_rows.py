@@ -137,6 +137,15 @@ class StoredRows:
         ).fetchall()
         return [identifier for (identifier,) in found]
 
+    def stored_among(self, table: str, ids: Iterable[int]) -> set[int]:
+        """Those of some ids that a raw table holds."""
+        self.connection.register("wanted", pa.table({"id": pa.array(list(ids), pa.int64())}))
+        try:
+            found = self.connection.execute(f"select id from {DATASET}.{table} semi join wanted using (id)").fetchall()
+        finally:
+            self.connection.unregister("wanted")
+        return {identifier for (identifier,) in found}
+
     def column(self, sql: str, parameters: Sequence[object] = ()) -> list[object]:
         """The first column of a query on the raw tables."""
         return [row[0] for row in self.connection.execute(sql, parameters).fetchall()]

@@ -5,7 +5,7 @@ Knows no dlt: yields batches, each with the cursors that stand for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -28,13 +28,17 @@ from referral_warehouse.load.streams.user_schema import USER_CURSORS, USER_PATH,
 COUPONS_BEHIND = "coupons_behind"
 """Key of the saved state: users were read without the coupons that are wanted now."""
 
+PENDING_REFERRERS, UNEXPLAINED_REFERRERS = "pending_referrers", "unexplained_referrers"
+"""Keys of the saved state: see the properties of the same names."""
+
 
 @dataclass(frozen=True, slots=True)
 class RangeRead:
-    """What reading a range of ids again brought, and what that repairs."""
+    """What reading users again brought, what that repairs, and the ids that were seen."""
 
     batch: LoadBatch
     repair: Repair
+    seen: set[int]
 
 
 class UserReader:
@@ -77,6 +81,23 @@ class UserReader:
     def lacks_coupons(self) -> bool:
         """Whether users were read before without the coupons that are wanted now: only a sweep makes up for that."""
         return self._coupons is not None and COUPONS_BEHIND in self._state
+
+    @property
+    def pending_referrers(self) -> list[int]:
+        """The referrers whose referrals an earlier run had no calls left to read."""
+        return list(self._state.get(PENDING_REFERRERS, []))
+
+    @property
+    def unexplained_referrers(self) -> int:
+        """By how many more people with referrals the API counts than are found when everybody in question was read."""
+        return int(self._state.get(UNEXPLAINED_REFERRERS, 0))
+
+    def save_referrers(self, pending: list[int], unexplained: int) -> LoadBatch:
+        """A batch that saves both, empty where they are saved already."""
+        batch = LoadBatch()
+        if (pending, unexplained) != (self.pending_referrers, self.unexplained_referrers):
+            self._save(batch, **{PENDING_REFERRERS: pending, UNEXPLAINED_REFERRERS: unexplained})
+        return batch
 
     def backfill(self) -> Iterator[LoadBatch]:
         """Read every user, by id; continues after the last committed batch, and sets the cursors at the end."""
@@ -152,22 +173,44 @@ class UserReader:
 
         Raises: FilterIgnored, IncompleteWalk (then nothing of the range counts).
         """
+        # one id more on either side: a server that takes "up to" for "below" must not seem to have lost a row
+        pages = self._paginator.iter_id_range(self._query, None if above is None else above - 1, upto + 1)
+        return self._read_again(pages, set(expected))
+
+    def read_referrals(self, referrer: int) -> RangeRead:
+        """Read the referrals of a user again. Raises: FilterIgnored."""
+        condition = Filter("referrer_id", "equal", referrer)
+        return self._read_again(self._paginator.iter_matching(self._query, condition, partial(_is_referral, referrer)))
+
+    def read_known(self, ids: Sequence[int]) -> Iterator[RangeRead]:
+        """Read users by their ids (ascending), with their neighbours, a page at a time.
+
+        Raises: FilterIgnored when the server does not filter or order by id.
+        """
+        rest = list(ids)
+        for page in self._paginator.iter_ids(self._query, ids):
+            found = page.ids()
+            covered = rest if page.is_all or not found else [i for i in rest if i <= max(found)]
+            rest = rest[len(covered) :]
+            yield self._read_again(iter([page]), set(covered))
+
+    def _read_again(self, pages: Iterator[Page], known: Set[int] = frozenset()) -> RangeRead:
+        """Read pages; who of ``known`` is not on them is gone."""
         seen = SeenUsers()
         before = frozenset(self._gone)
         batch = LoadBatch()
-        # one id more on either side: a server that takes "up to" for "below" must not seem to have lost a row
-        pages = self._paginator.iter_id_range(self._query, None if above is None else above - 1, upto + 1)
         for part in self._read(pages, seen):
             batch.merge(part.batch)
-        known = set(expected)
-        missing = [] if seen.has_unreadable_ids else sorted(known - seen.found() - self._gone)
+        found = seen.found()
+        missing = [] if seen.has_unreadable_ids else sorted(known - found - self._gone)
         batch.add(OBSERVATIONS, observations(USERS.name, missing, VANISHED, self._batches.began_at))
         self._gone.update(missing)
         if self._coupons is not None:
             self._coupons.find_released(missing, self._batches.began_at, batch)
-        read = {i for rows in batch.tables.get(USERS.name, []) for i in rows.column("id").to_pylist()}
+        changed = {i for rows in batch.tables.get(USERS.name, []) for i in rows.column("id").to_pylist()}
+        new = changed - known - before - self._rows.stored_among(USERS.name, changed)
         return RangeRead(
-            batch, Repair(len(read - known - before), len(read & known), len(missing), len(before - self._gone))
+            batch, Repair(len(new), len(changed - new - before), len(missing), len(before - self._gone)), found
         )
 
     @property
@@ -215,6 +258,10 @@ class UserReader:
         behind = {COUPONS_BEHIND: True} if self._coupons is None else {}
         self._state = {**self._state, **behind, **changed}
         batch.states[USERS.name] = self._state
+
+
+def _is_referral(referrer: int, row: Any) -> bool:
+    return not isinstance(row, dict) or str(row.get("referrer_id")) == str(referrer)
 
 
 def _is_above(newest: int, row: Any) -> bool:

@@ -14,6 +14,7 @@ from referral_warehouse.load.reconcile.counts import CountComparison, Counts, Lo
 from referral_warehouse.load.reconcile.policy import Reconciler
 from referral_warehouse.load.reconcile.repair import Reconciliation, Repair
 from referral_warehouse.load.records.schema import TableSchema
+from referral_warehouse.load.streams.referrer_repair import ReferrerRepair
 from referral_warehouse.load.streams.stream import Stream, gather
 from referral_warehouse.load.streams.user_reader import UserReader
 from referral_warehouse.load.streams.user_rows import UserRows
@@ -60,16 +61,21 @@ class Users(Stream):
         upto = ctx.rows.largest_known_id(self.name)
         comparison = CountComparison(ctx.paginator, self.name, self.query, self.counted_flags, upto)
         ctx.charge(self.name)
+        referrers = ReferrerRepair(ctx, reader)
         calls_before, swept_before = report.calls, replace(reader.swept)
         outcome = Reconciler(_UserCounts(ctx, comparison)).reconcile()
         if outcome.counts.total is None and not ctx.report.swept and not reader.is_first_run:
             report.notes.append("the list tells no total, so every user was read again")
             swept_before = gather(ctx, self.name, sweep(ctx)) or Repair()
+        by_referrer = Repair()
+        if ctx.settings.refresh_calls and not ctx.report.swept and not reader.is_first_run:
+            by_referrer = referrers.repair(self.query, comparison.upto, outcome.counts.total)
         ctx.report.differences.extend(outcome.differences)
         report.api_count, report.our_count = outcome.counts.total, outcome.counts.ours
         ctx.charge(self.name)
         report.reconciliation = outcome.summary(comparison.upto, report.calls - calls_before)
-        report.reconciliation.add_sweep(swept_before)
+        report.reconciliation.add("referrers", by_referrer)
+        report.reconciliation.add("sweep", swept_before)
         outcome.refuse_contradictions()
         return report.reconciliation
 

@@ -1,0 +1,220 @@
+"""Finds people whose referrals went to another referrer, which leaves no date, and reads those referrals again.
+
+Knows no dlt. Three things show it: the API counts more or fewer people with referrals than the local rows have, a
+referrer vanished, or the counter in a row that was just read (``referrals_count``) is not explained by the local rows.
+Every run spends a limited number of calls on it; what is left waits for the next run.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+
+from referral_warehouse.api.query import Filter, Query
+from referral_warehouse.errors import FilterIgnored, IncompleteWalk, RequestRefused
+from referral_warehouse.load.context import LoadContext
+from referral_warehouse.load.reconcile.bisect import Budget, Span, TooManyDifferences, locate
+from referral_warehouse.load.reconcile.counts import ALL_IDS
+from referral_warehouse.load.reconcile.repair import Repair
+from referral_warehouse.load.storage.stored_rows import DATASET, IS_GONE, StoredRows
+from referral_warehouse.load.streams.user_reader import RangeRead, UserReader
+from referral_warehouse.load.streams.user_rows import UserRows
+from referral_warehouse.load.streams.user_schema import USERS
+
+LIVE_USERS = (
+    f"gone as (select id from {DATASET}.observations where stream = '{USERS.name}' group by id having {IS_GONE}), "
+    f"live as (from {DATASET}.{USERS.name} where id not in (from gone))"
+)
+WITH_REFERRALS = Filter("referrals_count", "gt", 0)
+
+
+class ReferrerRepair:
+    """Repairs whose referral a user is. Make it before the counts are reconciled: it notes who was there.
+
+    Args:
+        ctx: the run.
+        reader: reads users.
+    """
+
+    def __init__(self, ctx: LoadContext, reader: UserReader) -> None:
+        self._ctx = ctx
+        self._reader = reader
+        self._rows = ctx.rows
+        self._gone_before = reader.gone
+        self._calls_before = 0
+        self._pending = deque(reader.pending_referrers)
+        self._unexplained = reader.unexplained_referrers
+        self._checked: set[int] = set()
+        self._unfinished: list[int] = []
+        self._repair = Repair()
+
+    def repair(self, query: Query, upto: int | None, total: int | None) -> Repair:
+        """Find referrers whose referrals changed, and read these again, within ``refresh_calls``.
+
+        Args:
+            query: the list of users.
+            upto: the largest id that is counted.
+            total: how many users the API counts up to it; None where it does not count.
+
+        Returns:
+            What was repaired. Referrers for whom no call was left are kept in the state of the stream.
+        """
+        self._calls_before = self._ctx.paginator.calls
+        self._ctx.store.flush()
+        self._wait_for(self._vanished())
+        self._check_pending()
+        if total is not None and query.path not in self._ctx.paginator.paths_without_keyset:
+            self._count(query, Span(ALL_IDS.above, ALL_IDS.upto if upto is None else upto), total)
+        self._wait_for(unexplained_counters(self._rows, self._ctx.report.stream(USERS.name).observed_at))
+        self._check_pending()
+        self._ctx.store.add(self._reader.save_referrers([*self._unfinished, *self._pending], self._unexplained))
+        self._ctx.store.flush()
+        return self._repair
+
+    def _has_calls(self) -> bool:
+        return self._ctx.paginator.calls - self._calls_before < self._ctx.settings.refresh_calls
+
+    def _check_pending(self) -> None:
+        while self._pending and self._has_calls():
+            self._check(self._pending.popleft())
+
+    def _wait_for(self, referrers: Iterable[int]) -> None:
+        self._pending.extend(i for i in referrers if i not in self._pending and i not in self._checked)
+
+    def _vanished(self) -> list[int]:
+        """Who vanished in this run and still has referrals here: they may be somebody else's now."""
+        vanished = sorted(self._reader.gone - self._gone_before)
+        return [identifier for identifier in vanished if self._referrals_of(identifier)]
+
+    def _count(self, query: Query, span: Span, total: int) -> None:
+        """Compare the number of people with referrals, and read again the pages where it differs."""
+        local = ReferrerCounts(self._rows)
+        counted = query.where(Filter("id", "lte", span.upto)) if span.upto != ALL_IDS.upto else query
+        try:
+            api_count = self._ctx.paginator.count(counted.where(WITH_REFERRALS))
+            if api_count is None or local.agrees(span, None, api_count):
+                self._unexplained = 0
+                return
+            difference = api_count - local.referrers(span)
+            if difference == self._unexplained:  # looked for by an earlier run, and still there
+                return
+            if api_count >= total:  # the server does not filter by the counter, or everybody has referrals
+                return
+            for part in locate(local, CountRange(self._ctx, query), span, None, api_count, Budget(local.rows(span))):
+                above = None if part.above == ALL_IDS.above else part.above
+                self._take(self._reader.read_range(above, part.upto, UserRows(self._rows).ids(str(part))))
+                if not self._has_calls():  # what is left differs in the next run, too
+                    return
+        except (FilterIgnored, IncompleteWalk, RequestRefused, TooManyDifferences):
+            return
+        self._unexplained = difference
+
+    def _check(self, referrer: int) -> None:
+        """Read the referrals of a referrer: those that the API lists, and those known here that it does not."""
+        self._checked.add(referrer)
+        missing = self._referrals_of(referrer)
+        with suppress(FilterIgnored, IncompleteWalk):  # then nothing of that read counts
+            listed = self._reader.read_referrals(referrer)
+            self._take(listed)
+            missing -= listed.seen
+        with suppress(FilterIgnored, IncompleteWalk):
+            for page in self._reader.read_known(sorted(missing)):
+                self._take(page)
+                for other in sorted(self._referrers_of(missing & page.seen) - self._checked):
+                    self._checked.add(other)
+                    self._take(self._reader.read_referrals(other))
+                    for own in self._reader.read_known([other]):  # the counters in the row of the new referrer
+                        self._take(own)
+                missing = (missing - page.seen) & self._referrals_of(referrer)
+                if missing and not self._has_calls():
+                    self._unfinished.append(referrer)
+                    break
+
+    def _take(self, found: RangeRead) -> None:
+        self._ctx.store.add(found.batch)
+        self._ctx.store.flush()
+        self._repair.add(found.repair)
+
+    def _referrals_of(self, referrer: int) -> set[int]:
+        sql = f"with {LIVE_USERS} select id from live where referrer_id = ?"
+        return {identifier for (identifier,) in self._rows.connection.execute(sql, [referrer]).fetchall()}
+
+    def _referrers_of(self, users: set[int]) -> set[int]:
+        listed = ", ".join(map(str, sorted(users))) or "null"
+        among = f"id in ({listed}) and referrer_id is not null"
+        sql = f"with {LIVE_USERS} select distinct referrer_id from live where {among}"
+        return {identifier for (identifier,) in self._rows.connection.execute(sql).fetchall()}
+
+
+class CountRange:
+    """Counts the people with referrals in a range of ids at the API."""
+
+    def __init__(self, ctx: LoadContext, query: Query) -> None:
+        self._paginator = ctx.paginator
+        self._query = query.where(WITH_REFERRALS)
+
+    def __call__(self, span: Span, _flag: str | None) -> int:
+        """One request. Raises: FilterIgnored where the server does not count a range of ids."""
+        query = self._query.where(Filter("id", "lte", span.upto))
+        if span.above != ALL_IDS.above:
+            query = query.where(Filter("id", "gt", span.above))
+        count = self._paginator.count(query)
+        if count is None:
+            raise FilterIgnored(f"{query.path}: the server does not count a range of ids.")
+        return count
+
+
+class ReferrerCounts:
+    """The people who have referrals by the local rows, in ranges of ids."""
+
+    def __init__(self, stored: StoredRows) -> None:
+        sql = f"with {LIVE_USERS} select distinct id from live semi join (select referrer_id from live) as r "
+        self._ids = [
+            i for (i,) in stored.connection.execute(f"{sql} on live.id = r.referrer_id order by id").fetchall()
+        ]
+        self._users = UserRows(stored)
+
+    def referrers(self, span: Span) -> int:
+        """How many people of a range have referrals."""
+        return bisect_right(self._ids, span.upto) - bisect_right(self._ids, span.above)
+
+    def agrees(self, span: Span, _flag: str | None, api_count: int) -> bool:
+        """Whether the API counts as many."""
+        return self.referrers(span) == api_count
+
+    def rows(self, span: Span) -> int:
+        """The number of users in a range."""
+        return self._users.count(str(span))
+
+    def middle(self, span: Span, rows: int) -> int:
+        """The largest id of the lower half of the users in a range."""
+        return self._users.ids(f"{span} order by id limit 1 offset {(rows - 1) // 2}")[0]
+
+
+def unexplained_counters(stored: StoredRows, since: datetime | None) -> list[int]:
+    """The referrers whose row was stored since a time with a counter that the local rows do not explain.
+
+    A counter is explained by at least the referrals that joined more than a day before the row was read, and at most
+    all that are or were known. Shape: ids, ascending.
+    """
+    if since is None:
+        return []
+    sql = f"""
+        with {LIVE_USERS}, read as (
+            select id, referrals_count, _fetched_at as read_at from live
+            where _fetched_at >= ? and referrals_count is not null
+        ), known as (
+            select read.id,
+                referral.date < read.read_at - interval 1 day and referral.id not in (from gone) as is_counted
+            from {DATASET}.{USERS.name} as referral inner join read on referral.referrer_id = read.id
+        ), counts as (
+            select id, count(*) as most, count(*) filter (where is_counted) as least from known group by id
+        )
+        select read.id from read left join counts on read.id = counts.id
+        where read.referrals_count > coalesce(counts.most, 0) or read.referrals_count < coalesce(counts.least, 0)
+        order by read.id
+    """
+    return [identifier for (identifier,) in stored.connection.execute(sql, [since]).fetchall()]
