@@ -19,7 +19,7 @@ from referral_warehouse import errors
 from referral_warehouse.cli.run_logging import SILENCE_S, LogHandler
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.events import log_client_event, log_progress, log_stage
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from tests.cli.processes import PREFIX, Referrals
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -180,7 +180,7 @@ def test_a_slow_sync_is_heard_as_json_and_so_is_its_end(environ: dict[str, str],
         "import referral_warehouse.cli.run_logging as log; log.SILENCE_S = 0.05; "
         "from referral_warehouse.__main__ import main; main()"
     )
-    with Sandbox(users=30, seed=4, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
+    with Sandbox(users=30, seed=4, calls_per_minute=0, quirks=Quirks(slow_every=2, slow_s=60.0)) as slow:
         process = subprocess.Popen(
             [sys.executable, "-c", code, "sync", "--log-format", "json"],
             env=environ | {f"{PREFIX}BASE_URL": slow.base_url}, cwd=tmp_path, text=True, stderr=subprocess.PIPE,

@@ -20,7 +20,7 @@ from fronting import Bend, Front, as_it_came
 from load_truth import World, differences, foreign_rows, run
 
 from referral_warehouse.errors import BadEnvelope, ChecksFailed, DataRefused, IncompleteWalk, ReferralsError
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
@@ -234,7 +234,7 @@ ENVELOPES: dict[str, tuple[Bend, Outcome, str]] = {
 def test_an_envelope_is_read_or_refused_and_nothing_is_lost(empty: Settings, name: str) -> None:
     bend, error, words = ENVELOPES[name]
     with (
-        Sandbox(users=60, seed=5, calls_per_minute=0, traps=Traps(ignore_per_page=True)) as sandbox,
+        Sandbox(users=60, seed=5, calls_per_minute=0, quirks=Quirks(ignore_per_page=True)) as sandbox,
         Front(sandbox.base_url, bend=bend) as front,
     ):
         settings = replace(empty, base_url=front.base_url)
@@ -259,7 +259,7 @@ def test_an_error_names_its_stream_and_page(empty: Settings) -> None:
         return b'{"message": "ok"}' if parameters.get("page") == "3" else body
 
     with (
-        Sandbox(users=150, seed=5, calls_per_minute=0, traps=Traps(ignore_per_page=True)) as sandbox,
+        Sandbox(users=150, seed=5, calls_per_minute=0, quirks=Quirks(ignore_per_page=True)) as sandbox,
         Front(sandbox.base_url, bend=third) as front,
     ):
         settings = replace(empty, base_url=front.base_url)
