@@ -137,7 +137,7 @@ def test_a_signal_ends_a_sync_cleanly_though_the_api_is_slow(
             process.kill()
             process.wait()
     assert process.returncode == code, said
-    assert "What was committed is kept" in said
+    assert "Committed data is kept" in said
     assert "Traceback" not in said
 
 

@@ -198,7 +198,7 @@ def test_a_slow_sync_is_heard_as_json_and_so_is_its_end(environ: dict[str, str],
     assert process.returncode == 143
     assert {"stage", "running_s", "last_answer_s"} <= next(line for line in lines if line["event"] == "alive").keys()
     assert lines[-1] | {"event": "failed", "error": "Stopped", "exit_code": 143} == lines[-1]
-    assert lines[-1]["kept"] == "What was committed is kept."
+    assert lines[-1]["kept"] == "Committed data is kept."
 
 
 def test_stages_of_a_whole_sync_are_logged_beside_its_summary(referrals: Referrals) -> None:
@@ -246,6 +246,6 @@ def test_what_nobody_foresaw_is_one_line_and_its_traceback_hides_the_token(
     assert done.returncode == 1
     *before, last = done.stderr.splitlines()
     assert last.startswith("referrals: This should not have happened: KeyError at sync.py:")
-    assert "What was committed is kept. Next: Run the same command with --verbose" in last
+    assert "Committed data is kept. Next: Run the same command with --verbose" in last
     assert ("Traceback (most recent call last):" in before) is bool(flags)
     assert token not in done.stderr

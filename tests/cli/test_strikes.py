@@ -40,8 +40,8 @@ def test_the_second_429_stops_every_sync_until_somebody_says_otherwise(
     stopped = referrals("sync")
     assert stopped.returncode == 6, stopped.stderr
     [line] = stopped.stderr.splitlines()[-1:]
-    assert "answered 'too many requests' 2 times" in line
-    assert "What was committed is kept." in line
+    assert "reported 'too many requests' 2 times" in line
+    assert "Committed data is kept." in line
     assert "referrals strikes --forgive" in line
 
     strict.set_quirks(Quirks())
@@ -85,7 +85,7 @@ def test_a_403_that_says_blocked_stops_everything_at_once(referrals: Referrals, 
     assert len(strict.calls) == 1
     again = referrals("sync")
     assert again.returncode == 6
-    assert "said that this address is blocked" in again.stderr
+    assert "reported that this address is blocked" in again.stderr
     assert len(strict.calls) == 1
     assert {strike["what"] for strike in json.loads(referrals("strikes", "--json").stdout)["strikes"]} == {
         "403, the address is blocked"

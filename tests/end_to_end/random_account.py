@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import duckdb
 
-from referral_warehouse.errors import IncompleteWalk
+from referral_warehouse.errors import IncompleteList
 from referral_warehouse.load.reconcile import bisect
 from referral_warehouse.load.runner import LoadReport, load
 from referral_warehouse.sandbox import NoSuchRow, Quirks, Sandbox
@@ -190,7 +190,7 @@ class Watched:
         try:
             with short_pages():
                 report = load(self.settings, sweep=sweep, on_event=meanwhile)
-        except IncompleteWalk:
+        except IncompleteList:
             assert restlessness, "nothing moved"
             assert (
                 self.world.quirks.refuse_id_filters

@@ -13,7 +13,7 @@ import pytest
 from fronting import Front, Own
 from load_truth import World, differences, foreign_rows, run
 
-from referral_warehouse.errors import IncompleteWalk, RequestRefused
+from referral_warehouse.errors import IncompleteList, RequestRefused
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
 from tests.sampling import sampled
@@ -156,7 +156,7 @@ def test_an_empty_answer_without_a_total_deletes_nobody(empty: Settings) -> None
         settings = replace(empty, base_url=at.base_url)
         run(settings, World())
         state["empty"] = True
-        with pytest.raises(IncompleteWalk, match="users"):
+        with pytest.raises(IncompleteList, match="users"):
             run(settings, World())
         assert differences(settings.load_path, sandbox) == []
 

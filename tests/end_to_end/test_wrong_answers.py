@@ -19,7 +19,7 @@ import pytest
 from fronting import Bend, Front, as_it_came
 from load_truth import World, differences, foreign_rows, run
 
-from referral_warehouse.errors import BadEnvelope, ChecksFailed, DataRefused, IncompleteWalk, ReferralsError
+from referral_warehouse.errors import BadEnvelope, ChecksFailed, DataRefused, IncompleteList, ReferralsError
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
@@ -263,7 +263,7 @@ def test_an_error_names_its_stream_and_page(empty: Settings) -> None:
         Front(sandbox.base_url, bend=third) as front,
     ):
         settings = replace(empty, base_url=front.base_url)
-        with pytest.raises((BadEnvelope, IncompleteWalk), match=r"users\?.*page=3.*has no 'data'"):
+        with pytest.raises((BadEnvelope, IncompleteList), match=r"users\?.*page=3.*has no 'data'"):
             run(settings, World())
         assert foreign_rows(settings.load_path, sandbox) == []
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from referral_warehouse.errors import IncompleteWalk, MassDisappearance
+from referral_warehouse.errors import IncompleteList, MassDisappearance
 from referral_warehouse.sandbox import Quirks
 from tests.load.accounts import Account
 
@@ -113,7 +113,7 @@ def test_an_empty_list_retires_all_only_if_the_server_says_that_there_is_nothing
     count = account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null")
     account.tamper("delete from dues")
     account.world.set_quirks(Quirks(no_total=True))
-    with pytest.raises(IncompleteWalk, match="rewards_due: the list came back empty"):
+    with pytest.raises(IncompleteList, match="rewards_due: the list came back empty"):
         account.load("rewards_due")
     assert account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null") == count
     account.world.set_quirks(Quirks())

@@ -136,7 +136,7 @@ def test_a_filter_that_the_server_ignores_leads_to_a_sweep(account: Account) -> 
     account.world.set_quirks(Quirks(ignore_filter_field="qualified_at"))
     report = account.load()
     assert report.swept
-    assert any("did not honour" in note for note in report.streams["users"].notes)
+    assert any("did not apply" in note for note in report.streams["users"].notes)
     assert account.differences() == {}
 
 

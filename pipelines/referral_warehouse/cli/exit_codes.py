@@ -18,7 +18,7 @@ from referral_warehouse.cli.signals import Terminated
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError, causes
 from referral_warehouse.redaction import redact
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.process_limits import limit_behind
 
 
@@ -34,7 +34,7 @@ def tell_end(error: BaseException, *, verbose: bool, as_json: bool, done: str | 
         found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it goes on from there.")
         return _say(found, "Stopped", 128 + number, as_json)
     if not isinstance(error, (ReferralsError, click.ClickException)):
-        error = no_room(error, "The command was not finished") or limit_behind(error) or error
+        error = disk_full_error(error, "The command was not finished") or limit_behind(error) or error
     elif isinstance(error, DataRefused):  # a library's failure that was taken for one of the data
         error = limit_behind(error) or error
     if verbose and not isinstance(error, click.ClickException):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from referral_warehouse.errors import DataRefused, LoadFileDamaged, ReferralsError
 from referral_warehouse.warehouse.connection import first_line
 from referral_warehouse.warehouse.models import CHECK_LAYER, Model, load_models
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 
 OUT_OF_ROOM = "Free memory (or disk space) and run the same command again."
 ADVICE = (
@@ -34,14 +34,14 @@ def explain(error: Exception, what: str, cause: str = "", next_step: str | None 
         next_step: What to do about an error that data causes.
 
     Returns:
-        An error that is one of ours already, as it is; NoRoom, LoadFileDamaged, ReferralsError (memory, files);
+        An error that is one of ours already, as it is; DiskFull, LoadFileDamaged, ReferralsError (memory, files);
         else DataRefused.
     """
     import duckdb
 
     if isinstance(error, ReferralsError):
         return error
-    full = no_room(error, what)
+    full = disk_full_error(error, what)
     if full is not None:
         return full
     if isinstance(error, duckdb.IOException) and re.search("corrupt|could not read", str(error), re.IGNORECASE):

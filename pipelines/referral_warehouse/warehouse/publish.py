@@ -22,7 +22,7 @@ from referral_warehouse.warehouse.snapshots import (
     retain,
     sync_folder,
 )
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.removal import reason, remove
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def publish(
         write_manifest(path.parent / "manifest.json", manifest)
         flip(settings, number)
     except OSError as error:
-        raise no_room(error, "The draft could not be published") or ReferralsError(
+        raise disk_full_error(error, "The draft could not be published") or ReferralsError(
             f"The draft could not be published: {error}.",
             "Put right what is named and run the same command again; readers have one whole snapshot at every moment.",
         ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError
 from referral_warehouse.workspace.directories import STATE
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, refuse_other_kinds
 from referral_warehouse.workspace.file_locks import FileLock, lock_file
 from referral_warehouse.workspace.process_limits import refuse_small_limits
@@ -33,7 +33,7 @@ def warehouse_lock(warehouse_dir: Path) -> Iterator[None]:
         state_dir.mkdir(exist_ok=True, mode=0o700)
         lock = _acquire(path, warehouse_dir)
     except OSError as error:
-        raise no_room(error, f"{warehouse_dir} cannot be written") or _explain(error, warehouse_dir) from None
+        raise disk_full_error(error, f"{warehouse_dir} cannot be written") or _explain(error, warehouse_dir) from None
     try:
         _provide_folders(state_dir)
         yield

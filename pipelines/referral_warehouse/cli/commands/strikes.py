@@ -53,7 +53,7 @@ def strike_facts(settings: Settings) -> dict[str, Any]:
         return {"strikes": [], "stopped_until": None}
     rate_limiter = open_rate_limiter(settings)
     try:
-        found = rate_limiter.strikes()
+        found = rate_limiter.violations()
     finally:
         rate_limiter.close()
     until = stopped_until(found)

@@ -14,7 +14,7 @@ import duckdb
 from referral_warehouse.errors import DataRefused, LoadFileDamaged, ReferralsError, causes
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.stored_rows import DATASET
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, remove_or_raise
 
 KEPT_PACKAGES = 10
@@ -67,7 +67,7 @@ def may_be_to_blame(error: BaseException) -> bool:
     that is damaged or in use, the user's own signal.
     """
     found = list(causes(error))
-    if no_room(error, "") is not None or not all(isinstance(cause, Exception) for cause in found):
+    if disk_full_error(error, "") is not None or not all(isinstance(cause, Exception) for cause in found):
         return False
     if isinstance(error, (duckdb.Error, LoadFileDamaged)):
         return False

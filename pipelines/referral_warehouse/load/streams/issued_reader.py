@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page, row_id
-from referral_warehouse.errors import IncompleteWalk
+from referral_warehouse.errors import IncompleteList
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
 from referral_warehouse.load.reconcile.counts import LocalRows
@@ -77,14 +77,14 @@ class IssuedReader:
             How many rows that changed.
 
         Raises:
-            IncompleteWalk: when the list is empty and the server does not report that it holds nothing.
+            IncompleteList: when the list is empty and the server does not report that it holds nothing.
         """
         self._has_unreadable_ids = False
         before = self._rows.snapshot()
         seen = self._take(self._paginator.iter_all(self._query), "", is_complete=True)
         missing = before.versions.keys() - seen - self._rows.gone  # also what was read earlier in this run
         if missing and not seen and self._total != 0:
-            raise IncompleteWalk(
+            raise IncompleteList(
                 "rewards_issued: the list came back empty, but the server does not say that it holds nothing."
             )
         if not self._has_unreadable_ids:  # a row without a readable id may be any of them
@@ -95,7 +95,7 @@ class IssuedReader:
     def read_range(self, above: int | None, upto: int, expected: list[int]) -> Repair:
         """Read a range of ids again; ``expected`` are the ids that should be in it.
 
-        Raises: FilterIgnored, IncompleteWalk (then nothing of the range counts).
+        Raises: FilterIgnored, IncompleteList (then nothing of the range counts).
         """
         self._has_unreadable_ids = False
         before = self._rows.snapshot()
