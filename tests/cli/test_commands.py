@@ -50,7 +50,7 @@ def test_a_sync_says_one_line_of_json_and_publishes(referrals: Referrals, tmp_pa
     assert users == (facts["streams"]["users"]["api_count"],)
     again = json.loads(referrals("sync", "--json").stdout)
     assert again["rows_written"] == 0
-    assert (again["published"], again["snapshot"]) == (False, 1), "nothing new: the published snapshot still holds"
+    assert (again["published"], again["snapshot"]) == (False, 1), "nothing new: the published snapshot is still current"
     status = json.loads(referrals("status", "--json").stdout)
     assert status["snapshot"] == 1
     assert {run["status"] for run in status["runs"]} == {"done"}

@@ -62,8 +62,8 @@ def listed(rows: list[dict[str, Any]], **more: Any) -> Say:
 @pytest.mark.parametrize(
     ("meta", "words"),
     sampled([
-        ({"last_page": 1_000_000_000}, "'meta.last_page' says 1000000000"),
-        ({"total": 10**12}, "'meta.total' says 1000000000000"),
+        ({"last_page": 1_000_000_000}, "'meta.last_page' is 1000000000"),
+        ({"total": 10**12}, "'meta.total' is 1000000000000"),
         ({"total": 40_000_000}, "consecutive pages have the same"),
         ({}, "consecutive pages have the same"),
     ], 2),

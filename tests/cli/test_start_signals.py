@@ -102,7 +102,7 @@ def test_what_the_parent_ignores_stays_ignored_in_every_step(
 ) -> None:
     with Sandbox(users=60, seed=4, calls_per_minute=0, quirks=Quirks(slow_every=4, slow_s=0.2)) as slow:
         process = subprocess.Popen(
-            ["sh", "-c", 'quirk "" INT; exec "$@" sync', "sh", *start],
+            ["sh", "-c", 'trap "" INT; exec "$@" sync', "sh", *start],
             env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
             cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

@@ -56,9 +56,9 @@ def test_the_second_429_stops_every_sync_until_somebody_says_otherwise(
     assert [strike["what"] for strike in shown["strikes"]] == ["429, too many requests"] * 2
     assert shown["stopped_until"] > shown["strikes"][0]["at"]
     status = referrals("status").stdout
-    assert f"Strikes of the last 7 days: 2. No call is sent before {shown['stopped_until']}." in status
-    assert "2 forgotten" in referrals("strikes", "--forgive").stdout
-    assert "0. All is well." in referrals("strikes").stdout
+    assert f"Rate-limit violations of the last 7 days: 2. No call is sent before {shown['stopped_until']}." in status
+    assert "2 deleted" in referrals("strikes", "--forgive").stdout
+    assert "0. Calls are sent." in referrals("strikes").stdout
     assert referrals("check").returncode == 0
 
 

@@ -219,7 +219,7 @@ ENVELOPES: dict[str, tuple[Bend, Outcome, str]] = {
     "counts are texts": (meta(total=texts("total"), last_page=texts("last_page")), None, ""),
     "last_page is always 1": (meta(last_page=1), None, ""),
     "per_page and current_page lie": (meta(per_page=1, current_page=99), None, ""),
-    "total is less than the page holds": (meta(total=1), BadEnvelope, "'meta.total' says 1, the page alone holds"),
+    "total is less than the page holds": (meta(total=1), BadEnvelope, "'meta.total' is 1, but the page alone has"),
     "total is three more": (meta(total=lambda p: p["meta"]["total"] + 3), DataRefused, "users"),
     "total is always 30": (meta(total=30), DataRefused, "users: total: API reports 30, local 60"),
     "a required field vanished": (

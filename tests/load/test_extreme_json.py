@@ -155,7 +155,7 @@ BEYOND = {
 @pytest.mark.parametrize("name", ["total", "last_page"])
 def test_a_count_beyond_every_account_is_refused_with_its_page(name: str, text: str) -> None:
     body = f'{{"data":[{written(good_row("users", 7))}],"meta":{{"{name}":{text}}}}}'.encode()
-    with pytest.raises(BadEnvelope, match=rf"users\?page=3: 'meta.{name}' says .* more than any account holds"):
+    with pytest.raises(BadEnvelope, match=rf"users\?page=3: 'meta.{name}' is .* more than any account has"):
         page_of(body)
 
 

@@ -1,7 +1,7 @@
-"""Failures: what a database error means while models are built or checks are run, as one of our own errors.
+"""Maps database errors of models and checks to the errors of this package.
 
-The loader sets aside what it cannot read exactly, and the models hold for every value that it accepts. Where a query
-fails over data nevertheless, the error names the file, the tables it is made from and what is kept. Knows models and
+The loader quarantines rows that it cannot read exactly, and the models support every value that it accepts. Where a
+query fails on data nevertheless, the error names the file, its source tables and what is kept. Knows models and
 errors; opens no database.
 """
 
@@ -63,7 +63,7 @@ def query_failed(error: Exception, model: Model) -> ReferralsError:
     if model.layer == CHECK_LAYER:
         what = f"The check {model.name} could not run"
     streams = streams_behind(model, {known.qualified_name: known for known in load_models()})
-    cause = f"The likely cause is a value in {_listed(streams)} that {file} cannot reckon with." if streams else ""
+    cause = f"The likely cause is a value in {_listed(streams)} that {file} does not support." if streams else ""
     return explain(error, what, cause, ADVICE)
 
 

@@ -1,4 +1,4 @@
-"""One writer per warehouse directory: an operating-system lock that a dead process cannot hold.
+"""One writer per warehouse directory: an operating-system lock, released when its process ends.
 
 Everything that writes a warehouse directory takes it first.
 """
@@ -42,9 +42,9 @@ def warehouse_lock(warehouse_dir: Path) -> Iterator[None]:
 
 
 def _provide_folders(state_dir: Path) -> None:
-    """Libraries take a working directory and one for temporary files for granted; a process may have neither.
+    """Libraries require a working directory and one for temporary files; a process may have neither.
 
-    Our own paths are absolute by now, so the state folder can stand in for both.
+    Our own paths are absolute by now, so the state folder can replace both.
     """
     import tempfile
 
@@ -68,7 +68,7 @@ def _acquire(path: Path, warehouse_dir: Path) -> FileLock:
 
 
 def _explain(error: OSError, warehouse_dir: Path) -> ConfigurationError:
-    """Which of the three paths a lock needs is not what it should be, and what to do about it."""
+    """The error about the one of the lock's three paths that is wrong, with advice."""
     state_dir = warehouse_dir / STATE
     lock = state_dir / "lock"
     for path, kinds in ((warehouse_dir, "a directory"), (state_dir, "a directory"), (lock, "a file")):

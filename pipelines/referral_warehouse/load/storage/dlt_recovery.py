@@ -1,7 +1,7 @@
-"""What a killed process leaves in dlt's folder, and when the folder is not to be trusted at all.
+"""Recovers dlt's folder after a killed process, and detects a folder that cannot be used.
 
-Knows dlt's folder and the load file, not how packages are made. The load file is the truth: a package or a cursor that
-lies in the folder alone was never loaded, so losing it costs calls and nothing else.
+Knows dlt's folder and the load file, not how packages are made. The load file is authoritative: a package or a
+cursor that is in the folder alone was never loaded, so losing it costs only calls.
 """
 
 from __future__ import annotations
