@@ -1,6 +1,6 @@
-# What one types here; `make` alone lists it. Needs git, make and a Python of 3.11 or newer: `make setup` brings the rest.
+# The commands of the project; `make` lists them. Needs git, make and Python 3.11 or newer: `make setup` installs the rest.
 #
-# requirements.lock is made from pyproject.toml, where uv is at hand, by
+# Make requirements.lock from pyproject.toml with uv:
 #   uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 #     --no-annotate --extra dev pyproject.toml -o requirements.lock
 
@@ -9,7 +9,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 READY := .venv/.ready
 
-# Nothing here phones home.
+# No telemetry.
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DO_NOT_TRACK := 1
 
@@ -20,19 +20,19 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
 	@echo "ARGS='...' is passed on, as in: make sync ARGS='--streams users'"
 
-setup: $(READY) ## make .venv and install what requirements.lock pins (a no-op when nothing changed)
+setup: $(READY) ## make .venv and install the versions of requirements.lock (nothing where they are installed)
 
-# The stamp holds the folder it was made in: an environment that was moved or copied still points to the old place.
+# The stamp contains its folder: an environment that was moved or copied still points to the old folder.
 ifneq "$(shell cat $(READY) 2>/dev/null)" "$(CURDIR)"
 $(READY): always
 endif
 $(READY): requirements.lock pyproject.toml
 	@.ci/setup
 
-# Asked of the settings themselves, so that every place a token may stand in counts; 10 means that there is none.
+# Reads the settings, so that every place of a token counts; 10 means that there is none.
 FIND_TOKEN = from referral_warehouse.settings import load_settings as s; raise SystemExit(0 if s().api_token else 10)
 
-run: $(READY) ## sync the configured account; without a token play the demo (DAYS=3 for a short one, DEMO=1 in any case)
+run: $(READY) ## sync the configured account; without a token run the demo (DAYS=3 for a short one, DEMO=1 in any case)
 	@found=0; $(BIN)/python -c '$(FIND_TOKEN)' 2>/dev/null || found=$$?; \
 	if [ -n "$(DEMO)" ] || [ "$$found" = 10 ]; then \
 	  exec $(BIN)/referrals demo $(if $(DAYS),--days $(DAYS)) $(ARGS); \
@@ -58,7 +58,7 @@ sandbox: $(READY) ## serve the documented API on this machine, with a made-up ac
 sync: $(READY) ## load, audit, build, check and publish the configured account
 	@$(BIN)/referrals sync $(ARGS)
 
-build: $(READY) ## build the models from what is loaded already
+build: $(READY) ## build the models from the load file
 	@$(BIN)/referrals build $(ARGS)
 
 docs: $(READY) ## write sql/raw.sql and docs/fields.md from the schemas, and the data dictionary, sql/DICTIONARY.md

@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tests/end_to_end/test_wrong_answers.py", "tests/api/test_huge_bodies.py", "tests/load/test_load_fuzz.py",
         "tests/load/test_extreme_json.py", "tests/end_to_end/test_extreme_records.py",
         "tests/load/test_load_quarantine.py", "tests/warehouse/test_quarantine_share.py",
-        "tests/end_to_end/test_traps.py",
+        "tests/end_to_end/test_quirks.py",
     ),
     "Sums of what single values may be": (
         "tests/warehouse/test_extreme_values.py", "tests/warehouse/test_extreme_amounts.py",

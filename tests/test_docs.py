@@ -111,7 +111,7 @@ def options_of(name: str) -> set[str]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_of_a_command_is_documented(name: str) -> None:
     rows = table_rows(section("docs/commands.md", f"`referrals {name}`"))
-    quirks = {option for option in options_of(name) if option.startswith("--trap-")}
+    quirks = {option for option in options_of(name) if option.startswith("--quirk-")}
     assert {row[0].strip("`") for row in rows} == options_of(name) - quirks - COMMON_OPTIONS
 
 
@@ -138,7 +138,7 @@ def test_every_command_has_an_example_that_runs(name: str) -> None:
 
 def test_every_switch_of_the_sandbox_is_documented() -> None:
     rows = table_rows(section("docs/sandbox.md", "Switches for quirks"))
-    switches = {option for option in options_of("sandbox") if option.startswith("--trap-")}
+    switches = {option for option in options_of("sandbox") if option.startswith("--quirk-")}
     documented = [row[0].split("`")[1].split()[0] for row in rows]
     assert sorted(documented) == sorted(switches)
 

@@ -1,6 +1,6 @@
-"""How many records of a stream may be gone at once before that is taken for a fault and not for the account's doing.
+"""Limits how many records of a stream may be gone at once; more are considered a fault of the API.
 
-Pure: the loader asks before it ends versions that no later answer brings back, the warehouse before it publishes.
+Pure: the loader checks before it ends versions, which cannot be undone, the warehouse before it publishes.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from referral_warehouse.errors import MassDisappearance
 
 FLOOR = 10
-"""Fewer records than this may go in any case, so that small accounts can delete what they like ..."""
+"""Fewer records than this may be gone in any case, so that small accounts can delete freely ..."""
 
 FLOOR_OF_ALL = 5
-"""... unless nothing of the stream is left: then from this number on, because an empty list is the likeliest fault."""
+"""... unless nothing of the stream is left: then this is the limit, because an empty list is the likeliest fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disappearance:
-    """Of ``before`` records of a stream, ``gone`` are not there any more.
+    """Of ``before`` records of a stream, ``gone`` do not exist any more.
 
-    ``how`` says what else is known of those that are gone, such as that they were not issued.
+    ``how`` describes those that are gone, such as "without having been issued".
     """
 
     stream: str
@@ -39,11 +39,11 @@ class Disappearance:
 
 
 def refuse_disappearances(found: Iterable[Disappearance], max_percent: int, since: str) -> None:
-    """Stop where a stream lost more than the set share of its records.
+    """Refuse where a stream lost more than the configured share of its records.
 
     Args:
         found: what is gone, one entry a stream.
-        max_percent: the setting WAREHOUSE__MAX_VANISHED_PERCENT; 100 lets everything go.
+        max_percent: the setting WAREHOUSE__MAX_VANISHED_PERCENT; 100 permits everything.
         since: what the records are compared with, such as "the last publication".
 
     Raises:

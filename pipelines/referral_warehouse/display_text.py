@@ -1,8 +1,8 @@
-"""Text that somebody else wrote, made safe to show: no markup, one line, nothing invisible, bounded width.
+"""Makes text from outside safe to display: no markup, one line, nothing invisible, bounded width.
 
 Names, reward types, statuses, the API's error messages, headers, file names and settings go through here before a
-person reads them. Pure, and knows no sink; what a program reads (``--json``, the manifest) goes through ``json_text``,
-which changes no value. Both keep ASCII as it is, so that doing it twice changes nothing.
+person reads them. Pure; output for programs (``--json``, the manifest) goes through ``json_text``, which changes no
+value. Both keep ASCII as it is, so that applying them twice changes nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LINE_COLUMNS = 4_000
 MARKS_PER_CHARACTER = 4
 """Combining marks that stay on one character; real scripts need no more, and stacks of them cover other lines."""
 
-# Printable by Unicode's rules and yet nothing that anybody sees: fillers and selectors of variants.
+# Printable by Unicode's rules but invisible: fillers and variation selectors.
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
 )
@@ -30,7 +30,7 @@ _NOT_PLAIN = re.compile("[^\x00-\x7e]")
 
 
 def display_text(text: str, columns: int = VALUE_COLUMNS) -> str:
-    """One line of a text that shows everything it holds.
+    """A text as one line with all its characters visible.
 
     Control, format and direction characters, line and paragraph separators, halves of surrogate pairs and what no
     font shows appear as Python escapes (``\\x1b``, ``\\n``, ``\\u202e``); so do combining marks without a character to

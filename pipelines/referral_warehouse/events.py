@@ -144,11 +144,11 @@ def _request(fields: Fields) -> tuple[int, str]:
 
 
 def _retry(fields: Fields) -> tuple[int, str]:
-    return logging.INFO, f"asking again in {fields['wait_s']:.1f} s ({fields['reason']}): {fields['path']}"
+    return logging.INFO, f"retrying in {fields['wait_s']:.1f} s ({fields['reason']}): {fields['path']}"
 
 
 def _strike(fields: Fields) -> tuple[int, str]:
-    text = f"HTTP 429, strike {fields['strikes']} of the last 7 days: waiting {fields['wait_s']:.0f} s"
+    text = f"HTTP 429, rate-limit violation {fields['strikes']} of the last 7 days: waiting {fields['wait_s']:.0f} s"
     return logging.WARNING, f"{text} ({fields['path']})"
 
 

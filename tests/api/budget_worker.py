@@ -9,7 +9,7 @@ from pathlib import Path
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.query import Query
-from referral_warehouse.api.rate_limit.limiter import STRIKES_THAT_STOP, CallLimits, RateLimiter
+from referral_warehouse.api.rate_limit.limiter import VIOLATIONS_THAT_STOP, CallLimits, RateLimiter
 from referral_warehouse.api.rate_limit.store import CallStore
 from referral_warehouse.settings import Settings, Token
 
@@ -24,7 +24,9 @@ def main(base_url: str, folder: str, journal: str, budget: str, window_s: str, c
         timeout_s=30.0, warehouse_dir=Path(folder) / "data",
     )  # fmt: skip
     counted_s = minute + 0.1 * minute / 60
-    call_store = CallStore(Path(folder) / "calls.sqlite3", window_s=counted_s, strikes_that_stop=STRIKES_THAT_STOP)
+    call_store = CallStore(
+        Path(folder) / "calls.sqlite3", window_s=counted_s, violations_that_stop=VIOLATIONS_THAT_STOP
+    )
     rate_limiter = RateLimiter(call_store, CallLimits(int(budget), 3 * minute, counted_s))
     out = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with Client(settings, rate_limiter=rate_limiter) as client, ThreadPoolExecutor(int(threads)) as pool:

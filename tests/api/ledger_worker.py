@@ -15,7 +15,7 @@ from referral_warehouse.api.rate_limit.store import CallStore
 def main(path: str, journal: str, budget: str, window_s: str, calls: str) -> None:
     window = float(window_s)
     rate_limiter = RateLimiter(
-        CallStore(Path(path), window_s=window, strikes_that_stop=2), CallLimits(int(budget), window, window)
+        CallStore(Path(path), window_s=window, violations_that_stop=2), CallLimits(int(budget), window, window)
     )
     out = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for _ in range(int(calls)):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from referral_warehouse.api.rate_limit.host import HostClock
-from referral_warehouse.api.rate_limit.limiter import STRIKES_THAT_STOP, CallLimits, Permit, RateLimiter
+from referral_warehouse.api.rate_limit.limiter import VIOLATIONS_THAT_STOP, CallLimits, Permit, RateLimiter
 from referral_warehouse.api.rate_limit.store import CallStore
 
 WINDOW_S = 60.0
@@ -43,7 +43,10 @@ class World:
     def rate_limiter(self, path: Path, budget: int, *, margin_s: float = 0.1, hold_s: float = 180.0) -> RateLimiter:
         window_s = WINDOW_S + margin_s
         call_store = CallStore(
-            path, window_s=window_s, strikes_that_stop=STRIKES_THAT_STOP, clock=HostClock(self.clock, self.clock, "one")
+            path,
+            window_s=window_s,
+            violations_that_stop=VIOLATIONS_THAT_STOP,
+            clock=HostClock(self.clock, self.clock, "one"),
         )
         return RateLimiter(call_store, CallLimits(budget, hold_s, window_s, patience_s=1e9), self.clock)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from referral_warehouse.api.client import Answer, Sent
+from referral_warehouse.api.client import ApiResponse, RawResponse
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import RequestRefused
 
@@ -37,12 +37,12 @@ class MovingList:
         self.next_id = max(self.rows, default=0) + 1
         self.ranks: dict[int, int] = {}
 
-    def send(self, query: Query) -> Sent:
+    def send(self, query: Query) -> RawResponse:
         """Answer like the client would, not decoded yet."""
         answer = self.get(query)
-        return Sent(json.dumps(answer.payload).encode(), answer.server_time, answer.url_path, 1, 0.0)
+        return RawResponse(json.dumps(answer.payload).encode(), answer.server_time, answer.url_path, 1, 0.0)
 
-    def get(self, query: Query, _server_error_attempts: int | None = None) -> Answer:
+    def get(self, query: Query, _server_error_attempts: int | None = None) -> ApiResponse:
         """Answer like the client would."""
         for what, number in next(self.changes, []):
             self._change(what, number)
@@ -63,7 +63,7 @@ class MovingList:
             meta["total"] += 1
         elif "tells a million" in self.ways:
             meta["total"] = 1_000_000
-        return Answer(payload, None, query.path, 1, 0.0)
+        return ApiResponse(payload, None, query.path, 1, 0.0)
 
     def _passes(self, query: Query, row: dict[str, Any]) -> bool:
         for at, condition in enumerate(query.filters):

@@ -13,7 +13,7 @@ from scripted_server import Request, Say, ScriptedServer, ok
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.clock import ClientClock
-from referral_warehouse.api.pagination.fallback import DOUBTFUL_ATTEMPTS, RequestFallback
+from referral_warehouse.api.pagination.fallback import UNPROVEN_ATTEMPTS, RequestFallback
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.errors import ApiUnavailable, AuthenticationError, BadEnvelope, FilterIgnored, RequestRefused
@@ -78,7 +78,7 @@ def test_a_question_that_is_never_answered_raises_what_it_met_first(
     server.default = lambda _request: REFUSALS[refusal]
     with pytest.raises(ApiUnavailable if refusal == "500" else RequestRefused, match=f"HTTP {refusal}"):
         RequestFallback(client).page(USERS)
-    assert len(server.requests) == (DOUBTFUL_ATTEMPTS + 8 if refusal == "500" else 2)
+    assert len(server.requests) == (UNPROVEN_ATTEMPTS + 8 if refusal == "500" else 2)
 
 
 def test_what_was_answered_before_is_not_to_blame(server: ScriptedServer, client: Client) -> None:

@@ -21,7 +21,7 @@ from referral_warehouse.api.rate_limit.host import (
     call_store_name,
     remove_old_call_stores,
 )
-from referral_warehouse.api.rate_limit.store import CallStore, Held, Taken
+from referral_warehouse.api.rate_limit.store import CallCounts, CallStore, TakeResult
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
 
@@ -42,11 +42,11 @@ def clocks() -> Clocks:
 
 def open_ledger(path: Path, clocks: Clocks, boot: str = "first") -> CallStore:
     return CallStore(
-        path, window_s=60.0, strikes_that_stop=2, clock=HostClock(lambda: clocks.boot_s, lambda: clocks.wall_s, boot)
+        path, window_s=60.0, violations_that_stop=2, clock=HostClock(lambda: clocks.boot_s, lambda: clocks.wall_s, boot)
     )
 
 
-def take(call_store: CallStore, capacity: int | None = 3, hold_s: float = 30.0) -> Taken:
+def take(call_store: CallStore, capacity: int | None = 3, hold_s: float = 30.0) -> TakeResult:
     return call_store.take(capacity, hold_s, lambda _: 0.0)
 
 
@@ -57,11 +57,11 @@ def call_store(tmp_path: Path, clocks: Clocks) -> CallStore:
 
 def test_a_call_counts_until_a_window_after_its_answer(call_store: CallStore, clocks: Clocks) -> None:
     first = [take(call_store).seq for _ in range(3)]
-    assert take(call_store) == Taken(None, 60.0, "budget")
+    assert take(call_store) == TakeResult(None, 60.0, "budget")
     clocks.boot_s += 25
     call_store.done(first[0])
     clocks.boot_s += 10
-    assert take(call_store) == Taken(None, 50.0, "budget")
+    assert take(call_store) == TakeResult(None, 50.0, "budget")
     clocks.boot_s += 49.9
     assert take(call_store).seq is None
     clocks.boot_s += 0.1
@@ -104,18 +104,18 @@ def test_numbers_never_repeat(call_store: CallStore, clocks: Clocks) -> None:
     call_store.close()
 
 
-def test_what_is_held_is_told_to_the_one_who_may_hold_back(call_store: CallStore) -> None:
-    seen: list[Held] = []
+def test_the_wait_for_others_is_computed_from_the_counts(call_store: CallStore) -> None:
+    seen: list[CallCounts] = []
 
-    def hold_back(held: Held) -> float:
-        seen.append(held)
-        return 7.0 if held.calls == 2 else 0.0
+    def others_wait_s(counts: CallCounts) -> float:
+        seen.append(counts)
+        return 7.0 if counts.calls == 2 else 0.0
 
-    first = call_store.take(9, 30, hold_back)
+    first = call_store.take(9, 30, others_wait_s)
     call_store.done(first.seq)
-    call_store.take(9, 30, hold_back)
-    assert call_store.take(9, 30, hold_back) == Taken(None, 7.0, "sharing")
-    assert seen == [Held(0, 0, 0), Held(1, 0, 1), Held(2, 1, 2)]
+    call_store.take(9, 30, others_wait_s)
+    assert call_store.take(9, 30, others_wait_s) == TakeResult(None, 7.0, "sharing")
+    assert seen == [CallCounts(0, 0, 0), CallCounts(1, 0, 1), CallCounts(2, 1, 2)]
     call_store.close()
 
 
@@ -124,7 +124,7 @@ def test_the_wall_clock_moves_no_call(call_store: CallStore, clocks: Clocks) -> 
         call_store.done(take(call_store).seq)
     for jump in (10 * DAY_S, -20 * DAY_S):
         clocks.wall_s += jump
-        assert take(call_store) == Taken(None, 60.0, "budget")
+        assert take(call_store) == TakeResult(None, 60.0, "budget")
     call_store.close()
 
 
@@ -137,7 +137,7 @@ def test_after_a_reboot_old_calls_count_for_a_window(tmp_path: Path, clocks: Clo
     before.close()
     clocks.boot_s = clock_s
     after = open_ledger(tmp_path / "l", clocks, boot)
-    assert take(after) == Taken(None, 60.0, "budget")
+    assert take(after) == TakeResult(None, 60.0, "budget")
     clocks.boot_s += 60
     assert take(after).seq == 4
     after.close()
@@ -159,38 +159,38 @@ def test_two_connections_see_one_count(tmp_path: Path, clocks: Clocks) -> None:
 
 
 def test_strikes_last_a_week_and_stop_all_calls(call_store: CallStore, clocks: Clocks) -> None:
-    assert call_store.strikes() == ()
+    assert call_store.violations() == ()
     assert not call_store.exists()
-    call_store.strike(["429"], 30.0)
-    assert take(call_store) == Taken(None, 30.0, "pause")
+    call_store.record_violation(["429"], 30.0)
+    assert take(call_store) == TakeResult(None, 30.0, "pause")
     clocks.boot_s += 30
     assert take(call_store).seq == 1
     clocks.wall_s += 6 * DAY_S
-    strikes = call_store.strike(["429"], 0.0)
-    assert [strike.what for strike in strikes] == ["429", "429"]
-    assert strikes[0].at == datetime.fromtimestamp(1_800_000_000, UTC)
-    assert take(call_store).reason == "strikes"
-    assert take(call_store, capacity=None).reason == "strikes"
+    violations = call_store.record_violation(["429"], 0.0)
+    assert [violation.what for violation in violations] == ["429", "429"]
+    assert violations[0].at == datetime.fromtimestamp(1_800_000_000, UTC)
+    assert take(call_store).reason == "violations"
+    assert take(call_store, capacity=None).reason == "violations"
     clocks.wall_s += 1 * DAY_S
     assert take(call_store).seq == 2
-    assert len(call_store.strikes()) == 1
+    assert len(call_store.violations()) == 1
     call_store.close()
 
 
 def test_forgiving_forgets_strikes_and_pause(call_store: CallStore) -> None:
     assert call_store.forgive() == 0
-    call_store.strike(["429", "429"], 500.0)
+    call_store.record_violation(["429", "429"], 500.0)
     assert call_store.forgive() == 2
-    assert (call_store.strikes(), take(call_store).seq) == ((), 1)
+    assert (call_store.violations(), take(call_store).seq) == ((), 1)
     call_store.close()
 
 
 def test_a_shorter_pause_never_cuts_a_longer_one_and_none_lasts_for_ever(call_store: CallStore) -> None:
-    call_store.strike([], 300.0)
-    call_store.strike([], 5.0)
-    assert take(call_store) == Taken(None, 300.0, "pause")
-    call_store.strike([], 1e15)
-    assert take(call_store) == Taken(None, 7 * DAY_S, "pause")
+    call_store.record_violation([], 300.0)
+    call_store.record_violation([], 5.0)
+    assert take(call_store) == TakeResult(None, 300.0, "pause")
+    call_store.record_violation([], 1e15)
+    assert take(call_store) == TakeResult(None, 7 * DAY_S, "pause")
     call_store.close()
 
 
@@ -198,7 +198,7 @@ def test_a_file_that_is_no_ledger_is_put_aside_and_a_window_of_silence_follows(t
     path = tmp_path / "calls.sqlite3"
     path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
     call_store = open_ledger(path, clocks)
-    assert take(call_store) == Taken(None, 60.0, "pause")
+    assert take(call_store) == TakeResult(None, 60.0, "pause")
     assert path.with_suffix(".broken").exists()
     clocks.boot_s += 60
     assert take(call_store).seq == 1
@@ -239,7 +239,7 @@ def test_the_folder_follows_xdg_and_falls_back_to_the_warehouse(
 def test_no_folder_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    with pytest.raises(ConfigurationError, match="none of"):
+    with pytest.raises(ConfigurationError, match="any of"):
         call_store_folder(Settings(warehouse_dir=tmp_path / "file" / "data"))
 
 

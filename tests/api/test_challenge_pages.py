@@ -69,7 +69,7 @@ def test_a_page_of_the_network_in_front_is_no_answer_of_the_api(
 ) -> None:
     server.script.append(page)
     with pytest.raises(
-        ApiUnavailable, match=f"web page came instead of the API's answer to users.*HTTP {page.status}"
+        ApiUnavailable, match=f"web page was returned instead of the API's response to users.*HTTP {page.status}"
     ) as refused:
         client.get(USERS)
     assert refused.value.exit_code == 4
@@ -78,7 +78,7 @@ def test_a_page_of_the_network_in_front_is_no_answer_of_the_api(
     assert "vendor's support" in words
     assert "API_TOKEN" not in words
     assert "current token" not in words
-    assert (client.calls, fake.slept, client.strikes) == (1, [], ())
+    assert (client.calls, fake.slept, client.violations) == (1, [], ())
     assert client.get(USERS).attempts == 1  # the token was not given up for it
 
 
@@ -89,7 +89,7 @@ def test_a_check_of_browsers_with_status_200_is_asked_three_times(
     with pytest.raises(ApiUnavailable, match=r"3 attempts.*web page instead of JSON \(Just a moment") as refused:
         client.get(USERS)
     assert "network in front of the API" in refused.value.next_step
-    assert client.strikes == ()
+    assert client.violations == ()
 
 
 REFUSALS: dict[str, tuple[Say, type[Exception]]] = {
@@ -121,7 +121,7 @@ def test_a_429_that_is_no_challenge_stays_a_strike(client: Client, server: Scrip
     server.script.extend([Say(429, body, {"Retry-After": "100000"})])
     with pytest.raises(BudgetExhausted):
         client.get(USERS)
-    assert len(client.strikes) == 1
+    assert len(client.violations) == 1
 
 
 @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, *range(520, 531)])

@@ -45,7 +45,7 @@ def test_the_first_429_is_a_strike_that_is_waited_out(
     server.script.extend([Say(429, b'{"message": "Too Many Attempts."}', headers), ok()])
     assert client.get(USERS).attempts == 2
     assert world.slept == [pytest.approx(wait_s)]
-    assert [strike.what for strike in client.strikes] == ["429"]
+    assert [strike.what for strike in client.violations] == ["429"]
     assert kinds(client) == ["request", "strike", "retry", "wait", "request"]
     rate_limiter.close()
 
@@ -54,7 +54,7 @@ def test_the_second_429_within_a_week_is_a_protective_stop(
     make_client: MakeClient, server: ScriptedServer, settings: Settings
 ) -> None:
     with_strike = open_rate_limiter(settings)
-    with_strike.strike("429", 0.0)
+    with_strike.record_violation("429", 0.0)
     with_strike.close()
     client = make_client()
     server.script.append(Say(429, headers={"Retry-After": "1"}))

@@ -22,7 +22,7 @@ class Clock:
 
 def open_ledger(path: Path, clock: Clock) -> CallStore:
     return CallStore(
-        path, window_s=WINDOW_S, strikes_that_stop=2, clock=HostClock(lambda: clock.seconds, lambda: 1.8e9, "first")
+        path, window_s=WINDOW_S, violations_that_stop=2, clock=HostClock(lambda: clock.seconds, lambda: 1.8e9, "first")
     )
 
 
@@ -50,7 +50,7 @@ def test_a_damaged_ledger_costs_a_window_at_most(used: Path, tmp_path: Path, fil
     assert first.seq is not None or (first.reason, first.wait_s) == ("pause", WINDOW_S)
     clock.seconds += WINDOW_S
     assert call_store.take(1000, 30.0, lambda _: 0.0).seq is not None
-    assert call_store.strikes() == ()
+    assert call_store.violations() == ()
     call_store.close()
     again = open_ledger(path, clock)
     assert again.take(1000, 30.0, lambda _: 0.0).seq is not None

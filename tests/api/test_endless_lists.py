@@ -16,7 +16,7 @@ from referral_warehouse.api.pagination import list_bound
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page
-from referral_warehouse.errors import BadEnvelope, DataRefused, IncompleteWalk
+from referral_warehouse.errors import BadEnvelope, DataRefused, IncompleteList
 
 USERS = Query("users")
 SIZE = 3
@@ -106,7 +106,7 @@ def test_the_same_page_for_millions_of_rows_is_refused_soon(
     )
     with (
         Paginator(client, 2) as paginator,
-        pytest.raises(IncompleteWalk, match="users: page after page holds the same 3 rows"),
+        pytest.raises(IncompleteList, match="users: consecutive pages have the same 3 rows"),
     ):
         list(paginator.iter_all(USERS))
     assert client.calls < 30
@@ -127,14 +127,14 @@ def test_a_last_page_of_a_billion_is_refused_at_once(
 def test_the_bound_is_far_beyond_what_a_list_told() -> None:
     bound = list_bound.ListBound("users")
     for number in range(1, 1_000):
-        bound.take(Page([{"id": number}], 500, 500, None))
+        bound.add(Page([{"id": number}], 500, 500, None))
     uncounted = list_bound.ListBound("users")
     for number in range(list_bound.SPARE_PAGES):
-        uncounted.take(Page([{"id": number}], None, None, None))
+        uncounted.add(Page([{"id": number}], None, None, None))
     with pytest.raises(
-        IncompleteWalk, match=r"users: the list does not end: 4,001 pages were read, and it told no total"
+        IncompleteList, match=r"users: the list does not end: 4,001 pages were read, and it reported no total"
     ):
-        uncounted.take(Page([{"id": -1}], None, None, None))
+        uncounted.add(Page([{"id": -1}], None, None, None))
 
 
 def test_one_id_out_of_its_place_is_read_around(client: Client, server: ScriptedServer) -> None:

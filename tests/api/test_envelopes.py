@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_warehouse.api.client import Answer
+from referral_warehouse.api.client import ApiResponse
 from referral_warehouse.api.responses import Page, read_page, read_single, row_id
 from referral_warehouse.errors import BadEnvelope
 
@@ -17,8 +17,8 @@ AT = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ROWS = [{"id": 1}, {"id": 2}]
 
 
-def answer(payload: dict[str, Any]) -> Answer:
-    return Answer(payload, AT, "users", 1, 0.1)
+def answer(payload: dict[str, Any]) -> ApiResponse:
+    return ApiResponse(payload, AT, "users", 1, 0.1)
 
 
 def page(**payload: Any) -> Page:

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 from moving_lists import MovingList, numbered_rows
-from walking import LIST, SINCE, WAYS, honours, kept, walker_of
+from paginators import LIST, SINCE, WAYS, honours, kept, paginator_of
 
 from referral_warehouse.api.query import Query
-from referral_warehouse.errors import FilterIgnored, IncompleteWalk
+from referral_warehouse.errors import FilterIgnored, IncompleteList
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 9, 10, 25])
 @pytest.mark.parametrize("ways", WAYS, ids=" and ".join)
 def test_a_list_that_holds_still_is_read_completely(ways: tuple[str, ...], count: int) -> None:
     moving = MovingList(numbered_rows(range(10, 10 + 2 * count, 2)), ways=frozenset(ways))
-    with walker_of(moving) as paginator:
+    with paginator_of(moving) as paginator:
         if ways == ("tells one too many",):
-            with pytest.raises(IncompleteWalk):
+            with pytest.raises(IncompleteList):
                 kept(paginator.iter_all(LIST))
             return
         assert sorted(kept(paginator.iter_all(LIST))) == sorted(moving.rows)
@@ -29,12 +29,12 @@ def test_a_list_that_holds_still_is_read_completely(ways: tuple[str, ...], count
 def test_a_lane_holds_the_rows_of_its_filter_or_says_that_it_was_ignored(ways: tuple[str, ...], count: int) -> None:
     moving = MovingList(numbered_rows(range(1, 1 + count)), ways=frozenset(ways))
     expected = {identifier for identifier, row in moving.rows.items() if honours(row)}
-    with walker_of(moving) as paginator:
+    with paginator_of(moving) as paginator:
         if "ignores filters" in ways and expected != set(moving.rows):
             with pytest.raises(FilterIgnored):
                 kept(paginator.iter_matching(LIST, SINCE, honours))
         elif ways == ("tells one too many",):
-            with pytest.raises(IncompleteWalk):
+            with pytest.raises(IncompleteList):
                 kept(paginator.iter_matching(LIST, SINCE, honours))
         else:
             assert set(kept(paginator.iter_matching(LIST, SINCE, honours))) == expected
@@ -42,7 +42,7 @@ def test_a_lane_holds_the_rows_of_its_filter_or_says_that_it_was_ignored(ways: t
 
 def test_the_bounded_walk_asks_for_each_page_once_and_two_questions_more() -> None:
     moving = MovingList(numbered_rows(range(1, 31)))
-    with walker_of(moving) as paginator:
+    with paginator_of(moving) as paginator:
         pages = list(paginator.iter_all(LIST))
     assert [len(page.rows) for page in pages] == [3] * 10
     assert len(moving.asked) == 11
@@ -51,14 +51,14 @@ def test_the_bounded_walk_asks_for_each_page_once_and_two_questions_more() -> No
 
 def test_a_walk_can_begin_after_an_id() -> None:
     moving = MovingList(numbered_rows(range(1, 31)))
-    with walker_of(moving) as paginator:
+    with paginator_of(moving) as paginator:
         assert sorted(kept(paginator.iter_all(LIST, 12))) == list(range(13, 31))
         assert kept(paginator.iter_all(LIST, 30)) == {}
 
 
 def test_newest_first_needs_one_pass() -> None:
     moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({"newest first"}))
-    with walker_of(moving) as paginator:
+    with paginator_of(moving) as paginator:
         kept(paginator.iter_all(LIST))
         moving.asked.clear()
         kept(paginator.iter_all(LIST))
@@ -67,7 +67,7 @@ def test_newest_first_needs_one_pass() -> None:
 
 def test_a_lane_that_is_known_already_costs_one_question() -> None:
     moving = MovingList(numbered_rows(range(1, 31)))
-    with walker_of(moving) as paginator:
+    with paginator_of(moving) as paginator:
         assert len(list(paginator.iter_matching(LIST, SINCE, honours, lambda page: page.total == 15))) == 1
         assert len(moving.asked) == 1
 
@@ -81,7 +81,7 @@ def test_ids_may_be_texts() -> None:
             answer.payload["data"] = [row | {"id": str(row["id"])} for row in answer.payload["data"]]
             return answer
 
-    with walker_of(Texts(rows)) as paginator:
+    with paginator_of(Texts(rows)) as paginator:
         assert sorted(map(int, kept(paginator.iter_all(LIST)))) == sorted(rows)
 
 
@@ -92,7 +92,7 @@ def test_rows_without_a_readable_id_do_not_stop_a_walk() -> None:
             answer.payload["data"] = [row | {"id": f"u-{row['id']}"} for row in answer.payload["data"]]
             return answer
 
-    with walker_of(Nameless(numbered_rows(range(1, 11)))) as paginator:
+    with paginator_of(Nameless(numbered_rows(range(1, 11)))) as paginator:
         assert len(kept(paginator.iter_all(LIST))) == 10
 
 
@@ -100,11 +100,11 @@ def test_rows_without_a_readable_id_do_not_stop_a_walk() -> None:
 @pytest.mark.parametrize("ways", WAYS, ids=" and ".join)
 def test_a_range_of_ids_is_read_exactly_or_refused(ways: tuple[str, ...], count: int) -> None:
     moving = MovingList(numbered_rows(range(10, 10 + 2 * count, 2)), ways=frozenset(ways))
-    with walker_of(moving) as paginator:
+    with paginator_of(moving) as paginator:
         for above, upto in ((None, 100), (None, 21), (13, 20), (20, 30), (29, 29)):
             try:
                 found = kept(paginator.iter_id_range(LIST, above, upto))
-            except (FilterIgnored, IncompleteWalk):
+            except (FilterIgnored, IncompleteList):
                 assert ways != ()
                 continue
             if ways == ("tells no meta", "in odd order"):

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from moving_lists import Change, MovingList, numbered_rows
-from walking import LIST, SINCE, WAYS, honours, kept, walker_of
+from paginators import LIST, SINCE, WAYS, honours, kept, paginator_of
 
 from referral_warehouse.api.query import Query
-from referral_warehouse.errors import FilterIgnored, IncompleteWalk
+from referral_warehouse.errors import FilterIgnored, IncompleteList
 
 
 def scripted(**at: list[Change]) -> Iterator[list[Change]]:
@@ -24,7 +24,7 @@ def scripted(**at: list[Change]) -> Iterator[list[Change]]:
 def test_a_deletion_behind_the_walk_hides_no_row() -> None:
     # With pages by number alone, row 10 would slip onto the page before.
     moving = MovingList(numbered_rows(range(1, 31)), scripted(q5=[("delete", 0)]))
-    with walker_of(moving, concurrency=1) as paginator:
+    with paginator_of(moving, concurrency=1) as paginator:
         found = kept(paginator.iter_all(LIST))
     assert moving.stayed <= found.keys()
 
@@ -35,20 +35,20 @@ def test_one_gone_and_one_new_do_not_cancel_out(way: str) -> None:
     for question in range(2, 14):
         changes = {f"q{question}": [("delete", 28), ("insert", 1), ("delete", 1), ("insert", 2)]}
         moving = MovingList(numbered_rows(range(1, 31)), scripted(**changes), frozenset({way, "ignores id filters"}))
-        with walker_of(moving, concurrency=1) as paginator:
+        with paginator_of(moving, concurrency=1) as paginator:
             found = kept(paginator.iter_all(LIST))
         assert moving.stayed <= found.keys(), question
 
 
 def test_a_range_that_rows_leave_while_it_is_read_proves_nothing() -> None:
     moving = MovingList(numbered_rows(range(1, 31)), scripted(q3=[("delete", 20)]))
-    with walker_of(moving, concurrency=1) as paginator, pytest.raises(IncompleteWalk, match="rows left"):
+    with paginator_of(moving, concurrency=1) as paginator, pytest.raises(IncompleteList, match="deleted"):
         kept(paginator.iter_id_range(LIST, 5, 25))
 
 
 def test_a_fresh_pass_is_announced() -> None:
     moving = MovingList(numbered_rows(range(1, 31)), scripted(q8=[("delete", 28)]), frozenset({"newest first"}))
-    with walker_of(moving, concurrency=1) as paginator:
+    with paginator_of(moving, concurrency=1) as paginator:
         pages = list(paginator.iter_all(LIST))
     assert [page.restart for page in pages].count(True) == 1
     assert moving.stayed <= {identifier for page in pages for identifier in page.ids()}
@@ -61,14 +61,14 @@ def test_a_list_that_never_holds_still_is_refused_where_only_numbers_help() -> N
 
     moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({"in odd order"}))
     moving.changes = always()
-    with walker_of(moving) as paginator, pytest.raises(IncompleteWalk, match="users"):
+    with paginator_of(moving) as paginator, pytest.raises(IncompleteList, match="users"):
         kept(paginator.iter_all(LIST))
 
 
 @pytest.mark.parametrize("way", ["tells one too many", "tells a million"])
 def test_a_total_that_stays_wrong_is_refused_soon(way: str) -> None:
     moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({way, "refuses id filters"}))
-    with walker_of(moving) as paginator, pytest.raises(IncompleteWalk, match="30 rows each time"):
+    with paginator_of(moving) as paginator, pytest.raises(IncompleteList, match="30 rows each time"):
         kept(paginator.iter_all(LIST))
     assert len(moving.asked) <= 40
 
@@ -82,7 +82,7 @@ def test_an_empty_page_that_speaks_of_rows_is_refused(total: Any) -> None:
             return answer
 
     for walk in (lambda p: p.iter_all(LIST), lambda p: p.iter_matching(LIST, SINCE, honours)):
-        with walker_of(Hollow(numbered_rows(range(1, 5)))) as paginator, pytest.raises(IncompleteWalk):
+        with paginator_of(Hollow(numbered_rows(range(1, 5)))) as paginator, pytest.raises(IncompleteList):
             kept(walk(paginator))
 
 
@@ -112,10 +112,10 @@ def moving_lists(draw: st.DrawFn, ways: st.SearchStrategy[tuple[str, ...]] = MOV
 @settings(max_examples=400, deadline=None)
 def test_no_row_that_stayed_is_missing_and_none_is_made_up(make: Callable[[], MovingList]) -> None:
     moving = make()
-    with walker_of(moving, concurrency=1) as paginator:
+    with paginator_of(moving, concurrency=1) as paginator:
         try:
             found = kept(paginator.iter_all(LIST))
-        except IncompleteWalk:
+        except IncompleteList:
             return
     assert moving.stayed <= found.keys()
     assert found.keys() <= moving.ever
@@ -136,10 +136,10 @@ def test_no_row_that_stayed_in_a_lane_is_missing(make: Callable[[], MovingList])
         touched.update(i for i, row in rows.items() if moving.rows.get(i) is not row)
 
     moving._change = noting  # type: ignore[method-assign]
-    with walker_of(moving, concurrency=1) as paginator:
+    with paginator_of(moving, concurrency=1) as paginator:
         try:
             found = kept(paginator.iter_matching(LIST, SINCE, honours))
-        except (IncompleteWalk, FilterIgnored):
+        except (IncompleteList, FilterIgnored):
             return
     assert before - touched <= found.keys()
     assert all(map(honours, found.values()))
@@ -149,10 +149,10 @@ def test_no_row_that_stayed_in_a_lane_is_missing(make: Callable[[], MovingList])
 @settings(max_examples=300, deadline=None)
 def test_no_row_that_stayed_in_a_range_is_missing(make: Callable[[], MovingList], above: int | None, upto: int) -> None:
     moving = make()
-    with walker_of(moving, concurrency=1) as paginator:
+    with paginator_of(moving, concurrency=1) as paginator:
         try:
             found = kept(paginator.iter_id_range(LIST, above, upto))
-        except (IncompleteWalk, FilterIgnored):
+        except (IncompleteList, FilterIgnored):
             return
     expected = {i for i in moving.stayed if (above is None or i > above) and i <= upto}
     assert expected <= found.keys() <= moving.ever

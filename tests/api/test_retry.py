@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from referral_warehouse.api.retry import (
     LONGEST_RETRY_AFTER_S,
     RetryPolicy,
-    Verdict,
+    StatusMeaning,
     is_retried,
+    mentions_block,
     parse_date,
     retry_after_s,
-    speaks_of_a_block,
-    verdict_of,
+    status_meaning,
 )
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -28,18 +28,18 @@ NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("verdict", "statuses"),
     [
-        (Verdict.ANSWER, (200, 201, 204, 206)),
-        (Verdict.REDIRECT, (301, 302, 303, 304, 307, 308)),
-        (Verdict.NOT_ACCEPTED, (401, 402)),
-        (Verdict.FORBIDDEN, (403,)),
-        (Verdict.REFUSED, (400, 404, 405, 406, 409, 410, 418, 422, 451)),
-        (Verdict.RETRY, (408, 500, 502, 503, 504, 520, 521, 522, 523, 524)),
-        (Verdict.STRIKE, (429,)),
-        (Verdict.DOWN, (501, 505, 511, 599)),
+        (StatusMeaning.SUCCESS, (200, 201, 204, 206)),
+        (StatusMeaning.REDIRECT, (301, 302, 303, 304, 307, 308)),
+        (StatusMeaning.NOT_ACCEPTED, (401, 402)),
+        (StatusMeaning.FORBIDDEN, (403,)),
+        (StatusMeaning.REFUSED, (400, 404, 405, 406, 409, 410, 418, 422, 451)),
+        (StatusMeaning.RETRY, (408, 500, 502, 503, 504, 520, 521, 522, 523, 524)),
+        (StatusMeaning.RATE_LIMITED, (429,)),
+        (StatusMeaning.SERVER_ERROR, (501, 505, 511, 599)),
     ],
 )
-def test_the_table_of_statuses(verdict: Verdict, statuses: tuple[int, ...]) -> None:
-    assert {status: verdict_of(status) for status in statuses} == dict.fromkeys(statuses, verdict)
+def test_the_table_of_statuses(verdict: StatusMeaning, statuses: tuple[int, ...]) -> None:
+    assert {status: status_meaning(status) for status in statuses} == dict.fromkeys(statuses, verdict)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_certificate_that_does_not_verify_is_not_asked_again() -> None:
     ],
 )
 def test_a_block_is_recognised(words: str) -> None:
-    assert speaks_of_a_block(words)
+    assert mentions_block(words)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_block_is_recognised(words: str) -> None:
     ],
 )
 def test_other_refusals_are_not_taken_for_a_block(words: str) -> None:
-    assert not speaks_of_a_block(words)
+    assert not mentions_block(words)
 
 
 @given(st.integers(1, 200), st.floats(0, 1, exclude_max=True), st.one_of(st.none(), st.floats(0, 1e6)))
@@ -112,7 +112,7 @@ def test_waits_stay_between_the_servers_word_and_the_cap(attempt: int, luck: flo
     assert wait >= backoff
     if named:
         assert wait >= named + policy.margin_s
-    assert policy.after_strike_s(named) > (named or policy.limit_wait_s)
+    assert policy.after_violation_s(named) > (named or policy.limit_wait_s)
 
 
 def test_back_off_doubles_up_to_the_cap() -> None:
@@ -153,7 +153,7 @@ def test_retry_after_beside_a_wrong_date_counts_from_this_machines_clock(date: d
 
 @pytest.mark.parametrize("named", [None, 0.0])
 def test_a_429_that_names_no_time_is_waited_out_for_a_window(named: float | None) -> None:
-    assert RetryPolicy().after_strike_s(named) >= 60.0
+    assert RetryPolicy().after_violation_s(named) >= 60.0
 
 
 @given(st.text(max_size=40))

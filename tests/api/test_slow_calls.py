@@ -11,7 +11,7 @@ import pytest
 from scripted_server import Request, Say, ScriptedServer
 
 from referral_warehouse.api.client import Client
-from referral_warehouse.api.pagination.paginator import PAGES_HELD, Paginator
+from referral_warehouse.api.pagination.paginator import PAGES_AHEAD, Paginator
 from referral_warehouse.api.query import Query
 
 SIZE, THREADS = 5, 3
@@ -68,7 +68,7 @@ def test_all_other_pages_are_fetched_while_one_is_slow(client: Client, server: S
 
 
 def test_what_is_fetched_beyond_a_slow_call_is_bounded(client: Client, server: ScriptedServer) -> None:
-    most, slow, seen = THREADS * PAGES_HELD, threading.Event(), list[int]()
+    most, slow, seen = THREADS * PAGES_AHEAD, threading.Event(), list[int]()
     server.default = numbers(SIZE * (most + 40), {2: slow}, seen)
     with Paginator(client, THREADS) as paginator:
         pages = paginator.iter_all(Query("users"))

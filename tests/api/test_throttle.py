@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from limiter_model import Caller, Server, World, most_in_a_window
 
 from referral_warehouse.api.rate_limit.host import HostClock
-from referral_warehouse.api.rate_limit.limiter import STRIKES_THAT_STOP, CallLimits, RateLimiter, open_rate_limiter
+from referral_warehouse.api.rate_limit.limiter import VIOLATIONS_THAT_STOP, CallLimits, RateLimiter, open_rate_limiter
 from referral_warehouse.api.rate_limit.store import CallStore
 from referral_warehouse.errors import BudgetExhausted, ConfigurationError, ProtectiveStop
 from referral_warehouse.settings import Settings, Token
@@ -164,7 +164,7 @@ def test_an_error_in_a_wait_passes_the_turn_on(tmp_path: Path) -> None:
 
 def make_throttle(path: Path, world: World, budget: int = 5, patience_s: float = 50.0) -> RateLimiter:
     call_store = CallStore(
-        path, window_s=60.0, strikes_that_stop=STRIKES_THAT_STOP, clock=HostClock(world.clock, world.clock)
+        path, window_s=60.0, violations_that_stop=VIOLATIONS_THAT_STOP, clock=HostClock(world.clock, world.clock)
     )
     return RateLimiter(call_store, CallLimits(budget, patience_s=patience_s), world.clock)
 
@@ -177,7 +177,7 @@ def test_patience_ends_with_words(tmp_path: Path) -> None:
     with pytest.raises(BudgetExhausted, match="other processes on this machine"):
         rate_limiter.acquire(world.pause, lambda seconds, reason: told.append((seconds, reason)))
     assert told == []
-    rate_limiter.strike("429", 400.0)
+    rate_limiter.record_violation("429", 400.0)
     with pytest.raises(BudgetExhausted, match="asked for a pause"):
         rate_limiter.acquire(world.pause)
     rate_limiter.close()
@@ -197,18 +197,18 @@ def test_waits_are_told(tmp_path: Path) -> None:
 def test_the_second_strike_stops_everybody_until_a_week_has_passed(tmp_path: Path, budget: int) -> None:
     world = World(1_800_000_000.0)
     mine, theirs = (make_throttle(tmp_path / "l", world, budget) for _ in range(2))
-    mine.strike("429", 10.0)
-    mine.refuse_if_struck()
+    mine.record_violation("429", 10.0)
+    mine.refuse_after_violations()
     before = world.now
     theirs.acquire(world.pause).release()
     assert world.now >= before + 10
-    theirs.strike("429", 0.0)
+    theirs.record_violation("429", 0.0)
     for rate_limiter in (mine, theirs):
         with pytest.raises(ProtectiveStop, match=r"2 times .* 2027-01-22 08:00 UTC"):
             rate_limiter.acquire(world.pause)
     world.now += 7 * 86_400 - 11
     with pytest.raises(ProtectiveStop):
-        mine.refuse_if_struck()
+        mine.refuse_after_violations()
     world.now += 1
     mine.acquire(world.pause).release()
     mine.close()
@@ -221,7 +221,7 @@ def test_a_block_counts_as_all_strikes_and_is_forgiven_on_request_only(tmp_path:
     rate_limiter.block()
     with pytest.raises(ProtectiveStop, match="blocked"):
         rate_limiter.acquire(world.pause)
-    assert rate_limiter.forgive() == STRIKES_THAT_STOP
+    assert rate_limiter.forgive() == VIOLATIONS_THAT_STOP
     rate_limiter.acquire(world.pause).release()
     rate_limiter.close()
 
@@ -229,13 +229,13 @@ def test_a_block_counts_as_all_strikes_and_is_forgiven_on_request_only(tmp_path:
 def test_without_a_limit_nothing_is_written_until_a_strike(settings: Settings, tmp_path: Path) -> None:
     rate_limiter = open_rate_limiter(settings)
     rate_limiter.acquire(time.sleep).release(600, 599)
-    assert rate_limiter.strikes() == ()
+    assert rate_limiter.violations() == ()
     assert list((tmp_path / "machine" / "referral-warehouse").iterdir()) == []
-    rate_limiter.strike("429", 0.0)
-    assert len(rate_limiter.strikes()) == 1
+    rate_limiter.record_violation("429", 0.0)
+    assert len(rate_limiter.violations()) == 1
     rate_limiter.close()
     again = open_rate_limiter(settings)
-    assert len(again.strikes()) == 1
+    assert len(again.violations()) == 1
     again.close()
 
 
@@ -243,10 +243,10 @@ def test_two_warehouses_of_one_token_share_the_ledger(settings: Settings, tmp_pa
     here = Settings(api_token=Token("one"), warehouse_dir=tmp_path / "a")
     there = Settings(api_token=Token("one"), base_url="https://api.example.com/api/v1", warehouse_dir=tmp_path / "b")
     with_strike, other = open_rate_limiter(here), open_rate_limiter(there)
-    with_strike.strike("429", 0.0)
-    assert len(other.strikes()) == 1
+    with_strike.record_violation("429", 0.0)
+    assert len(other.violations()) == 1
     local = open_rate_limiter(settings)
-    assert local.strikes() == ()
+    assert local.violations() == ()
     for rate_limiter in (with_strike, other, local):
         rate_limiter.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
-from referral_warehouse.warehouse.connection import connect_draft, stand_in_for_missing
+from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
 from referral_warehouse.warehouse.models import load_models
 
 LIMIT_MB = 500
@@ -28,7 +28,7 @@ def build_tree(folder: Path) -> dict[str, int]:
     prepare_draft_dir(settings)
     with connect_draft(settings) as connection:
         connection.execute(f"set memory_limit = '{LIMIT_MB}MB'")
-        stand_in_for_missing(connection)
+        substitute_missing_tables(connection)
         run_models(connection, [model for name, model in models.items() if name in wanted])
         row = connection.execute(f"select count(*), max(depth) from {TREE}").fetchone()
     return {"rows": row[0], "depth": row[1]} if row else {}

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from referral_warehouse.cli import COMMANDS, cli
 from referral_warehouse.cli.commands.check import _token_files
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from tests.cli.processes import LISTENING, PREFIX, Referrals
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ def test_a_sync_says_one_line_of_json_and_publishes(referrals: Referrals, tmp_pa
     assert users == (facts["streams"]["users"]["api_count"],)
     again = json.loads(referrals("sync", "--json").stdout)
     assert again["rows_written"] == 0
-    assert (again["published"], again["snapshot"]) == (False, 1), "nothing new: the published snapshot still holds"
+    assert (again["published"], again["snapshot"]) == (False, 1), "nothing new: the published snapshot is still current"
     status = json.loads(referrals("status", "--json").stdout)
     assert status["snapshot"] == 1
     assert {run["status"] for run in status["runs"]} == {"done"}
@@ -99,7 +99,7 @@ def test_errors_have_their_code_one_line_and_what_to_do(
 def test_a_second_sync_exits_75_and_a_killed_one_leaves_no_lock(
     referrals: Referrals, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    with Sandbox(users=80, seed=4, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
+    with Sandbox(users=80, seed=4, calls_per_minute=0, quirks=Quirks(slow_every=2, slow_s=60.0)) as slow:
         first = subprocess.Popen(
             [sys.executable, "-m", "referral_warehouse", "sync"],
             env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
@@ -122,7 +122,7 @@ def test_a_second_sync_exits_75_and_a_killed_one_leaves_no_lock(
 def test_a_signal_ends_a_sync_cleanly_though_the_api_is_slow(
     environ: dict[str, str], tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    with Sandbox(users=80, seed=4, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
+    with Sandbox(users=80, seed=4, calls_per_minute=0, quirks=Quirks(slow_every=2, slow_s=60.0)) as slow:
         process = subprocess.Popen(
             [sys.executable, "-c", LISTENING, "sync"], env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
             cwd=tmp_path, text=True, stderr=subprocess.PIPE,
@@ -137,7 +137,7 @@ def test_a_signal_ends_a_sync_cleanly_though_the_api_is_slow(
             process.kill()
             process.wait()
     assert process.returncode == code, said
-    assert "What was committed is kept" in said
+    assert "Committed data is kept" in said
     assert "Traceback" not in said
 
 
@@ -171,11 +171,11 @@ def test_every_file_that_may_hold_the_token_is_looked_at(tmp_path: Path) -> None
 
 
 def test_check_says_what_is_not_honoured(referrals: Referrals, sandbox: Sandbox) -> None:
-    sandbox.set_traps(Traps(ignore_filters=True, ignore_order=True, coupon_relation="ignored", coupon_list=True))
+    sandbox.set_quirks(Quirks(ignore_filters=True, ignore_order=True, coupon_relation="ignored", coupon_list=True))
     try:
         found = {f["subject"]: f for f in json.loads(referrals("check", "--json").stdout)["findings"]}
     finally:
-        sandbox.set_traps(Traps())
+        sandbox.set_quirks(Quirks())
     assert found["date filters"]["state"] == "note"
     assert found["id filters"]["state"] == "note"
     assert found["order"]["state"] == "note"
@@ -226,12 +226,12 @@ def test_a_sandbox_refuses_a_port_that_is_taken(referrals: Referrals) -> None:
     assert "--port" in done.stderr
 
 
-def test_every_trap_is_an_option_with_help(referrals: Referrals) -> None:
+def test_every_quirk_is_an_option_with_help(referrals: Referrals) -> None:
     import dataclasses
 
     said = " ".join(referrals("sandbox", "--help").stdout.split())
-    for trap in dataclasses.fields(Traps):
-        assert f"--trap-{trap.name.replace('_', '-')}" in said.replace("- ", "-")
+    for quirk in dataclasses.fields(Quirks):
+        assert f"--quirk-{quirk.name.replace('_', '-')}" in said.replace("- ", "-")
 
 
 def test_the_event_log_of_a_kept_world_can_be_read(referrals: Referrals, tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from referral_warehouse import errors
-from referral_warehouse.cli.run_logging import SILENCE_S, LogHandler
+from referral_warehouse.cli.run_logging import MAX_SILENCE_S, LogHandler
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.events import log_client_event, log_progress, log_stage
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from tests.cli.processes import PREFIX, Referrals
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -70,13 +70,13 @@ def test_what_is_told_to_collectors(options: dict[str, Any], kinds: list[str]) -
         log_stage("load", "users", {"rows": 250})
         log_progress("load", "users", {"rows": 500})
         send(REQUEST, RETRY, STRIKE, WAIT, WAIT | {"wait_s": 0.05})
-        clock.now += SILENCE_S
-        log.break_silence()
+        clock.now += MAX_SILENCE_S
+        log.report_alive()
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [line["event"] for line in lines] == kinds
     assert {line["at"] for line in lines} == {"2026-05-01T12:00:00Z"}
     assert {line["level"] for line in lines} <= {"debug", "info", "warning"}
-    assert lines[-1] | {"stage": "users", "rows": 500, "calls": 1, "last_answer_s": SILENCE_S} == lines[-1]
+    assert lines[-1] | {"stage": "users", "rows": 500, "calls": 1, "last_answer_s": MAX_SILENCE_S} == lines[-1]
 
 
 def test_a_line_for_collectors_is_this_object() -> None:
@@ -84,19 +84,19 @@ def test_a_line_for_collectors_is_this_object() -> None:
     with attached(log):
         log_stage("load", "users", {"rows": 1250})
         send(REQUEST, RETRY, STRIKE, WAIT)
-        clock.now += SILENCE_S
-        log.break_silence()
+        clock.now += MAX_SILENCE_S
+        log.report_alive()
     begin = '{"at":"2026-05-01T12:00:00Z","level":'
     assert out.getvalue().splitlines() == [
         f'{begin}"info","event":"stage","message":"users (1,250 rows)","stage":"users","rows":1250}}',
         f'{begin}"debug","event":"request","message":"HTTP 200 in 0.3 s: users?page=2","path":"users?page=2",'
         '"status":200,"attempt":1,"elapsed_s":0.3,"bytes":9}',
-        f'{begin}"info","event":"retry","message":"asking again in 1.0 s (HTTP 500): users?page=2",'
+        f'{begin}"info","event":"retry","message":"retrying in 1.0 s (HTTP 500): users?page=2",'
         '"path":"users?page=2","attempt":1,"reason":"HTTP 500","wait_s":1.0}',
-        f'{begin}"warning","event":"strike","message":"HTTP 429, strike 1 of the last 7 days: waiting 62 s '
-        '(users?page=2)","path":"users?page=2","strikes":1,"wait_s":62.0}',
+        f'{begin}"warning","event":"strike","message":"HTTP 429, rate-limit violation 1 of the last 7 days: '
+        'waiting 62 s (users?page=2)","path":"users?page=2","strikes":1,"wait_s":62.0}',
         f'{begin}"info","event":"wait","message":"waiting 40 s: budget","wait_s":40.0,"reason":"budget"}}',
-        f'{begin}"info","event":"alive","message":"still at users (1,250 rows): 25 s, 1 calls, the last answer 25 s '
+        f'{begin}"info","event":"alive","message":"still at users (1,250 rows): 25 s, 1 calls, the last response 25 s '
         'ago","stage":"users","rows":1250,"calls":1,"running_s":25.0,"last_answer_s":25.0}',
     ]
 
@@ -107,13 +107,16 @@ def test_without_being_asked_only_strikes_and_signs_of_life_are_told(is_terminal
     with attached(log):
         log_stage("load", "users", {"rows": 250})
         send(REQUEST, RETRY, STRIKE, WAIT)
-        clock.now += SILENCE_S
-        log.break_silence()
+        clock.now += MAX_SILENCE_S
+        log.report_alive()
     lines = out.getvalue().splitlines()
     assert len(lines) == count
-    assert lines[0] == "2026-05-01T12:00:00Z HTTP 429, strike 1 of the last 7 days: waiting 62 s (users?page=2)"
+    assert (
+        lines[0]
+        == "2026-05-01T12:00:00Z HTTP 429, rate-limit violation 1 of the last 7 days: waiting 62 s (users?page=2)"
+    )
     if not is_terminal:
-        assert "still at users (250 rows): 25 s, 1 calls, the last answer 25 s ago" in lines[1]
+        assert "still at users (250 rows): 25 s, 1 calls, the last response 25 s ago" in lines[1]
 
 
 def test_no_half_minute_passes_without_a_line(tmp_path: Path) -> None:
@@ -124,8 +127,8 @@ def test_no_half_minute_passes_without_a_line(tmp_path: Path) -> None:
             before = len(out.getvalue())
             if step % 97 == 0:
                 send(RETRY)
-            left = log.break_silence()
-            assert 0 < left <= SILENCE_S
+            left = log.report_alive()
+            assert 0 < left <= MAX_SILENCE_S
             if len(out.getvalue()) > before:
                 assert clock.now - spoken[-1] < 30
                 spoken.append(clock.now)
@@ -134,7 +137,7 @@ def test_no_half_minute_passes_without_a_line(tmp_path: Path) -> None:
 
 
 def test_the_thread_speaks_while_the_run_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("referral_warehouse.cli.run_logging.SILENCE_S", 0.01)
+    monkeypatch.setattr("referral_warehouse.cli.run_logging.MAX_SILENCE_S", 0.01)
     heard = threading.Event()
 
     class Out(io.StringIO):
@@ -164,7 +167,7 @@ def test_a_closed_standard_error_ends_no_run() -> None:
 def test_every_error_says_what_was_kept_and_what_to_do_in_one_line(kind: type[ReferralsError]) -> None:
     error = kind("It broke\non page 3.", 404) if kind is errors.RequestRefused else kind("It broke\non page 3.")
     assert str(error) == f"It broke on page 3. {kind.kept} Next: {error.next_step}"
-    assert kind.kept.endswith((" kept.", " untouched.", " touched."))
+    assert kind.kept.endswith((" kept.", " untouched.", " touched.", " changed."))
     assert len(error.next_step) > 20
 
 
@@ -177,10 +180,10 @@ def test_errors_that_lead_to_each_other_are_each_looked_at_once() -> None:
 def test_a_slow_sync_is_heard_as_json_and_so_is_its_end(environ: dict[str, str], tmp_path: Path) -> None:
     """A real run whose answers hang; only the length of silence is another."""
     code = (
-        "import referral_warehouse.cli.run_logging as log; log.SILENCE_S = 0.05; "
+        "import referral_warehouse.cli.run_logging as log; log.MAX_SILENCE_S = 0.05; "
         "from referral_warehouse.__main__ import main; main()"
     )
-    with Sandbox(users=30, seed=4, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
+    with Sandbox(users=30, seed=4, calls_per_minute=0, quirks=Quirks(slow_every=2, slow_s=60.0)) as slow:
         process = subprocess.Popen(
             [sys.executable, "-c", code, "sync", "--log-format", "json"],
             env=environ | {f"{PREFIX}BASE_URL": slow.base_url}, cwd=tmp_path, text=True, stderr=subprocess.PIPE,
@@ -198,7 +201,7 @@ def test_a_slow_sync_is_heard_as_json_and_so_is_its_end(environ: dict[str, str],
     assert process.returncode == 143
     assert {"stage", "running_s", "last_answer_s"} <= next(line for line in lines if line["event"] == "alive").keys()
     assert lines[-1] | {"event": "failed", "error": "Stopped", "exit_code": 143} == lines[-1]
-    assert lines[-1]["kept"] == "What was committed is kept."
+    assert lines[-1]["kept"] == "Committed data is kept."
 
 
 def test_stages_of_a_whole_sync_are_logged_beside_its_summary(referrals: Referrals) -> None:
@@ -245,7 +248,7 @@ def test_what_nobody_foresaw_is_one_line_and_its_traceback_hides_the_token(
     )  # fmt: skip
     assert done.returncode == 1
     *before, last = done.stderr.splitlines()
-    assert last.startswith("referrals: This should not have happened: KeyError at sync.py:")
-    assert "What was committed is kept. Next: Run the same command with --verbose" in last
+    assert last.startswith("referrals: Unexpected error: KeyError at sync.py:")
+    assert "Committed data is kept. Next: Run the same command with --verbose" in last
     assert ("Traceback (most recent call last):" in before) is bool(flags)
     assert token not in done.stderr

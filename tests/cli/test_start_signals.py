@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from tests.cli.processes import PREFIX, said
 from tests.sampling import sampled
 
@@ -100,7 +100,7 @@ def test_a_signal_inside_of_a_destructor_is_not_lost(environ: dict[str, str], tm
 def test_what_the_parent_ignores_stays_ignored_in_every_step(
     environ: dict[str, str], tmp_path: Path, start: list[str]
 ) -> None:
-    with Sandbox(users=60, seed=4, calls_per_minute=0, traps=Traps(slow_every=4, slow_s=0.2)) as slow:
+    with Sandbox(users=60, seed=4, calls_per_minute=0, quirks=Quirks(slow_every=4, slow_s=0.2)) as slow:
         process = subprocess.Popen(
             ["sh", "-c", 'trap "" INT; exec "$@" sync', "sh", *start],
             env=environ | {f"{PREFIX}BASE_URL": slow.base_url},

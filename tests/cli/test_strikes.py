@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from tests.cli.processes import PREFIX, Referrals
 
 WEEK_S = 7 * 86_400
@@ -17,7 +17,7 @@ WEEK_S = 7 * 86_400
 
 @pytest.fixture
 def strict(environ: dict[str, str]) -> Iterator[Sandbox]:
-    """A server of a test's own, because its traps and its count of calls are."""
+    """A server of a test's own, because its quirks and its count of calls are."""
     with Sandbox(users=30, seed=4, calls_per_minute=0) as running:
         environ[f"{PREFIX}BASE_URL"] = running.base_url
         yield running
@@ -36,15 +36,15 @@ def age_strikes(folder: Path, seconds: float) -> int:
 def test_the_second_429_stops_every_sync_until_somebody_says_otherwise(
     referrals: Referrals, strict: Sandbox, tmp_path: Path
 ) -> None:
-    strict.set_traps(Traps(throttle_every=4))
+    strict.set_quirks(Quirks(throttle_every=4))
     stopped = referrals("sync")
     assert stopped.returncode == 6, stopped.stderr
     [line] = stopped.stderr.splitlines()[-1:]
-    assert "answered 'too many requests' 2 times" in line
-    assert "What was committed is kept." in line
+    assert "reported 'too many requests' 2 times" in line
+    assert "Committed data is kept." in line
     assert "referrals strikes --forgive" in line
 
-    strict.set_traps(Traps())
+    strict.set_quirks(Quirks())
     strict.reset_calls()
     for command in ("sync", "check"):
         refused = referrals(command)
@@ -56,36 +56,36 @@ def test_the_second_429_stops_every_sync_until_somebody_says_otherwise(
     assert [strike["what"] for strike in shown["strikes"]] == ["429, too many requests"] * 2
     assert shown["stopped_until"] > shown["strikes"][0]["at"]
     status = referrals("status").stdout
-    assert f"Strikes of the last 7 days: 2. No call is sent before {shown['stopped_until']}." in status
-    assert "2 forgotten" in referrals("strikes", "--forgive").stdout
-    assert "0. All is well." in referrals("strikes").stdout
+    assert f"Rate-limit violations of the last 7 days: 2. No call is sent before {shown['stopped_until']}." in status
+    assert "2 deleted" in referrals("strikes", "--forgive").stdout
+    assert "0. Calls are sent." in referrals("strikes").stdout
     assert referrals("check").returncode == 0
 
 
 def test_one_strike_is_shown_with_its_time_and_none_is_held_after_a_week(
     referrals: Referrals, strict: Sandbox, tmp_path: Path
 ) -> None:
-    strict.set_traps(Traps(throttle_every=5))
+    strict.set_quirks(Quirks(throttle_every=5))
     assert referrals("check").returncode == 6
     assert age_strikes(tmp_path / "xdg", WEEK_S - 60) == 2
     shown = referrals("strikes").stdout.splitlines()
     assert [line[20:].strip() for line in shown[:2]] == ["429, too many requests"] * 2
     assert "No call is sent before" in shown[2]
     age_strikes(tmp_path / "xdg", 61)
-    strict.set_traps(Traps())
+    strict.set_quirks(Quirks())
     assert json.loads(referrals("strikes", "--json").stdout) == {"strikes": [], "stopped_until": None}
     assert referrals("check").returncode == 0
 
 
 def test_a_403_that_says_blocked_stops_everything_at_once(referrals: Referrals, strict: Sandbox) -> None:
-    strict.set_traps(Traps(blocked=True))
+    strict.set_quirks(Quirks(blocked=True))
     stopped = referrals("sync")
     assert stopped.returncode == 6, stopped.stderr
     assert "blocked" in stopped.stderr
     assert len(strict.calls) == 1
     again = referrals("sync")
     assert again.returncode == 6
-    assert "said that this address is blocked" in again.stderr
+    assert "reported that this address is blocked" in again.stderr
     assert len(strict.calls) == 1
     assert {strike["what"] for strike in json.loads(referrals("strikes", "--json").stdout)["strikes"]} == {
         "403, the address is blocked"

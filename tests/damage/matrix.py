@@ -12,7 +12,7 @@ from tests.damage.outcomes import Outcome, outcome_of, read_outcomes
 from tests.kills.stage import Stage, published, unequal
 
 PATIENCE_S = 900  # of a busy machine; what hangs says where then
-UNWANTED = ("should not have happened", "Traceback", "Timeout (")
+UNWANTED = ("Unexpected error", "Traceback", "Timeout (")
 
 
 def paths_of(folder: Path) -> list[Path]:

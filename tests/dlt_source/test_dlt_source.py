@@ -17,7 +17,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from referral_warehouse.dlt_source import referral_factory
 from referral_warehouse.errors import AuthenticationError, ConfigurationError, causes
 from referral_warehouse.load.records.schema import QUARANTINE
-from referral_warehouse.sandbox import Traps
+from referral_warehouse.sandbox import Quirks
 from tests.dlt_source.foreign_pipeline import FIELDS, ForeignPipeline
 from tests.dlt_source.postgres_server import postgres_server
 
@@ -117,7 +117,7 @@ def test_a_reward_that_leaves_its_status_without_a_date_is_found(open_pipeline: 
     pipeline.run("rewards_issued")
     in_process = [row["id"] for row in pipeline.world.rows("rewards_issued") if row["issued_at"] is None]
     assert in_process
-    with pipeline.world._store.act():
+    with pipeline.world._store.transaction():
         pipeline.world._store.run("update issued set status = 'Cancelled' where id = ?", in_process[0])
     pipeline.run("rewards_issued")
     assert_equal(pipeline, "rewards_issued")
@@ -139,7 +139,7 @@ def test_a_list_that_became_empty_empties_its_table(open_pipeline: Open) -> None
     pipeline.world.advance(3)
     pipeline.run("rewards_due")
     assert pipeline.rows("rewards_due")
-    with pipeline.world._store.act():
+    with pipeline.world._store.transaction():
         pipeline.world._store.run("delete from dues")
     pipeline.run("rewards_due")
     assert pipeline.rows("rewards_due") == {}
@@ -189,7 +189,7 @@ def test_arguments_come_from_the_configuration_of_dlt(open_pipeline: Open, monke
 def test_a_row_that_does_not_fit_is_kept_aside(open_pipeline: Open) -> None:
     pipeline = open_pipeline()
     person = pipeline.world.rows("users")[2]["id"]
-    with pipeline.world._store.act():
+    with pipeline.world._store.transaction():
         pipeline.world._store.run("update users set date = 'soon' where id = ?", person)
     pipeline.run("users")
     assert pipeline.rows("users").keys() == {row["id"] for row in pipeline.world.rows("users")} - {person}
@@ -209,9 +209,9 @@ def test_nothing_is_logged_as_a_warning_by_dlt(open_pipeline: Open, caplog: pyte
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-@pytest.mark.parametrize("traps", [{"ignore_filters": True}, {"refuse_id_filters": True}, {"ignore_per_page": True}])
-def test_a_server_that_honours_less_is_read_exactly(open_pipeline: Open, traps: dict[str, Any]) -> None:
-    pipeline = open_pipeline(users=120, traps=Traps(**traps))
+@pytest.mark.parametrize("quirks", [{"ignore_filters": True}, {"refuse_id_filters": True}, {"ignore_per_page": True}])
+def test_a_server_that_honours_less_is_read_exactly(open_pipeline: Open, quirks: dict[str, Any]) -> None:
+    pipeline = open_pipeline(users=120, quirks=Quirks(**quirks))
     pipeline.run()
     change(pipeline)
     pipeline.run(sweep_every_days=0)
@@ -230,10 +230,10 @@ def test_a_refused_token_is_the_cause_of_the_error_of_dlt(open_pipeline: Open) -
 
 
 def test_a_run_that_failed_is_continued(open_pipeline: Open) -> None:
-    pipeline = open_pipeline(users=120, traps=Traps(ignore_per_page=True, token_expires_after=3))
+    pipeline = open_pipeline(users=120, quirks=Quirks(ignore_per_page=True, token_expires_after=3))
     with pytest.raises(PipelineStepFailed):
         pipeline.run("users")
-    pipeline.world.set_traps(Traps())
+    pipeline.world.set_quirks(Quirks())
     pipeline.run("users")
     assert_equal(pipeline, "users")
 

@@ -1,4 +1,4 @@
-"""A life by chance: everything that can happen to an account happens to one, also between any two calls of a sync.
+"""A random account: everything that can happen to an account happens to it, also between any two calls of a sync.
 
 ``play(seed, folder)`` lets it happen, syncs now and then, looks at every published snapshot, and at the end, in quiet,
 compares everything. Used with a few seeds in the tests and with hundreds in the soak.
@@ -17,10 +17,10 @@ from unittest.mock import patch
 
 import duckdb
 
-from referral_warehouse.errors import IncompleteWalk
+from referral_warehouse.errors import IncompleteList
 from referral_warehouse.load.reconcile import bisect
 from referral_warehouse.load.runner import LoadReport, load
-from referral_warehouse.sandbox import NoSuchRow, Sandbox, Traps
+from referral_warehouse.sandbox import NoSuchRow, Quirks, Sandbox
 from referral_warehouse.settings import Settings, Token
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
@@ -40,24 +40,24 @@ TRACKLESS = ("first_name", "email", "meta", "reach", "referrals_count", "convert
 TOMBSTONED = ("campaigns", "users", "rewards", "rewards_issued", "coupons")
 
 
-class Life:
-    """Acts by chance on one account, the same ones for the same seed and the same calls."""
+class RandomActions:
+    """Random actions on one account, the same ones for the same seed and the same calls."""
 
     def __init__(self, world: Sandbox, rng: Random) -> None:
         self.world = world
-        self.acts = 0
+        self.actions = 0
         self._rng = rng
         self._lock = threading.Lock()
         self._named = 0
 
     def happen(self, times: int = 1) -> None:
-        """So many acts; one that finds nobody to happen to does not happen."""
+        """Do some random actions; one for which no row is found does not happen."""
         kinds = [getattr(self, name) for name in KINDS]
         with self._lock:
             for kind in self._rng.choices(kinds, [WEIGHTS.get(kind.__name__, 2) for kind in kinds], k=times):
                 try:
                     kind()
-                    self.acts += 1
+                    self.actions += 1
                 except (NoSuchRow, ValueError):
                     continue
 
@@ -68,7 +68,7 @@ class Life:
         return int(self._rng.choice(rows)[0])
 
     def _change(self, sql: str, *values: Any) -> None:
-        with self.world._store.act():
+        with self.world._store.transaction():
             self.world._store.run(sql, *values)
 
     def join(self) -> None:
@@ -77,10 +77,10 @@ class Life:
         if self._rng.random() < 0.7:
             referrer = self._one("users", f"campaign_id = {campaign}")
         late = self.world.now - timedelta(days=self._rng.choice((1, 40))) if self._rng.random() < 0.2 else None
-        self.world.add_user(campaign, f"Alex {self.acts}", referrer_id=referrer, joined_at=late)
+        self.world.add_user(campaign, f"Alex {self.actions}", referrer_id=referrer, joined_at=late)
 
     def edit(self) -> None:
-        self.world.edit_user(self._one("users"), first_name=f"Bo {self.acts}", email=f"bo{self.acts}@example.com")
+        self.world.edit_user(self._one("users"), first_name=f"Bo {self.actions}", email=f"bo{self.actions}@example.com")
 
     def look(self) -> None:
         self.world.grow_reach(self._one("users"), 3)
@@ -117,10 +117,10 @@ class Life:
         self.world.reprice(self._one("rewards"), f"{self._rng.randint(1, 90)}.{self._rng.randint(10, 99)}")
 
     def rename_reward(self) -> None:
-        self._change("update rewards set name = ? where id = ?", f"Reward {self.acts}", self._one("rewards"))
+        self._change("update rewards set name = ? where id = ?", f"Reward {self.actions}", self._one("rewards"))
 
     def rename_campaign(self) -> None:
-        self._change("update campaigns set name = ? where id = ?", f"Campaign {self.acts}", self._one("campaigns"))
+        self._change("update campaigns set name = ? where id = ?", f"Campaign {self.actions}", self._one("campaigns"))
 
     def pause(self) -> None:
         self.world.pause_campaign(self._one("campaigns"))
@@ -151,7 +151,7 @@ class Life:
         self.world.delete_coupon(self._one("coupons"))
 
 
-KINDS = [name for name, value in vars(Life).items() if callable(value) and name[0] != "_" and name != "happen"]
+KINDS = [name for name, value in vars(RandomActions).items() if callable(value) and name[0] != "_" and name != "happen"]
 WEIGHTS = {"join": 8, "qualify": 5, "issue": 4, "look": 3, "leave": 3, "unqualify": 3}
 
 
@@ -165,8 +165,8 @@ def short_pages() -> Iterator[None]:
 class Watched:
     """A warehouse and its account: syncs, and what must hold for every snapshot."""
 
-    def __init__(self, world: Sandbox, life: Life, rng: Random, folder: Path) -> None:
-        self.world, self._life, self._rng = world, life, rng
+    def __init__(self, world: Sandbox, random_actions: RandomActions, rng: Random, folder: Path) -> None:
+        self.world, self._life, self._rng = world, random_actions, rng
         self.settings = Settings(
             api_token=Token(world.token), base_url=world.base_url, calls_per_minute=0, simulated_time=True,
             warehouse_dir=folder / "data", concurrency=rng.choice((1, 4)), sweep_every_days=1000,
@@ -190,10 +190,12 @@ class Watched:
         try:
             with short_pages():
                 report = load(self.settings, sweep=sweep, on_event=meanwhile)
-        except IncompleteWalk:
+        except IncompleteList:
             assert restlessness, "nothing moved"
             assert (
-                self.world.traps.refuse_id_filters or self.world.traps.ignore_filters or self.world.traps.ignore_order
+                self.world.quirks.refuse_id_filters
+                or self.world.quirks.ignore_filters
+                or self.world.quirks.ignore_order
             )
             self.refusals += 1
             return None
@@ -241,20 +243,20 @@ def leaves_no_trace(problem: str) -> bool:
     return problem.startswith("coupons ") or any(f": {name} is " in problem for name in TRACKLESS)
 
 
-def play(seed: int, folder: Path, *, acts: int = 400, syncs: int = 3) -> int:
-    """A whole life of one account; gives how many acts happened. Raises: AssertionError."""
+def simulate(seed: int, folder: Path, *, actions: int = 400, syncs: int = 3) -> int:
+    """Simulate one account from begin to end; returns the number of actions. Raises: AssertionError."""
     rng = Random(seed)
     way = WAYS[seed % len(WAYS)]
-    with Sandbox(users=rng.choice((60, 130)), seed=seed, calls_per_minute=0, traps=Traps(**way)) as world:
-        life = Life(world, rng)
-        watched = Watched(world, life, rng, folder)
+    with Sandbox(users=rng.choice((60, 130)), seed=seed, calls_per_minute=0, quirks=Quirks(**way)) as world:
+        random_actions = RandomActions(world, rng)
+        watched = Watched(world, random_actions, rng, folder)
         for number in range(syncs):
             watched.sync(rng.choice((0.0, 0.1, 0.4)) if number else 0.2, sweep=rng.random() < 0.2)
-            life.happen(rng.randint(1, 2 * acts // syncs))
+            random_actions.happen(rng.randint(1, 2 * actions // syncs))
             world.wait(rng.choice((60, 3_600, 2 * 86_400)))
         watched.sync()
         watched.expect_equal(leaves_no_trace)
         world.wait(60)
         watched.sync(sweep=True)
         watched.expect_equal()
-        return life.acts
+        return random_actions.actions

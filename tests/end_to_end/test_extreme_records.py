@@ -18,7 +18,7 @@ import duckdb
 import pytest
 from fronting import Bend, Front, as_it_came
 
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from tests.sampling import sampled
 
 DIGITS = "9" * 5_000
@@ -85,7 +85,7 @@ class Account:
 @pytest.fixture
 def account(tmp_path: Path) -> Iterator[Account]:
     with (
-        Sandbox(users=130, seed=5, calls_per_minute=0, traps=Traps(ignore_per_page=True)) as sandbox,
+        Sandbox(users=130, seed=5, calls_per_minute=0, quirks=Quirks(ignore_per_page=True)) as sandbox,
         Front(sandbox.base_url) as front,
     ):
         yield Account(sandbox, front, tmp_path)

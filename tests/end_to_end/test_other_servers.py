@@ -13,8 +13,8 @@ import pytest
 from fronting import Front, Own
 from load_truth import World, differences, foreign_rows, run
 
-from referral_warehouse.errors import IncompleteWalk, RequestRefused
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.errors import IncompleteList, RequestRefused
+from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
 from tests.sampling import sampled
 
@@ -156,19 +156,20 @@ def test_an_empty_answer_without_a_total_deletes_nobody(empty: Settings) -> None
         settings = replace(empty, base_url=at.base_url)
         run(settings, World())
         state["empty"] = True
-        with pytest.raises(IncompleteWalk, match="users"):
+        with pytest.raises(IncompleteList, match="users"):
             run(settings, World())
         assert differences(settings.load_path, sandbox) == []
 
 
 @pytest.mark.parametrize(
-    ("traps", "count"),
+    ("quirks", "count"),
     sampled(
-        product([Traps(), Traps(no_meta=True), Traps(data_as_object=True), Traps(refuse_id_filters=True)], [0, 1]), 3
+        product([Quirks(), Quirks(no_meta=True), Quirks(data_as_object=True), Quirks(refuse_id_filters=True)], [0, 1]),
+        3,
     ),
 )
-def test_an_account_with_nobody_or_one_user_is_loaded_and_grows(empty: Settings, count: int, traps: Traps) -> None:
-    with Sandbox(users=count, seed=9, calls_per_minute=0, traps=traps) as sandbox:
+def test_an_account_with_nobody_or_one_user_is_loaded_and_grows(empty: Settings, count: int, quirks: Quirks) -> None:
+    with Sandbox(users=count, seed=9, calls_per_minute=0, quirks=quirks) as sandbox:
         settings = replace(empty, base_url=sandbox.base_url)
         run(settings, World())
         assert differences(settings.load_path, sandbox) == []

@@ -67,7 +67,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, 
         planted = {}
         for stream, statement in PLANT.items():
             before = {row["id"] for row in sandbox.rows(stream)}
-            with sandbox._store.act():
+            with sandbox._store.transaction():
                 sandbox._store.run(statement)
             [planted[stream]] = {row["id"] for row in sandbox.rows(stream)} - before
         settings = Settings(

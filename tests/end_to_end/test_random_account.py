@@ -1,4 +1,4 @@
-"""Thousands of changes by chance, also during syncs: every snapshot is true, and in quiet everything is equal."""
+"""Thousands of random changes, also during syncs: every snapshot is correct, and equal once changes stop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.random_account import KINDS, play
+from tests.end_to_end.random_account import KINDS, simulate
 from tests.sampling import sampled
 
 
@@ -15,7 +15,7 @@ def test_whatever_happens_the_warehouse_equals_the_account(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
-    assert play(seed, tmp_path, acts=300, syncs=2) > 100
+    assert simulate(seed, tmp_path, actions=300, syncs=2) > 100
 
 
 def test_everything_that_can_happen_does() -> None:

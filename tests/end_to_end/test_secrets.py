@@ -21,7 +21,7 @@ import pytest
 from fronting import Front
 
 from referral_warehouse.load.storage.load_file import LoadFile
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
 
 TOKEN = "tok-planted-7f3a9c41d2"
@@ -104,7 +104,7 @@ def test_the_token_is_nowhere_and_the_data_for_the_owner_alone(environ: dict[str
             assert "Traceback" in words
             said.append(words)
         echoes = 0
-        sandbox.set_traps(Traps(redirect_to=f"https://elsewhere.example.com/{TOKEN}"))
+        sandbox.set_quirks(Quirks(redirect_to=f"https://elsewhere.example.com/{TOKEN}"))
         said.append(spell(environ, tmp_path, "--verbose", "check")[1])
         assert "redirect" in said[-1]
         assert {call.method for call in sandbox.calls} == {"GET"}
@@ -125,7 +125,7 @@ def test_the_token_is_nowhere_and_the_data_for_the_owner_alone(environ: dict[str
 
 
 def test_the_process_list_does_not_show_it(environ: dict[str, str], tmp_path: Path) -> None:
-    with Sandbox(users=60, seed=5, token=TOKEN, calls_per_minute=0, traps=Traps(slow_every=2, slow_s=60.0)) as slow:
+    with Sandbox(users=60, seed=5, token=TOKEN, calls_per_minute=0, quirks=Quirks(slow_every=2, slow_s=60.0)) as slow:
         process = subprocess.Popen(
             [sys.executable, "-m", "referral_warehouse", "sync"], env=environ | {f"{PREFIX}BASE_URL": slow.base_url},
             cwd=tmp_path / "here", stderr=subprocess.DEVNULL,

@@ -19,8 +19,8 @@ import pytest
 from fronting import Bend, Front, as_it_came
 from load_truth import World, differences, foreign_rows, run
 
-from referral_warehouse.errors import BadEnvelope, ChecksFailed, DataRefused, IncompleteWalk, ReferralsError
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.errors import BadEnvelope, ChecksFailed, DataRefused, IncompleteList, ReferralsError
+from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
@@ -219,7 +219,7 @@ ENVELOPES: dict[str, tuple[Bend, Outcome, str]] = {
     "counts are texts": (meta(total=texts("total"), last_page=texts("last_page")), None, ""),
     "last_page is always 1": (meta(last_page=1), None, ""),
     "per_page and current_page lie": (meta(per_page=1, current_page=99), None, ""),
-    "total is less than the page holds": (meta(total=1), BadEnvelope, "'meta.total' says 1, the page alone holds"),
+    "total is less than the page holds": (meta(total=1), BadEnvelope, "'meta.total' is 1, but the page alone has"),
     "total is three more": (meta(total=lambda p: p["meta"]["total"] + 3), DataRefused, "users"),
     "total is always 30": (meta(total=30), DataRefused, "users: total: API reports 30, local 60"),
     "a required field vanished": (
@@ -234,7 +234,7 @@ ENVELOPES: dict[str, tuple[Bend, Outcome, str]] = {
 def test_an_envelope_is_read_or_refused_and_nothing_is_lost(empty: Settings, name: str) -> None:
     bend, error, words = ENVELOPES[name]
     with (
-        Sandbox(users=60, seed=5, calls_per_minute=0, traps=Traps(ignore_per_page=True)) as sandbox,
+        Sandbox(users=60, seed=5, calls_per_minute=0, quirks=Quirks(ignore_per_page=True)) as sandbox,
         Front(sandbox.base_url, bend=bend) as front,
     ):
         settings = replace(empty, base_url=front.base_url)
@@ -259,11 +259,11 @@ def test_an_error_names_its_stream_and_page(empty: Settings) -> None:
         return b'{"message": "ok"}' if parameters.get("page") == "3" else body
 
     with (
-        Sandbox(users=150, seed=5, calls_per_minute=0, traps=Traps(ignore_per_page=True)) as sandbox,
+        Sandbox(users=150, seed=5, calls_per_minute=0, quirks=Quirks(ignore_per_page=True)) as sandbox,
         Front(sandbox.base_url, bend=third) as front,
     ):
         settings = replace(empty, base_url=front.base_url)
-        with pytest.raises((BadEnvelope, IncompleteWalk), match=r"users\?.*page=3.*has no 'data'"):
+        with pytest.raises((BadEnvelope, IncompleteList), match=r"users\?.*page=3.*has no 'data'"):
             run(settings, World())
         assert foreign_rows(settings.load_path, sandbox) == []
 

@@ -89,7 +89,7 @@ class Stage:
     def act(self, name: str, **arguments: Any) -> Any:
         """An act in the sandbox's dashboard."""
         with self.http() as http:
-            return http.post(f"/_sandbox/acts/{name}", json=arguments).raise_for_status().json()["result"]
+            return http.post(f"/_sandbox/actions/{name}", json=arguments).raise_for_status().json()["result"]
 
     def calls(self) -> list[str]:
         """The paths asked for since the last time, which are forgotten then."""

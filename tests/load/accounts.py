@@ -67,7 +67,7 @@ class Account:
 
     def tamper(self, sql: str, *values: Any) -> None:
         """Change the account's own tables as no act of the sandbox would."""
-        with self.world._store.act():
+        with self.world._store.transaction():
             self.world._store.run(sql, *values)
 
     def asked(self, path: str) -> int:

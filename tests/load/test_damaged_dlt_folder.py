@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from referral_warehouse.errors import ConfigurationError, LoadFileDamaged, NoRoom
+from referral_warehouse.errors import ConfigurationError, DiskFull, LoadFileDamaged
 from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.dlt_recovery import may_be_to_blame
@@ -61,7 +61,7 @@ def test_what_comes_from_elsewhere_is_not_put_on_the_folder() -> None:
     interrupted.__cause__ = KeyboardInterrupt()
     full = RuntimeError("could not write")
     full.__cause__ = OSError(28, os.strerror(28))
-    for error in (NoRoom("full"), LoadFileDamaged("torn"), duckdb.IOException("x"), full, interrupted):
+    for error in (DiskFull("full"), LoadFileDamaged("torn"), duckdb.IOException("x"), full, interrupted):
         assert not may_be_to_blame(error), error
     for other in (ValueError("x"), KeyError("version"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), EOFError()):
         assert may_be_to_blame(other), other

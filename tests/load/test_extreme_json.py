@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from referral_warehouse.api.attempts import Answer
+from referral_warehouse.api.attempts import ApiResponse
 from referral_warehouse.api.json_decoding import Unreadable, parse_object
 from referral_warehouse.api.responses import Page, read_page
 from referral_warehouse.errors import BadEnvelope
@@ -24,7 +24,7 @@ GOOD_IDS = [101, 102, 103]
 
 
 def page_of(body: bytes) -> Page:
-    return read_page(Answer(parse_object(body), None, ASKED, 1, 0.1))
+    return read_page(ApiResponse(parse_object(body), None, ASKED, 1, 0.1))
 
 
 def check(table: str, field: str, texts: list[str]) -> None:
@@ -155,7 +155,7 @@ BEYOND = {
 @pytest.mark.parametrize("name", ["total", "last_page"])
 def test_a_count_beyond_every_account_is_refused_with_its_page(name: str, text: str) -> None:
     body = f'{{"data":[{written(good_row("users", 7))}],"meta":{{"{name}":{text}}}}}'.encode()
-    with pytest.raises(BadEnvelope, match=rf"users\?page=3: 'meta.{name}' says .* more than any account holds"):
+    with pytest.raises(BadEnvelope, match=rf"users\?page=3: 'meta.{name}' is .* more than any account has"):
         page_of(body)
 
 
@@ -163,7 +163,7 @@ def test_ids_beyond_64_bits_are_no_ids() -> None:
     rows = [written(good_row("users", 7) | {"id": text}) for text in (DIGITS, f'"{DIGITS}"', str(2**64), "1e30", "8")]
     page = page_of(listed(written(good_row("users", 7)), *rows))
     assert page.ids() == [7, 8]
-    assert page.rises(6, 8)
+    assert page.is_ascending(6, 8)
 
 
 ZERO_DATES = ["0000-00-00", "0000-00-00 00:00:00", "-0001-11-30T00:00:00.000000Z", "-0001-11-30 00:00:00",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from referral_warehouse.load.reconcile.bisect import LEAF_ROWS, Budget, Span, TooManyDifferences, locate
 from referral_warehouse.load.reconcile.repair import Repair
 from referral_warehouse.load.runner import LoadReport
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from tests.load.accounts import WORLD, Account, reopened
 from tests.sampling import sampled
 
@@ -182,10 +182,10 @@ def test_too_many_changes_are_swept(larger: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    "traps", sampled([{"ignore_filter_field": "id"}, {"refuse_id_filters": True}, {"ignore_filters": True}], 1)
+    "quirks", sampled([{"ignore_filter_field": "id"}, {"refuse_id_filters": True}, {"ignore_filters": True}], 1)
 )
-def test_a_server_without_id_filters_is_swept(larger: Account, traps: dict[str, object]) -> None:
-    larger.world.set_traps(Traps().changed(traps))
+def test_a_server_without_id_filters_is_swept(larger: Account, quirks: dict[str, object]) -> None:
+    larger.world.set_quirks(Quirks().changed(quirks))
     delete(larger)
     report = larger.load()
     assert report.swept

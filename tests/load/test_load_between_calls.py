@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from referral_warehouse.errors import ApiUnavailable, DataRefused
-from referral_warehouse.sandbox import Traps
+from referral_warehouse.sandbox import Quirks
 from tests.load.accounts import Account
 from tests.sampling import sampled
 
@@ -25,7 +25,7 @@ def told(account: Account, stream: str) -> list[tuple[object, ...]]:
 
 
 def test_a_row_set_aside_on_an_early_page_stays_known_though_the_clock_moves(fresh: Callable[..., Account]) -> None:
-    account = fresh(users=120, traps=Traps(ignore_per_page=True))
+    account = fresh(users=120, quirks=Quirks(ignore_per_page=True))
     account.load()
     stranger = account.world.add_user(1)
     first = min(row["id"] for row in account.world.rows("users"))

@@ -14,7 +14,7 @@ import pytest
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.load.streams import coupon_reader
 from referral_warehouse.load.streams.coupon_names import read_names
-from referral_warehouse.sandbox import Traps
+from referral_warehouse.sandbox import Quirks
 from tests.load.accounts import Account
 
 ODD_NAMES = ["two words", "a/b", "50% off?", "#1", "Straße", "🎁 gift", "x+y=z&more", "..", "%2F"]
@@ -177,7 +177,7 @@ def test_a_named_coupon_that_is_deleted_gets_a_tombstone_and_loses_it_again(acco
 
 def test_where_the_account_lists_coupons_all_of_them_are_there(account: Account) -> None:
     world = account.world
-    world.set_traps(Traps(coupon_list=True))
+    world.set_quirks(Quirks(coupon_list=True))
     account.load(sweep=True)
     everything = {row["id"] for row in world.rows("coupons")}
     assert {row["referral_id"] for row in world.rows("coupons")} > {None}
@@ -196,7 +196,7 @@ def test_where_the_account_lists_coupons_all_of_them_are_there(account: Account)
     assert account.query("select id from raw.observations where stream = 'coupons'") == [(deleted,)]
     assert "coupons" not in account.differences()
     assert account.load().rows_written == 0
-    world.set_traps(Traps())
+    world.set_quirks(Quirks())
     assert account.load().rows_written == 0, "a list that is there no more deletes nothing"
 
 

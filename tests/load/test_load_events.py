@@ -15,7 +15,7 @@ import pytest
 from referral_warehouse.errors import AuthenticationError
 from referral_warehouse.events import log_event
 from referral_warehouse.load.runner import load
-from referral_warehouse.sandbox import Traps
+from referral_warehouse.sandbox import Quirks
 from referral_warehouse.settings import Token
 from tests.load.accounts import Account
 
@@ -48,7 +48,7 @@ def records(level: int = logging.DEBUG) -> Iterator[Records]:
 
 
 def test_a_handler_sees_the_events_of_a_load_with_their_fields(account: Account) -> None:
-    account.world.set_traps(Traps(fail_every=4, fail_status=503))
+    account.world.set_quirks(Quirks(fail_every=4, fail_status=503))
     with records() as seen:
         report = account.load()
     [started], [finished] = seen.of("run_started"), seen.of("run_finished")
@@ -66,7 +66,7 @@ def test_a_handler_sees_the_events_of_a_load_with_their_fields(account: Account)
 
 
 def test_a_load_that_fails_says_so_and_with_which_error(account: Account) -> None:
-    account.world.set_traps(Traps(token_expires_after=1))
+    account.world.set_quirks(Quirks(token_expires_after=1))
     with records(logging.ERROR) as seen, pytest.raises(AuthenticationError):
         account.load()
     [failed] = seen.found
@@ -75,7 +75,7 @@ def test_a_load_that_fails_says_so_and_with_which_error(account: Account) -> Non
 
 
 def test_nothing_is_written_where_no_handler_is_attached(account: Account) -> None:
-    account.world.set_traps(Traps(fail_every=4, fail_status=503))
+    account.world.set_quirks(Quirks(fail_every=4, fail_status=503))
     with redirect_stderr(io.StringIO()) as written:
         account.load()
     assert written.getvalue() == ""

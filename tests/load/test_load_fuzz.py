@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from referral_warehouse.api.attempts import Answer
+from referral_warehouse.api.attempts import ApiResponse
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.json_decoding import Unreadable, parse_object
 from referral_warehouse.api.pagination.fallback import RequestFallback
@@ -72,7 +72,7 @@ def try_one(data: st.DataObject) -> None:
     envelope = data.draw(envelopes(table))
     body = envelope.encode("utf-8", "surrogatepass")
     try:
-        page = read_page(Answer(parse_object(body), None, f"{table}?page=1", 1, 0.1))
+        page = read_page(ApiResponse(parse_object(body), None, f"{table}?page=1", 1, 0.1))
     except (Unreadable, BadEnvelope):
         return
     judge(table, envelope, page)

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from referral_warehouse.errors import IncompleteWalk, MassDisappearance
-from referral_warehouse.sandbox import Traps
+from referral_warehouse.errors import IncompleteList, MassDisappearance
+from referral_warehouse.sandbox import Quirks
 from tests.load.accounts import Account
 
 LISTS = ("rewards_issued", "rewards_due", "rewards", "campaigns")
@@ -112,11 +112,11 @@ def test_a_row_in_quarantine_keeps_its_last_good_version(account: Account) -> No
 def test_an_empty_list_retires_all_only_if_the_server_says_that_there_is_nothing(account: Account) -> None:
     count = account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null")
     account.tamper("delete from dues")
-    account.world.set_traps(Traps(no_total=True))
-    with pytest.raises(IncompleteWalk, match="rewards_due: the list came back empty"):
+    account.world.set_quirks(Quirks(no_total=True))
+    with pytest.raises(IncompleteList, match="rewards_due: the list came back empty"):
         account.load("rewards_due")
     assert account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null") == count
-    account.world.set_traps(Traps())
+    account.world.set_quirks(Quirks())
     with pytest.raises(
         MassDisappearance, match=f"rewards_due: {count} of {count} records are gone without having been"
     ):
@@ -129,7 +129,7 @@ def test_an_empty_list_retires_all_only_if_the_server_says_that_there_is_nothing
 
 
 def test_an_id_sent_as_text_is_no_change(account: Account) -> None:
-    account.world.set_traps(Traps(ids_as_strings=True, numbers_as_strings=True, booleans_as="text"))
+    account.world.set_quirks(Quirks(ids_as_strings=True, numbers_as_strings=True, booleans_as="text"))
     assert account.load().rows_written == 0
 
 
@@ -153,13 +153,13 @@ def value_of(account: Account, identifier: int) -> object:
 
 
 @pytest.mark.parametrize(
-    "traps",
-    [Traps(), Traps(ignore_filter_field="status"), Traps(refuse_id_filters=True), Traps(ignore_filters=True)],
+    "quirks",
+    [Quirks(), Quirks(ignore_filter_field="status"), Quirks(refuse_id_filters=True), Quirks(ignore_filters=True)],
     ids=["documented", "status filter ignored", "id filters refused", "all filters ignored"],
 )
-def test_undated_rewards_are_read_again_whatever_the_server_filters(account: Account, traps: Traps) -> None:
+def test_undated_rewards_are_read_again_whatever_the_server_filters(account: Account, quirks: Quirks) -> None:
     """Amount, status and recipient of a reward in process change without changing any count."""
-    account.world.set_traps(traps)
+    account.world.set_quirks(quirks)
     dues = [row["id"] for row in account.world.rows("rewards_due")[:3]]
     by_amount, by_status, by_recipient = (account.world.issue(due, count=1, in_process=True) for due in dues)
     account.load(*LISTS)

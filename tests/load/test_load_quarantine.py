@@ -24,7 +24,7 @@ def reward(identifier: Any, **changed: Any) -> dict[str, Any]:
 
 def read(parser: PageParser, *rows: Any) -> list[Any]:
     table, _ = parser.read(
-        DOCUMENTED["rewards"], Page(list(rows), len(rows), 1, None, asked="rewards?page=1"), "rewards"
+        DOCUMENTED["rewards"], Page(list(rows), len(rows), 1, None, label="rewards?page=1"), "rewards"
     )
     return table.column("id").to_pylist()
 

@@ -9,7 +9,7 @@ import pytest
 
 from referral_warehouse.errors import AuthenticationError
 from referral_warehouse.load.registry import STREAMS
-from referral_warehouse.sandbox import Traps
+from referral_warehouse.sandbox import Quirks
 from tests.load.accounts import Account
 from tests.schema_files import load_file_sql
 
@@ -132,21 +132,21 @@ def test_a_deletion_shows_by_counting_and_is_found_by_a_sweep(account: Account) 
 
 def test_a_filter_that_the_server_ignores_leads_to_a_sweep(account: Account) -> None:
     account.world.advance(3)
-    account.world.set_traps(Traps(ignore_filter_field="qualified_at"))
+    account.world.set_quirks(Quirks(ignore_filter_field="qualified_at"))
     report = account.load()
     assert report.swept
-    assert any("did not honour" in note for note in report.streams["users"].notes)
+    assert any("did not apply" in note for note in report.streams["users"].notes)
     assert account.differences() == {}
 
 
 def test_a_failure_keeps_what_was_committed_and_is_written_down(account: Account) -> None:
     account.world.advance(2)
-    account.world.set_traps(Traps(token_expires_after=5))
+    account.world.set_quirks(Quirks(token_expires_after=5))
     with pytest.raises(AuthenticationError):
         account.load()
     (status, error) = account.query("select status, error from raw.runs order by started_at desc limit 1")[0]
     assert status == "failed"
     assert "token" in error
-    account.world.set_traps(Traps())
+    account.world.set_quirks(Quirks())
     account.load()
     assert account.differences() == {}

@@ -15,7 +15,7 @@ from referral_warehouse.load.reconcile.counts import Counts, Difference, RangeRe
 from referral_warehouse.load.reconcile.policy import FULL_READS, Reconciler
 from referral_warehouse.load.reconcile.repair import Repair
 from referral_warehouse.load.storage.stored_rows import StoredRows
-from referral_warehouse.sandbox import Traps
+from referral_warehouse.sandbox import Quirks
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.connection import draft_path
 from tests.load.accounts import Account
@@ -109,14 +109,14 @@ def test_a_count_that_no_full_read_confirms_is_a_contradiction() -> None:
 
 
 @pytest.mark.parametrize(
-    "traps", sampled([{}, {"refuse_id_filters": True}, {"ignore_filters": True, "ignore_per_page": True}], 1)
+    "quirks", sampled([{}, {"refuse_id_filters": True}, {"ignore_filters": True, "ignore_per_page": True}], 1)
 )
 def test_a_server_that_counts_one_too_many_is_refused(
-    account: Account, traps: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+    account: Account, quirks: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = Paginator.count
     monkeypatch.setattr(Paginator, "count", lambda self, query: (count(self, query) or 0) + (query.path == "users"))
-    account.world.set_traps(Traps(**traps))
+    account.world.set_quirks(Quirks(**quirks))
     with pytest.raises(DataRefused, match="users: total: API reports"):
         account.load("users", "coupons")
     assert account.query("select what from raw.observations") == []
@@ -137,7 +137,7 @@ def test_a_server_that_counts_beyond_the_bound_is_no_contradiction(
     fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It ignores filters, which a first walk of one page does not notice; then somebody joins above the bound."""
-    account = fresh(users=60, traps=Traps(ignore_filters=True))
+    account = fresh(users=60, quirks=Quirks(ignore_filters=True))
     there = len(account.world.rows("users"))
     largest_known_id = StoredRows.largest_known_id
 
@@ -156,7 +156,7 @@ def test_a_server_that_counts_beyond_the_bound_is_no_contradiction(
 
 def test_the_same_count_again_is_no_proof_that_nothing_moves(fresh: Callable[..., Account]) -> None:
     """Before each walk somebody goes, after it somebody comes: the API counts the same number for ever."""
-    account = fresh(users=90, traps=Traps(refuse_id_filters=True))
+    account = fresh(users=90, quirks=Quirks(refuse_id_filters=True))
     account.load("users", "coupons")
     people = iter([row["id"] for row in account.world.rows("users")])
     account.world.delete_user(next(people))

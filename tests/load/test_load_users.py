@@ -18,7 +18,7 @@ from referral_warehouse.load.storage.batch_writer import BatchWriter
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.streams.coupon_reader import CouponReader
-from referral_warehouse.sandbox import Traps
+from referral_warehouse.sandbox import Quirks
 from tests.load.accounts import Account
 from tests.load.parsing import new_parser
 
@@ -27,19 +27,19 @@ SMALL_PAGES = {"ignore_per_page": True}  # 25 rows a page: a small account has s
 
 def test_the_first_run_goes_on_after_the_last_committed_slice(fresh: Callable[..., Account]) -> None:
     """120 users are five pages; each slice is a page. The token ends after three of them."""
-    account = fresh(users=120, traps=Traps(**SMALL_PAGES, token_expires_after=5))
+    account = fresh(users=120, quirks=Quirks(**SMALL_PAGES, token_expires_after=5))
     with pytest.raises(AuthenticationError):
         account.load("users", slice_rows=25)
     kept = account.one("select count(*) from raw.users")
     assert 25 <= kept < 120
     assert account.query("select status from raw.runs") == [("failed",)]
-    account.world.set_traps(Traps(**SMALL_PAGES))
+    account.world.set_quirks(Quirks(**SMALL_PAGES))
     report = account.load("users", slice_rows=25)
     total = len(account.world.rows("users"))
     assert report.streams["users"].rows_seen <= total - kept + 25
     assert account.one("select count(*) from raw.users") == account.one("select count(distinct id) from raw.users")
     assert account.one("select count(*) from raw.users") == total
-    account.world.set_traps(Traps())
+    account.world.set_quirks(Quirks())
     again = account.load("users")
     assert (again.rows_written, again.swept) == (0, False)
 
@@ -177,7 +177,7 @@ def test_a_used_coupon_arrives_with_the_user_it_qualifies(account: Account) -> N
 
 @pytest.mark.parametrize("how", ["refused", "ignored"])
 def test_an_account_that_sends_no_coupons_is_told_so(fresh: Callable[..., Account], how: str) -> None:
-    account = fresh(traps=Traps(coupon_relation=how))
+    account = fresh(quirks=Quirks(coupon_relation=how))
     report = account.load("coupons")
     assert any("does not send coupons with users" in note for note in report.streams["coupons"].notes)
     assert account.one("select count(*) from raw.coupons") == 0

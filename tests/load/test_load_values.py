@@ -109,7 +109,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("money", 10**16, "larger than DECIMAL(18,2) holds"),
     ("money", "10000000000000000", "larger than DECIMAL(18,2) holds"),
     ("money", [5], "not an amount"),
-    ("int", True, "a boolean where a whole number belongs"),
+    ("int", True, "a boolean instead of a whole number"),
     ("int", 7.5, "not an exact whole number"),
     ("int", 1e300, "not an exact whole number"),
     ("int", float(2**53), "not an exact whole number"),

@@ -67,7 +67,7 @@ def test_any_other_date_leaves_it_to_this_machine_with_a_warning(
     (warning,) = observed.warnings
     assert "2026-11-25 18:00:00 UTC" in warning
     assert "this machine's clock" in warning
-    assert ("no Date that can be read" if server is None else f"{server.isoformat(sep=' ')} UTC") in warning
+    assert ("no readable Date" if server is None else f"{server.isoformat(sep=' ')} UTC") in warning
 
 
 @pytest.mark.parametrize(

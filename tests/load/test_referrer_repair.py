@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from referral_warehouse.load.reconcile.repair import Repair
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from tests.load.accounts import WORLD, Account, reopened
 
 USERS = 3_000
@@ -127,10 +127,11 @@ def test_nothing_is_spent_where_the_setting_says_so(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    "traps", [Traps(ignore_filter_field="referrals_count"), Traps(refuse_id_filters=True), Traps(ignore_filters=True)]
+    "quirks",
+    [Quirks(ignore_filter_field="referrals_count"), Quirks(refuse_id_filters=True), Quirks(ignore_filters=True)],
 )
-def test_a_server_that_does_not_filter_costs_nothing_more_and_fails_nothing(account: Account, traps: Traps) -> None:
-    account.world.set_traps(traps)
+def test_a_server_that_does_not_filter_costs_nothing_more_and_fails_nothing(account: Account, quirks: Quirks) -> None:
+    account.world.set_quirks(quirks)
     account.load()
     quiet = account.load()
     assert quiet.rows_written == 0

@@ -103,7 +103,7 @@ def test_a_wrong_date_at_some_answers(account: DatedAccount, dates: Callable[[in
     account.date = dates
     report = load(account.settings)
     (warning,) = report.warnings
-    assert "some answers carry" in warning or account.date(1) != right_date(1)
+    assert "some responses have" in warning or account.date(1) != right_date(1)
     moments = observed(account)
     assert begin - timedelta(seconds=1) <= moments[0]
     assert moments[-1] <= utc_now()

@@ -1,4 +1,4 @@
-"""Sandboxes over real sockets: one shared world that is only read, and small fresh ones that are changed."""
+"""Sandboxes over real sockets: one shared account that is only read, and small new ones that are changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 
 Ask = Callable[..., httpx.Response]
 
@@ -21,16 +21,16 @@ def shared_world() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def world(shared_world: Sandbox) -> Iterator[Sandbox]:
-    """Only to be read; traps may be set, they are taken away afterwards."""
-    shared_world.set_traps(Traps())
+    """For reading only; quirks may be set and are reset afterwards."""
+    shared_world.set_quirks(Quirks())
     shared_world.reset_calls()
     yield shared_world
-    shared_world.set_traps(Traps())
+    shared_world.set_quirks(Quirks())
 
 
 @pytest.fixture
 def fresh() -> Iterator[Sandbox]:
-    """A small world of the test's own."""
+    """A small account for one test."""
     with Sandbox(users=120, seed=3, calls_per_minute=0) as sandbox:
         yield sandbox
 

@@ -202,7 +202,7 @@ def test_rewards_issued(world: Sandbox, data):
 
 
 @pytest.mark.parametrize("path", ["/rewards/due", "/rewards/issued"])
-def test_owed_rewards_with_relations(world: Sandbox, data, path: str):
+def test_user_rewards_with_relations(world: Sandbox, data, path: str):
     for row in data(world, f"{path}?with[]=reward&with[]=recipient"):
         assert list(row) == [*OWED, "reward", "recipient"]
         assert list(row["reward"]) == REWARD
@@ -216,7 +216,7 @@ def test_a_repeated_relation_keeps_the_last_as_php_does(world: Sandbox, data, pa
 
 
 @pytest.mark.parametrize("path", ["/rewards/due", "/rewards/issued"])
-def test_owed_rewards_with_some_fields_of_relations(world: Sandbox, data, path: str):
+def test_user_rewards_with_some_fields_of_relations(world: Sandbox, data, path: str):
     query = "with[]=reward&with[]=recipient&fields.reward=id,name&fields.recipient=id,first_name"
     for row in data(world, f"{path}?{query}"):
         assert list(row["reward"]) == ["id", "name"]

@@ -1,4 +1,4 @@
-"""Documentation examples that write or name coupons, and its error codes; the others are in the file beside this."""
+"""Documentation examples that write or name coupons, and error codes; test_sandbox_documentation.py has the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 
 USER = [
     "id", "campaign_id", "referrer_id", "qualified", "qualified_at", "unsubscribed", "unsubscribed_at", "first_name",
@@ -50,19 +50,19 @@ def test_delete_a_user(fresh: Sandbox, ask):
     assert ask(fresh, "GET", f"/users/{user_id}").status_code == 404
 
 
-def _held(world: Sandbox) -> dict[str, object]:
+def _issued(world: Sandbox) -> dict[str, object]:
     return next(row for row in world.rows("coupons") if row["referral_id"])
 
 
 def test_a_coupon_by_its_name(world: Sandbox, ask):
-    coupon = _held(world)
+    coupon = _issued(world)
     body = ask(world, "GET", f"/coupons/{quote(str(coupon['name']), safe='')}").json()
     assert (body["code"], body["message"]) == (200, "Single Coupon Response")
     assert body["data"] == {name: coupon[name] for name in COUPON}
 
 
 def test_a_coupon_with_its_relations(world: Sandbox, data):
-    coupon = _held(world)
+    coupon = _issued(world)
     row = data(world, f"/coupons/{quote(str(coupon['name']), safe='')}?with[]=referral&with[]=batch&")
     assert list(row) == [*COUPON, "referral", "batch"]
     assert list(row["referral"]) == USER
@@ -73,7 +73,7 @@ def test_a_coupon_with_its_relations(world: Sandbox, data):
 
 def test_a_coupon_with_some_fields_of_its_relations(world: Sandbox, data):
     query = "with[]=referral&with[]=batch&fields.referral=id,first_name,email&fields.batch=id,name"
-    row = data(world, f"/coupons/{quote(str(_held(world)['name']), safe='')}?{query}")
+    row = data(world, f"/coupons/{quote(str(_issued(world)['name']), safe='')}?{query}")
     assert list(row["referral"]) == ["id", "first_name", "email"]
     assert list(row["batch"]) == ["id", "name"]
 
@@ -124,23 +124,25 @@ def test_validation_errors(fresh: Sandbox, ask):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "headers", "traps", "code"),
+    ("method", "path", "headers", "quirks", "code"),
     [
-        ("GET", "/users?per_page=0", {}, Traps(), 400),
-        ("GET", "/users", {"Authorization": "Bearer wrong"}, Traps(), 401),
-        ("GET", "/users", {}, Traps(blocked=True), 403),
-        ("GET", "/nothing", {}, Traps(), 404),
-        ("GET", "/users/999999999", {}, Traps(), 404),
-        ("PATCH", "/users/1", {}, Traps(), 405),
-        ("GET", "/users", {"Accept": "text/html"}, Traps(), 406),
-        ("GET", "/users", {}, Traps(fail_every=1, fail_status=410), 410),
-        ("GET", "/users", {}, Traps(throttle_every=1), 429),
-        ("GET", "/users", {}, Traps(fail_every=1), 500),
-        ("GET", "/users", {}, Traps(fail_every=1, fail_status=503), 503),
+        ("GET", "/users?per_page=0", {}, Quirks(), 400),
+        ("GET", "/users", {"Authorization": "Bearer wrong"}, Quirks(), 401),
+        ("GET", "/users", {}, Quirks(blocked=True), 403),
+        ("GET", "/nothing", {}, Quirks(), 404),
+        ("GET", "/users/999999999", {}, Quirks(), 404),
+        ("PATCH", "/users/1", {}, Quirks(), 405),
+        ("GET", "/users", {"Accept": "text/html"}, Quirks(), 406),
+        ("GET", "/users", {}, Quirks(fail_every=1, fail_status=410), 410),
+        ("GET", "/users", {}, Quirks(throttle_every=1), 429),
+        ("GET", "/users", {}, Quirks(fail_every=1), 500),
+        ("GET", "/users", {}, Quirks(fail_every=1, fail_status=503), 503),
     ],
 )
-def test_each_error_code(world: Sandbox, ask, method: str, path: str, headers: dict[str, str], traps: Traps, code: int):
-    world.set_traps(traps)
+def test_each_error_code(
+    world: Sandbox, ask, method: str, path: str, headers: dict[str, str], quirks: Quirks, code: int
+):
+    world.set_quirks(quirks)
     reply = ask(world, method, path, headers=headers)
     assert reply.status_code == code
     assert reply.headers["content-type"] == "application/json"

@@ -1,4 +1,4 @@
-"""The server around the account: control surface, outbound webhook, threads, start and stop."""
+"""The server of the account: control endpoints, outbound webhook, threads, start and stop."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from referral_warehouse.sandbox import Sandbox, Traps, serve
+from referral_warehouse.sandbox import Quirks, Sandbox, serve
 
 
 def control(ask, sandbox: Sandbox, method: str, path: str, **more):
     return ask(sandbox, method, f"{sandbox.host_url}/_sandbox/{path}", **more)
 
 
-def test_another_process_can_steer_the_account(fresh: Sandbox, ask):
+def test_another_process_can_control_the_account(fresh: Sandbox, ask):
     assert control(ask, fresh, "POST", "advance?days=2").json() == {"now": "2026-01-07T08:00:00+00:00"}
     assert control(ask, fresh, "POST", "wait?seconds=90").json() == {"now": "2026-01-07T08:01:30+00:00"}
     assert control(ask, fresh, "GET", "now").json() == {"now": fresh.now.isoformat()}
@@ -34,38 +34,46 @@ def test_another_process_can_steer_the_account(fresh: Sandbox, ask):
     assert [row["total_value"] for row in due] == [f"{row['total_value']:.2f}" for row in fresh.rows("rewards_due")]
 
 
-def test_another_process_can_set_traps_and_read_calls(fresh: Sandbox, ask):
+def test_another_process_can_set_quirks_and_read_calls(fresh: Sandbox, ask):
     ask(fresh, "GET", "/campaigns")
     assert [call["path"] for call in control(ask, fresh, "GET", "calls").json()] == ["/api/v1/campaigns"]
     assert control(ask, fresh, "DELETE", "calls").json() == []
+    assert control(ask, fresh, "POST", "quirks", json={"no_meta": True}).json()["no_meta"] is True
+    assert fresh.quirks == Quirks(no_meta=True)
+    assert control(ask, fresh, "POST", "quirks", json={"blocked": True}).json()["no_meta"] is False
+    assert control(ask, fresh, "GET", "quirks").json()["blocked"] is True  # not to control endpoints
+    assert control(ask, fresh, "POST", "quirks", json={"nonsense": 1}).status_code == 400
+    assert control(ask, fresh, "POST", "quirks", content=b"[]").status_code == 400
+    assert fresh.quirks == Quirks(blocked=True)
+
+
+def test_the_paths_of_version_0_2_are_still_served(fresh: Sandbox, ask):
     assert control(ask, fresh, "POST", "traps", json={"no_meta": True}).json()["no_meta"] is True
-    assert fresh.traps == Traps(no_meta=True)
-    assert control(ask, fresh, "POST", "traps", json={"blocked": True}).json()["no_meta"] is False
-    assert control(ask, fresh, "GET", "traps").json()["blocked"] is True  # traps never spoil the control surface
-    assert control(ask, fresh, "POST", "traps", json={"nonsense": 1}).status_code == 400
-    assert control(ask, fresh, "POST", "traps", content=b"[]").status_code == 400
-    assert fresh.traps == Traps(blocked=True)
+    assert control(ask, fresh, "GET", "traps").json() == control(ask, fresh, "GET", "quirks").json()
+    assert control(ask, fresh, "POST", "acts/qualify", json={"user_id": 10**6}).status_code == 404
+    user_id = fresh.rows("users")[-1]["id"]
+    assert control(ask, fresh, "POST", "acts/grow_reach", json={"user_id": user_id}).json() == {"result": None}
 
 
-def test_another_process_can_act(fresh: Sandbox, ask):
+def test_another_process_can_request_actions(fresh: Sandbox, ask):
     made = control(
-        ask, fresh, "POST", "acts/add_user", json={"campaign_id": 1, "joined_at": "2026-01-01T10:00:00+00:00"}
+        ask, fresh, "POST", "actions/add_user", json={"campaign_id": 1, "joined_at": "2026-01-01T10:00:00+00:00"}
     )
     user_id = made.json()["result"]
     assert fresh.rows("users")[-1]["date"] == "2026-01-01T10:00:00.000000Z"
-    assert control(ask, fresh, "POST", "acts/qualify", json={"user_id": user_id}).json() == {"result": True}
-    assert control(ask, fresh, "POST", "acts/qualify", json={"user_id": 10**6}).status_code == 404
-    assert control(ask, fresh, "POST", "acts/qualify", json={"shoe": 1}).status_code == 400
-    assert control(ask, fresh, "POST", "acts/reprice", json={"reward_id": 1, "value": "cheap"}).status_code == 400
-    assert control(ask, fresh, "POST", "acts/stop", json={}).status_code == 404
+    assert control(ask, fresh, "POST", "actions/qualify", json={"user_id": user_id}).json() == {"result": True}
+    assert control(ask, fresh, "POST", "actions/qualify", json={"user_id": 10**6}).status_code == 404
+    assert control(ask, fresh, "POST", "actions/qualify", json={"shoe": 1}).status_code == 400
+    assert control(ask, fresh, "POST", "actions/reprice", json={"reward_id": 1, "value": "cheap"}).status_code == 400
+    assert control(ask, fresh, "POST", "actions/stop", json={}).status_code == 404
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [("POST", "advance"), ("POST", "wait"), ("GET", "now"), ("GET", "tables/users"), ("GET", "events"),
-     ("GET", "calls"), ("POST", "traps"), ("POST", "acts/add_user")],
+     ("GET", "calls"), ("POST", "quirks"), ("POST", "actions/add_user")],
 )  # fmt: skip
-def test_the_control_surface_wants_the_token(fresh: Sandbox, ask, method: str, path: str):
+def test_the_control_endpoints_require_the_token(fresh: Sandbox, ask, method: str, path: str):
     assert control(ask, fresh, method, path, headers={"Authorization": "Bearer no"}).status_code == 401
 
 
@@ -78,12 +86,12 @@ def test_the_control_surface_wants_the_token(fresh: Sandbox, ask, method: str, p
         ("GET", "advance", 405),
     ],
 )
-def test_the_control_surface_refuses_nonsense(fresh: Sandbox, ask, method: str, path: str, status: int):
+def test_the_control_endpoints_refuse_invalid_requests(fresh: Sandbox, ask, method: str, path: str, status: int):
     assert control(ask, fresh, method, path).status_code == status
 
 
 class Receiver:
-    """Takes webhooks; answers with the statuses given first, then with 200."""
+    """Receives webhooks; responds with the given statuses first, then with 200."""
 
     def __init__(self, statuses: list[int]) -> None:
         self.got: list[dict[str, object]] = []
@@ -132,14 +140,14 @@ def test_new_users_and_qualifications_are_posted(receiver: Receiver, ask):
         last = sandbox.events()[-1]["event_id"]
         sandbox.advance(days=1)
         sandbox.flush_webhooks()
-        here = {row["id"] for row in sandbox.rows("users")}  # who came and left on the same day is not told of
+        here = {row["id"] for row in sandbox.rows("users")}  # users added and deleted on the same day are not reported
         joined = {event["user_id"] for event in sandbox.events(after=last) if event["kind"] == "user_joined"}
         assert joined & here
         assert {item["data"]["id"] for item in receiver.got} >= joined & here
 
 
 @pytest.mark.parametrize(("receiver", "delivered"), [([500, 503, 429], 1), ([500] * 4, 0)], indirect=["receiver"])
-def test_a_failing_receiver_is_asked_again_a_few_times(receiver: Receiver, delivered: int):
+def test_a_failing_receiver_is_called_again_a_few_times(receiver: Receiver, delivered: int):
     pauses: list[float] = []
     with Sandbox(users=1, webhook_url=receiver.url, webhook_pause=pauses.append) as sandbox:
         sandbox.add_user(1, "Ann", "ann@example.com")
@@ -148,7 +156,7 @@ def test_a_failing_receiver_is_asked_again_a_few_times(receiver: Receiver, deliv
         assert pauses == [0.2, 0.4, 0.8]
 
 
-def test_a_receiver_that_is_not_there_disturbs_nobody(ask):
+def test_a_missing_receiver_does_not_disturb_the_server(ask):
     with Sandbox(
         users=1, calls_per_minute=0, webhook_url="http://127.0.0.1:9/hook", webhook_pause=lambda _: None
     ) as sandbox:
@@ -158,7 +166,7 @@ def test_a_receiver_that_is_not_there_disturbs_nobody(ask):
         sandbox.flush_webhooks()
 
 
-def test_many_threads_act_and_read_at_once(fresh: Sandbox):
+def test_many_threads_change_and_read_at_once(fresh: Sandbox):
     before = len(fresh.rows("users"))
 
     def work(number: int) -> int:
@@ -177,7 +185,7 @@ def test_many_threads_act_and_read_at_once(fresh: Sandbox):
     assert [row["id"] for row in fresh.rows("users")] == sorted({row["id"] for row in fresh.rows("users")})
 
 
-def test_a_slow_answer_does_not_hold_up_the_end(http: httpx.Client):
+def test_a_slow_response_does_not_delay_the_stop(http: httpx.Client):
     arrived = threading.Event()
 
     def clock() -> float:
@@ -186,7 +194,7 @@ def test_a_slow_answer_does_not_hold_up_the_end(http: httpx.Client):
 
     with (
         ThreadPoolExecutor(1) as pool,
-        Sandbox(users=1, limiter_clock=clock, traps=Traps(slow_every=1, slow_s=3600)) as sandbox,
+        Sandbox(users=1, limiter_clock=clock, quirks=Quirks(slow_every=1, slow_s=3600)) as sandbox,
     ):
         headers = {"Authorization": f"Bearer {sandbox.token}"}
         waiting = pool.submit(http.get, f"{sandbox.base_url}/users", headers=headers)
@@ -210,7 +218,7 @@ print("stopped", flush=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serve_stops_cleanly_on_a_signal_and_keeps_its_world(tmp_path: Path, number: int):
+def test_serve_stops_cleanly_on_a_signal_and_keeps_its_account(tmp_path: Path, number: int):
     path = tmp_path / "world.sqlite"
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", SERVER, str(path)],
@@ -235,7 +243,7 @@ def test_serve_stops_cleanly_on_a_signal_and_keeps_its_world(tmp_path: Path, num
         assert sandbox.rows("users")[-1]["first_name"] == "Ann"
 
 
-def test_serve_tells_when_it_is_ready(tmp_path: Path):
+def test_serve_reports_when_it_is_ready(tmp_path: Path):
     seen: list[int] = []
 
     def ready(url: str) -> None:

@@ -1,6 +1,6 @@
-"""Five hundred lives by chance, each longer than those of the tests; a failure names the seed that brings it again.
+"""Five hundred random accounts, each longer than those of the tests; a failure names its seed.
 
-An hour or two on two quiet cores; ``make soak ARGS='-k "lives and 1007"'`` plays one of them.
+An hour or two on two quiet cores; ``make soak ARGS='-k "random_account and 1007"'`` simulates one of them.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.random_account import play
+from tests.end_to_end.random_account import simulate
 
 
 @pytest.mark.parametrize("seed", range(1000, 1500))
-def test_lives_by_chance(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_random_account(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
-    assert play(seed, tmp_path, acts=800, syncs=5) > 200
+    assert simulate(seed, tmp_path, actions=800, syncs=5) > 200

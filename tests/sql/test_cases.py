@@ -17,7 +17,7 @@ import yaml
 from planting import plant
 
 from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
-from referral_warehouse.warehouse.connection import connect_draft, declare_units, stand_in_for_missing
+from referral_warehouse.warehouse.connection import connect_draft, declare_units, substitute_missing_tables
 from referral_warehouse.warehouse.models import Model, load_models
 
 HERE = Path(__file__).parent
@@ -42,7 +42,7 @@ def test_case(path: Path, tmp_path: Path) -> None:
     columns = sorted({name for row in case["expect"] for name in row}) or ["count(*)"]
     prepare_draft_dir(settings)
     with connect_draft(settings) as connection:
-        stand_in_for_missing(connection)
+        substitute_missing_tables(connection)
         declare_units(connection, case.get("reward_units", {}).items())
         run_models(connection, needed_for(model))
         condition = case.get("where", "true")

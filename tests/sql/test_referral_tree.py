@@ -13,7 +13,7 @@ from planting import plant
 from test_cases import MODELS, needed_for
 
 from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
-from referral_warehouse.warehouse.connection import connect_draft, stand_in_for_missing
+from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
 from tests.forests import Person, walk
 
 COLUMNS = (
@@ -59,7 +59,7 @@ def forest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forest]:
     warehouse = plant(tmp_path_factory.mktemp("forest"))
     prepare_draft_dir(warehouse)
     with connect_draft(warehouse) as connection:
-        stand_in_for_missing(connection)
+        substitute_missing_tables(connection)
         yield Forest(connection)
 
 

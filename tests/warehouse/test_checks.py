@@ -266,7 +266,7 @@ def test_a_check_that_cannot_run_is_refused(tmp_path: Path) -> None:
         pytest.raises(DataRefused, match="fail_broken could not run") as caught,
     ):
         run_checks(connection, [parse_model(path, "checks")])
-    assert "a value in raw.users that sql/checks/fail_broken.sql cannot reckon with" in caught.value.message
+    assert "a value in raw.users that sql/checks/fail_broken.sql does not support" in caught.value.message
     assert "--verbose" in caught.value.next_step
 
 

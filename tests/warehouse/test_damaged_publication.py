@@ -98,7 +98,7 @@ def test_where_feeds_are_damaged_too_an_older_snapshot_answers(settings: Setting
     )  # fmt: skip
     damage(settings, OLDER, "half")
     assert looks(settings) == (
-        None, ["nothing that was published can be read; its history could not be compared"]
+        None, ["no published data can be read; its history could not be compared"]
     )  # fmt: skip
 
 

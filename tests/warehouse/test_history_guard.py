@@ -1,4 +1,4 @@
-"""A draft that knows less of the past than what is published is refused, whichever part of the load file was hurt."""
+"""A draft that has less history than what is published is refused, whichever part of the load file was hurt."""
 
 from __future__ import annotations
 

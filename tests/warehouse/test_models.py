@@ -80,9 +80,9 @@ def test_names_follow_their_folder() -> None:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"staging/stg_a.sql": "select * from core.b", "core/b.sql": "select 1 as a"}, "lies to its right"),
+        ({"staging/stg_a.sql": "select * from core.b", "core/b.sql": "select 1 as a"}, "is a later layer"),
         ({"marts/a.sql": "select * from marts.b", "marts/b.sql": "select 1 as a"}, "no mart may read a mart"),
-        ({"core/a.sql": "select * from core.b", "core/b.sql": "select * from core.a"}, "in a circle: core"),
+        ({"core/a.sql": "select * from core.b", "core/b.sql": "select * from core.a"}, "in a cycle: core"),
         ({"core/a.sql": "select * from core.missing"}, "reads core.missing, which no file defines"),
         ({"core/a.sql": "select * from raw.unheard_of"}, "reads raw.unheard_of, which no file defines"),
         ({"core/a.sql": "select 'unclosed"}, "cannot be read"),

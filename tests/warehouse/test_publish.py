@@ -221,7 +221,7 @@ def test_a_model_that_cannot_digest_the_data_is_named(settings: Settings) -> Non
     with pytest.raises(DataRefused, match=r"The model (core\.users|intermediate\.|marts\.)") as caught:
         build(settings)
     assert caught.value.exit_code == 5
-    assert re.search(r"a value in raw\.[^;]*users.* that sql/\w+/\w+\.sql cannot reckon", caught.value.message)
+    assert re.search(r"a value in raw\.[^;]*users.* that sql/\w+/\w+\.sql does not support", caught.value.message)
     assert "kept in draft/" in caught.value.next_step
     assert "referrals check" not in caught.value.next_step, "it asks the API, which has nothing to do with it"
     assert (settings.warehouse_dir / "draft" / "scratch.duckdb").is_file(), "what was built so far is kept"

@@ -1,4 +1,4 @@
-"""refresh: an idle sync notes that the snapshot still holds, and never where it does not."""
+"""refresh: an idle sync notes that the snapshot is still current, and never where it does not."""
 
 from __future__ import annotations
 

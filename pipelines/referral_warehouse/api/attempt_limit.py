@@ -1,7 +1,7 @@
-"""Sockets whose reads end together: an attempt has one limit of time, however many reads its answer takes.
+"""Gives an attempt one time limit, however many reads of the socket its response takes.
 
-Timeouts of HTTP libraries count for a single read, so that a server which sends a byte now and then, in its headers
-or in its body, holds a call for ever. Knows sockets through httpcore and nothing of requests, JSON or retries.
+Timeouts of HTTP libraries count for a single read, so that a server which sends single bytes, in its headers or in
+its body, could make a call last for ever. Knows sockets through httpcore and nothing of requests, JSON or retries.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import httpcore
 import httpx
 
 MAX_HEAD_BYTES = 1024 * 1024
-"""What may come before the body: headers, and provisional answers (1xx) without end."""
+"""The most bytes before the body: headers, and any number of provisional responses (1xx)."""
 
 
 class SlowResponse(httpcore.ReadTimeout):
-    """The answer was not there whole when the time for one attempt was over."""
+    """The response was not complete when the time of the attempt was over."""
 
 
 class AttemptLimit(threading.local):
-    """When the attempt of this thread ends (a value of the clock), and how many bytes may yet come before its body."""
+    """When the attempt of this thread ends (a value of the clock), and how many bytes may still precede the body."""
 
     ends_at: float = math.inf
     head_bytes_left: float = math.inf
@@ -35,7 +35,7 @@ class AttemptLimit(threading.local):
         self.head_bytes_left = MAX_HEAD_BYTES
 
     def end_of_head(self) -> None:
-        """The headers are there; the body has a bound of its own."""
+        """The headers are complete; the body has its own limit."""
         self.head_bytes_left = math.inf
 
     def end(self) -> None:
@@ -44,7 +44,7 @@ class AttemptLimit(threading.local):
 
 
 def limit_reads(client: httpx.Client, limit: AttemptLimit, clock: Callable[[], float]) -> None:
-    """Bind every connection that a client will open, directly or through a proxy, to the limit of its thread."""
+    """Apply the limit of the thread to every connection that a client opens, directly or through a proxy."""
     for transport in (client._transport, *client._mounts.values()):
         if isinstance(transport, httpx.HTTPTransport):
             pool = transport._pool
@@ -81,13 +81,13 @@ class _Stream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         left_s = self._limit.ends_at - self._clock()
         if left_s <= 0:
-            raise SlowResponse("the answer trickles")
+            raise SlowResponse("the response is too slow")
         is_last = timeout is None or left_s < timeout
         try:
             found = self._inner.read(max_bytes, left_s if is_last else timeout)
         except httpcore.ReadTimeout:
             if is_last:
-                raise SlowResponse("the answer trickles") from None
+                raise SlowResponse("the response is too slow") from None
             raise
         self._limit.head_bytes_left -= len(found)
         if self._limit.head_bytes_left < 0:
@@ -103,7 +103,7 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        # The handshake as a whole ends with its timeout.
+        # The whole handshake is limited by its own timeout.
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout), self._limit, self._clock)
 
     def get_extra_info(self, info: str) -> Any:

@@ -1,7 +1,7 @@
-"""Pages of the network in front of the API: checks of browsers and refusals of addresses, which no token passes.
+"""Recognises pages of a network in front of the API: browser checks and blocked addresses, whatever the token.
 
-Pure: it reads a reply. The API itself answers in JSON or plain text; what comes as a web page, or is marked as
-mitigated, is not its answer and says nothing about the token, the plan or the limit of calls.
+Pure: it reads a reply. The API itself responds with JSON or plain text; a web page, or a reply marked as mitigated, is
+not from the API and means nothing for the token, the plan or the rate limit.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ _NAMES_A_NETWORK = re.compile(
 
 
 def is_page(headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether an answer is a web page."""
+    """Whether a response is a web page."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind in ("text/html", "application/xhtml+xml") or _PAGE.match(body[:512]) is not None
 
 
-def checks_browsers(headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether an answer is a challenge, which only a browser passes: asking again is of no use."""
+def is_browser_check(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a response is a challenge that only a browser passes: retries are of no use."""
     if headers.get("cf-mitigated", "").strip():
         return True
     return is_page(headers, body) and _CHECKS_BROWSERS.search(_beginning(body)) is not None
 
 
-def names_a_network(body: bytes) -> bool:
-    """Whether a page says that it is a content network's or a firewall's."""
+def is_from_network(body: bytes) -> bool:
+    """Whether the text of a page is that of a content network or a firewall."""
     text = _beginning(body)
     return _NAMES_A_NETWORK.search(text) is not None or _CHECKS_BROWSERS.search(text) is not None
 

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from referral_warehouse.api.attempts import Answer, Failure, Sent
+from referral_warehouse.api.attempts import ApiResponse, Failure, RawResponse
 from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.decompression import TooLarge, UnknownPacking
 from referral_warehouse.api.interpretation import Interpreter
@@ -22,8 +22,8 @@ from referral_warehouse.api.json_decoding import Unreadable
 from referral_warehouse.api.query import Query, query_label, query_target, quote_segment
 from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.api.rate_limit.limiter import Permit, RateLimiter, open_rate_limiter
-from referral_warehouse.api.rate_limit.store import Strike
-from referral_warehouse.api.retry import RetryPolicy, Verdict, verdict_of
+from referral_warehouse.api.rate_limit.store import Violation
+from referral_warehouse.api.retry import RetryPolicy, StatusMeaning, status_meaning
 from referral_warehouse.api.stop_signal import StopSignal
 from referral_warehouse.api.transport import Reply, Transport
 from referral_warehouse.errors import (
@@ -36,9 +36,9 @@ from referral_warehouse.errors import (
 from referral_warehouse.events import log_client_event
 from referral_warehouse.settings import Settings
 
-__all__ = ["Answer", "Client", "Sent", "quote_segment"]
+__all__ = ["ApiResponse", "Client", "RawResponse", "quote_segment"]
 
-# Servers refuse longer addresses in ways of their own, a reset among them.
+# Servers refuse longer addresses in different ways, a connection reset among them.
 MAX_TARGET_CHARS = 8_000
 Event = dict[str, Any]
 T = TypeVar("T")
@@ -56,13 +56,13 @@ class Client:
         clock: ClientClock | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        """Set up; nothing is sent.
+        """Prepare the client; nothing is sent.
 
         Args:
             settings: base URL, token and limits.
             rate_limiter: shared with others, who close it; None for one of the client's own.
             policy: how often and how long to retry.
-            clock: replaces the machine's clocks and the sleep.
+            clock: replaces the machine's clocks and its sleep.
             on_event: is called with each request, retry, wait and rate-limit violation, in the thread where it occurs.
 
         Raises: ConfigurationError; ProtectiveStop while violations forbid every call.
@@ -80,7 +80,7 @@ class Client:
         self._lock = threading.Lock()
         self._calls = 0
         try:
-            self._rate_limiter.refuse_if_struck()
+            self._rate_limiter.refuse_after_violations()
         except BaseException:
             self.close()
             raise
@@ -91,16 +91,16 @@ class Client:
         return self._calls
 
     @property
-    def strikes(self) -> tuple[Strike, ...]:
+    def violations(self) -> tuple[Violation, ...]:
         """The token's rate-limit violations of the last seven days, oldest first."""
-        return self._rate_limiter.strikes()
+        return self._rate_limiter.violations()
 
     @property
     def stopped(self) -> bool:
         """Whether stop() was called."""
         return self._stop_signal.is_stopped
 
-    def get(self, query: Query, server_error_attempts: int | None = None) -> Answer:
+    def get(self, query: Query, server_error_attempts: int | None = None) -> ApiResponse:
         """Send a request, retry what is worth retrying, and decode the response.
 
         Args:
@@ -108,20 +108,20 @@ class Client:
             server_error_attempts: attempts in all while the response is HTTP 500; None for those of the policy.
 
         Raises: ApiUnavailable, BudgetExhausted, AuthenticationError, RequestRefused (its ``status``; 400 for a
-        query that no address carries), ProtectiveStop; ApiError after stop(); ConfigurationError when the call store
+        query too long for a URL), ProtectiveStop; ApiError after stop(); ConfigurationError when the call store
         cannot be written.
         """
-        return self._request(query, Sent.decode, server_error_attempts)
+        return self._request(query, RawResponse.decode, server_error_attempts)
 
-    def send(self, query: Query) -> Sent:
-        """Send and retry like ``get``, but leave the body as it came: a page decoded where it is used costs half.
+    def send(self, query: Query) -> RawResponse:
+        """Send and retry like ``get``, but do not decode the body: decoding it where it is used costs half as much.
 
-        Raises: as ``get``; a body that is not JSON shows only when it is decoded.
+        Raises: as ``get``; a body that is not JSON is detected only when it is decoded.
         """
-        return self._request(query, lambda sent: sent)
+        return self._request(query, lambda raw: raw)
 
     def stop(self) -> None:
-        """End all waiting, sleeping and reading soon, in every thread; each raises ApiError."""
+        """End all waiting, sleeping and reading soon, in every thread, with ApiError."""
         self._stop_signal.stop()
         self._transport.abort()
 
@@ -139,14 +139,14 @@ class Client:
     ) -> None:
         self.close()
 
-    def _request(self, query: Query, finish: Callable[[Sent], T], server_error_attempts: int | None = None) -> T:
+    def _request(self, query: Query, finish: Callable[[RawResponse], T], server_error_attempts: int | None = None) -> T:
         target, label = query_target(query), query_label(query)
         if len(target) > MAX_TARGET_CHARS:
-            raise RequestRefused(f"{label} is too long a question for an address, so the API was not asked.", 400)
+            raise RequestRefused(f"{label} is too long for a URL; no request was sent.", 400)
         started = self._clock.monotonic()
         for attempt in itertools.count(1):
             outcome = self._attempt(target, label, attempt)
-            if isinstance(outcome, Sent):
+            if isinstance(outcome, RawResponse):
                 try:
                     return finish(outcome)
                 except Unreadable as error:
@@ -155,15 +155,15 @@ class Client:
             elapsed_s = self._clock.monotonic() - started
             if not self._policy.allows_another(attempt, most, elapsed_s + outcome.wait_s):
                 raise _final_error(
-                    outcome, f"{label} got no usable answer in {attempt} attempts over {elapsed_s:.0f} s"
+                    outcome, f"{label} had no usable response in {attempt} attempts over {elapsed_s:.0f} s"
                 )
             self._emit("retry", path=label, attempt=attempt, reason=outcome.reason, wait_s=round(outcome.wait_s, 3))
-            if not outcome.is_strike:
-                # The pause of a violation is in the call store, where every thread and process waits for it.
+            if not outcome.is_violation:
+                # The wait after a violation is in the call store, where every thread and process sees it.
                 self._stop_signal.sleep(outcome.wait_s)
         raise AssertionError("unreachable")
 
-    def _attempt(self, target: str, label: str, attempt: int) -> Sent | Failure:
+    def _attempt(self, target: str, label: str, attempt: int) -> RawResponse | Failure:
         self._stop_signal.check()
         permit = self._rate_limiter.acquire(self._stop_signal.sleep, self._report_wait)
         reply: Reply | None = None
@@ -183,7 +183,7 @@ class Client:
         self._emit("request", path=label, attempt=attempt, **details)
         return self._interpret(reply, label, attempt)
 
-    def _interpret(self, reply: Reply, label: str, attempt: int) -> Sent | Failure:
+    def _interpret(self, reply: Reply, label: str, attempt: int) -> RawResponse | Failure:
         try:
             outcome = self._interpreter.response(reply, label, attempt)
         except ProtectiveStop as error:
@@ -191,13 +191,13 @@ class Client:
             self._stop_signal.fail_with(error)
             raise
         except AuthenticationError as error:
-            if verdict_of(reply.status) is Verdict.NOT_ACCEPTED:
+            if status_meaning(reply.status) is StatusMeaning.NOT_ACCEPTED:
                 self._stop_signal.fail_with(error)
             raise
-        if isinstance(outcome, Failure) and outcome.is_strike:
-            strikes = self._rate_limiter.strike("429", outcome.wait_s)
-            self._emit("strike", path=label, strikes=len(strikes), wait_s=round(outcome.wait_s, 3))
-            self._rate_limiter.refuse_if_struck()
+        if isinstance(outcome, Failure) and outcome.is_violation:
+            violations = self._rate_limiter.record_violation("429", outcome.wait_s)
+            self._emit("strike", path=label, strikes=len(violations), wait_s=round(outcome.wait_s, 3))
+            self._rate_limiter.refuse_after_violations()
         return outcome
 
     def _report_wait(self, seconds: float, reason: str) -> None:
@@ -210,8 +210,8 @@ class Client:
 
 
 def _final_error(failure: Failure, text: str) -> ApiUnavailable | BudgetExhausted:
-    text = f"{text}; the last: {failure.reason}."
-    if failure.is_strike:
+    text = f"{text}; the last failure: {failure.reason}."
+    if failure.is_violation:
         return BudgetExhausted(f"{text} The API asks to wait {failure.wait_s:.0f} s.")
     return ApiUnavailable(text, failure.next_step, status=failure.status)
 

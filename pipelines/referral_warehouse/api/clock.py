@@ -1,6 +1,6 @@
 """The clocks that a client reads and the way it sleeps, so that tests can replace all three together.
 
-Knows nothing of calls; how a sleep is ended early is for the stop signal.
+Knows nothing of calls; the stop signal ends a sleep early.
 """
 
 from __future__ import annotations

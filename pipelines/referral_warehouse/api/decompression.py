@@ -1,7 +1,7 @@
-"""The body of an answer, unpacked in pieces of bounded size: one layer of gzip or none.
+"""Decompresses the body of a response in pieces of bounded size: one layer of gzip or none.
 
-Layers upon layers unpack a thousandfold each, so no other packing is undone. Knows httpx's responses and nothing of
-what the bytes mean.
+Each layer can expand a thousandfold, so no further layer is decompressed. Knows httpx's responses and nothing of what
+the bytes mean.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 
 class UnknownPacking(Exception):
-    """The answer is packed in a way that was not asked for; its text names it."""
+    """The response has a content encoding that was not requested; the message names it."""
 
 
 class TooLarge(Exception):
-    """A body beyond the bound; reading stopped there."""
+    """A body larger than the limit; reading stopped there."""
 
 
 def unpacked(response: httpx.Response, max_bytes: int) -> Iterator[bytes]:
-    """The body's bytes in pieces of at most UNPACKED_BYTES; nothing where an error's body cannot be unpacked.
+    """The body's bytes in pieces of at most UNPACKED_BYTES; nothing where an error's body cannot be decompressed.
 
     Raises: UnknownPacking; TooLarge for more than ``max_bytes`` on the way; httpx.DecodingError for broken gzip.
     """
@@ -56,11 +56,11 @@ def _gunzipped(response: httpx.Response, max_bytes: int) -> Iterator[bytes]:
 
 
 class _Gunzip:
-    """Unpacks one or more gzip members, one after the other, and zeros behind them, as gzip tools do."""
+    """Decompresses consecutive gzip members and ignores zeros after them, as gzip tools do."""
 
     def __init__(self) -> None:
         self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        self._rest = b""  # behind a member, and too short to be told from zeros
+        self._rest = b""  # after a member, and too short to be distinguished from zeros
         self._has_begun = False
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
@@ -73,13 +73,13 @@ class _Gunzip:
                     self._rest = packed
                     return
                 if not packed.startswith(GZIP_MAGIC):
-                    raise zlib.error("there is something else behind the gzip data")
+                    raise zlib.error("the gzip data is followed by other data")
                 self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
             yield self._unpacker.decompress(packed, UNPACKED_BYTES)
             packed = self._unpacker.unused_data if self._unpacker.eof else self._unpacker.unconsumed_tail
 
     def finish(self) -> Iterator[bytes]:
-        if rest := self._unpacker.flush():  # a piece may end where nothing is left to read but something to hand over
+        if rest := self._unpacker.flush():  # a piece may end when all input is read but output remains
             yield rest
         if self._rest or (self._has_begun and not self._unpacker.eof):
             raise zlib.error("the gzip data is cut off")

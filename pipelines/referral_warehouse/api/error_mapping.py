@@ -1,15 +1,16 @@
-"""An answer that is not to be repeated becomes the typed error that a person can act on.
+"""Maps a response that is not retried to a typed error with advice.
 
-Pure: it reads a reply and its verdict; it counts nothing, stops nobody and knows no token but as something to mask.
+Pure: it reads a reply and the meaning of its status. It counts nothing and stops nothing; it knows tokens only as text
+to mask.
 """
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from referral_warehouse.api.challenge_pages import ADVICE, checks_browsers, is_page, names_a_network
+from referral_warehouse.api.challenge_pages import ADVICE, is_browser_check, is_from_network, is_page
 from referral_warehouse.api.json_decoding import error_words
-from referral_warehouse.api.retry import Verdict, speaks_of_a_block
+from referral_warehouse.api.retry import StatusMeaning, mentions_block
 from referral_warehouse.api.transport import LOCATION, Reply
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import (
@@ -21,52 +22,52 @@ from referral_warehouse.errors import (
 )
 from referral_warehouse.redaction import redact
 
-# Block pages say so somewhere in their text, not always in the first line.
+# The text that mentions a block is not always in the first line of a page.
 BLOCK_TEXT_CHARS = 8_000
 
 
-def error_for(reply: Reply, verdict: Verdict, label: str) -> ReferralsError:
-    """The error for a reply whose verdict is none of answer, retry and strike, with the API's own words, shortened."""
-    # Masked before it is cut: half of a token would not be recognised any more.
-    said = display_text(redact(error_words(reply.body, BLOCK_TEXT_CHARS)))
-    quoted = f"HTTP {reply.status}: {said}" if said else f"HTTP {reply.status}"
-    if checks_browsers(reply.headers, reply.body):
-        return _refused_on_the_way(reply, label, quoted)
-    if verdict is Verdict.NOT_ACCEPTED:
-        return AuthenticationError(f"The API did not accept the token when asked for {label} ({quoted}).")
-    if verdict is Verdict.FORBIDDEN:
+def error_for(reply: Reply, meaning: StatusMeaning, label: str) -> ReferralsError:
+    """The error of a reply that is neither a success nor retried, with the API's own words, shortened."""
+    # Masked before it is shortened: part of a token would not be recognised.
+    words = display_text(redact(error_words(reply.body, BLOCK_TEXT_CHARS)))
+    quoted = f"HTTP {reply.status}: {words}" if words else f"HTTP {reply.status}"
+    if is_browser_check(reply.headers, reply.body):
+        return _refused_by_network(reply, label, quoted)
+    if meaning is StatusMeaning.NOT_ACCEPTED:
+        return AuthenticationError(f"The API did not accept the token for {label} ({quoted}).")
+    if meaning is StatusMeaning.FORBIDDEN:
         return _forbidden(reply, label, quoted)
-    if verdict is Verdict.REDIRECT:
+    if meaning is StatusMeaning.REDIRECT:
         return RequestRefused(
-            f"The API answered {label} with a redirect to {display_text(redact(_place(reply))) or 'nowhere'} "
-            f"(HTTP {reply.status}); redirects are not followed, so that the token stays here.",
+            f"The API redirected {label} to {display_text(redact(_target(reply))) or 'nowhere'} "
+            f"(HTTP {reply.status}); redirects are not followed, so that the token is sent nowhere else.",
             reply.status,
             "Check SOURCES__REFERRAL_FACTORY__BASE_URL: it must be the API's final address.",
         )
-    if verdict is Verdict.REFUSED:
+    if meaning is StatusMeaning.REFUSED:
         return RequestRefused(f"The API refused {label} ({quoted}).", reply.status)
     return ApiUnavailable(f"The API failed on {label} ({quoted}).", status=reply.status)
 
 
 def _forbidden(reply: Reply, label: str, quoted: str) -> ReferralsError:
     is_web_page = is_page(reply.headers, reply.body)
-    if is_web_page and names_a_network(reply.body):
-        return _refused_on_the_way(reply, label, quoted)
-    if speaks_of_a_block(error_words(reply.body, BLOCK_TEXT_CHARS)):
-        return ProtectiveStop(f"The API has blocked this address or token, it said when asked for {label} ({quoted}).")
+    if is_web_page and is_from_network(reply.body):
+        return _refused_by_network(reply, label, quoted)
+    if mentions_block(error_words(reply.body, BLOCK_TEXT_CHARS)):
+        return ProtectiveStop(f"The API refused {label} because this address or token is blocked ({quoted}).")
     if is_web_page:
-        return _refused_on_the_way(reply, label, quoted)
-    return AuthenticationError(f"The account may not ask for {label} ({quoted}).")
+        return _refused_by_network(reply, label, quoted)
+    return AuthenticationError(f"The account may not request {label} ({quoted}).")
 
 
-def _refused_on_the_way(reply: Reply, label: str, quoted: str) -> ApiUnavailable:
+def _refused_by_network(reply: Reply, label: str, quoted: str) -> ApiUnavailable:
     return ApiUnavailable(
-        f"A web page came instead of the API's answer to {label} ({quoted}).", ADVICE, status=reply.status
+        f"A web page was returned instead of the API's response to {label} ({quoted}).", ADVICE, status=reply.status
     )
 
 
-def _place(reply: Reply) -> str:
-    # Without the query and without user names: either may hold secrets.
+def _target(reply: Reply) -> str:
+    # Without the query and without user names: either may contain secrets.
     try:
         target = urlsplit(reply.headers.get(LOCATION, ""))
     except ValueError:

@@ -1,7 +1,7 @@
-"""Interprets what one attempt brought: a response to use, a failure that may be retried, or a typed error.
+"""Interprets the result of one attempt: a response to use, a failure that may be retried, or a typed error.
 
-Pure but for this machine's clock: it sends nothing, sleeps for nobody and counts no call. What an error means for other
-calls is for the client.
+Pure except for this machine's clock: it neither sends nor sleeps nor counts calls. The client decides what an error
+means for other calls.
 """
 
 from __future__ import annotations
@@ -12,21 +12,28 @@ from datetime import UTC, datetime
 import httpx
 
 from referral_warehouse.api.attempt_limit import SlowResponse
-from referral_warehouse.api.attempts import Failure, Sent
-from referral_warehouse.api.challenge_pages import ADVICE, checks_browsers
+from referral_warehouse.api.attempts import Failure, RawResponse
+from referral_warehouse.api.challenge_pages import ADVICE, is_browser_check
 from referral_warehouse.api.decompression import TooLarge, UnknownPacking
 from referral_warehouse.api.error_mapping import error_for
 from referral_warehouse.api.json_decoding import Unreadable
-from referral_warehouse.api.retry import RetryPolicy, Verdict, is_retried, parse_date, retry_after_s, verdict_of
+from referral_warehouse.api.retry import (
+    RetryPolicy,
+    StatusMeaning,
+    is_retried,
+    parse_date,
+    retry_after_s,
+    status_meaning,
+)
 from referral_warehouse.api.tls_errors import lasting_error
 from referral_warehouse.api.transport import Reply
 from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ApiUnavailable, causes
 from referral_warehouse.redaction import redact
 
-# A response that trickles uses up a whole attempt's time, and a browser check is passed by no repetition: where that
-# does not end after a few attempts, eight would only keep the run waiting.
-HOPELESS_ATTEMPTS = 3
+# A slow response uses a whole attempt's time, and retries never pass a browser check: after a few attempts, the full
+# number would only prolong the run.
+FEW_ATTEMPTS = 3
 MAX_PACKING_CHARS = 60
 
 
@@ -37,7 +44,7 @@ class Interpreter:
         self._policy = policy
         self._wall = wall
 
-    def response(self, reply: Reply, label: str, attempt: int) -> Sent | Failure:
+    def response(self, reply: Reply, label: str, attempt: int) -> RawResponse | Failure:
         """A response by its status.
 
         Args:
@@ -47,48 +54,48 @@ class Interpreter:
 
         Raises: the typed error of a response that is neither used nor retried.
         """
-        verdict = verdict_of(reply.status)
-        if verdict in (Verdict.RETRY, Verdict.STRIKE) and checks_browsers(reply.headers, reply.body):
-            # Neither an outage that ends nor the API's own limit: a retry would only be refused again.
-            verdict = Verdict.FORBIDDEN
+        meaning = status_meaning(reply.status)
+        if meaning in (StatusMeaning.RETRY, StatusMeaning.RATE_LIMITED) and is_browser_check(reply.headers, reply.body):
+            # Neither a temporary outage nor the API's rate limit: a retry would be refused again.
+            meaning = StatusMeaning.FORBIDDEN
         server_time = parse_date(reply.headers.get("date"))
-        if verdict is Verdict.ANSWER:
-            return Sent(reply.body, server_time, label, attempt, reply.elapsed_s)
-        if verdict not in (Verdict.RETRY, Verdict.STRIKE):
-            raise error_for(reply, verdict, label)
+        if meaning is StatusMeaning.SUCCESS:
+            return RawResponse(reply.body, server_time, label, attempt, reply.elapsed_s)
+        if meaning not in (StatusMeaning.RETRY, StatusMeaning.RATE_LIMITED):
+            raise error_for(reply, meaning, label)
         local_time = datetime.fromtimestamp(self._wall(), UTC)
         named_s = retry_after_s(reply.headers.get("retry-after"), server_time or local_time, local_time)
-        if verdict is Verdict.RETRY:
+        if meaning is StatusMeaning.RETRY:
             wait_s = self._policy.after_failure_s(attempt, named_s)
             return Failure(f"HTTP {reply.status}", wait_s, status=reply.status)
-        wait_s = self._policy.after_strike_s(named_s)
-        return Failure("HTTP 429, too many requests", wait_s, is_strike=True, status=reply.status)
+        wait_s = self._policy.after_violation_s(named_s)
+        return Failure("HTTP 429, too many requests", wait_s, is_violation=True, status=reply.status)
 
-    def unreadable(self, sent: Sent, error: Unreadable, attempt: int) -> Failure:
+    def unreadable(self, raw: RawResponse, error: Unreadable, attempt: int) -> Failure:
         """A response with a good status whose body is not a JSON object."""
         reason, wait_s = redact(str(error)), self._policy.after_failure_s(attempt, None)
-        if checks_browsers({}, sent.body):
-            return Failure(reason, wait_s, most_attempts=HOPELESS_ATTEMPTS, next_step=ADVICE)
+        if is_browser_check({}, raw.body):
+            return Failure(reason, wait_s, most_attempts=FEW_ATTEMPTS, next_step=ADVICE)
         return Failure(reason, wait_s)
 
     def network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> Failure:
-        """An attempt that the network ended. Raises: ApiUnavailable where the error would occur again."""
+        """A network error. Raises: ApiUnavailable where it would occur again."""
         what = one_line(redact(f"{type(error).__name__}: {error}".rstrip(": ")))
         lasting = lasting_error(error, label, what)
         if lasting is not None:
             raise lasting from None
         if not is_retried(error):
-            raise ApiUnavailable(f"{label} could not be asked ({type(error).__name__}).") from None
-        is_trickle = any(isinstance(cause, SlowResponse) for cause in causes(error))
+            raise ApiUnavailable(f"{label} could not be requested ({type(error).__name__}).") from None
+        is_too_slow = any(isinstance(cause, SlowResponse) for cause in causes(error))
         wait_s = self._policy.after_failure_s(attempt, None)
-        return Failure(what, wait_s, most_attempts=HOPELESS_ATTEMPTS if is_trickle else None)
+        return Failure(what, wait_s, most_attempts=FEW_ATTEMPTS if is_too_slow else None)
 
     def unusable_body(self, error: TooLarge | UnknownPacking, label: str) -> ApiUnavailable:
-        """The error of a body that is not read to its end."""
+        """The error of a body that is not read completely."""
         if isinstance(error, TooLarge):
-            return ApiUnavailable(f"The answer to {label} is too large ({error}); reading stopped.")
+            return ApiUnavailable(f"The response to {label} is too large ({error}); reading stopped.")
         packing = one_line(str(error), MAX_PACKING_CHARS)
         return ApiUnavailable(
-            f"The answer to {label} is packed as {packing!r}, which was not asked for; it was not unpacked.",
-            "Run again later; if it stays so, a proxy or CDN between here and the API packs its answers anew.",
+            f"The response to {label} was not decoded: its content encoding {packing!r} was not requested.",
+            "Run again later. If it happens again, a proxy or CDN before the API changes the encoding.",
         )

@@ -1,6 +1,6 @@
-"""Bytes of an answer become one JSON object, exactly, or are called unreadable; and error bodies become short words.
+"""Decodes the bytes of a response to one JSON object, exactly, or refuses them; extracts messages of error bodies.
 
-This room is pure: it knows JSON and the documented shapes of error bodies, nothing of HTTP, retries or streams.
+Pure: it knows JSON and the documented shapes of error bodies, nothing of HTTP, retries or streams.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import orjson
 from referral_warehouse.api.numbers import MAX_NUMBER_CHARS, Oversized, read_decimal, read_integer
 from referral_warehouse.display_text import VALUE_COLUMNS, one_line
 
-# Of a page of text: searching it for tags that are never closed costs the square of its length.
+# Limits the text that is searched: unclosed tags make the search quadratic.
 MAX_READ_BYTES = 16_384
 
-# Numbers a double cannot hold: 16 or more digits around a point, integers beyond 64 bits, or exponents that it takes
-# for zero. One pass of translate and two of find cost little beside the parse; only pages with such a run pay for the
-# search, and only real hits for `json`.
+# Numbers a double cannot hold: 16 or more digits around a point, integers beyond 64 bits, or exponents that it
+# rounds to zero. One pass of translate and two of find cost little beside the parse; only pages with such a run are
+# searched, and only matches are parsed by `json`.
 _SHAPE = bytes(
     48 if chr(byte) in "0123456789." else 101 if chr(byte) in "eE" else 45 if chr(byte) == "-" else 1
     for byte in range(256)
@@ -30,10 +30,10 @@ _LONG_RUN = b"0" * 17
 _LONG_NUMBER = re.compile(rb"[:,\[]\s*-?(?:(?=[0-9.]{17})[0-9]+\.[0-9]+|[0-9]{19,}|(?=[0-9]{17})[0-9]+[eE])")
 _TINY_NUMBER = b"0e-000"
 
-# What is nested deeper is kept as text; orjson writes 254 levels, and the standard parser reads some 900.
+# Deeper values are kept as text; orjson writes 254 levels, and the standard parser reads some 900.
 MAX_LEVELS = 250
 _STRUCTURE = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
-_CUT_OUT = secrets.token_hex(16)  # a key that no answer can hold on purpose
+_CUT_OUT = secrets.token_hex(16)  # a key that no response uses
 
 _STYLE = re.compile(r"<(script|style|head)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -41,16 +41,17 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 class Unreadable(Exception):
-    """An answer that is not one whole JSON object; its text says what it is, without quoting anybody's data."""
+    """A response that is not one complete JSON object; the message describes it without quoting data."""
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
     """Decode a JSON object.
 
-    Numbers that a double or a 64-bit integer holds are float and int: money is exact through ``repr`` for up to
-    15 digits. Where a page holds numbers beyond that, its non-integers are Decimal and its integers are unbounded;
+    Numbers that fit a double or a 64-bit integer are float and int: money is exact through ``repr`` for up to
+    15 digits. Where a page has numbers beyond that, its non-integers are Decimal and its integers are unbounded;
     NaN and the infinities are Decimal too, so that a check of ``is_finite`` finds them. A value below the first level
-    that nothing here holds (thousands of digits, exponents or levels) is ``Oversized``: its record can be set aside.
+    that no Python type represents (thousands of digits, exponents or levels) is ``Oversized``: its record can be
+    quarantined.
     Raises: Unreadable.
     """
     if _is_beyond_double(body):
@@ -61,7 +62,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
         except orjson.JSONDecodeError:
             payload = _parse_slowly(body)
     if not isinstance(payload, dict):
-        raise Unreadable(f"a JSON {_kind(payload)} where an object belongs")
+        raise Unreadable(f"a JSON {_kind(payload)} instead of an object")
     return payload
 
 
@@ -71,7 +72,7 @@ def _is_beyond_double(body: bytes) -> bool:
         return True
     found = shape.find(_TINY_NUMBER)
     while found >= 0:
-        # Names and addresses hold such letters too: a number begins behind a colon, a comma or a bracket.
+        # Names and addresses contain such letters too: a number follows a colon, a comma or a bracket.
         before = body[max(0, found - MAX_NUMBER_CHARS) : found + 1].rstrip(b"0123456789.").removesuffix(b"-").rstrip()
         if not before or before[-1:] in b":,[":
             return True
@@ -80,7 +81,7 @@ def _is_beyond_double(body: bytes) -> bool:
 
 
 def _parse_slowly(body: bytes) -> Any:
-    # The standard parser takes what orjson refuses though it has one meaning: lone surrogates, control characters
+    # The standard parser accepts what orjson refuses although its meaning is clear: lone surrogates, control characters
     # inside strings, a byte order mark, NaN.
     try:
         try:
@@ -90,7 +91,7 @@ def _parse_slowly(body: bytes) -> Any:
     except (ValueError, RecursionError):
         raise Unreadable(describe_unreadable(body)) from None
     if isinstance(payload, dict) and any(isinstance(value, Oversized) for value in payload.values()):
-        raise Unreadable(f"{len(body):,} bytes of JSON whose first level holds what is no number of ours")
+        raise Unreadable(f"{len(body):,} bytes of JSON with a number at its first level that is too large")
     return payload
 
 
@@ -110,7 +111,7 @@ def _load(body: bytes | str, cut_out: list[str] | None = None) -> Any:
 
 
 def _without_depths(text: str) -> tuple[str, list[str]]:
-    """JSON text in which what is nested deeper than MAX_LEVELS is replaced by its number in a list, and that list."""
+    """JSON text in which values deeper than MAX_LEVELS are replaced by their index in a list, and that list."""
     pieces: list[str] = []
     cut_out: list[str] = []
     level = start = kept_from = 0
@@ -121,7 +122,7 @@ def _without_depths(text: str) -> tuple[str, list[str]]:
                 start = found.start()
         elif found[0] in "]}":
             if level == MAX_LEVELS:
-                # What is cut out was never checked to be JSON: as a JSON string, no reader of it can stumble.
+                # The removed text may be invalid JSON; as a JSON string it is valid everywhere.
                 pieces += text[kept_from:start], f'{{"{_CUT_OUT}":{len(cut_out)}}}'
                 kept_from = found.end()
                 cut_out.append(json.dumps(text[start:kept_from]))
@@ -130,7 +131,7 @@ def _without_depths(text: str) -> tuple[str, list[str]]:
 
 
 def describe_unreadable(body: bytes) -> str:
-    """What a body that is no JSON object looks like; JSON-like bodies are not quoted, they hold people's data."""
+    """Describes a body that is not a JSON object; JSON-like bodies are not quoted, as they contain personal data."""
     start = body[:64].lstrip()
     if not start:
         return "an empty body"

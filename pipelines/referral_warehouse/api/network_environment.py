@@ -1,7 +1,7 @@
-"""What the environment says about the network: a proxy, hosts to reach without it, and certificates to trust.
+"""Network settings from the environment: a proxy, hosts to reach without it, and certificates to trust.
 
-Pure but for reading certificate files: variables in, decisions out. A proxy's address may hold a password, so messages
-name the variable and never its value. Other variables of networks (SSLKEYLOGFILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE,
+Pure except for reading certificate files. A proxy's address may contain a password, so messages name the variable and
+never its value. Other variables of networks (SSLKEYLOGFILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE,
 NETRC) have no effect.
 """
 
@@ -34,7 +34,7 @@ NEXT_STEP = "Correct {0} in the environment, or unset it."
 def proxy_for(base_url: str, environ: Mapping[str, str]) -> httpx.Proxy | None:
     """The proxy through which a base URL is reached; None for this machine and for hosts that NO_PROXY names.
 
-    Raises: ConfigurationError when the variable of the proxy holds no address of an HTTP proxy.
+    Raises: ConfigurationError when the variable of the proxy is not the address of an HTTP proxy.
     """
     parts = urlsplit(base_url)
     if is_loopback_url(base_url) or _is_exempt(parts, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
@@ -46,7 +46,7 @@ def proxy_for(base_url: str, environ: Mapping[str, str]) -> httpx.Proxy | None:
 def tls_context(base_url: str, environ: Mapping[str, str]) -> ssl.SSLContext:
     """A context that verifies certificates, against the authorities of SSL_CERT_FILE or SSL_CERT_DIR where one is set.
 
-    Raises: ConfigurationError when there are no certificates in what is set.
+    Raises: ConfigurationError when the file or directory has no certificates.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if urlsplit(base_url).scheme == "http":
@@ -71,19 +71,19 @@ def tls_context(base_url: str, environ: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _refuse_irregular(path: Path) -> None:
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+    if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
         raise ValueError("it is not a regular file")
 
 
 def _refuse_without_certificates(directories: str) -> None:
-    """OpenSSL finds a certificate in a directory by its hash alone, and is silent where there is none."""
+    """OpenSSL finds a certificate in a directory by its hash alone, and reports nothing where there is none."""
     found = [path for directory in directories.split(os.pathsep) if directory for path in Path(directory).iterdir()]
     if not any(HASHED_NAME.fullmatch(path.name) for path in found):
         raise ValueError("it holds no certificate under its hash (`openssl rehash` makes the links)")
 
 
 def _proxy(name: str, text: str) -> httpx.Proxy:
-    """An HTTP proxy by its address; without a scheme it is http, as everywhere."""
+    """An HTTP proxy by its address; the default scheme is http."""
     parts = _split(text)
     if parts is not None and parts.scheme.startswith("socks"):
         raise ConfigurationError(

@@ -1,7 +1,7 @@
-"""Whole numbers out of JSON values, and JSON values that are kept as text because no Python value holds them.
+"""Whole numbers from JSON values, and JSON values that are kept as text because no Python type represents them.
 
 Pure. Python refuses to convert more than some thousand digits, and a number such as ``1e999999999`` would fill the
-memory: both are one record's problem, so they are kept as they were written until their record is set aside.
+memory: both concern one record, so they are kept as text until the record is quarantined.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def read_decimal(text: str) -> Decimal | Oversized:
 def whole_number(value: Any) -> int:
     """``7``, ``7.0`` and ``"7"`` as 7.
 
-    Raises: ValueError, in a few words that never hold more than some digits of the value, where it is no whole number
-    or does not fit into 64 bits.
+    Raises: ValueError, with a short message that quotes at most some digits of the value, where it is not a whole
+    number or does not fit into 64 bits.
     """
     if isinstance(value, bool):
-        raise ValueError("a boolean where a whole number belongs")
+        raise ValueError("a boolean instead of a whole number")
     read = next((read for kind, read in _READERS if isinstance(value, kind)), None)
     if read is None:
         raise ValueError("it is not a whole number")
@@ -96,7 +96,7 @@ _READERS: tuple[tuple[type, Callable[[Any], int]], ...] = (
 def brief(value: int | float | Decimal) -> str:
     """A number as text of at most SHOWN_CHARS characters."""
     if isinstance(value, int) and value.bit_length() > MAX_NUMBER_CHARS:
-        return f"a number of {value.bit_length():,} bits"  # Python refuses to write some of them out
+        return f"a number of {value.bit_length():,} bits"  # Python refuses to print some of them
     return shortened(str(value))
 
 

@@ -1,6 +1,6 @@
-"""Questions to the API as values: filters, order, relations and page become query parameters.
+"""Queries as values: filters, order, relations and page, and how they become parameters of a URL.
 
-This room is pure: it knows the API's parameter grammar and nothing of HTTP, tokens, streams or tables.
+Pure: it knows the API's parameter grammar and nothing of HTTP, tokens, streams or tables.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Operator = Literal["equal", "gt", "lt", "gte", "lte", "like"]
 OPERATORS: frozenset[str] = frozenset(get_args(Operator))
 MAX_PER_PAGE = 250
 
-# A path is one or more percent-encoded segments: nothing in it can end the path, climb out of it or change the host.
+# A path is one or more percent-encoded segments: nothing in it can end the path, leave it or change the host.
 _PATH = re.compile(
     r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*"
 )
@@ -25,7 +25,7 @@ _PATH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One condition on one field of the listed things.
+    """One condition on one field of the rows of a list.
 
     Shape: ``operator`` is one of equal, gt, lt, gte, lte, like. Days are written ``YYYY-MM-DD``.
     Raises: ValueError for an unknown operator or an empty field.
@@ -48,10 +48,10 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One GET: a path below the base URL and what is asked of it.
+    """One GET: a path below the base URL, and its parameters.
 
     Shape: ``path`` is relative and already percent-encoded (``users``, ``coupons/`` + quote_segment(name));
-    ``per_page=None`` leaves the parameter out, as for a single thing.
+    ``per_page=None`` leaves the parameter out, as for a single object.
     Raises: ValueError when a part is outside the API's grammar.
     """
 
@@ -74,11 +74,11 @@ class Query:
             raise ValueError(f"per_page is 1 to {MAX_PER_PAGE}, not {self.per_page}")
 
     def with_page(self, page: int) -> Query:
-        """The same question, another page."""
+        """The same query for another page."""
         return replace(self, page=page)
 
     def where(self, *filters: Filter) -> Query:
-        """The same question with further conditions; all of them must hold."""
+        """The same query with further conditions, combined with AND."""
         return replace(self, filters=(*self.filters, *filters))
 
 
@@ -86,9 +86,9 @@ def query_params(query: Query) -> list[tuple[str, str]]:
     """The parameters of a query, in a stable order.
 
     The operator is always written out, so that no server's default matters. The default direction is left out because
-    the documentation calls it not required. ``with[]`` is always the array form: PHP keeps only the last of repeated
-    plain ``with``. Page 1 is left out: a page parameter is documented by ``links`` alone, so the first question
-    of any list (and every single thing) stays within what each endpoint documents.
+    it is documented as optional. ``with[]`` is always the array form: PHP keeps only the last of repeated plain
+    ``with``. Page 1 is left out: the page parameter is documented by ``links`` alone, so the first request of every
+    list (and of every single object) uses documented parameters only.
     """
     params: list[tuple[str, str]] = []
     for index, condition in enumerate(query.filters):
@@ -114,20 +114,20 @@ def query_target(query: Query) -> str:
 
 
 def query_label(query: Query) -> str:
-    """A query as messages and logs show it: readable, on one line, and with nothing that a terminal acts on."""
+    """A query as messages and logs show it: readable, on one line, and without control characters."""
     params = "&".join(f"{name}={value}" for name, value in query_params(query))
     return display_text(unquote(f"{query.path}?{params}" if params else query.path))
 
 
 def quote_segment(name: str) -> str:
-    """A name as one percent-encoded path segment: spaces, ``/``, ``%``, ``?``, ``#`` and unicode stay one name.
+    """A name as one percent-encoded path segment: spaces, ``/``, ``%``, ``?``, ``#`` and unicode are kept.
 
-    Raises: RequestRefused (404) for names no URL can carry: empty, ``.`` and ``..`` (servers resolve those, encoded
-    or not, to another resource) and text that is not valid Unicode.
+    Raises: RequestRefused (404) for names that cannot be in a URL: empty, ``.`` and ``..`` (servers resolve those,
+    encoded or not, to another resource) and text that is not valid Unicode.
     """
     if name in ("", ".", ".."):
-        raise RequestRefused(f"The name {name!r} cannot be part of an address, so the API was not asked.", 404)
+        raise RequestRefused(f"The name {name!r} cannot be part of a URL; no request was sent.", 404)
     try:
         return quote(name, safe="")
     except UnicodeEncodeError:
-        raise RequestRefused("A name that is not valid Unicode cannot be asked for.", 404) from None
+        raise RequestRefused("A name that is not valid Unicode cannot be requested.", 404) from None

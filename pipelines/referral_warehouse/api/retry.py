@@ -1,7 +1,7 @@
-"""What is retried and how long one waits: a table of statuses and exceptions, and pure arithmetic.
+"""Which responses and errors are retried, and after which wait: a table of statuses and exceptions.
 
-This room decides and never acts: no sockets, no sleeping, no call store. The waits are few enough lines that a retry
-library would hide more than it saves: ours depend on the answer's own headers and on the strikes.
+Pure: no sockets, no sleeping, no call store. A retry library would save few lines, because the waits depend on headers
+of the response and on rate-limit violations.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ MAX_SECONDS_DIGITS = 12
 _jitter = random.SystemRandom().random
 
 
-class Verdict(Enum):
-    """What an answer's status means for the caller."""
+class StatusMeaning(Enum):
+    """The meaning of a status for the caller."""
 
-    ANSWER = "an answer"
-    RETRY = "temporary: asked again"
-    STRIKE = "over the limit: written down, waited out, asked again unless it is one too many"
+    SUCCESS = "a response"
+    RETRY = "temporary: retried"
+    RATE_LIMITED = "over the limit: recorded, and retried after a wait unless it is one too many"
     NOT_ACCEPTED = "the token is not accepted"
     FORBIDDEN = "not allowed, or the address is blocked"
-    REFUSED = "the question is refused"
-    REDIRECT = "a redirect: never followed, the token travels nowhere else"
-    DOWN = "a server error that asking again will not cure"
+    REFUSED = "the request is refused"
+    REDIRECT = "a redirect: never followed, the token is sent nowhere else"
+    SERVER_ERROR = "a permanent server error"
 
 
-# 520 to 530 are how a content network in front of the API says that it could not reach it, or that it is overloaded.
-STATUS_TABLE: Mapping[int, Verdict] = {
-    401: Verdict.NOT_ACCEPTED,
-    402: Verdict.NOT_ACCEPTED,
-    403: Verdict.FORBIDDEN,
-    **dict.fromkeys((408, 425), Verdict.RETRY),
-    429: Verdict.STRIKE,
-    **dict.fromkeys((500, 502, 503, 504, *range(520, 531)), Verdict.RETRY),
+# 520 to 530: a content network in front of the API cannot reach it, or is overloaded.
+STATUS_TABLE: Mapping[int, StatusMeaning] = {
+    401: StatusMeaning.NOT_ACCEPTED,
+    402: StatusMeaning.NOT_ACCEPTED,
+    403: StatusMeaning.FORBIDDEN,
+    **dict.fromkeys((408, 425), StatusMeaning.RETRY),
+    429: StatusMeaning.RATE_LIMITED,
+    **dict.fromkeys((500, 502, 503, 504, *range(520, 531)), StatusMeaning.RETRY),
 }
 
-# What the network does. LocalProtocolError, InvalidURL and the like are ours and would fail again.
+# Errors of the network. LocalProtocolError, InvalidURL and the like are our own and would occur again.
 RETRIED_EXCEPTIONS: tuple[type[httpx.HTTPError], ...] = (
     httpx.TimeoutException,
     httpx.NetworkError,
@@ -56,7 +56,7 @@ RETRIED_EXCEPTIONS: tuple[type[httpx.HTTPError], ...] = (
 )
 
 LONGEST_RETRY_AFTER_S = 7 * 86_400.0
-"""No block of the vendor lasts longer; a header that names years comes from a wrong clock."""
+"""No block of the vendor lasts longer; a header that names years is due to a wrong clock."""
 _LEAP_SECOND = re.compile(r"(?<=:\d\d):60\b", re.ASCII)
 
 _BLOCK_WORDS = re.compile(
@@ -65,24 +65,24 @@ _BLOCK_WORDS = re.compile(
 )
 
 
-def verdict_of(status: int) -> Verdict:
-    """The row of the table for a status; what is not named follows its class."""
+def status_meaning(status: int) -> StatusMeaning:
+    """The meaning of a status by the table; other statuses by their class."""
     if status in STATUS_TABLE:
         return STATUS_TABLE[status]
     if 200 <= status < 300:
-        return Verdict.ANSWER
+        return StatusMeaning.SUCCESS
     if 300 <= status < 400:
-        return Verdict.REDIRECT
-    return Verdict.REFUSED if 400 <= status < 500 else Verdict.DOWN
+        return StatusMeaning.REDIRECT
+    return StatusMeaning.REFUSED if 400 <= status < 500 else StatusMeaning.SERVER_ERROR
 
 
-def speaks_of_a_block(words: str) -> bool:
-    """Whether a 403's text says that the address or the token was shut out for its behaviour."""
+def mentions_block(words: str) -> bool:
+    """Whether the text of a 403 mentions a block of the address or the token."""
     return _BLOCK_WORDS.search(words) is not None
 
 
 def is_retried(error: httpx.HTTPError) -> bool:
-    """Whether a transport error is worth another try; a TLS error that would come again is not."""
+    """Whether a transport error is retried; a permanent TLS error is not."""
     return isinstance(error, RETRIED_EXCEPTIONS) and lasting_advice(error) is None
 
 
@@ -91,8 +91,9 @@ class RetryPolicy:
     """Exponential back-off with full jitter, a cap, a number of attempts and a deadline for the whole call.
 
     Units: seconds. ``deadline_s`` counts from the first attempt; ``margin_s`` is added to every Retry-After, because
-    waiting exactly as told has been seen to meet a second 429; ``limit_wait_s`` is how long a 429 that names no time
-    (or "0") is waited out: a whole window.
+    a second 429 was seen after exactly that time; ``limit_wait_s`` is the wait after a 429 without a time (or with
+    "0"):
+    a whole window.
     """
 
     attempts: int = 8
@@ -104,7 +105,7 @@ class RetryPolicy:
     jitter: Callable[[], float] = _jitter
 
     def backoff_s(self, attempt: int) -> float:
-        """How long to wait after the ``attempt``-th failure, uniformly between 0 and the exponential step."""
+        """The wait after the ``attempt``-th failure, uniformly between 0 and the exponential step."""
         step = min(self.cap_s, self.base_s * 2.0 ** min(attempt - 1, 30))
         return step * self.jitter()
 
@@ -113,7 +114,7 @@ class RetryPolicy:
 
         Args:
             attempt: the number of the last one, from 1.
-            most_attempts: how many there may be in all; None for those of the policy.
+            most_attempts: the limit of attempts; None for that of the policy.
             elapsed_s: seconds from the first attempt to the next one, its wait included.
         """
         return attempt < (most_attempts or self.attempts) and elapsed_s <= self.deadline_s
@@ -123,8 +124,8 @@ class RetryPolicy:
         backoff = self.backoff_s(attempt)
         return backoff if not retry_after_s else max(backoff, retry_after_s + self.margin_s)
 
-    def after_strike_s(self, retry_after_s: float | None) -> float:
-        """The wait after a 429. Zero, a time in the past and no time at all are not "now"."""
+    def after_violation_s(self, retry_after_s: float | None) -> float:
+        """The wait after a 429. Zero, a time in the past and no time do not mean "now"."""
         return (retry_after_s or self.limit_wait_s) + self.margin_s
 
 
@@ -134,18 +135,18 @@ def parse_date(text: str | None) -> datetime | None:
         return None
     try:
         parsed = parsedate_to_datetime(_LEAP_SECOND.sub(":59", text))
-        # "-0000" parses as naive: the standard's way of writing UTC without a claim about the place.
+        # "-0000" parses as naive: in the standard it is UTC without a statement about the place.
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
-def retry_after_s(text: str | None, answered_at: datetime, here: datetime | None = None) -> float | None:
+def retry_after_s(text: str | None, responded_at: datetime, local_time: datetime | None = None) -> float | None:
     """Seconds named by a Retry-After header (seconds or HTTP date); None when absent or unreadable.
 
-    Never negative and never more than ``LONGEST_RETRY_AFTER_S``. A date is relative to the answer's own ``Date``, so
-    that a wrong clock here changes nothing; where that makes no sense, ``Date`` is wrong, and this machine's clock
-    (``here``) is taken.
+    Never negative and never more than ``LONGEST_RETRY_AFTER_S``. A date is relative to the response's own ``Date``, so
+    that a wrong local clock has no effect; where that is implausible, ``Date`` is wrong, and this machine's clock
+    (``local_time``) is used.
     """
     value = (text or "").strip()
     if value.isascii() and value.isdigit():
@@ -153,6 +154,6 @@ def retry_after_s(text: str | None, answered_at: datetime, here: datetime | None
     named = parse_date(value)
     if named is None:
         return None
-    waits = [(named - moment).total_seconds() for moment in (answered_at, here) if moment is not None]
+    waits = [(named - time_).total_seconds() for time_ in (responded_at, local_time) if time_ is not None]
     possible = (wait for wait in waits if 0 <= wait <= LONGEST_RETRY_AFTER_S)
     return next(possible, min(max(0.0, waits[-1]), LONGEST_RETRY_AFTER_S))

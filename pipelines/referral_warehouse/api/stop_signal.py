@@ -29,13 +29,13 @@ class StopSignal:
         self._stopped.set()
 
     def fail_with(self, error: ReferralsError) -> None:
-        """Let every check raise this error from now on: all other calls would end in it too."""
+        """Let every check raise this error from now on: all other calls would fail in the same way."""
         self._error = error
 
     def check(self) -> None:
         """Raises: the error of ``fail_with``; ApiError after ``stop``."""
         if self._error is not None:
-            # A new instance for each thread: they all end with the same words, none with another's traceback.
+            # A new instance for each thread: the same message without the traceback of another thread.
             raise type(self._error)(self._error.message, self._error.next_step)
         if self.is_stopped:
             raise ApiError("The run was asked to stop.")

@@ -1,7 +1,7 @@
-"""TLS errors that would come again, and what a person can do about each.
+"""Permanent TLS errors, and advice for each.
 
-Pure: it reads exceptions. What the network does to a connection that is being secured (a reset, an end too early, a
-record that arrived damaged) is not among them: that is tried again.
+Pure: it reads exceptions. Network errors during a handshake (a reset, an early end, a damaged record) are not among
+them: they are retried.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ CERTIFICATE_ADVICE = (
     "URL's host name, and this machine's clock where the certificate has expired."
 )
 PLAIN_HTTP_ADVICE = (
-    "What answers there speaks no TLS: check SOURCES__REFERRAL_FACTORY__BASE_URL (its port) and HTTPS_PROXY."
+    "The server there does not use TLS: check SOURCES__REFERRAL_FACTORY__BASE_URL (its port) and HTTPS_PROXY."
 )
 VERSION_ADVICE = (
     "The server and this machine share no TLS version or cipher, or it wants a client certificate: update Python and "
@@ -24,7 +24,7 @@ VERSION_ADVICE = (
 _PLAIN_HTTP = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "UNKNOWN_PROTOCOL"})
 _PASSING_KINDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ssl.SSLWantReadError,
                   ssl.SSLWantWriteError)  # fmt: skip
-# Damage on the way, and a server that is in trouble itself.
+# Damage during transfer, and internal errors of the server.
 _PASSING = frozenset({
     "APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "BAD_RECORD_MAC", "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
     "PROTOCOL_IS_SHUTDOWN", "RECORD_LAYER_FAILURE", "SSLV3_ALERT_BAD_RECORD_MAC", "SSLV3_ALERT_UNEXPECTED_MESSAGE",
@@ -34,7 +34,7 @@ _PASSING = frozenset({
 
 
 def lasting_advice(error: BaseException) -> str | None:
-    """What to do about a TLS error at the bottom of an exception's chain that would come again; None for any other."""
+    """The advice for a permanent TLS error at the root of an exception's chain; None for any other error."""
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return CERTIFICATE_ADVICE
@@ -47,7 +47,7 @@ def lasting_advice(error: BaseException) -> str | None:
 
 
 def lasting_error(error: BaseException, label: str, what: str) -> ApiUnavailable | None:
-    """The error that ends a question because of such a TLS error; ``label`` names the question, ``what`` the error."""
+    """The error of a request that failed permanently; ``label`` names the request, ``what`` the TLS error."""
     advice = lasting_advice(error)
     if advice is None:
         return None

@@ -1,7 +1,7 @@
-"""One GET over one pool of connections: bytes out, status, headers and bounded bytes back.
+"""Sends one GET over a pool of connections and returns status, headers and a bounded number of bytes.
 
-This room knows httpx and sockets; it knows nothing of JSON, retries, budgets or streams. Nothing but GET leaves it,
-redirects are not followed, certificates are always verified, and cookies are not kept.
+Knows httpx and sockets; nothing of JSON, retries, budgets or streams. It sends nothing but GET, redirects are not
+followed, certificates are always verified, and cookies are not kept.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from referral_warehouse.settings import Settings, Token, checked_base_url, refus
 __all__ = ["UNPACKED_BYTES", "Reply", "Transport"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-# Bodies larger than this are read one at a time, so that several in flight do not add up.
+# Larger bodies are read one at a time, so that their memory does not add up.
 LARGE_BODY_BYTES = 4 * 1024 * 1024
 CONNECT_TIMEOUT_S = 15.0
 KEEPALIVE_S = 30.0
-# Servers refuse longer headers with answers of their own, none of which says that the token is no token.
+# Servers refuse longer headers with various responses, none of which says that the token is invalid.
 LONGEST_TOKEN = 4096
 LOCATION = "x-location-not-followed"
 TOKEN_NAME = "SOURCES__REFERRAL_FACTORY__API_TOKEN"  # noqa: S105 - the setting's name
@@ -41,7 +41,7 @@ TOKEN_NAME = "SOURCES__REFERRAL_FACTORY__API_TOKEN"  # noqa: S105 - the setting'
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. Units: ``elapsed_s`` seconds from sending to the last byte."""
+    """A response as received. Units: ``elapsed_s`` seconds from sending to the last byte."""
 
     status: int
     headers: Mapping[str, str]
@@ -68,7 +68,7 @@ class Transport:
         refuse_unlimited_calls(settings)
         self._clock = clock
         self._max_body_bytes = max_body_bytes
-        # The setting counts for a single read; a server that trickles must still be done within twice that.
+        # The setting limits a single read; a slow server must still finish within twice that time.
         self._attempt_s = 2 * settings.timeout_s
         self._limit = AttemptLimit()
         self._lock = threading.Lock()
@@ -79,9 +79,9 @@ class Transport:
         limit_reads(self._http, self._limit, clock)
 
     def fetch(self, path_and_query: str) -> Reply:
-        """Send one GET and read its answer to the end.
+        """Send one GET and read the complete response.
 
-        Raises: httpx.HTTPError for what the network did; TooLarge; UnknownPacking.
+        Raises: httpx.HTTPError for network errors; TooLarge; UnknownPacking.
         """
         started = self._clock()
         request = self._http.build_request(
@@ -96,14 +96,14 @@ class Transport:
             finally:
                 response.close()
         except (ValueError, LookupError, ArithmeticError) as error:
-            # What the HTTP library makes of an answer that it did not foresee.
-            raise httpx.RemoteProtocolError(f"an answer that is no HTTP ({type(error).__name__})") from error
+            # Errors of the HTTP library on an unexpected response.
+            raise httpx.RemoteProtocolError(f"a response that is no HTTP ({type(error).__name__})") from error
         finally:
             self._limit.end()
         return Reply(response.status_code, response.headers, body, self._clock() - started)
 
     def abort(self) -> None:
-        """Wake every thread that waits on a socket, now and later; they see a broken connection."""
+        """Wake every thread that waits on a socket, now and later, with a broken connection."""
         with self._lock:
             self._aborted = True
             sockets = list(self._sockets)
@@ -116,7 +116,7 @@ class Transport:
 
     def _read(self, response: httpx.Response) -> bytes:
         chunks: list[bytes] = []
-        large = bytearray()  # one block, which the system gets back whole; thousands of small ones it would not
+        large = bytearray()  # one block, which is returned to the system; thousands of small ones are not
         size = 0
         with contextlib.ExitStack() as turn:
             for chunk in unpacked(response, self._max_body_bytes):
@@ -134,8 +134,8 @@ class Transport:
             return bytes(large) if large else chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _watch(self, event: str, info: Mapping[str, Any]) -> None:
-        # httpx's trace is the documented way to learn of a new socket, and without the socket nobody could end
-        # a read that waits up to a minute for a slow answer.
+        # httpx's trace is the documented way to get a new socket, without which it is impossible to end
+        # a read that waits up to a minute for a slow response.
         if not event.endswith(("connect_tcp.complete", "start_tls.complete")):
             return
         sock = info["return_value"].get_extra_info("socket")
@@ -148,7 +148,7 @@ class Transport:
 
 
 def _shut(sock: socket.socket) -> None:
-    # The base class's method: an SSLSocket's own would drop its TLS state under the thread that is reading.
+    # The base class's method: an SSLSocket's own would discard TLS state that the reading thread uses.
     with contextlib.suppress(OSError):
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
@@ -158,9 +158,9 @@ def _usable_token(token: Token | None) -> Token:
         raise ConfigurationError(f"{TOKEN_NAME} is not set.")
     text = token.reveal()
     if not text.isascii() or not text.isprintable() or not 0 < len(text) <= LONGEST_TOKEN or " " in text:
-        # Said here, because an HTTP library would quote the value that it refuses to send.
+        # Checked here, because an HTTP library would quote the value in its error.
         raise ConfigurationError(
-            f"{TOKEN_NAME} is too long or contains blanks or characters that no token has; copy it again."
+            f"{TOKEN_NAME} is too long, or has blanks or characters that no token has; copy it again."
         )
     return token
 
@@ -192,7 +192,7 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
             },
         )
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-        # The kind alone: a proxy's address may hold a password.
+        # The class alone: a proxy's address may contain a password.
         raise ConfigurationError(
             f"The connection cannot be set up ({type(error).__name__}).",
             "Check the base URL, and HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment.",
@@ -200,14 +200,14 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
 
 
 class _NoCookies(CookieJar):
-    """Keeps no cookie and reads none: a hostile one must not even be parsed."""
+    """Ignores cookies: a malicious one must not even be parsed."""
 
     def extract_cookies(self, response: object, request: object) -> None:
         pass
 
 
 def _keep_from_following(response: httpx.Response) -> None:
-    # httpx prepares the next request even where it does not follow, and fails on addresses that it cannot read.
+    # httpx prepares the next request even where it does not follow redirects, and fails on invalid addresses.
     location = response.headers.pop("location", None)
     if location is not None:
         response.headers[LOCATION] = location

@@ -1,7 +1,7 @@
-"""The command line: the only room that prints or exits.
+"""The command line: the only package that prints or exits.
 
-Commands are imported when they are asked for, so that ``--help`` needs neither dlt nor DuckDB. What ends a command is
-told by room ``ending``.
+Commands are imported when they are used, so that ``--help`` needs neither dlt nor DuckDB. ``exit_codes`` reports how a
+command ended.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 import click
 
 from referral_warehouse import __version__
-from referral_warehouse.cli.exit_codes import tell_end
+from referral_warehouse.cli.exit_codes import report_end
 from referral_warehouse.cli.output import DONE, end_output, open_output
 from referral_warehouse.cli.signals import end_on_signals, raise_on_signals
 from referral_warehouse.cli.terminal import restrict_terminal_variables
-from referral_warehouse.cli.verbosity import speaking_options
+from referral_warehouse.cli.verbosity import logging_options
 
-# Rows come in by the hundred thousand and hold no cycles: looking for cycles as often as Python does by default costs a
-# load a tenth of its time and finds nothing.
+# Rows have no reference cycles: garbage collection as often as by default would cost a tenth of a load and find
+# nothing.
 OBJECTS_UNTIL_COLLECTION = (100_000, 20, 20)
 
 # name → (module of this package, one sentence of help)
@@ -31,19 +31,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sync": ("sync", "Load, audit, build, check and publish: the main job."),
     "load": ("sync", "Load from the API into the private load file, and nothing else."),
     "build": ("sync", "Build the models from the load file into a draft."),
-    "publish": ("sync", "Publish what the load file holds: build, check, snapshot, feeds."),
-    "check": ("check", "Ask the API what this account honours, a line each."),
+    "publish": ("sync", "Publish the content of the load file: build, check, snapshot, feeds."),
+    "check": ("check", "Show what this account's API supports, one line each."),
     "status": ("status", "Show freshness, last runs, rows, calls, strikes and open liabilities."),
-    "strikes": ("strikes", "Show the 429s of the last 7 days; --forgive lifts a protective stop."),
+    "strikes": ("strikes", "Show rate-limit violations of the last 7 days; --forgive ends a protective stop."),
     "fix-clock": ("fix_clock", "Correct stored times that a wrong clock wrote, and publish."),
     "docs": ("docs", "Print the data dictionary: every published table and column."),
     "sandbox": ("sandbox", "Serve the documented API on this machine."),
-    "demo": ("demo", "Play several days of a sandbox account and sync after each."),
+    "demo": ("demo", "Simulate several days of a sandbox account and sync after each."),
 }
 
 
 class Commands(click.Group):
-    """Finds commands by name and imports them only then."""
+    """Imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -53,7 +53,7 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f"referral_warehouse.cli.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
-        command.help = command.help or COMMANDS[cmd_name][1]  # docstrings are gone where Python optimises them away
+        command.help = command.help or COMMANDS[cmd_name][1]  # with -OO there are no docstrings
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -63,7 +63,7 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="referrals")
-@speaking_options
+@logging_options
 def cli() -> None:
     """A company's own referral data in DuckDB: complete, exact and fresh.
 
@@ -74,7 +74,7 @@ def cli() -> None:
 def run(arguments: list[str] | None = None, closed: Collection[int] = ()) -> None:
     """Run one command and exit. Files are made for this user only.
 
-    Args: ``closed`` are the standard streams, by number, that lead nowhere because the process began without them.
+    Args: ``closed`` are the numbers of the standard streams that were closed when the process began.
     """
     os.umask(0o077)
     gc.set_threshold(*OBJECTS_UNTIL_COLLECTION)
@@ -87,7 +87,7 @@ def run(arguments: list[str] | None = None, closed: Collection[int] = ()) -> Non
         code = cli.main(arguments, prog_name="referrals", standalone_mode=False, obj=state)
     except BaseException as error:
         end_on_signals()
-        code = tell_end(error, verbose=state.get("verbose", False), as_json=_is_json(state), done=state.get(DONE))
+        code = report_end(error, verbose=state.get("verbose", False), as_json=_is_json(state), done=state.get(DONE))
     code = code if isinstance(code, int) else 0
     end_on_signals(code)
     sys.exit(end_output(code, done=state.get(DONE), as_json=_is_json(state)))

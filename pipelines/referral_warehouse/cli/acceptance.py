@@ -1,11 +1,11 @@
-"""Options by which a person accepts what a guard refuses; each is for one run and changes no setting."""
+"""Options that accept what a guard refuses; each applies to one run and changes no setting."""
 
 from __future__ import annotations
 
 import click
 
 ACCEPT_HISTORY = click.option(
-    "--accept-shorter-history", is_flag=True, help="Publish although the load file was lost and knows less of the past."
+    "--accept-shorter-history", is_flag=True, help="Publish although the load file was lost and has less history."
 )
 ACCEPT_DELETIONS = click.option(
     "--accept-deletions",
@@ -13,5 +13,5 @@ ACCEPT_DELETIONS = click.option(
     help="Accept that more records are gone than WAREHOUSE__MAX_VANISHED_PERCENT.",
 )
 ACCEPT_ACCOUNT = click.option(
-    "--accept-account", is_flag=True, help="Let the account of this token take the directory over from another one."
+    "--accept-account", is_flag=True, help="Replace the data of another account in this directory."
 )

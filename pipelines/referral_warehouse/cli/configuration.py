@@ -1,4 +1,4 @@
-"""The settings of a command, with what has to be said about the files they come from."""
+"""The settings of a command, with warnings about the files they come from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from referral_warehouse.settings import Settings, load_settings
 
 
 def read_settings() -> Settings:
-    """The settings; files that were skipped or that others can read are warned of on standard error.
+    """The settings; warns on standard error of files that were skipped or that others can read.
 
     Raises: ConfigurationError when a value cannot be used.
     """
@@ -29,6 +29,6 @@ def with_token() -> Settings:
         raise ConfigurationError(
             "There is no API token.",
             "Set SOURCES__REFERRAL_FACTORY__API_TOKEN (or api_token in .dlt/secrets.toml, see "
-            ".dlt/example.secrets.toml); without an account, `referrals demo` plays one.",
+            ".dlt/example.secrets.toml); without an account, `referrals demo` simulates one.",
         )
     return settings

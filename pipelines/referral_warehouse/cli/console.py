@@ -1,4 +1,4 @@
-"""How results look on a terminal: progress while loading, tables at the end, one JSON line for machines."""
+"""Formats results for a terminal: progress while loading, tables at the end, one JSON line for programs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HELD = (
 
 
 class Reporter:
-    """Progress of a run, on standard error; silent where there is no terminal and nobody asked."""
+    """Progress of a run, on standard error; nothing where there is no terminal, unless it is requested."""
 
     def __init__(self, log: LogHandler, *, quiet: bool = False) -> None:
         self._console = _console(sys.stderr)
@@ -66,7 +66,7 @@ class Reporter:
         self._progress.stop()
 
     def stage(self, name: str, facts: dict[str, Any]) -> None:
-        """Show that a stage of the run has come this far."""
+        """Show the progress of a stage."""
         text = display_text("  ".join(f"{value:,} {key}" for key, value in facts.items()))
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=None, facts=text)
@@ -89,7 +89,7 @@ def day_bar(days: int) -> Progress:
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on standard output; numbers are set flush right, empty cells are a dash.
 
-    Its lines are ASCII where standard output cannot hold others, and nothing in a cell is read as markup.
+    Its lines are ASCII where standard output cannot encode others, and no cell is interpreted as markup.
     """
     heading = Text(display_text(title))
     table = Table(title=heading, title_justify="left", title_style="bold", header_style="bold", show_edge=False)
@@ -114,7 +114,7 @@ def say_json(value: dict[str, Any]) -> None:
 
 
 def _console(stream: TextIO, width: int | None = None) -> Console:
-    """Where rich writes; whether that is a terminal is for the stream to say, not for FORCE_COLOR."""
+    """Where rich writes; the stream decides whether that is a terminal, not FORCE_COLOR."""
     return Console(
         file=stream, width=width, force_terminal=stream.isatty(), force_jupyter=False, highlight=False, markup=False,
         emoji=False,
@@ -122,7 +122,7 @@ def _console(stream: TextIO, width: int | None = None) -> Console:
 
 
 def query_warehouse(settings: Settings, *queries: str) -> list[tuple[list[str], list[tuple[Any, ...]]]]:
-    """Column names and rows of each query, all on one and the same published snapshot, opened read-only.
+    """Column names and rows of each query, all on the same published snapshot, opened read-only.
 
     Raises: ReferralsError when it cannot be read.
     """
@@ -146,7 +146,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Decimal):
-        return f"{value:,f}"  # with the digits of its type: none for counts, two for money
+        return f"{value:,f}"  # with the decimals of its type: none for counts, two for money
     if isinstance(value, float):
         return f"{value:.3f}"
     return str(value)

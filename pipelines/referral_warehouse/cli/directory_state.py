@@ -1,4 +1,4 @@
-"""What a warehouse directory holds, looked at before a command writes in it: whose data, and what is missing."""
+"""Checks a warehouse directory before a command writes to it: whose data it has, and what is missing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ DEMO_MARKER = "sandbox.sqlite3"
 
 
 def refuse_mixing(settings: Settings, *, accept_account: bool = False) -> None:
-    """A directory holds one account: rows of a server on this machine and of the vendor's are never put together.
+    """A directory has one account: rows of a server on this machine and of the vendor's are never mixed.
 
-    This asks no server; where ``state/origin`` is lost or another account is accepted, the loader's comparison of
-    campaigns tells.
+    No server is called; where ``state/origin`` is lost or another account is accepted, the loader compares campaigns.
 
     Raises: ConfigurationError when the directory was filled from the other of the two.
     """
@@ -32,7 +31,7 @@ def refuse_mixing(settings: Settings, *, accept_account: bool = False) -> None:
 
 
 def remember_origin(settings: Settings) -> None:
-    """Write down where a directory was filled from, where that was lost; a load has just shown that it is the same."""
+    """Record where the data of a directory comes from, if that was lost; a load has just confirmed it."""
     if _origin(settings) is None:
         write_regular(settings.state_dir / "origin", _side_of(settings))
 
@@ -42,13 +41,13 @@ def _side_of(settings: Settings) -> str:
 
 
 def _origin(settings: Settings) -> str | None:
-    """Where the directory was filled from; None where that is not known, whatever the file holds."""
+    """Where the data of the directory comes from; None where that is not known."""
     text = (read_regular(settings.state_dir / "origin") or b"").decode("utf-8", errors="replace").strip()
     return text if text in ORIGINS else None
 
 
 def say_what_is_lost(settings: Settings) -> None:
-    """A load file that is missing (or empty) beside a published warehouse was lost: that is said before it is made."""
+    """Warn that a load file was lost, before it is created: it is missing (or empty) beside a published warehouse."""
     path = settings.load_path
     if (path.exists() and path.stat().st_size > 0) or not settings.warehouse_path.is_symlink():
         return
@@ -61,7 +60,7 @@ def say_what_is_lost(settings: Settings) -> None:
 
 
 def set_demo_aside(settings: Settings) -> None:
-    """A directory that holds the demo's data is moved aside before real data goes in; nothing of it is lost."""
+    """Move a directory with the demo's data aside before real data is loaded; nothing of it is lost."""
     marker = settings.warehouse_dir / DEMO_MARKER
     if not marker.exists():
         return

@@ -1,6 +1,6 @@
-"""What ended a command, in one line on standard error, and the exit code for it.
+"""Reports how a command ended: one line on standard error and the exit code.
 
-The line says what happened, what was kept and what to do next. A traceback is shown with ``--verbose`` alone, and never
+The line has what happened, what was kept and what to do next. A traceback is shown with ``--verbose`` alone, and never
 with the token in it.
 """
 
@@ -18,24 +18,24 @@ from referral_warehouse.cli.signals import Terminated
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError, causes
 from referral_warehouse.redaction import redact
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.process_limits import limit_behind
 
 
-def tell_end(error: BaseException, *, verbose: bool, as_json: bool, done: str | None = None) -> int:
-    """Say what ended a command; gives its exit code. With ``as_json`` the line is an object, for collectors.
+def report_end(error: BaseException, *, verbose: bool, as_json: bool, done: str | None = None) -> int:
+    """Report what ended a command; returns its exit code. With ``as_json`` the line is an object, for collectors.
 
-    ``done`` says what the command had achieved already: what failed after that is a warning.
+    ``done`` is the result of the command, if it has one: what failed after that is a warning.
     """
     stopped = _stop_behind(error)
     if stopped is not None:
         number = getattr(stopped, "signal_code", None) or signal.SIGINT
         word = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-        found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it goes on from there.")
+        found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it continues from there.")
         return _say(found, "Stopped", 128 + number, as_json)
     if not isinstance(error, (ReferralsError, click.ClickException)):
-        error = no_room(error, "The command was not finished") or limit_behind(error) or error
-    elif isinstance(error, DataRefused):  # a library's failure that was taken for one of the data
+        error = disk_full_error(error, "The command was not finished") or limit_behind(error) or error
+    elif isinstance(error, DataRefused):  # an error of a library that was reported as one of the data
         error = limit_behind(error) or error
     if verbose and not isinstance(error, click.ClickException):
         trace = redact("".join(traceback.format_exception(error)))
@@ -49,12 +49,12 @@ def tell_end(error: BaseException, *, verbose: bool, as_json: bool, done: str | 
         return 0
     if isinstance(error, click.ClickException):
         asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "referrals"
-        wrong = ConfigurationError(" ".join(error.format_message().split()), f"`{asked} --help` says what there is.")
+        wrong = ConfigurationError(" ".join(error.format_message().split()), f"`{asked} --help` lists them.")
         return _say(wrong, "UsageError", error.exit_code, as_json)
     if isinstance(error, ReferralsError):
         return _say(error, type(error).__name__, error.exit_code, as_json)
-    # Only its kind and place: the text of an error that nobody foresaw may hold anybody's data.
-    found = ReferralsError(f"This should not have happened: {type(error).__name__} at {_place(error)}.")
+    # Only its class and place: the text of an unexpected error may contain personal data.
+    found = ReferralsError(f"Unexpected error: {type(error).__name__} at {_place(error)}.")
     return _say(found, type(error).__name__, found.exit_code, as_json)
 
 
@@ -72,7 +72,7 @@ def _say(error: ReferralsError, kind: str, exit_code: int, as_json: bool) -> int
 def _stop_behind(error: BaseException | None) -> BaseException | None:
     """The signal that an error comes from, if it does.
 
-    dlt raises its own KeyboardInterrupt with the signal's number; DuckDB turns whatever interrupts a query into a
+    dlt raises its own KeyboardInterrupt with the signal's number; DuckDB turns an interruption of a query into a
     RuntimeError with the interruption as its cause.
     """
     return next((cause for cause in causes(error) if isinstance(cause, (KeyboardInterrupt, Terminated))), None)

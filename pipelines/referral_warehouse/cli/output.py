@@ -1,8 +1,8 @@
 """Standard output and standard error of a command: everything that it prints goes through here.
 
-A command is not its output: an encoding that lacks a character, a closed or full file and a reader that has gone away
-end no work. What cannot be written is remembered and thrown away; ``end_output`` says at the end what that means.
-Knows no command; imports nothing that takes time.
+Errors of the output do not end the work of a command: an encoding that lacks a character, a closed or full file, or a
+reader that has ended. Output that cannot be written is discarded; ``end_output`` decides the exit code. Knows no
+command; imports nothing slow.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _descriptors: dict[int, Descriptor] = {}
 
 
 class Descriptor(io.FileIO):
-    """A file descriptor to write to; after the first failure everything is thrown away. ``failure`` is the error."""
+    """A file descriptor to write to; after the first failure all output is discarded. ``failure`` is the error."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number, "wb", closefd=False)
@@ -46,12 +46,12 @@ class Descriptor(io.FileIO):
                 break
             if written is not None:
                 return written
-            select.select([], [self.fileno()], [])  # whoever started us made the descriptor non-blocking
+            select.select([], [self.fileno()], [])  # the parent process made the descriptor non-blocking
         return memoryview(data).nbytes
 
 
 def open_output(closed: Collection[int] = ()) -> None:
-    """Take over standard output and standard error. What is written to one that is ``closed`` is lost."""
+    """Replace standard output and standard error. Output to one that is ``closed`` is discarded."""
     for number, name in ((STDOUT, "stdout"), (STDERR, "stderr")):
         before: Any = getattr(sys, name)
         if before is not None:
@@ -72,13 +72,13 @@ def open_output(closed: Collection[int] = ()) -> None:
 
 
 def write_line(text: str = "") -> None:
-    """A line on standard output, at once; a text from outside cannot make two of it."""
+    """A line on standard output, flushed; its text cannot contain a line break."""
     sys.stdout.write(display_text(text, LINE_COLUMNS) + "\n")
     sys.stdout.flush()
 
 
 def write_json(value: Any) -> None:
-    """One machine-readable line on standard output: valid JSON in whatever encoding that has."""
+    """One machine-readable line on standard output: valid JSON in any encoding."""
     sys.stdout.write(json_text(value, ascii_only=not is_utf8(sys.stdout)) + "\n")
 
 
@@ -98,33 +98,33 @@ def write_event(level: str, event: str, text: str, *, as_json: bool, **facts: An
 
 
 def warn(event: str, text: str) -> None:
-    """A warning of the command under way, in the form that its log was asked for."""
+    """A warning of the current command, in the format of its log."""
     context = click.get_current_context(silent=True)
     asked = {} if context is None else context.ensure_object(dict)
     write_event("warning", event, text, as_json=asked.get("log_format") == "json")
 
 
 def is_utf8(stream: Any) -> bool:
-    """Whether a text stream can hold every character."""
+    """Whether a text stream can encode every character."""
     return codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name == "utf-8"
 
 
 def is_output_lost() -> bool:
-    """Whether standard output takes nothing any more, so that a long listing may end."""
+    """Whether standard output failed, so that a long listing can end."""
     descriptor = _descriptors.get(STDOUT)
     return descriptor is not None and descriptor.failure is not None
 
 
 def work_is_done(what: str) -> None:
-    """Note that the command did what it is for; nothing that fails afterwards is more than a warning."""
+    """Record the result of the command; failures afterwards are only warnings."""
     click.get_current_context().ensure_object(dict)[DONE] = what
 
 
 def end_output(code: int, *, done: str | None, as_json: bool) -> int:
-    """Write out what waits, and judge what could not be written. Returns: the exit code of the command.
+    """Flush the output, and report failures to write it. Returns: the exit code of the command.
 
-    A command that did its work (``done``) warns; one whose only result is what it prints fails, unless its reader
-    has gone away or there never was one: nobody misses the rest then.
+    A command with a result (``done``) warns; one whose only result is its output fails, unless its reader has ended
+    or standard output was closed from the start.
     """
     sys.stdout.flush()
     descriptor = _descriptors.get(STDOUT)

@@ -1,4 +1,4 @@
-"""What a run did, for machines and for people: its summary, its warnings and what could not be done besides.
+"""The result of a run, for programs and for people: summary, warnings and problems after the publication.
 
 Knows reports and publications; runs nothing.
 """
@@ -58,7 +58,7 @@ def published(settings: Settings, publication: Publication) -> dict[str, Any]:
     }
 
 
-def tell(settings: Settings, report: LoadReport, publication: Publication | None) -> None:
+def print_summary(settings: Settings, report: LoadReport, publication: Publication | None) -> None:
     """The summary of a run for people."""
     from referral_warehouse.cli.console import say, show_table
 
@@ -78,12 +78,12 @@ def tell(settings: Settings, report: LoadReport, publication: Publication | None
         say(f"audit: {difference}")
     if publication is not None:
         say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
-        tell_warnings(publication)
+        print_warnings(publication)
     elif report.rows_written == 0:
-        say("Nothing new: the published snapshot still holds.")
+        say("Nothing new: the published snapshot is still current.")
 
 
-def tell_warnings(publication: Publication) -> None:
+def print_warnings(publication: Publication) -> None:
     from referral_warehouse.cli.console import say
 
     for warning in publication.warnings:
@@ -91,6 +91,6 @@ def tell_warnings(publication: Publication) -> None:
 
 
 def log_problems(problems: Iterable[str]) -> None:
-    """Log what failed after a publication, which is valid all the same."""
+    """Log what failed after a publication, which is valid nevertheless."""
     for problem in problems:
         log_warning("warehouse", "publication", f"{problem}; the publication is not affected")

@@ -1,6 +1,6 @@
 """The log of a command on standard error: a handler of ``logging`` that writes the package's events, a line each.
 
-Never silent for half a minute: a thread of its own writes a line when nothing else did. Without ``--log-format`` only
+Writes at least one line every 30 seconds, from a thread of its own. Without ``--log-format`` only
 warnings are shown and, where no progress bar can be seen, that the run is alive. Knows no stream, no command and no
 warehouse.
 """
@@ -22,10 +22,10 @@ from referral_warehouse.cli.output import is_utf8
 from referral_warehouse.display_text import LINE_COLUMNS, display_text, json_text
 from referral_warehouse.events import PACKAGE_LOGGER, listed
 
-# Half a minute without a line is the promise; five seconds are for a machine that is busy.
-SILENCE_S = 25.0
+# The limit is 30 seconds; five are a reserve for a busy machine.
+MAX_SILENCE_S = 25.0
 ALIVE = 25
-"""Level of the line that says that a run is alive: above INFO, below WARNING."""
+"""Level of the line that shows that a run is alive: above INFO, below WARNING."""
 OFF = logging.CRITICAL + 1
 # Commands report these in their own words: in a summary on standard output, or as the error that ends them.
 NOT_SHOWN = frozenset({"progress", "run_started", "run_finished", "run_failed", "recovered"})
@@ -49,14 +49,14 @@ class LogHandler(logging.Handler):
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Set up; nothing is written.
+        """Prepare the log; nothing is written.
 
         Args:
-            style: ``text``, ``json`` or None (warnings and signs of life, as text).
+            style: ``text``, ``json`` or None (warnings and progress, as text).
             verbose: Show every request as well.
             stream: Where lines go; standard error by default.
             is_terminal: Whether a progress bar can be seen there; asked of the stream by default.
-            clock: Seconds, for the length of silences.
+            clock: Seconds, to measure the time since the last line.
             now: The time that lines begin with, UTC.
         """
         super().__init__()
@@ -73,7 +73,7 @@ class LogHandler(logging.Handler):
         self._began = self._wrote_at = self._answered = clock()
         self._stage, self._facts = "start", Facts()
         self._calls = 0
-        self._thread = threading.Thread(target=self._break_silences, name="log", daemon=True)
+        self._thread = threading.Thread(target=self._report_regularly, name="log", daemon=True)
 
     def __enter__(self) -> LogHandler:
         self.attach()
@@ -109,7 +109,7 @@ class LogHandler(logging.Handler):
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take note of a record, and write it if it is shown."""
+        """Count a record, and write it if it is shown."""
         event, facts = getattr(record, "event", "log"), dict(getattr(record, "fields", {}))
         if event == "request":
             self._calls += 1
@@ -124,24 +124,24 @@ class LogHandler(logging.Handler):
         if event not in NOT_SHOWN and not is_short_wait:
             self._write(record.levelno, event, record.getMessage(), facts)
 
-    def break_silence(self) -> float:
-        """Write that the run is alive if nothing was written for long; return the seconds until that may be needed."""
+    def report_alive(self) -> float:
+        """Write that the run is alive if the last line is old; returns the seconds until the next check."""
         now = self._clock()
-        left = self._wrote_at + SILENCE_S - now
+        left = self._wrote_at + MAX_SILENCE_S - now
         if left > 0:
             return left
         facts = {"stage": self._stage, **self._facts, "calls": self._calls}
         self._wrote_at = now
         text = (
             f"still at {self._stage}{listed(self._facts)}: {now - self._began:.0f} s, {self._calls:,} calls, the last "
-            f"answer {now - self._answered:.0f} s ago"
+            f"response {now - self._answered:.0f} s ago"
         )
         facts |= {"running_s": round(now - self._began, 1), "last_answer_s": round(now - self._answered, 1)}
         self._write(ALIVE, "alive", text, facts)
-        return SILENCE_S
+        return MAX_SILENCE_S
 
     def _write(self, level: int, event: str, text: str, facts: Facts) -> None:
-        """One line, if its level is shown. Nothing that cannot be written down ends a run."""
+        """Write one line, if its level is shown. Errors of writing do not end a run."""
         if level < self._threshold:
             return
         with self._write_lock:
@@ -159,12 +159,12 @@ class LogHandler(logging.Handler):
             except (OSError, ValueError):
                 self._threshold = OFF
 
-    def _break_silences(self) -> None:
-        while not self._closing.wait(self.break_silence()):
+    def _report_regularly(self) -> None:
+        while not self._closing.wait(self.report_alive()):
             pass
 
 
 def open_log() -> LogHandler:
-    """The log in the form that the command under way was given by its options (see ``verbosity``)."""
+    """The log in the format of the command's options (see ``verbosity``)."""
     options = click.get_current_context().ensure_object(dict)
     return LogHandler(options.get("log_format"), verbose=options.get("verbose", False))

@@ -17,7 +17,7 @@ AGAIN_AFTER_S = 0.02
 class Terminated(BaseException):
     """A signal that ends a command, through every ``finally``.
 
-    Raised for Ctrl-C as well: libraries answer KeyboardInterrupt in ways of their own, with a line or with nothing.
+    Raised for Ctrl-C as well: libraries handle KeyboardInterrupt in their own ways.
     """
 
     def __init__(self, number: int = signal.SIGTERM) -> None:
@@ -26,10 +26,10 @@ class Terminated(BaseException):
 
 
 def raise_on_signals() -> None:
-    """Raise Terminated for a signal that comes from now on.
+    """Raise Terminated for every signal from now on.
 
-    Signals that were ignored at the start are blocked besides: libraries that replace handlers for a while would
-    listen to them.
+    Signals that were ignored at the start are also blocked, because libraries that temporarily replace handlers would
+    receive them.
     """
     ignored = {number for number in ENDING if signal.getsignal(number) == signal.SIG_IGN}
     signal.pthread_sigmask(signal.SIG_BLOCK, ignored)
@@ -40,7 +40,7 @@ def raise_on_signals() -> None:
 
 
 def end_on_signals(code: int | None = None) -> None:
-    """End the process at once for a signal that comes from now on: what it would interrupt is only the end itself.
+    """End the process at once for every signal from now on: only the end of the process is left to interrupt.
 
     Args: ``code`` is the exit code of the command, if it is known already; else it is that of the signal.
     """
@@ -54,7 +54,7 @@ def end_on_signals(code: int | None = None) -> None:
 
 
 def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Raise a signal again that came while an object was taken down, where nothing that is raised can go anywhere."""
+    """Raise a signal again that arrived in a destructor, where exceptions are lost."""
     lost = unraisable.exc_value
     if not isinstance(lost, (KeyboardInterrupt, Terminated)):
         sys.__unraisablehook__(unraisable)

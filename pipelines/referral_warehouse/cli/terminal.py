@@ -1,7 +1,7 @@
-"""What libraries may believe about the terminal: whether there is one is found out, never taken from a variable.
+"""Limits what environment variables can claim about the terminal.
 
-Without a terminal there are no escape codes, whatever a CI system sets for others; a width is a width that one can
-read. NO_COLOR and TERM are kept.
+Without a terminal there are no escape codes, whatever a CI system sets, and widths are plausible. NO_COLOR and TERM are
+kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SENSIBLE_SIZE = re.compile(r"[1-9][0-9]{1,2}")
 
 
 def restrict_terminal_variables(environ: MutableMapping[str, str]) -> None:
-    """Remove variables that claim a terminal, and sizes that are no numbers between 10 and 999."""
+    """Remove variables that claim a terminal, and sizes that are not numbers between 10 and 999."""
     for name in [name for name in environ if name in FORCING or name.startswith("JUPYTER_")]:
         del environ[name]
     for name in SIZES:

@@ -1,4 +1,4 @@
-"""How much a command says on standard error, and in which form: options that stand before or behind its name.
+"""Options of the log on standard error, accepted before and after the name of a command.
 
 Knows no command and prints nothing; imports click alone, so that ``--help`` stays fast.
 """
@@ -18,8 +18,8 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> Non
         ctx.ensure_object(dict)[parameter.name] = value
 
 
-def speaking_options(command: F) -> F:
-    """``--verbose`` and ``--log-format``, kept in the object that the group and its commands share."""
+def logging_options(command: F) -> F:
+    """``--verbose`` and ``--log-format``, stored in the object that the group and its commands share."""
     for option in (
         click.option(
             "--log-format", type=click.Choice(["text", "json"]), expose_value=False, callback=_remember,

@@ -1,6 +1,6 @@
-"""What this account's API honours: a handful of questions, each answered in one line with what to do.
+"""Checks what this account's API supports: a few requests, each with a result in one line and advice.
 
-Knows no dlt and writes nothing. The loader finds all of this out by itself while it works; this says it beforehand.
+Knows no dlt and writes nothing. The loader detects all of this itself; this command reports it beforehand.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COUPON_LIST = Query("coupons")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of ``referrals check``. ``state`` is ``ok``, ``note`` (works another way) or ``problem``."""
+    """One line of ``referrals check``. ``state`` is ``ok``, ``note`` (works in another way) or ``problem``."""
 
     state: str
     subject: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 def probe(client: Client, paginator: Paginator, now: datetime, *, simulated: bool = False) -> Iterator[Finding]:
-    """Ask the API what it honours (about a dozen calls, all reading). ``simulated``: the server plays its own time.
+    """Check what the API supports (about a dozen GET requests). ``simulated``: the server has simulated time.
 
     Raises: AuthenticationError when the token is not accepted, ApiUnavailable when the API cannot be reached.
     """
@@ -43,19 +43,21 @@ def probe(client: Client, paginator: Paginator, now: datetime, *, simulated: boo
     total = first.total
     yield Finding("ok" if total is not None else "note", "totals", _totals(total))
     if not first.rows:
-        yield Finding("note", "users", "there are none yet: filters, order and coupons cannot be told")
+        yield Finding("note", "users", "there are none yet: filters, order and coupons cannot be checked")
         return
-    yield _honoured("date filters", "the loader reads whole lists instead", lambda: _no_rows_after(paginator, now))
-    yield _honoured(
+    yield _checked_filter(
+        "date filters", "the loader reads whole lists instead", lambda: _no_rows_after(paginator, now)
+    )
+    yield _checked_filter(
         "id filters", "the loader pages by number and checks totals", lambda: _ids_filtered(paginator, users)
     )
-    yield _honoured("order", "the loader pages by number and checks totals", lambda: _ordered(paginator, users))
-    yield _honoured(
+    yield _checked_filter("order", "the loader pages by number and checks totals", lambda: _ordered(paginator, users))
+    yield _checked_filter(
         "date filter of rewards issued",
         "every sync reads all rewards issued",
         lambda: _no_issues_after(paginator, now),
     )
-    yield _honoured(
+    yield _checked_filter(
         "status filter of rewards issued",
         "rewards in process are read by their ids",
         lambda: not paginator.fetch_page(_issued("status", "equal", "No Such Status")).rows,
@@ -75,7 +77,7 @@ def probe(client: Client, paginator: Paginator, now: datetime, *, simulated: boo
 
 def _clock(server: datetime | None, now: datetime, simulated: bool) -> Finding:
     if server is None:
-        return Finding("note", "clock", "the server sends no Date that can be read: this machine's clock is used")
+        return Finding("note", "clock", "the server sends no readable Date: this machine's clock is used")
     off_s = abs((now - server).total_seconds())
     there = f"{server.isoformat(sep=' ', timespec='seconds').removesuffix('+00:00')} UTC there"
     if simulated:
@@ -88,7 +90,7 @@ def _clock(server: datetime | None, now: datetime, simulated: bool) -> Finding:
     return Finding("ok" if off_s <= CLOCK_TOLERANCE_S else "note", "clock", f"{text}; theirs is used")
 
 
-def _honoured(subject: str, otherwise: str, ask: Callable[[], bool]) -> Finding:
+def _checked_filter(subject: str, otherwise: str, ask: Callable[[], bool]) -> Finding:
     try:
         honoured = ask()
     except RequestRefused as refused:
@@ -109,7 +111,7 @@ def _issued(field: str, operator: str, value: str) -> Query:
 
 
 def _far(now: datetime) -> str:
-    """A day ten years ahead. Bounded: a server's clock may stand at the end of time."""
+    """A day ten years ahead. Bounded: a server's clock may be at the last possible date."""
     return (min(now.astimezone(UTC), LATEST) + timedelta(days=3650)).date().isoformat()
 
 
@@ -126,7 +128,7 @@ def _ordered(paginator: Paginator, users: Query) -> bool:
 
 
 def _totals(total: int | None) -> str:
-    return f"{total:,} users" if total is not None else "the lists tell no totals: counts cannot be compared"
+    return f"{total:,} users" if total is not None else "the lists report no totals: counts cannot be compared"
 
 
 def _coupons(rides: bool) -> str:
@@ -137,5 +139,5 @@ def _coupons(rides: bool) -> str:
 
 def _coupon_list(answers: bool) -> str:
     if answers:
-        return "there is one at /coupons, which the documentation does not promise; every sync reads it"
-    return "none, as documented: coupons come with their users; for those nobody holds, see COUPON_NAMES_FILE"
+        return "there is one at /coupons, which is not documented; every sync reads it"
+    return "none, as documented: coupons are returned with their users; for unassigned ones, see COUPON_NAMES_FILE"

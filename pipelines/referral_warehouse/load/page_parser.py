@@ -67,7 +67,7 @@ class PageParser:
         if report.observed_at is None:
             report.observed_at = observed_at
         report.rows_seen += len(page.rows)
-        coerced = coerce(schema, page.rows, observed_at, f"{where} ({page.asked})")
+        coerced = coerce(schema, page.rows, observed_at, f"{where} ({page.label})")
         coerced = without_contradictions(coerced, page.rows)
         self._record(schema, coerced, observed_at)
         for name in coerced.absent:

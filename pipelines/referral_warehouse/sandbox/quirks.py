@@ -1,6 +1,6 @@
-"""Switches for what the live API has been seen to do beyond its documentation; knows nothing of HTTP or tables.
+"""Switches for behaviour of the live API that differs from its documentation; independent of HTTP and tables.
 
-All are off by default. Each field's metadata carries ``help`` (one sentence) and, where only some words are allowed,
+All are off by default. Each field's metadata carries ``help`` (one sentence) and, where only some values are allowed,
 ``choices``, so that a command line and its documentation can be generated from the class.
 """
 
@@ -19,7 +19,7 @@ def _every(text: str) -> Any:
     return field(default=0, metadata={"help": text})
 
 
-def _word(default: str, choices: tuple[str, ...], text: str) -> Any:
+def _choice(default: str, choices: tuple[str, ...], text: str) -> Any:
     return field(default=default, metadata={"help": text, "choices": choices})
 
 
@@ -28,84 +28,86 @@ def _name(text: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Traps:
-    """What the sandbox does wrong, or differently from its documentation, on purpose.
+class Quirks:
+    """Deliberate deviations from the documented API, errors included.
 
-    Units: ``…_every`` counts API calls since the traps were set (0 = never), ``…_s`` seconds, ``…_hours`` hours.
-    Raises: ValueError when a word is not among the choices or a number is negative.
+    Units: ``…_every`` counts API calls since the quirks were set (0 = never), ``…_s`` seconds, ``…_hours`` hours.
+    Raises: ValueError when a value is not among the choices or a number is negative.
     """
 
-    # Asking: what the server understands of a query.
+    # Queries.
     ignore_unknown_parameters: bool = _switch("Parameters the API does not know are ignored instead of refused.")
-    ignore_filters: bool = _switch("All filters are ignored and every row comes back.")
+    ignore_filters: bool = _switch("All filters are ignored and every row is returned.")
     ignore_filter_field: str = _name("Filters on this field are ignored.")
     refuse_id_filters: bool = _switch("Filters on the field id are refused with a validation error.")
-    ignore_order: bool = _switch("The order parameter is ignored and lists come newest first.")
-    unstable_order: bool = _switch("Rows that tie, and lists without an order, change places from call to call.")
-    ignore_per_page: bool = _switch("Every page has 25 rows, whatever per_page says.")
-    per_page_users_only: bool = _switch("Only the list of users honours per_page; other lists have 25 rows a page.")
-    clamp_per_page: bool = _switch("A per_page above 250 gives 250 rows instead of a validation error.")
-    oversize_pages: int = _every("Every page carries this many rows more than per_page, repeating the next page's.")
-    coupon_relation: str = _word(
-        "", ("", "refused", "ignored"), "The relation coupon of users is refused, or silently left out."
+    ignore_order: bool = _switch("The order parameter is ignored and lists are returned newest first.")
+    unstable_order: bool = _switch("Rows that tie, and lists without an order, change places between calls.")
+    ignore_per_page: bool = _switch("Every page has 25 rows, whatever per_page is.")
+    per_page_users_only: bool = _switch("Only the list of users supports per_page; other lists have 25 rows a page.")
+    clamp_per_page: bool = _switch("A per_page above 250 returns 250 rows instead of a validation error.")
+    oversize_pages: int = _every("Every page has this many rows more than per_page and repeats them on the next page.")
+    coupon_relation: str = _choice(
+        "", ("", "refused", "ignored"), "The relation coupon of users is refused, or left out without an error."
     )
     coupon_list: bool = _switch("A list of all coupons is served at /coupons.")
 
     # Days and times.
     text_time_filters: bool = _switch("Filters on times compare text with stored 'YYYY-MM-DD HH:MM:SS'.")
-    lte_loses_day: bool = _switch("A plain day in a filter means its midnight, so lte loses the whole day.")
+    lte_loses_day: bool = _switch("A plain day in a filter means its midnight, so lte excludes the whole day.")
     date_shift_hours: int = field(
         default=0,
         metadata={"help": "Users' date is shown this many hours earlier than it is stored and filtered (UTC offset)."},
     )
-    timestamps: str = _word(
+    timestamps: str = _choice(
         "iso", ("iso", "space", "day", "offset"), "How times are written: ISO with Z, with a space, as days, +02:00."
     )
 
     # Envelopes.
-    links_keep_query: bool = _switch("Page links keep filters, order and per_page instead of the page alone.")
-    no_meta: bool = _switch("Lists come without meta.")
-    no_total: bool = _switch("Lists come without total, last_page and the last link.")
-    data_as_object: bool = _switch("Lists' data is an object keyed by numbers instead of an array.")
-    validation_422: bool = _switch("Validation errors come as 422 with {message, errors: {field: [text]}}.")
-    html_errors: bool = _switch("Errors come as HTML to callers whose Accept does not name application/json.")
+    links_keep_query: bool = _switch("Page links keep filters, order and per_page instead of the page number alone.")
+    no_meta: bool = _switch("Lists have no meta.")
+    no_total: bool = _switch("Lists have no total, no last_page and no last link.")
+    data_as_object: bool = _switch("The data of lists is an object keyed by numbers instead of an array.")
+    validation_422: bool = _switch("Validation errors have status 422 and {message, errors: {field: [text]}}.")
+    html_errors: bool = _switch("Errors are HTML unless Accept names application/json.")
 
     # Values.
     ids_as_strings: bool = _switch("All ids are strings.")
     numbers_as_strings: bool = _switch("All counts and amounts are strings, amounts with two decimals.")
     reward_id_as_string: bool = _switch("The field reward_id is a string.")
-    booleans_as: str = _word("", ("", "int", "text"), 'Booleans are 0 and 1, or "0" and "1".')
-    null_values: bool = _switch("Rewards with an even id show null as value and reward_value.")
-    meta_shape: str = _word("", ("", "pairs", "list"), "Users' meta is a list of field-value pairs, or an empty list.")
-    sharing_as_object: bool = _switch("Users' sharing is an object keyed by the network.")
-    extra_fields: bool = _switch("Every row carries fields the documentation does not know.")
-    vanished_field: str = _name("This field (name, or list.name such as users.code) is missing from every row.")
-    new_sources: bool = _switch("People who join come from sources that version 1 does not document.")
+    booleans_as: str = _choice("", ("", "int", "text"), 'Booleans are 0 and 1, or "0" and "1".')
+    null_values: bool = _switch("Rewards with an even id have null as value and reward_value.")
+    meta_shape: str = _choice("", ("", "pairs", "list"), "The meta of users is a list of pairs, or an empty list.")
+    sharing_as_object: bool = _switch("The sharing of users is an object keyed by the network.")
+    extra_fields: bool = _switch("Every row has fields that the documentation does not name.")
+    vanished_field: str = _name("This field (a name, or list.name such as users.code) is missing from every row.")
+    new_sources: bool = _switch("New users have a source that version 1 does not document.")
 
-    # Answers that are no answers.
-    bad_json_every: int = _every("Every n-th call is answered with 200 and a body that is not JSON.")
-    bad_json_kind: str = _word("", ("", "truncated", "html", "empty"), "What that body is; by default each in turn.")
-    fail_every: int = _every("Every n-th call fails with fail_status.")
-    fail_status: int = field(default=500, metadata={"help": "The status of calls that fail."})
-    throttle_every: int = _every("Every n-th call is answered with 429, without being an abuse.")
-    retry_after: str = _word(
-        "seconds", ("seconds", "date", "zero", "absent"), "How 429 answers state their Retry-After."
+    # Failures.
+    bad_json_every: int = _every("Every Nth response has status 200 and a body that is not JSON.")
+    bad_json_kind: str = _choice(
+        "", ("", "truncated", "html", "empty"), "What that body is; each kind in turn by default."
     )
-    slow_every: int = _every("Every n-th call is answered slow_s seconds late.")
-    slow_s: float = field(default=25.0, metadata={"help": "How many seconds late slow answers are."})
-    reset_every: int = _every("Every n-th call ends in a connection reset.")
-    reset_in_body: bool = _switch("Connections break in the middle of the body instead of before the answer.")
-    redirect_to: str = _name("Every call is answered with 301 to the same path under this address.")
+    fail_every: int = _every("Every Nth call fails.")
+    fail_status: int = field(default=500, metadata={"help": "The status of calls that fail."})
+    throttle_every: int = _every("Every Nth response has status 429 and does not count as abuse.")
+    retry_after: str = _choice(
+        "seconds", ("seconds", "date", "zero", "absent"), "How responses with 429 give Retry-After."
+    )
+    slow_every: int = _every("Every Nth response is late.")
+    slow_s: float = field(default=25.0, metadata={"help": "Seconds by which late responses are late."})
+    reset_every: int = _every("Every Nth call ends in a connection reset.")
+    reset_in_body: bool = _switch("Connections break in the middle of the body instead of before the response.")
+    redirect_to: str = _name("Every response is a 301 to the same path at this address.")
 
-    # The budget and the token.
-    token_expires_after: int = _every("The token is regenerated after this many calls: 401 from then on.")
-    blocked: bool = _switch("The address is blocked: every call is answered with 403.")
-    no_rate_headers: bool = _switch("Answers carry no X-RateLimit headers.")
+    # Rate limit and token.
+    token_expires_after: int = _every("The token is replaced after this many calls: status 401 from then on.")
+    blocked: bool = _switch("The address is blocked: every response has status 403.")
+    no_rate_headers: bool = _switch("Responses have no X-RateLimit headers.")
     sliding_window: bool = _switch("The limit counts a sliding minute instead of one that begins with its first call.")
-    others_spend: int = _every("Other integrations spend this many calls of the budget for each of ours.")
+    others_spend: int = _every("Other integrations use this many calls of the limit for each of yours.")
 
-    # A world that does not hold still.
-    shift_every: int = _every("Every n-th list call is preceded by a user's deletion or arrival, in turn.")
+    # Changes while a client reads.
+    shift_every: int = _every("Before every Nth list call a user is deleted or added, in turn.")
 
     def __post_init__(self) -> None:
         for spec in fields(self):
@@ -116,16 +118,16 @@ class Traps:
             if type(spec.default) in (int, float) and spec.name != "date_shift_hours" and value < 0:
                 raise ValueError(f"{spec.name} must not be negative: {value!r}.")
 
-    def changed(self, values: Mapping[str, Any]) -> Traps:
-        """These traps with some fields replaced, each checked for its type.
+    def changed(self, values: Mapping[str, Any]) -> Quirks:
+        """These quirks with some fields replaced, each checked for its type.
 
         Raises: ValueError when a name is unknown or a value has the wrong type.
         """
         known = {spec.name: type(spec.default) for spec in fields(self)}
         for name, value in values.items():
             if name not in known:
-                raise ValueError(f"There is no trap called {name!r}.")
-            wanted = (int, float) if known[name] is float else (known[name],)
-            if type(value) not in wanted:
+                raise ValueError(f"There is no quirk called {name!r}.")
+            expected = (int, float) if known[name] is float else (known[name],)
+            if type(value) not in expected:
                 raise ValueError(f"{name} must be {known[name].__name__}, not {type(value).__name__}.")
         return replace(self, **values)

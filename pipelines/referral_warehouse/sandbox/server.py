@@ -14,26 +14,26 @@ from typing import Any
 
 import uvicorn
 
-from referral_warehouse.sandbox.domain.actions import Acts
+from referral_warehouse.sandbox.domain.actions import Actions
 from referral_warehouse.sandbox.domain.resources import USERS
 from referral_warehouse.sandbox.http.app import build_app
 from referral_warehouse.sandbox.http.connections import Connections
 from referral_warehouse.sandbox.http.endpoints import API
-from referral_warehouse.sandbox.http.query_parser import Question
+from referral_warehouse.sandbox.http.query_parser import ResourceQuery
 from referral_warehouse.sandbox.http.webhook import OutboundWebhook
-from referral_warehouse.sandbox.quirks import Traps
+from referral_warehouse.sandbox.quirks import Quirks
 from referral_warehouse.sandbox.service import Call, Service
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but this sandbox
 _GRACE_S = 1
 
 
-class Sandbox(Acts):
+class Sandbox(Actions):
     """An account of the documented API on 127.0.0.1; use it as a context manager.
 
-    ``path`` is a sqlite file kept between runs: where it holds a world already, that world goes on and ``users`` and
-    ``seed`` are ignored. None keeps the world in memory. ``limiter_clock`` gives the seconds by which the budget is
-    counted. Units: ``calls_per_minute`` requests, 0 = no limit.
+    ``path`` is a sqlite file kept between runs: where it contains an account already, that account continues and
+    ``users`` and ``seed`` are ignored. None keeps the account in memory. ``limiter_clock`` returns the seconds by
+    which the rate limit counts. Units: ``calls_per_minute`` requests, 0 = no limit.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Sandbox(Acts):
         seed: int = 7,
         token: str = DEFAULT_TOKEN,
         calls_per_minute: int = 600,
-        traps: Traps | None = None,
+        quirks: Quirks | None = None,
         webhook_url: str | None = None,
         *,
         port: int = 0,
@@ -51,7 +51,7 @@ class Sandbox(Acts):
         webhook_pause: Callable[[float], object] | None = None,
     ) -> None:
         service = Service(
-            Path(path) if path is not None else None, users, seed, token, calls_per_minute, traps, limiter_clock
+            Path(path) if path is not None else None, users, seed, token, calls_per_minute, quirks, limiter_clock
         )
         super().__init__(service)
         self._port = port
@@ -70,7 +70,7 @@ class Sandbox(Acts):
 
         Raises: OSError when the port is taken.
         """
-        # The protocol is named because asyncio sends without delay only where it sees it: 40 ms an answer otherwise.
+        # With the protocol named, asyncio turns Nagle's algorithm off; a response takes 40 ms longer otherwise.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -104,7 +104,7 @@ class Sandbox(Acts):
         return self
 
     def stop(self) -> None:
-        """Stop serving and close the world; what a ``path`` holds is kept."""
+        """Stop serving and close the account; a file at ``path`` is kept."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._connections.close()
@@ -123,11 +123,11 @@ class Sandbox(Acts):
     ) -> None:
         self.stop()
 
-    # What a client needs.
+    # For clients.
 
     @property
     def base_url(self) -> str:
-        """Where the API is served."""
+        """The address of the API."""
         return f"{self.host_url}{API}"
 
     @property
@@ -137,18 +137,18 @@ class Sandbox(Acts):
 
     @property
     def inbound_webhook_url(self) -> str:
-        """Where codes and coupons of qualified users are posted."""
+        """The address to which codes and coupons of qualified users are posted."""
         return f"{self.host_url}/webhook/{self._service.webhook_token}/qualify"
 
-    # What a test needs.
+    # For tests.
 
     @property
-    def traps(self) -> Traps:
-        return self._service.traps
+    def quirks(self) -> Quirks:
+        return self._service.quirks
 
-    def set_traps(self, traps: Traps) -> None:
-        """Exchange all traps; every-n-th counters begin anew."""
-        self._service.set_traps(traps)
+    def set_quirks(self, quirks: Quirks) -> None:
+        """Replace all quirks; the counters of the ``…_every`` quirks restart."""
+        self._service.set_quirks(quirks)
 
     @property
     def calls(self) -> list[Call]:
@@ -159,9 +159,9 @@ class Sandbox(Acts):
         self._service.reset_calls()
 
     @property
-    def strikes(self) -> int:
+    def violations(self) -> int:
         """How many minutes of this run exceeded the limit."""
-        return self._service.limiter.strikes
+        return self._service.limiter.violations
 
     def flush_webhooks(self) -> None:
         """Wait until all outbound webhooks so far were delivered or given up."""
@@ -169,7 +169,7 @@ class Sandbox(Acts):
             self._webhook.flush()
 
     def _user_row(self, user_id: int) -> dict[str, Any] | None:
-        rows = self._service.lists.rows(USERS, [user_id], Question(), Traps())
+        rows = self._service.lists.rows(USERS, [user_id], ResourceQuery(), Quirks())
         return rows[0] if rows else None
 
 
@@ -180,7 +180,7 @@ def serve(
     token: str = DEFAULT_TOKEN,
     port: int = 0,
     calls_per_minute: int = 600,
-    traps: Traps | None = None,
+    quirks: Quirks | None = None,
     webhook_url: str | None = None,
     on_ready: Callable[[str], object] | None = None,
 ) -> None:
@@ -192,7 +192,7 @@ def serve(
     stopping = threading.Event()
     with (
         _signals(stopping),
-        Sandbox(path, users, seed, token, calls_per_minute, traps, webhook_url, port=port) as sandbox,
+        Sandbox(path, users, seed, token, calls_per_minute, quirks, webhook_url, port=port) as sandbox,
     ):
         if on_ready is not None:
             on_ready(sandbox.base_url)

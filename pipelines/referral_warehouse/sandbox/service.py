@@ -1,4 +1,4 @@
-"""One running account: its tables, traps, budget, token and the record of calls. Shared by all rooms that answer."""
+"""One running account: its tables, quirks, rate limit, token and record of calls. Shared by all endpoints."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from typing import Any
 
 from referral_warehouse.sandbox.domain.lists import Lists
 from referral_warehouse.sandbox.domain.people import refresh_live
-from referral_warehouse.sandbox.domain.resources import TRUTH
+from referral_warehouse.sandbox.domain.resources import TABLES
 from referral_warehouse.sandbox.domain.store import Store
 from referral_warehouse.sandbox.http.limiter import Limiter
 from referral_warehouse.sandbox.http.rendering import Renderer, plain_rows
-from referral_warehouse.sandbox.quirks import Traps
-from referral_warehouse.sandbox.simulation.daily import Day, live_day
-from referral_warehouse.sandbox.simulation.seeding import seed_world
+from referral_warehouse.sandbox.quirks import Quirks
+from referral_warehouse.sandbox.simulation.daily import Day, simulate_day
+from referral_warehouse.sandbox.simulation.seeding import seed_account
 
 
 @dataclass(frozen=True)
 class Call:
     """One API request as the server saw it.
 
-    ``path`` begins with /api/v1, ``authorized`` tells whether the present token came with it, ``at_s`` is the
-    limiter's clock, ``status`` 0 stands for a connection that was reset.
+    ``path`` begins with /api/v1, ``authorized`` is whether it carried the current token, ``at_s`` is the limiter's
+    clock, ``status`` 0 means a connection that was reset.
     """
 
     method: str
@@ -48,9 +48,9 @@ class Service:
         path: Path | None = None,
         users: int = 300,
         seed: int = 7,
-        token: str = "sandbox-token",  # noqa: S107 - the sandbox's own, guards nothing
+        token: str = "sandbox-token",  # noqa: S107 - the sandbox's own, protects nothing
         calls_per_minute: int = 600,
-        traps: Traps | None = None,
+        quirks: Quirks | None = None,
         limiter_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = Store(path)
@@ -60,38 +60,38 @@ class Service:
         self.token = token
         self.webhook_token = hashlib.sha256(f"inbound:{token}".encode()).hexdigest()[:24]
         self._lock = threading.Lock()
-        self._traps = traps or Traps()
-        self._since_traps = 0
+        self._quirks = quirks or Quirks()
+        self._since_quirks = 0
         self._list_calls = 0
         self._calls: list[Call] = []
         if self.store.state("day", "") == "":
-            seed_world(self.store, seed, users, self._traps.new_sources)
+            seed_account(self.store, seed, users, self._quirks.new_sources)
 
-    # Traps and the record of calls.
+    # Quirks and the record of calls.
 
     @property
-    def traps(self) -> Traps:
-        return self._traps
+    def quirks(self) -> Quirks:
+        return self._quirks
 
-    def set_traps(self, traps: Traps) -> None:
-        """Exchange all traps; what they count begins anew."""
+    def set_quirks(self, quirks: Quirks) -> None:
+        """Replace all quirks; their counters restart."""
         with self._lock:
-            self._traps = traps
-            self._since_traps = 0
+            self._quirks = quirks
+            self._since_quirks = 0
             self._list_calls = 0
 
-    def next_call(self) -> tuple[Traps, int]:
-        """The traps that hold for a call and its number since they were set."""
+    def next_call(self) -> tuple[Quirks, int]:
+        """The quirks in force for a call, and its number since they were set."""
         with self._lock:
-            self._since_traps += 1
-            return self._traps, self._since_traps
+            self._since_quirks += 1
+            return self._quirks, self._since_quirks
 
     def record(self, call: Call) -> None:
         with self._lock:
             self._calls.append(call)
 
     def calls(self) -> list[Call]:
-        """The API requests since the last reset, in the order of their answers."""
+        """The API requests since the last reset, in the order of their responses."""
         with self._lock:
             return list(self._calls)
 
@@ -107,42 +107,42 @@ class Service:
         )
 
     def shift(self) -> None:
-        """Called before every list: the trap ``shift_every`` deletes or adds somebody, in turn."""
+        """Called before every list: the quirk ``shift_every`` deletes or adds a user, in turn."""
         with self._lock:
             self._list_calls += 1
-            every = self._traps.shift_every
+            every = self._quirks.shift_every
             turn, rest = divmod(self._list_calls, every) if every else (0, 1)
         if rest == 0:
-            with self.store.act():
-                day = Day(self.store, Random(f"{self.store.state('seed', '0')}:shift:{turn}"), self._traps.new_sources)
+            with self.store.transaction():
+                day = Day(self.store, Random(f"{self.store.state('seed', '0')}:shift:{turn}"), self._quirks.new_sources)
                 if turn % 2 == 1:
                     day.leave()
                 else:
                     day.join()
 
-    # Time and truth.
+    # Time and rows.
 
     def advance(self, days: int = 1) -> None:
-        """Play days of life; each is one act."""
+        """Simulate days; each is one transaction."""
         for _ in range(days):
-            live_day(self.store, self._traps.new_sources)
+            simulate_day(self.store, self._quirks.new_sources)
 
     def wait(self, seconds: int) -> None:
         """Let time pass in which nothing happens."""
-        with self.store.act(tick=False):
+        with self.store.transaction(tick=False):
             self.store.move_to(self.store.now + timedelta(seconds=seconds))
             refresh_live(self.store)
 
     def now_plus(self, seconds: int) -> datetime:
-        """The account's present and some seconds."""
+        """The account's current time plus some seconds."""
         return self.store.now + timedelta(seconds=seconds)
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        """All rows of a table as the documentation shows them, without any trap.
+        """All rows of a table as documented, without quirks.
 
         Shape: money is Decimal, ``meta`` and ``sharing`` are objects; coupons also have batch_name and campaign_id.
         Raises: KeyError when there is no such table.
         """
-        resource = TRUTH[name]
-        columns = Renderer(resource, Traps(), plain=True).columns
+        resource = TABLES[name]
+        columns = Renderer(resource, Quirks(), plain=True).columns
         return plain_rows(resource, self.store.all(f"select {columns} from {resource.source} order by {resource.key}"))

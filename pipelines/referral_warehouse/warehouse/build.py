@@ -1,8 +1,8 @@
-"""Draft: runs the models over the load file into a fresh DuckDB file that nobody reads yet.
+"""Builds a draft: runs the models on the load file into a new DuckDB file that is not published yet.
 
 Knows the load file only as the tables of ``sql/raw.sql``; knows nothing of checks, snapshots or links. Published
-layers go into the draft itself, staging and intermediate into a scratch file beside it, so that nothing has to be
-dropped or copied before the draft can be published.
+layers are written into the draft, staging and intermediate into a separate scratch file, so that nothing has to be
+dropped or copied before the draft is published.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from referral_warehouse.warehouse.connection import (
     draft_dir,
     draft_path,
     load_version,
-    stand_in_for_missing,
+    substitute_missing_tables,
 )
 from referral_warehouse.warehouse.database_errors import explain, query_failed
 from referral_warehouse.workspace.file_kinds import read_regular, refuse_other_kinds
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build made. ``as_of`` is the server's time the draft is true for; ``tables`` counts rows by name.
+    """The result of a build. ``as_of`` is the server's time of the data; ``tables`` counts rows by name.
 
-    ``problems`` says in words what an earlier run left and could not be removed or completed.
+    ``problems`` lists leftovers of an earlier run that could not be removed or completed.
     Units: ``seconds`` of wall time; times are UTC.
     """
 
@@ -57,11 +57,11 @@ class BuildReport:
     problems: tuple[str, ...] = ()
     """What could not be removed from the directory."""
     recovered: tuple[str, ...] = ()
-    """What was found damaged in the directory before the build, and what becomes of it."""
+    """Damage that was found in the directory before the build, and its repair."""
 
     @property
     def origin(self) -> dict[str, Any]:
-        """Where the draft comes from, as the manifest says it."""
+        """The origin of the draft, for the manifest."""
         return {
             "synced_at": zulu(self.as_of),
             "built_at": zulu(self.built_at),
@@ -73,10 +73,10 @@ class BuildReport:
 
 
 def build(settings: Settings, now: datetime | None = None) -> BuildReport:
-    """Build every model into a fresh draft. The same load file gives the same draft.
+    """Build every model into a new draft. The same load file results in the same draft.
 
     Raises: ConfigurationError when there is no load file or a model file is wrong; AnotherSyncRunning when another
-    process holds the load file; DataRefused when a model cannot digest what was loaded.
+    process holds the load file; DataRefused when a model fails on the loaded data.
     """
     from referral_warehouse.warehouse.models import load_models, models_version
     from referral_warehouse.warehouse.recovery import recover
@@ -97,7 +97,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         raise explain(error, f"{draft_dir(settings)} could not be prepared") from error
     connection = connect_draft(settings)
     try:
-        stand_in_for_missing(connection)
+        substitute_missing_tables(connection)
         declare_units(connection, settings.reward_units)
         tables = run_models(connection, models)
         moment = _single(connection, "select as_of_at from intermediate.int_build_clock")
@@ -126,9 +126,9 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
 
 
 def prepare_draft_dir(settings: Settings) -> list[str]:
-    """An empty draft folder that only its owner can enter; an earlier draft, or what else has its name, is removed.
+    """Create an empty draft folder for its owner alone; an earlier draft, or another file of its name, is removed.
 
-    One that cannot be removed is moved aside; later runs try again. Returns: that, in words.
+    One that cannot be removed is moved aside; later runs try again. Returns: a description of that.
     Raises: ConfigurationError when neither can be done.
     """
     folder = draft_dir(settings)
@@ -139,7 +139,7 @@ def prepare_draft_dir(settings: Settings) -> list[str]:
         except OSError as error:
             raise ConfigurationError(
                 f"{folder} can neither be removed nor moved aside: {error.strerror or error}.",
-                f"Remove {folder} and run the same command again; it holds nothing but an unfinished build.",
+                f"Remove {folder} and run the same command again; it contains an unfinished build only.",
             ) from error
     folder.mkdir(mode=0o700, parents=True)
     (folder / "tmp").mkdir(mode=0o700)
@@ -175,8 +175,8 @@ def run_models(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -
 def _create(connection: duckdb.DuckDBPyConnection, model: Model, target: str) -> None:
     """Create the table or view of a model.
 
-    A model whose header names a compression has its 128-bit columns compressed so: DuckDB would pack their bits, which
-    takes 650 ns per value to read (run lengths: 20 ns) and twice as long to write.
+    A model whose header names a compression has its 128-bit columns compressed so: by default DuckDB packs their bits,
+    which takes 650 ns per value to read (run lengths: 20 ns) and twice as long to write.
     """
     if "compression" not in model.header:
         connection.execute(f"create {'table' if model.is_stored else 'view'} {target} as {model.sql}")
@@ -195,7 +195,7 @@ def _is_wide(kind: str) -> bool:
 
 
 def write_comments(connection: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:
-    """Give every published table and column the comment of its file; one transaction, since each commit costs."""
+    """Write the comments of the files to every published table and column; one transaction, since commits are slow."""
     statements = []
     for model in models:
         target = f"draft.{model.layer}.{model.name}"

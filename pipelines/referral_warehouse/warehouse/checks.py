@@ -1,4 +1,4 @@
-"""Checks: every file of ``sql/checks`` asks a draft one question, and each row of the answer is a violation.
+"""Checks of a draft: every file of ``sql/checks`` is a query, and each row of its result is a violation.
 
 ``fail_*`` forbids a publication, ``warn_*`` is reported. Knows drafts, not snapshots.
 """
@@ -29,34 +29,34 @@ SPEAKING_COLUMNS = frozenset(
 """Text columns that may appear in an example; any other text might be personal data and is left out."""
 
 EXAMPLE_COLUMNS = 80
-"""Width of one value of an example; reward types and stages are whatever the account calls them."""
+"""Width of one value of an example; reward types and stages are named by the account."""
 
 ADVICE = (
-    "Look at the draft, which is kept in draft/warehouse.duckdb; sql/checks holds the rules. Run `referrals sync "
+    "Query the draft, which is kept in draft/warehouse.duckdb; the rules are in sql/checks. Run `referrals sync "
     "--rebuild` if the load file itself is wrong."
 )
 """For checks without a ``next`` line of their own."""
 
 TABLE_WORDS = {
-    "description": "The rules this snapshot was held against before it was published.",
+    "description": "The rules that this snapshot was checked against before its publication.",
     "grain": "one row per check",
     "answers": "What was checked? What is unusual?",
 }
-"""What ``ops.checks`` is, as the header of a model says it of the others."""
+"""The description of ``ops.checks``, which other tables have in the header of their model."""
 
 COLUMN_COMMENTS = {
     "check_name": "name of the rule; its file is sql/checks/<name>.sql",
     "severity": "fail = forbids the publication, warn = reported",
     "violations_count": "rows that break the rule",
     "example": "ids and numbers of one of these rows; null = none",
-    "rule": "what the rule demands",
-    "checked_at": "when the rule was asked, by the clock of the machine that built this, UTC",
+    "rule": "what the rule requires",
+    "checked_at": "when the rule was checked, by the clock of the machine that built this, UTC",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The answer of one check."""
+    """The result of one check."""
 
     check: str
     severity: str
@@ -71,7 +71,7 @@ class CheckResult:
 
 
 def run_checks(connection: duckdb.DuckDBPyConnection, checks: Iterable[Model]) -> list[CheckResult]:
-    """Ask every check.
+    """Run every check.
 
     Raises: DataRefused when a check itself cannot run.
     """
@@ -84,7 +84,7 @@ def _run_check(connection: duckdb.DuckDBPyConnection, check: Model) -> CheckResu
     from referral_warehouse.warehouse.database_errors import query_failed
 
     try:
-        # A check that finds millions of rows must not carry them here: count there, fetch one.
+        # A check may find millions of rows: count them in the database and fetch one.
         found = connection.execute(
             f"with violations as materialized (\n{check.sql}\n) "
             "select (select count(*) from violations), violations.* from violations limit 1"

@@ -1,6 +1,6 @@
-"""Files: the draft, the scratch file beside it and the load file, attached so that ``layer.name`` finds its table.
+"""Opens the draft, its scratch file and the load file together, so that ``layer.name`` resolves to a table.
 
-Knows where files lie and how DuckDB opens them; knows no model and no rule.
+Knows the paths of the files and how DuckDB opens them; knows no model and no rule.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 SCRATCH_LAYERS = ("raw", "staging", "intermediate")
 SEARCH_PATH = "draft.main,scratch.raw,load.raw,scratch.staging,scratch.intermediate"
-"""Where ``layer.name`` is looked up; stand-ins in scratch.raw go before the load file's own tables."""
+"""Where ``layer.name`` is looked up; substitutes in scratch.raw take precedence over the load file's own tables."""
 
 MEMORY_LIMITS_MB = (300, 1000)
-"""Memory for a small account and for a large one; in between as much as the load file is large."""
+"""Memory for a small account and for a large one; in between the size of the load file."""
 
 RECORD_TABLES = ("campaigns", "rewards", "users", "rewards_due", "rewards_issued", "coupons", "observations")
-"""Tables of the load file that only packages change, and no package makes shorter."""
+"""Tables of the load file that only packages change, and whose rows no package deletes."""
 
 UNPROFITABLE_COMPRESSION = "dictionary"
-"""Tried on every text column and hardly ever chosen: without it users are written in 55 % of the time, 6 % larger."""
+"""Tried on every text column and rarely chosen: without it users are written in 55 % of the time, 6 % larger."""
 
 
 CORRECTIONS = "clock_corrections"
-"""Where the loader writes down which stored times it corrected."""
+"""The loader's table of corrected times."""
 
 
 def draft_dir(settings: Settings) -> Path:
@@ -44,22 +44,22 @@ def draft_dir(settings: Settings) -> Path:
 
 
 def draft_path(settings: Settings) -> Path:
-    """What may become a snapshot: the published layers."""
+    """The draft: the published layers."""
     return draft_dir(settings) / "warehouse.duckdb"
 
 
 def scratch_path(settings: Settings) -> Path:
-    """What a build needs on the way: staging and intermediate."""
+    """The scratch file of a build: staging and intermediate."""
     return draft_dir(settings) / "scratch.duckdb"
 
 
 def staged_feeds(settings: Settings) -> Path:
-    """Where feeds are written before they take the place of the published ones."""
+    """The folder of new feeds, before they replace the published ones."""
     return draft_dir(settings) / "feeds"
 
 
 def connect_scratch(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A connection with nothing attached, which spills into the draft folder and takes no more memory than a build."""
+    """A connection without attached files, which spills into the draft folder and has the memory limit of a build."""
     import duckdb
 
     connection = duckdb.connect(
@@ -105,8 +105,8 @@ def attach_load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise LoadFileDamaged(f"{path} cannot be opened: {first_line(error)}") from error
 
 
-def stand_in_for_missing(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give every table of ``sql/raw.sql`` that the load file lacks, or holds without some columns, a stand-in."""
+def substitute_missing_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create a substitute for every table of ``sql/raw.sql`` that the load file lacks, or has without some columns."""
     from referral_warehouse.warehouse.models import raw_tables, sql_dir
 
     folder = sql_dir()
@@ -146,10 +146,10 @@ def _columns_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str
 
 
 def load_version(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """What tells two states of the load file apart; None if unknown.
+    """Identifies a state of the load file; None if unknown.
 
-    dlt's count of packages and the last one's id, and how many rows the tables of records and their history hold: a
-    loss that no package made shows too. Corrections of stored times are counted, since they change rows in place.
+    It has dlt's count of packages, the id of the last one, and the row counts of records and their history, so that a
+    loss without a package is detected too. Corrections of stored times are counted, since they change rows in place.
     """
     tables = _columns_of(connection, "load")
     if "_dlt_loads" not in tables:
@@ -176,5 +176,5 @@ def memory_limit_mb(load_path: Path) -> int:
 
 
 def first_line(error: Exception) -> str:
-    """What a database error says before it begins to explain; it may quote a value of the account."""
+    """The first line of a database error; it may quote a value of the account."""
     return display_text(str(error).strip().partition("\n")[0]) or type(error).__name__

@@ -1,7 +1,7 @@
-"""Failures: what a database error means while models are built or checks are run, as one of our own errors.
+"""Maps database errors of models and checks to the errors of this package.
 
-The loader sets aside what it cannot read exactly, and the models hold for every value that it accepts. Where a query
-fails over data nevertheless, the error names the file, the tables it is made from and what is kept. Knows models and
+The loader quarantines rows that it cannot read exactly, and the models support every value that it accepts. Where a
+query fails on data nevertheless, the error names the file, its source tables and what is kept. Knows models and
 errors; opens no database.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from referral_warehouse.errors import DataRefused, LoadFileDamaged, ReferralsError
 from referral_warehouse.warehouse.connection import first_line
 from referral_warehouse.warehouse.models import CHECK_LAYER, Model, load_models
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 
 OUT_OF_ROOM = "Free memory (or disk space) and run the same command again."
 ADVICE = (
@@ -34,14 +34,14 @@ def explain(error: Exception, what: str, cause: str = "", next_step: str | None 
         next_step: What to do about an error that data causes.
 
     Returns:
-        An error that is one of ours already, as it is; NoRoom, LoadFileDamaged, ReferralsError (memory, files);
+        An error that is one of ours already, as it is; DiskFull, LoadFileDamaged, ReferralsError (memory, files);
         else DataRefused.
     """
     import duckdb
 
     if isinstance(error, ReferralsError):
         return error
-    full = no_room(error, what)
+    full = disk_full_error(error, what)
     if full is not None:
         return full
     if isinstance(error, duckdb.IOException) and re.search("corrupt|could not read", str(error), re.IGNORECASE):
@@ -63,7 +63,7 @@ def query_failed(error: Exception, model: Model) -> ReferralsError:
     if model.layer == CHECK_LAYER:
         what = f"The check {model.name} could not run"
     streams = streams_behind(model, {known.qualified_name: known for known in load_models()})
-    cause = f"The likely cause is a value in {_listed(streams)} that {file} cannot reckon with." if streams else ""
+    cause = f"The likely cause is a value in {_listed(streams)} that {file} does not support." if streams else ""
     return explain(error, what, cause, ADVICE)
 
 

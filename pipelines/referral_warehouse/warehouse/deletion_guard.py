@@ -1,7 +1,7 @@
-"""Deletion guard: records that readers have are not published as gone by the hundred because of one odd answer.
+"""Refuses a draft in which too many published records are gone, because a wrong response is more likely.
 
-The draft is compared with the published snapshot, so that several syncs in a row cannot creep past: a refused one
-leaves the published records as they are, and the next is held against the same. Knows the published tables.
+The draft is compared with the published snapshot, so that several syncs in a row cannot exceed the limit: a refused one
+leaves the published records unchanged, and the next is compared with the same. Knows the published tables.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ now as (select {key} from draft.{table} where deleted_at is null)
 select (select count(*) from before), (select count(*) from before anti join now using ({key}))
 """
 
-# By reward and recipient, since a server may give what is left of a reward due another id.
+# By reward and recipient, since the rest of a partly issued reward may have another id.
 REVERSED = """
 with due_before as (
     select coalesce(reward_id, 0) as reward_id, coalesce(recipient_id, 0) as recipient_id, count(*) as before_count

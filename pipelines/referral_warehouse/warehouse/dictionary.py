@@ -1,6 +1,6 @@
-"""Dictionary: every published table and column in words, from the comments of the SQL files and DuckDB's own types.
+"""Generates the data dictionary: every published table and column, from comments in SQL files and DuckDB's types.
 
-Builds the models over an empty account in a temporary folder, so that it says what readers get and nothing else.
+Builds the models for an empty account in a temporary folder, so that it describes exactly what is published.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _describe_empty(models: list[Model]) -> dict[str, list[tuple[str, str, str]]
 
     from referral_warehouse.settings import Settings
     from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
-    from referral_warehouse.warehouse.connection import connect_draft, stand_in_for_missing
+    from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
 
     with tempfile.TemporaryDirectory(prefix="dictionary ") as folder:
         settings = Settings(warehouse_dir=Path(folder))
@@ -93,7 +93,7 @@ def _describe_empty(models: list[Model]) -> dict[str, list[tuple[str, str, str]]
         prepare_draft_dir(settings)
         connection = connect_draft(settings)
         try:
-            stand_in_for_missing(connection)
+            substitute_missing_tables(connection)
             run_models(connection, models)
             record_results(connection, [], datetime(2000, 1, 1, tzinfo=UTC))
             return _columns_of_draft(connection)

@@ -1,4 +1,4 @@
-"""Standing: whether the published snapshot still says the truth, so that an idle sync need not build it again.
+"""Decides whether the published snapshot is still current, so that an idle sync need not build it again.
 
 Knows the manifest and the version of the load file; never changes a snapshot or a feed.
 """
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def refresh(settings: Settings, observed_at: datetime | None) -> bool:
-    """Note in the manifest that the snapshot still held at ``observed_at`` (the server's time; naive is UTC).
+    """Record in the manifest that the snapshot was still current at ``observed_at`` (the server's time; naive is UTC).
 
-    False, and nothing is done, where a build is needed: nothing published, a publication not completed, published
-    files missing or changed, packages loaded, models or reward units changed since, changes that waited for this sync,
-    a new day (ages and daily tables move on), or something that a reader wrote beside the snapshot.
+    False, and nothing is done, where a build is needed: nothing published, an incomplete publication, missing or
+    changed published files, loaded packages, changed models or reward units, changes that waited for this sync, a new
+    day (ages and daily tables change), or a file that a reader wrote beside the snapshot.
     """
     from referral_warehouse.warehouse.build import zulu
     from referral_warehouse.warehouse.manifest import SCHEMA_VERSION, read_manifest, write_manifest
@@ -47,7 +47,7 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
         newest = max(_moment(manifest["synced_at"]), _utc(observed_at))
         write_manifest(settings.manifest_path, {**manifest, "synced_at": zulu(newest)})
     except OSError:
-        return False  # a publication warns of what is wrong, and does without it
+        return False  # the publication that follows warns of the reason
     return True
 
 

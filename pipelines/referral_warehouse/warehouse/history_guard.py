@@ -1,8 +1,9 @@
-"""History guard: a publication never knows less of the past than the one before, unless somebody accepts that.
+"""Refuses a draft with less history than the published data, unless that is accepted.
 
-When rewards fell due, who is gone and what was seen first is known from our own syncs alone; no API gives it back. So
-the draft is compared with the published data itself: a load file that was lost, damaged, emptied by a setting or put
-back from an old backup lacks some of it, whatever its own log says. Knows the published tables, not the models.
+Only earlier syncs know when rewards became due, which records are gone and when they were first seen; the API does not
+return it. So the draft is compared with the published data itself: a load file that was lost, damaged, emptied by a
+setting or restored from an old backup lacks some of it, whatever its own log contains. Knows the published tables, not
+the models.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ RECORDS = {
     "rewards_issued": ("core.rewards_issued", "issued_id"),
     "coupons": ("core.coupons", "coupon_id"),
 }
-"""Streams whose table keeps every record that was ever seen. What was due once is in ``ops.history`` alone."""
+"""Streams whose table keeps every record ever seen. Former rewards due are in ``ops.history`` alone."""
 
 IS_CREDIBLE = "between timestamp '2010-01-01' and (select as_of_at from as_of)"
-"""Times before the vendor existed or after the newest observation are of a wrong clock, and may have been corrected."""
+"""Times before the vendor existed or after the newest observation are due to a wrong clock; they may be corrected."""
 
 AS_OF = """
 as_of as (
@@ -106,18 +107,18 @@ select count(distinct before.sync_at), (
 from {catalog}.marts.reward_ledger as before
 where before.sync_at {is_credible}
 """
-"""For snapshots without ``ops.history``: at how many syncs rewards moved."""
+"""For snapshots without ``ops.history``: the number of syncs with movements of rewards."""
 
 
 def refuse_shorter_history(connection: duckdb.DuckDBPyConnection) -> None:
     """Compare the draft with the published snapshot, both attached.
 
     Raises:
-        HistoryLost: when something published of the past is not in the draft; it names streams and numbers.
+        HistoryLost: when published history is not in the draft; it names streams and numbers.
     """
     lost = list(_losses(connection))
     if lost:
-        raise HistoryLost(f"The load file knows less of the past than what is published: {'; '.join(lost)}.")
+        raise HistoryLost(f"The load file has less history than the published data: {'; '.join(lost)}.")
 
 
 def _losses(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
@@ -148,7 +149,7 @@ def _lost_records(
 
 
 def _lost_history(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """What ``ops.history`` held for a time is there again; for times that no clock can have meant, in all."""
+    """Differences of ``ops.history`` by time; for implausible times, in total."""
     pairs = "".join(
         f"coalesce(before.{name}, 0) as before_{name}, coalesce(now.{name}, 0) as now_{name}, " for name in COUNTS
     )
@@ -180,7 +181,7 @@ def _lost_movements(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
 
 
 def _lost_syncs(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """Movements are known between syncs: without the log of them the same versions tell no earlier statement."""
+    """Missing syncs: movements are between syncs, so without their log earlier balances cannot be computed."""
     sql = MISSING_SYNCS.format(looks=LOOKS.format(catalog=PUBLISHED), looks_now=LOOKS.format(catalog="draft"))
     # only the ids are compared: a corrected clock may have moved the times
     missing, known, first_at = connection.execute(sql).fetchall()[0]

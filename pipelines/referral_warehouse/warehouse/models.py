@@ -1,6 +1,6 @@
-"""Models: what lies in ``sql/``, what each file reads, and in which order the files are built.
+"""The models in ``sql/``: what each file reads, and the order in which the files are built.
 
-Knows files, names and layers; opens no database and never sees a row.
+Knows files, names and layers; opens no database.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from referral_warehouse.errors import ConfigurationError
 
 LAYERS = ("raw", "staging", "intermediate", "core", "marts", "ops", "checks")
-"""From left to right: a file reads its own folder or folders to its left; a mart reads no other mart."""
+"""In order: a file reads its own layer or earlier ones; a mart reads no other mart."""
 
 MODEL_LAYERS = ("staging", "intermediate", "core", "marts", "ops")
 PUBLISHED_LAYERS = ("core", "marts", "ops")
@@ -49,12 +49,12 @@ class Model:
 
     @property
     def is_stored(self) -> bool:
-        """Whether the rows are kept (a table) rather than computed at each reading (a view)."""
+        """Whether the rows are stored (a table) rather than computed by each query (a view)."""
         return self.is_published or self.header.get("materialized", "").startswith("table")
 
     @property
     def comment(self) -> str:
-        """The table comment that readers see: what it is, one row per what, what it answers and where it is wrong."""
+        """The published table comment: description, grain, questions that it answers and known limits."""
         parts = [self.header.get("description", ""), f"Grain: {self.header.get('grain', '')}."]
         for key, title in (
             ("money", "Money"),
@@ -79,8 +79,8 @@ def sql_dir() -> Path:
 def load_models(folder: Path | None = None) -> list[Model]:
     """All models in the order in which they are built.
 
-    Raises: ConfigurationError for an unknown name, a reading to the right, a mart that reads a mart, a cycle or an
-    unreadable file.
+    Raises: ConfigurationError for an unknown name, a file that reads a later layer, a mart that reads a mart, a cycle
+    or an unreadable file.
     """
     folder = sql_dir() if folder is None else folder
     models = {m.qualified_name: m for layer in MODEL_LAYERS for m in _read_folder(folder, layer)}
@@ -93,7 +93,7 @@ def load_models(folder: Path | None = None) -> list[Model]:
     except CycleError as error:
         circle = " -> ".join(error.args[1])
         raise ConfigurationError(
-            f"SQL models read each other in a circle: {circle}.", "Break the circle in one of these files."
+            f"SQL models depend on each other in a cycle: {circle}.", "Break the cycle in one of these files."
         ) from None
     return [models[name] for name in order]
 
@@ -141,8 +141,8 @@ def _refuse_bad_reading(model: Model, models: Mapping[str, Model], raw: frozense
             )
         if LAYERS.index(layer) > LAYERS.index(model.layer):
             raise ConfigurationError(
-                f"{model.path.name} in {model.layer} reads {name}, which lies to its right.",
-                f"A file reads its own folder or folders to its left: {' <- '.join(LAYERS)}.",
+                f"{model.path.name} in {model.layer} reads {name}, which is a later layer.",
+                f"A file reads its own layer or earlier ones: {' <- '.join(LAYERS)}.",
             )
         if layer == model.layer == "marts":
             raise ConfigurationError(
@@ -158,7 +158,7 @@ def _read_folder(folder: Path, layer: str) -> list[Model]:
 def parse_model(path: Path, layer: str) -> Model:
     """Read one file.
 
-    Raises: ConfigurationError when it is no SQL.
+    Raises: ConfigurationError when it is not valid SQL.
     """
     from referral_warehouse.warehouse.sql_parser import read_sql
 
@@ -178,7 +178,7 @@ def _read_text(path: Path) -> str:
 
 
 def _parse_header(text: str) -> dict[str, str]:
-    """The leading comment lines: ``-- key: text`` and what continues it; the rest is the description."""
+    """The leading comment lines: ``-- key: text`` with continuation lines; the rest is the description."""
     header: dict[str, str] = {}
     key = "description"
     for line in text.splitlines():

@@ -1,7 +1,7 @@
-"""Publish: a draft that passes its checks becomes an immutable snapshot, and one atomic link makes it the warehouse.
+"""Publishes a draft: checks it, turns it into an immutable snapshot, and switches one link to it atomically.
 
-Each step leaves the directory in a state that the next run completes or cleans: until the link is flipped, readers
-have the old snapshot whole; afterwards the new one. Knows nothing of models or of what the numbers mean. One process
+Each step leaves the directory in a state that the next run completes or cleans: until the link is switched, readers
+have the complete old snapshot, afterwards the new one. Knows neither models nor the meaning of numbers. One process
 publishes at a time; the caller holds the lock.
 """
 
@@ -15,14 +15,14 @@ from referral_warehouse.errors import ConfigurationError, ReferralsError
 from referral_warehouse.warehouse.connection import staged_feeds
 from referral_warehouse.warehouse.snapshots import (
     current_number,
-    flip,
     freeze,
     link_target,
     next_number,
     retain,
+    switch_link,
     sync_folder,
 )
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.removal import reason, remove
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class Publication:
     """What was published. ``path`` is the snapshot's file; ``warnings`` are the warn_ checks that found rows.
 
-    ``problems`` says in words what could not be done besides, such as cleaning up; the publication stands all the same.
+    ``problems`` lists failures after the publication, such as those of cleaning up; the publication is valid.
     """
 
     snapshot: int
@@ -46,19 +46,19 @@ class Publication:
     manifest: dict[str, Any]
     warnings: list[CheckResult]
     problems: tuple[str, ...] = ()
-    """What could not be done once readers had the snapshot, and what could not be removed."""
+    """Failures after the link was switched, and files that could not be removed."""
     recovered: tuple[str, ...] = ()
-    """What was damaged in the directory, and what became of it."""
+    """Damage in the directory, and its repair."""
 
 
 def publish(
     settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False, accept_deletions: bool = False
 ) -> Publication:
-    """Check the draft of ``report``, freeze it, make it current, refresh feeds and manifest, drop old snapshots.
+    """Check the draft of ``report``, make it the current snapshot, write feeds and manifest, delete old snapshots.
 
-    Raises: ChecksFailed when a fail_ check finds rows; HistoryLost when something published of the past is missing and
-    MassDisappearance when too many records are gone, unless that is accepted; ReferralsError when there is no room.
-    Until the link is flipped, everything published before stays; afterwards nothing raises any more.
+    Raises: ChecksFailed when a fail_ check finds rows; HistoryLost when published history is missing and
+    MassDisappearance when too many records are gone, unless that is accepted; ReferralsError when the disk is full.
+    Until the link is switched, the earlier publication stays; afterwards nothing raises.
     """
     from referral_warehouse.warehouse.manifest import manifest_of, read_manifest, write_manifest
 
@@ -74,11 +74,11 @@ def publish(
         path = freeze(settings, report.draft_path, number)
         manifest = manifest_of(number, link_target(number), report.origin, feeds)
         write_manifest(path.parent / "manifest.json", manifest)
-        flip(settings, number)
+        switch_link(settings, number)
     except OSError as error:
-        raise no_room(error, "The draft could not be published") or ReferralsError(
+        raise disk_full_error(error, "The draft could not be published") or ReferralsError(
             f"The draft could not be published: {error}.",
-            "Put right what is named and run the same command again; readers have one whole snapshot at every moment.",
+            "Correct that and run the same command again; readers have a complete snapshot at any time.",
         ) from error
     problems = dict.fromkeys([*report.problems, *_complete(settings, number, manifest, feeds)])
     warnings = [result for result in results if result.severity == "warn" and result.violations_count]
@@ -86,7 +86,7 @@ def publish(
 
 
 def _complete(settings: Settings, number: int, manifest: dict[str, Any], feeds: list[Feed]) -> list[str]:
-    """What follows once readers have the snapshot. Returns: what could not be done, in words."""
+    """The steps after the link is switched. Returns: descriptions of failures."""
     from referral_warehouse.warehouse.exports import replace_feeds
     from referral_warehouse.warehouse.manifest import write_manifest
     from referral_warehouse.warehouse.published_files import remember_published
@@ -112,7 +112,7 @@ def _complete(settings: Settings, number: int, manifest: dict[str, Any], feeds: 
 
 
 def check_and_export(settings: Settings, report: BuildReport) -> tuple[list[CheckResult], list[Feed]]:
-    """Run the checks on the draft, write their answers into it, and write its feeds aside.
+    """Run the checks on the draft, write their results into it, and write its feeds to a separate folder.
 
     Raises: ChecksFailed; the draft then stays for inspection.
     """
@@ -145,9 +145,9 @@ def check_and_export(settings: Settings, report: BuildReport) -> tuple[list[Chec
 
 
 def compare_history(settings: Settings, *, accept_shorter_history: bool, accept_deletions: bool) -> list[str]:
-    """Hold the draft against what is published, as far as that is not to be accepted as it is.
+    """Compare the draft with the published data, except for differences that are accepted.
 
-    Returns: where the published snapshot cannot be read, what the draft was compared with instead, in words.
+    Returns: where the published snapshot cannot be read, a description of what the draft was compared with instead.
     Raises: HistoryLost, MassDisappearance; the draft then stays for inspection.
     """
     from referral_warehouse.warehouse.deletion_guard import refuse_mass_disappearance

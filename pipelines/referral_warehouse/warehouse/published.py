@@ -1,9 +1,9 @@
-"""What is published, opened for reading whatever other programs do with it and whatever happened to its files.
+"""Opens the published data for reading, also when another program has it open or a file is damaged.
 
-DuckDB opens files for writing unless it is asked not to, and then nobody else can open them at all; a reader that may
-write everywhere (root, as in containers) can also leave changes beside the file. A private copy of the file alone is
-read then. A snapshot that is damaged is replaced, for a comparison, by the feeds that were written with it or by an
-older snapshot. Knows neither models nor checks, and changes nothing that is published.
+By default DuckDB opens files for writing, and then no other program can open them; a reader with write permission
+(root, as in containers) can also leave changes beside the file. A private copy of the file alone is read then. For
+comparisons, a damaged snapshot is replaced by the feeds that were written with it or by an older snapshot. Knows
+neither models nor checks, and changes nothing that is published.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def attach_published(
 ) -> Iterator[bool]:
     """Attach the published snapshot read-only as ``name`` for the length of a ``with``.
 
-    Args: ``folder`` is where a copy may lie for so long; without one, the system's folder for temporary files.
+    Args: ``folder`` is for a temporary copy; without one, the system's folder for temporary files is used.
     Yields: whether a copy is read, because another program has the file open for writing, or wrote beside it.
     Raises: ReferralsError when neither the file nor a copy can be read.
     """
@@ -77,9 +77,9 @@ def open_published(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnecti
 
 
 def published_manifest(settings: Settings) -> dict[str, Any] | None:
-    """What the manifest says of the snapshot that readers see; None where nothing readable does.
+    """The manifest of the published snapshot; None where none is readable.
 
-    That is the public one unless a publication is not complete yet; the snapshot's own then.
+    It is the public one, or that of the snapshot itself where a publication is not complete yet.
     """
     public = read_manifest(settings.manifest_path)
     number = current_number(settings)
@@ -89,7 +89,7 @@ def published_manifest(settings: Settings) -> dict[str, Any] | None:
 
 
 def compare_with_published(settings: Settings, compare: Callable[[duckdb.DuckDBPyConnection], None]) -> list[str]:
-    """Compare the finished draft with what was published last, wherever that can be read.
+    """Compare the finished draft with the last published data that can be read.
 
     The snapshot comes first, then its feeds, then older snapshots. Each gets a connection of its own: a damaged file
     may end it.
@@ -108,7 +108,7 @@ def compare_with_published(settings: Settings, compare: Callable[[duckdb.DuckDBP
             return [f"the published snapshot could not be read; its history was compared with {source}"]
     if number is None and read_manifest(settings.manifest_path) is None:
         return []
-    return ["nothing that was published can be read; its history could not be compared"]
+    return ["no published data can be read; its history could not be compared"]
 
 
 def tables_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, set[str]]:
@@ -132,13 +132,13 @@ def why_unreadable(path: Path) -> str | None:
             connection.execute(f"attach {literal(path)} as {PUBLISHED} (read_only)")
             connection.execute("select count(*) from duckdb_tables() where database_name = ?", [PUBLISHED])
     except (duckdb.Error, OSError) as error:
-        # A reader that has it open for writing keeps others out for as long as it runs; the file is whole.
+        # A program that has it open for writing locks it; the file is intact.
         return None if is_lock_refused(error) else first_line(error)
     return None
 
 
 def refuse_unreadable(settings: Settings) -> None:
-    """Say what is wrong with a published snapshot that is there and cannot be read.
+    """Refuse a published snapshot that exists but cannot be read.
 
     Raises: SnapshotDamaged.
     """

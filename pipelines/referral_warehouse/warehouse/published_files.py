@@ -1,8 +1,8 @@
-"""Published files: whether they are still those that a publication wrote, so that a damaged one is replaced.
+"""Detects changes of published files, so that a damaged one is replaced.
 
-Sizes and times of change are remembered in ``state/published.json`` and compared at every sync, which costs a look at
-each name; nothing is read again. A directory that was copied without its times is published anew once, which is all
-that a wrong suspicion costs. Knows no link and no model.
+Sizes and modification times are stored in ``state/published.json`` and compared at every sync; no file is read again. A
+directory that was copied without its times is published once more, which is the only cost of a false alarm. Knows no
+link and no model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RECORD_NAME = "published.json"
 
 
 def remember_published(settings: Settings, number: int) -> None:
-    """Write down how the files of a publication that is just complete look."""
+    """Record sizes and times of the files of a complete publication."""
     names = [link_target(number), *(f"feeds/{path.name}" for path in settings.feeds_dir.glob("*.parquet"))]
     looks = {name: _look(settings.warehouse_dir / name) for name in sorted(names)}
     settings.state_dir.mkdir(mode=0o700, exist_ok=True)
@@ -30,7 +30,7 @@ def remember_published(settings: Settings, number: int) -> None:
 
 
 def changed_files(settings: Settings, manifest: Mapping[str, Any]) -> list[str]:
-    """The published files that are missing, or not as they were written; the record itself where it cannot be read."""
+    """The published files that are missing or changed; the record itself where it cannot be read."""
     try:
         record = json.loads((read_regular(settings.state_dir / RECORD_NAME) or b"").decode("utf-8"))
         looks = dict(record["files"]) if record["snapshot"] == manifest["snapshot"] else {}

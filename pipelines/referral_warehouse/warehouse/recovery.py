@@ -1,6 +1,6 @@
-"""Recovery: a directory that a killed process left is completed or cleaned before the next build.
+"""Completes or cleans a directory after a killed process, before the next build.
 
-Knows what each step of a publication leaves behind; never touches the current snapshot itself.
+Knows the intermediate states of a publication; never changes the current snapshot itself.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from referral_warehouse.warehouse.published import attach_published, snapshot_pa
 from referral_warehouse.warehouse.published_files import changed_files, remember_published
 from referral_warehouse.warehouse.snapshots import (
     current_number,
-    flip,
     folder_name,
     link_target,
     retain,
     snapshot_numbers,
+    switch_link,
     write_ahead_log,
 )
 from referral_warehouse.workspace.file_kinds import set_aside_unless_file, set_aside_unless_folder
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What recovering did (``done``: damage, and what becomes of it) and what it could not do (``problems``).
+    """The result of a recovery: damage with its repair (``done``), and failures (``problems``).
 
-    Both are sentences. No problem stands in the way of another publication.
+    Both are sentences. No failure prevents another publication.
     """
 
     done: list[str]
@@ -42,16 +42,16 @@ class Recovery:
 
 
 def recover(settings: Settings) -> Recovery:
-    """Complete or clean what a killed process left: half snapshots go, a flip without feeds gets its feeds.
+    """Complete or clean a directory: incomplete snapshots are removed, missing feeds of a switched link are written.
 
-    A lost link is made anew; a published file that is damaged is named, and the publication that follows replaces it.
+    A lost link is created again; a damaged published file is reported, and the next publication replaces it.
     """
     import duckdb
 
     done: list[str] = []
     if not settings.warehouse_dir.is_dir():
         return Recovery([], [])
-    leftovers = [write_ahead_log(settings.warehouse_path)]  # of a reader that does not resolve the link
+    leftovers = [write_ahead_log(settings.warehouse_path)]  # written by a reader that does not resolve the link
     for pattern in (".warehouse.duckdb.new*", ".manifest.json.new*", "draft-*"):
         leftovers += sorted(settings.warehouse_dir.glob(pattern))
     current = current_number(settings)
@@ -61,7 +61,7 @@ def recover(settings: Settings) -> Recovery:
         current = _find_lost_link(settings, done, problems)
     if current is None:
         return Recovery(done, problems)
-    # Numbers only grow, so what lies beyond the current snapshot was never anybody's warehouse.
+    # Numbers only grow, so snapshots beyond the current one were never published.
     beyond = [settings.snapshots_dir / folder_name(number) for number in snapshot_numbers(settings) if number > current]
     problems += [problem for path in beyond if (problem := remove(path))]
     published = read_manifest(settings.manifest_path)
@@ -77,21 +77,21 @@ def recover(settings: Settings) -> Recovery:
             )
     elif changed := changed_files(settings, published):
         named = ", ".join([*changed[:3], *(["…"] if changed[3:] else [])])
-        done.append(f"published files are missing or were changed ({named}); all are written anew")
+        done.append(f"published files are missing or were changed ({named}); all are written again")
     return Recovery(done, problems + retain(settings, current))
 
 
 def _free_places(settings: Settings) -> list[str]:
-    """Put aside what stands where a folder or file of a publication has to be; all of it is made anew."""
+    """Move files aside that have the name of a folder or file of a publication; these are created again."""
     found = [set_aside_unless_folder(folder) for folder in (settings.snapshots_dir, settings.feeds_dir)]
     found.append(set_aside_unless_file(settings.manifest_path))
     return [note for note in found if note is not None]
 
 
 def _find_lost_link(settings: Settings, done: list[str], problems: list[str]) -> int | None:
-    """Point the link that was lost at the newest snapshot that can be read; its number, None where there is none.
+    """Create the lost link to the newest readable snapshot; returns its number, None where there is none.
 
-    A first publication that was killed before its link was made leaves one snapshot and no manifest: it goes.
+    A first publication that was killed before its link was created leaves one snapshot and no manifest: it is removed.
     """
     numbers = snapshot_numbers(settings)
     manifest = read_manifest(settings.manifest_path)
@@ -102,14 +102,14 @@ def _find_lost_link(settings: Settings, done: list[str], problems: list[str]) ->
     newest = [number for number in reversed(numbers) if manifest is None or number <= manifest["snapshot"]]
     for number in newest:
         if why_unreadable(snapshot_path(settings, number)) is None:
-            flip(settings, number)
+            switch_link(settings, number)
             done.append(f"{settings.warehouse_path} was missing; it points at snapshot {number} again")
             return number
     return None
 
 
 def _republish(settings: Settings, number: int) -> list[str]:
-    """Write feeds and manifest of the current snapshot anew, from the snapshot itself."""
+    """Write feeds and manifest of the current snapshot again, from the snapshot itself."""
     import duckdb
 
     folder = settings.snapshots_dir / folder_name(number)

@@ -1,6 +1,6 @@
-"""Snapshots: numbered read-only files, and the one link that says which of them is the warehouse.
+"""Snapshots: numbered read-only files, and the link to the current one.
 
-Every change is one rename, so that a kill leaves the old state or the new one. Knows nothing of what a snapshot holds.
+Every change is one rename, so that a kill leaves the old state or the new one. Knows nothing of a snapshot's content.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NUMBERED = re.compile(r"[0-9]{6,18}", re.ASCII)
 
 
 def freeze(settings: Settings, draft: Path, number: int) -> Path:
-    """Move the draft to its place among the snapshots, read-only, its owner's alone. Nobody is pointed at it yet."""
+    """Move the draft to the snapshots, read-only and for its owner alone. The link does not point at it yet."""
     settings.snapshots_dir.mkdir(mode=0o700, exist_ok=True)
     folder = settings.snapshots_dir / folder_name(number)
     folder.mkdir(mode=0o700)
@@ -33,10 +33,10 @@ def freeze(settings: Settings, draft: Path, number: int) -> Path:
     return path
 
 
-def flip(settings: Settings, number: int) -> None:
-    """Point the warehouse link at a snapshot, in one step: the last, so that an error means that nothing is published.
+def switch_link(settings: Settings, number: int) -> None:
+    """Switch the warehouse link to a snapshot atomically, as the last step: after an error nothing is published.
 
-    A power cut may still undo it until the folder is synced; the snapshot is then one that was never current.
+    A power failure may undo it until the folder is synced; the snapshot then was never current.
     """
     sync_folder(settings.snapshots_dir / folder_name(number))
     sync_folder(settings.snapshots_dir)
@@ -48,8 +48,8 @@ def flip(settings: Settings, number: int) -> None:
 def retain(settings: Settings, current: int) -> list[str]:
     """Delete the oldest snapshots beyond the number to keep, never the current one.
 
-    What an earlier deletion had to leave behind holds no database any more: it is tried again and does not count.
-    Returns: what could not be removed, in words.
+    Leftovers of an earlier deletion have no database: they are deleted again and do not count.
+    Returns: descriptions of what could not be removed.
     """
     numbers = snapshot_numbers(settings)
     whole = [number for number in numbers if _may_be_whole(settings.snapshots_dir / folder_name(number))]
@@ -65,19 +65,19 @@ def _may_be_whole(folder: Path) -> bool:
     try:
         return (folder / SNAPSHOT_NAME).exists()
     except OSError:
-        return True  # nobody can tell: the folder is another owner's
+        return True  # unknown: the folder has another owner
 
 
 def write_ahead_log(database: Path) -> Path:
-    """Where DuckDB keeps what a program has written to a file and not yet put into it."""
+    """DuckDB's write-ahead log of a file."""
     return database.with_name(f"{database.name}.wal")
 
 
 def current_number(settings: Settings) -> int | None:
-    """The number of the snapshot that the link points at, whether that is still there or not; None without a link.
+    """The number of the snapshot that the link points at, even if it does not exist; None without a link.
 
-    A link that leads nowhere and was never ours counts as none: the next publication replaces it.
-    Raises: ConfigurationError when something that is no link of ours stands in its place.
+    A broken link to another place counts as none: the next publication replaces it.
+    Raises: ConfigurationError when another file or link has its name.
     """
     link = settings.warehouse_path
     if not link.is_symlink():
@@ -94,13 +94,13 @@ def current_number(settings: Settings) -> int | None:
     if kind_of(link) != "a broken link":
         raise ConfigurationError(
             f"{link} points at {target}, which is no snapshot of this directory.",
-            f"Remove {link} and run the command again: a publication makes the link anew.",
+            f"Remove {link} and run the command again: a publication creates the link again.",
         )
     return None
 
 
 def snapshot_numbers(settings: Settings) -> list[int]:
-    """The numbers of all snapshot folders, oldest first; whatever else lies there is not ours."""
+    """The numbers of all snapshot folders, oldest first; other names are ignored."""
     return sorted(
         int(path.name)
         for path in _numbered(settings)
@@ -109,7 +109,7 @@ def snapshot_numbers(settings: Settings) -> list[int]:
 
 
 def next_number(settings: Settings, announced: int) -> int:
-    """One more than any number in use, be it as a name that is no snapshot, and than the one ``announced`` before."""
+    """One more than any number in use, also by other files, and than the one ``announced`` before."""
     return max([announced, *(int(path.name) for path in _numbered(settings))]) + 1
 
 
@@ -138,5 +138,5 @@ def _sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder survive a power cut."""
+    """Make renames inside a folder survive a power failure."""
     _sync_file(folder)

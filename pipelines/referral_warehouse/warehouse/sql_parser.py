@@ -1,4 +1,4 @@
-"""Tokens: what one SQL text reads, and the comment beside each column that it gives.
+"""Parses one SQL text: the tables that it reads, and the comments of its output columns.
 
 Knows no files and no layers. Imported only where SQL is read, because sqlglot takes a tenth of a second to import.
 """
@@ -14,10 +14,10 @@ from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]
 
 @functools.cache
 def read_sql(text: str, schemas: frozenset[str]) -> tuple[frozenset[str], tuple[tuple[str, str], ...]]:
-    """Qualified names that a text reads, and (column, comment) of its CTE ``final``; kept while the process lives.
+    """Qualified names that a text reads, and (column, comment) of its CTE ``final``; cached for the process.
 
-    The tokens tell all of this and come several times faster than a syntax tree; the tests compare both.
-    Raises: ValueError when the text is no SQL.
+    Tokens suffice and are several times faster than a syntax tree; the tests compare both.
+    Raises: ValueError when the text is not valid SQL.
     """
     try:
         tokens = DuckDB().tokenize(text)
@@ -49,7 +49,7 @@ def _find_columns(tokens: list[Token]) -> tuple[tuple[str, str], ...]:
         depth += (kind == TokenType.L_PAREN) - (kind == TokenType.R_PAREN)
         is_end = depth < 0 or (depth == 0 and kind == TokenType.FROM)
         if is_end or (depth == 0 and kind == TokenType.COMMA):
-            # A comment after the comma hangs on the comma, one after the last column on the column's own name.
+            # A comment after the comma is attached to the comma, one after the last column to the column's name.
             comments = tokens[index - 1].comments + ([] if is_end else tokens[index].comments)
             columns.append((tokens[index - 1].text, " ".join(comment.strip() for comment in comments)))
         if is_end:

@@ -1,4 +1,4 @@
-"""Disk space: whether an error comes from a full disk, whoever met it first.
+"""Recognises errors that are due to a full disk.
 
 Stands beside errors. Databases and libraries wrap what the operating system said, some of them as text alone, so the
 whole chain of causes is looked at.
@@ -10,19 +10,19 @@ import errno
 import os
 
 from referral_warehouse.display_text import display_text
-from referral_warehouse.errors import NoRoom, causes
+from referral_warehouse.errors import DiskFull, causes
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 WORDS = (*(os.strerror(number) for number in sorted(FULL)), "database or disk is full", "disk is full")
 
 
-def no_room(error: BaseException, what: str) -> NoRoom | None:
-    """The error to tell when the disk was full; None when it was something else. ``what`` could not be done."""
-    told = [str(cause) for cause in causes(error) if _is_full(cause)]
-    if not told:
+def disk_full_error(error: BaseException, what: str) -> DiskFull | None:
+    """The error for a full disk; None for another cause. ``what`` is the sentence about the failed step."""
+    texts = [str(cause) for cause in causes(error) if _is_full(cause)]
+    if not texts:
         return None
-    first = next((line for line in told[-1].split("\n") if line.strip()), "")  # the deepest cause names the file
-    return NoRoom(f"{what}: there is no room on the disk ({display_text(first.strip(), 300).rstrip('.')}).")
+    first = next((line for line in texts[-1].split("\n") if line.strip()), "")  # the deepest cause names the file
+    return DiskFull(f"{what}: the disk is full ({display_text(first.strip(), 300).rstrip('.')}).")
 
 
 def _is_full(error: BaseException) -> bool:

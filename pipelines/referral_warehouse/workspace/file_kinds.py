@@ -1,8 +1,7 @@
-"""Kinds of files: what stands at a path, read without trust, put aside without loss, or removed.
+"""Kinds of files: reads, moves aside or removes whatever is at a path.
 
-A name of ours may be taken by something else (a directory, a named pipe, a link to itself), and a file of ours may hold
-anything. Reading here never waits for a writer and never fails; nothing that may be somebody's data is deleted.
-Knows nothing of what the files mean.
+One of our names may be a directory, a named pipe or a circular link, and one of our files may contain anything. Reading
+here never blocks and never fails; files that may contain data are not deleted. Knows nothing of the files' meaning.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 
 
 def kind_of(path: Path) -> str | None:
-    """What stands at a path, in words, with links followed; None where nothing does.
+    """What is at a path, in words, with links followed; None where nothing is.
 
     Returns: "a file", "a directory", "a named pipe", "a socket", "a device", "a broken link" (also one that leads to
     itself) or "unreachable" (a folder above it cannot be entered).
@@ -47,7 +46,7 @@ def kind_of(path: Path) -> str | None:
 
 
 def refuse_other_kinds(path: Path, what: str) -> None:
-    """Refuse to open what is no regular file: a pipe would be waited for, a directory fails in unclear words.
+    """Refuse to open anything but a regular file: a pipe would block, the error of a directory is unclear.
 
     Args: ``what`` the path should be, such as "the load file".
     Raises: ConfigurationError naming the path and the step.
@@ -68,7 +67,7 @@ def read_regular(path: Path) -> bytes | None:
 
 
 def write_regular(path: Path, text: str) -> None:
-    """Write a small file for its owner alone, in one step, whatever stood there before (a directory is put aside)."""
+    """Write a small file for its owner alone, atomically, whatever was there before (a directory is moved aside)."""
     if path.is_dir() and not path.is_symlink():
         set_aside(path)
     temporary = path.with_name(f".{path.name}.new")
@@ -80,7 +79,7 @@ def write_regular(path: Path, text: str) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename what stands at a path, so that the path is free and nothing is lost. Returns: the new path."""
+    """Rename what is at a path, so that the path is free and nothing is lost. Returns: the new path."""
     number = 1
     while os.path.lexists(aside := path.with_name(f"{path.name}.aside-{number}")):
         number += 1
@@ -89,7 +88,7 @@ def set_aside(path: Path) -> Path:
 
 
 def set_aside_unless_folder(path: Path) -> str | None:
-    """Free the place of a folder of ours. Returns: what was done, in words; None where there was nothing to do."""
+    """Move anything but a folder aside. Returns: a description; None where nothing was moved."""
     kind = kind_of(path)
     if kind in (None, "a directory"):
         return None
@@ -97,7 +96,7 @@ def set_aside_unless_folder(path: Path) -> str | None:
 
 
 def set_aside_unless_file(path: Path) -> str | None:
-    """Free the place of a file of ours. Returns: what was done, in words; None where there was nothing to do."""
+    """Move anything but a file aside. Returns: a description; None where nothing was moved."""
     kind = kind_of(path)
     if kind in (None, "a file"):
         return None
@@ -105,7 +104,7 @@ def set_aside_unless_file(path: Path) -> str | None:
 
 
 def remove_or_raise(path: Path) -> None:
-    """Remove whatever stands at a path, folders with all they hold, also those that their owner may not enter.
+    """Remove what is at a path, folders with their contents, also those that their owner may not enter.
 
     Raises: OSError when something of it cannot be removed; the rest is gone then.
     """

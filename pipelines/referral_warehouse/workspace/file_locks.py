@@ -1,7 +1,7 @@
 """Locks of files that end with the process that holds them, and file systems that have none.
 
-Knows no warehouse directory: which file is locked, and why, is for the caller to say. A file that merely exists is
-never taken for a lock: nobody could tell whether the process that made it still lives.
+Knows no warehouse directory: which file is locked, and why, is for the caller to say. The existence of
+a file is never a lock: it would not show whether the process that created it is still running.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Protocol
 from referral_warehouse.errors import ConfigurationError
 
 NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
-"""What a file system answers that has no locks of a kind (some network and FUSE mounts)."""
+"""Error numbers of file systems without locks of a kind (some network and FUSE mounts)."""
 IN_USE = frozenset({errno.EACCES, errno.EAGAIN})
-"""What the system answers where another process holds a record lock."""
+"""Error numbers where another process holds a record lock."""
 
 
 class FileLock(Protocol):

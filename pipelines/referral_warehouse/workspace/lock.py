@@ -1,4 +1,4 @@
-"""One writer per warehouse directory: an operating-system lock that a dead process cannot hold.
+"""One writer per warehouse directory: an operating-system lock, released when its process ends.
 
 Everything that writes a warehouse directory takes it first.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError
 from referral_warehouse.workspace.directories import STATE
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, refuse_other_kinds
 from referral_warehouse.workspace.file_locks import FileLock, lock_file
 from referral_warehouse.workspace.process_limits import refuse_small_limits
@@ -33,7 +33,7 @@ def warehouse_lock(warehouse_dir: Path) -> Iterator[None]:
         state_dir.mkdir(exist_ok=True, mode=0o700)
         lock = _acquire(path, warehouse_dir)
     except OSError as error:
-        raise no_room(error, f"{warehouse_dir} cannot be written") or _explain(error, warehouse_dir) from None
+        raise disk_full_error(error, f"{warehouse_dir} cannot be written") or _explain(error, warehouse_dir) from None
     try:
         _provide_folders(state_dir)
         yield
@@ -42,9 +42,9 @@ def warehouse_lock(warehouse_dir: Path) -> Iterator[None]:
 
 
 def _provide_folders(state_dir: Path) -> None:
-    """Libraries take a working directory and one for temporary files for granted; a process may have neither.
+    """Libraries require a working directory and one for temporary files; a process may have neither.
 
-    Our own paths are absolute by now, so the state folder can stand in for both.
+    Our own paths are absolute by now, so the state folder can replace both.
     """
     import tempfile
 
@@ -68,7 +68,7 @@ def _acquire(path: Path, warehouse_dir: Path) -> FileLock:
 
 
 def _explain(error: OSError, warehouse_dir: Path) -> ConfigurationError:
-    """Which of the three paths a lock needs is not what it should be, and what to do about it."""
+    """The error about the one of the lock's three paths that is wrong, with advice."""
     state_dir = warehouse_dir / STATE
     lock = state_dir / "lock"
     for path, kinds in ((warehouse_dir, "a directory"), (state_dir, "a directory"), (lock, "a file")):

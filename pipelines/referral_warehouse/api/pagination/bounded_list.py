@@ -1,7 +1,7 @@
 """Reads a list that is bounded by its largest id, with pages requested ahead by number.
 
-Its ``total`` can only fall. As long as all pages report the same total and their ids rise without a gap between pages,
-no row was skipped; otherwise reading continues with the rows after the last good id.
+Its ``total`` can only fall. As long as all pages report the same total and their ids ascend without a gap between
+pages, no row was skipped; otherwise reading continues with the rows after the last good id.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class BoundedList:
 
     Args:
         fetch_page: requests one page.
-        ahead: requests the pages from one number to another one, several at once; gives them in order.
+        ahead: requests the pages from one number to another one, several at once, and returns them in order.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class BoundedList:
             bounded: the query, with the filter "id at most top", by ascending id.
             anchor: the largest id that was read already.
             top: the largest id of the list.
-            first: the first page after the anchor, if it was requested already.
+            first: the first page after the anchor, if it is known already.
 
         Raises:
             ContradictoryPages: when pages contradict the list's own total, or ids are out of order.
@@ -57,7 +57,7 @@ class BoundedList:
             before = anchor
             for good in self._while_steady(bounded.where(Filter("id", "gt", anchor)), anchor, top, page):
                 anchor = max([anchor, *good.ids()])
-                bound.take(good)
+                bound.add(good)
                 yield good
                 if good.is_last:
                     return
@@ -66,8 +66,8 @@ class BoundedList:
                 raise ContradictoryPages
 
     def _while_steady(self, query: Query, anchor: int, top: int, first: Page) -> Iterator[Page]:
-        """Pages by number as long as they fit each other; ends silently at the first one that does not."""
-        if not first.rises(anchor, top):
+        """Pages by number as long as they are consistent; ends without an error at the first one that is not."""
+        if not first.is_ascending(anchor, top):
             return
         if first.total is None or not first.rows:
             if first.rows:
@@ -81,7 +81,7 @@ class BoundedList:
         last_id, seen = max(first.ids(), default=anchor), size
         yield first
         for number, page in self._ahead(query, 2, last):
-            if page.total != first.total or not page.rises(last_id, top):
+            if page.total != first.total or not page.is_ascending(last_id, top):
                 return
             if number < last and len(page.rows) != size:
                 return

@@ -1,8 +1,8 @@
-"""Asks one question in the fullest form this account's server accepts, and reads the envelope of the answer.
+"""Sends each query with as many parameters as the server supports, and reads the envelope of the response.
 
-Where a server refuses a part of the question (a relation, ``order``, ``per_page``), or fails on it as frameworks do
-when they meet a name they do not know, it is asked again without it, and the part is left out of further questions of
-that path. Knows nothing of walks or tables.
+Where a server refuses a part of a query (a relation, ``order``, ``per_page``), or fails on it as frameworks do with
+unknown names, the query is sent again without that part, and so are later queries of that path. Knows neither
+pagination nor tables.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from referral_warehouse.api.client import Answer, Client
+from referral_warehouse.api.client import ApiResponse, Client
 from referral_warehouse.api.json_decoding import Unreadable
 from referral_warehouse.api.query import Query
 from referral_warehouse.api.responses import Page, read_page, read_single
 from referral_warehouse.errors import ApiError, ApiUnavailable, BadEnvelope, RequestRefused
 
 ENVELOPE_TRIES = 3
-# A server that fails on what it does not know fails each time: a question with parts it never answered is not worth
-# the patience that an outage deserves. What is asked instead is asked with all of it.
-DOUBTFUL_ATTEMPTS = 3
-QUESTION_REFUSED = (400, 422)
+# A server that fails on an unknown parameter fails each time: a query with parts that never succeeded has fewer
+# attempts than an outage. The query that replaces it has all attempts.
+UNPROVEN_ATTEMPTS = 3
+QUERY_REFUSED = (400, 422)
 PARTS = ("relations", "order", "per_page")
 T = TypeVar("T")
 
 
 class RequestFallback:
-    """Questions through one client; remembers per path what its server refuses."""
+    """Sends queries through one client; remembers per path which parts the server refuses."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -38,18 +38,18 @@ class RequestFallback:
     def page(self, query: Query) -> Page:
         """One page; leaves out what this path's server refuses (a relation, ``order``, ``per_page``).
 
-        Raises: RequestRefused or ApiUnavailable when there is no answer whatever is left out; BadEnvelope.
+        Raises: RequestRefused or ApiUnavailable when no reduced query succeeds either; BadEnvelope.
         """
-        return self._ask(read_page, query, query.path)
+        return self._send(read_page, query, query.path)
 
     def begin(self, query: Query) -> Callable[[], Page]:
-        """Send a question now; what it returns decodes and reads the page in the thread that calls it.
+        """Send a query now; the returned function decodes and reads the page in the thread that calls it.
 
         Raises: as ``page``, in either thread.
         """
-        asked = _leave_out(query, self._refused.get(query.path, frozenset()))
+        reduced = _leave_out(query, self._refused.get(query.path, frozenset()))
         try:
-            sent = self._client.send(asked)
+            sent = self._client.send(reduced)
         except (RequestRefused, ApiUnavailable) as refused:
             if not is_query_rejected(refused):
                 raise
@@ -64,39 +64,39 @@ class RequestFallback:
         return finish
 
     def single(self, query: Query) -> dict[str, Any]:
-        """The object of a single answer. Raises: RequestRefused (404 when it is not there), BadEnvelope."""
-        return self._ask(read_single, query, f"{query.path.partition('/')[0]}/*")
+        """The object of a single response. Raises: RequestRefused (404 when it does not exist), BadEnvelope."""
+        return self._send(read_single, query, f"{query.path.partition('/')[0]}/*")
 
-    def orders(self, path: str) -> bool:
-        """Whether the order that is asked for reaches the server: False once it refused one."""
+    def supports_order(self, path: str) -> bool:
+        """Whether queries still request an order: False once the server refused one."""
         return "order" not in self._refused.get(path, frozenset())
 
-    def _ask(self, reader: Callable[[Answer], T], query: Query, path: str) -> T:
-        asked = _leave_out(query, self._refused.get(path, frozenset()))
-        parts = frozenset(part for part in PARTS if getattr(asked, part))
-        told = parts.union(f"{condition.field} {condition.operator}" for condition in asked.filters)
-        doubtful = told - self._proven.get(path, frozenset())
+    def _send(self, reader: Callable[[ApiResponse], T], query: Query, path: str) -> T:
+        reduced = _leave_out(query, self._refused.get(path, frozenset()))
+        parts = frozenset(part for part in PARTS if getattr(reduced, part))
+        used = parts.union(f"{condition.field} {condition.operator}" for condition in reduced.filters)
+        unproven = used - self._proven.get(path, frozenset())
         try:
-            found = self._read(reader, asked, DOUBTFUL_ATTEMPTS if doubtful else None)
+            found = self._read(reader, reduced, UNPROVEN_ATTEMPTS if unproven else None)
         except (RequestRefused, ApiUnavailable) as refused:
-            suspects = parts & doubtful
+            suspects = parts & unproven
             if not suspects or not is_query_rejected(refused):
                 raise
-            return self._ask_for_less(reader, asked, path, suspects, refused)
-        self._proven[path] = self._proven.get(path, frozenset()) | told
+            return self._send_reduced(reader, reduced, path, suspects, refused)
+        self._proven[path] = self._proven.get(path, frozenset()) | used
         return found
 
-    def _ask_for_less(
-        self, reader: Callable[[Answer], T], query: Query, path: str, suspects: frozenset[str], refused: ApiError
+    def _send_reduced(
+        self, reader: Callable[[ApiResponse], T], query: Query, path: str, suspects: frozenset[str], refused: ApiError
     ) -> T:
-        """Find the part that is at fault; raises ``refused`` where the question fails without any of them too."""
+        """Find the part that is refused; raises ``refused`` where the query fails without all of them too."""
         try:
             found = self._read(reader, _leave_out(query, suspects))
         except (RequestRefused, ApiUnavailable):
             raise refused from None
         at_fault = suspects
         if isinstance(refused, ApiUnavailable):
-            # An outage that ended just now looks the same: the whole question gets a second chance.
+            # An outage that has just ended looks the same: the full query is tried again.
             whole = self._or_none(reader, query)
             if whole is not None:
                 return whole
@@ -107,13 +107,13 @@ class RequestFallback:
         self._refused[path] = self._refused.get(path, frozenset()) | at_fault
         return found
 
-    def _or_none(self, reader: Callable[[Answer], T], query: Query) -> T | None:
+    def _or_none(self, reader: Callable[[ApiResponse], T], query: Query) -> T | None:
         try:
-            return self._read(reader, query, DOUBTFUL_ATTEMPTS)
+            return self._read(reader, query, UNPROVEN_ATTEMPTS)
         except (RequestRefused, ApiUnavailable):
             return None
 
-    def _read(self, reader: Callable[[Answer], T], query: Query, attempts: int | None = None) -> T:
+    def _read(self, reader: Callable[[ApiResponse], T], query: Query, attempts: int | None = None) -> T:
         for attempt in range(1, ENVELOPE_TRIES + 1):
             try:
                 return reader(self._client.get(query, attempts))
@@ -124,10 +124,10 @@ class RequestFallback:
 
 
 def is_query_rejected(error: ApiError) -> bool:
-    """Whether an error may come from what was asked, so that asking for less can help."""
+    """Whether a part of the query may be the reason of an error, so that a reduced query may succeed."""
     if isinstance(error, RequestRefused):
-        return error.status in QUESTION_REFUSED
-    # Frameworks fail so on columns and relations they do not have.
+        return error.status in QUERY_REFUSED
+    # Frameworks fail in this way on unknown columns and relations.
     return isinstance(error, ApiUnavailable) and error.status == 500
 
 

@@ -1,7 +1,7 @@
 """Runs calls in a fixed number of threads and returns their results in the order of the calls.
 
-Knows no server, page or query. Memory is bounded by the number of results that wait, never by what a list reports of
-its length.
+Knows no server, page or query. Memory is bounded by the number of waiting results, never by the length that a list
+reports.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What belongs to the machine rather than to a run: its clock since boot and the folder of the call stores.
+"""Properties of the machine: its clock since boot and the folder of the call stores.
 
-This room knows files and clocks; it opens no call store and knows nothing of calls.
+Knows files and clocks; it opens no call store and knows nothing of calls.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from referral_warehouse.settings import Settings
 
 
 def boot_clock() -> float:
-    """Seconds since boot, the same in every process, unmoved by the wall clock, running through sleep where it can."""
+    """Seconds since boot, the same in every process and independent of the wall clock.
+
+    Includes suspended time where the system supports it.
+    """
     clock_id = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock_id is None else time.clock_gettime(clock_id)
 
 
 def boot_id() -> str:
-    """What tells this boot from the last; where the system has no name for it, the time of boot to ten minutes."""
+    """Identifies this boot; where the system has no identifier, the time of boot, rounded to ten minutes."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -42,7 +45,7 @@ class HostClock:
 
 
 def call_store_name(token: str, loopback_url: str | None) -> str:
-    """The call store's file name: a hash of the token; servers on this machine each have their own.
+    """The call store's file name: a hash of the token; each server on this machine has its own.
 
     The host is left out otherwise: the vendor's hosts share one budget per token.
     """
@@ -52,14 +55,14 @@ def call_store_name(token: str, loopback_url: str | None) -> str:
 
 
 def call_store_folder(settings: Settings) -> Path:
-    """Where this machine's call stores live; the warehouse's own state folder where that cannot be written.
+    """The folder of this machine's call stores; the warehouse's own state folder where that cannot be written.
 
-    The machine's place comes first because two warehouses of one account spend one budget.
+    The machine's folder comes first because two warehouses of one account share one budget.
     Raises: ConfigurationError when neither can be written.
     """
     home = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))  # noqa: PTH111 - never raises
     places = [settings.state_dir]
-    # A relative XDG path is to be ignored by its own standard, and so is a home that nobody knows.
+    # The XDG standard ignores relative paths; an unknown home directory is ignored too.
     if home.is_absolute():
         places.insert(0, home / "referral-warehouse")
     for folder in places:
@@ -70,13 +73,13 @@ def call_store_folder(settings: Settings) -> Path:
         if os.access(folder, os.W_OK | os.X_OK):
             return folder
     raise ConfigurationError(
-        f"The call store of API calls can be kept in none of: {', '.join(map(str, places))}.",
+        f"The call store cannot be written in any of: {', '.join(map(str, places))}.",
         "Set XDG_STATE_HOME to a folder that this user can write.",
     )
 
 
 def remove_old_call_stores(folder: Path, now: float, older_than_s: float) -> None:
-    """Remove call stores of servers on this machine, whose ports come and go, once nothing in them can matter."""
+    """Remove outdated call stores of servers on this machine, which have one per port."""
     for path in folder.glob("local-*.sqlite3*"):
         with contextlib.suppress(OSError):
             if now - path.stat().st_mtime > older_than_s:

@@ -1,7 +1,7 @@
-"""The file of a call store: one small sqlite database per token, its tables, and what is done about a damaged one.
+"""The file of a call store: one small sqlite database per token, its tables, and the replacement of a damaged one.
 
-Times in it are the machine's clock since boot, so no change of the wall clock moves them. Knows which rows there are
-and not what they permit.
+Times in it are the machine's clock since boot, so changes of the wall clock do not affect them. Knows the
+rows and not what they permit.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.workspace.file_kinds import kind_of, remove_or_raise, set_aside
 
-STRIKES_KEPT_S = 7 * 24 * 3600.0
+VIOLATIONS_KEPT_S = 7 * 24 * 3600.0
 FUTURE_S = 3600.0
 """A violation that is later than this from now was recorded under a wrong clock."""
-# A server that names an absurd time must not stop all calls for ever.
-LONGEST_PAUSE_S = STRIKES_KEPT_S
+# An absurd time from the server must not stop all calls for ever.
+LONGEST_PAUSE_S = VIOLATIONS_KEPT_S
 BUSY_TIMEOUT_S = 30.0
 
-# Calls in flight are few; completed calls are kept in the order in which they stop counting. So no statement reads
-# more rows than it has to, and a call costs the same at 5 as at 500 a minute. The names are those of existing files.
+# Calls in flight are few; completed calls are kept in the order in which they stop counting. No statement reads
+# unneeded rows, so a call costs the same at 5 as at 500 a minute. Existing files have these table names.
 _SCHEMA = (
     "create table if not exists flying (seq integer primary key autoincrement, until real)",
     "create table if not exists over (until real, seq integer, primary key (until, seq)) without rowid",
@@ -40,7 +40,7 @@ _MARK = "insert into marks values (?, ?) on conflict (name) do update set value 
 
 
 class CallStoreFile:
-    """Transactions on one file. Safe for several threads and processes; the file appears with the first one."""
+    """Transactions on one file. Safe for several threads and processes; the file is created with the first one."""
 
     def __init__(self, path: Path, window_s: float, clock: HostClock) -> None:
         self.path = path
@@ -50,7 +50,7 @@ class CallStoreFile:
         self._db: sqlite3.Connection | None = None
 
     def exists(self) -> bool:
-        """Whether anything was ever written."""
+        """Whether the file exists."""
         return self._db is not None or self.path.exists()
 
     @contextlib.contextmanager
@@ -66,7 +66,7 @@ class CallStoreFile:
             try:
                 db = self._db if self._db is not None else self._open()
                 if db.in_transaction:
-                    # Ctrl-C fell between the work and its commit.
+                    # Ctrl-C between the work and its commit.
                     db.execute("rollback")
                 db.execute("begin immediate")
                 try:
@@ -80,12 +80,12 @@ class CallStoreFile:
             except (sqlite3.Error, OSError) as error:
                 raise ConfigurationError(
                     f"The call store of API calls {self.path} cannot be used ({error}); without it nothing is sent.",
-                    f"Make room on the disk and {self.path.parent} writable for this user; if that does not help, move "
+                    f"Free disk space and {self.path.parent} writable for this user; if that does not help, move "
                     f"{self.path} away. Then run again.",
                 ) from error
 
     def pause(self, db: sqlite3.Connection, wait_s: float) -> None:
-        """Let no process send a call for ``wait_s`` seconds; a longer pause stays."""
+        """Let no process send a call for ``wait_s`` seconds; a longer pause remains."""
         until = self._clock.since_boot() + min(wait_s, LONGEST_PAUSE_S)
         held = db.execute("select value from marks where name = 'paused_until'").fetchone()
         db.execute(_MARK, ("paused_until", until if held is None else max(held[0], until)))
@@ -105,7 +105,7 @@ class CallStoreFile:
         except sqlite3.DatabaseError as error:
             if not _is_no_call_store(error):
                 raise
-            # Not a call store any more. What it held is unknown, so the new one begins with a window without calls.
+            # Damaged. Its calls are unknown, so the new file begins with a window without calls.
             self._set_aside()
             self._db = self._connect()
             self._db.execute("begin immediate")
@@ -126,7 +126,7 @@ class CallStoreFile:
         self.path.touch(mode=0o600)
         db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
-            # WAL: a commit is one write to the page cache, which SIGKILL cannot take back; violations are synced.
+            # WAL: a commit is one write to the page cache, which survives SIGKILL; violations are synced.
             db.execute("pragma journal_mode=wal")
             db.execute("pragma synchronous=normal")
             db.execute("begin immediate")
@@ -144,11 +144,11 @@ class CallStoreFile:
         return db
 
     def _correct_times(self, db: sqlite3.Connection) -> None:
-        # A violation of the future was recorded under a wrong clock: it counts a week from now, not from then.
+        # A violation in the future was recorded by a wrong clock: it counts for a week from now, not from then.
         now = self._clock.wall()
         db.execute("update strikes set at = ? where at > ?", (now, now + FUTURE_S))
-        # After a reboot (or with a clock that ran backwards) the old times mean nothing, and the wall clock is not to
-        # be trusted either: every call still on file counts for a whole window from now.
+        # After a reboot (or where the clock went backwards) the old times are meaningless, and the wall clock is not
+        # reliable either: every recorded call counts for a whole window from now.
         until = self._clock.since_boot() + self._window_s
         boot = db.execute("select value from marks where name = 'boot'").fetchone()
         latest = db.execute("select max(until) from over").fetchone()[0]
@@ -162,7 +162,7 @@ class CallStoreFile:
 
 
 def _is_no_call_store(error: sqlite3.DatabaseError) -> bool:
-    """Whether a file is no database, a damaged one, or one of other tables; not that it is busy or the disk full."""
+    """Whether an error means that a file is damaged or not a call store, not that it is busy or the disk full."""
     if type(error) is sqlite3.DatabaseError:
         return True
     code = getattr(error, "sqlite_errorcode", None)

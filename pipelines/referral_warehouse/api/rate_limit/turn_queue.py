@@ -1,6 +1,6 @@
 """Gives the threads of one process their turns, first come, first served.
 
-Knows nothing of calls: what a thread does in its turn, and how long it takes, is its own concern.
+Knows nothing of calls, nor what a thread does in its turn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class TurnQueue:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for the turn and keep it for the length of a ``with``; an exception passes it on too."""
+        """Wait for the turn and keep it for the length of a ``with``; an exception ends the turn too."""
         turn = threading.Event()
         with self._lock:
             self._waiting.append(turn)

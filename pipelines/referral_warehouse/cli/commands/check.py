@@ -1,4 +1,4 @@
-"""``check``: asks the API what it honours for this account, one line a finding."""
+"""``check``: shows what the API supports for this account, one line per finding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from referral_warehouse.cli.configuration import with_token
-from referral_warehouse.cli.verbosity import speaking_options
+from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.settings.sources import (
     FILE_NAMES,
     MAX_TOML_BYTES,
@@ -23,9 +23,9 @@ MARKS = {"ok": "ok  ", "note": "note", "problem": "WARN"}
 
 @click.command(epilog="Example: referrals check")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
-@speaking_options
+@logging_options
 def check(as_json: bool) -> None:
-    """Ask the API what this account honours, a line each, with what to do."""
+    """Show what this account's API supports, one line each, with advice."""
     from referral_warehouse.api.client import Client
     from referral_warehouse.api.pagination.paginator import Paginator
     from referral_warehouse.cli.console import say, say_json
@@ -52,7 +52,7 @@ def check(as_json: bool) -> None:
 
 
 def _token_files(*folders: Path | None) -> list[tuple[str, str]]:
-    """Every file that the token may stand in: those that others can read are a problem."""
+    """Every file that may contain the token: one that other users can read is a problem."""
     found = []
     for path in dict.fromkeys(folder / ".dlt" / name for folder in folders if folder for name in FILE_NAMES):
         try:

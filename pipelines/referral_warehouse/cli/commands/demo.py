@@ -16,7 +16,7 @@ from referral_warehouse.cli.directory_state import DEMO_MARKER
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.reporting import log_problems
 from referral_warehouse.cli.sandbox_extra import require_sandbox_extra
-from referral_warehouse.cli.verbosity import speaking_options
+from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
 from referral_warehouse.workspace.file_kinds import refuse_other_kinds
@@ -49,30 +49,30 @@ order by closing desc, days.campaign_id, days.unit
 
 
 @click.command(epilog="Example: referrals demo --days 7")
-@click.option("--days", type=click.IntRange(1, 400), default=21, help="Simulated days to play; a sync follows each.")
-@click.option("--users", type=click.IntRange(1, 200_000), default=300, help="Users in a fresh world.")
-@click.option("--seed", type=int, default=7, help="The same seed gives the same world.")
-@speaking_options
+@click.option("--days", type=click.IntRange(1, 400), default=21, help="Simulated days; a sync follows each.")
+@click.option("--users", type=click.IntRange(1, 200_000), default=300, help="Users of a new account.")
+@click.option("--seed", type=int, default=7, help="The same seed makes the same account.")
+@logging_options
 def demo(days: int, users: int, seed: int) -> None:
-    """Play several days of a sandbox account and sync after each; run it again to go on."""
+    """Simulate several days of a sandbox account and sync after each; run it again to continue."""
     require_sandbox_extra()
     settings = read_settings()
     with warehouse_lock(settings.warehouse_dir):
         world = settings.warehouse_dir / DEMO_MARKER
         if settings.load_path.exists() and not world.exists():
             raise ConfigurationError(
-                f"{settings.warehouse_dir} holds the data of a real account; the demo would mix with it.",
+                f"{settings.warehouse_dir} holds the data of a real account; the demo would be mixed with it.",
                 "Set WAREHOUSE__DIR to another directory for the demo.",
             )
-        refuse_other_kinds(world, "the demo's world")
+        refuse_other_kinds(world, "the demo's account")
         try:
             _play(settings, world, days, users, seed)
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(
-                f"The demo's world {world} cannot be read: {error}.",
-                f"Move {settings.warehouse_dir} away and run the same command again: the demo begins anew.",
+                f"The demo's account {world} cannot be read: {error}.",
+                f"Move {settings.warehouse_dir} away and run the same command again: the demo starts again.",
             ) from error
-        work_is_done("The days are played and published.")
+        work_is_done("The days are simulated and published.")
     _show(settings, world)
 
 
@@ -118,5 +118,5 @@ def _show(settings: Settings, world: Path) -> None:
     say()
     say(f"Warehouse: {settings.warehouse_path}")
     say(f"Feeds:     {settings.feeds_dir}/*.parquet")
-    say(f"Every act: referrals sandbox --file {world} --events")
+    say(f"Event log: referrals sandbox --file {world} --events")
     say("Open it read-only with any DuckDB client or BI tool; README, 'Asking questions', has queries to begin with.")

@@ -1,4 +1,4 @@
-"""``fix-clock``: corrects the stored times that a wrong clock wrote, without asking the API anything."""
+"""``fix-clock``: corrects stored times that a wrong clock wrote, without a request to the API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import DEMO_MARKER
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.reporting import log_problems
-from referral_warehouse.cli.verbosity import speaking_options
+from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
 from referral_warehouse.workspace.lock import warehouse_lock
@@ -18,9 +18,9 @@ from referral_warehouse.workspace.lock import warehouse_lock
 @click.command("fix-clock", epilog="Example: referrals fix-clock")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @ACCEPT_HISTORY
-@speaking_options
+@logging_options
 def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
-    """Set stored times of the future, or before 2026, to when their runs took place, and publish; sync does so too."""
+    """Replace stored times in the future or before 2026 by the times of their runs, and publish; sync does so too."""
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.load.clock.repair import repair_without_server

@@ -15,50 +15,58 @@ from referral_warehouse.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from referral_warehouse.sandbox import Traps
+    from referral_warehouse.sandbox import Quirks
 
-DEMO_TOKEN = "sandbox-token"  # noqa: S105  (opens nothing but the sandbox on this machine)
+DEMO_TOKEN = "sandbox-token"  # noqa: S105  (valid for the sandbox on this machine alone)
 
 
-def _trap_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """One documented option for every trap of the sandbox, made from the traps themselves."""
-    from referral_warehouse.sandbox.quirks import Traps
+def _quirk_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add one documented option for every quirk of the sandbox."""
+    from referral_warehouse.sandbox.quirks import Quirks
 
-    for trap in reversed(dataclasses.fields(Traps)):
-        name = "--trap-" + trap.name.replace("_", "-")
-        text = str(trap.metadata["help"])
-        if isinstance(trap.default, bool):
-            option = click.option(name, f"trap_{trap.name}", is_flag=True, help=text)
+    for quirk in reversed(dataclasses.fields(Quirks)):
+        name = "--quirk-" + quirk.name.replace("_", "-")
+        text = str(quirk.metadata["help"])
+        if isinstance(quirk.default, bool):
+            option = click.option(name, f"quirk_{quirk.name}", is_flag=True, help=text)
         else:
-            choices = trap.metadata.get("choices")
-            kind: Any = click.Choice(list(choices)) if choices else type(trap.default)
-            option = click.option(name, f"trap_{trap.name}", type=kind, default=trap.default, help=text)
+            choices = quirk.metadata.get("choices")
+            kind: Any = click.Choice(list(choices)) if choices else type(quirk.default)
+            option = click.option(name, f"quirk_{quirk.name}", type=kind, default=quirk.default, help=text)
         command = option(command)
     return command
 
 
-def _traps(values: dict[str, Any]) -> Traps:
-    from referral_warehouse.sandbox.quirks import Traps
+def _current_name(option: str) -> str:
+    """The name of an option, which was ``trap-…`` instead of ``quirk-…`` up to version 0.2."""
+    return f"quirk-{option.removeprefix('trap-')}" if option.startswith("trap-") else option
+
+
+def _quirks(values: dict[str, Any]) -> Quirks:
+    from referral_warehouse.sandbox.quirks import Quirks
 
     try:
-        return Traps(**{name.removeprefix("trap_"): value for name, value in values.items()})
+        return Quirks(**{name.removeprefix("quirk_"): value for name, value in values.items()})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
 
-@click.command(epilog="Example: referrals sandbox --port 8000 --users 500")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; 0 lets the system pick.")
-@click.option("--users", type=click.IntRange(0, 5_000_000), default=300, help="Users in a fresh world.")
-@click.option("--seed", type=int, default=7, help="The same seed gives the same world.")
-@click.option("--file", "path", type=click.Path(path_type=Path), help="Keep the world in this file between runs.")
+@click.command(
+    epilog="Example: referrals sandbox --port 8000 --users 500",
+    context_settings={"token_normalize_func": _current_name},
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; 0 lets the system choose.")
+@click.option("--users", type=click.IntRange(0, 5_000_000), default=300, help="Users of a new account.")
+@click.option("--seed", type=int, default=7, help="The same seed makes the same account.")
+@click.option("--file", "path", type=click.Path(path_type=Path), help="Keep the account in this file between runs.")
 @click.option("--token", default=DEMO_TOKEN, help="The access token that it accepts.")
-@click.option("--calls-per-minute", type=int, default=600, help="The limit it enforces; 0 for none.")
+@click.option("--calls-per-minute", type=int, default=600, help="The rate limit that it enforces; 0 for none.")
 @click.option("--webhook-url", help="POST new users and qualifications to this address.")
-@click.option("--events", is_flag=True, help="Print the event log of the world in --file and stop.")
-@_trap_options
+@click.option("--events", is_flag=True, help="Print the event log of the account in --file and stop.")
+@_quirk_options
 def sandbox(
     port: int, users: int, seed: int, path: Path | None, token: str, calls_per_minute: int, webhook_url: str | None,
-    events: bool, **traps: Any,
+    events: bool, **quirks: Any,
 ) -> None:  # fmt: skip
     """Serve the documented API on this machine: the test mode the vendor does not have."""
     from referral_warehouse.cli.console import say, say_json
@@ -68,9 +76,9 @@ def sandbox(
 
     if events:
         if path is None or not path.is_file():
-            raise ConfigurationError("--events needs --file with a sandbox world that exists.")
-        with Sandbox(path=path, users=users, seed=seed, token=token) as world:
-            for event in world.events():
+            raise ConfigurationError("--events needs --file with an existing sandbox account.")
+        with Sandbox(path=path, users=users, seed=seed, token=token) as account:
+            for event in account.events():
                 say_json(event)
                 if is_output_lost():
                     break
@@ -85,7 +93,7 @@ def sandbox(
     try:
         serve(
             path=path, users=users, seed=seed, token=token, port=port, calls_per_minute=calls_per_minute,
-            traps=_traps(traps), webhook_url=webhook_url, on_ready=ready,
+            quirks=_quirks(quirks), webhook_url=webhook_url, on_ready=ready,
         )  # fmt: skip
     except OSError as error:
         raise ConfigurationError(f"Port {port} cannot be opened: {error.strerror}.", "Choose another --port.") from None

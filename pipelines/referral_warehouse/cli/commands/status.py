@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from referral_warehouse.cli.configuration import read_settings
-from referral_warehouse.cli.verbosity import speaking_options
+from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.settings import Settings
 
 RUNS = """
@@ -39,7 +39,7 @@ order by due_value desc
 
 @click.command(epilog="Example: referrals status --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
-@speaking_options
+@logging_options
 def status(as_json: bool) -> None:
     """Show freshness, last runs, rows, calls, strikes, quarantine and open liabilities."""
     from referral_warehouse.cli.commands.strikes import in_words, strike_facts

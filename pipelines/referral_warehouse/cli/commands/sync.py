@@ -11,8 +11,8 @@ from referral_warehouse.cli.acceptance import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, 
 from referral_warehouse.cli.configuration import read_settings, with_token
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
 from referral_warehouse.cli.output import work_is_done
-from referral_warehouse.cli.reporting import log_problems, published, summary, tell, tell_warnings
-from referral_warehouse.cli.verbosity import speaking_options
+from referral_warehouse.cli.reporting import log_problems, print_summary, print_warnings, published, summary
+from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
 from referral_warehouse.settings import Settings
@@ -28,10 +28,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _loading_options(command: F) -> F:
     for option in (
-        speaking_options,
+        logging_options,
         click.option("--streams", default="", metavar="A,B", help="Only these streams, separated by commas."),
-        click.option("--sweep", is_flag=True, help="Read every user again: refreshes what leaves no date."),
-        click.option("--rebuild", is_flag=True, help="Read everything from the API again, whatever was read before."),
+        click.option("--sweep", is_flag=True, help="Read every user again, to refresh fields without dates."),
+        click.option("--rebuild", is_flag=True, help="Read everything from the API again."),
         click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line."),
     ):
         command = option(command)
@@ -62,7 +62,7 @@ def sync(
             accept_account=accept_account,
         )  # fmt: skip
         if publication is None:
-            work_is_done("The sync is done; the published snapshot still holds.")
+            work_is_done("The sync is done; the published snapshot is still current.")
         else:
             work_is_done(f"The sync is done; snapshot {publication.snapshot} is published.")
             log_problems(publication.problems)
@@ -70,7 +70,7 @@ def sync(
     if as_json:
         say_json(summary(settings, report, publication))
     else:
-        tell(settings, report, publication)
+        print_summary(settings, report, publication)
 
 
 @click.command(epilog="Example: referrals load --streams campaigns,rewards")
@@ -92,17 +92,17 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
             settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
             accept_account=accept_account, progress=reporter.stage,
         )  # fmt: skip
-        work_is_done("The load is done; what was read is in the load file.")
+        work_is_done("The load is done; the data is in the load file.")
         remember_origin(settings)
     if as_json:
         say_json(summary(settings, report, None))
     else:
-        tell(settings, report, None)
+        print_summary(settings, report, None)
 
 
 @click.command(epilog="Example: referrals build")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
-@speaking_options
+@logging_options
 def build(as_json: bool) -> None:
     """Build the models from the load file into a draft; nothing is published."""
     from referral_warehouse.cli.console import say, say_json
@@ -125,7 +125,7 @@ def build(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
 @ACCEPT_HISTORY
 @ACCEPT_DELETIONS
-@speaking_options
+@logging_options
 def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool) -> None:
     """Build from the load file, check, and publish a snapshot and the feeds."""
     from referral_warehouse.cli.console import say, say_json
@@ -148,7 +148,7 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
         for text in publication.recovered:
             say(f"recovered: {text}")
         say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
-        tell_warnings(publication)
+        print_warnings(publication)
 
 
 def chosen_streams(text: str) -> list[str]:
@@ -174,9 +174,9 @@ def sync_once(
     accept_deletions: bool = False,
     accept_account: bool = False,
 ) -> tuple[LoadReport, Publication | None]:
-    """One whole sync under a lock that is already held. No publication when the published snapshot still holds.
+    """One complete sync; the caller holds the lock. No publication when the published snapshot is still current.
 
-    Where another account takes the directory over, the records of the one before are gone as a matter of course.
+    Where another account replaces the data of the directory, the deletion of the old records is expected.
     """
     from referral_warehouse.cli.console import Reporter
     from referral_warehouse.load.runner import load as run_load

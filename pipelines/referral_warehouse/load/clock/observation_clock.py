@@ -1,7 +1,7 @@
 """When something was observed: the server's clock where it is credible, this machine's clock where it is not.
 
 Pure: the clocks are given, nothing is read or written. All times are naive UTC; time zones and daylight saving have no
-part in it. The first answer of a run decides whether the run may go on:
+effect. The first response of a run decides whether the run continues:
 
 ======================================  ==============================================  =============================
 server's Date                           this machine's clock                            observation is dated by
@@ -18,8 +18,8 @@ plausible, over ``LONGEST_PAUSE``       nothing was observed before             
 behind this machine
 ======================================  ==============================================  =============================
 
-Later answers of a run are never refused: an answer whose Date is not credible is dated by this machine's clock, and no
-observation is earlier than the one before it. With simulated time (a sandbox) the Date of every answer counts as it
+Later responses of a run are never refused: one whose Date is not credible is dated by this machine's clock, and no
+observation is earlier than the one before it. With simulated time (a sandbox) the Date of every response is used as it
 is, within ``SIMULATED``, and never before the last observation.
 """
 
@@ -34,9 +34,9 @@ from referral_warehouse.errors import DataRefused
 TOLERANCE = timedelta(minutes=15)
 """How far two clocks may differ and still agree: more than the error of any clock that is synchronised."""
 EARLIEST = datetime(2026, 1, 1)  # noqa: DTZ001 - naive UTC
-"""Before this software existed: no clock that shows an earlier time is right."""
+"""Before this software existed: a clock with an earlier time is wrong."""
 LONGEST_PAUSE = timedelta(days=366)
-"""A clock that alone claims that more time has passed since the last observation is not believed."""
+"""A single clock that shows a longer time since the last observation is not credible."""
 SIMULATED = (datetime(2000, 1, 1), datetime(2100, 1, 1))  # noqa: DTZ001 - naive UTC
 SET_THE_CLOCK = (
     "Set this machine's clock (`date -u` shows it), then run the same command again. If it is right, the server's is "
@@ -50,16 +50,16 @@ def utc_now() -> datetime:
 
 
 def in_words(moment: datetime | None) -> str:
-    """A time as people read it, to the second."""
+    """A time as text, to the second."""
     return "no time" if moment is None else f"{moment.isoformat(sep=' ', timespec='seconds')} UTC"
 
 
 class ObservationClock:
-    """Dates the answers of one run.
+    """Dates the responses of one run.
 
     Args:
-        last: The last stored observation that can be believed, naive UTC; None where there is none.
-        simulated: Whether the server plays simulated time, which counts as it is.
+        last: The last credible stored observation, naive UTC; None where there is none.
+        simulated: Whether the server has simulated time, which is used as it is.
         tolerance: How far the two clocks may differ and still agree.
         local: This machine's clock, naive UTC.
         steady: Seconds that no correction of this machine's clock changes.
@@ -91,25 +91,25 @@ class ObservationClock:
 
     @property
     def warnings(self) -> list[str]:
-        """What to tell the user about the clocks of this run."""
+        """Warnings about the clocks of this run."""
         if self._doubted is None:
             return []
         server, local = self._doubted
-        some = "some answers carry" if self._is_server_used else "the server sends"
-        what = "no Date that can be read" if server is None else f"a Date of {in_words(server)}"
+        some = "some responses have" if self._is_server_used else "the server sends"
+        what = "no readable Date" if server is None else f"a Date of {in_words(server)}"
         return [
             f"{some} {what} while this machine's clock shows {in_words(local)}: what they report is dated by this "
             "machine's clock"
         ]
 
     def observe(self, server_time: datetime | None) -> datetime:
-        """When an answer was given, naive UTC; never before the answer that was observed before it.
+        """The time of a response, naive UTC; never before that of the response before it.
 
         Args:
-            server_time: The Date of the answer (aware, or naive UTC); None where it has none that can be read.
+            server_time: The Date of the response (aware, or naive UTC); None where it has no readable one.
 
         Raises:
-            DataRefused: At the first answer, when neither clock is credible. Nothing may be written then.
+            DataRefused: At the first response, when neither clock is credible. Nothing may be written then.
         """
         server = _naive(server_time)
         if self._is_simulated:
@@ -128,21 +128,21 @@ class ObservationClock:
         if server is not None and self._agree(server, local):
             self._is_server_used = True
             if last is not None and max(server, local) < last - self.tolerance:
-                return server  # two clocks that agree outweigh what one of them said before
+                return server  # two clocks that agree outweigh an earlier time of one of them
             return max(server, last or server)
         if last is not None and local < last - self.tolerance:
             raise self._refusal(server, local, f"which is before the last observation ({in_words(last)})")
         if last is not None and local > last + LONGEST_PAUSE:
             raise self._refusal(server, local, f"which is far after the last observation ({in_words(last)})")
         if last is None and server is not None and EARLIEST <= server < local - LONGEST_PAUSE:
-            raise self._refusal(server, local, "and nothing stored tells which of the two is right")
+            raise self._refusal(server, local, "and no stored time decides which of the two is right")
         self._doubted = server, local
         return max(local, last or local)
 
     def _next(self, server: datetime | None) -> datetime:
         local = self._local()
         steady = self._began_at + timedelta(seconds=self._steady() - self._began_s)
-        # either may be right: the local clock was set while the run went on, or the machine slept
+        # either may be right: the local clock was set during the run, or the machine was suspended
         if server is not None and (self._agree(server, local) or self._agree(server, steady)):
             self._is_server_used = True
             return server
@@ -157,7 +157,7 @@ class ObservationClock:
             return server if server is not None and is_usable else known
         if server is None or not is_usable:
             raise DataRefused(
-                f"The server is to play simulated time, but its Date header names {in_words(server)}.",
+                f"The server should have simulated time, but its Date header names {in_words(server)}.",
                 "Switch SOURCES__REFERRAL_FACTORY__SIMULATED_TIME off, or sync from a sandbox that sends its time.",
             )
         if self._last is not None and server < self._last - self.tolerance:
@@ -184,5 +184,5 @@ def _naive(moment: datetime | None) -> datetime | None:
         return moment
     try:
         return moment.astimezone(UTC).replace(tzinfo=None)
-    except OverflowError:  # the first or last hours that a calendar of four digits holds, with an offset
+    except OverflowError:  # the first or last hours of a calendar with four-digit years, with an offset
         return None

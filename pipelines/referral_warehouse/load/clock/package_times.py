@@ -1,4 +1,4 @@
-"""When each dlt package was really loaded, and what it should have been called.
+"""The correct load time of each dlt package, and its correct name.
 
 dlt names a package by this machine's clock and restores the state of the one whose name is the latest, so a package of
 the future would stay the newest for years. Reads only.
@@ -31,7 +31,7 @@ class PackageTimes:
         self._before = before
         self._loaded_at: dict[str, datetime] = {}
         self.renamed: dict[str, str] = {}
-        """Package → the name it gets; only those whose name is a wrong time."""
+        """Package → its new name; only those whose name is a wrong time."""
         limit = before
         for name in reversed(list(names)):
             moment = package_time(name)
@@ -46,7 +46,7 @@ class PackageTimes:
             limit = min(limit, moment)
 
     def seen_at(self, package: str | None) -> datetime:
-        """When the rows of a package were observed, as far as it is known; else the latest time that can be."""
+        """When the rows of a package were observed, if it is known; else the latest possible time."""
         if package is None or package not in self._loaded_at:
             return self._before
         run, moment = self._run_of(package), self._loaded_at[package]

@@ -1,8 +1,8 @@
 """Corrects stored times of observation that a wrong clock wrote: in the future, or before this software existed.
 
-Each is replaced by when the run that wrote it ran: rows name their package, the run log knows when each run began and
-ended by this machine's clock. Validity times keep their order. What was replaced stays in ``raw.clock_corrections``.
-Knows the load file and the saved cursors; it asks nobody for the time.
+Each is replaced by the time of the run that wrote it: rows name their package, the run log knows when each run began
+and ended by this machine's clock. Validity times keep their order. The replaced times are kept in
+``raw.clock_corrections``. Knows the load file and the saved cursors; it uses no clock.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ create table if not exists {DATASET}.clock_corrections (
 )
 """
 Change = tuple[str | None, datetime, datetime]
-"""The package (or run) whose rows are meant, the wrong time, the right one."""
+"""The package (or run) of the rows, the wrong time, the right one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What was corrected. ``count`` is of different times; ``first`` and ``last`` are the wrong ones, naive UTC."""
+    """The corrections of a run. ``count`` is of distinct times; ``first`` and ``last`` are wrong ones, naive UTC."""
 
     count: int
     first: datetime
@@ -67,7 +67,7 @@ class Correction:
 
 
 def is_repair_needed(load_file: LoadFile, pipeline: LoadPipeline, local: datetime) -> bool:
-    """Whether something stored is later than this machine's clock allows, or before this software existed."""
+    """Whether a stored time is in the future of this machine's clock, or before this software existed."""
     plausible = Plausible(local + TOLERANCE)
     return has_wrong_times(load_file, plausible) or any(
         True for stream in STATES for _ in wrong_state_times(pipeline.state(stream), plausible)
@@ -82,8 +82,8 @@ def repair_times(
     Args:
         load_file: The open load file; its packages are all loaded.
         pipeline: dlt's pipeline on it, for the saved cursors.
-        now: The time that is known to be right, naive UTC.
-        run_id: The run under way, whose own times are right.
+        now: The correct time, naive UTC.
+        run_id: The current run, whose own times are right.
 
     Returns:
         What was corrected; None where nothing had to be.
@@ -106,7 +106,7 @@ def repair_times(
 
 
 def repair_without_server(settings: Settings, local: Callable[[], datetime] = utc_now) -> Correction | None:
-    """Correct stored times by this machine's clock alone, where nothing speaks against it.
+    """Correct stored times by this machine's clock alone, if it is plausible.
 
     Returns:
         What was corrected; None where nothing had to be.
@@ -127,7 +127,7 @@ def repair_without_server(settings: Settings, local: Callable[[], datetime] = ut
             raise DataRefused(
                 f"This machine's clock shows {in_words(now)}, but the last observation was at {in_words(last)}. "
                 "Nothing was corrected.",
-                "Set this machine's clock. If it is right, run `referrals sync`: it asks the server which is wrong.",
+                "Set this machine's clock. If it is right, run `referrals sync`: it compares the server's time.",
             )
         return repair_times(load_file, pipeline, now)
 
@@ -143,7 +143,7 @@ class _Repair:
         self._packages = PackageTimes(self._package_names(), self._runs, plausible, before)
         began = [run.began_at for run in self._runs if run.is_wrong and run.began_at is not None]
         self.begin = min(began, default=before)
-        """When the first run with a wrong time began: what the cursors may have missed lies after it."""
+        """The begin of the first run with a wrong time: the cursors may have missed rows after it."""
 
     def changes(self) -> Iterator[tuple[str, str, Change]]:
         """(table, column, change) for each wrong time."""
@@ -226,7 +226,7 @@ class _Repair:
         runs = {run.run_id: run for run in self._runs}
         for name, was in found:
             rank[name] = rank.get(name, -1) + 1
-            if was in known:  # a tombstone that was given the time of a version
+            if was in known:  # a tombstone with the time of a version
                 moment = known[was]
             elif by_run:
                 run = runs.get(name)

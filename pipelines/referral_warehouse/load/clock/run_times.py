@@ -1,6 +1,6 @@
-"""When each logged run really ran and observed: the times to correct wrong ones by.
+"""The correct times of each logged run, by which wrong times are corrected.
 
-Pure. Runs are given in the order in which they were logged, which no clock can change.
+Pure. Runs are in the order in which they were logged, which does not depend on a clock.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class LoggedRun:
     is_wrong: bool = field(default=False)
 
     def holds(self, moment: datetime, next_start: datetime | None) -> bool:
-        """Whether a time of this machine, as it was recorded, lies in this run."""
+        """Whether a recorded time of this machine is within this run."""
         end = self.finished_at or next_start or datetime.max  # noqa: DTZ901 - naive UTC
         return self.started_at is not None and self.started_at <= moment <= end
 

@@ -1,7 +1,7 @@
-"""The times of observation in the load file: where they stand, which cannot be right, and the last credible one.
+"""The times of observation in the load file: their columns, which of them are wrong, and the last credible one.
 
-Reads only. A time of observation is wrong when it lies in the future, or before this software existed; what the
-account itself dates (a user's ``date``, an issue) is data and has no part in this.
+Reads only. A time of observation is wrong when it is in the future, or before this software existed. Dates of the
+account itself (a user's ``date``, an issue) are data and are not checked here.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ PACKAGE_TIMES = {"_dlt_loads": "inserted_at", "_dlt_version": "inserted_at", "_d
 
 @dataclass(frozen=True, slots=True)
 class Plausible:
-    """The span in which a stored time of observation may lie, both ends included; naive UTC."""
+    """The range of plausible times of observation, both ends included; naive UTC."""
 
     until: datetime
     since: datetime = EARLIEST
 
     def excludes(self, moment: datetime | None) -> bool:
-        """Whether a stored time cannot be right."""
+        """Whether a stored time is wrong."""
         return moment is not None and not self.since <= moment <= self.until
 
 
@@ -57,7 +57,7 @@ def utc(column: str) -> str:
 
 
 def has_wrong_times(load_file: LoadFile, plausible: Plausible) -> bool:
-    """Whether any stored time of observation, of a run or of a package cannot be right."""
+    """Whether any stored time of observation, of a run or of a package is wrong."""
     there = columns(load_file)
     ends = [
         f"select min({column}), max({column}) from {DATASET}.{table}"
@@ -78,7 +78,7 @@ def has_wrong_times(load_file: LoadFile, plausible: Plausible) -> bool:
 def last_observation(load_file: LoadFile, *, simulated: bool) -> datetime | None:
     """The newest observation of a finished run, naive UTC; None before the first.
 
-    Where a run claims to have observed the future of its own end, the end counts (not with simulated time).
+    Where a run observed a time after its own end, the end counts (not with simulated time).
     """
     if not {("runs", "observed_at"), ("runs", "finished_at")} <= columns(load_file):
         return None
@@ -90,7 +90,7 @@ def last_observation(load_file: LoadFile, *, simulated: bool) -> datetime | None
 
 
 def open_clock(load_file: LoadFile, *, simulated: bool, local: Callable[[], datetime]) -> ObservationClock:
-    """The clock of a run that goes on after what is stored."""
+    """The clock of a run that continues after the stored observations."""
     last = last_observation(load_file, simulated=simulated)
     return ObservationClock(last, simulated=simulated, local=local)
 
@@ -105,7 +105,7 @@ def wrong_state_times(state: dict[str, Any], plausible: Plausible) -> Iterator[s
 
 
 def read_time(text: str) -> datetime | None:
-    """An ISO time as it stands in a saved state; None for any other text."""
+    """An ISO time of a saved state; None for any other text."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=None)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Corrected validity times of history tables: which are wrong, and what they become, in the order they were written.
+"""Corrects validity times of history tables: finds the wrong ones and their replacements, in the order of writing.
 
 Reads only. Each commit of histories has one validity time, later than the one before. After a wrong one in the future
-every later one was the one before and a microsecond: such chains are found by that distance and corrected as well.
+every later one was one microsecond after the one before: such chains are found by that distance and corrected too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from referral_warehouse.load.storage.stored_rows import DATASET
 
 @dataclass(slots=True)
 class _Commit:
-    """One validity time: the columns it stands in, and the package that wrote it where a row tells."""
+    """One validity time: its columns, and the package that wrote it, where a row has it."""
 
     was_at: datetime
     places: set[tuple[str, str]] = field(default_factory=set)
@@ -53,7 +53,7 @@ def correct_validity(
             if commit.package is not None:
                 moment = seen_at(commit.package)
                 position = max(position, _position(runs, moment))
-            else:  # only ended versions tell of it: the next run that wrote to one of its tables
+            else:  # only ended versions have it: the next run that wrote to one of its tables
                 following = (n for n in written if n > position and written[n] & tables)
                 position = next(following, position)
                 moment = (runs[position].seen_until if 0 <= position < len(runs) else None) or before

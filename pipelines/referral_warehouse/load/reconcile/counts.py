@@ -12,7 +12,7 @@ from typing import Protocol
 
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
-from referral_warehouse.errors import FilterIgnored, IncompleteWalk, RequestRefused
+from referral_warehouse.errors import FilterIgnored, IncompleteList, RequestRefused
 from referral_warehouse.load.reconcile.bisect import Budget, Span, TooManyDifferences, locate
 from referral_warehouse.load.reconcile.repair import Repair
 
@@ -129,7 +129,7 @@ class RangeReader(Protocol):
     def read_range(self, above: int | None, upto: int, expected: list[int]) -> Repair:
         """Read a range of ids again; ``expected`` are the ids that should be in it.
 
-        Raises: FilterIgnored, IncompleteWalk (then nothing of the range counts).
+        Raises: FilterIgnored, IncompleteList (then nothing of the range counts).
         """
         ...
 
@@ -235,7 +235,7 @@ class CountComparison:
                         local, self.count_range, self.span, difference.flag, difference.api_count, budget
                     ):
                         above = None if span.above == ALL_IDS.above else span.above
-                        with suppress(IncompleteWalk):  # rows left while they were read: the next round looks again
+                        with suppress(IncompleteList):  # rows left while they were read: the next round looks again
                             repair.add(rows.read_range(above, span.upto, local.present(span)))
                 finally:
                     rows.flush()

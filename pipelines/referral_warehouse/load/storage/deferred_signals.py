@@ -1,6 +1,6 @@
-"""Signals while dlt works: it keeps them to itself until its step is over, and forgets one that comes at the very end.
+"""Delivers signals that dlt defers until the end of its step, and loses when they arrive at its very end.
 
-Knows no dlt. Python notes every signal at its own file descriptor, whoever handles it.
+Knows no dlt. Python writes every signal to a wakeup file descriptor, whichever handler is set.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
 
 @contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Send SIGINT or SIGTERM again when the block ended as if none had come."""
+    """Send SIGINT or SIGTERM again when the block ended in spite of it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

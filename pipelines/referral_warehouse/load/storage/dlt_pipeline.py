@@ -27,7 +27,7 @@ from referral_warehouse.load.storage.dlt_recovery import belongs, is_usable, may
 from referral_warehouse.load.storage.dlt_resources import SOURCE_NAME, batch_source
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.stored_rows import DATASET
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import remove_or_raise, set_aside_unless_folder
 
 PIPELINE_NAME = "referral_warehouse"
@@ -45,7 +45,7 @@ class LoadPipeline:
         schemas: the raw tables, by name.
 
     Raises:
-        NoRoom: when the disk is full.
+        DiskFull: when the disk is full.
         DataRefused: when dlt cannot load a package.
     """
 
@@ -121,7 +121,7 @@ class LoadPipeline:
         except OSError as error:
             if not self._is_fresh:
                 raise
-            raise no_room(error, f"{self._folder} could not be written") or self._unusable(error) from error
+            raise disk_full_error(error, f"{self._folder} could not be written") or self._unusable(error) from error
 
     def _agrees(self, tables: set[str]) -> bool:
         """Whether the folder's cursors are those that the load file holds."""
@@ -183,7 +183,7 @@ class LoadPipeline:
             with deferred_signals():
                 self._pipeline.run(data)
         except PipelineStepFailed as failed:
-            full = no_room(failed, "A package could not be loaded")
+            full = disk_full_error(failed, "A package could not be loaded")
             if full is not None:
                 raise full from failed
             damaged = self._load_file.damage_behind(failed)

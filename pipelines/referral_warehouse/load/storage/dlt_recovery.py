@@ -1,7 +1,7 @@
-"""What a killed process leaves in dlt's folder, and when the folder is not to be trusted at all.
+"""Recovers dlt's folder after a killed process, and detects a folder that cannot be used.
 
-Knows dlt's folder and the load file, not how packages are made. The load file is the truth: a package or a cursor that
-lies in the folder alone was never loaded, so losing it costs calls and nothing else.
+Knows dlt's folder and the load file, not how packages are made. The load file is authoritative: a package or a
+cursor that is in the folder alone was never loaded, so losing it costs only calls.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import duckdb
 from referral_warehouse.errors import DataRefused, LoadFileDamaged, ReferralsError, causes
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.stored_rows import DATASET
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, remove_or_raise
 
 KEPT_PACKAGES = 10
@@ -67,7 +67,7 @@ def may_be_to_blame(error: BaseException) -> bool:
     that is damaged or in use, the user's own signal.
     """
     found = list(causes(error))
-    if no_room(error, "") is not None or not all(isinstance(cause, Exception) for cause in found):
+    if disk_full_error(error, "") is not None or not all(isinstance(cause, Exception) for cause in found):
         return False
     if isinstance(error, (duckdb.Error, LoadFileDamaged)):
         return False

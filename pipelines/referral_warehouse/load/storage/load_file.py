@@ -16,7 +16,7 @@ import duckdb
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, LoadFileDamaged, ReferralsError, causes
 from referral_warehouse.load.storage.stored_rows import StoredRows
-from referral_warehouse.workspace.disk_space import no_room
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, refuse_lockless, refuse_other_kinds, set_aside
 
 MEMORY_LIMIT = "160MB"  # with one thread: a second one costs memory and, at the size of a slice, saves no time
@@ -37,7 +37,7 @@ class LoadFile:
         AnotherSyncRunning: when another program has the file open.
         LoadFileDamaged: when it is not a readable DuckDB file, or a part of it is not.
         ConfigurationError: when something else has its name, or this user may not open it.
-        NoRoom: when the disk is full.
+        DiskFull: when the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -124,7 +124,7 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
 
 def _translated(path: Path, error: BaseException) -> ReferralsError | None:
     """The error to raise for a database error that is about the file; None for any other."""
-    full = no_room(error, f"{path} could not be written")
+    full = disk_full_error(error, f"{path} could not be written")
     if full is not None:
         return full
     return _unreadable(path, error) if _names_damage(error) else None

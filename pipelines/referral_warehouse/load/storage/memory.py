@@ -1,4 +1,4 @@
-"""Memory that a load is through with goes back to the system; knows no rows and no dlt."""
+"""Returns unused memory to the system; knows no rows and no dlt."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pyarrow as pa
 
 
 def give_memory_back() -> None:
-    """Return what was needed and is unused now, so that what comes next does not come on top of it."""
+    """Return memory that is unused now, so that the next step does not add to it."""
     gc.collect()
     pa.default_memory_pool().release_unused()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; other systems give memory back by themselves
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc; other systems return memory by themselves
     if trim is not None:
         trim(0)

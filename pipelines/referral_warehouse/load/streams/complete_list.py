@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from referral_warehouse.errors import IncompleteWalk
+from referral_warehouse.errors import IncompleteList
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
 from referral_warehouse.load.records.coercion import Reject
@@ -33,7 +33,7 @@ class CompleteList(Stream):
             One batch.
 
         Raises:
-            IncompleteWalk: when the list is empty and the server does not report that it holds nothing.
+            IncompleteList: when the list is empty and the server does not report that it holds nothing.
         """
         yield self.read(ctx)
 
@@ -63,7 +63,7 @@ class CompleteList(Stream):
         if versions == active:
             return batch
         if not versions and total != 0:
-            raise IncompleteWalk(
+            raise IncompleteList(
                 f"{self.name}: the list came back empty, but the server does not say that it holds nothing."
             )
         batch.put(self.schema, rows)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from referral_warehouse.api.query import MAX_PER_PAGE, Filter, Query
 from referral_warehouse.api.responses import Page
-from referral_warehouse.errors import FilterIgnored, IncompleteWalk
+from referral_warehouse.errors import FilterIgnored, IncompleteList
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
 from referral_warehouse.load.reconcile.counts import LocalRows
@@ -76,14 +76,14 @@ class IssuedReader:
             How many rows that changed.
 
         Raises:
-            IncompleteWalk: when the list is empty and the server does not report that it holds nothing.
+            IncompleteList: when the list is empty and the server does not report that it holds nothing.
         """
         self._has_unreadable_ids = False
         before = self._rows.snapshot()
         seen = self._take(self._paginator.iter_all(self._query), "", is_complete=True)
         missing = before.versions.keys() - seen - self._rows.gone  # also what was read earlier in this run
         if missing and not seen and self._total != 0:
-            raise IncompleteWalk(
+            raise IncompleteList(
                 "rewards_issued: the list came back empty, but the server does not say that it holds nothing."
             )
         if not self._has_unreadable_ids:  # a row without a readable id may be any of them
@@ -94,7 +94,7 @@ class IssuedReader:
     def read_range(self, above: int | None, upto: int, expected: list[int]) -> Repair:
         """Read a range of ids again; ``expected`` are the ids that should be in it.
 
-        Raises: FilterIgnored, IncompleteWalk (then nothing of the range counts).
+        Raises: FilterIgnored, IncompleteList (then nothing of the range counts).
         """
         self._has_unreadable_ids = False
         before = self._rows.snapshot()
@@ -121,7 +121,7 @@ class IssuedReader:
     def read_new(self) -> None:
         """Read what is new, what was dated lately, and every row without a date.
 
-        Raises: FilterIgnored where the server filters neither by date nor by id, IncompleteWalk.
+        Raises: FilterIgnored where the server filters neither by date nor by id, IncompleteList.
         """
         cursor = datetime.fromisoformat(self._state["cursor"])
         self._take(self._paginator.iter_all(self._query, self._rows.largest_stored_id()), "new")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from referral_warehouse.api.query import Filter, Query
-from referral_warehouse.errors import FilterIgnored, IncompleteWalk, RequestRefused
+from referral_warehouse.errors import FilterIgnored, IncompleteList, RequestRefused
 from referral_warehouse.load.context import LoadContext
 from referral_warehouse.load.reconcile.bisect import Budget, Span, TooManyDifferences, locate
 from referral_warehouse.load.reconcile.counts import ALL_IDS
@@ -108,7 +108,7 @@ class ReferrerRepair:
                 self._take(self._reader.read_range(above, part.upto, UserRows(self._rows).ids(str(part))))
                 if not self._has_calls():  # what is left differs in the next run, too
                     return
-        except (FilterIgnored, IncompleteWalk, RequestRefused, TooManyDifferences):
+        except (FilterIgnored, IncompleteList, RequestRefused, TooManyDifferences):
             return
         self._unexplained = difference
 
@@ -116,11 +116,11 @@ class ReferrerRepair:
         """Read the referrals of a referrer: those that the API lists, and those known here that it does not."""
         self._checked.add(referrer)
         missing = self._referrals_of(referrer)
-        with suppress(FilterIgnored, IncompleteWalk):  # then nothing of that read counts
+        with suppress(FilterIgnored, IncompleteList):  # then nothing of that read counts
             listed = self._reader.read_referrals(referrer)
             self._take(listed)
             missing -= listed.seen
-        with suppress(FilterIgnored, IncompleteWalk):
+        with suppress(FilterIgnored, IncompleteList):
             for page in self._reader.read_known(sorted(missing)):
                 self._take(page)
                 for other in sorted(self._referrers_of(missing & page.seen) - self._checked):

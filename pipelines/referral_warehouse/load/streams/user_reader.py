@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page, row_id
-from referral_warehouse.errors import FilterIgnored, IncompleteWalk
+from referral_warehouse.errors import FilterIgnored, IncompleteList
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
 from referral_warehouse.load.reconcile.repair import Repair
@@ -157,7 +157,7 @@ class UserReader:
         """Read every user: refreshes what leaves no date, and finds who is gone (if the read was complete).
 
         Raises:
-            IncompleteWalk: when the list is empty and the server does not report that it holds nobody.
+            IncompleteList: when the list is empty and the server does not report that it holds nobody.
         """
         seen = SeenUsers()
         if self._coupons is not None:
@@ -171,7 +171,7 @@ class UserReader:
     def read_range(self, above: int | None, upto: int, expected: list[int]) -> RangeRead:
         """Read a range of ids again: what is missing locally, what changed and who of ``expected`` is gone.
 
-        Raises: FilterIgnored, IncompleteWalk (then nothing of the range counts).
+        Raises: FilterIgnored, IncompleteList (then nothing of the range counts).
         """
         # one id more on either side: a server that takes "up to" for "below" must not seem to have lost a row
         pages = self._paginator.iter_id_range(self._query, None if above is None else above - 1, upto + 1)
@@ -237,7 +237,7 @@ class UserReader:
         missing = self._rows.live_ids_missing_from(USERS.name, seen.ids, self._gone)
         missing = [] if seen.has_unreadable_ids else missing  # a row without a readable id may be any of them
         if missing and part.page.total is None and not any(map(len, seen.ids)):
-            raise IncompleteWalk("users: the list came back empty, but the server does not say that it holds nobody.")
+            raise IncompleteList("users: the list came back empty, but the server does not say that it holds nobody.")
         part.batch.add(OBSERVATIONS, observations(USERS.name, missing, VANISHED, observed_at))
         self._gone.update(missing)
         if self._coupons is not None:

@@ -1,6 +1,7 @@
-"""The dashboard's acts: what a person does in the account and the API cannot. Each is one transaction.
+"""The dashboard's actions: what people do in the account and the API cannot. Each is one transaction.
 
-Other modules' rules are called here one by one; ``Sandbox`` and the control surface inherit and serve them.
+The rules are in ``people``, ``rewards`` and ``coupons``; ``Sandbox`` inherits these methods, the control endpoints
+serve them.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 from referral_warehouse.sandbox.domain import corrections, coupons, people, rewards
 from referral_warehouse.sandbox.service import Service
 
-# The acts that the control surface lets other processes do, by their names.
-ACTS = (
+# The actions that other processes can request through the control endpoints.
+ACTIONS = (
     "add_user",
     "qualify",
     "unqualify",
@@ -40,8 +41,8 @@ ACTS = (
 )
 
 
-class Acts:
-    """Acts on one account, from any thread. All raise NoSuchRow (a LookupError) when a row they name is missing."""
+class Actions:
+    """Actions on one account, callable from any thread. All raise NoSuchRow (a LookupError) when a row is missing."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -58,8 +59,8 @@ class Acts:
         meta: str = "{}",
         joined_at: datetime | None = None,
     ) -> int:
-        """Someone joins; gives their id. ``joined_at`` may lie in the past (a row that is committed late)."""
-        with self._store.act():
+        """Add a user; returns the id. ``joined_at`` may lie in the past (a row that is committed late)."""
+        with self._store.transaction():
             return people.add_user(
                 self._store,
                 campaign_id,
@@ -72,126 +73,126 @@ class Acts:
             )
 
     def qualify(self, user_id: int, at: datetime | None = None) -> bool:
-        """Mark as qualified; gives whether that is new."""
-        with self._store.act():
+        """Mark as qualified; returns whether that is new."""
+        with self._store.transaction():
             return people.qualify(self._store, user_id, at)
 
     def unqualify(self, user_id: int) -> bool:
-        """Take a qualification back; gives whether there was one."""
-        with self._store.act():
+        """Revoke a qualification; returns whether there was one."""
+        with self._store.transaction():
             return people.unqualify(self._store, user_id)
 
     def unsubscribe(self, user_id: int) -> bool:
-        """No more notifications; gives whether that is new."""
-        with self._store.act():
+        """Unsubscribe from notifications; returns whether that is new."""
+        with self._store.transaction():
             return people.unsubscribe(self._store, user_id)
 
     def delete_user(self, user_id: int) -> None:
         """Delete a user and what was due to them."""
-        with self._store.act():
+        with self._store.transaction():
             people.delete_user(self._store, user_id)
 
     def edit_user(
         self, user_id: int, first_name: str | None = None, email: str | None = None, meta: str | None = None
     ) -> None:
         """Change name, e-mail address or form answers (JSON text)."""
-        with self._store.act():
+        with self._store.transaction():
             people.edit_user(self._store, user_id, first_name, email, meta)
 
     def grow_reach(self, user_id: int, views: int = 1) -> None:
-        """A user's link was viewed some times more."""
-        with self._store.act():
+        """Count more views of a user's link."""
+        with self._store.transaction():
             people.grow_reach(self._store, user_id, views)
 
     def issue(self, due_id: int, count: int | None = None, in_process: bool = False) -> int:
-        """Issue what is due, all or ``count`` units, at once or in process; gives the issued row's id."""
-        with self._store.act():
+        """Issue what is due, all or ``count`` units, at once or in process; returns the issued row's id."""
+        with self._store.transaction():
             return rewards.issue(self._store, due_id, count, in_process)
 
     def complete(self, issued_id: int) -> None:
-        """What was in process has been paid."""
-        with self._store.act():
+        """Mark issued units in process as paid."""
+        with self._store.transaction():
             rewards.complete(self._store, issued_id)
 
     def reprice(self, reward_id: int, value: Decimal | int | str) -> None:
-        """Give a reward another price."""
-        with self._store.act():
+        """Change the price of a reward."""
+        with self._store.transaction():
             rewards.reprice(self._store, reward_id, value)
 
     def amend_payout(self, issued_id: int, value: Decimal | int | str) -> None:
         """Give each reward of a payout in process another value."""
-        with self._store.act():
+        with self._store.transaction():
             corrections.amend_payout(self._store, issued_id, value)
 
     def cancel_payout(self, issued_id: int, status: str = "Cancelled") -> None:
         """A payout in process will not be made; its row stays with this status and without a date."""
-        with self._store.act():
+        with self._store.transaction():
             corrections.cancel_payout(self._store, issued_id, status)
 
     def fail_payout(self, issued_id: int) -> None:
         """A dated payout came back: its row is gone and the same rewards are due again."""
-        with self._store.act():
+        with self._store.transaction():
             corrections.fail_payout(self._store, issued_id)
 
     def rename_reward_type(self, reward_id: int, reward_type: str) -> None:
         """Give the type of a reward another name."""
-        with self._store.act():
+        with self._store.transaction():
             corrections.rename_reward_type(self._store, reward_id, reward_type)
 
     def move_reward(self, reward_id: int, campaign_id: int) -> None:
         """Move a reward to another campaign."""
-        with self._store.act():
+        with self._store.transaction():
             corrections.move_reward(self._store, reward_id, campaign_id)
 
     def merge_users(self, user_id: int, into_id: int) -> None:
         """The referrals of one user become those of another."""
-        with self._store.act():
+        with self._store.transaction():
             corrections.merge_users(self._store, user_id, into_id)
 
     def add_coupon(self, name: str, batch_id: int) -> int:
-        """Upload a coupon; gives its id."""
-        with self._store.act():
+        """Upload a coupon; returns its id."""
+        with self._store.transaction():
             return coupons.add_coupon(self._store, name, batch_id)
 
     def issue_coupon(self, user_id: int, coupon_id: int | None = None) -> int:
-        """Give a user a free coupon; gives its id."""
-        with self._store.act():
+        """Give a user a free coupon; returns its id."""
+        with self._store.transaction():
             return coupons.issue_coupon(self._store, user_id, coupon_id)
 
     def use_coupon(self, coupon_id: int) -> bool:
-        """Redeem a coupon, which qualifies its holder; gives whether anything is new."""
-        with self._store.act():
+        """Redeem a coupon, which qualifies its holder; returns whether anything is new."""
+        with self._store.transaction():
             return coupons.use_coupon(self._store, coupon_id)
 
     def return_coupon(self, coupon_id: int) -> None:
         """Undo a redemption."""
-        with self._store.act():
+        with self._store.transaction():
             coupons.return_coupon(self._store, coupon_id)
 
     def delete_coupon(self, coupon_id: int) -> None:
         """Remove a coupon."""
-        with self._store.act():
+        with self._store.transaction():
             coupons.delete_coupon(self._store, coupon_id)
 
     def pause_campaign(self, campaign_id: int) -> None:
         """Pause a campaign."""
-        with self._store.act():
+        with self._store.transaction():
             people.set_campaign_status(self._store, campaign_id, "paused")
 
     def launch_campaign(self, campaign_id: int) -> None:
         """Launch a campaign, again or for the first time."""
-        with self._store.act():
+        with self._store.transaction():
             people.set_campaign_status(self._store, campaign_id, "launched")
 
-    # Time and truth.
+    # Time and rows.
 
     @property
     def now(self) -> datetime:
-        """The account's present, UTC."""
+        """The account's current time, UTC."""
         return self._store.now
 
     def advance(self, days: int = 1) -> None:
-        """Play days of life: people join, refer, qualify, leave; rewards fall due, are issued and reversed."""
+        """Simulate days: people join, refer, qualify, leave; rewards fall due, are issued and reversed."""
         self._service.advance(days)
 
     def wait(self, seconds: int) -> None:
@@ -199,12 +200,12 @@ class Acts:
         self._service.wait(seconds)
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        """The truth: every row of campaigns, users, rewards, rewards_due, rewards_issued or coupons, without traps.
+        """Every row of campaigns, users, rewards, rewards_due, rewards_issued or coupons, without quirks.
 
         Shape: money is Decimal, times as in the API, ``meta`` and ``sharing`` Python objects.
         """
         return self._service.rows(name)
 
     def events(self, after: int = 0) -> list[dict[str, Any]]:
-        """Everything that happened, in order; ``value`` is a decimal as text."""
+        """The event log, in order; ``value`` is a decimal as text."""
         return self._store.events(after)

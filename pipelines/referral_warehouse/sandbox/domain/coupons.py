@@ -13,7 +13,7 @@ def add_coupon(store: Store, name: str, batch_id: int) -> int:
     """
     campaign_id = store.must("batch", "select campaign_id from batches where id = ?", batch_id)[0]
     if not name or store.one("select 1 from coupons where name = ?", name):
-        raise ValueError(f"A coupon's name is unique and not empty: {name!r}.")
+        raise ValueError(f"A coupon's name must be unique and not empty: {name!r}.")
     coupon_id = store.run("insert into coupons (name, batch_id) values (?, ?)", name, batch_id)
     store.log("coupon_added", coupon_id=coupon_id, campaign_id=campaign_id)
     return coupon_id
@@ -43,7 +43,7 @@ def issue_coupon(store: Store, user_id: int, coupon_id: int | None = None) -> in
 
 
 def use_coupon(store: Store, coupon_id: int) -> bool:
-    """A coupon is redeemed, which qualifies its holder; gives whether anything is new.
+    """A coupon is redeemed, which qualifies its holder; returns whether anything is new.
 
     Raises: NoSuchRow when the coupon does not exist or nobody holds it.
     """

@@ -1,6 +1,6 @@
-"""What happens to people: they join, refer, qualify, un-qualify, unsubscribe, change and are deleted.
+"""Rules for people: they join, refer, qualify, un-qualify, unsubscribe, change and are deleted.
 
-Each act has its consequences for counts and rewards here and nowhere else; it knows neither HTTP nor chance.
+Only these functions update counts and rewards as a consequence. Knows neither HTTP nor randomness.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def code_of(seed: str, user_id: int) -> str:
-    """The unique code of a user: looks random, is the same for the same seed."""
+    """The unique code of a user: looks random, but depends on the seed and the id alone."""
     number = int.from_bytes(hashlib.blake2b(f"{seed}:{user_id}".encode(), digest_size=8).digest(), "big")
     letters = []
     for _ in range(8):
@@ -37,15 +37,15 @@ def add_user(
     meta: str = "{}",
     joined_at: datetime | None = None,
 ) -> int:
-    """Someone joins a campaign; a referrer's count grows and rewards for inviting fall due.
+    """Add a user to a campaign; the referrer's count grows and rewards for inviting become due.
 
-    ``meta`` is JSON text; ``joined_at`` may lie in the past, as rows that are committed late do.
+    ``meta`` is JSON text; ``joined_at`` may lie in the past, as in rows that are committed late.
     Raises: NoSuchRow when the campaign does not exist or the referrer is not in it.
     """
     store.must("campaign", "select id from campaigns where id = ?", campaign_id)
     if referrer_id is not None:
-        home = store.must("user", "select campaign_id from users where id = ?", referrer_id)
-        if home[0] != campaign_id:
+        referrer = store.must("user", "select campaign_id from users where id = ?", referrer_id)
+        if referrer[0] != campaign_id:
             raise NoSuchRow(f"User {referrer_id} is not in campaign {campaign_id}.")
     user_id = store.number("select seq from sqlite_sequence where name = 'users'") + 1
     code = code_of(store.state("seed", "0"), user_id)
@@ -67,12 +67,12 @@ def add_user(
     if referrer_id is not None:
         store.run("update users set referrals_count = referrals_count + 1 where id = ?", referrer_id)
         rewards.accrue(store, campaign_id, "invited", user_id, referrer_id)
-    store.tell("user.created", user_id)
+    store.notify("user.created", user_id)
     return user_id
 
 
 def qualify(store: Store, user_id: int, at: datetime | None = None) -> bool:
-    """Someone did what the campaign wants; gives whether that is new.
+    """Mark a user as qualified; returns whether that is new.
 
     Raises: NoSuchRow.
     """
@@ -84,12 +84,12 @@ def qualify(store: Store, user_id: int, at: datetime | None = None) -> bool:
     if referrer_id is not None:
         _count_converted(store, referrer_id, 1)
         rewards.accrue(store, campaign_id, "converted", user_id, referrer_id)
-    store.tell("user.qualified", user_id)
+    store.notify("user.qualified", user_id)
     return True
 
 
 def unqualify(store: Store, user_id: int) -> bool:
-    """Take a qualification back; what was not issued yet is no longer due. Gives whether anything changed.
+    """Revoke a qualification; units not yet issued are no longer due. Returns whether anything changed.
 
     Raises: NoSuchRow.
     """
@@ -105,7 +105,7 @@ def unqualify(store: Store, user_id: int) -> bool:
 
 
 def unsubscribe(store: Store, user_id: int) -> bool:
-    """No more notifications. Gives whether that is new.
+    """Unsubscribe a user from notifications. Returns whether that is new.
 
     Raises: NoSuchRow.
     """
@@ -120,7 +120,7 @@ def unsubscribe(store: Store, user_id: int) -> bool:
 def edit_user(
     store: Store, user_id: int, first_name: str | None = None, email: str | None = None, meta: str | None = None
 ) -> None:
-    """Change a name, an e-mail address or the form's answers, which leaves no date anywhere.
+    """Change a name, an e-mail address or the form's answers; no date records the change.
 
     Raises: NoSuchRow.
     """
@@ -136,7 +136,7 @@ def edit_user(
 
 
 def grow_reach(store: Store, user_id: int, views: int = 1) -> None:
-    """A user's link was seen some times more, and with it the campaign.
+    """Count more views of a user's link, and of the campaign.
 
     Raises: NoSuchRow.
     """
@@ -147,7 +147,7 @@ def grow_reach(store: Store, user_id: int, views: int = 1) -> None:
 
 
 def delete_user(store: Store, user_id: int) -> None:
-    """Someone is gone: so is what was due to them; what was issued stays, and so do the people they referred.
+    """Delete a user and the units due to them; issued rewards and the people they referred remain.
 
     Raises: NoSuchRow.
     """
@@ -176,7 +176,7 @@ def set_campaign_status(store: Store, campaign_id: int, status: str) -> None:
 
 
 def refresh_live(store: Store) -> None:
-    """A campaign is live while it is launched and the clock stands between its start and its end."""
+    """A campaign is live while it is launched and the time is between its start and its end."""
     store.run(
         "update campaigns set live = (status = 'launched' and coalesce(starts_at <= ?1, 1) "
         "and coalesce(ends_at > ?1, 1))",

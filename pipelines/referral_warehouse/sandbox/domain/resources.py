@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Field:
-    """One documented field: its name, what kind of value it is and where it stands in the tables."""
+    """One documented field: its name, the kind of its value and its SQL expression."""
 
     name: str
     kind: str  # id int money bool datetime date text json sharing
@@ -168,7 +168,7 @@ REWARDS_ISSUED = _resource(
     },
 )
 
-# The short forms in which rewards ride on a user.
+# The short forms of rewards within a user.
 USER_REWARDS_DUE = _resource(
     "user_rewards_due",
     _DUES,
@@ -232,7 +232,7 @@ COUPONS = _resource(
     {"referral": Relation("users", "k.referral_id", "u.id"), "batch": Relation("batches", "k.batch_id", "b.id")},
 )
 
-# What no endpoint shows in one piece: every coupon with its batch, for comparing a warehouse with the truth.
+# Every coupon with its batch, which no endpoint returns: for comparing a warehouse with the account.
 ALL_COUPONS = _resource(
     "all_coupons",
     "coupons k join batches b on b.id = k.batch_id",
@@ -255,7 +255,7 @@ RESOURCES: Mapping[str, Resource] = {
     )
 }
 
-TRUTH: Mapping[str, Resource] = {
+TABLES: Mapping[str, Resource] = {
     "campaigns": CAMPAIGNS,
     "users": USERS,
     "rewards": REWARDS,

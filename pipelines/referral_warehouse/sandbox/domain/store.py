@@ -1,6 +1,6 @@
-"""One sqlite database behind one lock: acts are transactions, the clock moves with them, events are appended.
+"""One sqlite database behind one lock: transactions that move the clock, tables, and the event log.
 
-It knows no rule of the referral business and no HTTP.
+Knows no rule of the referral business and no HTTP.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ EVENT_FIELDS = (
 
 
 class NoSuchRow(LookupError):
-    """An act names a row that does not exist; nothing was changed."""
+    """An action names a row that does not exist; nothing was changed."""
 
 
-def stamp(moment: datetime) -> str:
-    """A UTC time as the tables hold it."""
-    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat(" ")
+def stamp(time: datetime) -> str:
+    """A UTC time in the format of the tables."""
+    return time.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat(" ")
 
 
-def moment_of(text: str) -> datetime:
-    """The UTC time that a stored stamp means."""
+def parse_stamp(text: str) -> datetime:
+    """The UTC time of a stored timestamp."""
     return datetime.strptime(text, STAMP).replace(tzinfo=UTC)
 
 
@@ -61,8 +61,8 @@ def money_text(cents: int) -> str:
 class Store:
     """The tables, the clock and the event log of one account.
 
-    ``version`` grows with every committed act, so that answers can be kept until something changes.
-    ``listeners`` are called after the commit with (kind, user_id) of what a webhook would tell.
+    ``version`` grows with every committed transaction, so that results can be cached until something changes.
+    ``listeners`` are called after the commit with (kind, user_id) of each webhook event.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -70,7 +70,7 @@ class Store:
         self.version = 0
         self.listeners: list[Callable[[str, int], None]] = []
         self._depth = 0
-        self._news: list[tuple[str, int]] = []
+        self._notifications: list[tuple[str, int]] = []
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(
@@ -80,7 +80,7 @@ class Store:
             self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = off")
         self._db.executescript(DDL)
-        self._now = moment_of(self.state("now", stamp(START)))
+        self._now = parse_stamp(self.state("now", stamp(START)))
 
     def close(self) -> None:
         with self.lock:
@@ -90,25 +90,25 @@ class Store:
 
     @property
     def now(self) -> datetime:
-        """The account's present, UTC."""
+        """The account's current time, UTC."""
         return self._now
 
-    def move_to(self, moment: datetime) -> None:
-        """Let the clock stand at a moment, unless it is past it already; part of an act."""
-        self._now = max(self._now, moment)
+    def move_to(self, time: datetime) -> None:
+        """Move the clock forward to a time, never back; part of a transaction."""
+        self._now = max(self._now, time)
 
-    # Acts.
+    # Transactions.
 
     @contextmanager
-    def act(self, tick: bool = True) -> Iterator[None]:
-        """One act of the account: a second passes, all its changes are committed together or not at all."""
+    def transaction(self, tick: bool = True) -> Iterator[None]:
+        """One transaction: the clock moves by a second, changes are committed together or not at all."""
         with self.lock:
             before = self._now
             if tick:
                 self._now += timedelta(seconds=1)
             if self._depth == 0:
                 self._db.execute("begin")
-                self._news = []
+                self._notifications = []
             self._depth += 1
             try:
                 yield
@@ -119,20 +119,20 @@ class Store:
                 if self._depth == 1:
                     self._db.execute("rollback")
                     self._now = before
-                    self._news = []
+                    self._notifications = []
                 raise
             finally:
                 self._depth -= 1
             if self._depth == 0:
                 self.version += 1
-                news, self._news = self._news, []
-                for kind, user_id in news:
+                notifications, self._notifications = self._notifications, []
+                for kind, user_id in notifications:
                     for listener in self.listeners:
                         listener(kind, user_id)
 
-    def tell(self, kind: str, user_id: int) -> None:
-        """Remember news for the listeners until the act is committed."""
-        self._news.append((kind, user_id))
+    def notify(self, kind: str, user_id: int) -> None:
+        """Call the listeners once the transaction is committed."""
+        self._notifications.append((kind, user_id))
 
     # Rows.
 
@@ -146,7 +146,7 @@ class Store:
             return row
 
     def must(self, what: str, sql: str, *values: Any) -> tuple[Any, ...]:
-        """The one row asked for.
+        """The one row of a query.
 
         Raises: NoSuchRow when there is none.
         """
@@ -161,19 +161,19 @@ class Store:
         return int(row[0] or 0) if row else 0
 
     def run(self, sql: str, *values: Any) -> int:
-        """Change rows; gives the new row's id of an insert."""
+        """Change rows; returns the new row's id of an insert."""
         with self.lock:
             return int(self._db.execute(sql, values).lastrowid or 0)
 
     def insert(self, table: str, rows: list[tuple[Any, ...]]) -> None:
-        """Many whole rows at once."""
+        """Insert many rows at once."""
         if rows:
             marks = ", ".join("?" * len(rows[0]))
             with self.lock:
                 self._db.executemany(f"insert into {table} values ({marks})", rows)
 
     def never_reuse(self, table: str, last_id: int) -> None:
-        """Ids of a table go on above ``last_id``, even if that row is gone."""
+        """Continue the ids of a table above ``last_id``, even if that row is deleted."""
         self.run("delete from sqlite_sequence where name = ?", table)
         self.run("insert into sqlite_sequence (name, seq) values (?, ?)", table, last_id)
 

@@ -1,4 +1,4 @@
-"""The open connections by client address, so that an answer can end in a reset or come late; knows no request."""
+"""The open connections by client address, so that a response can end in a reset or be late; knows no request."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Connections:
 
     def protocol_class(self) -> type[asyncio.Protocol]:
         """uvicorn's HTTP protocol, which registers its connections here."""
-        opened, keeper = self._open, self
+        opened, connections = self._open, self
 
         class Registered(H11Protocol):
             def connection_made(self, transport: Any) -> None:
                 super().connection_made(transport)
-                keeper._loop = self.loop
+                connections._loop = self.loop
                 opened[transport.get_extra_info("peername")] = transport
 
             def connection_lost(self, exc: Exception | None) -> None:
@@ -38,21 +38,21 @@ class Connections:
         return Registered
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but not beyond the end of the server."""
+        """Wait, at most until the server closes."""
         with anyio.move_on_after(seconds):
             await self._closing.wait()
 
     def close(self) -> None:
-        """The server is about to stop: nobody pauses any longer. For any thread."""
+        """The server is about to stop: end all pauses. May be called from any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._closing.set)
 
-    def reset(self, client: tuple[str, int], politely: bool = False) -> None:
-        """Drop a client's connection: with RST, or ``politely`` with FIN in the middle of what it was reading."""
+    def reset(self, client: tuple[str, int], with_fin: bool = False) -> None:
+        """Drop a client's connection with RST, or ``with_fin`` in the middle of the body."""
         transport = self._open.get(tuple(client))  # type: ignore[arg-type]
         if transport is None:
             return
-        if not politely:
+        if not with_fin:
             raw = transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
         transport.abort()

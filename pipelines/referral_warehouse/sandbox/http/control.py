@@ -1,6 +1,6 @@
-"""The sandbox's own surface under /_sandbox/ for other processes: time, truth, events, calls, traps and acts.
+"""The sandbox's control endpoints for other processes, below /_sandbox/: time, rows, events, calls, quirks, actions.
 
-Not part of the documented API: never counted, never spoilt by traps. The same Bearer token opens it.
+Not part of the documented API: the rate limit does not count them, quirks do not apply. The Bearer token is the same.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from referral_warehouse.sandbox.domain.actions import ACTS, Acts
-from referral_warehouse.sandbox.domain.resources import TRUTH
+from referral_warehouse.sandbox.domain.actions import ACTIONS, Actions
+from referral_warehouse.sandbox.domain.resources import TABLES
 from referral_warehouse.sandbox.http.php_params import as_words, parse_query
 from referral_warehouse.sandbox.http.refusals import Refusal
 from referral_warehouse.sandbox.service import Service
@@ -80,10 +80,10 @@ async def now(request: Request) -> Response:
 
 
 async def tables(request: Request) -> Response:
-    """GET /_sandbox/tables/{name}: the truth, money as text."""
+    """GET /_sandbox/tables/{name} returns the rows without quirks, money as text."""
     service, name = _open(request), request.path_params["name"]
-    if name not in TRUTH:
-        raise Refusal(404, f"There is no table {name}; there are {', '.join(TRUTH)}.")
+    if name not in TABLES:
+        raise Refusal(404, f"There is no table {name}; there are {', '.join(TABLES)}.")
     return _answer(await anyio.to_thread.run_sync(service.rows, name))
 
 
@@ -94,35 +94,35 @@ async def events(request: Request) -> Response:
 
 
 async def calls(request: Request) -> Response:
-    """GET /_sandbox/calls lists the API requests so far, DELETE forgets them."""
+    """GET /_sandbox/calls lists the API requests so far, DELETE clears the list."""
     service = _open(request)
     if request.method == "DELETE":
         service.reset_calls()
     return _answer([asdict(call) for call in service.calls()])
 
 
-async def traps(request: Request) -> Response:
-    """GET /_sandbox/traps shows the switches, POST sets those named and turns all others off."""
+async def quirks(request: Request) -> Response:
+    """GET /_sandbox/quirks returns the switches, POST sets those named and turns all others off."""
     service = _open(request)
     if request.method == "POST":
         try:
-            service.set_traps(type(service.traps)().changed(await _document(request)))
+            service.set_quirks(type(service.quirks)().changed(await _document(request)))
         except ValueError as error:
             raise Refusal(400, str(error)) from None
-    return _answer(asdict(service.traps))
+    return _answer(asdict(service.quirks))
 
 
-async def act(request: Request) -> Response:
-    """POST /_sandbox/acts/{name} with the act's arguments as a JSON object."""
+async def action(request: Request) -> Response:
+    """POST /_sandbox/actions/{name} with the action's arguments as a JSON object."""
     service, name = _open(request), request.path_params["name"]
-    if name not in ACTS:
-        raise Refusal(404, f"There is no act {name}; there are {', '.join(ACTS)}.")
+    if name not in ACTIONS:
+        raise Refusal(404, f"There is no action {name}; there are {', '.join(ACTIONS)}.")
     arguments = await _document(request)
     try:
         for key in _TIMES:
             if arguments.get(key):
                 arguments[key] = datetime.fromisoformat(arguments[key])
-        return _answer({"result": getattr(Acts(service), name)(**arguments)})
+        return _answer({"result": getattr(Actions(service), name)(**arguments)})
     except LookupError as error:
         raise Refusal(404, str(error)) from None
     except (TypeError, ValueError, ArithmeticError) as error:
@@ -136,6 +136,9 @@ CONTROL_ROUTES = [
     Route("/_sandbox/tables/{name}", tables, methods=["GET"]),
     Route("/_sandbox/events", events, methods=["GET"]),
     Route("/_sandbox/calls", calls, methods=["GET", "DELETE"]),
-    Route("/_sandbox/traps", traps, methods=["GET", "POST"]),
-    Route("/_sandbox/acts/{name}", act, methods=["POST"]),
+    Route("/_sandbox/quirks", quirks, methods=["GET", "POST"]),
+    Route("/_sandbox/actions/{name}", action, methods=["POST"]),
+    # The paths of version 0.2.
+    Route("/_sandbox/traps", quirks, methods=["GET", "POST"]),
+    Route("/_sandbox/acts/{name}", action, methods=["POST"]),
 ]

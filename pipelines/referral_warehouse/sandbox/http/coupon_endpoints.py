@@ -1,6 +1,6 @@
 """The documented endpoints of coupons and the inbound webhook: names in paths, qualifications by code or coupon.
 
-A coupon's name stands in the path with whatever characters it has, so it is decoded here from the raw path.
+A coupon's name in the path can contain any character, so it is decoded here from the raw path.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from referral_warehouse.sandbox.domain.resources import COUPONS
 from referral_warehouse.sandbox.domain.store import NoSuchRow
 from referral_warehouse.sandbox.http.endpoints import API, answer, form_of, one_row, service_of
 from referral_warehouse.sandbox.http.envelopes import message_envelope, single_envelope
-from referral_warehouse.sandbox.http.query_parser import read_question
+from referral_warehouse.sandbox.http.query_parser import parse_resource_query
 from referral_warehouse.sandbox.http.refusals import Refusal, invalid
 from referral_warehouse.sandbox.service import Service
 
@@ -46,20 +46,20 @@ async def coupon(request: Request) -> Response:
         return await _qualify_coupon(request, service, found)
     if found is None:
         raise Refusal(405, headers={"Allow": "POST"}) if is_qualification else Refusal(404)
-    question = read_question(COUPONS, request.url.query, service.traps, is_list=False)
-    return answer(single_envelope(one_row(service, COUPONS, found[0], question), "Single Coupon Response"))
+    query = parse_resource_query(COUPONS, request.url.query, service.quirks, is_list=False)
+    return answer(single_envelope(one_row(service, COUPONS, found[0], query), "Single Coupon Response"))
 
 
 async def _qualify_coupon(request: Request, service: Service, found: tuple[Any, ...] | None) -> Response:
     form = await form_of(request)
     if found is None:
         raise Refusal(404)
-    with service.store.act():
-        misspelt = form.boolean("qualifed")  # so the documentation's table has it
-        qualified = form.boolean("qualified", required=misspelt is None)
+    with service.store.transaction():
+        misspelled = form.boolean("qualifed")  # the documentation's spelling
+        qualified = form.boolean("qualified", required=misspelled is None)
         form.finish()
         try:
-            if misspelt if qualified is None else qualified:
+            if misspelled if qualified is None else qualified:
                 coupons.use_coupon(service.store, found[0])
                 message = "Coupon marked as used and related user marked as qualified successfully."
             else:
@@ -71,11 +71,11 @@ async def _qualify_coupon(request: Request, service: Service, found: tuple[Any, 
 
 
 async def inbound_webhook(request: Request) -> Response:
-    """Outside the API: the token in the path stands for the Bearer header. Takes a user's code or a coupon."""
+    """Outside the API: the token in the path replaces the Bearer header. Accepts a user's code or a coupon."""
     service, form = service_of(request), await form_of(request)
     if request.path_params["token"] != service.webhook_token:
         raise Refusal(401)
-    with service.store.act():
+    with service.store.transaction():
         name = form.text("coupon")
         code = form.text("code", required=name is None)
         form.finish()

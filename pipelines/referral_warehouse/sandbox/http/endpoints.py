@@ -1,4 +1,4 @@
-"""The documented endpoints of campaigns, users and rewards: from a request to a body. Knows no limits."""
+"""The documented endpoints of campaigns, users and rewards: from a request to a body. Knows no rate limit."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from referral_warehouse.sandbox.domain.store import NoSuchRow
 from referral_warehouse.sandbox.http.envelopes import Body, list_envelope, page_bounds, single_envelope
 from referral_warehouse.sandbox.http.forms import Form
 from referral_warehouse.sandbox.http.php_params import parse_body
-from referral_warehouse.sandbox.http.query_parser import Question, read_question
+from referral_warehouse.sandbox.http.query_parser import ResourceQuery, parse_resource_query
 from referral_warehouse.sandbox.http.refusals import Refusal, invalid
 from referral_warehouse.sandbox.service import Service
 
 API = "/api/v1"
 _ID = re.compile(r"\d{1,18}")
 
-# The closing of each list, exactly as its sample has it.
+# The fields after ``meta`` in each list, exactly as in its sample.
 _CLOSINGS: dict[str, Body] = {
     "campaigns": {"code": 200, "message": None},
     "users": {"code": 200, "message": None},
@@ -53,7 +53,7 @@ def service_of(request: Request) -> Service:
 async def form_of(request: Request) -> Form:
     """The parameters of the body, to be checked."""
     found = parse_body(request.headers.get("content-type", ""), await request.body())
-    return Form(found, service_of(request).traps)
+    return Form(found, service_of(request).quirks)
 
 
 # Reading.
@@ -61,30 +61,30 @@ async def form_of(request: Request) -> Form:
 
 def _list(request: Request, resource: Resource) -> Response:
     service = service_of(request)
-    traps = service.traps
-    question = read_question(resource, request.url.query, traps)
+    quirks = service.quirks
+    query = parse_resource_query(resource, request.url.query, quirks)
     service.shift()
     with service.store.lock:
-        ids = service.lists.ids(resource, question, traps, call=request.scope.get("sandbox.call", 0))
-        start, end = page_bounds(question.page, question.per_page, len(ids), traps.oversize_pages)
-        rows = service.lists.rows(resource, ids[start:end], question, traps)
+        ids = service.lists.ids(resource, query, quirks, call=request.scope.get("sandbox.call", 0))
+        start, end = page_bounds(query.page, query.per_page, len(ids), quirks.oversize_pages)
+        rows = service.lists.rows(resource, ids[start:end], query, quirks)
         total = len(ids)
     return answer(
         list_envelope(
             rows,
             url=f"{request.url.scheme}://{request.url.netloc}{request.url.path}",
             query=request.url.query,
-            page=question.page,
-            per_page=question.per_page,
+            page=query.page,
+            per_page=query.per_page,
             total=total,
             closing=_CLOSINGS[resource.name],
-            traps=traps,
+            quirks=quirks,
         )
     )
 
 
-def one_row(service: Service, resource: Resource, row_id: int, question: Question) -> Body:
-    rows = service.lists.rows(resource, [row_id], question, service.traps)
+def one_row(service: Service, resource: Resource, row_id: int, query: ResourceQuery) -> Body:
+    rows = service.lists.rows(resource, [row_id], query, service.quirks)
     if not rows:
         raise Refusal(404)
     return rows[0]
@@ -118,40 +118,40 @@ async def list_rewards_issued(request: Request) -> Response:
 
 
 async def list_coupons(request: Request) -> Response:
-    """Not documented: there only while its trap is on."""
-    if not service_of(request).traps.coupon_list:
+    """Not documented: served only while its quirk is on."""
+    if not service_of(request).quirks.coupon_list:
         raise Refusal(404)
     return _list(request, COUPONS)
 
 
 async def get_campaign(request: Request) -> Response:
     service = service_of(request)
-    question = read_question(CAMPAIGNS, request.url.query, service.traps, is_list=False)
-    return answer(single_envelope(one_row(service, CAMPAIGNS, _path_id(request), question), None))
+    query = parse_resource_query(CAMPAIGNS, request.url.query, service.quirks, is_list=False)
+    return answer(single_envelope(one_row(service, CAMPAIGNS, _path_id(request), query), None))
 
 
 async def get_reward(request: Request) -> Response:
     service = service_of(request)
-    question = read_question(REWARDS, request.url.query, service.traps, is_list=False)
-    return answer(single_envelope(one_row(service, REWARDS, _path_id(request), question), "Single Reward Response"))
+    query = parse_resource_query(REWARDS, request.url.query, service.quirks, is_list=False)
+    return answer(single_envelope(one_row(service, REWARDS, _path_id(request), query), "Single Reward Response"))
 
 
 async def get_user(request: Request) -> Response:
     service = service_of(request)
-    question = read_question(USERS, request.url.query, service.traps, is_list=False)
-    relations = tuple(dict.fromkeys((*question.relations, "rewards_due", "rewards_issued")))
-    question = Question(relations=relations, fields=question.fields)
-    return answer(single_envelope(one_row(service, USERS, _path_id(request), question), None))
+    query = parse_resource_query(USERS, request.url.query, service.quirks, is_list=False)
+    relations = tuple(dict.fromkeys((*query.relations, "rewards_due", "rewards_issued")))
+    query = ResourceQuery(relations=relations, fields=query.fields)
+    return answer(single_envelope(one_row(service, USERS, _path_id(request), query), None))
 
 
 # Writing.
 
-_WRITTEN = Question(relations=("campaign", "referrer"))
+_WRITTEN = ResourceQuery(relations=("campaign", "referrer"))
 
 
 async def create_user(request: Request) -> Response:
     service, form = service_of(request), await form_of(request)
-    with service.store.act():
+    with service.store.transaction():
         first_name = form.text("first_name", required=True)
         email = form.email("email", required=True)
         campaign_id = form.number("campaign_id", required=True)
@@ -179,8 +179,8 @@ async def create_user(request: Request) -> Response:
 
 async def update_user(request: Request) -> Response:
     service, form, user_id = service_of(request), await form_of(request), _path_id(request)
-    with service.store.act():
-        one_row(service, USERS, user_id, Question())
+    with service.store.transaction():
+        one_row(service, USERS, user_id, ResourceQuery())
         first_name, email = form.text("first_name"), form.email("email")
         qualified = form.boolean("qualified")
         form.finish()
@@ -194,7 +194,7 @@ async def update_user(request: Request) -> Response:
 
 async def delete_user(request: Request) -> Response:
     service, user_id = service_of(request), _path_id(request)
-    with service.store.act():
-        row = one_row(service, USERS, user_id, Question())
+    with service.store.transaction():
+        row = one_row(service, USERS, user_id, ResourceQuery())
         people.delete_user(service.store, user_id)
     return answer(single_envelope(row, "User successfully deleted."))

@@ -1,17 +1,17 @@
-"""The documented wrappings: one page of a list with links and meta, one row, one message. Pure."""
+"""The documented envelopes: one page of a list with links and meta, one row, one message. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from referral_warehouse.sandbox.quirks import Traps
+from referral_warehouse.sandbox.quirks import Quirks
 
 Body = dict[str, Any]
 
 
 def page_bounds(page: int, per_page: int, total: int, oversize: int) -> tuple[int, int]:
-    """Which of the ids stand on a page: a half-open range, empty past the end."""
+    """The range of ids on a page: half-open, empty past the end."""
     start = min((page - 1) * per_page, total)
     return start, min(start + per_page + oversize, total)
 
@@ -25,24 +25,24 @@ def list_envelope(
     per_page: int,
     total: int,
     closing: Body,
-    traps: Traps,
+    quirks: Quirks,
 ) -> Body:
     """``data``, ``links`` and ``meta``, then ``closing`` (code and message, where the documentation has them).
 
-    Links keep the page number alone, as the documentation's samples do, unless a trap says otherwise.
+    Links keep the page number alone, as the documentation's samples do, unless the quirk ``links_keep_query`` is on.
     """
     last = max(-(-total // per_page), 1)
     start = (page - 1) * per_page
 
     def link(number: int) -> str:
-        if traps.links_keep_query:
+        if quirks.links_keep_query:
             kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name != "page"]
             return f"{url}?{urlencode([*kept, ('page', str(number))])}"
         return f"{url}?page={number}"
 
     links = {
         "first": link(1),
-        "last": None if traps.no_total else link(last),
+        "last": None if quirks.no_total else link(last),
         "prev": link(page - 1) if page > 1 else None,
         "next": link(page + 1) if page < last else None,
     }
@@ -55,11 +55,11 @@ def list_envelope(
         "to": start + len(rows) if rows else None,
         "total": total,
     }
-    if traps.no_total:
+    if quirks.no_total:
         del meta["total"], meta["last_page"]
-    data: Any = {str(at): row for at, row in enumerate(rows)} if traps.data_as_object else rows
+    data: Any = {str(at): row for at, row in enumerate(rows)} if quirks.data_as_object else rows
     body: Body = {"data": data, "links": links, "meta": meta}
-    if traps.no_meta:
+    if quirks.no_meta:
         del body["meta"]
     return body | closing
 
@@ -70,5 +70,5 @@ def single_envelope(row: Body, message: str | None, code: int = 200) -> Body:
 
 
 def message_envelope(message: str, code: int) -> Body:
-    """What was done, without a row."""
+    """A message without a row."""
     return {"code": code, "message": message}

@@ -1,4 +1,4 @@
-"""The body of a writing request, checked field by field; all that is wrong is reported together."""
+"""The body of a writing request, checked field by field; all errors are reported together."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import re
 
 from referral_warehouse.sandbox.http.php_params import Parameters
 from referral_warehouse.sandbox.http.refusals import VALIDATION_MESSAGE, Refusal
-from referral_warehouse.sandbox.quirks import Traps
+from referral_warehouse.sandbox.quirks import Quirks
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
-_TRUTH = {"1": True, "true": True, "0": False, "false": False}
+_BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 
 
 class Form:
-    """Ask for the known fields, then ``finish``: it refuses what was wrong, and fields nobody asked for."""
+    """Read the known fields, then call ``finish``: it refuses wrong values and fields that were not read."""
 
-    def __init__(self, values: Parameters, traps: Traps) -> None:
+    def __init__(self, values: Parameters, quirks: Quirks) -> None:
         self._values = dict(values)
-        self._traps = traps
+        self._quirks = quirks
         self._errors: dict[str, list[str]] = {}
 
     def text(self, name: str, required: bool = False) -> str | None:
-        """A string; an empty one counts as not sent, as the framework has it."""
+        """A string; an empty one counts as not sent, as in the framework of the live API."""
         value = self._values.pop(name, None)
         if isinstance(value, str) and value.strip():
             return value.strip()
@@ -56,14 +56,14 @@ class Form:
             if required:
                 self._wrong(name, "field is required.")
             return None
-        found = _TRUTH.get(str(value).lower())
+        found = _BOOLEANS.get(str(value).lower())
         if found is None:
             self._wrong(name, "field must be true or false.")
         return found
 
     def finish(self) -> None:
         """Raises: Refusal when a field was wrong or is not known."""
-        if not self._traps.ignore_unknown_parameters:
+        if not self._quirks.ignore_unknown_parameters:
             for name in self._values:
                 self._errors.setdefault(name, []).append(f"The parameter {name} is not known here.")
         if self._errors:

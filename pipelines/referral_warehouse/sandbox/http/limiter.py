@@ -1,6 +1,6 @@
-"""The budget: so many calls a minute, strikes for exceeding it, and the block after more than three of them.
+"""The rate limit: calls per minute, violations when it is exceeded, and the block after more than three violations.
 
-Its clock is the real one (injectable), not the account's calendar: a simulated month must not refill a budget.
+Its clock is the real one (injectable), not the account's: simulated days must not restore the limit.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 WINDOW_S = 60.0
-FORGIVEN_STRIKES = 3
+ALLOWED_VIOLATIONS = 3
 BLOCK_S = 7 * 86_400.0
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether a call may pass: status 200, 429 or 403; ``retry_after_s`` is how long to wait for the next one."""
+class LimitDecision:
+    """The status of a call, 200, 429 or 403; ``retry_after_s`` is the time until the next one is allowed."""
 
     status: int
     remaining: int
@@ -28,11 +28,11 @@ class Limiter:
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
         self.limit = limit
-        self.strikes = 0
+        self.violations = 0
         self._clock = clock
         self._window_began: float | None = None
         self._used = 0
-        self._struck_at: float | None = None
+        self._violated_at: float | None = None
         self._recent: deque[float] = deque()
         self._blocked_until: float | None = None
 
@@ -43,27 +43,27 @@ class Limiter:
         left = self._blocked_until - self._clock()
         if left <= 0:
             self._blocked_until = None
-            self.strikes = 0
+            self.violations = 0
             return 0.0
         return left
 
-    def spend(self, calls: int = 1, sliding: bool = False) -> Verdict:
-        """Take calls from the budget, or say that it is exhausted.
+    def spend(self, calls: int = 1, sliding: bool = False) -> LimitDecision:
+        """Count calls, or refuse them when the limit is used up.
 
-        A minute in which the limit was exceeded is one strike, however many calls were refused in it; the strike
+        A minute in which the limit was exceeded is one violation, however many calls were refused in it; the one
         after the third blocks the address for seven days.
         """
         if self.limit == 0:
-            return Verdict(200, 0)
+            return LimitDecision(200, 0)
         now = self._clock()
         left_s = self._slide(now) if sliding else self._fixed(now)
         if left_s > 0:
-            return self._strike(now, left_s, sliding)
+            return self._refuse(now, left_s, sliding)
         if sliding:
             self._recent.extend([now] * calls)
-            return Verdict(200, max(self.limit - len(self._recent), 0))
+            return LimitDecision(200, max(self.limit - len(self._recent), 0))
         self._used += calls
-        return Verdict(200, max(self.limit - self._used, 0))
+        return LimitDecision(200, max(self.limit - self._used, 0))
 
     def _fixed(self, now: float) -> float:
         """Seconds until the next window when this one is used up, else 0."""
@@ -77,12 +77,12 @@ class Limiter:
             self._recent.popleft()
         return 0.0 if len(self._recent) < self.limit else self._recent[0] + WINDOW_S - now
 
-    def _strike(self, now: float, left_s: float, sliding: bool) -> Verdict:
+    def _refuse(self, now: float, left_s: float, sliding: bool) -> LimitDecision:
         began = now - WINDOW_S if sliding or self._window_began is None else self._window_began
-        if self._struck_at is None or self._struck_at < began or (sliding and self._struck_at <= began):
-            self._struck_at = now
-            self.strikes += 1
-            if self.strikes > FORGIVEN_STRIKES:
+        if self._violated_at is None or self._violated_at < began or (sliding and self._violated_at <= began):
+            self._violated_at = now
+            self.violations += 1
+            if self.violations > ALLOWED_VIOLATIONS:
                 self._blocked_until = now + BLOCK_S
-                return Verdict(403, 0, BLOCK_S)
-        return Verdict(429, 0, left_s)
+                return LimitDecision(403, 0, BLOCK_S)
+        return LimitDecision(429, 0, left_s)

@@ -1,6 +1,6 @@
-"""Everything before and around an endpoint: block, redirect, token, budget, Accept, and the traps that spoil answers.
+"""Checks before and around every endpoint: block, redirect, token, rate limit, Accept; applies quirks to responses.
 
-It knows no resource. Every answer leaves through here, with the account's clock as its Date.
+Knows no resource. Every response is sent from here, with the account's clock as its Date.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import orjson
 from starlette.requests import Request
 
 from referral_warehouse.sandbox.http.connections import Connections
-from referral_warehouse.sandbox.http.limiter import BLOCK_S, Verdict
+from referral_warehouse.sandbox.http.limiter import BLOCK_S, LimitDecision
 from referral_warehouse.sandbox.http.refusals import Refusal, refusal_body
-from referral_warehouse.sandbox.quirks import Traps
+from referral_warehouse.sandbox.quirks import Quirks
 from referral_warehouse.sandbox.service import Call, Service
 
 Send = Callable[[Any], Awaitable[None]]
@@ -29,14 +29,14 @@ _HTML = b"<!DOCTYPE html><html><head><title>%b</title></head><body><h1>%b</h1></
 
 @dataclass
 class Reply:
-    """An answer before it is sent. ``body_sent`` of the body leave before the connection breaks, None for all."""
+    """A response before it is sent."""
 
     status: int
     body: bytes
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
-class Gate:
+class ApiMiddleware:
     """ASGI middleware around the application; ``connections`` can break a client's connection."""
 
     def __init__(self, app: App, service: Service, connections: Connections) -> None:
@@ -48,43 +48,43 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["path"].startswith(API_PREFIX):
-            await self._answer_call(scope, receive, send)
+            await self._serve_call(scope, receive, send)
         else:
             reply = await self._inner(scope, receive)
             await self._send(reply, send)
 
-    async def _answer_call(self, scope: Any, receive: Any, send: Send) -> None:
+    async def _serve_call(self, scope: Any, receive: Any, send: Send) -> None:
         service, request = self._service, Request(scope)
-        traps, number = service.next_call()
+        quirks, number = service.next_call()
         scope["sandbox.call"] = number
         authorized = service.is_authorized(request.headers.get("authorization", ""))
-        verdict: Verdict | None = None
+        decision: LimitDecision | None = None
         resets = False
         try:
-            self._refuse_at_the_door(request, traps, number, authorized)
-            verdict = service.limiter.spend(1 + traps.others_spend, traps.sliding_window)
-            self._refuse_over_budget(verdict, traps)
-            resets = _is_due(traps.reset_every, number)
-            if _is_due(traps.slow_every, number):
-                await self._connections.pause(traps.slow_s)
-            self._refuse_by_trap(traps, number)
+            self._check_access(request, quirks, number, authorized)
+            decision = service.limiter.spend(1 + quirks.others_spend, quirks.sliding_window)
+            self._check_rate_limit(decision, quirks)
+            resets = _is_due(quirks.reset_every, number)
+            if _is_due(quirks.slow_every, number):
+                await self._connections.pause(quirks.slow_s)
+            self._fail_by_quirk(quirks, number)
             if not accepts_json(request.headers.get("accept", "*/*")):
                 raise Refusal(406)
-            if resets and not traps.reset_in_body:
+            if resets and not quirks.reset_in_body:
                 reply = Reply(0, b"")
             else:
                 reply = await self._inner(scope, receive)
         except Refusal as refusal:
-            reply = refusal_reply(refusal, traps)
-        if reply.status >= 400 and traps.html_errors and "application/json" not in request.headers.get("accept", ""):
+            reply = refusal_reply(refusal, quirks)
+        if reply.status >= 400 and quirks.html_errors and "application/json" not in request.headers.get("accept", ""):
             reply = _as_html(reply)
-        if _is_due(traps.bad_json_every, number):
-            reply = _spoil(
-                reply, traps.bad_json_kind or ("truncated", "html", "empty")[number // traps.bad_json_every % 3]
+        if _is_due(quirks.bad_json_every, number):
+            reply = _corrupt(
+                reply, quirks.bad_json_kind or ("truncated", "html", "empty")[number // quirks.bad_json_every % 3]
             )
-        if verdict is not None and service.limiter.limit and not traps.no_rate_headers:
+        if decision is not None and service.limiter.limit and not quirks.no_rate_headers:
             reply.headers.append((b"x-ratelimit-limit", str(service.limiter.limit).encode()))
-            reply.headers.append((b"x-ratelimit-remaining", str(verdict.remaining).encode()))
+            reply.headers.append((b"x-ratelimit-remaining", str(decision.remaining).encode()))
         service.record(
             Call(
                 request.method,
@@ -100,39 +100,39 @@ class Gate:
         else:
             await self._send(reply, send)
 
-    # Reasons not to answer, in the order in which they are looked at.
+    # Reasons to refuse a call, in the order in which they are checked.
 
-    def _refuse_at_the_door(self, request: Request, traps: Traps, number: int, authorized: bool) -> None:
-        blocked_s = BLOCK_S if traps.blocked else self._service.limiter.blocked_for()
+    def _check_access(self, request: Request, quirks: Quirks, number: int, authorized: bool) -> None:
+        blocked_s = BLOCK_S if quirks.blocked else self._service.limiter.blocked_for()
         if blocked_s:
             raise _block(blocked_s)
-        if traps.redirect_to:
+        if quirks.redirect_to:
             query = f"?{request.url.query}" if request.url.query else ""
-            target = f"{traps.redirect_to.rstrip('/')}{request.url.path}{query}"
+            target = f"{quirks.redirect_to.rstrip('/')}{request.url.path}{query}"
             raise Refusal(301, "Moved Permanently", headers={"Location": target})
-        if not authorized or 0 < traps.token_expires_after < number:
+        if not authorized or 0 < quirks.token_expires_after < number:
             raise Refusal(401, headers={"WWW-Authenticate": "Bearer"})
 
-    def _refuse_over_budget(self, verdict: Verdict, traps: Traps) -> None:
-        if verdict.status == 403:
-            raise _block(verdict.retry_after_s)
-        if verdict.status == 429:
-            raise self._too_many(verdict.retry_after_s, traps)
+    def _check_rate_limit(self, decision: LimitDecision, quirks: Quirks) -> None:
+        if decision.status == 403:
+            raise _block(decision.retry_after_s)
+        if decision.status == 429:
+            raise self._too_many(decision.retry_after_s, quirks)
 
-    def _refuse_by_trap(self, traps: Traps, number: int) -> None:
-        if _is_due(traps.fail_every, number):
-            raise Refusal(traps.fail_status)
-        if _is_due(traps.throttle_every, number):
-            raise self._too_many(1.0, traps)
+    def _fail_by_quirk(self, quirks: Quirks, number: int) -> None:
+        if _is_due(quirks.fail_every, number):
+            raise Refusal(quirks.fail_status)
+        if _is_due(quirks.throttle_every, number):
+            raise self._too_many(1.0, quirks)
 
-    def _too_many(self, wait_s: float, traps: Traps) -> Refusal:
+    def _too_many(self, wait_s: float, quirks: Quirks) -> Refusal:
         seconds = max(math.ceil(wait_s), 1)
         headers = {
             "seconds": {"Retry-After": str(seconds)},
             "date": {"Retry-After": self._http_date(seconds)},
             "zero": {"Retry-After": "0"},
             "absent": {},
-        }[traps.retry_after]
+        }[quirks.retry_after]
         return Refusal(429, headers=headers)
 
     # Sending.
@@ -141,17 +141,17 @@ class Gate:
         return format_datetime(self._service.now_plus(ahead_s), usegmt=True)
 
     async def _inner(self, scope: Any, receive: Any) -> Reply:
-        """The application's whole answer, held back."""
+        """The application's whole response, not sent yet."""
         reply = Reply(500, b"")
 
-        async def hold(message: Any) -> None:
+        async def capture(message: Any) -> None:
             if message["type"] == "http.response.start":
                 reply.status = message["status"]
                 reply.headers = [pair for pair in message["headers"] if pair[0] != b"content-length"]
             else:
                 reply.body += message.get("body", b"")
 
-        await self._app(scope, receive, hold)
+        await self._app(scope, receive, capture)
         return reply
 
     async def _send(self, reply: Reply, send: Send, body_bytes: int | None = None) -> None:
@@ -164,16 +164,16 @@ class Gate:
             await send({"type": "http.response.body", "body": reply.body[:body_bytes], "more_body": True})
 
     async def _break(self, scope: Any, receive: Any, send: Send, reply: Reply) -> None:
-        """Half of the body, or nothing at all, and then no connection any more."""
+        """Send half of the body, or nothing, and close the connection."""
         if reply.status:
             await self._send(reply, send, len(reply.body) // 2)
-        self._connections.reset(scope["client"], politely=bool(reply.status))
+        self._connections.reset(scope["client"], with_fin=bool(reply.status))
         while (await receive())["type"] != "http.disconnect":
             pass
 
 
 def accepts_json(accept: str) -> bool:
-    """Whether an Accept header lets the answer be JSON."""
+    """Whether an Accept header permits JSON."""
     for part in accept.split(","):
         kind, *options = [word.strip().lower() for word in part.split(";")]
         if kind in ("application/json", "application/*", "*/*") and "q=0" not in options:
@@ -181,9 +181,9 @@ def accepts_json(accept: str) -> bool:
     return accept.strip() == ""
 
 
-def refusal_reply(refusal: Refusal, traps: Traps) -> Reply:
+def refusal_reply(refusal: Refusal, quirks: Quirks) -> Reply:
     """The documented error body."""
-    status, body = refusal_body(refusal, traps)
+    status, body = refusal_body(refusal, quirks)
     headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in refusal.headers.items()]
     return Reply(status, orjson.dumps(body), [(b"content-type", b"application/json"), *headers])
 
@@ -206,7 +206,7 @@ def _as_html(reply: Reply) -> Reply:
     return Reply(reply.status, _HTML % (title, title), [*kept, (b"content-type", b"text/html; charset=utf-8")])
 
 
-def _spoil(reply: Reply, kind: str) -> Reply:
+def _corrupt(reply: Reply, kind: str) -> Reply:
     if kind == "html":
         return Reply(200, _HTML % (b"Welcome", b"Please log in"), [(b"content-type", b"text/html; charset=utf-8")])
     body = reply.body[: len(reply.body) // 2] if kind == "truncated" else b""

@@ -1,4 +1,4 @@
-"""A query string becomes a checked Question: filters, order, relations, fields, page. Pure; knows no tables' rows."""
+"""Parses and checks a query string: filters, order, relations, fields, page. Pure; knows no rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from referral_warehouse.sandbox.domain.resources import RESOURCES, Resource
 from referral_warehouse.sandbox.domain.sql_filters import Filter, check_filter
 from referral_warehouse.sandbox.http.php_params import Parameters, as_words, parse_query
 from referral_warehouse.sandbox.http.refusals import VALIDATION_MESSAGE, Refusal
-from referral_warehouse.sandbox.quirks import Traps
+from referral_warehouse.sandbox.quirks import Quirks
 
 DEFAULT_PER_PAGE = 25
 MAX_PER_PAGE = 250
@@ -19,8 +19,8 @@ _WHOLE = re.compile(r"\d{1,18}")
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a request asks of a resource; ``fields`` maps the resource ("") and its relations to chosen names."""
+class ResourceQuery:
+    """A checked query of a resource; ``fields`` maps the resource ("") and its relations to chosen names."""
 
     filters: tuple[Filter, ...] = ()
     order: tuple[str, bool] | None = None  # field, descending
@@ -31,7 +31,7 @@ class Question:
 
 
 class _Errors:
-    """All that is wrong with a query, reported together."""
+    """All validation errors of a query, reported together."""
 
     def __init__(self) -> None:
         self.found: dict[str, list[str]] = {}
@@ -40,39 +40,39 @@ class _Errors:
         self.found.setdefault(field, []).append(text)
 
 
-def read_question(resource: Resource, query: str, traps: Traps, is_list: bool = True) -> Question:
+def parse_resource_query(resource: Resource, query_string: str, quirks: Quirks, is_list: bool = True) -> ResourceQuery:
     """Check a query against a resource's documented fields and relations.
 
     Raises: Refusal with every validation error found.
     """
-    parameters = parse_query(query)
+    parameters = parse_query(query_string)
     errors = _Errors()
-    relations = _read_relations(resource, parameters.pop("with", None), traps, errors)
+    relations = _read_relations(resource, parameters.pop("with", None), quirks, errors)
     fields = _read_fields(resource, parameters, relations, errors)
-    question = Question(relations=relations, fields=fields)
+    query = ResourceQuery(relations=relations, fields=fields)
     if is_list:
-        question = Question(
-            _read_filters(resource, parameters.pop("filters", None), traps, errors),
+        query = ResourceQuery(
+            _read_filters(resource, parameters.pop("filters", None), quirks, errors),
             _read_order(resource, parameters.pop("order", None), errors),
             relations,
             fields,
             _read_page(parameters.pop("page", "1")),
-            _read_per_page(resource, parameters.pop("per_page", None), traps, errors),
+            _read_per_page(resource, parameters.pop("per_page", None), quirks, errors),
         )
-    if not traps.ignore_unknown_parameters:
+    if not quirks.ignore_unknown_parameters:
         for name in parameters:
             errors.add(name, f"The parameter {name} is not known here.")
     if errors.found:
         raise Refusal(400, VALIDATION_MESSAGE, errors.found)
-    return question
+    return query
 
 
-def _read_relations(resource: Resource, value: Any, traps: Traps, errors: _Errors) -> tuple[str, ...]:
+def _read_relations(resource: Resource, value: Any, quirks: Quirks, errors: _Errors) -> tuple[str, ...]:
     supported = list(resource.relations)
     words = [] if value in (None, "") else as_words(value)
-    if resource.name == "users" and traps.coupon_relation:
+    if resource.name == "users" and quirks.coupon_relation:
         supported.remove("coupon")
-        if traps.coupon_relation == "ignored":
+        if quirks.coupon_relation == "ignored":
             words = [word for word in words if word != "coupon"]
     if "all" in words:
         return tuple(supported)
@@ -100,7 +100,7 @@ def _read_fields(
     return chosen
 
 
-def _read_filters(resource: Resource, value: Any, traps: Traps, errors: _Errors) -> tuple[Filter, ...]:
+def _read_filters(resource: Resource, value: Any, quirks: Quirks, errors: _Errors) -> tuple[Filter, ...]:
     if value is None:
         return ()
     if not isinstance(value, dict):
@@ -118,13 +118,13 @@ def _read_filters(resource: Resource, value: Any, traps: Traps, errors: _Errors)
         spec = resource.fields.get(name) if isinstance(name, str) else None
         if spec is None or not spec.is_scalar:
             errors.add(f"{where}.field", f"Rows cannot be filtered by {name}.")
-        elif name == "id" and traps.refuse_id_filters:
+        elif name == "id" and quirks.refuse_id_filters:
             errors.add(f"{where}.field", "Rows cannot be filtered by id.")
         elif not isinstance(text, str) or text == "":
             errors.add(f"{where}.value", "The value of a filter is required.")
         elif (wrong := check_filter(spec, str(operator), text)) is not None:
             errors.add(f"{where}.{wrong[0]}", wrong[1])
-        elif not traps.ignore_filters and name != traps.ignore_filter_field:
+        elif not quirks.ignore_filters and name != quirks.ignore_filter_field:
             found.append(Filter(spec, str(operator), text))
     return tuple(found)
 
@@ -148,19 +148,19 @@ def _read_order(resource: Resource, value: Any, errors: _Errors) -> tuple[str, b
 
 
 def _read_page(value: Any) -> int:
-    """The page asked for; what is not a page number is the first page, as the framework has it."""
+    """The requested page; anything but a page number means the first page, as in the framework of the live API."""
     page = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else 1
     return max(page, 1)
 
 
-def _read_per_page(resource: Resource, value: Any, traps: Traps, errors: _Errors) -> int:
+def _read_per_page(resource: Resource, value: Any, quirks: Quirks, errors: _Errors) -> int:
     if value is None:
         return DEFAULT_PER_PAGE
     if not isinstance(value, str) or not _WHOLE.fullmatch(value) or int(value) < 1:
         errors.add("per_page", "The per page must be a whole number of at least 1.")
         return DEFAULT_PER_PAGE
-    if int(value) > MAX_PER_PAGE and not traps.clamp_per_page:
+    if int(value) > MAX_PER_PAGE and not quirks.clamp_per_page:
         errors.add("per_page", f"The per page may not be greater than {MAX_PER_PAGE}.")
-    if traps.ignore_per_page or (traps.per_page_users_only and resource.name != "users"):
+    if quirks.ignore_per_page or (quirks.per_page_users_only and resource.name != "users"):
         return DEFAULT_PER_PAGE
     return min(int(value), MAX_PER_PAGE)

@@ -1,11 +1,11 @@
-"""The answers that are not 200: one exception that carries status, message and fields, and its documented body."""
+"""Error responses: one exception with status, message and field errors, and its documented body."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from referral_warehouse.sandbox.quirks import Traps
+from referral_warehouse.sandbox.quirks import Quirks
 
 VALIDATION_MESSAGE = "Validation errors in your request"
 
@@ -24,9 +24,9 @@ MEANINGS = {
 
 
 class Refusal(Exception):
-    """The request is not answered with what it asked for.
+    """An error response to a request.
 
-    ``errors`` names for each wrong field what is wrong with it (validation errors alone).
+    ``errors`` maps each wrong field to its messages (validation errors alone).
     """
 
     def __init__(
@@ -48,11 +48,11 @@ def invalid(field: str, text: str) -> Refusal:
     return Refusal(400, VALIDATION_MESSAGE, {field: [text]})
 
 
-def refusal_body(refusal: Refusal, traps: Traps) -> tuple[int, dict[str, Any]]:
-    """Status and JSON body: as documented, or as the framework behind the live API writes validation errors."""
+def refusal_body(refusal: Refusal, quirks: Quirks) -> tuple[int, dict[str, Any]]:
+    """Status and JSON body: as documented, or in the format of the live API's framework (quirk ``validation_422``)."""
     if refusal.errors is None:
         return refusal.status, {"code": refusal.status, "message": refusal.message}
-    if traps.validation_422:
+    if quirks.validation_422:
         texts = [text for found in refusal.errors.values() for text in found]
         more = len(texts) - 1
         rest = f" (and {more} more error{'s' if more > 1 else ''})" if more else ""

@@ -1,4 +1,4 @@
-"""Rows of the tables become documented values, or what a trap makes of them; knows no query and no envelope."""
+"""Converts rows of the tables into documented values, changed by quirks; knows no query and no envelope."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import orjson
 
 from referral_warehouse.sandbox.domain.resources import Field, Resource
-from referral_warehouse.sandbox.domain.store import CENT, moment_of, money_text, stamp
-from referral_warehouse.sandbox.quirks import Traps
+from referral_warehouse.sandbox.domain.store import CENT, money_text, parse_stamp, stamp
+from referral_warehouse.sandbox.quirks import Quirks
 
 Convert = Callable[[Any], Any]
 
-TRUTH = Traps()
+NO_QUIRKS = Quirks()
 
 
 class Renderer:
@@ -26,40 +26,40 @@ class Renderer:
     """
 
     def __init__(
-        self, resource: Resource, traps: Traps, fields: tuple[str, ...] | None = None, plain: bool = False
+        self, resource: Resource, quirks: Quirks, fields: tuple[str, ...] | None = None, plain: bool = False
     ) -> None:
         names = [
             name
             for name in (resource.fields if fields is None else fields)
-            if traps.vanished_field not in (name, f"{resource.name}.{name}")
+            if quirks.vanished_field not in (name, f"{resource.name}.{name}")
         ]
         self._names = names
         self._converts: list[tuple[str, Convert]] = []
         for name in names:
             spec = resource.fields[name]
-            convert = _plain(spec) if plain else _convert(spec, traps)
+            convert = _plain(spec) if plain else _convert(spec, quirks)
             if convert is not None:
                 self._converts.append((name, convert))
-        # A constant first, so that a row without any known field is still a row.
+        # A constant first, so that a row without any known field is still selected.
         self.columns = ", ".join(["0", *(resource.fields[name].sql for name in names)])
-        self._extra = traps.extra_fields and not plain
-        self._odd_value = self._where_value_vanishes(resource, names) if traps.null_values and not plain else None
-        if self._odd_value:
-            self.columns += f", {self._odd_value[1]}"
+        self._extra = quirks.extra_fields and not plain
+        self._nullable = self._nullable_value(resource, names) if quirks.null_values and not plain else None
+        if self._nullable:
+            self.columns += f", {self._nullable[1]}"
 
     def row(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """One row of ``columns`` as the API shows it."""
         item = dict(zip(self._names, values[1:], strict=False))
         for name, convert in self._converts:
             item[name] = convert(item[name])
-        if self._odd_value and values[-1] % 2 == 0:
-            item[self._odd_value[0]] = None
+        if self._nullable and values[-1] % 2 == 0:
+            item[self._nullable[0]] = None
         if self._extra:
             item |= {"loyalty_tier": "gold", "score_v2": 0.5, "labels": [{"id": 1, "name": "new"}]}
         return item
 
     @staticmethod
-    def _where_value_vanishes(resource: Resource, names: list[str]) -> tuple[str, str] | None:
+    def _nullable_value(resource: Resource, names: list[str]) -> tuple[str, str] | None:
         reward = "id" if resource.name == "rewards" else "reward_id"
         for name in ("value", "reward_value"):
             if name in names and reward in resource.fields:
@@ -68,8 +68,8 @@ class Renderer:
 
 
 def plain_rows(resource: Resource, values: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Rows of ``Renderer(…, plain=True).columns`` without any trap: Decimal money, Python objects for JSON."""
-    renderer = Renderer(resource, TRUTH, plain=True)
+    """Rows of ``Renderer(…, plain=True).columns`` without quirks: Decimal money, Python objects for JSON."""
+    renderer = Renderer(resource, NO_QUIRKS, plain=True)
     return [renderer.row(row) for row in values]
 
 
@@ -80,28 +80,28 @@ def _plain(spec: Field) -> Convert | None:
         return orjson.loads
     if spec.kind == "sharing":
         return lambda text: [{"social": network, "url": url} for network, url in _networks(text or "")]
-    return _convert(spec, TRUTH)
+    return _convert(spec, NO_QUIRKS)
 
 
-def _convert(spec: Field, traps: Traps) -> Convert | None:
+def _convert(spec: Field, quirks: Quirks) -> Convert | None:
     """How a stored value is shown; None when it is shown as it is stored."""
     kind = spec.kind
     if kind == "id":
-        as_text = traps.ids_as_strings or (traps.reward_id_as_string and spec.name == "reward_id")
+        as_text = quirks.ids_as_strings or (quirks.reward_id_as_string and spec.name == "reward_id")
         return _text if as_text else None
     if kind == "int":
-        return _text if traps.numbers_as_strings else None
+        return _text if quirks.numbers_as_strings else None
     if kind == "money":
-        return _money_text if traps.numbers_as_strings else lambda cents: orjson.Fragment(money_text(cents))
+        return _money_text if quirks.numbers_as_strings else lambda cents: orjson.Fragment(money_text(cents))
     if kind == "bool":
-        return {"": bool, "int": int, "text": str}[traps.booleans_as]
+        return {"": bool, "int": int, "text": str}[quirks.booleans_as]
     if kind == "datetime":
-        shift_h = traps.date_shift_hours if spec.name == "date" else 0
-        return _time(traps.timestamps, shift_h)
+        shift_h = quirks.date_shift_hours if spec.name == "date" else 0
+        return _time(quirks.timestamps, shift_h)
     if kind == "sharing":
-        return _sharing_object if traps.sharing_as_object else lambda text: orjson.Fragment(_sharing(text))
+        return _sharing_object if quirks.sharing_as_object else lambda text: orjson.Fragment(_sharing(text))
     if kind == "json":
-        return _meta(traps.meta_shape) if spec.name == "meta" else orjson.Fragment
+        return _meta(quirks.meta_shape) if spec.name == "meta" else orjson.Fragment
     return None
 
 
@@ -118,14 +118,14 @@ def _time(style: str, shift_h: int) -> Convert:
         if text is None:
             return None
         if shift_h:
-            text = stamp(moment_of(text) - timedelta(hours=shift_h))
+            text = stamp(parse_stamp(text) - timedelta(hours=shift_h))
         if style == "iso":
             return f"{text[:10]}T{text[11:]}.000000Z"
         if style == "space":
             return text
         if style == "day":
             return text[:10]
-        local = stamp(moment_of(text) + timedelta(hours=2))
+        local = stamp(parse_stamp(text) + timedelta(hours=2))
         return f"{local[:10]}T{local[11:]}+02:00"
 
     return show

@@ -1,7 +1,7 @@
 """The outbound webhook: new users and qualifications are posted to a URL, from a thread of its own.
 
-A receiver that is slow, down or wrong never disturbs the server: what cannot be delivered after a few tries is
-counted and dropped.
+A receiver that is slow, down or wrong never disturbs the server: what cannot be delivered after a few attempts
+is counted and dropped.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class OutboundWebhook:
         self._thread.start()
 
     def notify(self, kind: str, user_id: int) -> None:
-        """Queue news of a user as the user is now; someone who is gone again is not told of."""
+        """Queue an event with the user as it is now; an event of a user deleted since is dropped."""
         row = self._row_of(user_id)
         if row is not None:
             self._waiting.put(orjson.dumps({"event": kind, "data": row}))
 
     def flush(self) -> None:
-        """Wait until everything queued so far was delivered or dropped."""
+        """Wait until everything queued so far is delivered or dropped."""
         self._waiting.join()
 
     def close(self) -> None:

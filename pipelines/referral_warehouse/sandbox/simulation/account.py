@@ -1,4 +1,4 @@
-"""The seeded account before anybody joins: campaigns, what they promise, and the coupons uploaded for them."""
+"""The seeded account before its first user: campaigns, their rewards, and the coupons uploaded for them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from referral_warehouse.sandbox.simulation import names
 
 HISTORY_DAYS = 180
 QUALIFYING_SHARE, QUALIFYING_DAYS = 0.4, 12
-"""The part of the referrals that ever qualify, and after how many days in the mean (exponential)."""
+"""The share of referrals that ever qualify, and the mean of the days until then (exponential distribution)."""
 
 
-def seed_account(store: Store, rng: Random, users: int) -> None:
+def seed_campaigns(store: Store, rng: Random, users: int) -> None:
     """Write campaigns, rewards, batches and coupons in proportion to the number of users.
 
-    The campaigns 2 and 3 are a draft and a paused one; starts and ends lie on both sides of the present.
+    Campaign 2 is a draft, campaign 3 is paused; starts and ends are before and after the current time.
     """
     campaigns = 8 + min(60, users // 1000)
     seed = store.state("seed", "0")
@@ -53,20 +53,20 @@ def seed_account(store: Store, rng: Random, users: int) -> None:
 def _seed_rewards(store: Store, rng: Random, campaigns: int) -> None:
     rows: list[tuple[object, ...]] = []
 
-    def promise(campaign_id: int, reward_for: str, when: str) -> None:
+    def add_reward(campaign_id: int, reward_for: str, when: str) -> None:
         kind = names.REWARD_TYPES[len(rows) % len(names.REWARD_TYPES)]
         price = names.PRICES_CENTS[(len(rows) * 2 + rng.randint(0, 1)) % len(names.PRICES_CENTS)]
         label = f"{kind} for {'you' if reward_for == REFERRING else 'your friend'}"
         rows.append((len(rows) + 1, campaign_id, label, reward_for, kind, price, when))
 
     for campaign_id in range(1, campaigns + 1):
-        promise(campaign_id, REFERRING, "converted")
+        add_reward(campaign_id, REFERRING, "converted")
         if campaign_id % 2 == 1:
-            promise(campaign_id, INVITED, "converted")
+            add_reward(campaign_id, INVITED, "converted")
         if campaign_id % 4 == 0:
-            promise(campaign_id, INVITED, "invited")
+            add_reward(campaign_id, INVITED, "invited")
         if campaign_id % 5 == 0:
-            promise(campaign_id, REFERRING, "invited")
+            add_reward(campaign_id, REFERRING, "invited")
     store.insert("rewards", rows)
 
 
@@ -75,7 +75,7 @@ def _seed_coupons(store: Store, rng: Random, campaigns: int, users: int) -> None
     coupons: list[tuple[object, ...]] = []
     for campaign_id in range(1, campaigns + 1):
         if campaign_id % 3 == 2:
-            continue  # not every campaign gives coupons
+            continue  # a third of the campaigns have no coupons
         batch_id = len(batches) + 1
         day = START - timedelta(days=HISTORY_DAYS + rng.randint(0, 60))
         batches.append(

@@ -1,4 +1,4 @@
-"""A day in the life of the account: which acts happen, to whom and when; deterministic for seed, day and tables."""
+"""Simulates a day: which actions happen, to whom and when; deterministic for seed, day and tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from referral_warehouse.sandbox.domain.store import START, Store, stamp
 from referral_warehouse.sandbox.simulation import names
 from referral_warehouse.sandbox.simulation.account import QUALIFYING_DAYS, QUALIFYING_SHARE
 
-# What happens on a day: act, at least so often, chance of once more, and the share of all users it happens to. Who
+# Actions of a day: name, minimum count, probability of one more, and additional actions as a share of all users. Who
 # qualifies is drawn person by person (``Day.draw_qualifying``).
 DAY = (
     ("join", 3, 0.5, 0.010),
@@ -31,9 +31,9 @@ DAY = (
 )
 
 
-def live_day(store: Store, new_sources: bool = False) -> None:
-    """Play the next day from eight to eight in one act; afterwards the clock stands a day further."""
-    with store.act(tick=False):
+def simulate_day(store: Store, new_sources: bool = False) -> None:
+    """Simulate the next day, from eight to eight, in one transaction; the clock moves by one day."""
+    with store.transaction(tick=False):
         day = int(store.state("day", "0"))
         rng = Random(f"{store.state('seed', '0')}:day:{day}")
         size = store.number("select count(*) from users")
@@ -56,7 +56,7 @@ def live_day(store: Store, new_sources: bool = False) -> None:
 
 
 class Day:
-    """The acts by name; one for which nobody can be found does not happen."""
+    """The actions by name; one for which no row is found does not happen."""
 
     def __init__(self, store: Store, rng: Random, new_sources: bool) -> None:
         self._store = store
@@ -65,19 +65,19 @@ class Day:
         self._qualifying: list[int] = []
 
     def draw_qualifying(self) -> int:
-        """Draw the referrals that qualify today, by the law of the seeded past; gives how many.
+        """Draw the referrals that qualify today, by the distribution of the seeded past; returns how many.
 
-        Of those who have not qualified after ``a`` days, the part that does within the next one.
+        The probability is that of qualifying on the next day for a referral that has not in ``age_days``.
         """
         begin = self._store.now
-        waiting = self._store.all(
+        candidates = self._store.all(
             "select id, julianday(?) - julianday(date) from users "
             "where qualified = 0 and referrer_id is not null and date > ? order by id",
             stamp(begin),
             stamp(begin - timedelta(days=10 * QUALIFYING_DAYS)),
         )
-        for user_id, age_days in waiting:
-            if self._rng.random() < 1 - _still_open(age_days + 1) / _still_open(age_days):
+        for user_id, age_days in candidates:
+            if self._rng.random() < 1 - _share_unqualified(age_days + 1) / _share_unqualified(age_days):
                 self._qualifying.append(user_id)
         self._rng.shuffle(self._qualifying)
         return len(self._qualifying)
@@ -86,13 +86,13 @@ class Day:
         store, rng = self._store, self._rng
         referrer: int | None = None
         campaign_id = store.number("select id from campaigns where status = 'launched' order by id limit 1")
-        met = self._pick("users", "campaign_id in (select id from campaigns where status = 'launched')")
-        if met is not None:
-            campaign_id, above = store.must("user", "select campaign_id, referrer_id from users where id = ?", met)
+        drawn = self._pick("users", "campaign_id in (select id from campaigns where status = 'launched')")
+        if drawn is not None:
+            campaign_id, above = store.must("user", "select campaign_id, referrer_id from users where id = ?", drawn)
             if rng.random() < 0.6:
-                # Half of them come through whoever brought the person met: who has referred many refers more.
+                # Half are referred by the referrer of the drawn person: people with many referrals get more.
                 known = above is not None and store.one("select 1 from users where id = ?", above) is not None
-                referrer = above if known and rng.random() < 0.5 else met
+                referrer = above if known and rng.random() < 0.5 else drawn
         if campaign_id == 0:
             return
         source = "Referred" if referrer is not None and rng.random() < 0.95 else rng.choice(self._sources)
@@ -108,7 +108,7 @@ class Day:
         )
 
     def qualify(self) -> None:
-        """The next of those who were drawn; most who hold a coupon qualify by using it."""
+        """The next drawn person qualifies; most people with a coupon qualify by using it."""
         store, user_id = self._store, self._qualifying.pop()
         if store.one("select 1 from users where id = ? and qualified = 0", user_id) is None:
             return
@@ -190,7 +190,7 @@ class Day:
         coupons.issue_coupon(store, user_id)
 
     def redeem_coupon(self) -> None:
-        """Somebody who has qualified already uses a coupon: no date of theirs shows it."""
+        """A user who has qualified already uses a coupon: no date of the user changes."""
         coupon_id = self._pick(
             "coupons", "used_at is null and referral_id in (select id from users where qualified = 1)"
         )
@@ -204,7 +204,7 @@ class Day:
 
     def pause(self) -> None:
         campaign_id = self._pick("campaigns", "status = 'launched'")
-        if campaign_id is not None and campaign_id != 1:  # the largest one goes on
+        if campaign_id is not None and campaign_id != 1:  # the largest one stays launched
             people.set_campaign_status(self._store, campaign_id, "paused")
 
     def launch(self) -> None:
@@ -213,7 +213,7 @@ class Day:
             people.set_campaign_status(self._store, campaign_id, "launched")
 
     def _pick(self, table: str, condition: str) -> int | None:
-        """A row by chance: the first that fits from a random id on, or else from the start."""
+        """A random row: the first match from a random id on, or else from the start."""
         last = self._store.number(f"select max(id) from {table}")
         for start in (self._rng.randint(1, max(last, 1)), 0):
             row = self._store.one(f"select id from {table} where id >= ? and {condition} order by id limit 1", start)
@@ -222,5 +222,5 @@ class Day:
         return None
 
 
-def _still_open(age_days: float) -> float:
+def _share_unqualified(age_days: float) -> float:
     return 1 - QUALIFYING_SHARE * (1 - exp(-max(age_days, 0.0) / QUALIFYING_DAYS))

@@ -1,7 +1,7 @@
-"""The people of a new world and their past, computed in memory and written in bulk.
+"""The people of a new account and their past, computed in memory and written in bulk.
 
-The result is what the acts of ``people``, ``rewards`` and ``coupons`` would have left, events included; it is written
-here a second time because half a million acts would take minutes.
+The result equals that of the functions of ``people``, ``rewards`` and ``coupons``, events included; it is computed
+separately because half a million such calls would take minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from referral_warehouse.sandbox.domain.people import SHARE_HOST, code_of
 from referral_warehouse.sandbox.domain.rewards import IN_PROCESS, ISSUED, REFERRING
 from referral_warehouse.sandbox.domain.store import START, Store
 from referral_warehouse.sandbox.simulation import names
-from referral_warehouse.sandbox.simulation.account import HISTORY_DAYS, QUALIFYING_DAYS, QUALIFYING_SHARE, seed_account
+from referral_warehouse.sandbox.simulation.account import (
+    HISTORY_DAYS,
+    QUALIFYING_DAYS,
+    QUALIFYING_SHARE,
+    seed_campaigns,
+)
 
 _DAY_S = 86_400
 
@@ -25,7 +30,7 @@ class _Person:
     id: int
     campaign_id: int
     referrer: _Person | None
-    joined_s: int  # seconds since the world began
+    joined_s: int  # seconds since the begin of the seeded past
     first_name: str
     email: str
     source: str
@@ -38,26 +43,26 @@ class _Person:
     referrals: list[_Person] = field(default_factory=list)
 
 
-def seed_world(store: Store, seed: int, users: int, new_sources: bool = False) -> None:
-    """Fill an empty store: the account and ``users`` people who joined within the last half year.
+def seed_account(store: Store, seed: int, users: int, new_sources: bool = False) -> None:
+    """Fill an empty store with campaigns and ``users`` people who joined within the last half year.
 
     Deterministic for a seed and a number of users.
     """
     rng = Random(f"{seed}:world:{users}")
-    with store.act(tick=False):
+    with store.transaction(tick=False):
         store.keep_state("seed", str(seed))
         store.keep_state("day", "0")
-        seed_account(store, rng, users)
-        past = _Past(store)
+        seed_campaigns(store, rng, users)
+        events = _SeededEvents(store)
         people = _grow_trees(rng, users, new_sources)
-        _give_lives(rng, people)
-        _write_people(store, past, str(seed), people)
-        _write_rewards(store, past, rng, people)
-        _write_coupons(store, past, rng, people)
-        past.write()
+        _draw_dates(rng, people)
+        _write_people(store, events, str(seed), people)
+        _write_rewards(store, events, rng, people)
+        _write_coupons(store, events, rng, people)
+        events.write()
 
 
-class _Past:
+class _SeededEvents:
     """Events in any order, appended to the log in the order of their times."""
 
     def __init__(self, store: Store) -> None:
@@ -70,24 +75,24 @@ class _Past:
 
     def write(self) -> None:
         self._events.sort(key=lambda event: event[0])
-        rows = [(None, moment(event[0]), *event[1:], None) for event in self._events]
+        rows = [(None, _stamp_at(event[0]), *event[1:], None) for event in self._events]
         self._store.insert("events", rows)
 
 
-def moment(at_s: int) -> str:
-    """The stored stamp of a second of the seeded past."""
+def _stamp_at(at_s: int) -> str:
+    """The stored timestamp of a second of the seeded past."""
     return (_BEGIN + timedelta(seconds=at_s)).isoformat(" ")
 
 
 _BEGIN = (START - timedelta(days=HISTORY_DAYS)).replace(tzinfo=None)
-_END_S = HISTORY_DAYS * _DAY_S
+_PERIOD_S = HISTORY_DAYS * _DAY_S
 
 
 def _grow_trees(rng: Random, users: int, new_sources: bool) -> list[_Person]:
-    """People in the order of joining; who has referred many refers more, and one chain runs deep."""
+    """People in the order of joining, by preferential attachment; one chain of referrals is deep."""
     campaigns = [1, *range(3, 9 + min(60, users // 1000))]
     weights = [1 / (rank + 1) for rank in range(len(campaigns))]
-    homes = rng.choices(campaigns, weights, k=users)
+    campaign_of = rng.choices(campaigns, weights, k=users)
     sources = names.SOURCES + (names.NEW_SOURCES if new_sources else ())
     urns: dict[int, list[_Person]] = {}
     chain: _Person | None = None
@@ -96,7 +101,7 @@ def _grow_trees(rng: Random, users: int, new_sources: bool) -> list[_Person]:
     user_id = 0
     for index in range(users):
         user_id += 1 if rng.random() < 0.99 else 2  # ids have gaps where people were deleted
-        campaign_id = homes[index]
+        campaign_id = campaign_of[index]
         urn = urns.setdefault(campaign_id, [])
         referrer = urn[int(rng.random() * len(urn))] if urn and rng.random() < 0.6 else None
         if campaign_id == 1 and chain is not None and chain.depth < depth and rng.random() < 0.5:
@@ -107,7 +112,7 @@ def _grow_trees(rng: Random, users: int, new_sources: bool) -> list[_Person]:
             user_id,
             campaign_id,
             referrer,
-            _END_S * index // max(users, 1),
+            _PERIOD_S * index // max(users, 1),
             names.first_name(rng),
             names.email(rng, user_id),
             source,
@@ -124,9 +129,9 @@ def _grow_trees(rng: Random, users: int, new_sources: bool) -> list[_Person]:
     return people
 
 
-def _give_lives(rng: Random, people: list[_Person]) -> None:
+def _draw_dates(rng: Random, people: list[_Person]) -> None:
     for person in people:
-        left_s = _END_S - person.joined_s - 1
+        left_s = _PERIOD_S - person.joined_s - 1
         if rng.random() < (QUALIFYING_SHARE if person.referrer else 0.03):
             after_s = int(rng.expovariate(1 / (QUALIFYING_DAYS * _DAY_S))) + 60
             if after_s < left_s:
@@ -134,14 +139,14 @@ def _give_lives(rng: Random, people: list[_Person]) -> None:
         if left_s > 10 and rng.random() < 0.04:
             person.unsubscribed_s = person.joined_s + int(rng.random() * left_s)
         person.reach = int(rng.paretovariate(1.2)) - 1 + 2 * len(person.referrals)
-        person.gone = bool(person.referrals) and rng.random() < 0.01  # leaves orphans
+        person.gone = bool(person.referrals) and rng.random() < 0.01  # the referrals become orphans
 
 
-def _write_people(store: Store, past: _Past, seed: str, people: list[_Person]) -> None:
+def _write_people(store: Store, events: _SeededEvents, seed: str, people: list[_Person]) -> None:
     rows = []
     reach: dict[int, int] = {}
     for person in people:
-        past.log(
+        events.log(
             person.joined_s,
             "user_joined",
             person.id,
@@ -149,14 +154,14 @@ def _write_people(store: Store, past: _Past, seed: str, people: list[_Person]) -
             recipient=person.referrer.id if person.referrer else None,
         )
         if person.gone:
-            past.log(_END_S - 1, "user_deleted", person.id, person.campaign_id)
+            events.log(_PERIOD_S - 1, "user_deleted", person.id, person.campaign_id)
             continue
         if person.qualified_s is not None:
-            past.log(person.qualified_s, "user_qualified", person.id, person.campaign_id)
+            events.log(person.qualified_s, "user_qualified", person.id, person.campaign_id)
         if person.unsubscribed_s is not None:
-            past.log(person.unsubscribed_s, "user_unsubscribed", person.id, person.campaign_id)
+            events.log(person.unsubscribed_s, "user_unsubscribed", person.id, person.campaign_id)
         reach[person.campaign_id] = reach.get(person.campaign_id, 0) + person.reach
-        stay = [friend for friend in person.referrals if not friend.gone]
+        remaining = [friend for friend in person.referrals if not friend.gone]
         code = code_of(seed, person.id)
         rows.append(
             (
@@ -168,14 +173,14 @@ def _write_people(store: Store, past: _Past, seed: str, people: list[_Person]) -
                 code,
                 f"{SHARE_HOST}/{code}",
                 person.qualified_s is not None,
-                None if person.qualified_s is None else moment(person.qualified_s),
+                None if person.qualified_s is None else _stamp_at(person.qualified_s),
                 person.unsubscribed_s is not None,
-                None if person.unsubscribed_s is None else moment(person.unsubscribed_s),
+                None if person.unsubscribed_s is None else _stamp_at(person.unsubscribed_s),
                 person.reach,
-                len(stay),
-                sum(friend.qualified_s is not None for friend in stay),
+                len(remaining),
+                sum(friend.qualified_s is not None for friend in remaining),
                 person.source,
-                moment(person.joined_s),
+                _stamp_at(person.joined_s),
                 person.meta,
             )
         )
@@ -185,14 +190,14 @@ def _write_people(store: Store, past: _Past, seed: str, people: list[_Person]) -
         store.run("update campaigns set reach = ? where id = ?", 3 * views, campaign_id)
 
 
-def _write_rewards(store: Store, past: _Past, rng: Random, people: list[_Person]) -> None:
-    """Units by who earned them; a part of what each recipient earned was issued, some of it is in process."""
-    promises: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
+def _write_rewards(store: Store, events: _SeededEvents, rng: Random, people: list[_Person]) -> None:
+    """Units by the referral that earned them; a part of each recipient's units was issued, some are in process."""
+    rewards_of: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
     details: dict[int, tuple[Any, ...]] = {}
     for reward in store.all(
         "select id, campaign_id, name, reward_for, type, value_cents, when_referral from rewards order by id"
     ):
-        promises.setdefault((reward[1], reward[6]), []).append(reward)
+        rewards_of.setdefault((reward[1], reward[6]), []).append(reward)
         details[reward[0]] = reward
     earned: dict[tuple[int, int], list[tuple[int, _Person]]] = {}
     recipients = {person.id: person for person in people}
@@ -200,7 +205,7 @@ def _write_rewards(store: Store, past: _Past, rng: Random, people: list[_Person]
         if person.referrer is None or person.gone:
             continue
         for when, at_s in (("invited", person.joined_s), ("converted", person.qualified_s)):
-            for reward in promises.get((person.campaign_id, when), ()) if at_s is not None else ():
+            for reward in rewards_of.get((person.campaign_id, when), ()) if at_s is not None else ():
                 recipient = person.referrer if reward[3] == REFERRING else person
                 if not recipient.gone and at_s is not None:
                     earned.setdefault((reward[0], recipient.id), []).append((at_s, person))
@@ -216,18 +221,18 @@ def _write_rewards(store: Store, past: _Past, rng: Random, people: list[_Person]
         due_id = len(dues) + len(issued) + 1  # never reused: later ids continue above
         for at, (at_s, friend) in enumerate(units_earned):
             units.append((reward_id, recipient_id, friend.id, "issued" if at < paid else "due"))
-            past.log(at_s, "accrued", friend.id, campaign_id, count=1, cents=cents, due=due_id, **ids)
+            events.log(at_s, "accrued", friend.id, campaign_id, count=1, cents=cents, due=due_id, **ids)
         if paid:
             issued_id = len(issued) + 1
             last_s = units_earned[paid - 1][0]
-            at_s = min(last_s + int(rng.random() * 20 * _DAY_S) + 1, _END_S - 1)
+            at_s = min(last_s + int(rng.random() * 20 * _DAY_S) + 1, _PERIOD_S - 1)
             waits = rng.random() < 0.15
             person_columns = (recipient_id, recipient.first_name, recipient.email)
-            status = (paid, IN_PROCESS, None) if waits else (paid, ISSUED, moment(at_s))
+            status = (paid, IN_PROCESS, None) if waits else (paid, ISSUED, _stamp_at(at_s))
             issued.append((issued_id, reward_id, name, reward_for, kind, when, cents, *person_columns, *status))
             word = "in_process" if waits else "issued"
             ids |= {"issued": issued_id}
-            past.log(at_s, word, None, campaign_id, count=paid, cents=paid * cents, due=due_id, **ids)
+            events.log(at_s, word, None, campaign_id, count=paid, cents=paid * cents, due=due_id, **ids)
         if paid < len(units_earned):
             dues.append((due_id, reward_id, recipient_id, len(units_earned) - paid))
     store.insert("units", units)
@@ -236,8 +241,8 @@ def _write_rewards(store: Store, past: _Past, rng: Random, people: list[_Person]
     store.never_reuse("dues", len(earned) * 2)
 
 
-def _write_coupons(store: Store, past: _Past, rng: Random, people: list[_Person]) -> None:
-    """A third of a campaign's referrals hold a coupon; the qualified ones have mostly used it."""
+def _write_coupons(store: Store, events: _SeededEvents, rng: Random, people: list[_Person]) -> None:
+    """A third of a campaign's referrals have a coupon; most of the qualified ones have used it."""
     free: dict[int, list[int]] = {}
     for coupon_id, campaign_id in store.all(
         "select k.id, b.campaign_id from coupons k join batches b on b.id = k.batch_id order by k.id desc"
@@ -250,9 +255,9 @@ def _write_coupons(store: Store, past: _Past, rng: Random, people: list[_Person]
             continue
         coupon_id = stock.pop()
         used_s = person.qualified_s if rng.random() < 0.8 else None
-        past.log(person.joined_s, "coupon_issued", person.id, person.campaign_id, coupon=coupon_id)
+        events.log(person.joined_s, "coupon_issued", person.id, person.campaign_id, coupon=coupon_id)
         if used_s is not None:
-            past.log(used_s, "coupon_used", person.id, person.campaign_id, coupon=coupon_id)
-        changes.append((person.id, moment(person.joined_s)[:10], used_s and moment(used_s)[:10], coupon_id))
+            events.log(used_s, "coupon_used", person.id, person.campaign_id, coupon=coupon_id)
+        changes.append((person.id, _stamp_at(person.joined_s)[:10], used_s and _stamp_at(used_s)[:10], coupon_id))
     for change in changes:
         store.run("update coupons set referral_id = ?, issued_at = ?, used_at = ? where id = ?", *change)

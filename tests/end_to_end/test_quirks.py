@@ -1,7 +1,7 @@
-"""Every trap of the sandbox against the real client and loader: the truth, all of it, or a typed refusal.
+"""Every quirk of the sandbox against the real client and loader: all rows are exact, or a typed error refuses them.
 
-One row per case in ``CASES``; a trap without a case fails. Each case loads a world of several pages, lets days go by,
-and loads again, with the trap on all the time.
+One row per case in ``CASES``; a quirk without a case fails. Each case loads a world of several pages, lets days go by,
+and loads again, with the quirk on all the time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from referral_warehouse.errors import (
     ReferralsError,
     RequestRefused,
 )
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
 from tests.sampling import sampled
 
@@ -36,11 +36,11 @@ def as_it_is(_stream: str, row: Row) -> Row:
 
 @dataclass(frozen=True)
 class Case:
-    """``error``: the load refuses with it. ``shape``: what the trap makes of the truth. ``without``: streams that stay
+    """``error``: the load refuses with it. ``shape``: how the quirk changes the rows. ``without``: streams that stay
     empty, with a note. ``settle``: a quiet load is needed before all is equal. ``budget``: the limiter counts.
     ``once``: a variant of a case that loads twice; it takes another way on the first load alone."""
 
-    traps: dict[str, Any]
+    quirks: dict[str, Any]
     error: type[ReferralsError] | None = None
     shape: Shape = as_it_is
     without: frozenset[str] = frozenset()
@@ -49,16 +49,16 @@ class Case:
     once: bool = False
 
 
-def case(error: type[ReferralsError] | None = None, **traps: Any) -> Case:
-    return Case(traps, error)
+def case(error: type[ReferralsError] | None = None, **quirks: Any) -> Case:
+    return Case(quirks, error)
 
 
-def once(shape: Shape = as_it_is, **traps: Any) -> Case:
-    return Case(traps, shape=shape, once=True)
+def once(shape: Shape = as_it_is, **quirks: Any) -> Case:
+    return Case(quirks, shape=shape, once=True)
 
 
-def shown(shape: Shape, **traps: Any) -> Case:
-    return Case(traps, shape=shape)
+def shown(shape: Shape, **quirks: Any) -> Case:
+    return Case(quirks, shape=shape)
 
 
 def without_value(stream: str, row: Row) -> Row:
@@ -174,29 +174,29 @@ CASES: dict[str, list[Case]] = {
 }
 
 
-def test_every_trap_has_a_case() -> None:
-    assert sorted(CASES) == sorted(spec.name for spec in fields(Traps))
+def test_every_quirk_has_a_case() -> None:
+    assert sorted(CASES) == sorted(spec.name for spec in fields(Quirks))
     for name, cases in CASES.items():
-        assert all(name in one.traps for one in cases), name
+        assert all(name in one.quirks for one in cases), name
 
 
 def named(one: Case) -> str:
-    return " ".join(f"{name}={value}" for name, value in one.traps.items())
+    return " ".join(f"{name}={value}" for name, value in one.quirks.items())
 
 
 @pytest.mark.parametrize("one", sampled((one for cases in CASES.values() for one in cases), 10), ids=named)
-def test_a_trap_changes_nothing_or_is_refused(one: Case, empty: Settings) -> None:
+def test_a_quirk_changes_nothing_or_is_refused(one: Case, empty: Settings) -> None:
     world = World()
-    traps = Traps().changed(one.traps)
+    quirks = Quirks().changed(one.quirks)
     with Sandbox(
-        users=USERS, seed=5, calls_per_minute=600 if one.budget else 0, traps=traps, limiter_clock=world.clock
+        users=USERS, seed=5, calls_per_minute=600 if one.budget else 0, quirks=quirks, limiter_clock=world.clock
     ) as sandbox:
         settings = replace(empty, base_url=sandbox.base_url, calls_per_minute=540 if one.budget else 0)
         if one.error is not None:
             with pytest.raises(one.error):
                 run(settings, world)
             assert foreign_rows(settings.load_path, sandbox) == []
-            sandbox.set_traps(Traps())
+            sandbox.set_quirks(Quirks())
             (settings.warehouse_dir.parent / "machine").rename(settings.warehouse_dir.parent / "forgiven")
             run(settings, world)
             assert differences(settings.load_path, sandbox) == []
@@ -210,10 +210,10 @@ def test_a_trap_changes_nothing_or_is_refused(one: Case, empty: Settings) -> Non
         sandbox.delete_user(sandbox.rows("users")[USERS // 2]["id"])
         reports.append(run(settings, world))
         if one.settle:
-            sandbox.set_traps(Traps())
+            sandbox.set_quirks(Quirks())
             sandbox.delete_user(sandbox.rows("users")[1]["id"])
             reports.append(run(settings, world))
         assert differences(settings.load_path, sandbox, one.shape, one.without) == []
         for stream in one.without:
             assert reports[-1].streams[stream].notes != []
-        assert sandbox.strikes == 0
+        assert sandbox.violations == 0

@@ -1,4 +1,4 @@
-"""The seeded world and its days: realistic shapes, the same for the same seed, and books that add up to the cent."""
+"""The seeded account and simulated days: realistic shapes, the same for the same seed, totals exact to the cent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def everything(sandbox: Sandbox) -> dict[str, Any]:
     return {name: sandbox.rows(name) for name in TABLES} | {"events": sandbox.events(), "now": sandbox.now}
 
 
-def played(days: int, users: int = 200, seed: int = 5, path: Path | None = None) -> dict[str, Any]:
+def simulated(days: int, users: int = 200, seed: int = 5, path: Path | None = None) -> dict[str, Any]:
     with Sandbox(path, users=users, seed=seed) as sandbox:
         sandbox.advance(days)
         return everything(sandbox)
@@ -29,26 +29,26 @@ def played(days: int, users: int = 200, seed: int = 5, path: Path | None = None)
 
 @pytest.fixture(scope="module")
 def month() -> dict[str, Any]:
-    return played(30)
+    return simulated(30)
 
 
 def test_the_same_seed_gives_the_same_month(month: dict[str, Any]):
-    assert played(30) == month
+    assert simulated(30) == month
 
 
-def test_another_seed_gives_another_world():
-    assert played(0, seed=5)["users"] != played(0, seed=6)["users"]
+def test_another_seed_makes_another_account():
+    assert simulated(0, seed=5)["users"] != simulated(0, seed=6)["users"]
 
 
-def test_a_world_in_a_file_goes_on_where_it_stopped(tmp_path: Path, month: dict[str, Any]):
+def test_an_account_in_a_file_continues_where_it_stopped(tmp_path: Path, month: dict[str, Any]):
     path = tmp_path / "world.sqlite"
-    first = played(12, path=path)
-    again = played(0, path=path, users=9, seed=99)  # users and seed belong to new worlds only
+    first = simulated(12, path=path)
+    again = simulated(0, path=path, users=9, seed=99)  # users and seed apply to new accounts only
     assert again == first
-    assert played(18, path=path) == month
+    assert simulated(18, path=path) == month
 
 
-def test_acts_between_days_do_not_change_the_calendar():
+def test_actions_between_days_do_not_change_the_calendar():
     with Sandbox(users=50, seed=1) as sandbox:
         start = sandbox.now
         for user in sandbox.rows("users")[:20]:
@@ -60,7 +60,7 @@ def test_acts_between_days_do_not_change_the_calendar():
 
 
 def owed(events: list[dict[str, Any]]) -> tuple[dict[Key, list[Any]], dict[Key, list[Any]], dict[Key, list[Any]]]:
-    """Due, in process and issued per reward and recipient, by nothing but the event log."""
+    """Due, in process and issued per reward and recipient, from the event log alone."""
     signs = {
         "accrued": (1, 0, 0), "repriced": (1, 0, 0), "reversed": (-1, 0, 0), "issued": (-1, 0, 1),
         "in_process": (-1, 1, 0), "completed": (0, -1, 1),
@@ -87,7 +87,7 @@ def table(rows: list[dict[str, Any]]) -> dict[Key, list[Any]]:
 
 @pytest.mark.parametrize(("users", "seed", "days"), [(200, 5, 0), (200, 5, 30), (0, 1, 30), (900, 2, 12), (30, 9, 40)])
 def test_the_event_log_adds_up_to_the_tables(users: int, seed: int, days: int):
-    world = played(days, users, seed)
+    world = simulated(days, users, seed)
     due, in_process, issued = owed(world["events"])
     assert due == table(world["rewards_due"])
     assert in_process == table([row for row in world["rewards_issued"] if row["issued_at"] is None])
@@ -96,8 +96,8 @@ def test_the_event_log_adds_up_to_the_tables(users: int, seed: int, days: int):
 
 
 @pytest.mark.parametrize(("users", "seed", "days"), [(200, 5, 0), (200, 5, 30), (900, 2, 12)])
-def test_counts_and_links_hold(users: int, seed: int, days: int):
-    world = played(days, users, seed)
+def test_counts_and_references_are_consistent(users: int, seed: int, days: int):
+    world = simulated(days, users, seed)
     people = {row["id"]: row for row in world["users"]}
     referrals = Counter(row["referrer_id"] for row in people.values())
     converted = Counter(row["referrer_id"] for row in people.values() if row["qualified"])
@@ -153,7 +153,7 @@ def test_a_month_has_everything_that_can_happen(month: dict[str, Any]):
     assert any(kind.startswith("campaign_") for kind in kinds)
 
 
-def test_people_qualify_in_the_days_played_as_they_did_in_the_past():
+def test_people_qualify_on_simulated_days_by_the_distribution_of_the_past():
     with Sandbox(users=3000, seed=3) as sandbox:
         start = sandbox.now
         waiting = {
@@ -169,7 +169,7 @@ def test_people_qualify_in_the_days_played_as_they_did_in_the_past():
     assert abs(len(qualified & waiting.keys()) - sum(chances)) < 3 * deviation
 
 
-def test_the_world_is_shaped_like_a_real_one():
+def test_the_account_has_the_shape_of_a_real_one():
     with Sandbox(users=2000, seed=7) as sandbox:
         people = {row["id"]: row for row in sandbox.rows("users")}
         campaigns, rewards, coupons = sandbox.rows("campaigns"), sandbox.rows("rewards"), sandbox.rows("coupons")
@@ -200,8 +200,8 @@ def test_the_world_is_shaped_like_a_real_one():
 
 
 @pytest.mark.parametrize("users", [0, 1, 2])
-def test_tiny_worlds_live(users: int):
-    world = played(5, users)
+def test_tiny_accounts_can_be_simulated(users: int):
+    world = simulated(5, users)
     assert len(world["users"]) > users
     assert len({row["id"] for row in world["users"]}) == len(world["users"])
 

@@ -1,4 +1,4 @@
-"""Each trap of what is asked, of the envelopes and of a world that moves, off and on."""
+"""Each quirk of queries, envelopes and changes during reads, off and on."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 
 QUALIFIED = "filters[0][field]=qualified&filters[0][value]=1"
 
 
-def off_and_on(sandbox: Sandbox, ask, path: str, **traps: Any) -> tuple[Any, Any]:
-    """The same GET without and with traps."""
+def off_and_on(sandbox: Sandbox, ask, path: str, **quirks: Any) -> tuple[Any, Any]:
+    """The same GET without and with quirks."""
     without = ask(sandbox, "GET", path)
-    sandbox.set_traps(Traps(**traps))
+    sandbox.set_quirks(Quirks(**quirks))
     return without, ask(sandbox, "GET", path)
 
 
@@ -23,14 +23,14 @@ def ids(reply: Any) -> list[Any]:
     return [row["id"] for row in reply.json()["data"]]
 
 
-def test_every_trap_has_a_sentence_of_help_and_is_off():
-    for spec in fields(Traps):
+def test_every_quirk_has_a_help_sentence_and_is_off_by_default():
+    for spec in fields(Quirks):
         text = spec.metadata["help"]
         assert text[0].isupper(), spec.name
         assert text.endswith("."), spec.name
         assert type(spec.default) in (bool, int, float, str), spec.name
         assert spec.default in spec.metadata.get("choices", (spec.default,))
-    assert Traps() == Traps().changed({})
+    assert Quirks() == Quirks().changed({})
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_every_trap_has_a_sentence_of_help_and_is_off():
         {"slow_s": "x"},
     ],
 )
-def test_wrong_traps_are_refused(values: dict[str, Any]):
+def test_wrong_quirks_are_refused(values: dict[str, Any]):
     with pytest.raises(ValueError, match=next(iter(values))):
-        Traps().changed(values)
+        Quirks().changed(values)
 
 
 def test_ignore_unknown_parameters(world: Sandbox, ask):
@@ -89,7 +89,7 @@ def test_unstable_order(world: Sandbox, ask):
 
 
 @pytest.mark.parametrize(
-    ("traps", "users", "due"),
+    ("quirks", "users", "due"),
     [
         ({}, 50, 50),
         ({"ignore_per_page": True}, 25, 25),
@@ -97,8 +97,8 @@ def test_unstable_order(world: Sandbox, ask):
         ({"oversize_pages": 3}, 53, 53),
     ],
 )
-def test_page_sizes(world: Sandbox, ask, traps: dict[str, Any], users: int, due: int):
-    world.set_traps(Traps(**traps))
+def test_page_sizes(world: Sandbox, ask, quirks: dict[str, Any], users: int, due: int):
+    world.set_quirks(Quirks(**quirks))
     for path, size in (("/users", users), ("/rewards/due", due)):
         body = ask(world, "GET", f"{path}?per_page=50").json()
         assert len(body["data"]) == size
@@ -183,21 +183,21 @@ def test_links_keep_query(world: Sandbox, ask):
 
 
 def test_no_meta_no_total_and_data_as_object(world: Sandbox, ask):
-    world.set_traps(Traps(no_meta=True))
+    world.set_quirks(Quirks(no_meta=True))
     assert list(ask(world, "GET", "/users").json()) == ["data", "links", "code", "message"]
-    world.set_traps(Traps(no_total=True))
+    world.set_quirks(Quirks(no_total=True))
     body = ask(world, "GET", "/users").json()
     assert list(body["meta"]) == ["current_page", "from", "path", "per_page", "to"]
     assert body["links"]["last"] is None
     assert body["links"]["next"]
-    world.set_traps(Traps(data_as_object=True))
+    world.set_quirks(Quirks(data_as_object=True))
     body = ask(world, "GET", "/users?per_page=3").json()
     assert list(body["data"]) == ["0", "1", "2"]
     assert body["data"]["0"]["id"] == 1
 
 
 def test_validation_422(fresh: Sandbox, ask):
-    fresh.set_traps(Traps(validation_422=True))
+    fresh.set_quirks(Quirks(validation_422=True))
     reply = ask(fresh, "POST", "/users", form="first_name=A")
     assert reply.status_code == 422
     assert reply.json() == {
@@ -210,7 +210,7 @@ def test_validation_422(fresh: Sandbox, ask):
 
 
 def test_html_errors(world: Sandbox, ask):
-    world.set_traps(Traps(html_errors=True))
+    world.set_quirks(Quirks(html_errors=True))
     reply = ask(world, "GET", "/users/999999", headers={"Accept": "*/*"})
     assert (reply.status_code, reply.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "<html>" in reply.text
@@ -221,14 +221,14 @@ def test_new_sources(fresh: Sandbox):
     documented = {"Direct", "Referred", "Added", "API"}
     fresh.advance(days=3)
     assert {row["source"] for row in fresh.rows("users")} == documented
-    fresh.set_traps(Traps(new_sources=True))
+    fresh.set_quirks(Quirks(new_sources=True))
     fresh.advance(days=10)
     assert {row["source"] for row in fresh.rows("users")} - documented
 
 
 def test_shift_every(fresh: Sandbox, ask):
     before = {row["id"] for row in fresh.rows("users")}
-    fresh.set_traps(Traps(shift_every=2))
+    fresh.set_quirks(Quirks(shift_every=2))
     seen = [set(ids(ask(fresh, "GET", "/users?per_page=250"))) for _ in range(4)]
     assert seen[0] == before
     assert len(before - seen[1]) == 1

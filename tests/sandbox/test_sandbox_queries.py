@@ -1,4 +1,4 @@
-"""Filters, order, fields and pages against the truth; what is refused; PHP's way with query strings; coupon names."""
+"""Filters, order, fields and pages against the account's rows; refusals; PHP query strings; coupon names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from referral_warehouse.sandbox import Sandbox, Traps
+from referral_warehouse.sandbox import Quirks, Sandbox
 
 COMPARE = {"gt": operator.gt, "lt": operator.lt, "gte": operator.ge, "lte": operator.le, "equal": operator.eq}
 PATHS = {
@@ -18,7 +18,7 @@ PATHS = {
 }  # fmt: skip
 
 
-def walk(ask, sandbox: Sandbox, path: str, query: str = "") -> list[dict[str, Any]]:
+def read_pages(ask, sandbox: Sandbox, path: str, query: str = "") -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     page = 1
     while True:
@@ -30,13 +30,13 @@ def walk(ask, sandbox: Sandbox, path: str, query: str = "") -> list[dict[str, An
 
 
 def plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Truth with money as the JSON numbers of the API."""
+    """Rows with money as the JSON numbers of the API."""
     return [{k: float(v) if isinstance(v, Decimal) else v for k, v in row.items()} for row in rows]
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_every_list_equals_the_truth(world: Sandbox, ask, name: str):
-    assert walk(ask, world, PATHS[name]) == plain(world.rows(name))
+def test_every_list_equals_the_rows_of_the_account(world: Sandbox, ask, name: str):
+    assert read_pages(ask, world, PATHS[name]) == plain(world.rows(name))
     assert len(world.rows(name)) > 5
 
 
@@ -61,8 +61,8 @@ FILTERS = [
 def test_filters_compare(world: Sandbox, ask, name: str, field: str, value: object, word: str):
     query = f"filters[a][field]={field}&filters[a][operator]={word}&filters[a][value]={value}"
     wanted = Decimal(str(value)) if field in ("value", "total_value", "reward_value") else value
-    truth = [r for r in world.rows(name) if r[field] is not None and COMPARE[word](r[field], wanted)]
-    assert walk(ask, world, PATHS[name], query) == plain(truth)
+    expected = [r for r in world.rows(name) if r[field] is not None and COMPARE[word](r[field], wanted)]
+    assert read_pages(ask, world, PATHS[name], query) == plain(expected)
 
 
 @pytest.mark.parametrize(
@@ -70,34 +70,38 @@ def test_filters_compare(world: Sandbox, ask, name: str, field: str, value: obje
     [("2025-11-03", "day"), ("2025-11-03 12:00:00", "noon"), ("2025-11-03T14:00:00%2B02:00", "noon")],
 )
 @pytest.mark.parametrize("word", COMPARE)
-def test_filters_on_times_know_days_and_instants(world: Sandbox, ask, value: str, expected: str, word: str):
-    rows = walk(ask, world, "/users", f"filters[0][field]=date&filters[0][operator]={word}&filters[0][value]={value}")
+def test_filters_on_times_accept_days_and_times(world: Sandbox, ask, value: str, expected: str, word: str):
+    rows = read_pages(
+        ask, world, "/users", f"filters[0][field]=date&filters[0][operator]={word}&filters[0][value]={value}"
+    )
     cut, at = (10, "2025-11-03") if expected == "day" else (19, "2025-11-03T12:00:00")
-    truth = [r["id"] for r in world.rows("users") if COMPARE[word](r["date"][:cut], at)]
-    assert [row["id"] for row in rows] == truth
+    expected = [r["id"] for r in world.rows("users") if COMPARE[word](r["date"][:cut], at)]
+    assert [row["id"] for row in rows] == expected
 
 
-def test_like_is_literal_and_blind_to_case(world: Sandbox, ask):
-    rows = walk(ask, world, "/users", "filters[0][field]=email&filters[0][operator]=like&filters[0][value]=PERSON1")
+def test_like_is_literal_and_ignores_case(world: Sandbox, ask):
+    rows = read_pages(
+        ask, world, "/users", "filters[0][field]=email&filters[0][operator]=like&filters[0][value]=PERSON1"
+    )
     assert {r["id"] for r in rows} == {r["id"] for r in world.rows("users") if "person1" in r["email"].lower()}
     assert rows
     for sign in ("%25", "_"):
         query = f"filters[0][field]=email&filters[0][operator]=like&filters[0][value]={sign}"
-        assert walk(ask, world, "/users", query) == []
+        assert read_pages(ask, world, "/users", query) == []
 
 
-def test_several_filters_hold_together(world: Sandbox, ask):
+def test_several_filters_are_combined_with_and(world: Sandbox, ask):
     query = (
         "filters[0][field]=id&filters[0][operator]=gte&filters[0][value]=50&"
         "filters[x][field]=id&filters[x][operator]=lt&filters[x][value]=90&filters[2][field]=qualified&filters[2][value]=1"
     )
-    truth = [r["id"] for r in world.rows("users") if 50 <= r["id"] < 90 and r["qualified"]]
-    assert truth
-    assert [row["id"] for row in walk(ask, world, "/users", query)] == truth
+    expected = [r["id"] for r in world.rows("users") if 50 <= r["id"] < 90 and r["qualified"]]
+    assert expected
+    assert [row["id"] for row in read_pages(ask, world, "/users", query)] == expected
 
 
-def test_order_defaults_to_ascending_and_ties_are_settled_by_id(world: Sandbox, ask):
-    rows = walk(ask, world, "/users", "order[field]=referrals_count")
+def test_order_defaults_to_ascending_and_ties_are_broken_by_id(world: Sandbox, ask):
+    rows = read_pages(ask, world, "/users", "order[field]=referrals_count")
     assert [(r["referrals_count"], r["id"]) for r in rows] == sorted((r["referrals_count"], r["id"]) for r in rows)
 
 
@@ -135,7 +139,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("query", REFUSED)
-def test_what_the_documentation_does_not_know_is_refused(world: Sandbox, ask, query: str):
+def test_undocumented_parameters_are_refused(world: Sandbox, ask, query: str):
     reply = ask(world, "GET", f"/users?{query}")
     assert reply.status_code == 400
     body = reply.json()
@@ -146,12 +150,12 @@ def test_what_the_documentation_does_not_know_is_refused(world: Sandbox, ask, qu
 @pytest.mark.parametrize("path", ["/users/1", "/campaigns/1", "/rewards/1"])
 def test_single_rows_refuse_unknown_parameters_too(world: Sandbox, ask, path: str):
     assert ask(world, "GET", f"{path}?page=1").status_code == 400
-    world.set_traps(Traps(ignore_unknown_parameters=True))
+    world.set_quirks(Quirks(ignore_unknown_parameters=True))
     assert ask(world, "GET", f"{path}?page=1").status_code == 200
 
 
 @pytest.mark.parametrize(("page", "shown"), [("0", 1), ("1", 1), ("-3", 1), ("x", 1), ("2", 2)])
-def test_what_is_not_a_page_is_the_first(world: Sandbox, ask, page: str, shown: int):
+def test_an_invalid_page_number_means_the_first_page(world: Sandbox, ask, page: str, shown: int):
     assert ask(world, "GET", f"/users?page={page}").json()["meta"]["current_page"] == shown
 
 
@@ -193,7 +197,7 @@ def test_the_fields_of_a_relation_may_hide_its_key(world: Sandbox, data):
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/*", "text/html, application/json;q=0.5", "", None])
-def test_accept_headers_that_let_json_through(world: Sandbox, http, accept: str | None):
+def test_accept_headers_that_permit_json(world: Sandbox, http, accept: str | None):
     headers = {"Authorization": f"Bearer {world.token}"}
     request = http.build_request("GET", f"{world.base_url}/campaigns", headers=headers)
     del request.headers["Accept"]
@@ -228,7 +232,7 @@ def test_methods_that_a_path_does_not_have(world: Sandbox, ask, method: str, pat
 @pytest.mark.parametrize(
     "path", ["/users/abc", "/users/1/x", f"/users/{10**30}", "/rewards/x", "/coupons", "/", "/coupons/%FF"]
 )
-def test_paths_that_lead_nowhere(world: Sandbox, ask, path: str):
+def test_unknown_paths(world: Sandbox, ask, path: str):
     assert ask(world, "GET", path).status_code == 404
 
 
@@ -244,7 +248,7 @@ def test_coupon_names_of_every_kind(fresh: Sandbox, ask, name: str):
     path = f"/coupons/{quote(name, safe='')}"
     assert ask(fresh, "GET", path).json()["data"]["name"] == name
     refused = ask(fresh, "POST", f"{path}/qualification", form="qualified=1")
-    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["coupon"])  # nobody holds it yet
+    assert (refused.status_code, list(refused.json()["errors"])) == (400, ["coupon"])  # it is not issued yet
     coupon_id = next(row["id"] for row in fresh.rows("coupons") if row["name"] == name)
     free = {row["id"] for row in fresh.rows("users")} - {row["referral_id"] for row in fresh.rows("coupons")}
     fresh.issue_coupon(min(free), coupon_id)

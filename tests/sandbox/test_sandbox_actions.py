@@ -1,4 +1,4 @@
-"""What follows from what: counts, rewards, coupons and the event log after each kind of act, by API or by hand."""
+"""Effects of each action, through the API and directly: counts, rewards, coupons and the event log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def user(sandbox: Sandbox, user_id: int) -> dict[str, Any]:
 
 
 def due(sandbox: Sandbox, recipient_id: int) -> dict[int, tuple[int, Decimal]]:
-    """reward → (units, value) of what is due to somebody."""
+    """reward → (units, value) due to a recipient."""
     return {
         row["reward_id"]: (row["total_due"], row["total_value"])
         for row in sandbox.rows("rewards_due")
@@ -25,7 +25,7 @@ def due(sandbox: Sandbox, recipient_id: int) -> dict[int, tuple[int, Decimal]]:
     }
 
 
-def promised(sandbox: Sandbox, campaign_id: int, reward_for: str, when: str) -> dict[int, Decimal]:
+def rewards_for(sandbox: Sandbox, campaign_id: int, reward_for: str, when: str) -> dict[int, Decimal]:
     return {
         row["id"]: row["value"]
         for row in sandbox.rows("rewards")
@@ -34,7 +34,7 @@ def promised(sandbox: Sandbox, campaign_id: int, reward_for: str, when: str) -> 
 
 
 def pair(sandbox: Sandbox, campaign_id: int = 1) -> tuple[int, int]:
-    """A new referrer and somebody new they referred."""
+    """A new referrer and their new referral."""
     referrer = sandbox.add_user(campaign_id, "Referrer", "referrer@example.com")
     return referrer, sandbox.add_user(campaign_id, "Friend", "friend@example.com", referrer_id=referrer)
 
@@ -54,14 +54,14 @@ def test_qualifying_makes_both_sides_due(fresh: Sandbox, ask):
     assert ask(fresh, "PUT", f"/users/{friend}", json={"qualified": True}).status_code == 200
     assert user(fresh, referrer)["converted_referrals_count"] == 1
     for recipient, reward_for in ((referrer, REFERRING), (friend, INVITED)):
-        rewards = promised(fresh, 1, reward_for, "converted")
+        rewards = rewards_for(fresh, 1, reward_for, "converted")
         assert rewards
         assert due(fresh, recipient) == {reward: (1, value) for reward, value in rewards.items()}
 
 
 def test_joining_by_referral_makes_invited_rewards_due(fresh: Sandbox):
     _, friend = pair(fresh, campaign_id=4)
-    rewards = promised(fresh, 4, INVITED, "invited")
+    rewards = rewards_for(fresh, 4, INVITED, "invited")
     assert rewards
     assert due(fresh, friend) == {reward: (1, value) for reward, value in rewards.items()}
     direct = fresh.add_user(4, "Direct", "direct@example.com")
@@ -88,7 +88,7 @@ def test_qualifying_twice_changes_nothing(fresh: Sandbox, ask):
     assert (user(fresh, friend), due(fresh, referrer)) == before
 
 
-def test_unqualifying_takes_back_what_is_due(fresh: Sandbox, ask):
+def test_unqualifying_reverses_what_is_due(fresh: Sandbox, ask):
     referrer, friend = pair(fresh)
     fresh.qualify(friend)
     ids = {row["id"] for row in fresh.rows("rewards_due")}
@@ -98,11 +98,11 @@ def test_unqualifying_takes_back_what_is_due(fresh: Sandbox, ask):
     fresh.qualify(friend)
     new = {row["id"] for row in fresh.rows("rewards_due") if row["recipient_id"] == referrer}
     assert new
-    assert not new & ids  # an id that vanished never comes back
+    assert not new & ids  # a deleted id is never used again
 
 
 @pytest.mark.parametrize("in_process", [False, True])
-def test_what_was_issued_is_never_taken_back_nor_given_twice(fresh: Sandbox, in_process: bool):
+def test_issued_units_are_never_reversed_nor_issued_twice(fresh: Sandbox, in_process: bool):
     referrer, friend = pair(fresh)
     fresh.qualify(friend)
     (row,) = [row for row in fresh.rows("rewards_due") if row["recipient_id"] == referrer]
@@ -171,18 +171,18 @@ def test_deleting_a_user(fresh: Sandbox, ask):
     assert (coupon["referral_id"], coupon["issued_at"]) == (None, f"{fresh.now:%Y-%m-%d}")
     assert ask(fresh, "GET", f"/users/{friend}?with=referrer").json()["data"]["referrer"] is None
     assert ask(fresh, "GET", "/rewards/issued?with=recipient&per_page=250").status_code == 200
-    fresh.unqualify(friend)  # nobody is left to take anything from
+    fresh.unqualify(friend)  # there is no unit left to reverse
     fresh.qualify(friend)
     assert due(fresh, referrer) == {}
 
 
-def test_ids_of_deleted_users_are_not_given_again(fresh: Sandbox):
+def test_ids_of_deleted_users_are_not_reused(fresh: Sandbox):
     last = fresh.add_user(1)
     fresh.delete_user(last)
     assert fresh.add_user(1) > last
 
 
-def test_the_acts_leave_their_marks(fresh: Sandbox, ask):
+def test_actions_change_their_rows(fresh: Sandbox, ask):
     referrer, friend = pair(fresh)
     fresh.unsubscribe(friend)
     fresh.grow_reach(friend, 5)
@@ -233,7 +233,7 @@ def test_users_that_cannot_be_created(fresh: Sandbox, ask, form: str):
 @pytest.mark.parametrize(
     ("form", "status"), [("code=nope", 404), ("coupon=nope", 404), ("", 400), ("code=x&shoe=1", 400)]
 )
-def test_inbound_webhooks_that_name_nobody(fresh: Sandbox, ask, form: str, status: int):
+def test_inbound_webhooks_without_a_known_user(fresh: Sandbox, ask, form: str, status: int):
     assert ask(fresh, "POST", fresh.inbound_webhook_url, form=form).status_code == status
 
 
@@ -255,14 +255,14 @@ def test_the_inbound_webhook_needs_its_own_token(fresh: Sandbox, ask):
         lambda sandbox: sandbox.pause_campaign(10**6),
     ],
 )
-def test_acts_on_nothing_change_nothing(fresh: Sandbox, act):
+def test_actions_on_missing_rows_change_nothing(fresh: Sandbox, act):
     before = fresh.events(), fresh.now
     with pytest.raises(NoSuchRow):
         act(fresh)
     assert (fresh.events(), fresh.now) == before
 
 
-def test_every_act_moves_the_clock_and_reading_does_not(fresh: Sandbox, ask):
+def test_every_action_moves_the_clock_and_reading_does_not(fresh: Sandbox, ask):
     start = fresh.now
     assert ask(fresh, "GET", "/users").headers["date"] == "Mon, 05 Jan 2026 08:00:00 GMT"
     fresh.grow_reach(fresh.rows("users")[0]["id"])

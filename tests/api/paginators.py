@@ -16,8 +16,8 @@ LIST = Query("users")
 SINCE = Filter("day", "gte", 5)
 
 
-def walker_of(moving: MovingList, concurrency: int = 3) -> Paginator:
-    # The paginator needs answers alone; real sockets are driven in test_asking and end_to_end/test_traps.
+def paginator_of(moving: MovingList, concurrency: int = 3) -> Paginator:
+    # The paginator needs answers alone; real sockets are driven in test_asking and end_to_end/test_quirks.
     return Paginator(cast(Client, moving), concurrency)
 
 
