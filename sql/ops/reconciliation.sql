@@ -25,7 +25,7 @@ final as (
         reconciliation.api_count, -- rows the API counted when it was over
         reconciliation.our_count, -- rows we held of them
         reconciliation.differences_found, -- which counts differed before the repair, in words; null = none
-        reconciliation.repaired_by, -- ids: the ids that differed; referrers: referrals of some users; sweep: everything; null = nothing to repair
+        reconciliation.repaired_by, -- ids: those that differed; referrers: referrals of some users; sweep: everything; null = nothing
         reconciliation.missing_count, -- rows that were missing here and were fetched
         reconciliation.changed_count, -- rows that had changed and were refreshed
         reconciliation.vanished_count, -- rows that were gone there and got a tombstone

@@ -69,7 +69,9 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, 
             before = {row["id"] for row in sandbox.rows(stream)}
             with sandbox._store.transaction():
                 sandbox._store.run(statement)
-            [planted[stream]] = {row["id"] for row in sandbox.rows(stream)} - before
+            added = {row["id"] for row in sandbox.rows(stream)} - before
+            assert len(added) == 1, f"PLANT[{stream!r}] added {len(added)} rows: are there rows in simulation/account.py?"
+            [planted[stream]] = added
         settings = Settings(
             api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, simulated_time=True,
             warehouse_dir=tmp_path_factory.mktemp("planted") / "data",

@@ -5,21 +5,34 @@ Each step is also shown to fail, on a stream that nobody has added.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from referral_warehouse.load import streams
+from referral_warehouse.load.clock.stored_times import FETCHED, HISTORIES
 from referral_warehouse.load.records.schema import Field, LoadStrategy, TableSchema, fields
 from referral_warehouse.load.registry import DOCUMENTED, STREAMS, with_required
 from referral_warehouse.load.streams.complete_list import CompleteList
 from referral_warehouse.load.streams.stream import Stream
 from referral_warehouse.sandbox.domain.resources import TRUTH
+from referral_warehouse.sandbox.http.app import ROUTES
+from referral_warehouse.warehouse.connection import RECORD_TABLES
+from referral_warehouse.warehouse.deletion_guard import LIVE
+from referral_warehouse.warehouse.history_guard import RECORDS
 
 PROJECT = Path(__file__).parents[2]
 RAW = (PROJECT / "sql" / "raw.sql").read_text(encoding="utf-8")
 PAGE = (PROJECT / "docs" / "streams.md").read_text(encoding="utf-8")
+DLT_PAGE = (PROJECT / "docs" / "dlt-source.md").read_text(encoding="utf-8")
+HISTORY = (PROJECT / "sql" / "ops" / "history.sql").read_text(encoding="utf-8")
+KEYS = (PROJECT / "sql" / "checks" / "fail_keys_core.sql").read_text(encoding="utf-8")
+UNGUARDED = {"rewards_due"}
+"""Its rows leave the list when they are issued: ops.history holds its past, and its reversals have a rule of their own."""
 # What only the truth of the sandbox shows beside the documented fields of a stream.
 JOINED = {"coupons": {"batch_name", "campaign_id"}}
 SELECTED = re.compile(r"^ {4,}(?:[\w.]+(?: as \w+)?|.+ as \w+),?\s*(?P<comment>--.*)?$")
@@ -88,11 +101,39 @@ def sandbox_table(stream: Stream) -> str | None:
     return None
 
 
+def sandbox_endpoint(stream: Stream) -> str | None:
+    """The sandbox answers below the path of the stream; coupons come with their users."""
+    paths = [route.path for route in ROUTES]
+    if any(path == f"/api/v1/{stream.path}" or path.startswith(f"/api/v1/{stream.path}/") for path in paths):
+        return None
+    return f"serve {stream.name!r}: a Route in pipelines/referral_warehouse/sandbox/http/app.py"
+
+
+def guards(stream: Stream) -> str | None:
+    """Lost history, records that vanish, times of a wrong clock and doubled keys are noticed."""
+    lists: dict[str, object] = {
+        "RECORD_TABLES in pipelines/referral_warehouse/warehouse/connection.py": RECORD_TABLES,
+        "FETCHED in pipelines/referral_warehouse/load/clock/stored_times.py": FETCHED,
+    }
+    if stream.schema.is_history:
+        lists["HISTORIES in pipelines/referral_warehouse/load/clock/stored_times.py"] = HISTORIES
+        lists["sql/ops/history.sql"] = re.findall(r"select\s+'(\w+)' as stream", HISTORY)
+    if stream.name not in UNGUARDED:
+        lists["RECORDS in pipelines/referral_warehouse/warehouse/history_guard.py"] = RECORDS
+        lists["LIVE in pipelines/referral_warehouse/warehouse/deletion_guard.py"] = LIVE
+    for where, names in lists.items():
+        if stream.name not in names:  # type: ignore[operator]
+            return f"add {stream.name!r} to {where}"
+    return None if f"core.{stream.name}" in KEYS else f"add core.{stream.name} to sql/checks/fail_keys_core.sql"
+
+
 def page(stream: Stream) -> str | None:
     """A row in the table of streams of docs/streams.md."""
     section = PAGE.partition("\n## Streams")[2].partition("\n## ")[0]
     if not re.search(rf"^\| *`{stream.name}` *\|", section, re.MULTILINE):
         return f"describe {stream.name!r} in docs/streams.md under '## Streams': a row that begins | `{stream.name}` |"
+    if f"| `{stream.name}` |" not in DLT_PAGE:
+        return f"add {stream.name!r} to the table of resources in docs/dlt-source.md"
     return None
 
 
@@ -111,7 +152,8 @@ def registered(stream: Stream) -> str | None:
 
 Step = Callable[[Stream], str | None]
 STEPS: list[Step] = [
-    registered, documented_fields, raw_table, staging_model, core_model, column_comments, sandbox_table, page,
+    registered, documented_fields, raw_table, staging_model, core_model, column_comments, sandbox_table,
+    sandbox_endpoint, guards, page,
 ]  # fmt: skip
 
 
@@ -141,9 +183,19 @@ def test_a_step_that_was_not_taken_is_named(step: Step) -> None:
     assert NOT_ADDED.name in missing
 
 
+def test_every_stream_that_is_written_is_registered() -> None:
+    for module in pkgutil.iter_modules(streams.__path__):
+        for found in vars(importlib.import_module(f"{streams.__name__}.{module.name}")).values():
+            if isinstance(found, type) and issubclass(found, Stream) and "name" in vars(found):
+                assert found.name in STREAMS, (
+                    f"add {found.__name__}() to STREAMS in pipelines/referral_warehouse/load/registry.py"
+                )
+
+
 def test_nothing_is_described_that_is_no_stream() -> None:
     assert set(DOCUMENTED) - set(STREAMS) == {"coupon_batches"}
-    assert set(TRUTH) == set(STREAMS)
+    alone = sorted(set(TRUTH) ^ set(STREAMS))
+    assert not alone, f"in STREAMS (load/registry.py) or TRUTH (sandbox/domain/resources.py) alone: {alone}"
 
 
 def test_a_stream_is_loaded_with_those_that_it_requires() -> None:

@@ -77,7 +77,7 @@ def _list(request: Request, resource: Resource) -> Response:
             page=query.page,
             per_page=query.per_page,
             total=total,
-            closing=_CLOSINGS[resource.name],
+            closing=_CLOSINGS.get(resource.name, {}),
             quirks=quirks,
         )
     )
