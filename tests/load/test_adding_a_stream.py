@@ -15,7 +15,7 @@ from referral_warehouse.load.records.schema import Field, LoadStrategy, TableSch
 from referral_warehouse.load.registry import DOCUMENTED, STREAMS, with_required
 from referral_warehouse.load.streams.complete_list import CompleteList
 from referral_warehouse.load.streams.stream import Stream
-from referral_warehouse.sandbox.domain.resources import TRUTH
+from referral_warehouse.sandbox.domain.resources import TABLES
 
 PROJECT = Path(__file__).parents[2]
 RAW = (PROJECT / "sql" / "raw.sql").read_text(encoding="utf-8")
@@ -77,11 +77,11 @@ def column_comments(stream: Stream) -> str | None:
 
 def sandbox_table(stream: Stream) -> str | None:
     """The sandbox serves it with the documented fields, which it read for itself."""
-    if stream.name not in TRUTH:
+    if stream.name not in TABLES:
         return (
-            f"let the sandbox serve {stream.name!r}: TRUTH in pipelines/referral_warehouse/sandbox/domain/resources.py"
+            f"let the sandbox serve {stream.name!r}: TABLES in pipelines/referral_warehouse/sandbox/domain/resources.py"
         )
-    served = set(TRUTH[stream.name].fields) - JOINED.get(stream.name, set())
+    served = set(TABLES[stream.name].fields) - JOINED.get(stream.name, set())
     known = {field.name for field in stream.schema.fields}
     if served != known:
         return f"the fields of {stream.name!r} differ between sandbox and loader: {sorted(served ^ known)}"
@@ -143,7 +143,7 @@ def test_a_step_that_was_not_taken_is_named(step: Step) -> None:
 
 def test_nothing_is_described_that_is_no_stream() -> None:
     assert set(DOCUMENTED) - set(STREAMS) == {"coupon_batches"}
-    assert set(TRUTH) == set(STREAMS)
+    assert set(TABLES) == set(STREAMS)
 
 
 def test_a_stream_is_loaded_with_those_that_it_requires() -> None:
