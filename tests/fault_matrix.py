@@ -1,6 +1,6 @@
 """The table of faults: what may go wrong and which test shows what becomes of it, made from the names of the tests.
 
-``python -m tests.fault_matrix`` writes it anew; tests/test_fault_matrix.py fails where it is not current.
+``python -m tests.fault_matrix`` writes it; tests/test_fault_matrix.py fails where it is not current.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
 PAGE = PROJECT / "docs" / "faults.md"
-VALUES_FILE = "tests/end_to_end/test_wrong_answers.py"
+VALUES_FILE = "tests/end_to_end/test_wrong_responses.py"
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "The budget and strikes": (
-        "tests/api/test_throttle.py", "tests/api/test_budget_used.py", "tests/api/test_call_ledger.py",
+    "The rate limit and its violations": (
+        "tests/api/test_rate_limiter.py", "tests/api/test_budget_used.py", "tests/api/test_call_store.py",
         "tests/api/test_budget_run.py", "tests/api/test_client_limits.py", "tests/cli/test_strikes.py",
     ),
     "What is asked again, and what is not": (
@@ -25,14 +25,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tests/api/test_challenge_pages.py",
     ),
     "The way to the server": (
-        "tests/api/test_tls.py", "tests/api/test_lasting_tls_errors.py", "tests/api/test_wire.py",
+        "tests/api/test_tls.py", "tests/api/test_lasting_tls_errors.py", "tests/api/test_transport.py",
         "tests/api/test_odd_http.py",
     ),
     "What does not come to an end": (
-        "tests/api/test_endless_answers.py", "tests/api/test_endless_lists.py", "tests/cli/test_endless_server.py",
+        "tests/api/test_endless_responses.py", "tests/api/test_endless_lists.py", "tests/cli/test_endless_server.py",
     ),
     "Answers that are wrong": (
-        "tests/end_to_end/test_wrong_answers.py", "tests/api/test_huge_bodies.py", "tests/load/test_load_fuzz.py",
+        "tests/end_to_end/test_wrong_responses.py", "tests/api/test_huge_bodies.py", "tests/load/test_load_fuzz.py",
         "tests/load/test_extreme_json.py", "tests/end_to_end/test_extreme_records.py",
         "tests/load/test_load_quarantine.py", "tests/warehouse/test_quarantine_share.py",
         "tests/end_to_end/test_quirks.py",
@@ -56,7 +56,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "After a publication": (
         "tests/warehouse/test_after_publication.py", "tests/warehouse/test_published.py",
-        "tests/cli/test_held_warehouse.py", "tests/cli/test_output_lost.py",
+        "tests/cli/test_locked_warehouse.py", "tests/cli/test_output_lost.py",
     ),
     "Text from the account": (
         "tests/test_display_text.py", "tests/cli/test_hostile_text.py", "tests/load/test_hostile_statuses.py",
@@ -68,11 +68,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Damaged files": (
         "tests/end_to_end/test_damaged_directory.py", "tests/warehouse/test_damaged_publication.py",
-        "tests/load/test_damaged_dlt_folder.py", "tests/api/test_damaged_ledger.py", "tests/cli/test_origin.py",
+        "tests/load/test_damaged_dlt_folder.py", "tests/api/test_damaged_call_store.py", "tests/cli/test_origin.py",
         "tests/test_warehouse_lock.py",
     ),
     "Secrets": ("tests/end_to_end/test_secrets.py",),
-    "What a run says": ("tests/cli/test_speaking.py",),
+    "What a run says": ("tests/cli/test_run_output.py",),
 }  # fmt: skip
 HEAD = """# What may go wrong, and what becomes of it
 

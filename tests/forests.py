@@ -1,4 +1,4 @@
-"""The naive walk: every person's place in a referral forest, found by following one referrer after another.
+"""A naive traversal: every person's position in a referral forest, found by following referrers one by one.
 
 Slow, obvious and with no part in common with the models, which it is compared with.
 """

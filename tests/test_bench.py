@@ -51,7 +51,7 @@ def _filters(*filters: tuple[str, str, object]) -> dict[str, Any]:
     return {f"filters[{n}][{part}]": v for n, f in enumerate(filters) for part, v in zip(parts, f, strict=True)}
 
 
-def test_a_walk_sees_every_row_once(client: httpx.Client, users: list[dict[str, Any]], server: Server) -> None:
+def test_every_row_is_read_once(client: httpx.Client, users: list[dict[str, Any]], server: Server) -> None:
     assert [row["id"] for row in users] == list(range(1, USERS + 1))
     for path in ("campaigns", "rewards", "rewards/due", "rewards/issued"):
         ids = [row["id"] for row in _walk(client, path, {})]
@@ -136,7 +136,7 @@ def test_the_numbers_agree_with_each_other(client: httpx.Client, users: list[dic
         assert reward["campaign_id"] == by_id[row["recipient_id"]]["campaign_id"]
 
 
-def test_coupons_ride_on_users_and_answer_by_name(client: httpx.Client, users: list[dict[str, Any]]) -> None:
+def test_coupons_are_returned_with_users_and_by_name(client: httpx.Client, users: list[dict[str, Any]]) -> None:
     assert "coupon" not in client.get("users").json()["data"][0]
     held = [row["coupon"] for row in users if row["coupon"]]
     answer = client.get("coupons/" + held[5]["name"].replace(" ", "%20"), params={"with[]": "batch"}).json()
@@ -165,7 +165,7 @@ def test_what_was_not_thought_of_is_refused(
     assert httpx.get(str(client.base_url) + "users").status_code == 401
 
 
-def test_calls_are_counted_between_two_questions(server: Server, client: httpx.Client) -> None:
+def test_calls_are_counted_between_two_requests(server: Server, client: httpx.Client) -> None:
     server.answered()
     client.get("users")
     client.get("campaigns")

@@ -27,7 +27,7 @@ PROJECT = Path(__file__).parents[1]
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass\n"
 ALLOCATE = "block = b'x' * 150_000_000\nimport time; time.sleep(0.3)\n"
-# Stands in for `referrals`: loads through the floor and shapes the tables as the loader does.
+# Replaces `referrals`: loads through the floor and shapes the tables as the loader does.
 PLANTED = """
 import os, sys
 from pathlib import Path
@@ -107,7 +107,7 @@ def test_goals_are_judged_and_printed() -> None:
     assert [len(entry["runs"]) for entry in written["results"]] == [3, 3, 3, 3, 3, 0]
 
 
-def test_builds_are_held_to_the_goal_of_their_size() -> None:
+def test_builds_are_compared_with_the_goal_of_their_size() -> None:
     def met(name: str, users: int, cpu_s: float, peak_mb: float = 900) -> list[bool | None]:
         return [v.is_met for v in verdicts([Result(name, users, [Usage(cpu_s, cpu_s, peak_mb, 0, "", "")])])]
 

@@ -74,13 +74,13 @@ def test_the_lock_names_no_place_to_fetch_from() -> None:
 
 
 @pytest.mark.parametrize("requirement", DIRECT, ids=lambda requirement: requirement.name)
-def test_the_lock_holds_what_the_project_asks_for(requirement: Requirement) -> None:
+def test_the_lock_file_has_what_the_project_requires(requirement: Requirement) -> None:
     version, _ = _pinned()[canonicalize_name(requirement.name)]
     assert requirement.specifier.contains(version)
 
 
 @pytest.mark.parametrize("name", sorted({requirement.name for requirement in DIRECT}))
-def test_the_documentation_gives_a_reason_for_each_dependency(name: str) -> None:
+def test_the_documentation_has_a_reason_for_each_dependency(name: str) -> None:
     reasons = {
         re.sub(r"^\[([^\]]+)\].*", r"\1", part.strip()): reason
         for packages, reason in table_rows(PAGES["docs/dependencies.md"])
@@ -95,7 +95,7 @@ def test_the_sandbox_is_an_extra_that_developers_install() -> None:
     assert "referral-warehouse[sandbox]" in extras["dev"]
 
 
-def test_no_file_speaks_of_one_machine() -> None:
+def test_no_file_mentions_one_machine() -> None:
     found = []
     for path in _tracked():
         text = path.read_bytes().decode("utf-8", errors="replace")

@@ -216,19 +216,19 @@ def test_the_table_goes_before_the_patterns() -> None:
         (["make run"], {"make walk": Shortened("true", "gone")}, r"no such command any more: \['make walk'\]"),
     ],
 )
-def test_what_nobody_knows_fails(patterns: list[str], table: dict[str, Shortened], words: str) -> None:
+def test_unknown_names_fail(patterns: list[str], table: dict[str, Shortened], words: str) -> None:
     with pytest.raises(UnknownCommand, match=words):
         plan([Command("make run", 3)], patterns, table)
 
 
-def test_a_command_that_fails_shows_what_it_said(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_a_command_that_fails_shows_its_output(tmp_path: Path, environ: dict[str, str]) -> None:
     with pytest.raises(AssertionError, match=r"(?s)ended with 7.*not today"):
         run("echo not today >&2; exit 7", tmp_path, environ)
     with pytest.raises(AssertionError, match="ended with 1"):
         run("false\ntrue", tmp_path, environ)
 
 
-def test_the_copy_is_whole_and_nobodys_own(checkout: Path, environ: dict[str, str]) -> None:
+def test_the_copy_is_complete_and_private(checkout: Path, environ: dict[str, str]) -> None:
     assert (checkout / "Makefile").is_file()
     assert not (checkout / ".venv").exists()
     assert not (checkout / ".git").exists()

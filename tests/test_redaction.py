@@ -8,7 +8,7 @@ import pytest
 
 from referral_warehouse import redaction
 from referral_warehouse.api.error_mapping import error_for
-from referral_warehouse.api.retry import verdict_of
+from referral_warehouse.api.retry import status_meaning
 from referral_warehouse.api.transport import LOCATION, Reply
 from referral_warehouse.redaction import MIN_ANYWHERE_CHARS, redact, register_secret
 from referral_warehouse.settings import Token
@@ -71,6 +71,6 @@ def test_an_error_of_the_api_shows_no_token(token: str, status: int) -> None:
     Token(token)
     body = json.dumps({"message": f"bad token {token}"}).encode()
     reply = Reply(status, {LOCATION: f"https://example.com/{token}/login"}, body, elapsed_s=0.1)
-    said = str(error_for(reply, verdict_of(status), "users"))
+    said = str(error_for(reply, status_meaning(status), "users"))
     assert token not in said
     assert "***" in said

@@ -1,4 +1,4 @@
-"""The lock of a warehouse directory: one writer, whatever stands in its place and whichever locks the system has."""
+"""The lock of a warehouse directory: one writer, whatever file has its name and whichever locks the system has."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_without_flock_the_other_kind_of_lock_is_taken(tmp_path: Path, left: byt
     assert found["while held"][0] == 75
 
 
-def test_where_nothing_can_be_locked_that_is_said(settings: Settings) -> None:
+def test_a_file_system_without_locks_is_reported(settings: Settings) -> None:
     found = without("no_locks", settings.warehouse_dir)
     for place in ("first", "load file"):
         code, words = found[place]

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from referral_warehouse.sandbox import Sandbox
+from referral_warehouse.sandbox.domain.resources import TABLES
 
 # stream → published table, condition of rows that are there now, {API field: column}
 COLUMNS: dict[str, tuple[str, str, dict[str, str]]] = {
@@ -72,7 +73,9 @@ COLUMNS: dict[str, tuple[str, str, dict[str, str]]] = {
     ),
 }  # fmt: skip
 JSON_FIELDS = {"meta", "sharing", "sharing_message"}
-TIME_FIELDS = {"starts_at", "ends_at", "qualified_at", "unsubscribed_at", "date", "issued_at", "used_at"}
+TIME_FIELDS = {
+    name for table in TABLES.values() for name, field in table.fields.items() if field.kind in ("datetime", "date")
+}
 
 
 def differences(sandbox: Sandbox, warehouse: Path, stream: str) -> list[str]:

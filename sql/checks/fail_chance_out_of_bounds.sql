@@ -1,7 +1,7 @@
 -- rule: chances lie between 0 and 1, expected values within their interval, and the interval between 0 and everything
 -- reads: marts.contingent_liability, marts.contingent_backtest, intermediate.int_reward_promises
--- Nulls are allowed where nobody has qualified yet, and only there. A promise below 0 turns the order of the amounts
--- around, so that a campaign with one is only held to its interval.
+-- Nulls are allowed only where no user has qualified yet. A negative reward reverses the order of the amounts, so for a
+-- campaign with one only the interval is checked.
 
 with liability as (
     select * from marts.contingent_liability

@@ -1,6 +1,6 @@
 -- rule: the last closing of the roll-forward equals the sum of what the API lists as due and in process
 -- reads: marts.reward_liability_daily, core.rewards_due, core.rewards_issued, intermediate.int_reward_changes
--- The history must arrive where the account stands. Not asked while one of the two lists was loaded alone and its
+-- The history must end with the current state of the account. Not checked while one of the two lists was loaded alone and its
 -- changes still wait for a sync of both.
 
 with daily as (

@@ -1,7 +1,6 @@
--- rule: the days of a campaign's daily funnel add up to what core and the reward movements hold of it
+-- rule: the days of a campaign's daily funnel add up to the counts of core and of the reward movements
 -- reads: core.users, core.coupons, marts.referral_funnel_daily, marts.reward_ledger
--- Every dated thing happened on exactly one day, whatever its source. What core has counts up, what the days have counts
--- down, and nothing may be left.
+-- Every dated event is on exactly one day, whatever its source. Counts of core minus counts of the days must be zero.
 
 with users as (
     select * from core.users

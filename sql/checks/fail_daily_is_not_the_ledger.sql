@@ -1,6 +1,6 @@
 -- rule: the exact days add up to the ledger: each movement of each day, and the opening balance of the first sync
 -- reads: marts.reward_liability_daily, marts.reward_ledger
--- Two ways to the same number; estimated days have no part in it.
+-- The same numbers computed in two ways; estimated days are left out.
 
 with daily as (
     select * from marts.reward_liability_daily

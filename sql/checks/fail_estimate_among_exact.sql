@@ -1,6 +1,6 @@
 -- rule: estimated days all lie before the first sync, exact days never do, and no movement of the ledger is estimated
 -- reads: marts.reward_liability_daily, intermediate.int_sync_points
--- So that one day is one kind of number, and the liability as of a day needs no second condition.
+-- Each day is either exact or estimated, so that the liability as of a day needs no second condition.
 
 with daily as (
     select * from marts.reward_liability_daily

@@ -1,4 +1,4 @@
--- rule: referrers and referrals are users, qualified are referrals: none of them exceeds what it is a part of
+-- rule: referrers and referrals are users, qualified are referrals: none of them exceeds the count that it is a part of
 -- reads: marts.referral_funnel
 -- Reach (views) and the reward stages may be larger than what precedes them and are not compared.
 

@@ -1,6 +1,6 @@
--- rule: the users of all funnels together are the users of core who are not gone
+-- rule: the users of all funnels together are the users of core who are not deleted
 -- reads: marts.referral_funnel, core.users
--- Nobody may fall out because their campaign is unknown.
+-- No user may be missing because the campaign is unknown.
 
 with funnel as (
     select * from marts.referral_funnel

@@ -1,6 +1,6 @@
--- rule: each row of core has its key, and no key stands twice
+-- rule: each row of core has its key, and no key is repeated
 -- reads: core.campaigns, core.users, core.rewards, core.rewards_due, core.rewards_issued, core.coupons
--- A doubled key doubles every sum that joins over it.
+-- A repeated key doubles every sum of a join on it.
 
 with keys as (
     select

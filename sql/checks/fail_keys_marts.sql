@@ -1,7 +1,7 @@
--- rule: each row of a mart has every part of its key, and no key stands twice
+-- rule: each row of a mart has every part of its key, and no key is repeated
 -- reads: marts.campaign_performance, marts.referral_funnel, marts.referral_funnel_daily, marts.referral_cohorts,
 --   marts.fraud_signals, marts.reward_liability, marts.reward_liability_daily, marts.coupon_usage
--- The grain in each file's header, held against its rows.
+-- Compares the rows with the grain in the header of each file.
 
 with keys as (
     select

@@ -1,6 +1,6 @@
--- rule: everybody who is there has one place in the referral tree, every referrer one row of performance
+-- rule: every user who is not deleted has one row in the referral tree, every referrer one row in performance
 -- reads: core.users, marts.referral_tree, marts.referrer_performance
--- These two are as long as core.users, whose ids are unique (fail_keys_core). So their ids are compared by number and
+-- These two have as many rows as core.users, whose ids are unique (fail_keys_core). So their ids are compared by number and
 -- by the sum of their hashes, which takes no memory: a doubled, lost or invented id changes one of them.
 
 with users as (

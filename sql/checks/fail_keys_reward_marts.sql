@@ -1,6 +1,6 @@
--- rule: each row of the ledger and of the contingent marts has every part of its key, and no key stands twice
+-- rule: each row of the ledger and of the contingent marts has every part of its key, and no key is repeated
 -- reads: marts.reward_ledger, marts.contingent_liability, marts.contingent_backtest
--- The grain in each file's header, held against its rows. The ledger is large, so its keys are compared as they are.
+-- Compares the rows with the grain in the header of each file. The ledger is large, so its keys are compared directly.
 
 with ledger as (
     select * from marts.reward_ledger

@@ -1,6 +1,6 @@
--- rule: each balance of the ledger begins where it ended before, or at nothing, and lasts until its next row
+-- rule: each balance of the ledger begins with the closing of its previous row, or with zero, and ends at its next row
 -- reads: marts.reward_ledger
--- Told per reward and recipient by sums, because a comparison of neighbours costs a second at a million rows: all
+-- Compared by sums per reward and recipient, because comparing neighbouring rows costs a second per million rows: all
 -- openings but the first balance equal all closings but the last, and all ends but the open one are later beginnings.
 
 with ledger as (

@@ -1,7 +1,7 @@
 -- rule: the last closing of each balance in the ledger is what the API lists as due and in process for it
 -- reads: marts.reward_ledger, core.rewards_due, core.rewards_issued, intermediate.int_reward_changes
--- Per campaign, reward, recipient and state, to the cent. Not asked while one of the two lists was loaded alone and its changes
--- still wait for a sync of both. Counts are made wider first: minus the least bigint is no bigint.
+-- Per campaign, reward, recipient and state, to the cent. Not checked while one of the two lists was loaded alone and
+-- its changes still wait for a sync of both. Counts are widened first: the negated minimum of bigint does not fit into bigint.
 
 with ledger as (
     select * from marts.reward_ledger

@@ -1,6 +1,6 @@
 -- rule: marts.reward_liability adds up to what the API lists as due and in process
 -- reads: marts.reward_liability, core.rewards_due, core.rewards_issued
--- No balance may be lost or doubled by a join on the way to the table that people pay from.
+-- Joins must neither lose nor double a balance.
 
 with liability as (
     select * from marts.reward_liability

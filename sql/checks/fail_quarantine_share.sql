@@ -1,9 +1,9 @@
--- rule: of no stream, more than one record and more than the set share (WAREHOUSE__MAX_QUARANTINE_PERCENT) is set aside
+-- rule: no stream has more than one record and more than the configured share (WAREHOUSE__MAX_QUARANTINE_PERCENT) in quarantine
 -- reads: ops.quarantine, core.campaigns, core.rewards, core.users, core.rewards_due, core.rewards_issued, core.coupons
--- next: Look at `select * from ops.quarantine where is_open` in draft/warehouse.duckdb. Once the API is mended, `referrals
---   sync --sweep` asks for these records again. If it is to stay so, update to a version that knows the new form; if they
---   may be left out, raise WAREHOUSE__MAX_QUARANTINE_PERCENT and sync again.
--- One odd record is the account's; a share of a list is a change of the API that would make totals silently small.
+-- next: Run `select * from ops.quarantine where is_open` on draft/warehouse.duckdb. Once the API is corrected, `referrals
+--   sync --sweep` requests these records again. If the API changed permanently, update to a version that reads the new
+--   format; to leave the records out, raise WAREHOUSE__MAX_QUARANTINE_PERCENT and sync again.
+-- One unreadable record is a matter of the account; many are a change of the API, and totals would be too small.
 
 with open_records as (
     select distinct

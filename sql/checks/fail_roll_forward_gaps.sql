@@ -1,7 +1,7 @@
 -- rule: each day's opening is the closing of the day before, and no day is missing
 -- reads: marts.reward_liability_daily
--- A balance that changes overnight without a movement is a number nobody can explain. Estimated days are held to it
--- among themselves; where they end, the exact ones begin with what the first sync found.
+-- A balance must not change between days without a movement. Estimated days are compared among themselves; after them,
+-- the exact days begin with the balances that the first sync found.
 
 with daily as (
     select * from marts.reward_liability_daily

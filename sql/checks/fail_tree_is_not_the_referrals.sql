@@ -1,7 +1,7 @@
--- rule: the tree holds every referral once: under its referrer, as an orphan, or as a self-referral; and depths add up
+-- rule: the tree has every referral once: under its referrer, as an orphan, or as a self-referral; and depths add up
 -- reads: core.users, marts.referral_tree
--- The third comparison holds both walks at once: outside of cycles everybody is downstream of exactly as many people as
--- they are deep, so the sum of all depths is the sum of all downstream counts.
+-- The third comparison checks depths and downstream counts together: outside of cycles a user of depth n is downstream of
+-- n people, so the sum of all depths equals the sum of all downstream counts.
 
 with users as (
     select * from core.users

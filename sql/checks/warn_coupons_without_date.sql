@@ -1,4 +1,4 @@
--- rule: every coupon that somebody holds has a date of issue or of use
+-- rule: every assigned coupon has a date of issue or of use
 -- reads: core.coupons
 -- Coupons with neither are in no month of marts.coupon_usage.
 

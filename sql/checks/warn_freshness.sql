@@ -1,7 +1,6 @@
--- rule: every stream that was ever loaded was looked at within the last two days before this build
+-- rule: every stream that was ever loaded was read within two days before this build
 -- reads: staging.stg_run_streams, intermediate.int_build_clock
--- Catches a stream that fell out of the schedule while others go on. Whether the whole warehouse is old, the manifest
--- says.
+-- Detects a stream that is not scheduled any more while others are. The manifest shows the age of the whole warehouse.
 
 with run_streams as (
     select * from staging.stg_run_streams

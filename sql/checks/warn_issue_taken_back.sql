@@ -1,7 +1,7 @@
--- rule: what was issued stays issued
+-- rule: issued rewards stay issued
 -- reads: marts.reward_ledger
--- The vendor says that payouts are never taken back. Where the issued list shows less than before, the roll-forward
--- has a negative movement.
+-- According to the vendor, payouts are never reversed. Where the issued list has less than before, the roll-forward has a
+-- negative movement.
 
 with ledger as (
     select * from marts.reward_ledger

@@ -1,6 +1,6 @@
--- rule: what a row points at exists: campaigns, referrers, rewards, recipients, coupon holders
+-- rule: referenced rows exist: campaigns, referrers, rewards, recipients, coupon holders
 -- reads: core.campaigns, core.users, core.rewards, core.rewards_due, core.rewards_issued, core.coupons
--- The API deletes without cleaning up, so this warns. Such rows still count; they only lack a name.
+-- The API deletes rows without those that reference them, so this is a warning. Such rows count, but lack a name.
 
 with campaigns as (
     select * from core.campaigns

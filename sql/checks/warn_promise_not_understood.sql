@@ -1,7 +1,7 @@
--- rule: each reward definition says in words we know who receives it and when
+-- rule: each reward definition has known values for who receives it and when
 -- reads: intermediate.int_reward_promises
--- Others are owed like all once the API lists them as due, but have no part in marts.contingent_liability nor in the
--- estimated days of marts.reward_liability_daily.
+-- Other rewards count once the API lists them as due, but are not in marts.contingent_liability nor in the estimated days
+-- of marts.reward_liability_daily.
 
 with promises as (
     select * from intermediate.int_reward_promises

@@ -1,6 +1,6 @@
--- rule: no record is set aside
+-- rule: no record is in quarantine
 -- reads: ops.quarantine
--- Each record here is missing from core, or stands there with an older state.
+-- Each of these records is missing from core, or is there with an older state.
 
 with quarantine as (
     select * from ops.quarantine

@@ -1,6 +1,6 @@
--- rule: a user's referrals, counted by us, are what the API's own counters say
+-- rule: a user's referrals, counted here, equal the API's own counters
 -- reads: core.users
--- The counters change without leaving a date, so they are as old as last_seen_at; a sweep refreshes them.
+-- Changes of the counters have no date, so they are as old as last_seen_at; a sweep refreshes them.
 
 with users as (
     select * from core.users

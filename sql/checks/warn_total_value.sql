@@ -1,6 +1,6 @@
 -- rule: the total of a reward row is its count times its price
 -- reads: staging.stg_rewards_due, staging.stg_rewards_issued
--- The vendor may round or grant otherwise; the total as given is what is counted.
+-- The vendor may round or grant another amount; the total of the API is used.
 
 with due as (
     select * from staging.stg_rewards_due

@@ -1,6 +1,6 @@
--- rule: each reward type that the settings give a unit is a type of this account
+-- rule: each reward type with a unit in the settings is a type of this account
 -- reads: staging.stg_reward_units, intermediate.int_reward_types
--- Spelling counts: a misspelt type in the settings leaves the real one standing alone.
+-- Spelling counts: for a misspelled type in the settings, the real type keeps a unit of its own.
 
 with units as (
     select * from staging.stg_reward_units

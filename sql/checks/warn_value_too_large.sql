@@ -1,7 +1,6 @@
--- rule: where a reward row gives no total, its count times its price is less than 10^24
+-- rule: where a reward row has no total, its count times its price is less than 10^24
 -- reads: intermediate.int_reward_versions
--- No sum could be relied on to hold more than that. Such a row has no value in core and none in the balances; its count
--- is counted.
+-- Sums of larger values might overflow. Such a row has no value in core and in the balances; its count is included.
 
 with versions as (
     select * from intermediate.int_reward_versions

@@ -4,7 +4,7 @@
 -- time: UTC, without a zone
 -- Each campaign as the API shows it now; a campaign that is gone keeps its last known row and gets a deleted_at.
 -- answers: Which campaigns are live? When does a campaign end? Which ones were removed from the account?
--- wrong: deleted_at is the first complete list without the campaign, not the moment it was removed; reach moves with
+-- wrong: deleted_at is the first complete list without the campaign, not the time of its removal; reach moves with
 -- every sync and counts views, not people.
 
 with campaigns as (
@@ -34,7 +34,7 @@ final as (
         ranked.code, -- code of the campaign
         coalesce(campaign_reach.reach, ranked.reach) as reach, -- views of the campaign's pages and links; not people, not unique
         ranked.is_live, -- whether people can join now
-        ranked.status, -- launched, draft or paused; other values are passed on as they come
+        ranked.status, -- launched, draft or paused; other values are passed on unchanged
         ranked.starts_at, -- planned start, UTC; null = already started
         ranked.ends_at, -- planned end, UTC; null = open end
         ranked.first_seen_at, -- first sync that saw the campaign, UTC

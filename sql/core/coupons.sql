@@ -2,9 +2,9 @@
 -- reads: staging.stg_coupons, staging.stg_coupon_batches, staging.stg_users, intermediate.int_vanished_rows
 -- money: none
 -- time: UTC, without a zone
--- Each coupon that somebody holds, or that was asked for by name, as the API shows it now.
--- answers: Who holds which coupon? Which were used, and when?
--- wrong: the API promises no list of coupons: those that nobody holds yet are unknown unless their names were given.
+-- Each coupon that is assigned to a user, or was requested by name, as the API shows it now.
+-- answers: Which user has which coupon? Which were used, and when?
+-- wrong: the API documents no list of coupons: unassigned ones are unknown unless their names are configured.
 
 with coupons as (
     select * from staging.stg_coupons
@@ -30,12 +30,12 @@ final as (
     select
         coupons.coupon_id, -- the API's id of the coupon
         coupons.name, -- the coupon's text, as people enter it
-        coupons.user_id, -- user who holds it (the API's referral_id); null = nobody
+        coupons.user_id, -- user it is assigned to (the API's referral_id); null = unassigned
         coupons.batch_id, -- batch it was uploaded in
         batches.name as batch_name, -- name of the batch, up to 200 characters
-        coalesce(batches.campaign_id, users.campaign_id) as campaign_id, -- campaign of the batch, else of the holder
+        coalesce(batches.campaign_id, users.campaign_id) as campaign_id, -- campaign of the batch, else of the user
         coupons.issued_at, -- when it was handed out, UTC
-        coupons.used_at, -- when it was used, UTC; null = not used. Using it qualifies the holder
+        coupons.used_at, -- when it was used, UTC; null = not used. Using it qualifies the user
         coupons.used_at is not null as is_used, -- whether it was used
         coupons.last_seen_at, -- when the API last delivered this row, UTC
         vanished.deleted_at, -- when we found it gone, UTC; null = still there

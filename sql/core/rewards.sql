@@ -2,8 +2,8 @@
 -- reads: intermediate.int_rewards_latest
 -- money: reward_value in whatever the reward type is counted in; the API names no currency
 -- time: UTC, without a zone
--- Each reward that a campaign promises, as the API shows it now; one that is gone keeps its last known row.
--- answers: What does a campaign promise, to whom, and when does it fall due? What is a reward worth?
+-- Each reward that a campaign offers, as the API shows it now; a deleted one keeps its last known row.
+-- answers: What does a campaign offer, to whom, and when does it become due? What is a reward worth?
 -- wrong: the value is today's; what earlier rewards were worth is in the reward lists themselves.
 
 with rewards as (
@@ -13,11 +13,11 @@ with rewards as (
 final as (
     select
         reward_id, -- the API's id of the reward definition
-        campaign_id, -- campaign that promises the reward
+        campaign_id, -- campaign that offers the reward
         name, -- name of the reward
         reward_for, -- who receives it: the person referring or the person invited, in the API's words
         reward_type, -- kind of reward, e.g. a voucher brand, cash or a coupon, in the API's words
-        reward_value, -- value of one reward in the unit of its type; null where the API gives none
+        reward_value, -- value of one reward in the unit of its type; null where the API returns none
         when_referral, -- what the referral must have done: invited or converted
         first_seen_at, -- first sync that saw the reward, UTC
         deleted_at, -- first complete list without it, UTC; null = still there

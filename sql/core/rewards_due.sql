@@ -3,11 +3,11 @@
 -- money: due_value and reward_value in the row's unit; never add them across units
 -- time: UTC, without a zone
 -- compression: rle
--- What is owed and not yet being issued, as the last complete list showed it. What was due earlier and is not any
--- more lives in marts.reward_liability_daily.
+-- Rewards owed and not yet in process, from the last complete list. Rewards that were due earlier are in
+-- marts.reward_liability_daily.
 -- answers: Who is to be rewarded, with what, how often? Since when?
--- wrong: the API dates nothing here: first_seen_at is our first sight, up to one sync later than the truth, and the
--- first sync of all for what was due before we looked. rewards in process (core.rewards_issued) are owed as well.
+-- wrong: these rows have no date: first_seen_at is the first sync that saw them, up to one sync late, and the very
+-- first sync for rewards that were due before it. Rewards in process (core.rewards_issued) are owed as well.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -31,7 +31,7 @@ due as (
     where list_name = 'due'
 ),
 
--- A row that left the list and came back starts anew.
+-- A row that left the list and returned starts again.
 spells as (
     select
         *,
@@ -47,20 +47,20 @@ final as (
         spells.record_id as due_id, -- the API's id of the row in the list of rewards due
         spells.reward_id, -- reward definition
         spells.recipient_id, -- user who is to receive it
-        spells.total_count as due_count, -- number of rewards due; 1 where the API gives none
-        spells.total_value as due_value, -- their value; count times reward_value where the API gives none, else 0
+        spells.total_count as due_count, -- number of rewards due; 1 where the API returns none
+        spells.total_value as due_value, -- their value; count times reward_value where the API returns none, else 0
         spells.status, -- the API's word for the state
-        spells.first_seen_at, -- first sync of the present unbroken presence in the list, UTC
+        spells.first_seen_at, -- first sync that saw it, since it was last missing from the list, UTC
         greatest(last_list.observed_at, spells.seen_from_at) as last_seen_at, -- last complete list, UTC
         spells.campaign_id, -- campaign of the reward, else of the recipient, else 0
         spells.reward_name, -- name of the reward definition, up to 200 characters
         spells.reward_for, -- who receives it, in the API's words
-        spells.reward_type, -- kind of reward; 'unknown' where neither list nor definition says; up to 200 characters
+        spells.reward_type, -- kind of reward; 'unknown' where neither list nor definition has it; up to 200 characters
         spells.unit, -- what the values are counted in; values of different units must not be added
         spells.when_referral, -- what the referral must have done: invited or converted
-        spells.reward_value, -- value of one reward, as the list gives it
-        spells.recipient_first_name, -- first name as the list gives it
-        spells.recipient_email, -- e-mail address as the list gives it
+        spells.reward_value, -- value of one reward, as in the list
+        spells.recipient_first_name, -- first name as in the list
+        spells.recipient_email, -- e-mail address as in the list
         spells.extra -- fields of the API that are not among the columns, as JSON
     from spells
     cross join last_list

@@ -3,9 +3,9 @@
 -- money: issued_value and reward_value in the row's unit; never add them across units
 -- time: UTC, without a zone
 -- compression: rle
--- Every reward that is issued or in process of being issued, its last known row. In process (no issued_at yet) is
--- still owed.
--- answers: What was issued to whom and when? What is on its way?
+-- Every reward that is issued or in process, with its last known row. Rewards in process (no issued_at yet) are still
+-- owed.
+-- answers: What was issued to whom and when? What is in process?
 -- wrong: a row the API no longer lists stays here with a deleted_at; an issued one still counts as issued.
 
 with latest as (
@@ -17,21 +17,21 @@ final as (
         record_id as issued_id, -- the API's id of the row in the list of rewards issued
         reward_id, -- reward definition
         recipient_id, -- user who received it
-        total_count as issued_count, -- number of rewards; 1 where the API gives none
-        total_value as issued_value, -- their value; count times reward_value where the API gives none, else 0
+        total_count as issued_count, -- number of rewards; 1 where the API returns none
+        total_value as issued_value, -- their value; count times reward_value where the API returns none, else 0
         status, -- the API's word for the state
         issued_at, -- when it was issued, UTC; null = in process
         first_seen_at, -- first sync that saw the row in this list, UTC
-        is_in_process, -- whether it is still on its way, that is still owed
+        is_in_process, -- whether it is in process, that is still owed
         campaign_id, -- campaign of the reward, else of the recipient, else 0
         reward_name, -- name of the reward definition, up to 200 characters
         reward_for, -- who receives it, in the API's words
-        reward_type, -- kind of reward; 'unknown' where neither list nor definition says; up to 200 characters
+        reward_type, -- kind of reward; 'unknown' where neither list nor definition has it; up to 200 characters
         unit, -- what the values are counted in; values of different units must not be added
         when_referral, -- what the referral must have done: invited or converted
-        reward_value, -- value of one reward, as the list gives it
-        recipient_first_name, -- first name as the list gives it
-        recipient_email, -- e-mail address as the list gives it
+        reward_value, -- value of one reward, as in the list
+        recipient_first_name, -- first name as in the list
+        recipient_email, -- e-mail address as in the list
         deleted_at, -- when we found it gone, UTC; null = still there
         extra -- fields of the API that are not among the columns, as JSON
     from latest

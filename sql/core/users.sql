@@ -2,11 +2,11 @@
 -- reads: staging.stg_users, intermediate.int_vanished_rows
 -- money: none
 -- time: UTC, without a zone
--- Each person of each campaign as the API shows them now; one who is gone keeps the last known row and gets a
--- deleted_at. The only published table besides the reward lists that holds names and addresses.
+-- Each person of each campaign as the API shows them now; a deleted one keeps the last known row and gets a
+-- deleted_at. The only published table besides the reward lists that has names and addresses.
 -- answers: Who joined, when and through whom? Who has qualified? Who may be written to?
--- wrong: names, addresses and the API's own counters leave no date when they change and are as old as last_seen_at
--- says; they are refreshed by each sweep.
+-- wrong: changes of names, addresses and the API's own counters have no date; they are as old as last_seen_at, and
+-- each sweep refreshes them.
 
 with users as (
     select * from staging.stg_users
@@ -20,13 +20,13 @@ final as (
     select
         users.user_id, -- the API's id of the person in this campaign
         users.campaign_id, -- campaign the person is in
-        users.referrer_id, -- user who invited this one; null = came without an invitation
+        users.referrer_id, -- user who invited this one; null = joined without an invitation
         users.first_name, -- first name as entered
         users.email, -- e-mail address as entered
         users.code, -- the person's referral code
         users.source, -- how the person came: Direct, Referred, Added, API and others, in the API's words
         users.joined_at, -- when the person joined the campaign, UTC
-        users.is_qualified, -- whether the person has done what the campaign wants
+        users.is_qualified, -- whether the person has reached the goal of the campaign
         users.qualified_at, -- since when qualified, UTC; null = not qualified
         users.is_unsubscribed, -- whether the person refuses messages
         users.unsubscribed_at, -- since when unsubscribed, UTC

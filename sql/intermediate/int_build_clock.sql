@@ -2,8 +2,8 @@
 -- reads: staging.stg_runs, staging.stg_run_streams
 -- money: none
 -- time: UTC, the server's; null before the first observation
--- The moment this warehouse is true for: the last time the server told us. Ages and windows count from here, never
--- from the clock of this machine, so that a rebuild of the same load file gives the same answers.
+-- The time of the warehouse's data: the server's time at the last observation. Ages and windows count from it, never from
+-- the clock of this machine, so that a rebuild of the same load file has the same results.
 
 with runs as (
     select * from staging.stg_runs

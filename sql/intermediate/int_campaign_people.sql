@@ -1,9 +1,9 @@
--- grain: one row per campaign that somebody belongs to; campaign_id 0 gathers who names none
+-- grain: one row per campaign that somebody belongs to; campaign_id 0 = without a campaign
 -- reads: intermediate.int_people, intermediate.int_referrers
 -- money: none
 -- time: none
 -- materialized: table
--- How many people each campaign has now and what they are, for every mart that compares campaigns. Each person counts
+-- Counts of each campaign's people by role, for every mart that compares campaigns. Each person counts
 -- in their own campaign, a referrer too.
 
 with people as (

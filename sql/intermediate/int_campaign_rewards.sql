@@ -4,7 +4,7 @@
 -- time: none
 -- materialized: table
 -- How many rewards each campaign owes, has in process and has issued now, for every mart that compares campaigns.
--- Issued counts for ever; in process counts while the row is in the list. Owed is due and in process together.
+-- Issued rewards always count; those in process count while they are in the list. Owed is due plus in process.
 
 with versions as (
     select * from intermediate.int_reward_versions

@@ -1,17 +1,18 @@
--- grain: one row per moment (now, then), horizon (ever, 28 days), campaign and unit that something may fall due in
+-- grain: one row per cutoff (now, then), horizon (ever, 28 days), campaign and unit in which rewards may become due
 -- reads: intermediate.int_conversion_outcomes, intermediate.int_conversion_curves, intermediate.int_reward_promises,
 --   intermediate.int_build_clock
 -- money: expected, in the unit of the row, rounded to the cent; later_value is exact
 -- time: UTC
 -- materialized: table
--- Each open referral of age a qualifies within the horizon with the chance 1 - S(a + horizon) / S(a), S being its
--- campaign's curve, or the account's where the campaign has fewer than 30 qualifications on its own. What falls due
--- then is what the campaign promised at the moment: to the referral, and to the referrer who is there. variance adds up
--- two doubts: who qualifies (value x value x chance x (1 - chance) of each referral) and the curve itself (Greenwood:
+-- Each open referral of age a qualifies within the horizon with the probability 1 - S(a + horizon) / S(a), S being its
+-- campaign's curve, or the account's where the campaign has fewer than 30 qualifications on its own. The rewards that
+-- then become due are those of the campaign at the cutoff: for the referral, and for a referrer who is not deleted.
+-- variance is the sum of two uncertainties: who qualifies (value x value x chance x (1 - chance) of each referral) and the
+-- curve itself (Greenwood:
 -- for each age of the curve, the value that depends on it, squared, times qualified / (at risk x (at risk - qualified))).
--- The interval is cut at what is possible: nobody with a positive promise qualifies, or everybody does.
--- 1.2816 deviations on either side hold 80 of 100 outcomes of a normal distribution. Sums of floating-point numbers are
--- taken in the order of their values: the same rows then give the same last digit, however they came to lie in the file.
+-- The interval is limited to possible values: none of the referrals with a positive reward qualifies, or all do.
+-- 1.2816 deviations on either side contain 80 of 100 outcomes of a normal distribution. Sums of floating-point numbers are
+-- taken in the order of their values: the same rows then have the same last digit, in whatever order the file stores them.
 
 with outcomes as (
     select * from intermediate.int_conversion_outcomes
@@ -31,52 +32,52 @@ clock as (
 
 horizons as (
     select
-        given.moment,
+        given.cutoff,
         given.horizon,
         given.horizon_days,
         given.days_ago
     from (
         values ('now', 'ever', 1000000000, 0), ('now', '28 days', 28, 0), ('then', '28 days', 28, 28)
-    ) as given (moment, horizon, horizon_days, days_ago)
+    ) as given (cutoff, horizon, horizon_days, days_ago)
 ),
 
-moments as (
+cutoffs as (
     select
-        horizons.moment,
+        horizons.cutoff,
         horizons.horizon,
         horizons.horizon_days,
-        clock.as_of_at - to_days(horizons.days_ago) as moment_at
+        clock.as_of_at - to_days(horizons.days_ago) as cutoff_at
     from horizons
     cross join clock
 ),
 
 bases as (
     select
-        moment,
+        cutoff,
         curve_id,
         max(basis_count) as basis_count,
         max(last_age_days) as last_age_days
     from curves
-    group by moment, curve_id
+    group by cutoff, curve_id
 ),
 
 payouts as (
     select
-        moments.moment,
-        moments.horizon,
-        moments.horizon_days,
-        moments.moment_at,
+        cutoffs.cutoff,
+        cutoffs.horizon,
+        cutoffs.horizon_days,
+        cutoffs.cutoff_at,
         promises.campaign_id,
         promises.unit,
         sum(case when promises.recipient = 'referral' then promises.reward_value else 0 end) as referral_value,
         sum(case when promises.recipient = 'referrer' then promises.reward_value else 0 end) as referrer_value
     from promises
-    inner join moments
+    inner join cutoffs
         on
-            promises.valid_from_at <= moments.moment_at
-            and coalesce(promises.valid_until_at, timestamp 'infinity') > moments.moment_at
+            promises.valid_from_at <= cutoffs.cutoff_at
+            and coalesce(promises.valid_until_at, timestamp 'infinity') > cutoffs.cutoff_at
     where promises.falls_due = 'qualify' and promises.recipient is not null
-    group by moments.moment, moments.horizon, moments.horizon_days, moments.moment_at, promises.campaign_id, promises.unit
+    group by cutoffs.cutoff, cutoffs.horizon, cutoffs.horizon_days, cutoffs.cutoff_at, promises.campaign_id, promises.unit
 ),
 
 chosen as (
@@ -87,8 +88,8 @@ chosen as (
         case when own.basis_count >= 30 then own.basis_count else coalesce(pool.basis_count, 0) end as basis_count,
         case when own.basis_count >= 30 then own.last_age_days else pool.last_age_days end as last_age_days
     from payouts
-    left join bases as own on payouts.moment = own.moment and payouts.campaign_id = own.curve_id
-    left join bases as pool on payouts.moment = pool.moment and pool.curve_id = -9223372036854775809
+    left join bases as own on payouts.cutoff = own.cutoff and payouts.campaign_id = own.curve_id
+    left join bases as pool on payouts.cutoff = pool.cutoff and pool.curve_id = -9223372036854775809
 ),
 
 open_groups as (
@@ -102,7 +103,7 @@ open_groups as (
         cast(promised_value as double) as payout_value
     from chosen
     inner join outcomes
-        on chosen.moment = outcomes.moment and chosen.campaign_id = outcomes.campaign_id and outcomes.outcome = 'open'
+        on chosen.cutoff = outcomes.cutoff and chosen.campaign_id = outcomes.campaign_id and outcomes.outcome = 'open'
 ),
 
 judged as (
@@ -120,12 +121,12 @@ judged as (
     from open_groups
     asof left join curves as begins
         on
-            open_groups.moment = begins.moment
+            open_groups.cutoff = begins.cutoff
             and open_groups.curve_id = begins.curve_id
             and open_groups.age_days > begins.age_days
     asof left join curves as ends
         on
-            open_groups.moment = ends.moment
+            open_groups.cutoff = ends.cutoff
             and open_groups.curve_id = ends.curve_id
             and open_groups.end_days > ends.age_days
 ),
@@ -134,7 +135,7 @@ judged as (
 -- curve only moves at its own ages, so that each change is placed after the last of them that it does not depend on.
 changes as (
     select
-        moment,
+        cutoff,
         horizon,
         campaign_id,
         unit,
@@ -147,22 +148,22 @@ changes as (
 
 running as (
     select
-        moment,
+        cutoff,
         horizon,
         campaign_id,
         unit,
         step_days,
         sum(sum(change_value order by change_value)) over (
-            partition by moment, horizon, campaign_id, unit
+            partition by cutoff, horizon, campaign_id, unit
             order by step_days rows unbounded preceding
         ) as dependent_value
     from changes
-    group by moment, horizon, campaign_id, unit, step_days
+    group by cutoff, horizon, campaign_id, unit, step_days
 ),
 
 reached as (
     select
-        chosen.moment,
+        chosen.cutoff,
         chosen.horizon,
         chosen.campaign_id,
         chosen.unit,
@@ -170,12 +171,12 @@ reached as (
         curves.age_days,
         curves.variance_term
     from chosen
-    inner join curves on chosen.moment = curves.moment and chosen.curve_id = curves.curve_id
+    inner join curves on chosen.cutoff = curves.cutoff and chosen.curve_id = curves.curve_id
 ),
 
 doubts as (
     select
-        reached.moment,
+        reached.cutoff,
         reached.horizon,
         reached.campaign_id,
         reached.unit,
@@ -183,7 +184,7 @@ doubts as (
     from reached
     asof join running
         on
-            reached.moment = running.moment
+            reached.cutoff = running.cutoff
             and reached.horizon = running.horizon
             and reached.campaign_id = running.campaign_id
             and reached.unit = running.unit
@@ -192,20 +193,20 @@ doubts as (
 
 curve_doubt as (
     select
-        moment,
+        cutoff,
         horizon,
         campaign_id,
         unit,
         sum(variance order by variance) as variance
     from doubts
-    group by moment, horizon, campaign_id, unit
+    group by cutoff, horizon, campaign_id, unit
 ),
 
 totals as (
     select
-        moment,
+        cutoff,
         horizon,
-        moment_at,
+        cutoff_at,
         campaign_id,
         unit,
         is_pooled,
@@ -221,7 +222,7 @@ totals as (
         sum(later_count) as later_count,
         sum(later_count * promised_value) as later_value
     from judged
-    group by moment, horizon, moment_at, campaign_id, unit, is_pooled, basis_count, last_age_days
+    group by cutoff, horizon, cutoff_at, campaign_id, unit, is_pooled, basis_count, last_age_days
 ),
 
 doubted as (
@@ -234,7 +235,7 @@ doubted as (
     from totals
     left join curve_doubt
         on
-            totals.moment = curve_doubt.moment
+            totals.cutoff = curve_doubt.cutoff
             and totals.horizon = curve_doubt.horizon
             and totals.campaign_id = curve_doubt.campaign_id
             and totals.unit = curve_doubt.unit
@@ -242,9 +243,9 @@ doubted as (
 
 final as (
     select
-        moment,
+        cutoff,
         horizon,
-        moment_at,
+        cutoff_at,
         campaign_id,
         unit,
         is_pooled,

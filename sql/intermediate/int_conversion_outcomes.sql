@@ -1,13 +1,13 @@
--- grain: one row per moment, campaign, age in days, outcome and whether the referrer is there
+-- grain: one row per cutoff, campaign, age in days, outcome and whether the referrer exists
 -- reads: staging.stg_users, intermediate.int_vanished_rows, intermediate.int_missing_referrers,
 --   intermediate.int_build_clock
 -- money: none
 -- time: UTC; age in whole days since joining
 -- materialized: table
--- What had become of each referral at two moments: now, and then (28 days earlier, from the dates up to that moment).
+-- The outcome of each referral at two cutoffs: now, and then (28 days earlier, from the dates up to that time).
 -- Outcome: qualified (age: when it qualified), gone (deleted before it qualified; age: when we found it gone), open
--- (age: at the moment). Of those open then, later_count is how many have qualified since. A qualification that was
--- taken back counts as none. Who has no date of joining, or qualified without a date, is in no cohort.
+-- (age: at the cutoff). Of those open then, later_count is how many have qualified since. A revoked
+-- qualification does not count. Users without a date of joining, or qualified without a date, are in no cohort.
 
 with users as (
     select * from staging.stg_users
@@ -26,15 +26,15 @@ clock as (
     select * from intermediate.int_build_clock
 ),
 
-moments as (
+cutoffs as (
     select
-        'now' as moment,
-        as_of_at as moment_at
+        'now' as cutoff,
+        as_of_at as cutoff_at
     from clock
     union all
     select
-        'then' as moment,
-        as_of_at - interval 28 days as moment_at
+        'then' as cutoff,
+        as_of_at - interval 28 days as cutoff_at
     from clock
 ),
 
@@ -57,41 +57,41 @@ referrals as (
 
 placed as (
     select
-        moments.moment,
-        moments.moment_at,
+        cutoffs.cutoff,
+        cutoffs.cutoff_at,
         referrals.*,
         case
-            when referrals.qualified_at <= moments.moment_at then 'qualified'
-            when referrals.deleted_at <= moments.moment_at then 'gone'
+            when referrals.qualified_at <= cutoffs.cutoff_at then 'qualified'
+            when referrals.deleted_at <= cutoffs.cutoff_at then 'gone'
             else 'open'
         end as outcome
     from referrals
-    inner join moments on referrals.joined_at <= moments.moment_at
+    inner join cutoffs on referrals.joined_at <= cutoffs.cutoff_at
 ),
 
 aged as (
     select
-        placed.moment,
+        placed.cutoff,
         placed.campaign_id,
         placed.outcome,
         greatest(
             date_diff(
                 'second', placed.joined_at,
                 case placed.outcome
-                    when 'qualified' then placed.qualified_at when 'gone' then placed.deleted_at else placed.moment_at
+                    when 'qualified' then placed.qualified_at when 'gone' then placed.deleted_at else placed.cutoff_at
                 end
             ) // 86400, 0
         ) as age_days,
         placed.outcome <> 'open'
         or not placed.is_referrer_missing
-        or coalesce(placed.referrer_deleted_at > placed.moment_at, false) as has_referrer,
+        or coalesce(placed.referrer_deleted_at > placed.cutoff_at, false) as has_referrer,
         placed.outcome = 'open' and placed.qualified_at is not null as is_later
     from placed
 ),
 
 final as (
     select
-        moment,
+        cutoff,
         campaign_id,
         outcome,
         age_days,
@@ -99,7 +99,7 @@ final as (
         count(*) as referrals_count,
         count(*) filter (where is_later) as later_count
     from aged
-    group by moment, campaign_id, outcome, age_days, has_referrer
+    group by cutoff, campaign_id, outcome, age_days, has_referrer
 )
 
 select * from final

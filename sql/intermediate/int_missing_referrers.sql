@@ -1,9 +1,9 @@
--- grain: one row per user id that referred somebody and is not there (any more)
+-- grain: one row per user id that is named as referrer and does not exist (any more)
 -- reads: staging.stg_users, intermediate.int_vanished_rows
 -- money: none
 -- time: UTC; deleted_at is when we found them gone; null = they were gone before we first looked
 -- materialized: table
--- A reward for the person referring falls due to nobody when that person is gone. Few are, so that this table is small.
+-- A reward for the person referring does not become due when that person is deleted. This table is small.
 
 with users as (
     select * from staging.stg_users

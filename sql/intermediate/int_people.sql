@@ -1,11 +1,11 @@
--- grain: one row per user who is there
+-- grain: one row per user who is not deleted
 -- reads: staging.stg_users, intermediate.int_vanished_rows
 -- money: none
 -- time: UTC
 -- materialized: table
--- The people that every count of people counts: those who are not gone, narrow, with the three things that are asked
--- again and again decided once. A referral is a user who names a referrer, there or not; a qualified referral is one
--- who has done what the campaign wants. What names no campaign is in campaign 0.
+-- The people in every count of people, with few columns and the decisions that many models share. A referral is a user who
+-- names a referrer, deleted or not; a qualified referral is one who has reached the goal of the campaign. Users without a
+-- campaign are in campaign 0.
 
 with users as (
     select * from staging.stg_users

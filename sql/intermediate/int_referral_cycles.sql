@@ -3,10 +3,10 @@
 -- money: none
 -- time: none
 -- materialized: table
--- Finds cycles without walking in circles. Every step doubles how far up each row looks (1, 2, 4, 8 … referrers), and
--- who has no referrer so far up drops out. When a step loses nobody, nobody's line ever ends: who is left stands on a
--- cycle or below one. Once the look reaches as far as there are rows left, it ends on a cycle for all of them, so those
--- it ends at are the cycles. Without a cycle nobody is left, after as many steps as the deepest tree has binary digits.
+-- Finds cycles by pointer doubling: every step doubles the distance to the ancestor of each row (1, 2, 4, 8 … referrers),
+-- and removes rows without such an ancestor. When a step removes no row, all remaining rows are in a cycle or below one.
+-- Once the distance is at least the number of remaining rows, all these ancestors are in cycles, and they are all the
+-- members of cycles. Without a cycle no row remains, after as many steps as the deepest tree has binary digits.
 
 with recursive referrers as (
     select * from intermediate.int_referrers
@@ -69,7 +69,7 @@ members as (
 final as (
     select
         climb.user_id,
-        climb.lowest_id as cycle_id, -- the lowest user_id of the cycle stands for all of it
+        climb.lowest_id as cycle_id, -- the lowest user_id identifies the cycle
         referrers.parent_id,
         referrers.is_qualified_referral
     from climb

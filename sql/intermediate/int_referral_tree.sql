@@ -1,5 +1,5 @@
 -- grain: one row per user who is there
--- reads: intermediate.int_people, intermediate.int_referrers, intermediate.int_referral_walks,
+-- reads: intermediate.int_people, intermediate.int_referrers, intermediate.int_referral_paths,
 --   intermediate.int_vanished_rows
 -- money: none
 -- time: none
@@ -15,8 +15,8 @@ referrers as (
     select * from intermediate.int_referrers
 ),
 
-walks as (
-    select * from intermediate.int_referral_walks
+paths as (
+    select * from intermediate.int_referral_paths
 ),
 
 vanished as (
@@ -30,11 +30,11 @@ gone as (
 
 inner_nodes as (
     select
-        walks.*,
+        paths.*,
         referrers.referrals_count,
         referrers.qualified_count
-    from walks
-    inner join referrers on walks.user_id = referrers.user_id
+    from paths
+    inner join referrers on paths.user_id = referrers.user_id
 ),
 
 -- A leaf hangs one below its referrer; who has no referrer there is a root.
@@ -56,7 +56,7 @@ placed as (
         coalesce(own.has_cycle_above, upper.has_cycle_above, false) as has_cycle_above
     from people
     left join inner_nodes as own on people.user_id = own.user_id
-    left join walks as upper on nullif(people.referrer_id, people.user_id) = upper.user_id
+    left join paths as upper on nullif(people.referrer_id, people.user_id) = upper.user_id
 ),
 
 final as (

@@ -1,10 +1,10 @@
--- grain: one row per user who is there and whom another user who is there names as referrer
+-- grain: one row per user who is named as referrer by another user; neither is deleted
 -- reads: intermediate.int_people
 -- money: none
 -- time: UTC
 -- materialized: table
--- The inner nodes of the referral forest, a fraction of all people; everybody else is a leaf. parent_id is the
--- referrer's own referrer where that one is there too. Nobody is their own referral or parent here.
+-- The inner nodes of the referral forest, a fraction of all people; all others are leaves. parent_id is the
+-- referrer's own referrer, if not deleted. Self-referrals are left out.
 
 with people as (
     select * from intermediate.int_people

@@ -1,8 +1,8 @@
 -- grain: one row per reward definition
 -- reads: staging.stg_rewards
--- money: reward_value as the API gives it
+-- money: reward_value as the API returns it
 -- time: UTC; deleted_at is the first complete list without the reward
--- The last known version of each reward definition, also of those that are gone.
+-- The last known version of each reward definition, also of deleted ones.
 
 with rewards as (
     select * from staging.stg_rewards

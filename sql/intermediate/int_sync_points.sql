@@ -1,10 +1,10 @@
 -- grain: one row per run that observed anything
 -- reads: staging.stg_runs, staging.stg_run_streams
 -- money: none
--- time: UTC, the server's; a run began to observe with its first answer and ended with its last
--- Which observations belong together. A movement is only known where both reward lists were seen by one run: due
--- complete, issued walked. Such a run is a sync point; what a run in between saw of one list alone waits for the next
--- sync point, or else every issued reward would first look reversed. sync_no is null while that sync has not happened.
+-- time: UTC, the server's; from the first to the last response of a run
+-- Which observations belong together. A movement is known only where one run read both reward lists: due completely,
+-- issued incrementally or completely. Such a run is a sync point. Changes that another run saw in one list alone wait for
+-- the next sync point; otherwise every issued reward would first look reversed. sync_no is null until then.
 
 with runs as (
     select * from staging.stg_runs

@@ -1,9 +1,9 @@
--- grain: one row per stream and record that is gone
+-- grain: one row per stream and deleted record
 -- reads: staging.stg_observations
 -- money: none
--- time: UTC; deleted_at is when we noticed, not when it happened
--- A record is gone when the last that was noticed of it is that it vanished. At the same moment, reappearing wins:
--- a row is never called deleted on a tie.
+-- time: UTC; deleted_at is when the deletion was noticed, not when it happened
+-- A record is deleted when its last observation is that it vanished. At equal times reappearing wins: on a tie a row is
+-- not deleted.
 
 with observations as (
     select * from staging.stg_observations

@@ -1,11 +1,11 @@
 -- grain: one row per campaign, batch and month in which coupons were issued
 -- reads: core.coupons
 -- money: none
--- time: months in UTC, by the day a coupon was issued (by its use where the API gives no issue date)
--- What became of the coupons of each month. outstanding can still be used; deleted went unused and is gone.
--- answers: How many of a batch are used? How quickly? How many are still out?
--- wrong: coupons with neither date are not in here (a check counts them), nor those nobody holds. Recent months had
--- less time to be used. A coupon given to somebody who joined long ago is seen by the next sweep, not before.
+-- time: months in UTC, by the day a coupon was issued (by its use where the API returns no issue date)
+-- The coupons of each month by their current state. Outstanding ones can still be used; deleted ones were not used.
+-- answers: How many of a batch are used? How quickly? How many are outstanding?
+-- wrong: coupons with neither date are left out (a check counts them), as are unassigned ones. Coupons of recent months had
+-- less time to be used. A coupon assigned to a user who joined long ago is seen by the next sweep only.
 
 with coupons as (
     select * from core.coupons
@@ -40,13 +40,13 @@ counted as (
 
 final as (
     select
-        campaign_id, -- campaign of the batch, else of the holder; 0 = unknown
+        campaign_id, -- campaign of the batch, else of the user; 0 = unknown
         batch_id, -- batch of the coupons; 0 = none
         batch_name, -- name of the batch
         month_on, -- first day of the month of issue, UTC
         issued_count, -- coupons issued in the month
         used_count, -- of these, used by now
-        deleted_count, -- of these, gone without being used
+        deleted_count, -- of these, deleted without being used
         issued_count - used_count - deleted_count as outstanding_count, -- of these, still usable
         used_count / issued_count as use_rate, -- used per issued
         median_days_to_use -- median days from issue to use, of those used

@@ -3,16 +3,16 @@
 --   intermediate.int_referral_tree
 -- money: none
 -- time: UTC, without a zone
--- What somebody should look at before a reward is paid. A signal is never a verdict: families share addresses, offices
--- join in one hour, and typing errors look like aliases. Rules: self_referral (the row names itself as referrer),
--- referral_cycle (one's own referrer by way of others), self_referral_email (the referrer has the same mailbox),
+-- People to review before a reward is paid. A signal is no proof: families share addresses, offices join within an hour,
+-- and typing errors look like aliases. Rules: self_referral (the row names itself as referrer),
+-- referral_cycle (a user is their own referrer, through others), self_referral_email (the referrer has the same mailbox),
 -- same_email (the same address more than once in a campaign), alias_email (the same mailbox in a campaign under several
 -- spellings), burst_hour and burst_day (10 people within an hour, 30 within a day, through one referrer),
--- disposable_domain (a provider of throw-away addresses). A mailbox is the address in lower case without what follows a
--- plus sign, at Gmail also without dots. Only people who are there.
--- answers: Which rewards should be looked at before they are paid? Who refers themselves? Where do many join at once?
--- wrong: every rule finds honest people and misses careful cheats. A plus sign means an alias at most providers, not at
--- all. The list of domains is short (sql/intermediate/int_disposable_domains.sql). Evidence holds ids and counts;
+-- disposable_domain (a provider of throw-away addresses). A mailbox is the address in lower case without the part
+-- after a plus sign, at Gmail also without dots. Deleted people are left out.
+-- answers: Which rewards should be reviewed before they are paid? Who refers themselves? Where do many join at once?
+-- wrong: every rule also finds honest people, and misses careful fraud. A plus sign means an alias at most providers, not at
+-- all. The list of domains is short (sql/intermediate/int_disposable_domains.sql). The evidence is ids and counts;
 -- addresses are in core.users.
 
 with users as not materialized (
@@ -206,9 +206,9 @@ signals as (
 
 final as (
     select
-        signals.user_id, -- user to look at; for bursts the referrer
+        signals.user_id, -- user to review; for bursts the referrer
         coalesce(users.campaign_id, 0) as campaign_id, -- campaign of the user; 0 = none
-        signals.rule, -- rule that found something; the table's comment says what each means
+        signals.rule, -- rule that found something; the table's comment explains each
         signals.related_user_ids, -- other users it concerns, lowest ids first, ten at most; null for bursts and domains
         coalesce(signals.related_count, 0) as related_count, -- how many other users it concerns; for bursts who joined in it
         signals.first_at, -- burst: when its first referral joined, UTC

@@ -1,13 +1,13 @@
 -- grain: one row per campaign, month in which referrals joined, and whole months since
 -- reads: intermediate.int_people, intermediate.int_build_clock
 -- money: none
--- time: months in UTC; months since are each person's own, from their moment of joining
--- Of the referrals who joined in a month, how many had qualified once they had been there one month, two, three. Month
--- 0 is everybody's first month, whenever they joined, so all of a cohort had the same time. A cell is right-censored
--- while some of the cohort have not had that time yet: it can only grow.
--- answers: Do newer cohorts convert better? How long does conversion go on? What may still come?
--- wrong: who was deleted is in no cohort; a qualification that was taken back is gone. Days to qualify are those of
--- everybody in the cohort who has qualified by now, the same in each of its rows, and too short while some have yet to.
+-- time: months in UTC; months since are counted from each person's time of joining
+-- Of the referrals who joined in a month, how many had qualified one, two or three months after joining. Month 0 is
+-- each person's own first month, so all of a cohort had the same time. A cell is right-censored while some of the cohort
+-- have not had that time yet: it can only grow.
+-- answers: Do newer cohorts convert better? How long does conversion go on? How much is still to come?
+-- wrong: deleted people are in no cohort, revoked qualifications in no cell. Days to qualify are those of all people
+-- of the cohort who have qualified by now, the same in each of its rows, and too short while others may still qualify.
 -- Referrals without a joining date are in no cohort; qualified ones without a date are in referrals alone.
 
 with people as (
@@ -86,12 +86,12 @@ final as (
         campaign_id, -- campaign; 0 = none
         joined_month_on, -- first day of the month in which the referrals joined, UTC
         months_since, -- whole months since each one joined; 0 = within the first
-        referrals_count, -- referrals who joined in that month and are there
+        referrals_count, -- referrals who joined in that month and are not deleted
         newly_qualified_count, -- of these, qualified in this month of theirs
         qualified_count, -- of these, qualified by the end of this month of theirs
         qualified_count / referrals_count as conversion_rate, -- qualified so far per referral
         joined_month_on + to_months(cast(months_since + 2 as integer)) > as_of_at
-            as is_censored, -- whether some have not been there that long yet, so that the count can still grow
+            as is_censored, -- whether some joined more recently than that, so that the count can still grow
         days[1] as median_days_to_qualify, -- median days from joining to qualifying, of all in the cohort who have qualified by now
         days[2] as p90_days_to_qualify -- 90th percentile of the same
     from running

@@ -1,21 +1,21 @@
--- grain: one row per referrer: a user who is there and whom another user who is there names as referrer
--- reads: core.rewards_due, core.rewards_issued, intermediate.int_referrers, intermediate.int_referral_walks
--- money: values only where all rewards of the person share one unit, else null (reward_unit says which)
+-- grain: one row per referrer: a user who is named as referrer by another user; neither is deleted
+-- reads: core.rewards_due, core.rewards_issued, intermediate.int_referrers, intermediate.int_referral_paths
+-- money: values only where all rewards of the person share one unit, else null (reward_unit)
 -- time: UTC, without a zone
 -- compression: rle
--- What each referrer brought and earned. Direct referrals are people who name the referrer, downstream all below them.
--- Earned is what the person receives, for inviting or for having been invited: issued, due or in process. The rank is
--- within the person's campaign, by qualified referrals, then referrals, then downstream; equals share a rank.
--- answers: Who are our best referrers? What did they earn? Whose network grows by itself?
--- wrong: a referral who was deleted counts for nobody; a reward that was reversed was not earned. Names and addresses
+-- Referrals and earnings of each referrer. Direct referrals are people who name the referrer, downstream are all below.
+-- Earned are the rewards of the person, for inviting or for having been invited: issued, due or in process. The rank is
+-- within the person's campaign, by qualified referrals, then referrals, then downstream; ties share a rank.
+-- answers: Who are our best referrers? What did they earn? Whose network grows without them?
+-- wrong: deleted referrals do not count; reversed rewards are not earned. Names and addresses
 -- are in core.users: join user_id.
 
 with referrers as (
     select * from intermediate.int_referrers
 ),
 
-walks as (
-    select * from intermediate.int_referral_walks
+paths as (
+    select * from intermediate.int_referral_paths
 ),
 
 due as (
@@ -66,16 +66,16 @@ final as (
         referrers.campaign_id, -- campaign of the referrer; 0 = none
         rank() over (
             partition by referrers.campaign_id
-            order by referrers.qualified_count desc, referrers.referrals_count desc, walks.downstream_count desc
-        ) as campaign_rank, -- place in the campaign: by qualified, then referrals, then downstream; 1 is best
+            order by referrers.qualified_count desc, referrers.referrals_count desc, paths.downstream_count desc
+        ) as campaign_rank, -- rank in the campaign: by qualified, then referrals, then downstream; 1 is best
         referrers.referrals_count, -- other people who name this one as their referrer
         referrers.qualified_count, -- of these, qualified
         referrers.qualified_count / referrers.referrals_count as conversion_rate, -- qualified per referral
-        walks.downstream_count, -- other people anywhere below
-        walks.qualified_downstream_count, -- of these, qualified
-        walks.root_id, -- user at the top of the tree; in and below a cycle the lowest user_id of the cycle
-        walks.depth, -- steps down from the root
-        walks.is_in_cycle, -- whether the person is, by way of others, their own referrer
+        paths.downstream_count, -- other people anywhere below
+        paths.qualified_downstream_count, -- of these, qualified
+        paths.root_id, -- user at the top of the tree; in and below a cycle the lowest user_id of the cycle
+        paths.depth, -- steps down from the root
+        paths.is_in_cycle, -- whether the person is, through others, their own referrer
         referrers.first_referral_at, -- when the first referral joined, UTC
         referrers.last_referral_at, -- when the latest referral joined, UTC
         cast(coalesce(earned.owed_count, 0) as decimal(38, 0)) as owed_count, -- rewards due to the person and in process
@@ -88,7 +88,7 @@ final as (
         case when earned.reward_unit is not null then earned.owed_value + earned.issued_value end
             as earned_value -- both together; null where units differ
     from referrers
-    inner join walks on referrers.user_id = walks.user_id
+    inner join paths on referrers.user_id = paths.user_id
     left join earned on referrers.user_id = earned.user_id
 )
 

@@ -1,14 +1,14 @@
--- grain: one row per stream and time at which a sync saw something of it begin or end
+-- grain: one row per stream and time at which a sync saw versions begin or end
 -- reads: staging.stg_campaigns, staging.stg_rewards, staging.stg_rewards_due, staging.stg_rewards_issued,
 --   staging.stg_observations
 -- money: none
 -- time: UTC, without a zone, the server's
--- What this warehouse knows of the past and no API gives back, in counts: versions of campaigns, rewards, rewards due
--- and rewards issued that began or ended, and records that were found gone or back. Rows are only ever added. A
--- publication is refused (HistoryLost) when the snapshot before it holds a row here that the new one lacks, or one
--- with higher counts, or one with the same counts and another checksum.
--- answers: Since when do we watch a stream? When did its records change? Is the history complete after a restore?
--- wrong: what happened to one record between two syncs is seen as one change; users and coupons have no versions, only
+-- History that the API does not return, in counts: versions of campaigns, rewards, rewards due and rewards issued that
+-- began or ended, and records that were found deleted or had reappeared. Rows are only added. A publication is refused
+-- (HistoryLost) when the snapshot before it has a row here that the new one lacks, or one with higher counts, or one with
+-- the same counts and another checksum.
+-- answers: Since when is a stream loaded? When did its records change? Is the history complete after a restore?
+-- wrong: several changes of a record between two syncs are seen as one; users and coupons have no versions, only
 -- their tombstones are history.
 
 with campaigns as (
@@ -120,10 +120,10 @@ final as (
         cast(coalesce(sum(events_count) filter (where what = 'ended'), 0) as bigint)
             as versions_ended_count, -- versions that ended: records that changed or left the list
         cast(coalesce(sum(events_count) filter (where what = 'vanished'), 0) as bigint)
-            as vanished_count, -- records that were found gone
+            as vanished_count, -- records that were found deleted
         cast(coalesce(sum(events_count) filter (where what = 'reappeared'), 0) as bigint)
-            as reappeared_count, -- records that had been gone and were there again
-        string_agg(sums, ', ' order by what) as checksum -- sums of ids, counts and values of these; to compare, not to use
+            as reappeared_count, -- records that reappeared
+        string_agg(sums, ', ' order by what) as checksum -- sums of ids, counts and values of these; for comparisons only
     from summed
     group by stream, observed_at
 )

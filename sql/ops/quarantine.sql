@@ -1,10 +1,10 @@
--- grain: one row per record set aside, in each form in which it came
+-- grain: one row per quarantined record and version of its text
 -- reads: staging.stg_quarantine, staging.stg_run_streams
 -- money: none
 -- time: UTC, without a zone, the server's
 -- Records that could not be read exactly. The last good version of such a record stays in core.
--- answers: What did the API send that we refused, and why? What of it is still so?
--- wrong: a record that was mended, and of which nothing leaves a date, counts as open until its list is read whole.
+-- answers: Which records could not be read, and why? Which are still open?
+-- wrong: a corrected record without a date of its change counts as open until its list is read completely.
 
 with quarantine as (
     select * from staging.stg_quarantine
@@ -39,15 +39,15 @@ ordered as (
 
 final as (
     select
-        stream, -- stream the record came in
+        stream, -- stream of the record
         record_id, -- its id, as text, where it has one
-        reason, -- why it was set aside
-        record, -- the record as it came, JSON; may hold personal data
+        reason, -- why it was quarantined
+        record, -- the record as received, JSON; may contain personal data
         run_id, -- last run that set it aside
         resolved_at is null and quarantined_at >= coalesce(began_at, quarantined_at) and newest_first_no = 1
-            as is_open, -- whether it is still so: not read since, not replaced by a later form, not gone from a whole list
-        quarantined_at, -- when it last came so, UTC
-        resolved_at -- when the same id came and could be read, UTC; null = not yet
+            as is_open, -- whether it is open: not read since, not replaced by a later version, not missing from a complete list
+        quarantined_at, -- when it was last received so, UTC
+        resolved_at -- when the same id could be read, UTC; null = not yet
     from ordered
 )
 

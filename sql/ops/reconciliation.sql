@@ -2,11 +2,11 @@
 -- reads: staging.stg_reconciliation, staging.stg_runs
 -- money: none
 -- time: UTC, without a zone, the server's
--- How each run proved that our rows are the account's: what was compared, what differed, how it was repaired. A run
--- that finds a difference which stays although nothing moves fails and publishes nothing; the next publication shows it.
--- answers: Do our rows equal the account's? What had changed without a date, and how was it found? What did it cost?
--- wrong: differences that cancel each other out in every count, and changes of names, addresses and the API's own
--- counters, show in no count; they are among changed_count of the sweep that finds them.
+-- How each run verified that the loaded rows equal the account's: comparison, differences and repair. A run fails and
+-- publishes nothing when a difference remains although nothing changes; the next publication shows it.
+-- answers: Do the rows equal the account's? Which changes had no date, and how were they found? How many calls did it cost?
+-- wrong: no count shows differences that cancel each other out, nor changes of names, addresses and the API's own counters;
+-- they are in changed_count of the sweep that finds them.
 
 with reconciliation as (
     select * from staging.stg_reconciliation
@@ -20,19 +20,19 @@ final as (
     select
         reconciliation.run_id, -- id of the run
         reconciliation.stream, -- stream, e.g. users or rewards_due
-        reconciliation.compared_by, -- list: every row, in a complete list; counts: totals and flags; null: rides on another stream
-        reconciliation.upto_id, -- largest id that was counted, so that what arrived meanwhile is no difference; null = all were
-        reconciliation.api_count, -- rows the API counted when it was over
-        reconciliation.our_count, -- rows we held of them
+        reconciliation.compared_by, -- list: every row, in a complete list; counts: totals and flags; null: part of another stream
+        reconciliation.upto_id, -- largest id that was counted, so that later rows are no difference; null = all rows
+        reconciliation.api_count, -- rows that the API reports at the end
+        reconciliation.our_count, -- rows of these in the warehouse
         reconciliation.differences_found, -- which counts differed before the repair, in words; null = none
         reconciliation.repaired_by, -- ids: those that differed; referrers: referrals of some users; sweep: everything; null = nothing
-        reconciliation.missing_count, -- rows that were missing here and were fetched
+        reconciliation.missing_count, -- rows that were missing and were fetched
         reconciliation.changed_count, -- rows that had changed and were refreshed
-        reconciliation.vanished_count, -- rows that were gone there and got a tombstone
-        reconciliation.reappeared_count, -- rows that were there again and lost their tombstone
+        reconciliation.vanished_count, -- rows that were deleted in the account and got a tombstone
+        reconciliation.reappeared_count, -- rows that reappeared and lost their tombstone
         reconciliation.in_flight, -- differences left to the next run because the account changed meanwhile; null = none
         coalesce(runs.status = 'failed', false)
-            as is_contradiction, -- true: what was found stayed although nothing moved, so the run failed
+            as is_contradiction, -- true: the differences remained although nothing changed, so the run failed
         reconciliation.calls_count, -- requests spent on comparing and repairing
         reconciliation.observed_at -- the server's time of the observation, UTC
     from reconciliation

@@ -2,8 +2,8 @@
 -- reads: staging.stg_runs
 -- money: none
 -- time: UTC, without a zone; started and finished by this machine's clock, observed by the server's
--- The diary of loads, up to the one this snapshot was built from. What a failed run saw counts for nothing here.
--- answers: When did we last look? Did it work? What did it cost in calls?
+-- The log of loads, up to the one that this snapshot was built from. Observations of failed runs do not count.
+-- answers: When was the last load? Did it succeed? How many calls did it cost?
 
 with runs as (
     select * from staging.stg_runs
@@ -18,7 +18,7 @@ final as (
         calls_count, -- requests sent to the API
         started_at, -- start by this machine's clock, UTC
         finished_at, -- end by this machine's clock, UTC; null = not finished
-        observed_at -- the server's time of its last answer, UTC
+        observed_at -- the server's time of its last response, UTC
     from runs
 )
 

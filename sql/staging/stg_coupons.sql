@@ -2,7 +2,7 @@
 -- reads: raw.coupons
 -- money: none
 -- time: UTC
--- Every coupon that somebody holds or that was asked for by name, as last delivered.
+-- Every coupon that is assigned to a user or was requested by name, as last received.
 
 with source as (
     select * from raw.coupons

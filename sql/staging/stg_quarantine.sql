@@ -2,7 +2,7 @@
 -- reads: raw.quarantine
 -- money: none
 -- time: UTC
--- Records that could not be read exactly and were set aside.
+-- Records that could not be read exactly and were quarantined.
 
 with source as (
     select * from raw.quarantine

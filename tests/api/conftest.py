@@ -48,7 +48,7 @@ def settings(server: ScriptedServer, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def make_client(settings: Settings, fake: FakeTime) -> Iterator[Callable[..., Client]]:
-    """Clients whose sleeping takes no time; ``client.events`` is what they told."""
+    """Clients that sleep without waiting; ``client.events`` are their events."""
     clients: list[Client] = []
 
     def make(own: Settings | None = None, **options: Any) -> Client:

@@ -1,4 +1,4 @@
-"""Bytes one by one, without an end, for servers that trickle."""
+"""Single bytes without an end, for slow servers."""
 
 from __future__ import annotations
 

@@ -55,13 +55,13 @@ class MovingList:
         last = max(-(-len(listed) // size), 1)
         meta: dict[str, Any] = {"total": len(listed), "last_page": last, "per_page": size}
         payload: dict[str, Any] = {"data": shown, "links": {"next": "…" if query.page < last else None}, "meta": meta}
-        if "tells no meta" in self.ways:
+        if "reports no meta" in self.ways:
             del payload["meta"], payload["links"]
-        elif "tells the page's total" in self.ways:
+        elif "reports the page's total" in self.ways:
             meta["total"] = len(shown)
-        elif "tells one too many" in self.ways:
+        elif "reports one too many" in self.ways:
             meta["total"] += 1
-        elif "tells a million" in self.ways:
+        elif "reports a million" in self.ways:
             meta["total"] = 1_000_000
         return ApiResponse(payload, None, query.path, 1, 0.0)
 

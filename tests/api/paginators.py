@@ -1,4 +1,4 @@
-"""Walks over moving lists: what every test of the paginator begins with."""
+"""Helpers of the pagination tests: paginators over lists that change while they are read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SINCE = Filter("day", "gte", 5)
 
 
 def paginator_of(moving: MovingList, concurrency: int = 3) -> Paginator:
-    # The paginator needs answers alone; real sockets are driven in test_asking and end_to_end/test_quirks.
+    # The paginator needs answers alone; real sockets are driven in test_request_fallback and end_to_end/test_quirks.
     return Paginator(cast(Client, moving), concurrency)
 
 
@@ -39,7 +39,7 @@ WAYS = [
     (),
     ("ignores per_page",),
     ("oversizes pages",),
-    ("tells no meta",),
+    ("reports no meta",),
     ("newest first",),
     ("oldest first",),
     ("in odd order",),
@@ -48,11 +48,11 @@ WAYS = [
     ("ignores id filters",),
     ("refuses id filters",),
     ("honours the first filter",),
-    ("tells the page's total",),
-    ("tells one too many",),
-    ("tells no meta", "newest first"),
-    ("tells no meta", "in odd order"),
-    ("tells no meta", "ignores filters"),
+    ("reports the page's total",),
+    ("reports one too many",),
+    ("reports no meta", "newest first"),
+    ("reports no meta", "in odd order"),
+    ("reports no meta", "ignores filters"),
     ("refuses id filters", "in odd order"),
     ("refuses id filters", "oversizes pages"),
     ("refuses order", "refuses id filters"),

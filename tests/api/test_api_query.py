@@ -38,7 +38,7 @@ def test_a_query_writes_every_documented_parameter() -> None:
     ]
 
 
-def test_defaults_stay_unsaid() -> None:
+def test_defaults_are_left_out() -> None:
     assert query_params(Query("users", order="id")) == [("order[field]", "id"), ("per_page", "250")]
     assert query_params(Query("campaigns/7", per_page=None)) == []
 

@@ -1,6 +1,6 @@
 """3,000 calls of two real processes, one of them killed: the server never sees one too many, by either way to count.
 
-Minutes are short here; how much of the budget is used is shown in simulated time (test_throttle) and, in minutes of
+Minutes are short here; how much of the budget is used is shown in simulated time (test_rate_limiter) and, in minutes of
 sixty seconds, by ``make soak``.
 """
 

@@ -1,4 +1,4 @@
-"""Pages of the network in front of the API: exit 4 with what can be done, no new token, no strike, no hammering."""
+"""Pages of the network in front of the API: exit 4 with advice, no new token, no violation, few retries."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ PAGES: dict[str, Say] = {
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
-def test_a_page_of_the_network_in_front_is_no_answer_of_the_api(
+def test_a_page_of_the_network_in_front_is_not_a_response_of_the_api(
     client: Client, server: ScriptedServer, fake: FakeTime, page: Say
 ) -> None:
     server.script.append(page)
@@ -82,7 +82,7 @@ def test_a_page_of_the_network_in_front_is_no_answer_of_the_api(
     assert client.get(USERS).attempts == 1  # the token was not given up for it
 
 
-def test_a_check_of_browsers_with_status_200_is_asked_three_times(
+def test_a_browser_check_with_status_200_is_tried_three_times(
     client: Client, server: ScriptedServer, fake: FakeTime
 ) -> None:
     server.default = lambda _: Say(200, JUST_A_MOMENT, HTML)
@@ -117,7 +117,7 @@ def test_what_the_api_says_itself_keeps_its_meaning(
 @pytest.mark.parametrize(
     "body", [b'{"message": "Too Many Attempts."}', b"<html><title>429 Too Many Requests</title></html>", b""]
 )
-def test_a_429_that_is_no_challenge_stays_a_strike(client: Client, server: ScriptedServer, body: bytes) -> None:
+def test_a_429_that_is_no_challenge_stays_a_violation(client: Client, server: ScriptedServer, body: bytes) -> None:
     server.script.extend([Say(429, body, {"Retry-After": "100000"})])
     with pytest.raises(BudgetExhausted):
         client.get(USERS)
@@ -125,7 +125,7 @@ def test_a_429_that_is_no_challenge_stays_a_strike(client: Client, server: Scrip
 
 
 @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, *range(520, 531)])
-def test_passing_troubles_are_asked_again(client: Client, server: ScriptedServer, status: int) -> None:
+def test_temporary_errors_are_retried(client: Client, server: ScriptedServer, status: int) -> None:
     for body in (b"{}", b"<html><title>Web server is down | Cloudflare</title></html>"):
         server.script.extend([Say(status, body), ok({"data": ["fine"]})])
         assert client.get(USERS).attempts == 2

@@ -42,7 +42,7 @@ TEMPORARY: dict[str, Step] = {
 
 
 @pytest.mark.parametrize("step", TEMPORARY.values(), ids=TEMPORARY.keys())
-def test_a_temporary_fault_is_asked_again(client: Client, server: ScriptedServer, fake: FakeTime, step: Step) -> None:
+def test_a_temporary_fault_is_retried(client: Client, server: ScriptedServer, fake: FakeTime, step: Step) -> None:
     server.script.extend([step, step, ok({"data": ["fine"]})])
     answer = client.get(USERS)
     assert answer.payload == {"data": ["fine"]}
@@ -51,7 +51,7 @@ def test_a_temporary_fault_is_asked_again(client: Client, server: ScriptedServer
     assert kinds(client).count("retry") == 2
 
 
-def test_a_slow_answer_times_out_and_is_asked_again(
+def test_a_slow_response_times_out_and_is_retried(
     make_client: MakeClient, settings: Settings, server: ScriptedServer
 ) -> None:
     never = threading.Event()
@@ -80,7 +80,7 @@ def test_a_refused_connection_ends_after_all_attempts(make_client: MakeClient, t
     assert fake.slept == [1, 2, 4, 8, 16, 32, 60]
 
 
-def test_unreadable_answers_end_with_a_safe_excerpt(client: Client, server: ScriptedServer) -> None:
+def test_unreadable_responses_end_with_a_safe_excerpt(client: Client, server: ScriptedServer) -> None:
     server.default = lambda _: Say(200, f"<h1>Down for {TOKEN} repair</h1>".encode())
     with pytest.raises(ApiUnavailable, match=r"web page instead of JSON \(Down for \*\*\* repair\)"):
         client.get(USERS)
@@ -168,9 +168,7 @@ def test_a_server_error_that_no_retry_cures_ends_at_once(client: Client, server:
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 406, 409, 410, 422])
-def test_a_refusal_is_not_asked_again_and_keeps_the_apis_words(
-    client: Client, server: ScriptedServer, status: int
-) -> None:
+def test_a_refusal_is_not_retried_and_keeps_the_apis_words(client: Client, server: ScriptedServer, status: int) -> None:
     body = b'{"code": 400, "message": "Validation errors", "errors": {"email": [{"field": "email", "message": "bad"}]}}'
     server.script.append(Say(status, body))
     with pytest.raises(RequestRefused, match=r"Validation errors \(email: bad\)") as refused:
@@ -187,9 +185,7 @@ def test_401_stops_this_and_every_later_call(client: Client, server: ScriptedSer
     assert client.calls == 1
 
 
-def test_403_of_the_plan_is_about_the_account_and_stops_only_its_question(
-    client: Client, server: ScriptedServer
-) -> None:
+def test_403_of_the_plan_concerns_the_account_and_ends_only_its_request(client: Client, server: ScriptedServer) -> None:
     server.script.append(Say(403, b'{"message": "Marked for administrators only."}'))
     with pytest.raises(AuthenticationError, match="administrators"):
         client.get(USERS)

@@ -1,4 +1,4 @@
-"""429s, strikes and stopping: how a client keeps out of trouble and how it is made to end."""
+"""Rate-limit violations and stopping: how a client prevents a block and how it is stopped."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def kinds(client: Client) -> list[str]:
     ],
     ids=["seconds", "an HTTP date", "zero", "absent"],
 )
-def test_the_first_429_is_a_strike_that_is_waited_out(
+def test_the_first_429_is_a_violation_and_is_retried_after_its_wait(
     make_client: MakeClient, settings: Settings, server: ScriptedServer, headers: dict[str, str], wait_s: float
 ) -> None:
     world = FakeTime()
@@ -71,13 +71,13 @@ def test_the_second_429_within_a_week_is_a_protective_stop(
     assert make_client().get(USERS).attempts == 1
 
 
-def test_a_429_that_asks_for_hours_ends_at_once(make_client: MakeClient, server: ScriptedServer) -> None:
+def test_a_429_with_a_wait_of_hours_ends_at_once(make_client: MakeClient, server: ScriptedServer) -> None:
     server.script.append(Say(429, headers={"Retry-After": "7200"}))
     with pytest.raises(BudgetExhausted, match="7202 s"):
         make_client().get(USERS)
 
 
-def test_the_servers_count_reaches_the_throttle(
+def test_the_servers_count_reaches_the_rate_limiter(
     make_client: MakeClient, settings: Settings, server: ScriptedServer
 ) -> None:
     counted = Settings(

@@ -124,7 +124,7 @@ def test_a_last_page_of_a_billion_is_refused_at_once(
     assert client.calls <= 3
 
 
-def test_the_bound_is_far_beyond_what_a_list_told() -> None:
+def test_the_bound_is_far_beyond_the_reported_total() -> None:
     bound = list_bound.ListBound("users")
     for number in range(1, 1_000):
         bound.add(Page([{"id": number}], 500, 500, None))
@@ -138,7 +138,7 @@ def test_the_bound_is_far_beyond_what_a_list_told() -> None:
 
 
 def test_one_id_out_of_its_place_is_read_around(client: Client, server: ScriptedServer) -> None:
-    """A record whose id is absurd stands in the middle of a list that is in order."""
+    """A record with an absurd id in the middle of an ordered list."""
     for odd in (2**63 - 1, -5, 0, 2**70, "9" * 5_000, None, True, [], {"a": 1}, 1e300, "x"):
         ids: list[Any] = list(range(1, 61))
 

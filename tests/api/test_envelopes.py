@@ -46,7 +46,9 @@ def test_the_documented_envelope() -> None:
         ({"meta": {"total": 2}, "links": ["odd"]}, 2, None),
     ],
 )
-def test_counts_are_read_where_they_are_told(payload: dict[str, Any], total: int | None, last_page: int | None) -> None:
+def test_counts_are_read_where_they_are_reported(
+    payload: dict[str, Any], total: int | None, last_page: int | None
+) -> None:
     read = page(data=ROWS, **payload)
     assert (read.total, read.last_page, read.has_next) == (total, last_page, False)
 
@@ -97,7 +99,7 @@ def test_what_is_no_list_or_contradicts_itself_is_refused(payload: dict[str, Any
         ({}, False),
     ],
 )
-def test_a_page_is_all_only_if_nothing_speaks_of_more(payload: dict[str, Any], is_all: bool) -> None:
+def test_a_page_is_the_whole_list_only_if_nothing_indicates_more(payload: dict[str, Any], is_all: bool) -> None:
     assert page(data=ROWS, **payload).is_all is is_all
 
 
@@ -128,7 +130,7 @@ def test_ids_are_whole_numbers_or_their_texts(row: Any, found: int | None) -> No
 
 
 @pytest.mark.parametrize("payload", [{}, {"data": []}, {"data": None}, {"data": "gone"}])
-def test_a_single_answer_holds_an_object(payload: dict[str, Any]) -> None:
+def test_a_single_response_has_an_object(payload: dict[str, Any]) -> None:
     assert read_single(answer({"data": {"id": 1}, "code": 200})) == {"id": 1}
     with pytest.raises(BadEnvelope, match="users"):
         read_single(answer(payload))

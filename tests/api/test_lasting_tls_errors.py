@@ -62,9 +62,7 @@ LASTING: dict[str, tuple[Callable[[], ssl.SSLContext], str, str]] = {
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_a_tls_error_that_would_come_again_is_not_asked_again(
-    make_client: MakeClient, settings: Settings, name: str
-) -> None:
+def test_a_permanent_tls_error_is_not_retried(make_client: MakeClient, settings: Settings, name: str) -> None:
     context, words, advice = LASTING[name]
     with ScriptedServer(context()) as server:
         there = dataclasses.replace(settings, base_url=f"https://127.0.0.1:{server.port}/api/v1", timeout_s=30.0)
@@ -78,14 +76,14 @@ def test_a_tls_error_that_would_come_again_is_not_asked_again(
 
 ANSWERS = {
     "plain http on the port": (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "BASE_URL"),
-    # The alert of a server that speaks only versions which this machine has given up: protocol_version (70).
+    # The alert of a server that speaks only versions that this machine does not support: protocol_version (70).
     "an old protocol": (b"\x15\x03\x01\x00\x02\x02\x46", "TLS version"),
     "no cipher for us": (b"\x15\x03\x03\x00\x02\x02\x28", "TLS version or cipher"),
 }
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_a_handshake_that_is_refused_is_not_asked_again(make_client: MakeClient, settings: Settings, name: str) -> None:
+def test_a_handshake_that_is_refused_is_not_retried(make_client: MakeClient, settings: Settings, name: str) -> None:
     answer, advice = ANSWERS[name]
     with handshakes_answered_by(answer) as (port, connections):
         client = make_client(dataclasses.replace(settings, base_url=f"https://127.0.0.1:{port}"))
@@ -97,9 +95,7 @@ def test_a_handshake_that_is_refused_is_not_asked_again(make_client: MakeClient,
 
 @pytest.mark.parametrize("answer", [b"", b"\x16\x03\x03\x00\x7a\x02", b"\x15\x03\x03\x00\x02\x02\x50"],
                          ids=["closed", "cut off", "internal error"])  # fmt: skip
-def test_a_handshake_that_was_cut_off_is_asked_again(
-    make_client: MakeClient, settings: Settings, answer: bytes
-) -> None:
+def test_a_handshake_that_was_cut_off_is_retried(make_client: MakeClient, settings: Settings, answer: bytes) -> None:
     with handshakes_answered_by(answer) as (port, connections):
         client = make_client(dataclasses.replace(settings, base_url=f"https://127.0.0.1:{port}"))
         with pytest.raises(ApiUnavailable, match="8 attempts"):

@@ -50,7 +50,7 @@ RAW: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_odd_http_ends_in_an_answer_or_an_error_of_ours(make_client: MakeClient, settings: Settings, name: str) -> None:
+def test_odd_http_ends_in_a_response_or_a_typed_error(make_client: MakeClient, settings: Settings, name: str) -> None:
     def pieces() -> Iterator[bytes]:
         yield RAW[name]
 
@@ -84,7 +84,7 @@ HEADERS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_absurd_headers_change_no_answer(client: Client, server: ScriptedServer, name: str) -> None:
+def test_absurd_headers_change_no_response(client: Client, server: ScriptedServer, name: str) -> None:
     server.script.append(Say(200, BODY, HEADERS[name]))
     answer = client.get(USERS)
     assert (answer.payload, answer.attempts) == ({"data": []}, 1)
@@ -118,7 +118,7 @@ def test_an_absurd_redirect_is_refused_at_once(client: Client, server: ScriptedS
     assert len(refused.value.message) < 600
 
 
-def test_a_question_that_no_address_carries_is_refused_without_asking(client: Client, server: ScriptedServer) -> None:
+def test_a_query_too_long_for_a_url_is_refused_without_a_request(client: Client, server: ScriptedServer) -> None:
     for value in ("x" * 100_000, "\x00" * 5_000, "ü" * 3_000):
         with pytest.raises(RequestRefused, match="too long for a URL"):
             client.get(USERS.where(Filter("status", "equal", value)))

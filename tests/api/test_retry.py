@@ -66,7 +66,7 @@ def test_the_table_of_exceptions(error: httpx.HTTPError, retried: bool) -> None:
     assert is_retried(error) is retried
 
 
-def test_a_certificate_that_does_not_verify_is_not_asked_again() -> None:
+def test_a_certificate_that_does_not_verify_is_not_retried() -> None:
     error = httpx.ConnectError("tls")
     error.__cause__ = OSError("wrapped")
     error.__cause__.__context__ = ssl.SSLCertVerificationError("self-signed")

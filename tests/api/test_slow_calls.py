@@ -56,7 +56,7 @@ def test_all_other_pages_are_fetched_while_one_is_slow(client: Client, server: S
     walking = threading.Thread(target=walk)
     walking.start()
     try:
-        # All but the first: that one was fetched to see what the server honours, and again from where the walk begins.
+        # All but the first: that one was fetched to see what the server supports, and again when pagination begins.
         while len(seen) < 23:
             assert server.arrived.acquire(timeout=30), "the others wait for the slow one"
         assert max(found) < held * SIZE + SIZE

@@ -1,6 +1,6 @@
 """TLS over a real socket: verified always, with a CA of one's own where the environment names it.
 
-The certificates are made anew for each run by an authority that nobody trusts.
+The certificates are created for each run by an untrusted authority.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def test_a_certificate_of_another_name_is_refused(
         assert other.requests == []
 
 
-def test_answers_come_through_a_proxy_that_sees_neither_token_nor_question(
+def test_responses_come_through_a_proxy_that_sees_neither_token_nor_query(
     make_client: MakeClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """HTTPS_PROXY with a password, and a bundle with a company's own authority: both as the environment names them."""

@@ -60,7 +60,7 @@ def measure(arguments: Sequence[str], environ: Mapping[str, str], folder: Path) 
 
 
 class _Sampler(threading.Thread):
-    """Adds up the resident memory of a process and its descendants until told to finish."""
+    """Adds up the resident memory of a process and its descendants until ``finish`` is called."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)

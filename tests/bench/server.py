@@ -2,7 +2,7 @@
 
 Runs as a process of its own (``python -m tests.bench.server --users N``), so that what it costs is not charged to the
 commands that are measured. It prints one JSON line when it is ready and ends when its standard input does.
-``/_bench/stats`` tells how many API requests were answered since the last time it was asked.
+``/_bench/stats`` returns the number of API requests since its last call.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 PREFIX = "SOURCES__REFERRAL_FACTORY__"
 Referrals = Callable[..., subprocess.CompletedProcess[str]]
-# A shell starts what it puts in the background deaf to Ctrl-C, and so the tests may be: here it is heard again.
+# A shell makes background processes ignore Ctrl-C, and so perhaps the tests: restore its handler here.
 LISTENING = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)

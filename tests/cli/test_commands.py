@@ -141,7 +141,7 @@ def test_a_signal_ends_a_sync_cleanly_though_the_api_is_slow(
     assert "Traceback" not in said
 
 
-def test_check_says_what_the_account_honours(referrals: Referrals, tmp_path: Path) -> None:
+def test_check_reports_what_the_account_supports(referrals: Referrals, tmp_path: Path) -> None:
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "secrets.toml").write_text("")
     (tmp_path / ".dlt" / "secrets.toml").chmod(0o644)
@@ -170,7 +170,7 @@ def test_every_file_that_may_hold_the_token_is_looked_at(tmp_path: Path) -> None
     assert _token_files(home, home) == found[1:]
 
 
-def test_check_says_what_is_not_honoured(referrals: Referrals, sandbox: Sandbox) -> None:
+def test_check_reports_what_is_not_supported(referrals: Referrals, sandbox: Sandbox) -> None:
     sandbox.set_quirks(Quirks(ignore_filters=True, ignore_order=True, coupon_relation="ignored", coupon_list=True))
     try:
         found = {f["subject"]: f for f in json.loads(referrals("check", "--json").stdout)["findings"]}
@@ -183,7 +183,7 @@ def test_check_says_what_is_not_honoured(referrals: Referrals, sandbox: Sandbox)
     assert "there is one" in found["coupon list"]["text"]
 
 
-def test_the_demo_goes_on_where_it_stopped_and_makes_room_for_a_real_account(
+def test_the_demo_continues_where_it_stopped_and_is_moved_aside_for_a_real_account(
     referrals: Referrals, tmp_path: Path
 ) -> None:
     first = referrals("demo", "--days", "1", "--users", "40")
@@ -234,7 +234,7 @@ def test_every_quirk_is_an_option_with_help(referrals: Referrals) -> None:
         assert f"--quirk-{quirk.name.replace('_', '-')}" in said.replace("- ", "-")
 
 
-def test_the_event_log_of_a_kept_world_can_be_read(referrals: Referrals, tmp_path: Path) -> None:
+def test_the_event_log_of_a_kept_account_can_be_read(referrals: Referrals, tmp_path: Path) -> None:
     with Sandbox(path=tmp_path / "world.sqlite3", users=30, seed=1) as world:
         world.advance(days=2)
         expected = len(world.events())

@@ -188,7 +188,7 @@ def test_status_on_a_terminal_shows_names_as_text(synced: Hostile) -> None:
     assert ":fire:" in shown
 
 
-def test_status_as_json_gives_names_exactly(synced: Hostile) -> None:
+def test_status_as_json_has_names_exactly(synced: Hostile) -> None:
     done = synced.run("status", "--json")
     [line, _] = lines_of(done.stdout)
     assert {row["reward_type"] for row in json.loads(line)["liability"]} == LABELS

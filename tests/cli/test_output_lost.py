@@ -196,7 +196,7 @@ def test_a_report_that_does_not_fit_on_the_disk_is_an_error_in_words(
     assert shell(f"{command} >&-", published, tmp_path).returncode == 0
 
 
-def test_errors_keep_their_code_where_nobody_can_read_them(environ: dict[str, str], tmp_path: Path) -> None:
+def test_errors_keep_their_code_where_they_cannot_be_printed(environ: dict[str, str], tmp_path: Path) -> None:
     for lost in LOST:
         assert shell(f"build {lost}", environ, tmp_path).returncode == 2, lost
         assert shell(f"sync --no-such-option {lost}", environ, tmp_path).returncode == 2, lost

@@ -1,4 +1,4 @@
-"""Strikes as an operator meets them: two stop every sync, one command shows them, and only an explicit one forgives."""
+"""Rate-limit violations on the command line: two stop every sync, one command shows them and can delete them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def strict(environ: dict[str, str]) -> Iterator[Sandbox]:
 
 
 def age_strikes(folder: Path, seconds: float) -> int:
-    """Let all strikes in the machine's ledgers be older than they are; gives how many there are."""
+    """Make all violations in the machine's call stores older; returns how many there are."""
     count = 0
     for path in folder.rglob("*.sqlite3"):
         with sqlite3.connect(path) as db:
@@ -33,7 +33,7 @@ def age_strikes(folder: Path, seconds: float) -> int:
     return count
 
 
-def test_the_second_429_stops_every_sync_until_somebody_says_otherwise(
+def test_the_second_429_stops_every_sync_until_it_is_forgiven(
     referrals: Referrals, strict: Sandbox, tmp_path: Path
 ) -> None:
     strict.set_quirks(Quirks(throttle_every=4))
@@ -62,7 +62,7 @@ def test_the_second_429_stops_every_sync_until_somebody_says_otherwise(
     assert referrals("check").returncode == 0
 
 
-def test_one_strike_is_shown_with_its_time_and_none_is_held_after_a_week(
+def test_one_violation_is_shown_with_its_time_and_none_counts_after_a_week(
     referrals: Referrals, strict: Sandbox, tmp_path: Path
 ) -> None:
     strict.set_quirks(Quirks(throttle_every=5))
@@ -92,5 +92,5 @@ def test_a_403_that_says_blocked_stops_everything_at_once(referrals: Referrals, 
     }
 
 
-def test_strikes_need_a_token_to_know_whose(referrals: Referrals) -> None:
+def test_strikes_need_a_token(referrals: Referrals) -> None:
     assert referrals("strikes", **{f"{PREFIX}API_TOKEN": ""}).returncode == 2

@@ -210,7 +210,7 @@ def test_nothing_is_logged_as_a_warning_by_dlt(open_pipeline: Open, caplog: pyte
 
 
 @pytest.mark.parametrize("quirks", [{"ignore_filters": True}, {"refuse_id_filters": True}, {"ignore_per_page": True}])
-def test_a_server_that_honours_less_is_read_exactly(open_pipeline: Open, quirks: dict[str, Any]) -> None:
+def test_a_server_that_supports_less_is_read_exactly(open_pipeline: Open, quirks: dict[str, Any]) -> None:
     pipeline = open_pipeline(users=120, quirks=Quirks(**quirks))
     pipeline.run()
     change(pipeline)

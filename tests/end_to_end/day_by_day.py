@@ -72,7 +72,7 @@ class DayByDay:
 
 
 def published(directory: Path) -> Published:
-    """The users and the ledger of rewards that readers see."""
+    """The published users and reward ledger."""
     with duckdb.connect(str(directory / "warehouse.duckdb"), read_only=True) as connection:
         return connection.execute(USERS).fetchall(), connection.execute(LEDGER).fetchall()
 

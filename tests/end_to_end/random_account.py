@@ -206,7 +206,7 @@ class Watched:
     def _look(self, before: dict[str, set[int]], *, swept: bool) -> None:
         """Nothing that is there is called deleted, nothing that was there all along is missing, no id twice.
 
-        But for a coupon whose name nobody told yet and that was handed on between the looks at its two holders: no
+        Except for a coupon with an unknown name that was reassigned between the reads of its two users: no
         answer held it, so the next sweep has it.
         """
         unseen = self._handed_on - self._known

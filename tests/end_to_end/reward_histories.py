@@ -1,4 +1,4 @@
-"""Random lives of a small account, synced at random moments, and what the ledger must then say by the event log alone.
+"""Random histories of a small account, synced at random times, and the ledger expected from the event log alone.
 
 Knows the sandbox's events and nothing of the lists that the API serves: the log is the truth that the models, which
 see only the lists, are held against.

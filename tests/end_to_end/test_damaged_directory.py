@@ -49,7 +49,7 @@ def test_the_docs_have_a_row_for_everything_that_a_directory_can_hold(stage: Sta
 
 
 def test_a_lost_load_file_can_be_accepted(stage: Stage, tmp_path: Path) -> None:
-    """The other step for a damaged load file: move it away, and accept that its history begins anew."""
+    """The other step for a damaged load file: move it away, and accept that its history starts again."""
     data = stage.copy("days", tmp_path / "data")
     CONTENT["half"](data / "load.duckdb")
     assert "--accept-shorter-history" in stage.sync(data).stderr
@@ -100,7 +100,7 @@ UNREADABLE = {
 
 
 def test_files_that_this_user_may_not_open(stage: Stage, tmp_path: Path) -> None:
-    """Named, or made anew where nothing is lost: as every user but root, who may open everything."""
+    """Reported, or rebuilt where nothing is lost: for every user but root, who can open everything."""
     data = stage.copy("days", tmp_path / "data")
     for path, code in UNREADABLE.items():
         (data / path).chmod(0)

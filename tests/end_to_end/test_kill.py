@@ -1,7 +1,7 @@
 """A whole `referrals sync` killed with SIGKILL at seeded and at chosen steps and run again: nothing shows of it.
 
 Real processes: the sandbox serves in one, the sync dies in another, a third reads the published warehouse all the
-time. Where a process dies is told by its progress (tests/kills/ticks.py), never by time. Every row and column of the
+time. The point of a kill is given by progress (tests/kills/ticks.py), never by time. Every row and column of the
 published core and marts is compared with those of an undisturbed run; nothing is left out.
 """
 

@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class World:
-    """A published warehouse and the moment it is true for."""
+    """A published warehouse and its time."""
 
     connection: duckdb.DuckDBPyConnection
     as_of: datetime
@@ -78,7 +78,7 @@ def ninetieth(values: list[float]) -> float:
     return low + (sorted(values)[min(int(place) + 1, len(values) - 1)] - low) * (place - int(place))
 
 
-def test_there_is_enough_life_to_compare(world: World) -> None:
+def test_there_are_enough_events_to_compare(world: World) -> None:
     people = world.people
     assert len(people) > USERS
     assert len(world.users) > len(people), "some were deleted"
@@ -86,7 +86,7 @@ def test_there_is_enough_life_to_compare(world: World) -> None:
     assert len({u["campaign_id"] for u in people}) > 3
 
 
-def test_the_tree_is_the_naive_walk(world: World) -> None:
+def test_the_tree_equals_a_naive_traversal(world: World) -> None:
     folk = {
         u["user_id"]: Person(u["referrer_id"], bool(u["is_qualified"]), u["deleted_at"] is not None)
         for u in world.users
@@ -183,7 +183,7 @@ def test_rewards_by_day_are_those_of_the_roll_forward(world: World) -> None:
     assert values == moved("marts.reward_liability_daily", "", "value", f"{one_unit} and not is_estimated")
 
 
-def test_cohorts_are_counted_by_everybodys_own_months(world: World) -> None:
+def test_cohorts_are_counted_by_each_users_own_months(world: World) -> None:
     cohorts: dict[tuple[int, date], list[Row]] = defaultdict(list)
     for user in world.people:
         if user["referrer_id"] is not None:

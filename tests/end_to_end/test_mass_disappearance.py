@@ -55,7 +55,7 @@ def test_everything_gone_is_refused_and_accepted_by_whoever_says_so(ours: SmallW
     assert ours.live() == before
     ended = ours.sync("--accept-deletions")
     assert ended.returncode == 0, ended.stderr
-    assert ours.live() == dict.fromkeys(before, 0) | {"coupons": 30}, "without users no answer tells of coupons"
+    assert ours.live() == dict.fromkeys(before, 0) | {"coupons": 30}, "without users no response contains coupons"
     assert ours.sync().returncode == 0, "what is published now is compared from now on"
 
 

@@ -65,7 +65,7 @@ def own(matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]) -
         (asks_too_many, INVALID),
     ], 4),
 )  # fmt: skip
-def test_what_a_server_does_not_take_is_asked_another_way(
+def test_what_a_server_does_not_accept_is_requested_in_another_way(
     empty: Settings, matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]
 ) -> None:
     world = World()
@@ -120,7 +120,9 @@ LISTS = {
 
 
 @pytest.mark.parametrize("answer", sampled(((answer,) for answer in LISTS.values()), 2), ids=LISTS)
-def test_what_answers_at_coupons_and_is_no_list_of_all_deletes_none(empty: Settings, answer: tuple[int, bytes]) -> None:
+def test_a_response_at_coupons_that_is_no_complete_list_deletes_none(
+    empty: Settings, answer: tuple[int, bytes]
+) -> None:
     with (
         Sandbox(users=300, seed=5, calls_per_minute=0) as sandbox,
         Front(sandbox.base_url, own(lambda path, _asked: path == "coupons", answer)) as at,
@@ -146,7 +148,7 @@ def test_a_list_the_plan_does_not_have_is_a_refusal_and_the_others_can_be_chosen
         assert differences(settings.load_path, sandbox, without={"rewards_issued"}) == []
 
 
-def test_an_empty_answer_without_a_total_deletes_nobody(empty: Settings) -> None:
+def test_an_empty_response_without_a_total_deletes_no_user(empty: Settings) -> None:
     state: dict[str, Any] = {"empty": False}
 
     def hollow(path: str, _asked: Parameters) -> tuple[int, bytes] | None:
@@ -168,7 +170,7 @@ def test_an_empty_answer_without_a_total_deletes_nobody(empty: Settings) -> None
         3,
     ),
 )
-def test_an_account_with_nobody_or_one_user_is_loaded_and_grows(empty: Settings, count: int, quirks: Quirks) -> None:
+def test_an_account_with_no_user_or_one_is_loaded_and_grows(empty: Settings, count: int, quirks: Quirks) -> None:
     with Sandbox(users=count, seed=9, calls_per_minute=0, quirks=quirks) as sandbox:
         settings = replace(empty, base_url=sandbox.base_url)
         run(settings, World())

@@ -70,7 +70,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, 
             with sandbox._store.transaction():
                 sandbox._store.run(statement)
             added = {row["id"] for row in sandbox.rows(stream)} - before
-            assert len(added) == 1, f"PLANT[{stream!r}] added {len(added)} rows: are there rows in simulation/account.py?"
+            assert len(added) == 1, f"PLANT[{stream!r}] added {len(added)} rows; see simulation/account.py"
             [planted[stream]] = added
         settings = Settings(
             api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, simulated_time=True,

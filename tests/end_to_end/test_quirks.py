@@ -1,7 +1,7 @@
 """Every quirk of the sandbox against the real client and loader: all rows are exact, or a typed error refuses them.
 
-One row per case in ``CASES``; a quirk without a case fails. Each case loads a world of several pages, lets days go by,
-and loads again, with the quirk on all the time.
+One row per case in ``CASES``; a quirk without a case fails. Each case loads an account of several pages, simulates
+days, and loads again, with the quirk on all the time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def as_it_is(_stream: str, row: Row) -> Row:
 @dataclass(frozen=True)
 class Case:
     """``error``: the load refuses with it. ``shape``: how the quirk changes the rows. ``without``: streams that stay
-    empty, with a note. ``settle``: a quiet load is needed before all is equal. ``budget``: the limiter counts.
+    empty, with a note. ``settle``: equality needs another load without changes. ``budget``: the limiter counts.
     ``once``: a variant of a case that loads twice; it takes another way on the first load alone."""
 
     quirks: dict[str, Any]

@@ -1,4 +1,4 @@
-"""A full disk, lost or damaged files, a second sync: said clearly, nothing published is hurt, the next run mends."""
+"""A full disk, lost or damaged files, a second sync: clear errors, published data intact, the next run recovers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMITS = {"a file of dlt": 5_000, "a package": 60_000, "the draft": 300_000, "a 
 
 
 @pytest.mark.parametrize("what", sampled(LIMITS, 2))
-def test_a_full_disk_is_said_and_hurts_nothing(stage: Stage, tmp_path: Path, what: str) -> None:
+def test_a_full_disk_is_reported_and_damages_nothing(stage: Stage, tmp_path: Path, what: str) -> None:
     data = stage.copy("days", tmp_path / "data")
     before = published(data)
     stage.reader.begin(data / "warehouse.duckdb")
@@ -75,7 +75,7 @@ def test_a_lost_load_file_is_rebuilt_but_its_history_not_lost_in_silence(stage: 
     accepted = stage.sync(kept, "--accept-shorter-history")
     assert accepted.returncode == 0, accepted.stderr
     assert published(kept, ["core"]).keys() == before.keys() - {name for name in before if name.startswith("marts.")}
-    assert stage.sync(kept).returncode == 0, "the history begins anew: nothing is shorter from then on"
+    assert stage.sync(kept).returncode == 0, "the history starts again: nothing is shorter from then on"
 
     shutil.copy(backup, data / "load.duckdb")
     assert stage.sync(data).returncode == 0
@@ -103,7 +103,7 @@ def test_an_older_load_file_beside_a_newer_state_folder_misses_nothing(stage: St
 
 
 @pytest.mark.parametrize("damage", sampled(["no database", "cut off", "a torn block"], 1))
-def test_a_damaged_load_file_is_said_and_left_alone(stage: Stage, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_load_file_is_reported_and_left_alone(stage: Stage, tmp_path: Path, damage: str) -> None:
     data = stage.copy("days", tmp_path / "data")
     before = published(data)
     path = data / "load.duckdb"
@@ -135,7 +135,7 @@ def duckdb_beginning(folder: Path) -> bytes:
     return (folder / "some.duckdb").read_bytes()[:4096]
 
 
-def test_a_second_sync_touches_nothing_and_a_dead_one_holds_nobody_up(stage: Stage, tmp_path: Path) -> None:
+def test_a_second_sync_changes_nothing_and_a_killed_one_blocks_no_other(stage: Stage, tmp_path: Path) -> None:
     data = stage.copy("days", tmp_path / "data")
     environ = stage.environ(BASE_URL=f"{stage.host}/api/v1") | {"WAREHOUSE__DIR": str(data)}
     hold = (

@@ -47,7 +47,7 @@ def read(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def test_liability_is_the_lists_and_the_ledger_ends_there(account: duckdb.DuckDBPyConnection) -> None:
+def test_liability_equals_the_lists_and_the_ledger_ends_with_them(account: duckdb.DuckDBPyConnection) -> None:
     owed: dict[Any, list[Any]] = defaultdict(lambda: [0, Decimal(0), 0, Decimal(0)])
     for row in read(account, "from core.rewards_due"):
         owed[row["reward_id"], row["recipient_id"]][0] += row["due_count"]

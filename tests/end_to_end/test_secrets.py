@@ -31,7 +31,7 @@ OPEN_UMASK = "import os; os.umask(0); from referral_warehouse.__main__ import ma
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """An environment without the token: it stands in a file that only its owner can read."""
+    """An environment without the token: it is in a file that only its owner can read."""
     foreign = ("SOURCES__", "WAREHOUSE__", "HTTP", "ALL_PROXY", "NO_PROXY")
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
     (tmp_path / "here" / ".dlt").mkdir(parents=True)
@@ -83,7 +83,7 @@ def test_the_token_is_nowhere_and_the_data_for_the_owner_alone(environ: dict[str
     said: list[str] = []
 
     def echo(path: str, _asked: dict[str, str]) -> tuple[int, bytes] | None:
-        """A server that repeats what it was told, as debugging pages do."""
+        """A server that repeats the request, as debugging pages do."""
         return (echoes, f'{{"message": "bad Authorization: Bearer {TOKEN}"}}'.encode()) if echoes else None
 
     echoes = 0
@@ -156,10 +156,8 @@ def _read(path: Path) -> str:
         return ""  # it ended meanwhile
 
 
-def test_the_load_file_is_never_readable_by_others_even_for_a_moment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Used from a program whose umask is open: nothing is mended afterwards, it is made so."""
+def test_the_load_file_is_never_readable_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Used from a program with an open umask: files are created with the right mode, not changed afterwards."""
     monkeypatch.setattr(Path, "chmod", lambda *_: None)
     before = os.umask(0)
     try:

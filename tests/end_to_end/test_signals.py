@@ -1,7 +1,8 @@
 """SIGTERM and Ctrl-C in the middle of whatever a sync does: a clean end in one line, soon, and the next run goes on.
 
-Where the signal comes is told by progress. "Soon" is told by what the process still does, in CPU seconds of its own,
-so that a slow machine makes no difference; that nobody waits for a slow answer is told by the answer not having come.
+The point of the signal is given by progress. "Soon" is measured by what the process still does, in CPU seconds of its
+own, so that a slow machine makes no difference; that no process waits for a slow response is shown by the missing
+response.
 """
 
 from __future__ import annotations

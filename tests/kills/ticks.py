@@ -1,6 +1,6 @@
 """Ticks: every step of a process that leaves something behind, in the order in which the steps begin.
 
-A step is a change of a file or folder below the warehouse directory (told by Python's own audit events, so that none
+A step is a change of a file or folder below the warehouse directory (from Python's own audit events, so that none
 of dlt's or ours is overlooked), a statement given to DuckDB, or a call to the API. What happens before the n-th tick
 is done to this process by itself: SIGKILL, or a signal that it may answer to.
 """
@@ -84,7 +84,7 @@ class Ticks:
 
 
 class Connection:
-    """A DuckDB connection that tells each statement before it is run; the real one in everything else."""
+    """A DuckDB connection that reports each statement before it runs; otherwise the real one."""
 
     def __init__(self, real: duckdb.DuckDBPyConnection, tell: Callable[[str], None]) -> None:
         self._real = real

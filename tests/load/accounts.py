@@ -105,7 +105,7 @@ class Account:
             if stream == "campaigns":  # how often a page was viewed is no part of a campaign's history
                 reach = dict(connection.execute("select id, reach from raw.campaign_reach").fetchall())
                 rows = [row | {"reach": reach.get(row["id"])} for row in rows]
-        assert len({row["id"] for row in rows}) == len(rows), f"{stream}: an id stands in two current rows"
+        assert len({row["id"] for row in rows}) == len(rows), f"{stream}: an id is in two current rows"
         return {row["id"]: {name: _read(name, row[name]) for name in _fields(stream, row)} for row in rows}
 
 

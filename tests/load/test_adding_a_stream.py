@@ -19,7 +19,7 @@ from referral_warehouse.load.records.schema import Field, LoadStrategy, TableSch
 from referral_warehouse.load.registry import DOCUMENTED, STREAMS, with_required
 from referral_warehouse.load.streams.complete_list import CompleteList
 from referral_warehouse.load.streams.stream import Stream
-from referral_warehouse.sandbox.domain.resources import TRUTH
+from referral_warehouse.sandbox.domain.resources import TABLES
 from referral_warehouse.sandbox.http.app import ROUTES
 from referral_warehouse.warehouse.connection import RECORD_TABLES
 from referral_warehouse.warehouse.deletion_guard import LIVE
@@ -32,7 +32,7 @@ DLT_PAGE = (PROJECT / "docs" / "dlt-source.md").read_text(encoding="utf-8")
 HISTORY = (PROJECT / "sql" / "ops" / "history.sql").read_text(encoding="utf-8")
 KEYS = (PROJECT / "sql" / "checks" / "fail_keys_core.sql").read_text(encoding="utf-8")
 UNGUARDED = {"rewards_due"}
-"""Its rows leave the list when they are issued: ops.history holds its past, and its reversals have a rule of their own."""
+"""Its rows leave the list when they are issued: ops.history holds its past, its reversals have a rule of their own."""
 # What only the truth of the sandbox shows beside the documented fields of a stream.
 JOINED = {"coupons": {"batch_name", "campaign_id"}}
 SELECTED = re.compile(r"^ {4,}(?:[\w.]+(?: as \w+)?|.+ as \w+),?\s*(?P<comment>--.*)?$")
@@ -90,11 +90,11 @@ def column_comments(stream: Stream) -> str | None:
 
 def sandbox_table(stream: Stream) -> str | None:
     """The sandbox serves it with the documented fields, which it read for itself."""
-    if stream.name not in TRUTH:
+    if stream.name not in TABLES:
         return (
-            f"let the sandbox serve {stream.name!r}: TRUTH in pipelines/referral_warehouse/sandbox/domain/resources.py"
+            f"let the sandbox serve {stream.name!r}: TABLES in pipelines/referral_warehouse/sandbox/domain/resources.py"
         )
-    served = set(TRUTH[stream.name].fields) - JOINED.get(stream.name, set())
+    served = set(TABLES[stream.name].fields) - JOINED.get(stream.name, set())
     known = {field.name for field in stream.schema.fields}
     if served != known:
         return f"the fields of {stream.name!r} differ between sandbox and loader: {sorted(served ^ known)}"
@@ -194,8 +194,8 @@ def test_every_stream_that_is_written_is_registered() -> None:
 
 def test_nothing_is_described_that_is_no_stream() -> None:
     assert set(DOCUMENTED) - set(STREAMS) == {"coupon_batches"}
-    alone = sorted(set(TRUTH) ^ set(STREAMS))
-    assert not alone, f"in STREAMS (load/registry.py) or TRUTH (sandbox/domain/resources.py) alone: {alone}"
+    alone = sorted(set(TABLES) ^ set(STREAMS))
+    assert not alone, f"in STREAMS (load/registry.py) or TABLES (sandbox/domain/resources.py) alone: {alone}"
 
 
 def test_a_stream_is_loaded_with_those_that_it_requires() -> None:

@@ -68,7 +68,7 @@ def test_what_comes_from_elsewhere_is_not_put_on_the_folder() -> None:
 
 
 def test_a_folder_that_cannot_be_used_at_all_ends_after_one_retry(account: Account) -> None:
-    """Only what belongs to somebody else stays in the way; that is named."""
+    """Only files of another user cannot be removed; these are reported."""
     folder = account.settings.state_dir / "dlt"
     shutil.rmtree(folder)
     folder.symlink_to("/proc/self")

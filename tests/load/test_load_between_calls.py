@@ -72,7 +72,7 @@ def test_a_reward_that_is_completed_and_taken_back_in_one_run_is_gone_after_its_
     assert account.one(f"select count(*) from raw.rewards_issued where id = {issued}") == 2
 
 
-def test_a_reward_that_no_lane_finds_is_found_by_counting(account: Account) -> None:
+def test_a_reward_that_no_incremental_query_finds_is_found_by_counting(account: Account) -> None:
     issued = [account.world.issue(row["id"], in_process=True) for row in account.world.rows("rewards_due")[:2]]
     account.tamper("create table kept as select * from issued where id = ?", issued[0])
     account.tamper("delete from issued where id = ?", issued[0])

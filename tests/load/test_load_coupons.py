@@ -76,7 +76,7 @@ def test_a_coupon_sent_to_the_inbound_webhook_is_fresh_at_once(account: Account,
     assert "coupons" not in account.differences()
 
 
-def test_names_of_every_kind_are_kept_and_can_be_asked_for(account: Account) -> None:
+def test_names_of_every_kind_are_kept_and_can_be_requested(account: Account) -> None:
     given = {name: give(account, name) for name in ODD_NAMES}
     account.load()
     for name, coupon in given.items():
@@ -106,7 +106,7 @@ def test_a_coupon_that_moved_or_lost_its_holder_is_no_deletion(account: Account)
     assert by_name(account) == [], "nobody's coupon is not asked for again and again"
     name = next(row["name"] for row in account.world.rows("coupons") if row["id"] == freed)
     account.load(sweep=True)
-    assert by_name(account) == [name], "only its name tells whether it is still there"
+    assert by_name(account) == [name], "only a request by its name shows whether it still exists"
     account.world.delete_coupon(freed)
     account.load(sweep=True)
     assert account.query(f"select what from raw.observations where id = {freed}") == [("vanished",)]
@@ -130,7 +130,7 @@ def test_coupons_of_users_found_gone_by_their_ids_wait_for_no_sweep(fresh: Calla
     assert "coupons" not in account.differences()
 
 
-def test_of_very_many_that_are_gone_not_each_is_asked_for(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_not_each_of_very_many_deleted_rows_is_requested(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coupon_reader, "VERIFIED_AT_ONCE", 3)
     held = [row["id"] for row in account.world.rows("coupons") if row["referral_id"]]
     for coupon in held[1:]:
@@ -140,7 +140,7 @@ def test_of_very_many_that_are_gone_not_each_is_asked_for(account: Account, monk
     assert "coupons" not in account.differences()
 
 
-def test_names_that_nobody_holds_are_asked_for_until_somebody_does(account: Account) -> None:
+def test_unassigned_names_are_requested_until_they_are_assigned(account: Account) -> None:
     world = account.world
     waiting, missing = world.add_coupon("WAITING", 1), "NEVER THERE"
     held = coupon_of(account, qualified=True)
@@ -190,7 +190,7 @@ def test_where_the_account_lists_coupons_all_of_them_are_there(account: Account)
     name_of_deleted = next(row["name"] for row in world.rows("coupons") if row["id"] == deleted)
     world.delete_coupon(deleted)
     account.load()
-    assert account.asked("coupons") == 2, "a count and a walk of one page"
+    assert account.asked("coupons") == 2, "a count and a list of one page"
     assert by_name(account) == [name_of_deleted], "what the list lacks is asked for before it counts as gone"
     assert account.query(f"select referral_id from raw.coupons where id = {given}") == [(late,)]
     assert account.query("select id from raw.observations where stream = 'coupons'") == [(deleted,)]
@@ -200,7 +200,7 @@ def test_where_the_account_lists_coupons_all_of_them_are_there(account: Account)
     assert account.load().rows_written == 0, "a list that is there no more deletes nothing"
 
 
-def test_where_there_is_no_list_nobody_asks_at_every_sync(account: Account, fresh: Callable[..., Account]) -> None:
+def test_a_missing_list_is_not_requested_at_every_sync(account: Account, fresh: Callable[..., Account]) -> None:
     account.load()
     assert account.asked("coupons") == 0
     account.load(sweep=True)

@@ -131,7 +131,7 @@ def listed(*rows: str) -> str:
 @given(envelope=envelopes("rewards"))
 @example(envelope=listed(GOOD, GOOD.replace("3", "4").replace("19.99", "1e999"), '{"id":"\ud800"}', "null"))
 @example(envelope=listed(GOOD, GOOD, GOOD.replace("19.99", "20")))
-def test_whole_loads_of_wrong_answers_leave_exact_rows_and_go_on(
+def test_whole_loads_of_wrong_responses_leave_exact_rows_and_continue(
     server: ScriptedServer, unloaded: Path, tmp_path: Path, envelope: str
 ) -> None:
     shutil.rmtree(tmp_path / "data", ignore_errors=True)

@@ -133,7 +133,7 @@ def test_an_id_sent_as_text_is_no_change(account: Account) -> None:
     assert account.load().rows_written == 0
 
 
-def test_a_clock_that_stands_still_gives_growing_boundaries(fresh: Callable[..., Account]) -> None:
+def test_a_clock_that_does_not_move_results_in_growing_boundaries(fresh: Callable[..., Account]) -> None:
     account = fresh(users=40)
     for price in ("1.00", "2.00"):
         account.load("rewards")

@@ -1,4 +1,4 @@
-"""Packages that a crash left behind: loaded first, healed where dlt cannot, and never counted twice."""
+"""Packages that a crash left behind: loaded first, recovered where dlt cannot, and never counted twice."""
 
 # ruff: noqa: DTZ001 - times are naive UTC in the load file
 
@@ -102,7 +102,7 @@ def test_a_run_drains_and_says_so(account: Account) -> None:
     assert not account.load().drained
 
 
-def test_the_wedge_between_rename_and_delete_is_healed(account: Account) -> None:
+def test_a_kill_between_rename_and_delete_is_recovered(account: Account) -> None:
     """A package that lies in load/normalized and still in normalize/extracted: dlt cannot go on from there."""
     extracted = working_dir(account) / "normalize" / "extracted"
     with opened(account) as pipeline:
@@ -118,7 +118,7 @@ def test_the_wedge_between_rename_and_delete_is_healed(account: Account) -> None
     assert_loaded_once(account)
 
 
-def test_healing_leaves_what_is_normalised_and_nothing_half_made(tmp_path: Path) -> None:
+def test_recovery_keeps_normalised_packages_and_no_incomplete_one(tmp_path: Path) -> None:
     recover(tmp_path / "never used")
     kept = ["load/loaded/0.1", "load/normalized/1.1", "load/normalized/3.3"]
     for place in (

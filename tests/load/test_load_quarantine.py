@@ -1,4 +1,4 @@
-"""The quarantine over several runs: what it holds, what never hides behind it, and how a mended row leaves it."""
+"""The quarantine over several runs: its rows, what it must not hide, and how a corrected row leaves it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read(parser: PageParser, *rows: Any) -> list[Any]:
         ([reward(None), reward(None, value=1), reward(4)], [4], ["null", "null"]),
     ],
 )
-def test_rows_of_one_answer_that_contradict_each_other_are_all_set_aside(
+def test_contradictory_rows_of_one_response_are_all_quarantined(
     rows: list[Any], kept: list[int], refused: list[str]
 ) -> None:
     parser = new_parser("r1")
@@ -76,7 +76,7 @@ def open_and_closed(account: Account) -> dict[str, bool]:
     return dict(account.query("select stream, resolved_at is not null from raw.quarantine"))
 
 
-def test_a_bad_row_keeps_its_last_good_version_and_a_mended_one_leaves(account: Account) -> None:
+def test_a_bad_row_keeps_its_last_good_version_and_a_corrected_one_leaves_the_quarantine(account: Account) -> None:
     user = account.world.rows("users")[4]
     campaigns = "select id, name, starts_at from raw.campaigns where _dlt_valid_to is null order by id"
     good = account.query(campaigns)

@@ -42,7 +42,7 @@ def test_a_run_that_never_finished_is_marked_by_the_next_one(tmp_path: Path) -> 
         ]
 
 
-def test_a_run_that_somebody_stops_is_logged_as_interrupted(account: Account) -> None:
+def test_a_run_that_is_stopped_is_logged_as_interrupted(account: Account) -> None:
     def stop(stage: str, facts: dict[str, object]) -> None:
         if stage == "rewards_due":
             raise KeyboardInterrupt

@@ -68,7 +68,7 @@ def test_calls_are_those_the_server_saw(account: Account) -> None:
     ]
 
 
-def test_days_of_life_are_followed(account: Account) -> None:
+def test_simulated_days_are_followed(account: Account) -> None:
     account.world.advance(1)
     account.load()
     ids = {row["id"] for row in account.world.rows("users")}

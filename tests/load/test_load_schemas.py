@@ -103,7 +103,7 @@ def test_new_fields_are_kept_together_and_relations_are_not() -> None:
     ]  # fmt: skip
 
 
-def test_types_are_the_projects_and_not_the_answers() -> None:
+def test_types_are_the_projects_and_not_the_responses() -> None:
     issued = {
         "id": "7", "reward_id": "1", "reward_value": "19.99", "recipient_id": 3, "total_due": "2",
         "total_value": 39.98, "status": "Issued", "issued_at": "2026-01-04", "reward_for": "person_referring",

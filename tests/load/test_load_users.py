@@ -1,4 +1,4 @@
-"""Users and their coupons: slices, lanes, sweeps, tombstones, batches, and rows that wait in quarantine."""
+"""Users and their coupons: slices, incremental queries, sweeps, tombstones, batches, and rows in quarantine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_first_run_goes_on_after_the_last_committed_slice(fresh: Callable[..
     assert (again.rows_written, again.swept) == (0, False)
 
 
-def test_each_lane_finds_what_its_date_tells(account: Account) -> None:
+def test_each_incremental_query_finds_the_rows_of_its_date(account: Account) -> None:
     world = account.world
     world.wait(5 * 86_400)
     calm = [row for row in world.rows("users") if not row["qualified"] and not row["unsubscribed"]]
@@ -61,7 +61,7 @@ def test_each_lane_finds_what_its_date_tells(account: Account) -> None:
     assert account.load("users", "coupons").rows_written == 0
 
 
-def test_a_date_in_the_future_hides_nobody(account: Account) -> None:
+def test_a_date_in_the_future_hides_no_user(account: Account) -> None:
     world = account.world
     world.add_user(1, joined_at=world.now + timedelta(days=400))
     account.load("users", "coupons")
@@ -108,7 +108,7 @@ def test_a_sweep_is_due_after_some_days(account: Account) -> None:
     assert not account.load("users", "coupons").swept
 
 
-def test_a_user_in_quarantine_is_known_and_stops_nobody(account: Account) -> None:
+def test_a_user_in_quarantine_is_known_and_delays_no_other(account: Account) -> None:
     """Set aside, counted as known whatever its flags, kept with its last good row, and no ghost once it is deleted."""
     world = account.world
     person = next(row["id"] for row in world.rows("users") if not row["qualified"] and row["referrer_id"] is None)
@@ -143,7 +143,7 @@ def test_half_a_surrogate_pair_stops_one_row_and_not_the_load(account: Account) 
     assert not account.load("users", "coupons").swept
 
 
-def test_the_details_of_a_batch_are_asked_for_once(fresh: Callable[..., Account]) -> None:
+def test_the_details_of_a_batch_are_requested_once(fresh: Callable[..., Account]) -> None:
     account = fresh(users=120)
     account.load("coupons")
     named = [call.path for call in account.world.calls if call.path.startswith("/api/v1/coupons/")]
@@ -159,7 +159,7 @@ def test_the_details_of_a_batch_are_asked_for_once(fresh: Callable[..., Account]
     assert "coupons" not in account.differences()
 
 
-def test_a_coupon_that_nobody_holds_any_more_gets_a_tombstone(account: Account) -> None:
+def test_a_coupon_that_no_user_has_any_more_gets_a_tombstone(account: Account) -> None:
     coupon = next(row["id"] for row in account.world.rows("coupons") if row["referral_id"] is not None)
     account.world.delete_coupon(coupon)
     account.load("users", "coupons", sweep=True)
@@ -176,7 +176,7 @@ def test_a_used_coupon_arrives_with_the_user_it_qualifies(account: Account) -> N
 
 
 @pytest.mark.parametrize("how", ["refused", "ignored"])
-def test_an_account_that_sends_no_coupons_is_told_so(fresh: Callable[..., Account], how: str) -> None:
+def test_an_account_without_coupons_in_users_is_reported(fresh: Callable[..., Account], how: str) -> None:
     account = fresh(quirks=Quirks(coupon_relation=how))
     report = account.load("coupons")
     assert any("does not send coupons with users" in note for note in report.streams["coupons"].notes)

@@ -21,7 +21,7 @@ MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1))
 FIRST = datetime(2026, 1, 5, 8)
 
 
-def test_a_lane_begins_whole_days_before_its_cursor() -> None:
+def test_an_incremental_query_begins_whole_days_before_its_cursor() -> None:
     assert query_start(datetime(2026, 3, 1, 0, 0), 1) == date(2026, 2, 28)
     assert query_start(datetime(2026, 3, 1, 23, 59, 59), 3) == date(2026, 2, 26)
     assert query_start(datetime(1970, 1, 1), 366) == EARLIEST
@@ -57,7 +57,7 @@ def test_the_start_lies_a_whole_day_before_the_cursor_or_at_the_beginning(cursor
 
 
 class Account:
-    """Rows that carry one date, each visible from some moment on, at most the overlap later than its date."""
+    """Rows that carry one date, each visible from some time on, at most the overlap later than its date."""
 
     def __init__(self, overlap_days: int, shift_hours: int) -> None:
         self.overlap_days = overlap_days
@@ -67,7 +67,7 @@ class Account:
         self.cursor = FIRST
 
     def run(self, now: datetime, succeeds: bool) -> None:
-        """One lane: rows shown with a shifted date, filtered by plain days; a failed run commits nothing."""
+        """One incremental query: rows with a shifted date, filtered by plain days; a failed run commits nothing."""
         since = query_start(self.cursor, self.overlap_days)
         found = [n for n, (dated, visible) in enumerate(self.rows) if visible <= now and dated.date() >= since]
         if succeeds:
@@ -138,7 +138,7 @@ class ZonedAccount:
         self.cursor = now.replace(tzinfo=None)
 
     def run(self, now: datetime, succeeds: bool) -> None:
-        """One lane. A row that the server may send must not be taken for a filter that was ignored."""
+        """One incremental query. A row that the server may return must not count as an ignored filter."""
         since = query_start(self.cursor, self.overlap_days)
         honours = partial(_is_dated, "qualified_at", (since - timedelta(days=1)).isoformat())
         found = {
@@ -167,7 +167,7 @@ def test_no_day_is_lost_in_any_time_zone_nor_where_clocks_change(
         elif what == "late row":
             account.rows.append(now - timedelta(days=overlap - 1))
         elif what == "no date":
-            account.rows.append(None)  # not qualified: no lane is for it, and it must stop none
+            account.rows.append(None)  # not qualified: in no incremental query, and it must stop none
         elif what == "future row":
             account.rows.append(now + timedelta(days=400))
         else:

@@ -66,7 +66,7 @@ def observed(account: DatedAccount) -> list[datetime]:
 
 
 @pytest.mark.parametrize("wrong", sampled(ALWAYS.values(), 4), ids=ALWAYS)
-def test_a_wrong_date_at_every_answer(account: DatedAccount, wrong: str | None) -> None:
+def test_a_wrong_date_in_every_response(account: DatedAccount, wrong: str | None) -> None:
     begin = utc_now()
     account.date = lambda _number: wrong
     first = load(account.settings)
@@ -98,7 +98,7 @@ def test_a_wrong_date_at_every_answer(account: DatedAccount, wrong: str | None) 
         2,
     ),
 )
-def test_a_wrong_date_at_some_answers(account: DatedAccount, dates: Callable[[int], str | None]) -> None:
+def test_a_wrong_date_in_some_responses(account: DatedAccount, dates: Callable[[int], str | None]) -> None:
     begin = utc_now()
     account.date = dates
     report = load(account.settings)

@@ -32,7 +32,7 @@ def month() -> dict[str, Any]:
     return simulated(30)
 
 
-def test_the_same_seed_gives_the_same_month(month: dict[str, Any]):
+def test_the_same_seed_makes_the_same_month(month: dict[str, Any]):
     assert simulated(30) == month
 
 

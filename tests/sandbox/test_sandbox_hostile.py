@@ -24,7 +24,7 @@ def test_every_nth_call_fails(world: Sandbox, ask):
 @pytest.mark.parametrize(
     ("style", "header"), [("seconds", "1"), ("date", "Mon, 05 Jan 2026 08:00:01 GMT"), ("zero", "0"), ("absent", None)]
 )
-def test_every_nth_call_is_throttled(world: Sandbox, ask, style: str, header: str | None):
+def test_every_nth_call_has_status_429(world: Sandbox, ask, style: str, header: str | None):
     world.set_quirks(Quirks(throttle_every=2, retry_after=style))
     assert ask(world, "GET", "/campaigns").status_code == 200
     reply = ask(world, "GET", "/campaigns")

@@ -51,7 +51,7 @@ def test_random_kills(stage: Stage, tmp_path: Path, batch: int) -> None:
     assert problems == {}
 
 
-def test_a_file_system_without_room(stage: Stage, tmp_path: Path) -> None:
+def test_a_full_file_system(stage: Stage, tmp_path: Path) -> None:
     """ENOSPC itself, from a small file system in a name space of our own; where none may be made, it is said."""
     data = stage.copy("days", tmp_path / "data")
     size = sum(path.lstat().st_size for path in data.rglob("*") if path.is_file() and not path.is_symlink())

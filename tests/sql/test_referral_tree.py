@@ -1,4 +1,4 @@
-"""The referral tree against a naive walk: forests, chains, cycles and orphans as they come, and how deep it may get."""
+"""The referral tree against a naive traversal: forests, chains, cycles, orphans and great depths."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def people(size: int) -> st.SearchStrategy[dict[int, Person]]:
 
 @settings(max_examples=25, deadline=None, database=None)
 @given(drawn=st.sampled_from((4, 12, 40)).flatmap(people))
-def test_any_forest_is_walked_as_a_naive_walk_does(forest: Forest, drawn: dict[int, Person]) -> None:
+def test_any_forest_equals_a_naive_traversal(forest: Forest, drawn: dict[int, Person]) -> None:
     assert forest.grow(drawn) == walk(drawn)
 
 

@@ -64,7 +64,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> Non
 
 
 def add_run(connection: duckdb.DuckDBPyConnection, run_id: str, moment: Any, streams: Iterable[str]) -> None:
-    """A finished run that observed the streams at one moment, all of them completely."""
+    """A finished run that observed the streams at one time, all of them completely."""
     insert(connection, "runs", [{"run_id": run_id, "command": "sync", "observed_at": moment, "status": "done"}])
     seen = [{"run_id": run_id, "stream": s, "observed_at": moment, "is_complete": True} for s in streams]
     insert(connection, "run_streams", seen)

@@ -1,4 +1,4 @@
-"""A child process for the tests: opens the warehouse again and again until told to stop, and reports what it saw.
+"""A child process for the tests: opens the warehouse repeatedly until it is stopped, and reports what it read.
 
 Usage: python reading.py LINK STOP_FILE. Prints one JSON object.
 """

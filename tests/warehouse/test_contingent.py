@@ -35,7 +35,7 @@ ROWS = (
 
 
 def account(folder: Path, people: int) -> Settings:
-    """A load file of so many people who qualify by the law, in campaigns that promise 25 to each of them."""
+    """A load file of people who qualify by the distribution, in campaigns with a reward of 25 for each of them."""
     rewards = [
         {"id": n, "campaign_id": n, "type": "Cash", "value": 25, "reward_for": "Person Invited (Referred User)",
          "when_referral": "converted", "seen": [LOOK, None]} for n in range(1, CAMPAIGNS + 1)
@@ -66,7 +66,7 @@ def test_four_of_five_outcomes_lie_within_the_interval(tmp_path: Path) -> None:
     assert 0.72 <= within <= 0.88, f"{within:.0%} of the outcomes lie within what should hold 80 %"
     predicted, actual = sum(row[1] for row in rows), sum(row[2] for row in rows)
     assert abs(predicted / actual - 1) < 0.05, "the forecast leans to one side"
-    # the law itself: who is still open after t days qualifies later with the chance e / (1 + e), e = exp(-t / 20)
+    # the distribution: who is still open after t days qualifies later with the chance e / (1 + e), e = exp(-t / 20)
     assert abs(float(expected) / waiting - 1) < 0.05
     assert low < expected < high
 

@@ -69,7 +69,7 @@ CURRENT, OLDER = "snapshots/000002/warehouse.duckdb", "snapshots/000001/warehous
 DESTROYED = [name for name in CONTENT if name not in ("longer", "noise in the middle")] + list(KINDS)
 
 
-def test_an_undamaged_publication_answers_itself(settings: Settings) -> None:
+def test_an_undamaged_publication_is_read_itself(settings: Settings) -> None:
     assert looks(settings) == (2, [])
     assert recover(settings) == Recovery([], [])
     assert changed_files(settings, read_manifest(settings.manifest_path) or {}) == []
@@ -77,7 +77,7 @@ def test_an_undamaged_publication_answers_itself(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("name", DESTROYED)
-def test_a_damaged_snapshot_is_noticed_and_its_feeds_answer(settings: Settings, name: str) -> None:
+def test_a_damaged_snapshot_is_noticed_and_its_feeds_are_used(settings: Settings, name: str) -> None:
     damage(settings, CURRENT, name)
     with pytest.raises(SnapshotDamaged, match="cannot be read") as refused:
         refuse_unreadable(settings)
@@ -90,7 +90,7 @@ def test_a_damaged_snapshot_is_noticed_and_its_feeds_answer(settings: Settings, 
     assert CURRENT in changed_files(settings, read_manifest(settings.manifest_path) or {})
 
 
-def test_where_feeds_are_damaged_too_an_older_snapshot_answers(settings: Settings) -> None:
+def test_where_feeds_are_damaged_too_an_older_snapshot_is_used(settings: Settings) -> None:
     damage(settings, CURRENT, "noise")
     damage(settings, "feeds/ops.run_streams.parquet", "noise in the middle")
     assert looks(settings) == (
@@ -219,7 +219,7 @@ def test_what_is_not_ours_among_the_snapshots_is_left_alone(settings: Settings) 
 
 
 @pytest.mark.parametrize("name", sampled(FOLDERS, 3))
-def test_whatever_is_called_draft_is_in_nobodys_way(settings: Settings, name: str) -> None:
+def test_other_files_called_draft_do_not_interfere(settings: Settings, name: str) -> None:
     (settings.warehouse_dir / "draft").mkdir(exist_ok=True)
     damage(settings, "draft", name)
     assert build(settings).draft_path.is_file()

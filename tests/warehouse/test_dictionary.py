@@ -44,7 +44,7 @@ def test_every_published_column_is_in_it_with_type_and_comment(text: str, tmp_pa
 
 
 @pytest.mark.parametrize("model", [m for m in load_models() if m.layer == "marts"], ids=lambda m: m.name)
-def test_each_mart_says_what_it_answers_and_where_it_is_wrong(model: object, text: str) -> None:
+def test_each_mart_documents_its_questions_and_its_limits(model: object, text: str) -> None:
     body = dict(SECTION.findall(text))[getattr(model, "qualified_name", "")]
     assert re.search(r"^- Grain: one row per ", body, re.MULTILINE)
     assert re.search(r"^- Questions this answers:\n(  - [A-Z][^?\n]+\?\n)+", body, re.MULTILINE)

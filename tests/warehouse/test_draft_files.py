@@ -18,7 +18,7 @@ HALF_OF_MACHINE_MB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") //
 def test_a_large_account_may_use_more_memory(load_mb: int, limit_mb: int, tmp_path: Path) -> None:
     path = tmp_path / "load.duckdb"
     path.touch()
-    os.truncate(path, load_mb * 1_000_000)  # a hole: it takes no room
+    os.truncate(path, load_mb * 1_000_000)  # sparse: it takes no space
     assert memory_limit_mb(path) == max(200, min(limit_mb, HALF_OF_MACHINE_MB))
 
 

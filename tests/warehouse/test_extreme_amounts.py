@@ -113,7 +113,7 @@ def forecasts(folder: Path, value: Decimal, campaign_id: int = 5) -> list[tuple[
 
 
 @pytest.mark.parametrize("value", sampled([MOST, -MOST, Decimal("-50.00"), Decimal("0.01"), Decimal("0.00")], 2))
-def test_promises_at_the_limits_have_a_forecast(value: Decimal, tmp_path: Path) -> None:
+def test_rewards_at_the_limits_have_a_forecast(value: Decimal, tmp_path: Path) -> None:
     account = ordinary_account()
     account["rewards"][0]["value"] = value
     settings = published(tmp_path, account)

@@ -59,7 +59,7 @@ def step(holding: Holding, chance: random.Random, issued_ids: list[int]) -> None
 
 
 def play(seed: int) -> tuple[dict[str, list[dict[str, Any]]], list[datetime], dict[tuple[int, str, date], Any]]:
-    """A load file's rows as SCD2 versions, the moments of the syncs, and the expected days, recomputed from states."""
+    """A load file's rows as SCD2 versions, the times of the syncs, and the expected days, recomputed from states."""
     chance = random.Random(seed)
     holdings = [
         Holding(reward, recipient, Decimal(chance.randint(100, 9999)) / 100)

@@ -80,7 +80,7 @@ DAMAGES: dict[str, tuple[str, str]] = {
         "update raw.rewards_due set _dlt_valid_to = null",
         "rewards_due: 2 of 2 version(s) that ended are missing, the earliest of 2026-01-02 08:00",
     ),
-    "rewards due were read anew": (
+    "rewards due were read again": (
         f"update raw.rewards_due set _dlt_valid_from = '{THIRD}+00', _dlt_valid_to = null",
         "rewards_due: 4 of 4 version(s) that began",
     ),
@@ -92,7 +92,7 @@ DAMAGES: dict[str, tuple[str, str]] = {
         "update raw.rewards_due set _dlt_valid_from = _dlt_valid_from + interval 1 hour where id = 3",
         "rewards_due: 1 of 4 version(s) that began are missing",
     ),
-    "rewards issued were read anew": (
+    "rewards issued were read again": (
         f"update raw.rewards_issued set _dlt_valid_from = '{THIRD}+00'",
         "rewards_issued: 1 of 2 records have a later first sight (published 2026-01-02 08:00, now 2026-01-03 08:00)",
     ),
@@ -212,8 +212,8 @@ def test_a_snapshot_without_the_table_is_compared_by_what_it_has(settings: Setti
     older_version(settings, "drop table ops.history")
     kept = shutil.copy(settings.load_path, settings.load_path.with_name("kept"))
     for damage in (
-        "rewards issued are gone", "rewards issued were read anew", "half of the users are gone",
-        "the log of syncs is gone", "rewards due were read anew",
+        "rewards issued are gone", "rewards issued were read again", "half of the users are gone",
+        "the log of syncs is gone", "rewards due were read again",
     ):  # fmt: skip
         change(settings, DAMAGES[damage][0])
         with pytest.raises(HistoryLost):

@@ -69,7 +69,7 @@ def test_a_publication_is_complete(settings: Settings) -> None:
     assert catalog == ("warehouse",)
 
 
-def test_feeds_and_manifest_tell_the_truth(settings: Settings) -> None:
+def test_feeds_and_manifest_are_correct(settings: Settings) -> None:
     manifest = publish(settings, build(settings, now=NOW)).manifest
     assert json.loads(settings.manifest_path.read_text(encoding="utf-8")) == manifest
     assert manifest["schema_version"] == SCHEMA_VERSION
@@ -95,7 +95,7 @@ def test_feeds_and_manifest_tell_the_truth(settings: Settings) -> None:
             assert theirs == connection.execute(f"{kinds} (describe from {name})").fetchall()
 
 
-def test_the_same_load_file_gives_the_same_feeds(settings: Settings) -> None:
+def test_the_same_load_file_results_in_the_same_feeds(settings: Settings) -> None:
     first = publish(settings, build(settings, now=NOW)).manifest
     second = publish(settings, build(settings, now=NOW)).manifest
     assert second["snapshot"] == 2
@@ -164,7 +164,7 @@ def test_a_load_file_with_a_log_to_replay_builds(tmp_path: Path) -> None:
     assert (wal.read_bytes(), settings.load_path.read_bytes()) == before, "the load file is never written"
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_what_is_missing_is_reported(tmp_path: Path) -> None:
     settings = Settings(warehouse_dir=tmp_path)
     with pytest.raises(ConfigurationError, match="nothing to build from"):
         build(settings)
@@ -197,7 +197,7 @@ def test_a_load_file_that_is_none_is_refused(settings: Settings) -> None:
     assert caught.value.exit_code == 5
 
 
-def test_a_load_file_in_use_is_said(settings: Settings, tmp_path: Path) -> None:
+def test_a_load_file_in_use_is_reported(settings: Settings, tmp_path: Path) -> None:
     import subprocess
     import sys
 

@@ -111,7 +111,7 @@ def test_a_publication_is_completed_behind_a_lock_too(settings: Settings) -> Non
     assert read_manifest(settings.manifest_path) == before
 
 
-def test_what_a_killed_reader_wrote_is_nobodys_data(settings: Settings) -> None:
+def test_what_a_killed_reader_wrote_is_ignored(settings: Settings) -> None:
     with reader_in_default_mode(settings, "delete from core.users"):
         assert users_seen(settings) == (1, True)
     log = settings.warehouse_path.resolve().with_name("warehouse.duckdb.wal")
@@ -124,7 +124,7 @@ def test_what_a_killed_reader_wrote_is_nobodys_data(settings: Settings) -> None:
     assert publish_user(settings, 2).problems == ()
 
 
-def test_a_torn_log_beside_the_snapshot_is_passed_by(settings: Settings) -> None:
+def test_a_damaged_log_beside_the_snapshot_is_ignored(settings: Settings) -> None:
     log = settings.warehouse_path.resolve().with_name("warehouse.duckdb.wal")
     log.write_bytes(b"\x00" * 100)
     assert users_seen(settings) == (1, True)

@@ -29,7 +29,7 @@ def test_nothing_but_get_can_leave(settings: Settings, server: ScriptedServer, m
     transport.close()
 
 
-def test_what_is_on_this_machine_is_asked_without_a_proxy(
+def test_a_server_on_this_machine_is_reached_without_a_proxy(
     settings: Settings, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ScriptedServer() as proxy:
@@ -55,7 +55,9 @@ def test_https_goes_through_the_proxy_of_the_environment(tmp_path: Path, monkeyp
         assert TOKEN not in str(proxy.requests)
 
 
-def test_a_broken_proxy_address_is_said_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_proxy_address_is_reported_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "gopher://user:hunter2@example.com:99")
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as refused:
         Transport(Settings(api_token=Token(TOKEN), base_url="https://api.example.com/v1", warehouse_dir=tmp_path))
@@ -92,7 +94,7 @@ def test_packed_bodies_come_out_whole_wherever_a_piece_ends(settings: Settings, 
     transport.close()
 
 
-def test_a_trickling_answer_is_given_up(settings: Settings, server: ScriptedServer) -> None:
+def test_a_slow_response_is_given_up(settings: Settings, server: ScriptedServer) -> None:
     moments = iter([0.0, 2 * settings.timeout_s + 1])
     transport = Transport(settings, clock=lambda: next(moments))
     with pytest.raises(httpx.ReadTimeout, match="too slow"):

@@ -65,7 +65,7 @@ def test_no_window_sees_more_than_the_budget(
             caller.rate_limiter.close()
 
 
-def test_a_slow_call_holds_nobody_else(tmp_path: Path) -> None:
+def test_a_slow_call_delays_no_other(tmp_path: Path) -> None:
     world = World()
     server = Server(world, 100)
     caller = Caller(world, server, world.rate_limiter(tmp_path / "l", 100), 2, None)
@@ -183,7 +183,7 @@ def test_patience_ends_with_words(tmp_path: Path) -> None:
     rate_limiter.close()
 
 
-def test_waits_are_told(tmp_path: Path) -> None:
+def test_waits_are_reported(tmp_path: Path) -> None:
     world = World()
     rate_limiter = make_throttle(tmp_path / "l", world, budget=1, patience_s=100)
     rate_limiter.acquire(world.pause).release()
@@ -194,7 +194,7 @@ def test_waits_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("budget", [0, 540])
-def test_the_second_strike_stops_everybody_until_a_week_has_passed(tmp_path: Path, budget: int) -> None:
+def test_the_second_violation_stops_all_calls_until_a_week_has_passed(tmp_path: Path, budget: int) -> None:
     world = World(1_800_000_000.0)
     mine, theirs = (make_throttle(tmp_path / "l", world, budget) for _ in range(2))
     mine.record_violation("429", 10.0)
@@ -215,7 +215,7 @@ def test_the_second_strike_stops_everybody_until_a_week_has_passed(tmp_path: Pat
     theirs.close()
 
 
-def test_a_block_counts_as_all_strikes_and_is_forgiven_on_request_only(tmp_path: Path) -> None:
+def test_a_block_counts_as_all_violations_and_is_deleted_on_request_only(tmp_path: Path) -> None:
     world = World(1_800_000_000.0)
     rate_limiter = make_throttle(tmp_path / "l", world)
     rate_limiter.block()
@@ -226,7 +226,7 @@ def test_a_block_counts_as_all_strikes_and_is_forgiven_on_request_only(tmp_path:
     rate_limiter.close()
 
 
-def test_without_a_limit_nothing_is_written_until_a_strike(settings: Settings, tmp_path: Path) -> None:
+def test_without_a_limit_nothing_is_written_until_a_violation(settings: Settings, tmp_path: Path) -> None:
     rate_limiter = open_rate_limiter(settings)
     rate_limiter.acquire(time.sleep).release(600, 599)
     assert rate_limiter.violations() == ()
@@ -239,7 +239,7 @@ def test_without_a_limit_nothing_is_written_until_a_strike(settings: Settings, t
     again.close()
 
 
-def test_two_warehouses_of_one_token_share_the_ledger(settings: Settings, tmp_path: Path) -> None:
+def test_two_warehouses_of_one_token_share_the_call_store(settings: Settings, tmp_path: Path) -> None:
     here = Settings(api_token=Token("one"), warehouse_dir=tmp_path / "a")
     there = Settings(api_token=Token("one"), base_url="https://api.example.com/api/v1", warehouse_dir=tmp_path / "b")
     with_strike, other = open_rate_limiter(here), open_rate_limiter(there)
@@ -251,6 +251,6 @@ def test_two_warehouses_of_one_token_share_the_ledger(settings: Settings, tmp_pa
         rate_limiter.close()
 
 
-def test_a_throttle_needs_a_token(tmp_path: Path) -> None:
+def test_a_rate_limiter_needs_a_token(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="API_TOKEN"):
         open_rate_limiter(Settings(warehouse_dir=tmp_path))

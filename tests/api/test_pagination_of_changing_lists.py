@@ -21,7 +21,7 @@ def scripted(**at: list[Change]) -> Iterator[list[Change]]:
         yield at.get(f"q{number}", [])
 
 
-def test_a_deletion_behind_the_walk_hides_no_row() -> None:
+def test_a_deletion_behind_the_current_page_hides_no_row() -> None:
     # With pages by number alone, row 10 would slip onto the page before.
     moving = MovingList(numbered_rows(range(1, 31)), scripted(q5=[("delete", 0)]))
     with paginator_of(moving, concurrency=1) as paginator:
@@ -65,7 +65,7 @@ def test_a_list_that_never_holds_still_is_refused_where_only_numbers_help() -> N
         kept(paginator.iter_all(LIST))
 
 
-@pytest.mark.parametrize("way", ["tells one too many", "tells a million"])
+@pytest.mark.parametrize("way", ["reports one too many", "reports a million"])
 def test_a_total_that_stays_wrong_is_refused_soon(way: str) -> None:
     moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({way, "refuses id filters"}))
     with paginator_of(moving) as paginator, pytest.raises(IncompleteList, match="30 rows each time"):
@@ -74,7 +74,7 @@ def test_a_total_that_stays_wrong_is_refused_soon(way: str) -> None:
 
 
 @pytest.mark.parametrize("total", [4, "9"])
-def test_an_empty_page_that_speaks_of_rows_is_refused(total: Any) -> None:
+def test_an_empty_page_with_a_total_is_refused(total: Any) -> None:
     class Hollow(MovingList):
         def get(self, query: Query, _server_error_attempts: int | None = None) -> Any:
             answer = super().get(query)
@@ -92,8 +92,8 @@ CHANGE = st.one_of(
     st.tuples(st.just("touch"), st.integers(0, 60)),
 )
 MOVING_WAYS = st.sampled_from(
-    # Without totals, a few rows in an odd order that happen to rise cannot be told from ordered ones.
-    [way for way in WAYS if way not in (("tells the page's total",), ("tells no meta", "in odd order"))]
+    # Without totals, a few rows in an odd order that happen to ascend cannot be distinguished from ordered ones.
+    [way for way in WAYS if way not in (("reports the page's total",), ("reports no meta", "in odd order"))]
 )
 
 
@@ -121,10 +121,10 @@ def test_no_row_that_stayed_is_missing_and_none_is_made_up(make: Callable[[], Mo
     assert found.keys() <= moving.ever
 
 
-# A lane may gain rows anywhere, so that no count tells of a few rows in an odd order that happened to rise.
+# An incremental query may gain rows anywhere, so no count detects a few rows in an odd order that happen to ascend.
 @given(make=moving_lists(ways=MOVING_WAYS.filter(lambda ways: "in odd order" not in ways)))
 @settings(max_examples=300, deadline=None)
-def test_no_row_that_stayed_in_a_lane_is_missing(make: Callable[[], MovingList]) -> None:
+def test_no_row_that_kept_matching_is_missing(make: Callable[[], MovingList]) -> None:
     moving = make()
     before = {identifier for identifier, row in moving.rows.items() if honours(row)}
     touched: set[int] = set()

@@ -1,4 +1,4 @@
-"""The call store counts across processes, kills, reboots and clock changes, and keeps strikes for a week."""
+"""The call store counts across processes, kills, reboots and clock changes, and keeps violations for a week."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def call_store(tmp_path: Path, clocks: Clocks) -> CallStore:
     return open_ledger(tmp_path / "calls.sqlite3", clocks)
 
 
-def test_a_call_counts_until_a_window_after_its_answer(call_store: CallStore, clocks: Clocks) -> None:
+def test_a_call_counts_until_a_window_after_its_response(call_store: CallStore, clocks: Clocks) -> None:
     first = [take(call_store).seq for _ in range(3)]
     assert take(call_store) == TakeResult(None, 60.0, "budget")
     clocks.boot_s += 25
@@ -69,9 +69,7 @@ def test_a_call_counts_until_a_window_after_its_answer(call_store: CallStore, cl
     call_store.close()
 
 
-def test_a_call_nobody_finished_stops_counting_after_its_hold_and_a_window(
-    call_store: CallStore, clocks: Clocks
-) -> None:
+def test_an_unfinished_call_stops_counting_after_its_hold_and_a_window(call_store: CallStore, clocks: Clocks) -> None:
     for _ in range(3):
         take(call_store)
     clocks.boot_s += 89.9
@@ -81,7 +79,7 @@ def test_a_call_nobody_finished_stops_counting_after_its_hold_and_a_window(
     call_store.close()
 
 
-def test_an_answer_after_the_hold_counts_again(call_store: CallStore, clocks: Clocks) -> None:
+def test_a_response_after_the_hold_counts_again(call_store: CallStore, clocks: Clocks) -> None:
     late = take(call_store, capacity=1).seq
     clocks.boot_s += 90
     assert take(call_store, capacity=1).seq is not None  # the late one was given up
@@ -158,7 +156,7 @@ def test_two_connections_see_one_count(tmp_path: Path, clocks: Clocks) -> None:
     two.close()
 
 
-def test_strikes_last_a_week_and_stop_all_calls(call_store: CallStore, clocks: Clocks) -> None:
+def test_violations_last_a_week_and_stop_all_calls(call_store: CallStore, clocks: Clocks) -> None:
     assert call_store.violations() == ()
     assert not call_store.exists()
     call_store.record_violation(["429"], 30.0)
@@ -177,7 +175,7 @@ def test_strikes_last_a_week_and_stop_all_calls(call_store: CallStore, clocks: C
     call_store.close()
 
 
-def test_forgiving_forgets_strikes_and_pause(call_store: CallStore) -> None:
+def test_forgiving_deletes_violations_and_pause(call_store: CallStore) -> None:
     assert call_store.forgive() == 0
     call_store.record_violation(["429", "429"], 500.0)
     assert call_store.forgive() == 2
@@ -194,7 +192,9 @@ def test_a_shorter_pause_never_cuts_a_longer_one_and_none_lasts_for_ever(call_st
     call_store.close()
 
 
-def test_a_file_that_is_no_ledger_is_put_aside_and_a_window_of_silence_follows(tmp_path: Path, clocks: Clocks) -> None:
+def test_a_file_that_is_no_call_store_is_moved_aside_and_no_call_is_sent_for_a_window(
+    tmp_path: Path, clocks: Clocks
+) -> None:
     path = tmp_path / "calls.sqlite3"
     path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
     call_store = open_ledger(path, clocks)
@@ -205,13 +205,13 @@ def test_a_file_that_is_no_ledger_is_put_aside_and_a_window_of_silence_follows(t
     call_store.close()
 
 
-def test_a_ledger_that_cannot_be_written_stops_everything_with_words(tmp_path: Path, clocks: Clocks) -> None:
+def test_a_call_store_that_cannot_be_written_stops_all_calls_with_a_message(tmp_path: Path, clocks: Clocks) -> None:
     call_store = open_ledger(tmp_path / "missing" / "calls.sqlite3", clocks)
     with pytest.raises(ConfigurationError, match="nothing is sent"):
         take(call_store)
 
 
-def test_nobody_else_can_read_the_ledger(settings: Settings, clocks: Clocks) -> None:
+def test_no_other_user_can_read_the_call_store(settings: Settings, clocks: Clocks) -> None:
     folder = call_store_folder(settings)
     call_store = open_ledger(folder / "calls.sqlite3", clocks)
     take(call_store)
@@ -236,14 +236,14 @@ def test_the_folder_follows_xdg_and_falls_back_to_the_warehouse(
     assert call_store_folder(settings) == tmp_path / ".local/state/referral-warehouse"
 
 
-def test_no_folder_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
     with pytest.raises(ConfigurationError, match="any of"):
         call_store_folder(Settings(warehouse_dir=tmp_path / "file" / "data"))
 
 
-def test_names_hide_the_token_and_tell_local_servers_apart() -> None:
+def test_names_hide_the_token_and_distinguish_local_servers() -> None:
     names = {
         call_store_name("secret", None),
         call_store_name("secret2", None),
@@ -255,7 +255,7 @@ def test_names_hide_the_token_and_tell_local_servers_apart() -> None:
     assert call_store_name("secret", "http://127.0.0.1:1/v1") == call_store_name("secret", "http://127.0.0.1:1/v2")
 
 
-def test_only_old_ledgers_of_local_servers_are_swept(tmp_path: Path) -> None:
+def test_only_old_call_stores_of_local_servers_are_removed(tmp_path: Path) -> None:
     for name in ("local-a.sqlite3", "local-b.sqlite3", "c.sqlite3"):
         (tmp_path / name).write_text("")
     now = time.time()

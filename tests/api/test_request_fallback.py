@@ -1,4 +1,4 @@
-"""Asking for less where a server does not take the whole question, over a real socket; and one walk over it."""
+"""Reduced queries where a server refuses a part of them, over a real socket; and pagination over it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_list_knows_nothing_of_another_list(server: ScriptedServer, client: Cl
 
 
 @pytest.mark.parametrize("refusal", ["400", "422", "500"])
-def test_a_question_that_is_never_answered_raises_what_it_met_first(
+def test_a_request_that_always_fails_raises_its_first_error(
     server: ScriptedServer, client: Client, refusal: str
 ) -> None:
     server.default = lambda _request: REFUSALS[refusal]
@@ -81,7 +81,7 @@ def test_a_question_that_is_never_answered_raises_what_it_met_first(
     assert len(server.requests) == (UNPROVEN_ATTEMPTS + 8 if refusal == "500" else 2)
 
 
-def test_what_was_answered_before_is_not_to_blame(server: ScriptedServer, client: Client) -> None:
+def test_parts_that_succeeded_before_are_not_left_out(server: ScriptedServer, client: Client) -> None:
     fallback = RequestFallback(client)
     server.default = lambda _request: ok({"data": [], "meta": {"total": 0}})
     fallback.page(USERS)
@@ -127,7 +127,7 @@ def test_other_refusals_are_final(server: ScriptedServer, client: Client, status
     assert len(server.requests) == 1
 
 
-def test_a_bad_envelope_is_asked_for_again_and_then_refused(server: ScriptedServer, client: Client) -> None:
+def test_a_bad_envelope_is_requested_again_and_then_refused(server: ScriptedServer, client: Client) -> None:
     bad = ok({"message": "hello"})
     server.script.extend([bad, bad, ok({"data": [], "meta": {"total": 0}})])
     assert RequestFallback(client).page(USERS).total == 0
@@ -138,7 +138,7 @@ def test_a_bad_envelope_is_asked_for_again_and_then_refused(server: ScriptedServ
     assert len(server.requests) == 3
 
 
-def test_single_things_are_asked_for_with_less_too(server: ScriptedServer, client: Client) -> None:
+def test_single_objects_are_requested_with_fewer_parameters_too(server: ScriptedServer, client: Client) -> None:
     coupon = ok({"data": {"id": 1, "name": "A"}})
     server.default = lambda request: REFUSALS["422"] if "with[]" in asked(request) else coupon
     fallback = RequestFallback(client)
@@ -147,7 +147,8 @@ def test_single_things_are_asked_for_with_less_too(server: ScriptedServer, clien
     assert len(server.requests) == 3
 
 
-# -- walks over a socket -----------------------------------------------------------------------------------------------
+# -- pagination over a socket
+# -----------------------------------------------------------------------------------------------
 
 
 def listing(
@@ -202,7 +203,7 @@ def test_a_refused_filter_is_an_ignored_one(
         assert paginator.count(Query("users")) == 60
 
 
-def test_a_filtered_question_does_not_hide_that_nothing_answers(
+def test_a_filtered_query_does_not_hide_that_the_api_is_unavailable(
     server: ScriptedServer, client: Client, settings: Settings
 ) -> None:
     server.default = lambda _request: REFUSALS["500"]
@@ -210,7 +211,7 @@ def test_a_filtered_question_does_not_hide_that_nothing_answers(
         paginator.count(Query("users", filters=(Filter("qualified", "equal", 1),)))
 
 
-def test_a_page_asked_for_ahead_is_decoded_where_it_is_used(server: ScriptedServer, settings: Settings) -> None:
+def test_a_prefetched_page_is_decoded_where_it_is_used(server: ScriptedServer, settings: Settings) -> None:
     good, broken = ok({"data": [{"id": 1}], "meta": {"total": 1, "last_page": 1}}), Say(200, b'{"data": [{"id"')
     with Client(settings, clock=ClientClock(sleep=lambda _: None)) as client:
         fallback = RequestFallback(client)
@@ -222,7 +223,9 @@ def test_a_page_asked_for_ahead_is_decoded_where_it_is_used(server: ScriptedServ
         assert len(server.requests) == 2
 
 
-def test_a_refused_page_asked_for_ahead_is_asked_for_less(server: ScriptedServer, settings: Settings) -> None:
+def test_a_refused_prefetched_page_is_requested_with_fewer_parameters(
+    server: ScriptedServer, settings: Settings
+) -> None:
     server.default = refuse({PARAMETERS["relations"]}, REFUSALS["422"])
     with Client(settings, clock=ClientClock(sleep=lambda _: None)) as client:
         assert RequestFallback(client).begin(USERS)().ids() == [1]

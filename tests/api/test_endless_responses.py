@@ -82,7 +82,7 @@ def quick(settings: Settings, url: str) -> Settings:
 
 
 @pytest.mark.parametrize("pieces", SLOW)
-def test_an_answer_that_trickles_is_given_up_after_three_attempts(
+def test_a_slow_response_is_given_up_after_three_attempts(
     make_client: MakeClient, settings: Settings, pieces: Callable[[], Iterator[bytes]]
 ) -> None:
     before = threading.active_count()
@@ -94,7 +94,7 @@ def test_an_answer_that_trickles_is_given_up_after_three_attempts(
     assert threading.active_count() == before
 
 
-def test_an_answer_that_trickles_over_tls_is_given_up(
+def test_a_slow_response_over_tls_is_given_up(
     make_client: MakeClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -113,9 +113,7 @@ def test_an_answer_that_trickles_over_tls_is_given_up(
                 make_client(there).get(USERS)
 
 
-def test_an_answer_that_trickles_on_a_connection_that_worked_is_given_up(
-    make_client: MakeClient, settings: Settings
-) -> None:
+def test_a_slow_response_on_a_connection_that_worked_is_given_up(make_client: MakeClient, settings: Settings) -> None:
     def pieces() -> Iterator[bytes | None]:
         body = b'{"data": []}'
         if server.connections == 1:
@@ -240,7 +238,7 @@ BROKEN_GZIP = {
 
 
 @pytest.mark.parametrize("body", BROKEN_GZIP.values(), ids=BROKEN_GZIP.keys())
-def test_broken_gzip_is_asked_again(client: Client, server: ScriptedServer, body: bytes) -> None:
+def test_broken_gzip_is_retried(client: Client, server: ScriptedServer, body: bytes) -> None:
     server.script.extend([Say(200, body, {"Content-Encoding": "gzip"}), ok({"data": ["fine"]})])
     answer = client.get(USERS)
     assert (answer.payload, answer.attempts) == ({"data": ["fine"]}, 2)

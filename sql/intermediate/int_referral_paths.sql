@@ -4,12 +4,12 @@
 -- time: none
 -- materialized: table
 -- Root, depth and downstream counts of the whole forest, in as many steps as the deepest tree has binary digits
--- (500 deep: 9), by doubling. After a step that looks n referrers far, top_id is the n-th referrer above (or the root, if
--- it is nearer), depth how far that is, and downstream whom one reaches within n steps down. The next step hangs on what
--- one's top has: 2n up; and one adds what those have whose top one is: 2n down. Whose root is found and who receives
--- nothing more is done and takes no part in further steps, so the steps shrink as fast as trees are usually flat.
--- A cycle is opened first, at every member: its members are roots with what hangs below them outside the cycle, and
--- share the cycle at the end: each reaches all others in it and everybody below, and the lowest id stands for the root.
+-- (500 deep: 9), by pointer doubling. After the step for distance n, top_id is the n-th referrer above (or the root, if it
+-- is nearer), depth the distance to it, and downstream the people within n steps below. The next step adds the path of
+-- the top (2n up), and the downstream counts of those whose top the row is (2n down). Rows with a known root and complete
+-- counts take no part in further steps, so the steps become small quickly, because most trees are flat.
+-- Cycles are cut first, at every member: its members are roots of the trees below them outside the cycle. At the end all
+-- members share the cycle: each reaches all others in it and everyone below, and the lowest id is used as the root.
 
 with recursive referrers as (
     select * from intermediate.int_referrers

@@ -28,7 +28,7 @@ def kinds(client: Client) -> list[str]:
     return [event["kind"] for event in client.events]  # type: ignore[attr-defined]
 
 
-def test_an_answer_carries_payload_time_and_cost(client: Client, server: ScriptedServer) -> None:
+def test_a_response_has_payload_time_and_cost(client: Client, server: ScriptedServer) -> None:
     server.script.append(ok({"data": [{"id": 1}], "meta": {"total": 1}}, Date="Fri, 01 May 2026 12:00:00 GMT"))
     answer = client.get(USERS)
     assert answer.payload == {"data": [{"id": 1}], "meta": {"total": 1}}
@@ -45,7 +45,7 @@ def test_a_missing_or_unreadable_date_is_none(client: Client, server: ScriptedSe
     assert client.get(USERS).server_time is None
 
 
-def test_the_request_says_who_asks_and_what_is_accepted(client: Client, server: ScriptedServer) -> None:
+def test_the_request_has_its_client_and_what_is_accepted(client: Client, server: ScriptedServer) -> None:
     client.get(USERS)
     request = server.requests[0]
     assert request.method == "GET"

@@ -23,7 +23,7 @@ def server(environ: dict[str, str]) -> Iterator[AccountServer]:
         yield running
 
 
-def test_syncs_go_on_and_status_says_that_somebody_holds_the_file(
+def test_syncs_continue_and_status_reports_that_the_file_is_locked(
     referrals: Referrals, server: AccountServer, tmp_path: Path
 ) -> None:
     assert referrals("sync").returncode == 0

@@ -17,7 +17,7 @@ from referral_warehouse.errors import FilterIgnored, IncompleteList
 def test_a_list_that_holds_still_is_read_completely(ways: tuple[str, ...], count: int) -> None:
     moving = MovingList(numbered_rows(range(10, 10 + 2 * count, 2)), ways=frozenset(ways))
     with paginator_of(moving) as paginator:
-        if ways == ("tells one too many",):
+        if ways == ("reports one too many",):
             with pytest.raises(IncompleteList):
                 kept(paginator.iter_all(LIST))
             return
@@ -26,21 +26,23 @@ def test_a_list_that_holds_still_is_read_completely(ways: tuple[str, ...], count
 
 @pytest.mark.parametrize("count", [0, 1, 5, 10, 30])
 @pytest.mark.parametrize("ways", WAYS, ids=" and ".join)
-def test_a_lane_holds_the_rows_of_its_filter_or_says_that_it_was_ignored(ways: tuple[str, ...], count: int) -> None:
+def test_an_incremental_query_returns_the_rows_of_its_filter_or_reports_that_it_was_ignored(
+    ways: tuple[str, ...], count: int
+) -> None:
     moving = MovingList(numbered_rows(range(1, 1 + count)), ways=frozenset(ways))
     expected = {identifier for identifier, row in moving.rows.items() if honours(row)}
     with paginator_of(moving) as paginator:
         if "ignores filters" in ways and expected != set(moving.rows):
             with pytest.raises(FilterIgnored):
                 kept(paginator.iter_matching(LIST, SINCE, honours))
-        elif ways == ("tells one too many",):
+        elif ways == ("reports one too many",):
             with pytest.raises(IncompleteList):
                 kept(paginator.iter_matching(LIST, SINCE, honours))
         else:
             assert set(kept(paginator.iter_matching(LIST, SINCE, honours))) == expected
 
 
-def test_the_bounded_walk_asks_for_each_page_once_and_two_questions_more() -> None:
+def test_a_bounded_list_costs_one_request_per_page_and_two_more() -> None:
     moving = MovingList(numbered_rows(range(1, 31)))
     with paginator_of(moving) as paginator:
         pages = list(paginator.iter_all(LIST))
@@ -49,7 +51,7 @@ def test_the_bounded_walk_asks_for_each_page_once_and_two_questions_more() -> No
     assert pages[-1].is_last
 
 
-def test_a_walk_can_begin_after_an_id() -> None:
+def test_a_list_can_be_read_from_an_id_on() -> None:
     moving = MovingList(numbered_rows(range(1, 31)))
     with paginator_of(moving) as paginator:
         assert sorted(kept(paginator.iter_all(LIST, 12))) == list(range(13, 31))
@@ -65,7 +67,7 @@ def test_newest_first_needs_one_pass() -> None:
     assert len(moving.asked) == 10
 
 
-def test_a_lane_that_is_known_already_costs_one_question() -> None:
+def test_an_incremental_query_without_new_rows_costs_one_request() -> None:
     moving = MovingList(numbered_rows(range(1, 31)))
     with paginator_of(moving) as paginator:
         assert len(list(paginator.iter_matching(LIST, SINCE, honours, lambda page: page.total == 15))) == 1
@@ -85,7 +87,7 @@ def test_ids_may_be_texts() -> None:
         assert sorted(map(int, kept(paginator.iter_all(LIST)))) == sorted(rows)
 
 
-def test_rows_without_a_readable_id_do_not_stop_a_walk() -> None:
+def test_rows_without_a_readable_id_do_not_stop_pagination() -> None:
     class Nameless(MovingList):
         def get(self, query: Query, _server_error_attempts: int | None = None) -> Any:
             answer = super().get(query)
@@ -107,6 +109,6 @@ def test_a_range_of_ids_is_read_exactly_or_refused(ways: tuple[str, ...], count:
             except (FilterIgnored, IncompleteList):
                 assert ways != ()
                 continue
-            if ways == ("tells no meta", "in odd order"):
+            if ways == ("reports no meta", "in odd order"):
                 continue  # without totals, a few rows in an odd order that happen to rise pass for ordered ones
             assert sorted(found) == [i for i in moving.rows if (above is None or i > above) and i <= upto]

@@ -64,7 +64,7 @@ def send(*events: dict[str, Any]) -> None:
         ({"style": "json", "verbose": True}, ["stage", "request", "retry", "strike", "wait", "alive"]),
     ],
 )
-def test_what_is_told_to_collectors(options: dict[str, Any], kinds: list[str]) -> None:
+def test_lines_for_collectors(options: dict[str, Any], kinds: list[str]) -> None:
     log, out, clock = make_log(**options)
     with attached(log):
         log_stage("load", "users", {"rows": 250})
@@ -102,7 +102,7 @@ def test_a_line_for_collectors_is_this_object() -> None:
 
 
 @pytest.mark.parametrize(("is_terminal", "count"), [(True, 1), (False, 2)])
-def test_without_being_asked_only_strikes_and_signs_of_life_are_told(is_terminal: bool, count: int) -> None:
+def test_without_options_only_violations_and_progress_are_logged(is_terminal: bool, count: int) -> None:
     log, out, clock = make_log(is_terminal=is_terminal)
     with attached(log):
         log_stage("load", "users", {"rows": 250})
@@ -136,7 +136,7 @@ def test_no_half_minute_passes_without_a_line(tmp_path: Path) -> None:
     assert len(spoken) > 15
 
 
-def test_the_thread_speaks_while_the_run_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_thread_writes_while_the_run_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("referral_warehouse.cli.run_logging.MAX_SILENCE_S", 0.01)
     heard = threading.Event()
 
@@ -177,7 +177,7 @@ def test_errors_that_lead_to_each_other_are_each_looked_at_once() -> None:
     assert list(errors.causes(first)) == [first, second]
 
 
-def test_a_slow_sync_is_heard_as_json_and_so_is_its_end(environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_slow_sync_and_its_end_are_logged_as_json(environ: dict[str, str], tmp_path: Path) -> None:
     """A real run whose answers hang; only the length of silence is another."""
     code = (
         "import referral_warehouse.cli.run_logging as log; log.MAX_SILENCE_S = 0.05; "
@@ -233,7 +233,7 @@ def test_errors_are_json_where_the_log_is(referrals: Referrals, arguments: list[
 
 
 @pytest.mark.parametrize("flags", [[], ["--verbose"]], ids=["short", "verbose"])
-def test_what_nobody_foresaw_is_one_line_and_its_traceback_hides_the_token(
+def test_an_unexpected_error_is_one_line_and_its_traceback_hides_the_token(
     environ: dict[str, str], tmp_path: Path, flags: list[str]
 ) -> None:
     code = (

@@ -41,7 +41,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", [*CONTENT, *KINDS])
 @pytest.mark.parametrize("file", FILES)
-def test_a_damaged_ledger_costs_a_window_at_most(used: Path, tmp_path: Path, file: str, name: str) -> None:
+def test_a_damaged_call_store_costs_a_window_at_most(used: Path, tmp_path: Path, file: str, name: str) -> None:
     shutil.copytree(used, tmp_path / "l")
     path, clock = tmp_path / "l" / "calls.sqlite3", Clock()
     (CONTENT | KINDS)[name](Path(f"{path}{file}"))
@@ -68,7 +68,7 @@ def test_a_database_of_other_tables_is_put_aside(tmp_path: Path) -> None:
     call_store.close()
 
 
-def test_what_was_put_aside_before_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_files_moved_aside_before_do_not_interfere(tmp_path: Path) -> None:
     path, clock = tmp_path / "calls.sqlite3", Clock()
     path.with_suffix(".broken").mkdir()
     path.mkdir()

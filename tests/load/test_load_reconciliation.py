@@ -136,7 +136,7 @@ def test_a_server_that_counts_one_too_many_is_refused(
 def test_a_server_that_counts_beyond_the_bound_is_no_contradiction(
     fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ignores filters, which a first walk of one page does not notice; then somebody joins above the bound."""
+    """It ignores filters, which is not noticed on a list of one page; then a user joins above the bound."""
     account = fresh(users=60, quirks=Quirks(ignore_filters=True))
     there = len(account.world.rows("users"))
     largest_known_id = StoredRows.largest_known_id
@@ -155,7 +155,7 @@ def test_a_server_that_counts_beyond_the_bound_is_no_contradiction(
 
 
 def test_the_same_count_again_is_no_proof_that_nothing_moves(fresh: Callable[..., Account]) -> None:
-    """Before each walk somebody goes, after it somebody comes: the API counts the same number for ever."""
+    """Before each read a user is deleted, after it one is added: the API always reports the same total."""
     account = fresh(users=90, quirks=Quirks(refuse_id_filters=True))
     account.load("users", "coupons")
     people = iter([row["id"] for row in account.world.rows("users")])
