@@ -58,7 +58,7 @@ FILTERS = [
 
 @pytest.mark.parametrize("word", COMPARE)
 @pytest.mark.parametrize(("name", "field", "value"), FILTERS)
-def test_filters_compare(world: Sandbox, ask, name: str, field: str, value: object, word: str):
+def test_filters_compare(world: Sandbox, ask, name: str, field: str, value: Any, word: str):
     query = f"filters[a][field]={field}&filters[a][operator]={word}&filters[a][value]={value}"
     wanted = Decimal(str(value)) if field in ("value", "total_value", "reward_value") else value
     truth = [r for r in world.rows(name) if r[field] is not None and COMPARE[word](r[field], wanted)]
