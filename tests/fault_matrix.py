@@ -113,7 +113,7 @@ def _written_values() -> Iterator[str]:
             for row in node.value.elts:
                 assert isinstance(row, ast.Tuple)
                 _, field, text, _ = (part.value if isinstance(part, ast.Constant) else None for part in row.elts)
-                yield f"{field} = `{text or 'a text of 10 MB'}`"
+                yield f"{field!s} = `{text or 'a text of 10 MB'!s}`"
 
 
 def render(found: dict[str, dict[str, list[str]]]) -> str:

@@ -32,14 +32,14 @@ def walk(people: Mapping[int, Person]) -> dict[int, tuple[object, ...]]:
         qualified = sum(there[n].is_qualified and there[n].referrer is not None for n in numbers)
         return len(numbers), qualified
 
-    places = {}
+    places: dict[int, tuple[object, ...]] = {}
     for number, person in there.items():
         line = [number]
         while (above := up.get(line[-1])) is not None and above not in line:
             line.append(above)
         is_endless = above is not None
-        cycle = line[line.index(above) :] if is_endless else []
-        root, depth = (min(cycle), line.index(above)) if is_endless else (line[-1], len(line) - 1)
+        cycle = line[line.index(above) :] if above is not None else []
+        root, depth = (min(cycle), len(line) - len(cycle)) if cycle else (line[-1], len(line) - 1)
         if number in cycle:
             depth = 0
         below, waiting = set[int](), list(down[number])

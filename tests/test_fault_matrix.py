@@ -13,7 +13,7 @@ def test_the_table_of_faults_is_current() -> None:
 
 def test_a_case_is_named_and_its_bars_do_not_end_a_cell() -> None:
     [first, *_] = SECTIONS["Secrets"]
-    nothing = {file: {} for files in SECTIONS.values() for file in files}
+    nothing: dict[str, dict[str, list[str]]] = {file: {} for files in SECTIONS.values() for file in files}
     page = render(nothing | {first: {"test_it_holds": ["a|b", "c"]}})
     assert page.startswith(HEAD)
     assert "| it holds | a\\|b · c | `end_to_end/test_secrets.py` |" in page

@@ -19,8 +19,8 @@ TOKEN = "tok-planted-5c1f"
 BOM = "\ufeff"
 
 
-def load(folder: Path, home: Path | None = None, **environ: str) -> Settings:
-    return load_settings(environ=environ, folder=folder, home=home or folder / "no home")
+def load(folder: Path, home: str | Path = "no home", /, **environ: str) -> Settings:
+    return load_settings(environ=environ, folder=folder, home=folder / home)
 
 
 def write(folder: Path, text: str | bytes, name: str = "config.toml") -> Path:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,7 +111,7 @@ def test_a_second_one_is_refused(settings: Settings) -> None:
     assert held(settings)
 
 
-def without(locks: str, folder: Path) -> dict[str, object]:
+def without(locks: str, folder: Path) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, locks, str(folder)], cwd=PROJECT, capture_output=True, text=True, check=False
     )

@@ -1,8 +1,10 @@
-"""A token that opens nothing, and a clock that only sleeping moves."""
+"""A token that opens nothing, a clock that only sleeping moves, and calls that are within the budget."""
 
 from __future__ import annotations
 
 import threading
+
+from referral_warehouse.api.rate_limit.store import CallStore
 
 TOKEN = "tok-0123456789-secret"
 
@@ -22,3 +24,10 @@ class FakeTime:
         with self._lock:
             self.slept.append(seconds)
             self.now += seconds
+
+
+def taken(call_store: CallStore, capacity: int = 3) -> int:
+    """The number of a call that was taken and may be sent at once."""
+    number = call_store.take(capacity, 30.0, lambda _: 0.0).seq
+    assert number is not None
+    return number

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from stand_ins import taken
 
 from referral_warehouse.api.rate_limit.host import (
     HostClock,
@@ -56,7 +57,7 @@ def call_store(tmp_path: Path, clocks: Clocks) -> CallStore:
 
 
 def test_a_call_counts_until_a_window_after_its_response(call_store: CallStore, clocks: Clocks) -> None:
-    first = [take(call_store).seq for _ in range(3)]
+    first = [taken(call_store) for _ in range(3)]
     assert take(call_store) == TakeResult(None, 60.0, "budget")
     clocks.boot_s += 25
     call_store.done(first[0])
@@ -80,7 +81,7 @@ def test_an_unfinished_call_stops_counting_after_its_hold_and_a_window(call_stor
 
 
 def test_a_response_after_the_hold_counts_again(call_store: CallStore, clocks: Clocks) -> None:
-    late = take(call_store, capacity=1).seq
+    late = taken(call_store, capacity=1)
     clocks.boot_s += 90
     assert take(call_store, capacity=1).seq is not None  # the late one was given up
     call_store.done(late)
@@ -94,7 +95,7 @@ def test_a_response_after_the_hold_counts_again(call_store: CallStore, clocks: C
 def test_numbers_never_repeat(call_store: CallStore, clocks: Clocks) -> None:
     seen = []
     for _ in range(5):
-        seq = take(call_store).seq
+        seq = taken(call_store)
         seen.append(seq)
         call_store.done(seq)
         clocks.boot_s += 500
@@ -110,7 +111,7 @@ def test_the_wait_for_others_is_computed_from_the_counts(call_store: CallStore) 
         return 7.0 if counts.calls == 2 else 0.0
 
     first = call_store.take(9, 30, others_wait_s)
-    call_store.done(first.seq)
+    call_store.done(first.seq)  # type: ignore[arg-type]
     call_store.take(9, 30, others_wait_s)
     assert call_store.take(9, 30, others_wait_s) == TakeResult(None, 7.0, "sharing")
     assert seen == [CallCounts(0, 0, 0), CallCounts(1, 0, 1), CallCounts(2, 1, 2)]
@@ -119,7 +120,7 @@ def test_the_wait_for_others_is_computed_from_the_counts(call_store: CallStore) 
 
 def test_the_wall_clock_moves_no_call(call_store: CallStore, clocks: Clocks) -> None:
     for _ in range(3):
-        call_store.done(take(call_store).seq)
+        call_store.done(taken(call_store))
     for jump in (10 * DAY_S, -20 * DAY_S):
         clocks.wall_s += jump
         assert take(call_store) == TakeResult(None, 60.0, "budget")
@@ -130,7 +131,7 @@ def test_the_wall_clock_moves_no_call(call_store: CallStore, clocks: Clocks) -> 
 def test_after_a_reboot_old_calls_count_for_a_window(tmp_path: Path, clocks: Clocks, boot: str, clock_s: float) -> None:
     before = open_ledger(tmp_path / "l", clocks)
     for _ in range(2):
-        before.done(take(before).seq)
+        before.done(taken(before))
     take(before)
     before.close()
     clocks.boot_s = clock_s
@@ -143,7 +144,7 @@ def test_after_a_reboot_old_calls_count_for_a_window(tmp_path: Path, clocks: Clo
 
 def test_an_interrupt_between_work_and_commit_leaves_no_lock(call_store: CallStore) -> None:
     assert take(call_store).seq == 1
-    call_store._file._db.execute("begin immediate")
+    call_store._file._db.execute("begin immediate")  # type: ignore[union-attr]
     assert take(call_store).seq == 2
     call_store.close()
 

@@ -139,7 +139,8 @@ def test_the_bound_is_far_beyond_the_reported_total() -> None:
 
 def test_one_id_out_of_its_place_is_read_around(client: Client, server: ScriptedServer) -> None:
     """A record with an absurd id in the middle of an ordered list."""
-    for odd in (2**63 - 1, -5, 0, 2**70, "9" * 5_000, None, True, [], {"a": 1}, 1e300, "x"):
+    absurd: list[Any] = [2**63 - 1, -5, 0, 2**70, "9" * 5_000, None, True, [], {"a": 1}, 1e300, "x"]
+    for odd in absurd:
         ids: list[Any] = list(range(1, 61))
 
         def answer(request: Request, odd: Any = odd, ids: list[Any] = ids) -> Say:

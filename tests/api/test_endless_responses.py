@@ -26,7 +26,8 @@ from referral_warehouse.api.query import Query
 from referral_warehouse.errors import ApiError, ApiUnavailable
 from referral_warehouse.settings import Settings
 
-MakeClient, USERS = Callable[..., Client], Query("users")
+MakeClient = Callable[..., Client]
+USERS = Query("users")
 TIMEOUT_S = 0.15  # twice that is an attempt; the servers send something every 0.02 s
 
 

@@ -135,7 +135,7 @@ def test_no_row_that_kept_matching_is_missing(make: Callable[[], MovingList]) ->
         change(what, number)
         touched.update(i for i, row in rows.items() if moving.rows.get(i) is not row)
 
-    moving._change = noting  # type: ignore[method-assign]
+    moving._change = noting
     with paginator_of(moving, concurrency=1) as paginator:
         try:
             found = kept(paginator.iter_matching(LIST, SINCE, honours))

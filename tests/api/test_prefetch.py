@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -35,12 +36,12 @@ def test_results_come_in_the_order_of_the_calls(prefetcher: Prefetcher) -> None:
 def test_calls_are_taken_only_when_they_can_begin(prefetcher: Prefetcher) -> None:
     taken: list[int] = []
 
-    def calls() -> Iterator[object]:
+    def calls() -> Iterator[Callable[[], int]]:
         for number in range(100):
             taken.append(number)
-            yield lambda: None
+            yield taken.__len__
 
-    results = prefetcher.in_order(calls())  # type: ignore[arg-type]
+    results = prefetcher.in_order(calls())
     for _ in range(10):
         next(results)
     assert len(taken) <= 13
@@ -56,7 +57,7 @@ def test_an_error_is_raised_in_its_turn_and_no_further_call_begins(prefetcher: P
             raise LookupError
         return number
 
-    results = prefetcher.in_order(lambda number=number: call(number) for number in range(100))
+    results = prefetcher.in_order(partial(call, number) for number in range(100))
     assert next(results) == 0
     with pytest.raises(LookupError):
         list(results)

@@ -34,7 +34,7 @@ def _middle_noise(held: bytes) -> bytes:
     return held[:third] + random.Random(NOISE_SEED).randbytes(third) + held[2 * third :]
 
 
-def _instead(make: Callable[[Path], None]) -> Callable[[Path], None]:
+def _instead(make: Callable[[Path], object]) -> Callable[[Path], None]:
     """A damage that puts something of another kind in a path's place."""
 
     def damage(path: Path) -> None:
@@ -95,7 +95,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
 }
 FOLDERS: dict[str, Callable[[Path], None]] = {
     "missing": missing,
-    "a file": _instead(lambda path: path.write_text("not to be lost", encoding="utf-8") and None),
+    "a file": _instead(lambda path: path.write_text("not to be lost", encoding="utf-8")),
     "an empty file": _instead(Path.touch),
     "empty": _instead(Path.mkdir),
     "a link to itself": _instead(lambda path: path.symlink_to(path.name)),

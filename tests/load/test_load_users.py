@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from referral_warehouse.sandbox import Quirks
 from tests.load.accounts import Account
 from tests.load.parsing import new_parser
 
-SMALL_PAGES = {"ignore_per_page": True}  # 25 rows a page: a small account has several
+SMALL_PAGES: dict[str, Any] = {"ignore_per_page": True}  # 25 rows a page: a small account has several
 
 
 def test_the_first_run_goes_on_after_the_last_committed_slice(fresh: Callable[..., Account]) -> None:

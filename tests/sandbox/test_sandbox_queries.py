@@ -58,7 +58,7 @@ FILTERS = [
 
 @pytest.mark.parametrize("word", COMPARE)
 @pytest.mark.parametrize(("name", "field", "value"), FILTERS)
-def test_filters_compare(world: Sandbox, ask, name: str, field: str, value: object, word: str):
+def test_filters_compare(world: Sandbox, ask, name: str, field: str, value: Any, word: str):
     query = f"filters[a][field]={field}&filters[a][operator]={word}&filters[a][value]={value}"
     wanted = Decimal(str(value)) if field in ("value", "total_value", "reward_value") else value
     expected = [r for r in world.rows(name) if r[field] is not None and COMPARE[word](r[field], wanted)]
@@ -75,8 +75,8 @@ def test_filters_on_times_accept_days_and_times(world: Sandbox, ask, value: str,
         ask, world, "/users", f"filters[0][field]=date&filters[0][operator]={word}&filters[0][value]={value}"
     )
     cut, at = (10, "2025-11-03") if expected == "day" else (19, "2025-11-03T12:00:00")
-    expected = [r["id"] for r in world.rows("users") if COMPARE[word](r["date"][:cut], at)]
-    assert [row["id"] for row in rows] == expected
+    compared = [r["id"] for r in world.rows("users") if COMPARE[word](r["date"][:cut], at)]
+    assert [row["id"] for row in rows] == compared
 
 
 def test_like_is_literal_and_ignores_case(world: Sandbox, ask):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -94,7 +95,7 @@ class Receiver:
     """Receives webhooks; responds with the given statuses first, then with 200."""
 
     def __init__(self, statuses: list[int]) -> None:
-        self.got: list[dict[str, object]] = []
+        self.got: list[dict[str, Any]] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):

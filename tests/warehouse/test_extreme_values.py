@@ -76,7 +76,9 @@ def assert_totals(settings: Settings, tables: Tables) -> None:
         "select sum(due_count), sum(in_process_count), sum(issued_count) from marts.campaign_performance",
     )
     assert of_campaign == [(added(due)[0], added(in_process)[0], added(paid)[0])]
-    stages = dict(ask(settings, "select stage, sum(stage_count) from marts.referral_funnel group by stage"))
+    stages: dict[str, Any] = dict(
+        ask(settings, "select stage, sum(stage_count) from marts.referral_funnel group by stage")
+    )
     assert (stages["rewards due"], stages["in process"], stages["issued"]) == of_campaign[0]
     assert stages["users"] == len(tables["users"])
     assert stages["reach"] == sum(row.get("reach") or 0 for row in tables["campaigns"])
@@ -105,7 +107,9 @@ def assert_ledger(settings: Settings, tables: Tables) -> None:
         "sum(accrued_value - reversed_value), sum(issued_count), sum(issued_value), sum(closing_count), "
         "sum(closing_value) from marts.reward_liability_daily where not is_estimated group by day_on order by day_on",
     )
-    ledger = dict(ask(settings, "select sync_no, sum(issued_count) from marts.reward_ledger group by sync_no"))
+    ledger: dict[int, Any] = dict(
+        ask(settings, "select sync_no, sum(issued_count) from marts.reward_ledger group by sync_no")
+    )
     found = {str(day[0]): day[1:] for day in days}
     for number, sync in enumerate(SYNCS):
         (owed_count, owed_value), (paid_count, paid_value) = states[number]

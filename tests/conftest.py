@@ -1,0 +1,14 @@
+"""What every test begins with: only the secrets that were registered outside of tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from referral_warehouse import redaction
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the tokens of a test afterwards: made-up ones may be ordinary words, which later tests look for."""
+    monkeypatch.setattr(redaction, "_secrets", set(redaction._secrets))
+    monkeypatch.setattr(redaction, "_pattern", redaction._pattern)
