@@ -75,6 +75,10 @@ create table raw.reconciliation (
     rows_vanished bigint, rows_reappeared bigint, in_flight varchar, calls bigint
 );
 
+create table raw.list_totals (
+    run_id varchar, stream varchar, rows bigint, rewards bigint, value varchar
+);
+
 -- Not the loader's: the build fills it from the settings (warehouse.reward_units).
 create table raw.reward_units (
     reward_type varchar, unit varchar

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from referral_warehouse.load.reconcile.repair import Reconciliation
+
+
+@dataclass(slots=True)
+class ListTotals:
+    """Sums of the rows of a reward list, as the API returned them: rows, rewards, and their value in any units."""
+
+    rows: int = 0
+    rewards: int = 0
+    value: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -24,6 +34,7 @@ class StreamReport:
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
     zero_dates: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    totals: ListTotals | None = None  # of a reward list; None where rows could not be read
 
     def note(self, text: str) -> None:
         """Add a note, once."""

@@ -35,4 +35,11 @@ RECONCILIATION = TableSchema(
 )  # fmt: skip
 """What comparing counts with the API came to, for each run and stream."""
 
-RUN_TABLES = (RUNS, RUN_STREAMS, RECONCILIATION)
+LIST_TOTALS = TableSchema(
+    "list_totals",
+    fields("run_id:text:value", "stream:text:value", "rows:int", "rewards:int", "value:text"),
+    key=("run_id", "stream"), technical=(),
+)  # fmt: skip
+"""What the rows of a reward list added up to when a run read them; the value is a decimal number of any size."""
+
+RUN_TABLES = (RUNS, RUN_STREAMS, RECONCILIATION, LIST_TOTALS)

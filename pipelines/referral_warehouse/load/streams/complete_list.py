@@ -55,6 +55,8 @@ class CompleteList(Stream):
         report = ctx.report.stream(self.name)
         report.is_complete, report.api_count = True, rows.num_rows + len(rejects)
         ctx.parser.add_quarantine(batch)
+        if not rejects:
+            self.report_totals(ctx, rows)
         self.add_side_tables(ctx, rows, batch)
         active = ctx.rows.active_versions(self.name)
         rows = _with_last_good_versions(ctx, self.schema, rows, rejects)
@@ -70,6 +72,9 @@ class CompleteList(Stream):
         report.rows_written += sum(active.get(identifier) != version for identifier, version in versions.items())
         report.rows_written += len(active.keys() - versions.keys())
         return batch
+
+    def report_totals(self, ctx: LoadContext, rows: pa.Table) -> None:
+        """Report what the rows of a list that could be read completely add up to; nothing, unless they have amounts."""
 
     def add_side_tables(self, ctx: LoadContext, rows: pa.Table, batch: LoadBatch) -> None:
         """Add what the rows hold for further tables; nothing, unless a stream has some."""

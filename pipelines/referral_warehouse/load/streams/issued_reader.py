@@ -25,8 +25,10 @@ from referral_warehouse.load.reconcile.repair import Repair
 from referral_warehouse.load.records.observations import VANISHED, observations, reappeared
 from referral_warehouse.load.records.row_version import with_row_versions
 from referral_warehouse.load.records.schema import OBSERVATIONS, ROW_VERSION
+from referral_warehouse.load.report import ListTotals
 from referral_warehouse.load.streams.cursors import advance, day_before, is_since, query_start
 from referral_warehouse.load.streams.issued_rows import IssuedRows
+from referral_warehouse.load.streams.list_totals import UndatedRows
 from referral_warehouse.load.streams.reward_schema import REWARDS_ISSUED
 
 MAX_ROWS_PER_UNDATED = 4
@@ -60,6 +62,8 @@ class IssuedReader:
         self._lookback_days = ctx.settings.issued_lookback_days
         self._state = ctx.store.state(REWARDS_ISSUED.name)
         self._has_unreadable_ids = False
+        self._has_rejects = False
+        self._undated = UndatedRows()
         self._total: int | None = None
         self.batch = LoadBatch(is_list=True, schemas={REWARDS_ISSUED.name: REWARDS_ISSUED})
         self._rows = IssuedRows(ctx.rows, self.batch)
@@ -113,6 +117,10 @@ class IssuedReader:
         complete_since = self._state.get("walked_at")
         since = datetime.fromisoformat(complete_since) if complete_since else datetime.min  # noqa: DTZ901
         return self._rows.local(since)
+
+    def totals(self) -> ListTotals | None:
+        """What the rows without a date add up to, as this run read them; None where a row could not be read."""
+        return None if self._has_rejects else self._undated.totals()
 
     def largest_known_id(self) -> int | None:
         """The largest id that was ever read."""
@@ -183,6 +191,7 @@ class IssuedReader:
         if ids and observed_at is not None:
             self.batch.add(OBSERVATIONS, observations(REWARDS_ISSUED.name, ids, VANISHED, observed_at))
             self._rows.gone.update(ids)
+            self._undated.forget(ids)
 
     def _take(self, pages: Iterator[Page], found_by: str, *, is_complete: bool = False) -> set[int]:
         """Add what changed to the batch; returns the ids that were read."""
@@ -195,11 +204,13 @@ class IssuedReader:
             tables.append(table)
             rejected.update(reject.known_id for reject in rejects if reject.known_id is not None)
             self._has_unreadable_ids = self._has_unreadable_ids or any(reject.known_id is None for reject in rejects)
+            self._has_rejects = self._has_rejects or bool(rejects)
             self._total = page.total
         rows = with_row_versions(REWARDS_ISSUED, pa.concat_tables(tables).combine_chunks())
         self._parser.add_quarantine(self.batch)
         if rows.num_rows:
             self.batch.add(OBSERVATIONS, reappeared(REWARDS_ISSUED.name, rows, self._rows.gone))
+        self._undated.take(rows)
         self._add_changed(rows)
         if started_at is not None:
             self._advance(started_at, pc.max(rows.column("issued_at")).as_py(), is_complete=is_complete)

@@ -45,23 +45,27 @@ class RewardLists:
         Raises:
             DataRefused: when the counts of rewards issued contradict the list although nothing changes.
         """
+        self._read_until_equal()
+        self._report.totals = self._issued.totals()
+        return self._issued.batch
+
+    def _read_until_equal(self) -> None:
         before: int | None = None
         for _ in range(CONSISTENT_READS):
             self._read_issued()
             self._read_due()
             if not self._ctx.store.keeps_rows:
-                return self._issued.batch
+                return
             counted = self._ctx.paginator.count(self._query)
             self._report.reconciliation.calls += self._ctx.charge(REWARDS_ISSUED.name)
             local = self._issued.local().total(ALL_IDS)
             self._report.api_count, self._report.our_count = counted, local
             if counted in (None, local):
-                return self._issued.batch
+                return
             if counted == before:
                 break  # the account does not change, and yet the counts differ
             before = counted
         self._reconcile()
-        return self._issued.batch
 
     def _reconcile(self) -> None:
         comparison = CountComparison(

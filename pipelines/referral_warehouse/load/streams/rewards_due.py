@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+import pyarrow as pa
+
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.streams.complete_list import CompleteList
+from referral_warehouse.load.streams.list_totals import totals_of
 from referral_warehouse.load.streams.reward_schema import REWARDS_DUE, REWARDS_ISSUED
 
 
@@ -26,3 +29,7 @@ class RewardsDue(CompleteList):
             yield from super().extract(ctx)
         else:
             ctx.tell(self.name)
+
+    def report_totals(self, ctx: LoadContext, rows: pa.Table) -> None:
+        """Report how much is due, by the rows that the API returned."""
+        ctx.report.stream(self.name).totals = totals_of(rows)

@@ -1,0 +1,22 @@
+-- grain: one row per run and reward list whose totals are known
+-- reads: raw.list_totals
+-- money: listed_value, added across units: only for a comparison with another sum of the same list
+-- time: none
+-- What the rows of a reward list added up to when a run read them: all rewards due; the rows of rewards issued that had
+-- no date. A run that could not read every row has none.
+
+with source as (
+    select * from raw.list_totals
+),
+
+final as (
+    select
+        run_id,
+        stream,
+        rows as rows_count,
+        rewards as rewards_count,
+        cast(value as decimal(38, 2)) as listed_value
+    from source
+)
+
+select * from final
