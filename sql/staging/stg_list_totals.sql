@@ -1,9 +1,9 @@
--- grain: one row per run and reward list whose totals are known
+-- grain: one row per reward list that the last run read completely
 -- reads: raw.list_totals
 -- money: listed_value, added across units: only for a comparison with another sum of the same list
 -- time: none
--- What the rows of a reward list added up to when a run read them: all rewards due; the rows of rewards issued that had
--- no date. A run that could not read every row has none.
+-- What the rows of a reward list added up to when the last run read them: all rewards due; the rows of rewards issued
+-- that had no date. Empty while a run has not ended: rows that it committed before may be newer than all sums.
 
 with source as (
     select * from raw.list_totals

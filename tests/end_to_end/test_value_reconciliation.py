@@ -11,7 +11,9 @@ import duckdb
 import pytest
 
 from referral_warehouse.errors import ChecksFailed
+from referral_warehouse.load import run_log
 from referral_warehouse.load.runner import load
+from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings, Token
 from referral_warehouse.warehouse.build import build
@@ -66,6 +68,13 @@ def test_what_the_api_listed_is_published(copied: Settings) -> None:
     assert owed == listed
     assert owed is not None
     assert owed[0] > 0
+
+
+def test_rows_of_a_run_that_did_not_end_are_not_compared_with_older_sums(copied: Settings) -> None:
+    with LoadFile(copied.load_path) as load_file:
+        run_log.start(load_file, "killed", "load")
+        load_file.connection.execute("update raw.rewards_due set total_value = total_value + 1")
+    publish(copied, build(copied))
 
 
 def test_a_list_with_an_unreadable_row_is_not_compared(loaded: tuple[Sandbox, Settings], copied: Settings) -> None:

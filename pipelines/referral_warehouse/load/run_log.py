@@ -32,6 +32,7 @@ def start(load_file: LoadFile, run_id: str, command: str, now: datetime | None =
     """Write down that a run began at ``now``, by this machine's clock."""
     load_file.connection.execute(_TABLES)
     load_file.connection.execute(f"update {DATASET}.runs set status = 'interrupted' where status = 'running'")
+    load_file.connection.execute(f"delete from {DATASET}.list_totals")  # rows may be newer from here on
     load_file.connection.execute(
         f"insert into {DATASET}.runs (run_id, command, started_at, status) values (?, ?, ?, 'running')",
         [run_id, command, now or utc_now()],

@@ -40,6 +40,6 @@ LIST_TOTALS = TableSchema(
     fields("run_id:text:value", "stream:text:value", "rows:int", "rewards:int", "value:text"),
     key=("run_id", "stream"), technical=(),
 )  # fmt: skip
-"""What the rows of a reward list added up to when a run read them; the value is a decimal number of any size."""
+"""What the rows of a reward list added up to when the last run read them, once it has ended; ``value`` is a decimal."""
 
 RUN_TABLES = (RUNS, RUN_STREAMS, RECONCILIATION, LIST_TOTALS)
