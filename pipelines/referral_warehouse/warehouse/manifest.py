@@ -19,7 +19,7 @@ from referral_warehouse.warehouse.snapshots import sync_folder
 from referral_warehouse.workspace.file_kinds import read_regular, set_aside_unless_file
 from referral_warehouse.workspace.removal import free_name
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Grows when a published column changes its name, type or meaning; new columns and tables leave it."""
 
 TABLE_NAME = re.compile(r"[a-z_]+\.[a-z0-9_]+")
