@@ -1,10 +1,10 @@
 """``python -m referral_warehouse`` and the console script ``referrals``: prepares the process before other imports.
 
-A process may be stopped while it still imports, may be started without standard streams, and may be given settings of
-Python that are meant for developers. The command line itself is in ``referral_warehouse.cli``.
+A process may be stopped while it still imports, may be started without standard streams, and may have settings of
+Python for developers. The command line itself is in ``referral_warehouse.cli``.
 """
 
-# No other line comes before this one: Ctrl-C during the first imports is the only one that still raises.
+# This line comes first: until it has run, Ctrl-C raises an exception.
 try:
     import os
     import signal
@@ -26,7 +26,7 @@ def main() -> None:
     closed = _open_missing_streams()
     _ignore_foreign_settings()
     try:
-        if sys.flags.no_site:  # the launcher leaves this step out, so that no signal comes before the first line above
+        if sys.flags.no_site:  # the launcher does not do this, so that no signal arrives before the first line above
             import site
 
             site.main()
@@ -45,25 +45,25 @@ def main() -> None:
 
 
 def _end_at_once(code: object) -> None:
-    """End without taking the interpreter down: after a signal or out of memory, libraries crash while it ends."""
+    """End without a shutdown of the interpreter: after a signal or without memory, libraries crash in it."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):
-            continue  # closed, or nobody reads it
+            continue  # closed, or without a reader
     os._exit(code if isinstance(code, int) else 1)
 
 
 def _stop_at_once_on_signals() -> None:
-    """Until a command begins there is nothing to finish: a signal ends the process here, with one line.
+    """Before a command begins, a signal ends the process at once, with one line.
 
-    An exception would come up in the middle of an import, which may turn it into another one or lose it. What the
+    An exception would be raised in the middle of an import, which may replace or lose it. What the
     parent process ignores (``nohup``, a shell's background job) stays ignored.
     """
     for number in WORDS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop_at_once)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, WORDS)  # the launcher blocked them until here
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, WORDS)  # the launcher blocked them so far
 
 
 def _stop_at_once(number: int, _frame: "FrameType | None") -> None:
@@ -74,9 +74,9 @@ def _stop_at_once(number: int, _frame: "FrameType | None") -> None:
 
 
 def _open_missing_streams() -> tuple[int, ...]:
-    """Open standard streams that were closed: the next file would take their number, and what is printed end in it.
+    """Open standard streams that were closed: otherwise the next file would have their number, and receive the output.
 
-    Returns: the numbers of those that were closed; what is written there is lost.
+    Returns: the numbers of those that were closed; output to them is lost.
     """
     closed = []
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):

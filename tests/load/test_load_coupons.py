@@ -149,7 +149,7 @@ def test_unassigned_names_are_requested_until_they_are_assigned(account: Account
     assert by_name(account) == ["NEVER THERE", "WAITING"], "a call each; whose holder is known costs none"
     assert account.query(f"select name, referral_id from raw.coupons where id = {waiting}") == [("WAITING", None)]
     [note] = report.streams["coupons"].notes
-    assert note == "1 of 3 names in the coupon file are not there: 'NEVER THERE'"
+    assert note == "1 of 3 names in the coupon file do not exist: 'NEVER THERE'"
     world.issue_coupon(world.add_user(1), waiting)
     account.load()
     assert by_name(account) == ["NEVER THERE"], "it came with its holder"

@@ -19,8 +19,8 @@ from referral_warehouse.display_text import VALUE_COLUMNS, one_line
 # Limits the text that is searched: unclosed tags make the search quadratic.
 MAX_READ_BYTES = 16_384
 
-# Numbers a double cannot hold: 16 or more digits around a point, integers beyond 64 bits, or exponents that it
-# rounds to zero. One pass of translate and two of find cost little beside the parse; only pages with such a run are
+# Numbers that a double cannot represent: 16 or more digits around a point, integers beyond 64 bits, or exponents that
+# it rounds to zero. One pass of translate and two of find cost little beside the parse; only pages with such a run are
 # searched, and only matches are parsed by `json`.
 _SHAPE = bytes(
     48 if chr(byte) in "0123456789." else 101 if chr(byte) in "eE" else 45 if chr(byte) == "-" else 1

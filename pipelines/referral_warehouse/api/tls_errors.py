@@ -18,14 +18,14 @@ PLAIN_HTTP_ADVICE = (
     "The server there does not use TLS: check SOURCES__REFERRAL_FACTORY__BASE_URL (its port) and HTTPS_PROXY."
 )
 VERSION_ADVICE = (
-    "The server and this machine share no TLS version or cipher, or it wants a client certificate: update Python and "
-    "OpenSSL here, or ask whoever runs the proxy or server in between."
+    "The server and this machine share no TLS version or cipher, or it requires a client certificate: update Python "
+    "and OpenSSL here, or ask the operator of the proxy or server in between."
 )
 _PLAIN_HTTP = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "UNKNOWN_PROTOCOL"})
-_PASSING_KINDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ssl.SSLWantReadError,
+_TEMPORARY_KINDS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ssl.SSLWantReadError,
                   ssl.SSLWantWriteError)  # fmt: skip
 # Damage during transfer, and internal errors of the server.
-_PASSING = frozenset({
+_TEMPORARY = frozenset({
     "APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "BAD_RECORD_MAC", "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
     "PROTOCOL_IS_SHUTDOWN", "RECORD_LAYER_FAILURE", "SSLV3_ALERT_BAD_RECORD_MAC", "SSLV3_ALERT_UNEXPECTED_MESSAGE",
     "TLSV1_ALERT_DECRYPT_ERROR", "TLSV1_ALERT_INTERNAL_ERROR", "TLSV1_ALERT_USER_CANCELLED",
@@ -38,9 +38,9 @@ def lasting_advice(error: BaseException) -> str | None:
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return CERTIFICATE_ADVICE
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _PASSING_KINDS):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _TEMPORARY_KINDS):
             reason = cause.reason or ""
-            if reason in _PASSING:
+            if reason in _TEMPORARY:
                 return None
             return PLAIN_HTTP_ADVICE if reason in _PLAIN_HTTP else VERSION_ADVICE
     return None
@@ -55,4 +55,4 @@ def lasting_error(error: BaseException, label: str, what: str) -> ApiUnavailable
         reason = "The server's certificate could not be verified"
     else:
         reason = "No secure connection could be made"
-    return ApiUnavailable(f"{reason}, so {label} was not asked ({what}).", advice)
+    return ApiUnavailable(f"{reason}, so {label} was not requested ({what}).", advice)

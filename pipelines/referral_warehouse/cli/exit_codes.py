@@ -45,7 +45,7 @@ def report_end(error: BaseException, *, verbose: bool, as_json: bool, done: str 
             sys.stderr.writelines(f"{display_text(line, 1_000)}\n" for line in trace.rstrip().split("\n"))
     if done is not None and isinstance(error, Exception):
         why = error.message if isinstance(error, ReferralsError) else f"{type(error).__name__} at {_place(error)}"
-        write_event("warning", "output", f"{done} What follows could not be done: {why}", as_json=as_json)
+        write_event("warning", "output", f"{done} A later step failed: {why}", as_json=as_json)
         return 0
     if isinstance(error, click.ClickException):
         asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "referrals"

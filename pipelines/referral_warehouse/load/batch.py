@@ -1,4 +1,4 @@
-"""What one commit carries: rows of raw tables, and the cursors that stand for them.
+"""Rows of raw tables and cursors that are committed together.
 
 Knows no dlt and no database: streams yield batches, ``storage`` commits them, the public dlt source passes them on.
 """
@@ -61,7 +61,7 @@ class LoadBatch:
         other.tables.clear()
 
     def deduplicate(self) -> None:
-        """Keep the last row of each key in tables that hold the current row: within a package dlt knows no order."""
+        """Keep the last row of each key in tables of current rows: dlt does not keep the order within a package."""
         for table, rows in self.tables.items():
             schema = self.schemas[table]
             if not schema.is_history and len(schema.key) == 1:

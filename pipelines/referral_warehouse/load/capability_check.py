@@ -64,7 +64,7 @@ def probe(client: Client, paginator: Paginator, now: datetime, *, simulated: boo
     )
     size = paginator.fetch_page(replace(users, per_page=2, relations=()))
     kept = len(size.rows) <= 2
-    yield Finding("ok" if kept else "note", "per_page", "honoured" if kept else f"ignored: pages hold {len(size.rows)}")
+    yield Finding("ok" if kept else "note", "per_page", "honoured" if kept else f"ignored: pages have {len(size.rows)}")
     rides = any(isinstance(row, dict) and "coupon" in row for row in first.rows)
     yield Finding("ok" if rides else "problem", "coupons with users", _coupons(rides))
     try:
@@ -87,15 +87,15 @@ def _clock(server: datetime | None, now: datetime, simulated: bool) -> Finding:
         return Finding(
             "problem", "clock", f"{text}: this machine's clock is used; set the one that is wrong (`date -u`)"
         )
-    return Finding("ok" if off_s <= CLOCK_TOLERANCE_S else "note", "clock", f"{text}; theirs is used")
+    return Finding("ok" if off_s <= CLOCK_TOLERANCE_S else "note", "clock", f"{text}; the server's is used")
 
 
 def _checked_filter(subject: str, otherwise: str, ask: Callable[[], bool]) -> Finding:
     try:
-        honoured = ask()
+        is_supported = ask()
     except RequestRefused as refused:
         return Finding("note", subject, f"refused (HTTP {refused.status}): {otherwise}")
-    return Finding("ok", subject, "honoured") if honoured else Finding("note", subject, f"ignored: {otherwise}")
+    return Finding("ok", subject, "honoured") if is_supported else Finding("note", subject, f"ignored: {otherwise}")
 
 
 def _no_rows_after(paginator: Paginator, now: datetime) -> bool:

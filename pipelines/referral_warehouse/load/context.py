@@ -1,6 +1,6 @@
-"""What a stream is given while it is read: the request, the API, the local rows and the report.
+"""The context of a stream during a run: the request, the API, the local rows and the report.
 
-Knows no dlt. ``LoadStore`` is what differs between our own load and the public dlt source.
+Knows no dlt. ``LoadStore`` has two implementations: for the load file and for the public dlt source.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def ignore_progress(_stage: str, _facts: dict[str, Any]) -> None:
-    """No progress is wanted."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class LoadRequest:
         streams: the names of the streams, with those that they require.
         sweep: whether everything is read, instead of what is new.
         rebuild: as ``sweep``, without reading what is new first.
-        accept_account: whether another account may take the directory over.
+        accept_account: whether another account may replace the data of the directory.
         accept_deletions: whether complete lists may lose most of their rows.
         command: what the user ran, for the log of runs.
         coupon_names: names of coupons to request.
@@ -51,12 +51,12 @@ class LoadRequest:
     on_progress: Progress = ignore_progress
 
     def after_takeover(self) -> LoadRequest:
-        """The request for a directory that another account takes over: everything is read, and may be gone."""
+        """The request for a directory whose account is replaced: everything is read, and deletions are accepted."""
         return replace(self, rebuild=True, accept_deletions=True)
 
 
 class LoadStore(Protocol):
-    """Where batches go, and what is stored already."""
+    """Stores batches, and returns what is stored already."""
 
     @property
     def keeps_rows(self) -> bool:
@@ -73,7 +73,7 @@ class LoadStore(Protocol):
         ...
 
     def add(self, batch: LoadBatch) -> None:
-        """Take over a batch; it is committed once enough rows have come together."""
+        """Add a batch; it is committed once there are enough rows."""
         ...
 
     def flush(self) -> None:
@@ -107,7 +107,7 @@ class LoadContext:
         return self.parser.report
 
     def take_over(self) -> None:
-        """Let another account take the directory over."""
+        """Replace the account of the directory."""
         self.request = self.request.after_takeover()
 
     @property
@@ -116,7 +116,7 @@ class LoadContext:
         return self.request.sweep or self.request.rebuild or self.report.swept
 
     def shared(self, make: Callable[[LoadContext], T]) -> T:
-        """The one object of a class in this run, which is made on first use: streams share their readers by it."""
+        """The one object of a class in this run, created on first use: streams share their readers in this way."""
         if make not in self._shared:
             self._shared[make] = make(self)
         return cast(T, self._shared[make])

@@ -1,6 +1,6 @@
-"""Turns the pages of a run into typed tables, sets aside rows that do not fit, and counts both.
+"""Turns the pages of a run into typed tables, quarantines rows that do not fit, and counts both.
 
-Knows no dlt. One ``PageParser`` lives as long as a run; ``quarantine`` keeps what does not fit.
+Knows no dlt. There is one ``PageParser`` per run.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from referral_warehouse.load.report import LoadReport
 
 
 class PageParser:
-    """Parses the answers of one run.
+    """Parses the responses of one run.
 
     Args:
-        report: where rows are counted; its run id marks the rows that are set aside.
-        clock: dates the answers.
+        report: where rows are counted; its run id marks the quarantined rows.
+        clock: dates the responses.
         quarantine: keeps the rows that do not fit.
     """
 
@@ -53,13 +53,13 @@ class PageParser:
         Args:
             schema: the raw table of the list.
             page: the page.
-            where: names the page in error texts.
+            where: names the page in error messages.
 
         Returns:
-            The rows that fit, and those that do not, which are set aside already.
+            The rows that fit, and those that do not, which are quarantined already.
 
         Raises:
-            BadEnvelope: when a field that must be there is in none of several rows.
+            BadEnvelope: when a required field is in none of several rows.
             DataRefused: at the first page of a run, when no clock is credible.
         """
         observed_at = self.server_time(page)
@@ -72,7 +72,7 @@ class PageParser:
         self._record(schema, coerced, observed_at)
         for name in coerced.absent:
             if page.rows:
-                report.note(f"the documented field {name!r} is not in the answers")
+                report.note(f"the documented field {name!r} is not in the responses")
         return coerced.table, coerced.rejects
 
     def read_rows(

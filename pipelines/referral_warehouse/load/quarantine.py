@@ -22,15 +22,15 @@ from referral_warehouse.load.records.json_text import whole_text
 from referral_warehouse.load.records.schema import FETCHED_AT, QUARANTINE, id_in
 from referral_warehouse.load.storage.stored_rows import StoredRows
 
-CONTRADICTION = "the id is more than once in one answer, with different contents"
+CONTRADICTION = "the id occurs more than once in one response, with different contents"
 
 
 class Quarantine:
-    """The rows that one run sets aside, and those it finds readable again.
+    """The rows that one run quarantines, and those it finds readable again.
 
     Args:
-        run_id: marks the rows that are set aside.
-        stored: where earlier runs set rows aside; None where there were none.
+        run_id: marks the quarantined rows.
+        stored: the rows quarantined by earlier runs; None where there were none.
     """
 
     def __init__(self, run_id: str, stored: StoredRows | None = None) -> None:
@@ -46,15 +46,15 @@ class Quarantine:
                 self._open.setdefault(stream, {}).setdefault(identifier, {})[key] = None
 
     def record(self, stream: str, coerced: Coerced, observed_at: datetime) -> int:
-        """Set the rejected rows of an answer aside, and resolve those that it shows to be readable.
+        """Quarantine the rejected rows of a response, and resolve those that it shows to be readable.
 
         Args:
             stream: the raw table.
-            coerced: the answer, parsed.
+            coerced: the parsed response.
             observed_at: when it was observed (naive UTC).
 
         Returns:
-            How many rows were set aside that this run had not set aside before.
+            How many rows were quarantined that this run had not quarantined before.
         """
         before = len(self._seen)
         for reject in coerced.rejects:
@@ -95,7 +95,7 @@ class Quarantine:
 
 
 def without_contradictions(coerced: Coerced, rows: Sequence[Any]) -> Coerced:
-    """Reject the rows of one answer that share an id and differ, because it cannot be known which of them is right.
+    """Reject the rows of one response that share an id and differ, because it cannot be known which of them is right.
 
     Equal rows stay; it makes no difference which of them is kept.
     """

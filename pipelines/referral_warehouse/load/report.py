@@ -1,4 +1,4 @@
-"""What a run of the loader did, for whoever started it."""
+"""The report of a run of the loader."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ListTotals:
 
 @dataclass(slots=True)
 class StreamReport:
-    """What a run did for one stream. Counts are rows; ``calls`` are requests; times are naive UTC."""
+    """The report of one stream. Counts are rows; ``calls`` are requests; times are naive UTC."""
 
     stream: str
     observed_at: datetime | None = None
@@ -55,7 +55,7 @@ class StreamReport:
 
 @dataclass(slots=True)
 class LoadReport:
-    """What a run did.
+    """The report of a run.
 
     Args:
         run_id: the name of the run.
@@ -63,12 +63,12 @@ class LoadReport:
         observed_at: the newest observation (naive UTC), by the server's clock where that is credible.
         drained: whether a package of an earlier run was loaded first.
         swept: whether every user was read.
-        is_other_account: whether another account took the directory over; what it held before is gone.
+        is_other_account: whether another account replaced the data of the directory.
         streams: one report a stream.
         differences: differing counts, in words.
-        recovered: what had to be recovered before the run, in words.
-        warnings: what to know about the clocks.
-        times_corrected: whether times that a wrong clock had stored were corrected.
+        recovered: descriptions of what was recovered before the run.
+        warnings: warnings about the clocks.
+        times_corrected: whether stored times of a wrong clock were corrected.
     """
 
     run_id: str

@@ -1,6 +1,6 @@
 """The log of runs inside the load file: ``raw.runs``, ``raw.run_streams`` and ``raw.reconciliation``, as they happen.
 
-A run is written down when it starts, so that a killed one stays visible as ``running``; the next run marks it
+A run is recorded when it starts, so that a killed one stays visible as ``running``; the next run marks it
 ``interrupted``. Times are naive UTC; ``observed_at`` is dated as ``observation_clock`` says, the others are this
 machine's clock.
 """
@@ -29,7 +29,7 @@ def new_run_id(now: datetime) -> str:
 
 
 def start(load_file: LoadFile, run_id: str, command: str, now: datetime | None = None) -> None:
-    """Write down that a run began at ``now``, by this machine's clock."""
+    """Record that a run began at ``now``, by this machine's clock."""
     load_file.connection.execute(_TABLES)
     load_file.connection.execute(f"update {DATASET}.runs set status = 'interrupted' where status = 'running'")
     load_file.connection.execute(f"delete from {DATASET}.list_totals")  # rows may be newer from here on
@@ -51,7 +51,7 @@ def finish(
     error: str | None = None,
     now: datetime | None = None,
 ) -> None:
-    """Write down how a run ended, what it did for each stream and what comparing counts came to for some."""
+    """Record how a run ended, with the report of each stream and the comparisons of counts."""
     connection = load_file.connection
     connection.execute("begin")
     connection.execute(
@@ -83,7 +83,7 @@ def _reconciled(run_id: str, report: StreamReport) -> list[Any]:
 
 
 def _insert(load_file: LoadFile, table: str, rows: list[list[Any]]) -> None:
-    """All rows in one statement: each costs DuckDB milliseconds, and an idle sync is to cost next to nothing."""
+    """All rows in one statement: each costs DuckDB milliseconds, and an idle sync should cost almost nothing."""
     if rows:
         marks = ", ".join(f"({', '.join('?' * len(row))})" for row in rows)
         values = [value for row in rows for value in row]

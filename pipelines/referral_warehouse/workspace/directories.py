@@ -1,7 +1,7 @@
-"""Paths from settings: what they mean, and which of them DuckDB or dlt cannot work with.
+"""Resolves paths from settings, and refuses paths that DuckDB or dlt cannot use.
 
-A path is refused here, before anything is read or made, where a later step would fail or would silently use another
-one. Stands beside errors; reads no setting and opens no file.
+A path is refused here, before anything is read or created, where a later step would fail or would silently use another
+one. Reads no setting and opens no file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UNUSABLE = {
 """Characters that the file system allows and a library does not, with the reason."""
 
 LONGEST_BELOW = 256
-"""Bytes that are kept free for what lies below the warehouse directory; dlt's staged files have the longest paths."""
+"""Bytes that are reserved for paths below the warehouse directory; dlt's staged files have the longest paths."""
 
 NAME_MAX, PATH_MAX = 255, 4096  # bytes; where the system does not answer
 READABLE = {" ": "a space", "\t": "a tab", "\n": "a line break", "\r": "a carriage return", "\0": "a NUL character"}
@@ -34,8 +34,8 @@ def warehouse_directory(name: str, value: str, folder: Path | None, given: str |
     Args:
         name: the setting, for messages.
         value: its text; ``~`` and ``~user`` at the beginning stand for a home directory.
-        folder: what a relative path begins at; None where the working directory does not exist any more.
-        given: the text before blanks were removed from its ends, where they were.
+        folder: the base of a relative path; None where the working directory does not exist any more.
+        given: the text before blanks were removed from its ends, if there were any.
 
     Raises: ConfigurationError that names the character or the limit, when something cannot work there.
     """
@@ -55,7 +55,7 @@ def warehouse_directory(name: str, value: str, folder: Path | None, given: str |
 
 
 def absolute_path(name: str, value: str, folder: Path | None) -> Path:
-    """A path as it is meant: ``~`` is a home directory, and relative ones begin at ``folder``.
+    """The absolute path: ``~`` is a home directory, and relative paths begin at ``folder``.
 
     Raises: ConfigurationError when no such home directory is known, the file system cannot have such a name, or a path
     is relative to a working directory that is gone.
@@ -90,10 +90,10 @@ def _with_home(name: str, value: str, folder: Path | None) -> str:
             f"{name} begins with {_shown(user)}, and no such home directory is known.",
             f"Give the directory's full path, or {_shown(f'./{user}')} for a directory of that name.",
         )
-    if folder is not None and os.path.lexists(folder / value):  # earlier versions took the character as it stands
+    if folder is not None and os.path.lexists(folder / value):  # earlier versions used the character literally
         raise ConfigurationError(
             f"{name} is {_shown(value)}: that means {_shown(expanded)}, but a directory of that very name exists here.",
-            f"Write {_shown(f'./{value}')} to go on with it, or move it to where it belongs.",
+            f"Write {_shown(f'./{value}')} to use it, or move it to the intended place.",
         )
     return expanded
 
@@ -130,7 +130,7 @@ def _refuse_too_long(name: str, text: str) -> None:
 
 
 def _limits(text: str) -> tuple[int, int]:
-    """The longest name and the longest path of a file system, in bytes; asked of what exists of the path."""
+    """The longest name and the longest path of a file system, in bytes; read from the existing part of the path."""
     existing = Path(text)
     while existing != existing.parent:
         try:
@@ -141,7 +141,7 @@ def _limits(text: str) -> tuple[int, int]:
 
 
 def _readable(character: str) -> str:
-    """A character with its number, in words where it cannot be seen."""
+    """A character with its number, in words where it is invisible."""
     if character in READABLE:
         return READABLE[character]
     shown = repr(character) if character.isprintable() else unicodedata.name(character, "a character")
@@ -149,6 +149,6 @@ def _readable(character: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """A path as a message may quote it: on one line, of bounded length, and with nothing that a terminal acts on."""
+    """A path for a message: on one line, of bounded length, and without control characters."""
     quoted = ascii(text) if not text.isprintable() else f"'{text}'"
     return quoted if len(quoted) <= 160 else f"{quoted[:100]}…{quoted[-40:]}"

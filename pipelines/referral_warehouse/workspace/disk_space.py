@@ -1,7 +1,7 @@
 """Recognises errors that are due to a full disk.
 
-Stands beside errors. Databases and libraries wrap what the operating system said, some of them as text alone, so the
-whole chain of causes is looked at.
+Databases and libraries wrap the error of the operating system, some of them as text alone, so the whole chain of causes
+is searched.
 """
 
 from __future__ import annotations

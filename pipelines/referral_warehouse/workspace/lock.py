@@ -20,10 +20,10 @@ from referral_warehouse.workspace.process_limits import refuse_small_limits
 
 @contextmanager
 def warehouse_lock(warehouse_dir: Path) -> Iterator[None]:
-    """Hold the directory for the length of a ``with``.
+    """Lock the directory for the length of a ``with``.
 
     Raises: AnotherSyncRunning at once when another process holds it; ConfigurationError when it cannot be written;
-    LimitReached when the process may use too little.
+    LimitReached when a limit of the process is too small.
     """
     refuse_small_limits(writes=True)
     state_dir = warehouse_dir / STATE

@@ -1,7 +1,7 @@
-"""Limits that the operating system puts on the process (``ulimit``): too small to begin, or met while working.
+"""Limits of the operating system on the process (``ulimit``): checked before a command, recognised in errors.
 
-Stands beside errors. Libraries meet a limit in many ways, some by crashing, so the limits are compared with what a
-command needs before it begins; what is met all the same is recognised in the whole chain of causes.
+Libraries fail at a limit in many ways, some by crashing, so the limits are compared with the needs of a command before
+it begins. Errors at a limit are recognised in the whole chain of causes.
 """
 
 from __future__ import annotations

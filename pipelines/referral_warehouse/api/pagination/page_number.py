@@ -49,14 +49,14 @@ def paginate_by_number(
             return
         if current.repeats(before):
             raise IncompleteList(
-                f"{query.path}: the pages hold the same {len(current.ids)} rows each time, the server counts "
+                f"{query.path}: the pages have the same {len(current.ids)} rows each time, but the server reports "
                 f"{current.total}.",
                 "Run `referrals check`; the account's responses contradict each other. Nothing of the list was loaded.",
             )
         known |= current.ids
         before = current
     raise IncompleteList(
-        f"{query.path}: after {NUMBERED_PASSES} passes the pages still do not hold the rows the server counts."
+        f"{query.path}: after {NUMBERED_PASSES} passes the pages still lack rows that the server reports."
     )
 
 

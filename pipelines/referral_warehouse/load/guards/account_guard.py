@@ -1,9 +1,9 @@
-"""Account guard: a directory holds one account, so the API must answer for the one that was loaded before.
+"""Refuses the data of another account than the one that was loaded into the directory before.
 
-Ids alone prove nothing: campaigns and users of two accounts may have the same. A campaign is recognised by its id with
+Ids alone prove nothing: two accounts may have equal ids of campaigns and users. A campaign is recognised by its id with
 its code or its address, a user by the id with the campaign and the code or the e-mail address. Where no campaign is
-recognised (all edited, replaced or deleted; or only users were ever loaded), users decide. Knows no dlt and writes
-nothing.
+recognised (all edited, replaced or deleted; or only users were ever loaded), users are compared. Knows no dlt and
+writes nothing.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ IDS_SHOWN = 5
 ACCOUNT_LIST = STREAMS["campaigns"]
 """The list that an account is recognised by first."""
 ACCOUNT_ROW = replace(ACCOUNT_LIST.query, per_page=1)
-"""The smallest request that every account answers."""
+"""The smallest request that every account supports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is listed and what is known: marks by id, of campaigns and of the users that were asked for.
+    """Listed and known marks by id, of campaigns and of the requested users.
 
-    ``has_users`` says whether any user is known here, be it one of those asked for or not.
+    ``has_users`` is whether any user is known here, requested or not.
     """
 
     listed: Mapping[int, Marks]
@@ -57,7 +57,7 @@ class Evidence:
 
 
 def recognises(listed: Mapping[int, Marks], known: Mapping[int, Marks]) -> bool:
-    """Whether some id stands in both with a mark in common."""
+    """Whether some id is in both, with a common mark."""
     return any(marks & known.get(identifier, frozenset()) for identifier, marks in listed.items())
 
 
@@ -67,10 +67,10 @@ def is_other_account(
     """Compare what the API lists with what is known here, before anything is written.
 
     Args:
-        paginator: asks the API.
-        known: what the load file, or else the published snapshot, holds.
-        campaigns: the pages of the list of campaigns where they were read already; None asks for the first one.
-        accept: whether another account may take the directory over.
+        paginator: sends the requests.
+        known: the account of the load file, or else of the published snapshot.
+        campaigns: the pages of the list of campaigns where they were read already; None requests the first page.
+        accept: whether another account may replace the data of the directory.
 
     Calls: none where nothing is known, or a campaign is recognised among ``campaigns``; 1 for the list of campaigns
     otherwise, and where none is recognised, 1 to 4 for users.
@@ -106,7 +106,7 @@ def _evidence(known: KnownAccount, listed: Mapping[int, Marks], users: Mapping[i
 
 
 def _pages(paginator: Paginator, query: Query) -> list[Page]:
-    """The first page, or none where the API does not answer this question."""
+    """The first page, or none where the API refuses the request."""
     try:
         return [paginator.fetch_page(query)]
     except (RequestRefused, ApiUnavailable, BadEnvelope):

@@ -1,7 +1,7 @@
-"""What is known of the account whose data a directory holds: from the load file, or from what is published.
+"""Campaigns and users of a directory's account: from the load file, or from the published data.
 
-The load file comes first; one that was lost or holds neither campaigns nor users leaves the published snapshot, and
-where that is locked or damaged, the feeds. Knows the tables of both; asks no API.
+The load file comes first. If it was lost or has neither campaigns nor users, the published snapshot is used, and where
+that is locked or damaged, the feeds. Knows the tables of both; sends no request.
 """
 
 from __future__ import annotations
@@ -53,19 +53,19 @@ class KnownAccount:
 
     @property
     def has_users(self) -> bool:
-        """Whether any user is known, also one who is gone."""
+        """Whether any user is known, also a deleted one."""
         return self._has("users")
 
     @cached_property
     def campaigns(self) -> dict[int, Marks]:
-        """Marks of each campaign by id, of all its versions and also of those that are gone."""
+        """Marks of each campaign by id, of all versions, also of deleted campaigns."""
         found: dict[int, Marks] = {}
         for identifier, code, url in self._ask(self._tables["campaigns"]):
             found[identifier] = found.get(identifier, Marks()) | campaign_marks({"code": code, "url": url})
         return found
 
     def users(self, ids: Iterable[int]) -> dict[int, Marks]:
-        """Marks of those of some users who are known, by id."""
+        """Marks of the known ones among some users, by id."""
         listed = ",".join(str(identifier) for identifier in ids if abs(identifier) < 2**63)
         if not listed:
             return {}
@@ -86,7 +86,7 @@ class KnownAccount:
         return bool(self._ask(f"from ({self._tables[table]}) limit 1"))
 
     def _take_published(self, settings: Settings) -> None:
-        """Ask the published snapshot, or the feeds; nobody where neither can be read."""
+        """Read the published snapshot, or the feeds; nothing where neither can be read."""
 
         def feed(name: str) -> str:
             return f"read_parquet({literal(settings.feeds_dir / f'core.{name}.parquet')}, hive_partitioning = false)"

@@ -1,8 +1,8 @@
-"""List guard: complete lists that lost most of their rows are not taken over as history.
+"""Refuses complete lists that lost most of their rows, before they become history.
 
-What is due has no dates: a list that came back empty by mistake would end every version, and the rows of the next
-right answer would begin anew, with today's date. So this is asked before the lists are committed. Users and coupons
-lose nothing by a tombstone that is taken back; the warehouse looks at those before it publishes. Knows no dlt.
+Rewards due have no dates: a list that is empty by mistake would end every version, and the rows of the next correct
+response would start again with today's date. So lists are checked before they are committed. A tombstone of a user or
+coupon can be removed without loss; the warehouse checks those before it publishes. Knows no dlt.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ anti join listed using (id)
 where known._dlt_valid_to is null
 """
 
-# Issued: the same recipient has the same reward in the issued list since; or it is due still, under another id.
+# Issued: the same recipient now has the same reward in the issued list; or it is still due, with another id.
 NOT_ISSUED = f"""
 and not exists (
     from issued
@@ -46,10 +46,10 @@ and not exists (
 
 
 def refuse_emptied_lists(stored: StoredRows, batch: LoadBatch, max_percent: int) -> None:
-    """Compare the complete lists in a batch with the versions that hold in the load file.
+    """Compare the complete lists in a batch with the current versions in the load file.
 
     Args:
-        stored: what is known so far.
+        stored: the stored rows.
         batch: the batch that is about to be committed.
         max_percent: of the records of a list, how many may be gone.
 
@@ -82,7 +82,7 @@ def _compare(stored: StoredRows, stream: str, listed: pa.Table, issued: pa.Table
     try:
         sql = f"select count(*) {GONE.format(stream=stream)}"
         [(gone,)] = connection.execute(sql).fetchall()
-        if gone and is_due:  # what was issued is looked up only where something is gone
+        if gone and is_due:  # issued rewards are read only where records are gone
             [(gone,)] = connection.execute(sql + NOT_ISSUED).fetchall()
         [(before,)] = connection.execute(
             f"select count(*) from {DATASET}.{stream} where _dlt_valid_to is null"

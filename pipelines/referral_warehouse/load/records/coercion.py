@@ -1,4 +1,4 @@
-"""JSON rows become Arrow tables; a row that does not fit is set aside with its reason, never dropped.
+"""Converts JSON rows into Arrow tables; a row that does not fit is rejected with a reason, never dropped.
 
 Knows no HTTP and no dlt. A whole column is converted at once when its values have the expected JSON types (nearly
 always), and value by value otherwise; a row with a value that cannot be read *exactly* becomes a ``Reject``.
@@ -60,16 +60,16 @@ def coerce(schema: TableSchema, rows: Sequence[dict[str, Any]], fetched_at: date
 
     Args:
         schema: the table; its documented fields are read.
-        rows: what stood in the answer, in any shape.
-        fetched_at: when the answer was observed (UTC).
-        where: names the answer in error texts.
+        rows: the rows of the response, in any shape.
+        fetched_at: when the response was observed (UTC).
+        where: names the response in error messages.
 
     Returns:
         At most ``len(rows)`` rows in their order, of ``schema.arrow``; rejected rows are returned beside the table.
 
     Raises:
-        BadEnvelope: when a field that must be there is in none of several rows (the API changed its shape); where
-            there is one row only, that record is rejected.
+        BadEnvelope: when a required field is in none of several rows (the API changed its shape); a single row is
+            rejected instead.
 
     Source: the field tables of the documentation's sections Campaign Fields, User Fields, Reward Fields, Coupon Fields.
     """
@@ -136,8 +136,8 @@ def _gather(field: Field, rows: Sequence[Any], problems: dict[int, str], absent:
     if not found:
         if field.must and sum(isinstance(row, dict) for row in rows) > 1:
             raise BadEnvelope(
-                f"{where}: the field {field.name!r} is in no row of the answer any more; nothing of it was loaded.",
-                "Run `referrals check`; if the vendor renamed the field, update to a version that knows the new name.",
+                f"{where}: the field {field.name!r} is in no row of the response any more; nothing of it was loaded.",
+                "Run `referrals check`; if the vendor renamed the field, update to a version that has the new name.",
             )
         absent.append(field.name)
     return column

@@ -36,7 +36,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "json": pa.string(),
 }
 TRUTHS = {"1": True, "true": True, "0": False, "false": False}
-# What databases and PHP make of a date that was never set; PHP counts it as the last day but one of the year before 0.
+# How databases and PHP write a date that was never set; in PHP it is a day of November of the year -1.
 ZERO_DATE = re.compile(
     r"\s*(0000-00-00|-(00)?0001-11-(29|30))([T ][0-9:.]{5,16}\s?(Z|[+-]\d{2}:?\d{2})?)?\s*", re.ASCII
 )
@@ -45,7 +45,7 @@ _NONE = type(None)
 
 
 def convert(kind: str, column: Sequence[Any]) -> pa.Array | None:
-    """A whole column at once, or None when some value needs to be looked at by itself."""
+    """A whole column at once, or None when some value must be read separately."""
     kinds = set(map(type, column))
     kinds.discard(_NONE)
     if not kinds:
@@ -88,7 +88,7 @@ def _time_column(texts: pa.Array) -> pa.Array | None:
         times = texts.cast(TIME)
     elif lengths == [10]:
         times = texts.cast(pa.date32()).cast(TIME)
-    # Arrow knows a year 0, Python does not
+    # Arrow has a year 0, Python does not
     return times if times is not None and pc.min(times).value >= FIRST_MOMENT else None
 
 
@@ -106,7 +106,7 @@ def without_zero_dates(column: Sequence[Any]) -> tuple[Sequence[Any], int]:
 
 
 def read(kind: str, value: Any) -> Any:
-    """One value, exactly. Raises: ValueError saying why it cannot be."""
+    """One value, exactly. Raises: ValueError with the reason."""
     if value is None:
         return None
     return _READERS[kind](value)
@@ -125,7 +125,7 @@ def read_bool(value: Any) -> bool | None:
     """``true``, ``1``, ``"1"``, ``"true"`` and their opposites; ``""`` → None."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, Decimal) and value.is_nan():  # a signalling one cannot even be compared
+    if isinstance(value, Decimal) and value.is_nan():  # a signalling NaN cannot be compared
         raise ValueError("NaN is neither true nor false")
     if isinstance(value, (int, float, Decimal)) and value in (0, 1):
         return bool(value)
@@ -141,11 +141,11 @@ def read_bool(value: Any) -> bool | None:
 def read_money(value: Any) -> Decimal | None:
     """``19.99``, ``"19.99"``, ``1e3``, ``50`` → DECIMAL(18,2); ``""`` → None; fractions of a cent are refused."""
     if isinstance(value, bool):
-        raise ValueError("a boolean where an amount belongs")
+        raise ValueError("a boolean instead of an amount")
     if isinstance(value, float):
         value = repr(value)
         if sum(character.isdigit() for character in value.split("e")[0].strip("-0")) > EXACT_FLOAT_DIGITS:
-            raise ValueError(f"{value} has more digits than JSON numbers carry exactly")
+            raise ValueError(f"{value} has more digits than JSON numbers represent exactly")
     if isinstance(value, str) and value.strip() == "":
         return None
     if not isinstance(value, (str, int, Decimal)):
@@ -156,7 +156,7 @@ def read_money(value: Any) -> Decimal | None:
     try:
         amount = Decimal(text)
         if abs(amount) >= MONEY_LIMIT:
-            raise ValueError(f"{_short(value)} is larger than DECIMAL(18,2) holds")
+            raise ValueError(f"{_short(value)} is larger than DECIMAL(18,2)")
         cents = amount.quantize(CENT)
     except InvalidOperation:
         raise ValueError(f"{_short(value)} is not an amount") from None
@@ -198,7 +198,7 @@ def read_text(value: Any) -> str:
         return orjson.dumps(value).decode() if isinstance(value, (bool, float)) else str(value)
     if isinstance(value, Decimal) and value.is_finite():
         return str(value)
-    raise ValueError(f"{_short(value)} where a text belongs")
+    raise ValueError(f"{_short(value)} instead of a text")
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,7 @@
-"""JSON values as JSON text that DuckDB takes, with every number as it was written.
+"""JSON values as JSON text that DuckDB accepts, with every number as it was written.
 
-Pure; knows no column. What JSON text cannot hold (half a surrogate pair, NaN) is refused where the value must be
-exact, and spelled out where it is only kept to be looked at.
+Pure; knows no column. Values that JSON text cannot represent (half a surrogate pair, NaN) are refused where the value
+must be exact, and escaped where it is only kept for inspection.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from referral_warehouse.api.numbers import INT64, Oversized
 
 
 def read_json(value: Any) -> str:
-    """Any JSON value as JSON text that DuckDB reads; lone surrogates and what is no number are refused."""
+    """Any JSON value as JSON text that DuckDB reads; lone surrogates and NaN are refused."""
     return _to_text(value, is_exact=True)
 
 
 def to_json_text(value: Any) -> str:
-    """JSON text of anything that came out of a JSON decoder; what JSON cannot hold is spelled out instead."""
+    """JSON text of any decoded JSON; values that JSON cannot represent are escaped."""
     try:
         return _to_text(value, is_exact=False)
     except ValueError as error:
@@ -29,9 +29,9 @@ def to_json_text(value: Any) -> str:
 
 
 def whole_text(value: Any) -> str:
-    """JSON text of anything that came out of a JSON decoder, however long and deep: nothing of it is left out.
+    """JSON text of any decoded JSON, complete however long and deep.
 
-    Numbers are as they were written; what JSON cannot hold is spelled out.
+    Numbers are as they were written; values that JSON cannot represent are escaped.
     """
     try:
         return orjson.dumps(value).decode()
@@ -40,7 +40,7 @@ def whole_text(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """Text as it is, lone surrogates spelled ``\\ud800``: every file and database takes it."""
+    """Text as it is, lone surrogates written as ``\\ud800``: every file and database accepts it."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -55,7 +55,7 @@ def _to_text(value: Any, *, is_exact: bool) -> str:
 
 
 def _plain(value: Any, is_exact: bool) -> Any:
-    """What orjson refuses in a form that it takes: long numbers as they were written, broken text spelled out."""
+    """Values that orjson refuses, in a form that it accepts: long numbers as written, broken text escaped."""
     if isinstance(value, dict):
         return {_plain(key, is_exact): _plain(inner, is_exact) for key, inner in value.items()}
     if isinstance(value, list):
@@ -89,7 +89,7 @@ def _number_text(value: Any) -> str | None:
 
 
 def _pieces(value: Any) -> Iterator[str]:
-    """JSON text in pieces, without recursion: what was read may be nested deeper than Python's stack reaches."""
+    """JSON text in pieces, without recursion: the value may be nested deeper than Python's stack permits."""
     open_parts: list[tuple[Iterator[Any], str]] = []
 
     def begin(found: Any) -> str:

@@ -1,6 +1,6 @@
-"""Observations: what was found out about rows that has no date of its own, as rows of ``raw.observations``.
+"""Observations: changes of rows that have no date in the API, as rows of ``raw.observations``.
 
-Pure. ``vanished`` is the tombstone of an id; ``reappeared`` takes it back.
+Pure. ``vanished`` is the tombstone of an id; ``reappeared`` cancels it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ def observations(stream: str, ids: Iterable[int], what: str, observed_at: dateti
 
 
 def reappeared(stream: str, rows: pa.Table, gone: set[int]) -> pa.Table:
-    """Observations of the rows that carried a tombstone and are there again; they are taken out of ``gone``."""
+    """Observations of the rows that had a tombstone and exist again; they are removed from ``gone``."""
     back = sorted(gone.intersection(rows.column("id").to_pylist())) if gone else []
     gone.difference_update(back)
     return observations(stream, back, REAPPEARED, pc.max(rows.column(FETCHED_AT)).as_py())
 
 
 def date_tombstones(tables: Sequence[pa.Table], stream: str, valid_from: datetime) -> list[pa.Table]:
-    """Observations in which no row of a stream is gone before its last version began, which is at ``valid_from``.
+    """Observations in which no row of a stream vanishes before its last version began, which is at ``valid_from``.
 
-    A row may change and leave within one run. Ids that were there again afterwards keep their times.
+    A row may change and vanish within one run. Ids that reappeared afterwards keep their times.
     """
     rows = [row for table in tables for row in table.to_pylist()]
     last = {row["id"]: row["what"] for row in rows if row["stream"] == stream}

@@ -1,7 +1,7 @@
-"""Row versions: what makes two rows of a history the same.
+"""Row versions: two rows of a history with the same version are equal.
 
 Pure. A row version is the hash of the canonical tracked values (50, 50.0 and "50" have become one DECIMAL before), so
-that another spelling of a value is no change.
+that another notation of a value is no change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def with_row_versions(schema: TableSchema, rows: pa.Table) -> pa.Table:
 
 
 def last_of_each_id(rows: pa.Table, name: str = "id") -> pa.Table:
-    """Of rows that share an id (or the value of column ``name``), the one that came last."""
+    """Of rows that share an id (or the value of column ``name``), the last one."""
     if _is_ascending(rows.column(name).combine_chunks()):
         return rows
     ids = rows.column(name).to_pylist()

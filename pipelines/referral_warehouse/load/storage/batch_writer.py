@@ -1,7 +1,7 @@
-"""Collects batches into packages that are worth committing, and counts the rows that are written.
+"""Collects batches into packages of a suitable size, and counts the written rows.
 
-Knows neither HTTP nor how dlt makes packages. Complete lists are held back, and committed together at the end: their
-new versions begin at the same time.
+Knows neither HTTP nor how dlt makes packages. Complete lists are committed together at the end, so
+that their new versions begin at the same time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class BatchWriter:
         pipeline: commits packages.
         rows: the stored rows.
         report: where written rows are counted.
-        package_rows: a package is committed once it holds so many rows, because each costs dlt a good part of a second.
+        package_rows: the size of a package; dlt takes nearly a second for each.
     """
 
     keeps_rows = True
@@ -47,7 +47,7 @@ class BatchWriter:
         return self._pipeline.state(stream)
 
     def add(self, batch: LoadBatch) -> None:
-        """Take over a batch; it is committed once enough rows have come together."""
+        """Add a batch; it is committed once there are enough rows."""
         if batch.is_list:
             self._lists.merge(batch)
             return
@@ -63,15 +63,15 @@ class BatchWriter:
             if schema.is_stream and schema.strategy is not LoadStrategy.LIST_HISTORY:
                 self._report.stream(table).rows_written += sum(part.num_rows for part in rows)
         self._pipeline.commit(self._pending)
-        self._pending.tables.clear()  # dlt's trace may keep the batch: its rows must not stay with it
+        self._pending.tables.clear()  # dlt's trace may keep the batch: release its rows
         self._pending = LoadBatch()
 
     def close_lists(self, observed_at: datetime | None) -> LoadBatch:
-        """Put the complete lists together with what is not committed yet.
+        """Merge the complete lists with the uncommitted batches.
 
         Args:
-            observed_at: the newest observation (naive UTC), when the new versions begin; later where the versions
-                before began at the same time or later.
+            observed_at: the newest observation (naive UTC), when the new versions begin; they begin later where
+                earlier versions began at that time or after it.
 
         Returns:
             What the next ``flush`` commits.

@@ -1,9 +1,9 @@
-"""The configuration that dlt runs with here: a fixed list of values, and nothing of the process or its folders.
+"""The fixed configuration of dlt: a list of values, independent of the process and its folders.
 
 dlt reads general names (``REFRESH``, ``SCHEMA__NAMING``, ``DESTINATION__…``) from the environment, from ``config.toml``
-and ``secrets.toml`` in the working directory and the home directory, and from plugins of other packages. Those belong
-to whoever shares the process, the folder or the machine, and each of them can change what is loaded. Import this module
-before dlt, and call dlt inside ``ClosedConfiguration.applied()`` only. Knows no pipeline and no data.
+and ``secrets.toml`` in the working directory and the home directory, and from plugins of other packages. Those may
+belong to other programs of the process, the folder or the machine, and each of them can change what is loaded. Import
+this module before dlt, and call dlt inside ``ClosedConfiguration.applied()`` only. Knows no pipeline and no data.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DIRECT_PREFIX = "DLT_"
 
 @contextmanager
 def _direct_names_hidden() -> Iterator[None]:
-    """Take away the variables that dlt reads itself, outside its configuration, and put them back.
+    """Remove the variables that dlt reads itself, outside its configuration, and restore them.
 
     Most are read once, while dlt is imported: the naming convention, the JSON library, the name of its settings folder,
     the length of row ids, the time zone. The intervals of schedulers are read at every use.
@@ -53,7 +53,7 @@ FIXED_VALUES: dict[tuple[str, ...], Any] = {
     ("normalize", "parquet_normalizer", "add_dlt_load_id"): True,
     ("load", "workers"): 1,
     ("load", "delete_completed_jobs"): True,
-    # a trace is what dlt reports to its makers, to Slack and to Sentry; without one there is nothing to send
+    # dlt sends traces to its vendor, to Slack and to Sentry; without one there is nothing to send
     ("pipelines", "enable_runtime_trace"): False,
     ("providers", "enable_airflow_secrets"): False,
     ("runtime", "dlthub_telemetry"): False,
@@ -63,10 +63,10 @@ FIXED_VALUES: dict[tuple[str, ...], Any] = {
 
 
 class _FixedValues(ConfigProvider):
-    """The only source of settings that dlt sees."""
+    """The only source of dlt's settings."""
 
     def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
-        """The fixed value of a field, or None where dlt's default holds; nothing is kept for a single pipeline."""
+        """The fixed value of a field, or None for dlt's default; there are no values for single pipelines."""
         del hint
         path = (*(section for section in sections if section), key)
         return (None if pipeline_name else FIXED_VALUES.get(path)), ".".join(path)
@@ -85,7 +85,7 @@ class _FixedValues(ConfigProvider):
 
 
 class _ClosedRunContext(RunContext):
-    """Where dlt would look for settings, folders and code of its own: in one folder of ours, and never for code."""
+    """The places where dlt looks for settings and folders: one folder of ours; it loads no code."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(str(folder))
@@ -125,7 +125,7 @@ class _ClosedRunContext(RunContext):
 
 
 class ClosedConfiguration:
-    """dlt's surroundings for one pipeline. The rest of the process keeps its own, and gets them back.
+    """dlt's environment for one pipeline; the environment of the process is restored afterwards.
 
     Args:
         folder: the folder that holds dlt's working folders.

@@ -1,8 +1,8 @@
 """dlt's DuckDB destination on the load file's own connection, with one difference: how a staged Parquet file is read.
 
-dlt pastes the file's path into the statement and lets DuckDB guess the reader's options. A folder called
-``date=2020-05-05`` above the file then becomes a column that replaces the API's, and an apostrophe or a bracket ends
-the load. Here the path is bound, and nothing is guessed from it. Knows no table and no folder.
+dlt inserts the file's path into the statement and lets DuckDB guess the reader's options. A folder called
+``date=2020-05-05`` above the file then becomes a column that replaces the API's, and an apostrophe or a bracket makes
+the load fail. Here the path is bound, and nothing is inferred from it. Knows no table and no folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dlt.common.destination.typing import PreparedTableSchema
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
 WILDCARDS = frozenset("*?[")
-"""In a path with one of these DuckDB looks for files whose names match, and it knows no way to write all names."""
+"""In a path with one of these DuckDB searches for matching files, and not every name can be escaped."""
 
 _STAGED = "_staged_rows"
 
@@ -30,7 +30,7 @@ class LoadFileDestination(dlt.destinations.duckdb):
 
     @property
     def destination_type(self) -> str:
-        """As dlt's own: it is part of the saved state, which earlier versions have written."""
+        """The same as dlt's own: it is part of the saved state, which earlier versions have written."""
         return "dlt.destinations.duckdb"
 
     @property
@@ -59,7 +59,7 @@ class _InsertParquet(DuckDbCopyJob):
             self._insert_batches(table)
 
     def _insert_batches(self, table: str) -> None:
-        """Insert through Arrow, which opens exactly the file that it is given; slower, and takes more memory."""
+        """Insert through Arrow, which opens exactly the given file; slower, and needs more memory."""
         connection: duckdb.DuckDBPyConnection = self._sql_client.native_connection
         with open(self._file_path, "rb") as stream, pq.ParquetFile(stream) as staged:  # noqa: PTH123 - dlt has a str
             connection.register(_STAGED, pa.RecordBatchReader.from_batches(staged.schema_arrow, staged.iter_batches()))

@@ -34,9 +34,9 @@ PIPELINE_NAME = "referral_warehouse"
 
 
 class LoadPipeline:
-    """Commits batches to the load file. ``recovered`` says in words what had to be recovered first.
+    """Commits batches to the load file. ``recovered`` describes what was recovered first.
 
-    Whatever fails because of dlt's folder is tried once more with a fresh one, which takes its cursors from the load
+    A step that fails because of dlt's folder is tried once more with a new one, which takes its cursors from the load
     file; the second failure is raised.
 
     Args:
@@ -100,7 +100,7 @@ class LoadPipeline:
         return None if belongs(self._working_dir, self._load_file) else "dlt's folder did not belong to this load file"
 
     def _begin_anew_after(self, error: Exception, what: str) -> None:
-        """Go on from the load file, as if the folder had been lost; once only, and not where that cannot help."""
+        """Continue from the load file, as if the folder had been lost; only once, and not where that cannot help."""
         if self._is_fresh or not may_be_to_blame(error):
             raise error
         reason = error.message if isinstance(error, ReferralsError) else type(error).__name__
@@ -124,7 +124,7 @@ class LoadPipeline:
             raise disk_full_error(error, f"{self._folder} could not be written") or self._unusable(error) from error
 
     def _agrees(self, tables: set[str]) -> bool:
-        """Whether the folder's cursors are those that the load file holds."""
+        """Whether the folder's cursors equal those of the load file."""
         local = self._pipeline.state
         stored: list[object] = []
         if "_dlt_pipeline_state" in tables:
@@ -149,10 +149,10 @@ class LoadPipeline:
         except OSError as error:
             raise self._unusable(error) from error
         if why is not None:
-            self.recovered.append(f"{why}; the cursors of the load file are used, what is missing is read again")
+            self.recovered.append(f"{why}; the cursors of the load file are used, missing rows are read again")
 
     def reopen(self) -> None:
-        """Take schema and cursors from the load file again, after its packages were given other names."""
+        """Take schema and cursors from the load file again, after its packages were renamed."""
         self._begin_from_the_load_file(None)
 
     def _unusable(self, error: OSError) -> ConfigurationError:
@@ -191,6 +191,6 @@ class LoadPipeline:
                 raise damaged from failed
             reason = str(failed.__cause__ or failed).strip().splitlines()[0][:300]
             raise DataRefused(
-                f"The load file did not take a package (step {failed.step}): {reason}",
-                "Repair what is named, then run the same command: the package is loaded first.",
+                f"The load file did not accept a package (step {failed.step}): {reason}",
+                "Correct that and run the same command: the package is loaded first.",
             ) from failed

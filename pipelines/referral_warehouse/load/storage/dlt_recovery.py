@@ -20,15 +20,15 @@ from referral_warehouse.workspace.file_kinds import kind_of, remove_or_raise
 KEPT_PACKAGES = 10
 VERSION_NAME = ".version"
 FILE_SUFFIXES = frozenset({".json", ".pickle", ".parquet", ".typed-jsonl", ".gz"})
-NAMELESS = re.compile(r"[0-9a-f]{8,}")  # what dlt writes beside a file before it takes its place
+NAMELESS = re.compile(r"[0-9a-f]{8,}")  # dlt's temporary files, before they replace others
 
 
 def recover(working_dir: Path) -> None:
     """Undo the incomplete steps that dlt cannot resume, and remove what is not used any more.
 
-    A package counts from its rename into ``load/normalized`` on. One that was only extracted goes: dlt would normalise
-    it with whatever schema it had saved last, and the boundary of the versions in it would be the one before (or refuse
-    it, where the same load id is already normalised). Its rows are read again.
+    A package is kept from its rename into ``load/normalized`` on. One that was only extracted is removed: dlt would
+    normalise it with whatever schema it had saved last, and the boundary of the versions in it would be the one before
+    (or refuse it, where the same load id is already normalised). Its rows are read again.
     """
     for leftover in _entries(working_dir / "normalize"):
         remove_or_raise(leftover)
@@ -43,10 +43,10 @@ def recover(working_dir: Path) -> None:
 
 
 def is_usable(working_dir: Path) -> bool:
-    """Whether all in dlt's folder can be opened: dlt would wait for a pipe, and fail at a directory in a file's place.
+    """Whether everything in dlt's folder can be opened: a pipe would block dlt, a directory instead of a file is an
+    error.
 
-    Whether the files hold what dlt needs is for dlt to find out; what it cannot read is handled as ``may_be_to_blame``
-    says.
+    The content of the files is checked by dlt itself; see ``may_be_to_blame``.
     """
     if kind_of(working_dir) is None:
         return True
@@ -80,10 +80,10 @@ def _folders(working_dir: Path) -> list[Path]:
 
 
 def belongs(working_dir: Path, load_file: LoadFile) -> bool:
-    """Whether dlt's folder is about this load file.
+    """Whether dlt's folder belongs to this load file.
 
-    It does not when the file was lost, or restored from a backup that is older: then it lacks a package that the folder
-    has seen loaded.
+    It does not when the file was lost, or restored from an older backup: then the file lacks a package that the folder
+    has as loaded.
     """
     loaded = [package.name for package in _loaded(working_dir) if _was_loaded(package)]
     if not loaded:
@@ -94,7 +94,7 @@ def belongs(working_dir: Path, load_file: LoadFile) -> bool:
 
 
 def _loaded(working_dir: Path) -> list[Path]:
-    """Packages that dlt is through with, the oldest first: their names are times."""
+    """Completed packages, the oldest first: their names are times."""
     return sorted(_entries(working_dir / "load" / "loaded"), key=lambda package: package.name)
 
 

@@ -1,7 +1,7 @@
 """The dlt source of one batch: a resource for each raw table, with its keys, types and strategy.
 
-A batch was fetched and coerced before dlt runs, so that no answer of the API can leave a package half extracted.
-Cursors are in dlt's state of the resources, and are saved in the same package as the rows they stand for.
+A batch was fetched and coerced before dlt runs, so that no response of the API can leave an incomplete package.
+Cursors are in dlt's state of the resources, and are saved in the same package as their rows.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _resource(schema: TableSchema, batch: LoadBatch) -> DltResource:
             "disposition": "merge",
             "strategy": "scd2",
             "row_version_column_name": ROW_VERSION,
-            # a package that is loaded twice after a kill has staged its rows twice: the last of each id counts
+            # a package that is loaded twice after a kill has staged its rows twice: the last row of each id is used
             "source_filter": f"rowid in (select max(rowid) from {DATASET}_staging.{schema.name} group by id)",
         }
         if batch.boundary is not None:

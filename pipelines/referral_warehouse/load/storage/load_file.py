@@ -19,10 +19,10 @@ from referral_warehouse.load.storage.stored_rows import StoredRows
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, refuse_lockless, refuse_other_kinds, set_aside
 
-MEMORY_LIMIT = "160MB"  # with one thread: a second one costs memory and, at the size of a slice, saves no time
-_LOG_LOST = "{log} could not be replayed and is now {aside}; what it held beyond load.duckdb is read from the API again"
+MEMORY_LIMIT = "160MB"  # a second thread costs memory and, at the size of a slice, saves no time
+_LOG_LOST = "{log} could not be replayed and is now {aside}; its changes are read from the API again"
 SMALLEST_FILE = 3 * 4096
-"""Bytes that DuckDB writes before a file can hold anything; a smaller one was being created."""
+"""The minimum size of a DuckDB file with content; a smaller one was just being created."""
 
 
 class LoadFile:
@@ -31,12 +31,12 @@ class LoadFile:
     Attributes:
         connection: the DuckDB connection of the run; its time zone is UTC.
         rows: queries on the raw tables.
-        recovered: what had to be moved aside before the file could be opened, in words.
+        recovered: descriptions of what was moved aside before the file was opened.
 
     Raises:
         AnotherSyncRunning: when another program has the file open.
         LoadFileDamaged: when it is not a readable DuckDB file, or a part of it is not.
-        ConfigurationError: when something else has its name, or this user may not open it.
+        ConfigurationError: when something else has its name, or this user has no permission.
         DiskFull: when the disk is full.
     """
 
@@ -123,7 +123,7 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _translated(path: Path, error: BaseException) -> ReferralsError | None:
-    """The error to raise for a database error that is about the file; None for any other."""
+    """The error to raise for a database error of the file; None for any other."""
     full = disk_full_error(error, f"{path} could not be written")
     if full is not None:
         return full
@@ -135,7 +135,7 @@ def _names_damage(error: BaseException) -> bool:
 
 
 def _is_unfinished(path: Path) -> bool:
-    """Whether the process was killed while DuckDB created the file, so that it cannot hold anything."""
+    """Whether the process was killed while DuckDB created the file, so that it is empty."""
     if not path.is_file() or path.stat().st_size >= SMALLEST_FILE:
         return False
     beginning = path.read_bytes()[:12]

@@ -1,7 +1,7 @@
-"""The store of programs that keep the rows elsewhere: empty raw tables in memory, and what must be known of the rest.
+"""The store of programs that keep the rows elsewhere: empty raw tables in memory, and a saved state.
 
-Knows no dlt. Streams read as in our own load; where they ask what is stored, only the largest id and the rewards in
-process are known, which the saved state holds.
+Knows no dlt. Streams read as in our own load; of the stored rows, only the largest id and the rewards in process are
+known, from the saved state.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ class MemoryStore:
         return dict(self._saved.get(stream, {}).get(CURSORS, {}))
 
     def add(self, batch: LoadBatch) -> None:
-        """Rows are passed on by whoever reads the stream: nothing is stored."""
+        """Rows are passed on by the reader of the stream: nothing is stored."""
 
     def flush(self) -> None:
         """Nothing is stored."""
 
     def saved(self, batch: LoadBatch) -> dict[str, dict[str, Any]]:
-        """What has to be saved once the rows of a batch were passed on, for each stream."""
+        """The state to save once the rows of a batch were passed on, for each stream."""
         for stream, cursors in batch.states.items():
             self._of(stream)[CURSORS] = cursors
         for table in batch.tables:

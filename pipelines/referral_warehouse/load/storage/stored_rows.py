@@ -1,4 +1,4 @@
-"""Queries on the raw tables: what is stored, what is live, what carries a tombstone, what is in quarantine.
+"""Queries on the raw tables: stored rows, live rows, rows with a tombstone, rows in quarantine.
 
 Knows the layout of the raw tables; opens no file and knows neither dlt nor HTTP. Raw tables have the names of their
 streams. Statements that need more use ``connection``.
@@ -18,7 +18,7 @@ from referral_warehouse.load.records.schema import FETCHED_AT, ROW_VERSION
 from referral_warehouse.sql_quoting import identifier
 
 DATASET = "raw"
-# As the models have it: at the same time, reappearing wins.
+# As in the models: at equal times, reappearing wins.
 IS_GONE = (
     "max(observed_at) filter (where what = 'vanished') "
     "> coalesce(max(observed_at) filter (where what = 'reappeared'), timestamp '0001-01-01')"
@@ -84,7 +84,7 @@ class StoredRows:
         return row[0] if row else None
 
     def vanished_ids(self, stream: str) -> set[int]:
-        """The ids of a stream that carry a tombstone: their latest observation is that they were gone."""
+        """The ids of a stream that have a tombstone: their latest observation is that they vanished."""
         found = self.connection.execute(
             f"select id from {DATASET}.observations where stream = ? group by id having {IS_GONE}",
             [stream],
@@ -92,7 +92,7 @@ class StoredRows:
         return {identifier for (identifier,) in found}
 
     def live_ids_missing_from(self, table: str, seen: Sequence[pa.Array], gone: Iterable[int]) -> list[int]:
-        """The ids of a current table that are neither among ``seen`` nor known to be gone."""
+        """The ids of a current table that are neither among ``seen`` nor deleted."""
         self.connection.register("seen", pa.table({"id": pa.chunked_array(seen, pa.int64())}))
         self.connection.register("gone", pa.table({"id": pa.array(list(gone), pa.int64())}))
         try:
@@ -120,7 +120,7 @@ class StoredRows:
         return dict(zip(names, found.fetchone() or (), strict=True))
 
     def live_count(self, stream: str, condition: str = "true") -> int:
-        """The number of rows of a current table that meet a condition, without those that are gone."""
+        """The number of rows of a current table that meet a condition, without deleted ones."""
         row = self.connection.execute(
             f"with gone as (select id from {DATASET}.observations where stream = ? group by id having {IS_GONE}) "
             f"select count(*) from {DATASET}.{stream} where ({condition}) and id not in (from gone)",

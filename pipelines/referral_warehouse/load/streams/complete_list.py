@@ -1,4 +1,4 @@
-"""Complete lists kept as history: read whole each time, and loaded if anything in them changed.
+"""Complete lists kept as history: read completely each time, and loaded if they changed.
 
 Knows no dlt. A list that equals the stored one adds no rows.
 """
@@ -22,7 +22,7 @@ from referral_warehouse.sql_quoting import identifier
 
 
 class CompleteList(Stream):
-    """A list without dates that is short enough to be read whole."""
+    """A list without dates that is short enough to be read completely."""
 
     compared_by: ClassVar[str | None] = "list"
 
@@ -77,7 +77,7 @@ class CompleteList(Stream):
         """Report what the rows of a list that could be read completely add up to; nothing, unless they have amounts."""
 
     def add_side_tables(self, ctx: LoadContext, rows: pa.Table, batch: LoadBatch) -> None:
-        """Add what the rows hold for further tables; nothing, unless a stream has some."""
+        """Add rows of side tables; nothing, unless a stream has some."""
 
 
 def _with_last_good_versions(ctx: LoadContext, schema: TableSchema, rows: pa.Table, rejects: list[Reject]) -> pa.Table:

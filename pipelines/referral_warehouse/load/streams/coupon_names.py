@@ -1,4 +1,4 @@
-"""Names of coupons that a user of the loader wants, read from a file."""
+"""Reads the file of coupon names to request."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.workspace.text_files import UnreadableFile, read_text_file
 
 MAX_NAMES_BYTES = 16 * 1024 * 1024
-"""Of a file of names; each name costs a call, so that a larger file would take days."""
+"""The maximum number of names; each costs a call, so more would take days."""
 
 
 def read_names(path: Path | None) -> tuple[str, ...]:
     """Read a file of names: one a line, UTF-8; no file, no names.
 
-    Blank lines and blanks around a name do not count; every other character does (``#`` may begin a name, so there are
-    no comments). A name that occurs twice is requested once.
+    Blank lines and blanks around a name do not count; every other character does (``#`` may be the first character of a
+    name, so there are no comments). A name that occurs twice is requested once.
 
     Raises:
         ConfigurationError: when the file cannot be read.

@@ -1,8 +1,8 @@
-"""Reads coupons that come inside users, completes them, and finds those that are gone.
+"""Reads coupons inside users, completes them, and finds deleted ones.
 
-``with[]=coupon`` on users is shown in an example of the documentation. So each coupon that has an owner comes with its
-owner; the batch's name and campaign come from one request per batch that is not known yet. Where the account's API does
-not send coupons with users, the report says so. Knows no dlt.
+``with[]=coupon`` on users is in an example of the documentation. So each assigned coupon is returned with its user; the
+name and campaign of a batch are requested once per unknown batch. Where the account's API does not return coupons with
+users, the report has a note. Knows no dlt.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from referral_warehouse.load.streams.coupon_requests import CouponRequests
 from referral_warehouse.load.streams.coupon_schema import COUPON_BATCHES, COUPONS
 
 VERIFIED_AT_ONCE = 200
-"""If so many coupons in a row do not answer to their names, the remaining ones are not requested one by one."""
+"""If so many coupons in a row are not found by their names, the remaining ones are not requested one by one."""
 
 
 class CouponReader:
@@ -62,13 +62,13 @@ class CouponReader:
         for user in [user for user in page.rows if isinstance(user, dict) and user.get("coupon")]:
             held = user["coupon"]
             coupons = held if isinstance(held, list) else [held]
-            # What is no object is set aside with its reason: it is a coupon that cannot be read.
+            # Anything but an object is quarantined: it is a coupon that cannot be read.
             self._uncollected.extend(
                 self._requests.complete(coupon, user) if isinstance(coupon, dict) else coupon for coupon in coupons
             )
 
     def forget_seen(self) -> None:
-        """Begin a complete read: what was seen before does not count for it."""
+        """Begin a complete read: coupons seen before do not count for it."""
         self._seen.clear()
         self._has_unreadable_ids = False
 
@@ -105,10 +105,10 @@ class CouponReader:
         self._request_batches(rows, batch)
 
     def find_vanished(self, observed_at: datetime, batch: LoadBatch) -> None:
-        """Find the coupons that no user holds any more; call it after every user was read.
+        """Find the coupons that no user has any more; call it after every user was read.
 
-        Each is requested by its name: it may have lost its holder only, and is unassigned from then on. Where the
-        account lists coupons, the list tells.
+        Each is requested by its name: it may only be unassigned now. Where the account lists coupons, the list is
+        used instead.
         """
         if not self._come_with_users or self._has_unreadable_ids or self.is_listed:
             return  # a coupon without a readable id may be any of them
@@ -118,7 +118,7 @@ class CouponReader:
         unseen = set(self.missing())
         names = {identifier: name for identifier, name, _ in stored if identifier in unseen}
         missing = [identifier for identifier, _, is_held in stored if is_held and identifier in unseen]
-        # an unassigned coupon comes with no user: only its name tells whether it still exists
+        # an unassigned coupon is in no user: only a request by its name shows whether it still exists
         unassigned = [identifier for identifier in names.keys() - missing if names[identifier] not in self._names]
         self._report.stream(COUPONS.name).is_complete = True
         gone: list[int] = []
@@ -133,7 +133,7 @@ class CouponReader:
         self.mark_gone([*gone, *missing], observed_at, batch)
 
     def find_released(self, users: Sequence[int], observed_at: datetime, batch: LoadBatch) -> None:
-        """Request the coupons of users who are gone: unassigned, somebody else's, or gone with them."""
+        """Request the coupons of deleted users: they are unassigned, reassigned, or deleted too."""
         if not users or self.is_listed:
             return
         held = self._rows.connection.execute(
@@ -155,7 +155,7 @@ class CouponReader:
         return self._rows.live_ids_missing_from(COUPONS.name, self._seen, self.gone)
 
     def mark_gone(self, ids: list[int], observed_at: datetime, batch: LoadBatch) -> None:
-        """Add a tombstone for coupons that do not exist any more; their last row stays."""
+        """Add a tombstone for coupons that do not exist any more; their last row is kept."""
         batch.add(OBSERVATIONS, observations(COUPONS.name, ids, VANISHED, observed_at))
         self.gone.update(ids)
 
@@ -164,7 +164,7 @@ class CouponReader:
         return self._requests.by_names(names)
 
     def _take_batches(self, coupons: list[Any], observed_at: datetime, batch: LoadBatch) -> None:
-        """Add the batches that came inside coupons."""
+        """Add the batches inside coupons."""
         came = {
             row_id(b): b
             for c in coupons
@@ -177,7 +177,7 @@ class CouponReader:
             self._batches.update(came)
 
     def _request_batches(self, rows: pa.Table, batch: LoadBatch) -> None:
-        """Add the batches of coupons that did not come with them."""
+        """Add the missing batches of coupons."""
         names: dict[int, list[str]] = {}
         for batch_id, name in zip(rows.column("batch_id").to_pylist(), rows.column("name").to_pylist(), strict=True):
             if batch_id is not None and batch_id not in self._batches:

@@ -1,6 +1,6 @@
 """Requests single coupons by their names, and the batches that coupons belong to.
 
-The documentation promises a coupon by its name only. Knows no table.
+A coupon by its name is the only documented request. Knows no table.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class CouponRequests:
     def by_names(self, names: Sequence[str]) -> list[dict[str, Any] | None]:
         """Coupons with their batches, several requests at once; None for those that do not exist (any more).
 
-        Web servers refuse some encoded names in their own ways (400, 404, 405, a redirect): only that coupon is
-        affected.
+        Web servers refuse some encoded names in different ways (400, 404, 405, a redirect): this affects only that
+        coupon.
         """
         return list(self._paginator.fetch_objects(map(_query, names)))
 
     def complete(self, coupon: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
-        """A coupon that came with a user, with the fields that it lacks."""
+        """A coupon of a user, completed with the fields that it lacks."""
         name = coupon.get("name")
         if not coupon.keys() >= NEEDED_FIELDS and isinstance(name, str):
             details = self.by_names([name])[0]
@@ -43,7 +43,7 @@ class CouponRequests:
         return coupon
 
     def batch(self, batch_id: int, names: Sequence[str]) -> dict[str, Any] | None:
-        """A batch, found by the names of its coupons (a few are tried); None where none of them tells it."""
+        """A batch, found by the names of its coupons (a few are tried); None where none of them returns it."""
         for name in names[:NAMES_TRIED_A_BATCH]:
             details = self.by_names([name])[0]
             batch = details.get("batch") if details is not None else None

@@ -1,4 +1,4 @@
-"""Coupons: they come with the users who hold them; this stream adds those that nobody holds."""
+"""Coupons: assigned ones are returned with their users; this stream adds the unassigned ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from referral_warehouse.load.streams.unassigned_coupons import UnassignedCoupons
 
 
 class Coupons(Stream):
-    """Every coupon that is known of: with users, from a list, or by name."""
+    """Every known coupon: with users, from a list, or by name."""
 
     name: ClassVar[str] = "coupons"
     path: ClassVar[str] = "coupons"
@@ -25,5 +25,5 @@ class Coupons(Stream):
     compared_by: ClassVar[str | None] = None
 
     def extract(self, ctx: LoadContext) -> Iterator[LoadBatch]:
-        """Read the coupons that did not come with users; those that did are in the batches of ``users``."""
+        """Read the coupons that are in no user; the others are in the batches of ``users``."""
         yield UnassignedCoupons(ctx).read()

@@ -63,7 +63,7 @@ class RewardLists:
             if counted in (None, local):
                 return
             if counted == before:
-                break  # the account does not change, and yet the counts differ
+                break  # the account does not change, but the counts differ
             before = counted
         self._reconcile()
 

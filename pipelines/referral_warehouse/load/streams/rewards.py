@@ -1,4 +1,4 @@
-"""Rewards: the complete list of what campaigns promise."""
+"""Rewards: the complete list of rewards that campaigns offer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from referral_warehouse.load.streams.complete_list import CompleteList
 
 
 class Rewards(CompleteList):
-    """Every reward that a campaign of the account promises."""
+    """Every reward that a campaign of the account offers."""
 
     name: ClassVar[str] = "rewards"
     path: ClassVar[str] = "rewards"

@@ -1,4 +1,4 @@
-"""Rewards due: the complete list of what is owed now."""
+"""Rewards due: the complete list of rewards that are owed now."""
 
 from __future__ import annotations
 

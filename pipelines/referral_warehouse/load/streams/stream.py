@@ -1,4 +1,4 @@
-"""What every stream has: a list of the API, the table it becomes, and how it is read and reconciled.
+"""The base class of streams: a list of the API, its raw table, and how it is read and reconciled.
 
 A stream is added by a module with a subclass of ``Stream`` (or of ``CompleteList``), and its line in ``registry``.
 """
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Stream(ABC):
-    """A list of the API and how it becomes a table.
+    """A list of the API and its raw table.
 
     Class attributes:
         name: the name of the stream and of its raw table.
@@ -30,7 +30,7 @@ class Stream(ABC):
         relations: what is requested inside the rows.
         counted_flags: boolean fields whose counts are compared with the API's.
         side_tables: further raw tables that the stream fills.
-        requires: streams that are read before this one, because its rows come with theirs.
+        requires: streams that are read before this one, because they contain its rows.
         compared_by: ``counts`` or ``list``, as the log of runs names it; None where nothing is compared.
     """
 
@@ -55,10 +55,10 @@ class Stream(ABC):
         """Read what is new or may have changed.
 
         Yields:
-            Batches in the order of reading, each with the cursors that stand for its rows.
+            Batches in the order of reading, each with the cursors of its rows.
 
         Raises:
-            ReferralsError: any; what was yielded before it stays valid.
+            ReferralsError: any; batches yielded before stay valid.
         """
 
     def reconcile(self, ctx: LoadContext) -> Reconciliation:
@@ -71,7 +71,7 @@ class Stream(ABC):
 
 
 def gather(ctx: LoadContext, stream: str, batches: Generator[LoadBatch, None, T] | Iterator[LoadBatch]) -> T | None:
-    """Hand all batches to the store and report progress; returns what the generator returns."""
+    """Pass all batches to the store and report progress; returns what the generator returns."""
     while True:
         try:
             batch = next(batches)

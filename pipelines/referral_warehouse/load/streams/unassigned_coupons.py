@@ -1,7 +1,7 @@
-"""Coupons beyond their holders: a list of them where the account has one, names that were given, and what is gone.
+"""Coupons that are in no user: from a list where the account has one, by configured names; finds deleted ones.
 
-The documentation promises a coupon by its name and no list. Where ``/coupons`` answers all the same, it is read
-completely; where it does not, that is remembered and tried again with a sweep. Knows no dlt.
+A coupon by its name is documented, a list is not. Where ``/coupons`` nevertheless returns a list, it is read
+completely; where not, that is saved and tried again with a sweep. Knows no dlt.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ COUPON_LIST = Query("coupons", relations=("batch",))
 READ_EACH_TIME = 5_000
 """Coupons of a list that is read at every sync (20 calls); a longer one only where a count differs, and by sweeps."""
 VERIFIED = 20
-"""Of the coupons that a list lacks, so many are requested by name before it is believed that they are gone."""
+"""Of the coupons that a list lacks, so many are requested by name before they count as deleted."""
 NAMES_SHOWN = 3
 
 
 class UnassignedCoupons:
-    """Looks for coupons that come with no user. ``saved`` holds the changed state of the stream after ``read``."""
+    """Finds coupons that are in no user. ``saved`` holds the changed state of the stream after ``read``."""
 
     def __init__(self, ctx: LoadContext) -> None:
         self._coupons = ctx.shared(CouponReader)
@@ -41,10 +41,10 @@ class UnassignedCoupons:
         self._batch = LoadBatch()
 
     def read(self) -> LoadBatch:
-        """Read what the list or the names show.
+        """Read the list, or the coupons of the configured names.
 
         Calls: 1 for a list that was not requested since the last sweep; 1 and the pages of a list; else 1 for each name
-        that comes with no user.
+        that is in no user.
         """
         if self._latest is None:
             return self._batch
@@ -58,19 +58,19 @@ class UnassignedCoupons:
         return self._batch
 
     def _request_list(self) -> tuple[bool, int | None]:
-        """Whether there is a list, and how many coupons it holds."""
+        """Whether there is a list, and how many coupons it has."""
         if self._state.get("list") is False and not self._reads_everything:
             return False, None
         try:
             is_listed, total = True, self._paginator.count(Query(COUPON_LIST.path))
         except (RequestRefused, ApiUnavailable, BadEnvelope, AuthenticationError):
-            # A 403 may stand for what is not documented; a token that is refused stops the next request.
+            # A 403 may mean that the list does not exist; a refused token stops the next request.
             is_listed, total = False, None
         self._remember(is_listed=is_listed)
         return is_listed, total
 
     def _read_list(self, observed_at: datetime) -> None:
-        """Read the whole list: also unassigned coupons, and those that are gone."""
+        """Read the whole list: also unassigned coupons; finds deleted ones."""
         self._coupons.forget_seen()
         listed: list[dict[str, Any]] = []
         total: int | None = None
@@ -80,7 +80,7 @@ class UnassignedCoupons:
             listed.extend(row for row in page.rows if isinstance(row, dict))
             total = page.total
         if not all(row.keys() >= NEEDED_FIELDS for row in listed):
-            self._reject_list("does not tell who holds a coupon and when it was used")
+            self._reject_list("has no users of coupons and dates of use")
             return
         self._report.api_count = len({row_id(row) for row in listed})
         self._coupons.put(listed, observed_at, "the list of coupons", self._batch)
@@ -91,17 +91,17 @@ class UnassignedCoupons:
             self._coupons.mark_gone(missing, observed_at, self._batch)
             self._report.is_complete = True
         else:
-            self._reject_list("does not hold all coupons")
+            self._reject_list("does not have all coupons")
 
     def _are_gone(self, ids: list[int], observed_at: datetime) -> bool:
-        """Whether coupons that a list lacks are gone: none of them answers to its name."""
+        """Whether coupons missing from a list are deleted: none of them is found by its name."""
         names = {identifier: name for identifier, name, _ in self._live()}
         requested = {identifier: names[identifier] for identifier in ids}
         return len(self._coupons.verify(requested, observed_at, self._batch)) == len(ids)
 
     def _reject_list(self, why: str) -> None:
         self._remember(is_listed=False)
-        self._report.notes.append(f"the list at /coupons {why}, so it is not used; coupons come with their holders")
+        self._report.notes.append(f"the list at /coupons {why}, so it is not used; coupons are read with their users")
 
     def _remember(self, *, is_listed: bool) -> None:
         if is_listed is not self._state.get("list"):
@@ -110,7 +110,7 @@ class UnassignedCoupons:
         self._coupons.is_listed = is_listed
 
     def _request_names(self, observed_at: datetime) -> None:
-        """Request the coupons of the names given, unless they come with users or are used up."""
+        """Request the coupons of the configured names, unless they are in users or used."""
         live = self._live()
         settled = set() if self._reads_everything else {name for _, name, is_settled in live if is_settled}
         requested = [name for name in self._names if name not in settled and name not in self._coupons.seen_names]
@@ -123,13 +123,13 @@ class UnassignedCoupons:
         if lost:
             shown = ", ".join(map(repr, lost[:NAMES_SHOWN])) + (" …" if len(lost) > NAMES_SHOWN else "")
             self._report.notes.append(
-                f"{len(lost)} of {len(self._names)} names in the coupon file are not there: {shown}"
+                f"{len(lost)} of {len(self._names)} names in the coupon file do not exist: {shown}"
             )
         ids = {name: identifier for identifier, name, _ in self._live()}
         self._coupons.mark_gone([ids[name] for name in lost if name in ids], observed_at, self._batch)
 
     def _live(self) -> list[tuple[int, str, bool]]:
-        """Id and name of the stored coupons that are not gone, and whether requesting them would bring nothing new."""
+        """Id and name of the stored coupons that are not gone, and whether requesting them is unnecessary."""
         found = self._rows.connection.execute(
             f"select id, name, referral_id is not null or used_at is not null from {DATASET}.{COUPONS.name}"
         ).fetchall()

@@ -1,4 +1,4 @@
-"""Turns pages of users into batches: what is new or changed, the coupons inside, and what was seen.
+"""Turns pages of users into batches: new or changed users and their coupons; records which users were seen.
 
 Knows no dlt and no cursor; ``user_reader`` decides which pages are read.
 """
@@ -68,11 +68,11 @@ class UserBatches:
         self.largest: dict[str, list[datetime | None]] = {name: [] for name in USER_CURSORS}
 
     def read(self, pages: Iterator[Page], seen: SeenUsers | None = None) -> Iterator[UserBatch]:
-        """Collect pages until they are worth a batch.
+        """Collect pages until they fill a batch.
 
         Args:
             pages: the pages, in order.
-            seen: records which users were seen; None where nobody wants to know.
+            seen: records which users were seen; None to record nothing.
         """
         users: list[pa.Table] = []
         full: tuple[list[pa.Table], Page] | None = None

@@ -27,8 +27,7 @@ class UserRows:
     def local(self, since: datetime) -> LocalRows:
         """The users for a comparison of counts; ``since`` is when the last complete read began.
 
-        What entered the quarantine before it and not again since then does not exist any more, nor does what was found
-        gone later.
+        Rows quarantined before it and not again since then do not exist any more, nor do rows that vanished later.
         """
         gone = (
             f"select id from {DATASET}.{OBSERVATIONS.name} where stream = '{USERS.name}' and what = 'vanished' "
