@@ -1,7 +1,6 @@
 """What a list of rewards owes by the rows that the API returned: how many rows, how many rewards, and their value.
 
-Computed from the rows as they were read, before they are stored and modelled. ``fail_value_is_not_the_list`` compares
-the published tables with it. Values of different units are added, because only sums of the same list are compared.
+Computed from the rows as they were read, before they are stored and modelled. Values of different units are added, because only sums of the same list are compared.
 """
 
 from __future__ import annotations
