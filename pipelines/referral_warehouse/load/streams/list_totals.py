@@ -1,6 +1,7 @@
 """What a list of rewards owes by the rows that the API returned: how many rows, how many rewards, and their value.
 
-Computed from the rows as they were read, before they are stored and modelled. Values of different units are added, because only sums of the same list are compared.
+Computed from the rows as they were read, before they are stored and modelled. Values of different units are added,
+because only sums of the same list may be compared.
 """
 
 from __future__ import annotations
