@@ -1,0 +1,53 @@
+-- rule: what is owed in core is what the API listed in the last run: rows, rewards and value
+-- reads: core.rewards_due, core.rewards_issued, staging.stg_list_totals
+-- The other checks compare the marts with core. This one compares core with sums that the loader made of the API's rows
+-- when it read them. Not checked for a list that the last run did not read completely, nor where the last run did not
+-- end: rows that it committed before may be newer than all sums.
+
+with due as (
+    select * from core.rewards_due
+),
+
+issued as (
+    select * from core.rewards_issued
+),
+
+totals as (
+    select * from staging.stg_list_totals
+),
+
+published as (
+    select
+        'rewards_due' as stream,
+        count(*) as rows_count,
+        coalesce(sum(due_count), 0) as rewards_count,
+        coalesce(sum(due_value), 0) as owed_value
+    from due
+    union all
+    select
+        'rewards_issued' as stream,
+        count(*) as rows_count,
+        coalesce(sum(issued_count), 0) as rewards_count,
+        coalesce(sum(issued_value), 0) as owed_value
+    from issued
+    where issued_at is null and deleted_at is null
+),
+
+final as (
+    select
+        published.stream,
+        published.rows_count,
+        totals.rows_count as listed_rows_count,
+        published.rewards_count,
+        totals.rewards_count as listed_rewards_count,
+        published.owed_value,
+        totals.listed_value
+    from published
+    inner join totals on published.stream = totals.stream
+    where
+        published.rows_count <> totals.rows_count
+        or published.rewards_count <> totals.rewards_count
+        or published.owed_value <> totals.listed_value
+)
+
+select * from final
