@@ -76,7 +76,7 @@ create table raw.reconciliation (
 );
 
 create table raw.list_totals (
-    run_id varchar, stream varchar, rows bigint, rewards bigint, value varchar
+    run_id varchar, stream varchar, rows bigint, rewards varchar, value varchar
 );
 
 -- Not the loader's: the build fills it from the settings (warehouse.reward_units).

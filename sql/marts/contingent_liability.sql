@@ -6,7 +6,7 @@
 -- at its age x the campaign's current rewards. The probability is from the Kaplan-Meier curve of the campaign's own referrals,
 -- or of the whole account where the campaign has fewer than 30 qualifications (is_pooled). The outcome is
 -- between low_value and high_value in 80 of 100 cases, by the normal approximation: of who qualifies, and of the curve,
--- which is estimated from a sample (Greenwood). None of this is recognised; never add it to marts.reward_liability. For
+-- which is estimated from a sample (Greenwood). No row of this is recognised; never add it to marts.reward_liability. For
 -- context, not as advice: accounting standards treat such promises to customers as consideration payable to a customer
 -- (IFRS 15, paragraphs 70-72, and B42 for options on further goods; ASC 606-10-32-25).
 -- answers: What may still become due? How certain is that? How much of it within four weeks?

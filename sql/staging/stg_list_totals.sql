@@ -14,7 +14,7 @@ final as (
         run_id,
         stream,
         rows as rows_count,
-        rewards as rewards_count,
+        cast(rewards as decimal(38, 0)) as rewards_count,
         cast(value as decimal(38, 2)) as listed_value
     from source
 )

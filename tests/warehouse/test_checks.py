@@ -100,8 +100,8 @@ DAMAGED_SOURCE = {
         {"rewards_due": [{"id": 1, "reward_id": 1, "recipient_id": 1, "total_due": 1, "total_value": 50,
                           "seen": [FIRST, None]}],
          "list_totals": [
-            {"run_id": "r3", "stream": "rewards_issued", "rows": 0, "rewards": 0, "value": "0"},
-            {"run_id": "r3", "stream": "rewards_due", "rows": 1, "rewards": 1, "value": "50.01"},
+            {"run_id": "r3", "stream": "rewards_issued", "rows": 0, "rewards": "0", "value": "0"},
+            {"run_id": "r3", "stream": "rewards_due", "rows": 1, "rewards": "1", "value": "50.01"},
          ]},
         "stream=rewards_due, rows_count=1, listed_rows_count=1, rewards_count=1, listed_rewards_count=1, "
         "owed_value=50.00, listed_value=50.01",

@@ -83,7 +83,7 @@ def test_the_command_ends_with_5_and_says_what_to_do_in_one_line(tmp_path: Path)
     ]
     assert [done.returncode for done in said] == [5, 0]
     [line] = said[0].stderr.splitlines()
-    for words in ("stream=users, open_count=2", "snapshot is untouched", "Next: Look at", "MAX_QUARANTINE_PERCENT"):
+    for words in ("stream=users, open_count=2", "snapshot is untouched", "Next: Run `select", "MAX_QUARANTINE_PERCENT"):
         assert words in line
     assert "warn_quarantine: 2 rows" in said[1].stdout
 

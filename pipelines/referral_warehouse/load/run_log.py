@@ -65,7 +65,7 @@ def finish(
         for report in reports
     ])  # fmt: skip
     _insert(load_file, "list_totals", [
-        [run_id, report.stream, report.totals.rows, report.totals.rewards, str(report.totals.value)]
+        [run_id, report.stream, report.totals.rows, str(report.totals.rewards), str(report.totals.value)]
         for report in reports if report.totals is not None
     ])  # fmt: skip
     _insert(load_file, "reconciliation", [_reconciled(run_id, report) for report in reconciled])

@@ -37,9 +37,12 @@ RECONCILIATION = TableSchema(
 
 LIST_TOTALS = TableSchema(
     "list_totals",
-    fields("run_id:text:value", "stream:text:value", "rows:int", "rewards:int", "value:text"),
+    fields("run_id:text:value", "stream:text:value", "rows:int", "rewards:text", "value:text"),
     key=("run_id", "stream"), technical=(),
 )  # fmt: skip
-"""What the rows of a reward list added up to when the last run read them, once it has ended; ``value`` is a decimal."""
+"""What the rows of a reward list added up to when the last run read them, once it has ended.
+
+``rewards`` is an integer and ``value`` a decimal, both as text: sums may exceed every numeric column of the load file.
+"""
 
 RUN_TABLES = (RUNS, RUN_STREAMS, RECONCILIATION, LIST_TOTALS)

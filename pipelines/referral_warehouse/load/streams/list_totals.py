@@ -6,7 +6,7 @@ the published tables with it. Values of different units are added, because only 
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,21 +15,24 @@ from referral_warehouse.load.report import ListTotals
 
 LARGEST_VALUE = Decimal(10) ** 24
 """Where a row gives no total, larger products of count and price have no value (sql/DECISIONS.md)."""
+EXACT = Context(prec=76)
+"""Python rounds decimals to 28 digits by default; counts and prices of 19 and 18 digits have longer products."""
 FIELDS = ["id", "total_due", "total_value", "reward_value"]
 
 
 def totals_of(rows: pa.Table) -> ListTotals:
     """The totals of rows of a reward list, one row an id."""
     total = ListTotals()
-    for row in rows.select(FIELDS).to_pylist():
-        rewards = 1 if row["total_due"] is None else row["total_due"]
-        value = row["total_value"]
-        if value is None:
-            value = rewards * (row["reward_value"] or Decimal(0))
-            value = value if abs(value) < LARGEST_VALUE else Decimal(0)
-        total.rows += 1
-        total.rewards += rewards
-        total.value += value
+    with localcontext(EXACT):
+        for row in rows.select(FIELDS).to_pylist():
+            rewards = 1 if row["total_due"] is None else row["total_due"]
+            value = row["total_value"]
+            if value is None:
+                value = rewards * (row["reward_value"] or Decimal(0))
+                value = value if abs(value) < LARGEST_VALUE else Decimal(0)
+            total.rows += 1
+            total.rewards += rewards
+            total.value += value
     return total
 
 
