@@ -2,7 +2,7 @@
 -- `python -m tests.schema_files`: change the schemas, not this file.
 -- The build creates these tables empty and lets the load file's own tables take their place, so that a model
 -- finds its input also where a stream was never loaded or an older load file lacks a column.
--- Times are UTC without a zone; dlt's two validity columns carry one. Money is decimal(18, 2).
+-- Times are UTC without a zone; dlt's two validity columns carry one. Money is decimal(38, 6).
 
 create table raw.campaigns (
     id bigint, name varchar, url varchar, code varchar, reach bigint, live boolean, status varchar, starts_at timestamp,
@@ -24,20 +24,20 @@ create table raw.coupons (
 
 create table raw.rewards_issued (
     id bigint, reward_id bigint, reward_for varchar, reward_type varchar, reward_when_referral varchar,
-    reward_value decimal(18, 2), recipient_id bigint, recipient_first_name varchar, recipient_email varchar,
-    total_due bigint, total_value decimal(18, 2), status varchar, issued_at timestamp, _extra json,
+    reward_value decimal(38, 6), recipient_id bigint, recipient_first_name varchar, recipient_email varchar,
+    total_due bigint, total_value decimal(38, 6), status varchar, issued_at timestamp, _extra json,
     _fetched_at timestamp, _row_version varchar, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
 );
 
 create table raw.rewards_due (
     id bigint, reward_id bigint, reward_for varchar, reward_type varchar, reward_when_referral varchar,
-    reward_value decimal(18, 2), recipient_id bigint, recipient_first_name varchar, recipient_email varchar,
-    total_due bigint, total_value decimal(18, 2), status varchar, issued_at timestamp, _extra json,
+    reward_value decimal(38, 6), recipient_id bigint, recipient_first_name varchar, recipient_email varchar,
+    total_due bigint, total_value decimal(38, 6), status varchar, issued_at timestamp, _extra json,
     _fetched_at timestamp, _row_version varchar, _dlt_valid_from timestamptz, _dlt_valid_to timestamptz
 );
 
 create table raw.rewards (
-    id bigint, campaign_id bigint, name varchar, reward_for varchar, type varchar, value decimal(18, 2),
+    id bigint, campaign_id bigint, name varchar, reward_for varchar, type varchar, value decimal(38, 6),
     when_referral varchar, _extra json, _fetched_at timestamp, _row_version varchar, _dlt_valid_from timestamptz,
     _dlt_valid_to timestamptz
 );
@@ -79,7 +79,14 @@ create table raw.list_totals (
     run_id varchar, stream varchar, rows bigint, rewards varchar, value varchar
 );
 
--- Not the loader's: the build fills it from the settings (warehouse.reward_units).
+create table raw.unit_settings (
+    settings_no bigint, run_id varchar, units json
+);
+
+-- Not the loader's: the build fills them from the settings (warehouse.reward_units) and the list of currencies.
 create table raw.reward_units (
-    reward_type varchar, unit varchar
+    settings_no bigint, setting varchar, reward_id bigint, campaign_id bigint, reward_type varchar, unit varchar
+);
+create table raw.units (
+    unit varchar, kind varchar, name varchar, is_money boolean, digits bigint
 );

@@ -27,12 +27,15 @@ RAW_HEAD = """\
 -- `python -m tests.schema_files`: change the schemas, not this file.
 -- The build creates these tables empty and lets the load file's own tables take their place, so that a model
 -- finds its input also where a stream was never loaded or an older load file lacks a column.
--- Times are UTC without a zone; dlt's two validity columns carry one. Money is decimal(18, 2).
+-- Times are UTC without a zone; dlt's two validity columns carry one. Money is decimal(38, 6).
 """
 RAW_TAIL = """
--- Not the loader's: the build fills it from the settings (warehouse.reward_units).
+-- Not the loader's: the build fills them from the settings (warehouse.reward_units) and the list of currencies.
 create table raw.reward_units (
-    reward_type varchar, unit varchar
+    settings_no bigint, setting varchar, reward_id bigint, campaign_id bigint, reward_type varchar, unit varchar
+);
+create table raw.units (
+    unit varchar, kind varchar, name varchar, is_money boolean, digits bigint
 );
 """
 PAGE_HEAD = """\

@@ -213,13 +213,30 @@ def test_reward_units_are_read_as_dlt_reads_dictionaries(toml: str, environ: dic
         ('{"Cash": 1}', "'Cash' has none"),
         ('{"Cash": " "}', "'Cash' has none"),
         ('{" ": "EUR"}', "' ' has none"),
-        ('{"Cash": "EUR", "Cash ": "USD"}', "'Cash ' has none"),
+        ('{"Cash": "EUR", "Cash ": "USD"}', "gives 'Cash' two units, 'EUR' and 'USD'"),
+        ('{"Cash": "EUR", "Cash": "USD"}', "gives 'Cash' two units, 'EUR' and 'USD'"),
+        ('{"reward:7": "EUR", "reward:007": "USD"}', "gives 'reward:7' two units, 'EUR' and 'USD'"),
+        ('{"campaign:3/Cash": "EUR", "campaign: 3/ Cash": "USD"}', "gives 'campaign:3/Cash' two units"),
+        ('{"reward:seven": "EUR"}', "has no unit for 'reward:seven': a key is reward:12"),
+        ('{"reward:7/Cash": "EUR"}', "has no unit for 'reward:7/Cash'"),
+        ('{"campaign:3/": "EUR"}', "has no unit for 'campaign:3/'"),
+        ('{"campaign:": "EUR"}', "has no unit for 'campaign:'"),
         ('{"Cash": "type:Voucher"}', "must not use 'type:Voucher'"),
     ],
 )
 def test_reward_units_that_mean_nothing_are_refused(units: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(words)):
         load_settings(environ={"WAREHOUSE__REWARD_UNITS": units}, folder=tmp_path, home=tmp_path)
+
+
+def test_reward_units_of_rewards_campaigns_and_types_in_campaigns_are_read(tmp_path: Path) -> None:
+    given = (
+        '{"campaign: 03/ Cash": "GBP", "reward:12": "KWD", "campaign:3": "USD", "campaign": "EUR", "Cash": "percent"}'
+    )
+    units = load_settings(environ={"WAREHOUSE__REWARD_UNITS": given}, folder=tmp_path, home=tmp_path).reward_units
+    assert dict(units) == {
+        "campaign:3/Cash": "GBP", "reward:12": "KWD", "campaign:3": "USD", "campaign": "EUR", "Cash": "percent",
+    }  # fmt: skip
 
 
 def test_the_config_file_keeps_dlt_quiet() -> None:

@@ -43,7 +43,7 @@ def test_the_page_lists_every_field_of_a_stream_with_its_type_and_whether_it_is_
         "|---|---|---|---|",
         "| `id` | `bigint` | yes | – |",
         "| `owner` | `varchar` | – | yes |",
-        "| `paid` | money, `decimal(18, 2)` | – | – |",
+        "| `paid` | money, `decimal(38, 6)` | – | – |",
         "| `clicked_at` | time, `timestamp` | yes, may be empty | – |",
     ]
     assert "`/referral-links`, kept as history of a complete list." in section
@@ -56,7 +56,7 @@ def test_a_table_is_created_with_the_columns_of_its_schema() -> None:
         found = connection.execute("select column_name, column_type from (describe raw.referral_links)").fetchall()
     assert [name for name, _ in found] == [*PLANTED.stored.names, "_dlt_valid_from", "_dlt_valid_to"]
     assert dict(found) == {
-        "id": "BIGINT", "owner": "VARCHAR", "paid": "DECIMAL(18,2)", "clicked_at": "TIMESTAMP", "_extra": "JSON",
+        "id": "BIGINT", "owner": "VARCHAR", "paid": "DECIMAL(38,6)", "clicked_at": "TIMESTAMP", "_extra": "JSON",
         "_fetched_at": "TIMESTAMP", "_row_version": "VARCHAR", "_dlt_valid_from": "TIMESTAMP WITH TIME ZONE",
         "_dlt_valid_to": "TIMESTAMP WITH TIME ZONE",
     }  # fmt: skip

@@ -84,6 +84,13 @@ def json_text(value: Any, *, ascii_only: bool = False, indent: bool = False) -> 
     return _NOT_PLAIN.sub(lambda found: _in_json(found[0], ascii_only), text)
 
 
+def decimal_text(value: Decimal, *, grouped: bool = False) -> str:
+    """A decimal in digits: two after the point, more only where they are not zero; none where its type has none."""
+    text = f"{value:,f}" if grouped else f"{value:f}"
+    whole, point, fraction = text.partition(".")
+    return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}" if point else whole
+
+
 def _is_seen(character: str) -> bool:
     if _UNSEEN.match(character):
         return False
@@ -98,6 +105,6 @@ def _in_json(character: str, ascii_only: bool) -> str:
 
 
 def _plain(value: Any) -> str | int:
-    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
-        return int(value)
+    if isinstance(value, Decimal):
+        return int(value) if value.as_tuple().exponent == 0 else decimal_text(value)
     return value.isoformat() if isinstance(value, date) else str(value)

@@ -25,6 +25,7 @@ sides as (
     select
         campaign_id,
         reward_type,
+        unit,
         closing_count as rolled_count,
         closing_value as rolled_value,
         0 as listed_count,
@@ -35,6 +36,7 @@ sides as (
     select
         campaign_id,
         reward_type,
+        unit,
         0 as rolled_count,
         0 as rolled_value,
         due_count as listed_count,
@@ -44,6 +46,7 @@ sides as (
     select
         campaign_id,
         reward_type,
+        unit,
         0 as rolled_count,
         0 as rolled_value,
         issued_count as listed_count,
@@ -56,12 +59,13 @@ compared as (
     select
         campaign_id,
         reward_type,
+        unit,
         sum(rolled_count) as rolled_count,
         sum(listed_count) as listed_count,
         sum(rolled_value) as rolled_value,
         sum(listed_value) as listed_value
     from sides
-    group by campaign_id, reward_type
+    group by campaign_id, reward_type, unit
 ),
 
 final as (

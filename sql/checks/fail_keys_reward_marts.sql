@@ -17,16 +17,17 @@ backtest as (
 doubled as (
     select
         'marts.reward_ledger' as table_name,
-        concat_ws(' / ', campaign_id, reward_id, recipient_id, reward_type, sync_no) as key_values,
+        concat_ws(' / ', campaign_id, reward_id, recipient_id, reward_type, unit, sync_no) as key_values,
         count(*) as rows_count
     from ledger
-    group by campaign_id, reward_id, recipient_id, reward_type, sync_no
+    group by campaign_id, reward_id, recipient_id, reward_type, unit, sync_no
     having
         count(*) > 1
         or campaign_id is null
         or reward_id is null
         or recipient_id is null
         or reward_type is null
+        or unit is null
         or sync_no is null
     union all
     select

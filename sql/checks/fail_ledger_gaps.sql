@@ -13,9 +13,10 @@ final as (
         reward_id,
         recipient_id,
         reward_type,
+        unit,
         count(*) as rows_count
     from ledger
-    group by campaign_id, reward_id, recipient_id, reward_type
+    group by campaign_id, reward_id, recipient_id, reward_type, unit
     having
         sum(case when is_opening_balance then 0 else due_opening_count end)
         <> sum(case when until_sync_at is null then 0 else due_closing_count end)

@@ -1,6 +1,6 @@
 -- rule: the last closing of each balance in the ledger is what the API lists as due and in process for it
 -- reads: marts.reward_ledger, core.rewards_due, core.rewards_issued, intermediate.int_reward_changes
--- Per campaign, reward, recipient and state, to the cent. Not checked while one of the two lists was loaded alone and
+-- Per campaign, reward, recipient, type, unit and state, exactly. Not checked while one of the two lists was loaded alone and
 -- its changes still wait for a sync of both. Counts are widened first: the negated minimum of bigint does not fit into bigint.
 
 with ledger as (
@@ -27,6 +27,7 @@ sides as (
         reward_id,
         recipient_id,
         reward_type,
+        unit,
         due_closing_count as due_count,
         due_closing_value as due_value,
         in_process_closing_count as in_process_count,
@@ -39,6 +40,7 @@ sides as (
         coalesce(reward_id, 0) as reward_id,
         coalesce(recipient_id, 0) as recipient_id,
         reward_type,
+        unit,
         -cast(due_count as hugeint) as due_count,
         -coalesce(due_value, 0) as due_value,
         0 as in_process_count,
@@ -50,6 +52,7 @@ sides as (
         coalesce(reward_id, 0) as reward_id,
         coalesce(recipient_id, 0) as recipient_id,
         reward_type,
+        unit,
         0 as due_count,
         0 as due_value,
         -cast(issued_count as hugeint) as in_process_count,
@@ -64,12 +67,13 @@ compared as (
         reward_id,
         recipient_id,
         reward_type,
+        unit,
         sum(due_count) as due_difference_count,
         sum(due_value) as due_difference_value,
         sum(in_process_count) as in_process_difference_count,
         sum(in_process_value) as in_process_difference_value
     from sides
-    group by campaign_id, reward_id, recipient_id, reward_type
+    group by campaign_id, reward_id, recipient_id, reward_type, unit
     having sum(due_count) <> 0 or sum(due_value) <> 0 or sum(in_process_count) <> 0 or sum(in_process_value) <> 0
 ),
 

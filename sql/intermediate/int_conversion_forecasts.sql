@@ -229,9 +229,9 @@ doubted as (
     select
         totals.* exclude (variance, expected_value),
         1.2815515655446004 * sqrt(totals.variance + coalesce(curve_doubt.variance, 0)) as half_width_value,
-        cast(totals.expected_value as decimal(38, 2)) as mean_value,
-        cast(totals.expected_value - half_width_value as decimal(38, 2)) as mean_low_value,
-        cast(totals.expected_value + half_width_value as decimal(38, 2)) as mean_high_value
+        cast(totals.expected_value as decimal(38, 6)) as mean_value,
+        cast(totals.expected_value - half_width_value as decimal(38, 6)) as mean_low_value,
+        cast(totals.expected_value + half_width_value as decimal(38, 6)) as mean_high_value
     from totals
     left join curve_doubt
         on
@@ -253,12 +253,12 @@ final as (
         last_age_days,
         cast(open_count as bigint) as open_count,
         cast(later_count as bigint) as later_count,
-        cast(later_value as decimal(38, 2)) as later_value,
+        cast(later_value as decimal(38, 6)) as later_value,
         expected_qualified,
         expected_qualified / open_count as chance_to_qualify,
         -- a floating-point number has 16 digits, so that a mean of larger amounts may lie just beyond what is possible
         case when basis_count > 0 then greatest(least(mean_value, upper_limit), lower_limit) end as expected_value,
-        cast(most_value as decimal(38, 2)) as most_value,
+        cast(most_value as decimal(38, 6)) as most_value,
         case when basis_count > 0 then greatest(least(mean_low_value, upper_limit), lower_limit) end as low_value,
         case when basis_count > 0 then greatest(least(mean_high_value, upper_limit), lower_limit) end as high_value
     from doubted

@@ -30,7 +30,7 @@ final as (
         ranked.* exclude (recency),
         ranked.reward_state = 'in process' as is_in_process,
         coalesce(
-            case when vanished.deleted_at >= ranked.seen_from_at then vanished.deleted_at end, ranked.seen_until_at
+            case when vanished.deleted_at >= ranked.row_seen_from_at then vanished.deleted_at end, ranked.seen_until_at
         ) as deleted_at
     from ranked
     left join vanished on ranked.record_id = vanished.record_id and vanished.stream = 'rewards_issued'

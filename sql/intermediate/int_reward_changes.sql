@@ -111,7 +111,7 @@ final as (
         changes.is_absence,
         changes.record_id,
         changes.direction,
-        case when changes.total_value = changes.total_count * changes.reward_value then changes.reward_value end as price,
+        changes.price,
         changes.is_entry and changes.direction = 1 and not changes.is_absence as is_entry,
         moments.sync_no,
         coalesce(

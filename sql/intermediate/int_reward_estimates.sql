@@ -143,9 +143,9 @@ final as (
         first_on,
         event_on as day_on,
         cast(accrued_count + covered_count - lag(covered_count, 1, 0) over days as decimal(38, 0)) as accrued_count,
-        cast(accrued_value + covered_value - lag(covered_value, 1, 0) over days as decimal(38, 2)) as accrued_value,
+        cast(accrued_value + covered_value - lag(covered_value, 1, 0) over days as decimal(38, 6)) as accrued_value,
         cast(issued_count as decimal(38, 0)) as issued_count,
-        cast(issued_value as decimal(38, 2)) as issued_value
+        cast(issued_value as decimal(38, 6)) as issued_value
     from covered
     window days as (partition by campaign_id, reward_type, unit order by event_on)
 )

@@ -95,13 +95,14 @@ taken_back as (
             when unlisted_count < 0 then -least(-unlisted_count, greatest(-due_rest_count, 0))
             else 0
         end as taken_back_count,
-        cast(
-            case
-                when taken_back_count = 0 then 0
-                when taken_back_count = unlisted_count then unlisted_value
-                else cast(unlisted_value as double) * cast(taken_back_count as double) / cast(unlisted_count as double)
-            end as decimal(38, 2)
-        ) as taken_back_value,
+        case
+            when taken_back_count = 0 then 0
+            when taken_back_count = unlisted_count then unlisted_value
+            else cast(
+                round(cast(unlisted_value as double) * taken_back_count / unlisted_count, getvariable('amount_digits'))
+                as decimal(38, 6)
+            )
+        end as taken_back_value,
         due_rest_count - taken_back_count as due_change_count,
         due_rest_value - taken_back_value as due_change_value
     from balanced

@@ -1,10 +1,11 @@
--- grain: one row per reward definition and version
--- reads: staging.stg_rewards, intermediate.int_reward_types
+-- grain: one row per reward definition, version and version of the setting of units
+-- reads: staging.stg_rewards, intermediate.int_reward_types, intermediate.int_unit_rules, intermediate.int_unit_periods
 -- money: reward_value in the unit of the row, 0 where the API gives none (a gift)
 -- time: UTC; valid_from_at is in the interval, valid_until_at is not; null = it holds now
 -- What a campaign promises, in words the models can reckon with: who receives it (referrer, referral) and what the
 -- referral must do for it (join, qualify); null where the API uses words we do not know. What the first look at the
--- list of rewards showed is taken to have held before, because nothing else is known of that time.
+-- list of rewards showed is taken to have held before, because nothing else is known of that time. Rewards counted in
+-- percent are left out: what a rate of somebody's spend comes to is not known before it is in a list.
 
 with rewards as (
     select * from staging.stg_rewards
@@ -14,36 +15,95 @@ types as (
     select * from intermediate.int_reward_types
 ),
 
+rules as (
+    select * from intermediate.int_unit_rules
+),
+
+unit_periods as (
+    select * from intermediate.int_unit_periods
+),
+
 first_look as (
     select min(seen_from_at) as first_look_at from rewards
 ),
 
 worded as (
     select
-        *,
-        coalesce(nullif(trim(reward_type), ''), 'unknown') as given_type
+        rewards.reward_id,
+        rewards.reward_value,
+        rewards.reward_for,
+        rewards.when_referral,
+        coalesce(rewards.campaign_id, 0) as campaign_id,
+        coalesce(nullif(trim(rewards.reward_type), ''), 'unknown') as given_type,
+        unit_periods.settings_no,
+        greatest(
+            case
+                when rewards.seen_from_at = first_look.first_look_at then timestamp '-infinity'
+                else rewards.seen_from_at
+            end, unit_periods.valid_from_at
+        ) as valid_from_at,
+        nullif(
+            least(coalesce(rewards.seen_until_at, timestamp 'infinity'), unit_periods.valid_until_at),
+            timestamp 'infinity'
+        ) as valid_until_at
     from rewards
+    cross join first_look
+    inner join unit_periods
+        on
+            coalesce(rewards.seen_until_at, timestamp 'infinity') > unit_periods.valid_from_at
+            and case
+                when rewards.seen_from_at = first_look.first_look_at then timestamp '-infinity'
+                else rewards.seen_from_at
+            end
+            < unit_periods.valid_until_at
+),
+
+named as (
+    select
+        worded.*,
+        types.name_no
+    from worded
+    inner join types on worded.given_type = types.reward_type and types.unit_no = 0
 ),
 
 final as (
     select
-        worded.reward_id,
-        coalesce(worded.campaign_id, 0) as campaign_id,
+        named.reward_id,
+        named.campaign_id,
         types.label as reward_type,
         types.unit,
-        coalesce(worded.reward_value, 0) as reward_value,
+        coalesce(named.reward_value, 0) as reward_value,
         case
-            when worded.reward_for ilike '%referring%' then 'referrer'
-            when worded.reward_for ilike '%invited%' then 'referral'
+            when named.reward_for ilike '%referring%' then 'referrer'
+            when named.reward_for ilike '%invited%' then 'referral'
         end as recipient,
-        case lower(trim(worded.when_referral)) when 'invited' then 'join' when 'converted' then 'qualify' end as falls_due,
-        case
-            when worded.seen_from_at = first_look.first_look_at then timestamp '-infinity' else worded.seen_from_at
-        end as valid_from_at,
-        worded.seen_until_at as valid_until_at
-    from worded
-    cross join first_look
-    left join types on worded.given_type = types.reward_type
+        case lower(trim(named.when_referral)) when 'invited' then 'join' when 'converted' then 'qualify' end as falls_due,
+        named.valid_from_at,
+        named.valid_until_at
+    from named
+    left join rules as reward_rules
+        on named.settings_no = reward_rules.settings_no and named.reward_id = reward_rules.reward_id
+    left join rules as campaign_type_rules
+        on
+            named.settings_no = campaign_type_rules.settings_no
+            and named.campaign_id = campaign_type_rules.campaign_id
+            and named.name_no = campaign_type_rules.name_no
+    left join rules as campaign_rules
+        on
+            named.settings_no = campaign_rules.settings_no
+            and named.campaign_id = campaign_rules.campaign_id
+            and campaign_rules.scope = 'campaign'
+    left join rules as type_rules
+        on
+            named.settings_no = type_rules.settings_no
+            and named.name_no = type_rules.name_no
+            and type_rules.scope = 'type'
+    inner join types
+        on
+            named.name_no = types.name_no
+            and coalesce(reward_rules.unit_no, campaign_type_rules.unit_no, campaign_rules.unit_no, type_rules.unit_no, 0)
+            = types.unit_no
+    where not types.is_percent
 )
 
 select * from final

@@ -96,13 +96,11 @@ counted as (
 left_behind as (
     select
         *,
-        cast(
-            case
-                when out_count = 0 then 0
-                when out_count = lost_count then -rest_value
-                else cast(-rest_value as double) * cast(out_count as double) / cast(lost_count as double)
-            end as decimal(38, 2)
-        ) as out_value
+        case
+            when out_count = 0 then 0
+            when out_count = lost_count then -rest_value
+            else cast(round(cast(-rest_value as double) * out_count / lost_count, getvariable('amount_digits')) as decimal(38, 6))
+        end as out_value
     from counted
 ),
 
@@ -119,19 +117,15 @@ totalled as (
 valued as (
     select
         *,
-        cast(
-            case
-                when to_count = moved_count then moved_value
-                when to_count = 0 then 0
-                else cast(moved_value as double) * cast(to_count as double) / cast(moved_count as double)
-            end as decimal(38, 2)
-        ) - cast(
-            case
-                when from_count = moved_count then moved_value
-                when from_count = 0 then 0
-                else cast(moved_value as double) * cast(from_count as double) / cast(moved_count as double)
-            end as decimal(38, 2)
-        ) as in_value
+        case
+            when to_count = moved_count then moved_value
+            when to_count = 0 then 0
+            else cast(round(cast(moved_value as double) * to_count / moved_count, getvariable('amount_digits')) as decimal(38, 6))
+        end - case
+            when from_count = moved_count then moved_value
+            when from_count = 0 then 0
+            else cast(round(cast(moved_value as double) * from_count / moved_count, getvariable('amount_digits')) as decimal(38, 6))
+        end as in_value
     from totalled
 ),
 

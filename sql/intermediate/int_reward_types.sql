@@ -1,12 +1,12 @@
--- grain: one row per reward type that occurs in the account, and one for 'unknown'
--- reads: staging.stg_rewards_due, staging.stg_rewards_issued, staging.stg_rewards, staging.stg_reward_units
+-- grain: one row per reward type that occurs in the account (and one for 'unknown') and unit it may be counted in
+-- reads: staging.stg_rewards_due, staging.stg_rewards_issued, staging.stg_rewards, intermediate.int_units
 -- money: none
 -- time: none
 -- materialized: table
--- Here and nowhere else it is decided in which unit a reward type is counted: what the settings say of it, else the type
--- stands alone. label is what rows of other records and days show: the type itself up to 200 characters, else its
--- beginning and a checksum, so that one long text does not fill every day of ten years. type_no is its place in the
--- alphabet, good for this build only: numbers group faster than words.
+-- A type without a unit (unit_no 0) stands alone: its unit is type:label. label is what rows of other records and days
+-- show: the type itself up to 200 characters, else its beginning and a checksum, so that one long text does not fill every
+-- day of ten years. name_no is the place of the type in the alphabet, type_no that of type and unit, good for this build
+-- only: numbers group faster than words.
 
 with due as (
     select * from staging.stg_rewards_due
@@ -21,7 +21,14 @@ rewards as (
 ),
 
 units as (
-    select * from staging.stg_reward_units
+    select
+        unit_no,
+        unit
+    from intermediate.int_units
+    union all
+    select
+        0 as unit_no,
+        null as unit
 ),
 
 occurring as (
@@ -34,18 +41,29 @@ occurring as (
     select trim(reward_type) as reward_type from rewards
 ),
 
+named as (
+    select
+        reward_type,
+        case
+            when length(reward_type) <= 200 then reward_type
+            else left(reward_type, 160) || '… ' || md5(reward_type)
+        end as label,
+        row_number() over (order by reward_type) as name_no
+    from occurring
+    where reward_type <> ''
+),
+
 final as (
     select
-        occurring.reward_type,
-        case
-            when length(occurring.reward_type) <= 200 then occurring.reward_type
-            else left(occurring.reward_type, 160) || '… ' || md5(occurring.reward_type)
-        end as label,
-        coalesce(units.unit, 'type:' || label) as unit,
-        row_number() over (order by occurring.reward_type) as type_no
-    from occurring
-    left join units on occurring.reward_type = units.reward_type
-    where occurring.reward_type <> ''
+        named.reward_type,
+        named.label,
+        named.name_no,
+        units.unit_no,
+        coalesce(units.unit, 'type:' || named.label) as unit,
+        coalesce(units.unit, '') = 'percent' as is_percent,
+        row_number() over (order by named.name_no, units.unit_no) as type_no
+    from named
+    cross join units
 )
 
 select * from final

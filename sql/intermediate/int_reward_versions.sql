@@ -1,14 +1,16 @@
 -- grain: one row per list (due, issued), record, version and period of the reward definition
 -- reads: staging.stg_rewards_due, staging.stg_rewards_issued, staging.stg_users, intermediate.int_rewards_latest,
---   intermediate.int_reward_periods, intermediate.int_reward_types, intermediate.int_payout_statuses
--- money: total_value, exact; null totals are count times price, or 0 where there is no price (a gift); null where count
---   times price reaches 10^24, which sums could not hold
+--   intermediate.int_reward_periods, intermediate.int_reward_types, intermediate.int_unit_rules,
+--   intermediate.int_payout_statuses
+-- money: total_value, exact; null totals are count times price, 0 where there is no price (warn_price_unknown names them)
+--   or the price is a percentage; null where count times price reaches 10^24, which sums could not hold
 -- time: UTC; seen_from_at is in the interval, seen_until_at is not; row_seen_* is the same for the version of the row,
 --   which may span several periods of its reward definition
 -- materialized: table
 -- compression: rle
 -- Both reward lists in one shape. Here and nowhere else it is decided which state a row is in, what a missing count
--- or total means, and which campaign and type a reward belonged to at a time. State: due; in process (in the issued list
+-- or total means, and which campaign, type and unit a reward had at a time. price: null where the value is not count
+-- times price. State: due; in process (in the issued list
 -- without a date: still owed); cancelled (without a date, and its status says that it is not owed); issued (dated).
 -- Campaign: the reward's at that time, else the recipient's, else 0. issued_from: in process where the row was in
 -- process when it was last seen without a date, else due. is_entry: the first version of a row of the issued list.
@@ -34,8 +36,20 @@ statuses as (
     select * from intermediate.int_payout_statuses
 ),
 
+rules as (
+    select * from intermediate.int_unit_rules
+),
+
+type_names as (
+    select
+        name_no,
+        reward_type
+    from types
+    where unit_no = 0
+),
+
 unknown_type as (
-    select type_no from types
+    select name_no from type_names
     where reward_type = 'unknown'
 ),
 
@@ -51,11 +65,12 @@ periods as (
     select
         periods.reward_id,
         periods.campaign_id,
+        periods.settings_no,
         periods.valid_from_at,
         periods.valid_until_at,
-        types.type_no
+        type_names.name_no
     from intermediate.int_reward_periods as periods
-    left join types on periods.reward_type = types.reward_type
+    left join type_names on periods.reward_type = type_names.reward_type
 ),
 
 -- Few rewards name no definition with a campaign; only their recipients are looked up among all users.
@@ -122,25 +137,65 @@ placed as (
             ), timestamp 'infinity'
         ) as seen_until_at,
         coalesce(periods.campaign_id, homes.campaign_id, 0) as campaign_id,
-        coalesce(own_types.type_no, periods.type_no, unknown_type.type_no) as type_no,
-        coalesce(both_lists.given_count, 1) as total_count,
-        total_count * both_lists.reward_value as full_price,
-        cast(
-            case
-                when both_lists.given_value is not null then both_lists.given_value
-                when full_price is null then 0
-                when abs(full_price) < 1000000000000000000000000 then full_price
-            end as decimal(38, 2)
-        ) as total_value
+        coalesce(own_types.name_no, periods.name_no, unknown_type.name_no) as name_no,
+        periods.settings_no,
+        coalesce(both_lists.given_count, 1) as total_count
     from both_lists
     cross join unknown_type
     left join periods
         on
-            both_lists.reward_id = periods.reward_id
+            coalesce(both_lists.reward_id, 0) = periods.reward_id
             and both_lists.seen_from_at < periods.valid_until_at
             and coalesce(both_lists.seen_until_at, timestamp 'infinity') > periods.valid_from_at
-    left join types as own_types on trim(both_lists.reward_type) = own_types.reward_type
+    left join type_names as own_types on trim(both_lists.reward_type) = own_types.reward_type
     left join homes on both_lists.recipient_id = homes.user_id
+),
+
+-- The most specific rule that holds for a reward gives its unit.
+counted_in as (
+    select
+        placed.* exclude (name_no, settings_no),
+        types.type_no,
+        types.is_percent,
+        -- null beyond 38 digits
+        case when not types.is_percent then try(placed.total_count * placed.reward_value) end as full_price
+    from placed
+    left join rules as reward_rules
+        on placed.settings_no = reward_rules.settings_no and placed.reward_id = reward_rules.reward_id
+    left join rules as campaign_type_rules
+        on
+            placed.settings_no = campaign_type_rules.settings_no
+            and placed.campaign_id = campaign_type_rules.campaign_id
+            and placed.name_no = campaign_type_rules.name_no
+    left join rules as campaign_rules
+        on
+            placed.settings_no = campaign_rules.settings_no
+            and placed.campaign_id = campaign_rules.campaign_id
+            and campaign_rules.scope = 'campaign'
+    left join rules as type_rules
+        on
+            placed.settings_no = type_rules.settings_no
+            and placed.name_no = type_rules.name_no
+            and type_rules.scope = 'type'
+    inner join types
+        on
+            placed.name_no = types.name_no
+            and coalesce(reward_rules.unit_no, campaign_type_rules.unit_no, campaign_rules.unit_no, type_rules.unit_no, 0)
+            = types.unit_no
+),
+
+valued as (
+    select
+        * exclude (full_price),
+        cast(
+            case
+                when given_value is not null then given_value
+                when reward_value is null or is_percent then 0
+                when abs(full_price) < 1000000000000000000000000 then full_price
+            end as decimal(38, 6)
+        ) as total_value,
+        case when total_value = full_price then reward_value end as price
+    from counted_in
 ),
 
 followed as (
@@ -154,7 +209,7 @@ followed as (
         0 as previous_value,
         false as continues_issue,
         false as is_continued
-    from placed
+    from valued
     where list_name = 'due'
     union all by name
     select
@@ -174,14 +229,14 @@ followed as (
         lag(total_value) over versions as previous_value,
         issued_at is not null and lag(issued_at) over versions is not null as continues_issue,
         issued_at is not null and lead(issued_at) over versions is not null as is_continued
-    from placed
+    from valued
     where list_name = 'issued'
     window versions as (partition by record_id order by seen_from_at)
 ),
 
 final as (
     select
-        followed.* exclude (full_price, undated_state, previous_count, previous_value),
+        followed.* exclude (undated_state, previous_count, previous_value),
         case when followed.continues_issue then cast(followed.total_count as hugeint) - followed.previous_count end
             as corrected_count,
         case when followed.continues_issue then coalesce(followed.total_value, 0) - coalesce(followed.previous_value, 0) end

@@ -5,6 +5,7 @@
 -- Which observations belong together. A movement is known only where one run read both reward lists: due completely,
 -- issued incrementally or completely. Such a run is a sync point. Changes that another run saw in one list alone wait for
 -- the next sync point; otherwise every issued reward would first look reversed. sync_no is null until then.
+-- changes_from_at: from when on what a run found changed is taken to hold: its beginning, but after the run before.
 
 with runs as (
     select * from staging.stg_runs
@@ -63,6 +64,10 @@ final as (
         with_next.run_id,
         with_next.run_started_at,
         with_next.run_ended_at,
+        greatest(
+            with_next.run_started_at,
+            lag(with_next.run_ended_at) over (order by with_next.run_no) + interval 1 microsecond
+        ) as changes_from_at,
         with_next.is_sync_point,
         sync_run.run_ended_at as sync_at,
         case when sync_run.run_no is not null then dense_rank() over (order by with_next.sync_run_no) end as sync_no

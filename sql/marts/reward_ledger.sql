@@ -1,5 +1,5 @@
--- grain: one row per campaign, reward, recipient, reward type and sync in which something moved (a reward normally has
---   one campaign and one type)
+-- grain: one row per campaign, reward, recipient, reward type, unit and sync in which something moved (a reward normally
+--   has one campaign, one type and one unit)
 -- reads: intermediate.int_reward_ledger
 -- money: exact, in the row's unit; never add values across units
 -- time: UTC, without a zone; a row tells of the interval from previous_sync_at to sync_at
@@ -8,7 +8,7 @@
 -- for counts and values: opening + accrued + reclassified in - issued - reversed - reclassified out = closing; the same
 -- for due with "- moved to process", and for in process with "+ moved to process". Issued is what the issued list
 -- gained, less what was taken back: an issued reward that left the list and is due again. Reclassified is what went to
--- another campaign or another reward type with its reward definition; over all rows of a reward, a recipient and a sync,
+-- another campaign, another reward type or another unit with its reward definition; over all rows of a reward, a recipient and a sync,
 -- in and out are equal. Moved to process is what came into the issued list without a date; of what is left, a gain of
 -- one state that meets a loss of the other was moved as well, the rest of a gain is accrued, of a loss reversed. An
 -- undated payout that is cancelled or failed is not owed. Between two rows of a key nothing moved, so a balance as of
@@ -18,8 +18,8 @@
 -- wrong: within one interval, accruals and reversals of one balance are seen net. A change of price is in accrued (up)
 -- or reversed (down). It is told apart (repriced_value) where the count stood still, or where each row is worth count
 -- times price: what accrued is taken to have accrued at the new price, what was reversed at the old one. What was issued
--- before the first sync is not in it. A reward that is counted in another unit takes its past along. Rows that name no
--- reward are never reclassified.
+-- before the first sync is not in it. Rows that name no reward are never reclassified: a changed unit reverses and
+-- accrues them.
 
 with ledger as (
     select * from intermediate.int_reward_ledger

@@ -36,7 +36,7 @@ versions as (
         'campaigns' as stream,
         campaign_id as record_id,
         cast(null as bigint) as given_count,
-        cast(null as decimal(38, 2)) as given_value,
+        cast(null as decimal(38, 6)) as given_value,
         seen_from_at,
         seen_until_at
     from campaigns
@@ -106,7 +106,11 @@ summed as (
         observed_at,
         what,
         count(*) as events_count,
-        concat_ws(' ', what, sum(record_id), sum(given_count), sum(given_value)) as sums
+        concat_ws(
+            ' ', what, sum(record_id), sum(given_count),
+            -- two decimal places, as in snapshots of earlier versions, and more only where they are not zero
+            regexp_replace(cast(sum(given_value) as varchar), '0000$', '')
+        ) as sums
     from events
     group by stream, observed_at, what
 ),

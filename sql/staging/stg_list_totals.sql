@@ -15,7 +15,7 @@ final as (
         stream,
         rows as rows_count,
         cast(rewards as decimal(38, 0)) as rewards_count,
-        cast(value as decimal(38, 2)) as listed_value
+        cast(value as decimal(38, 6)) as listed_value
     from source
 )
 

@@ -1,8 +1,9 @@
--- grain: one row per reward type that the settings give a unit
+-- grain: one row per version of the settings and rule that gives rewards a unit
 -- reads: raw.reward_units
 -- money: none
 -- time: none
--- What the values of a reward type are counted in (setting warehouse.reward_units). The API names no currency.
+-- What values are counted in (setting warehouse.reward_units): of one reward definition, of a campaign, of a reward type
+-- in a campaign, or of a reward type. The API names no currency.
 
 with source as (
     select * from raw.reward_units
@@ -10,6 +11,10 @@ with source as (
 
 final as (
     select
+        settings_no,
+        setting,
+        reward_id,
+        campaign_id,
         reward_type,
         unit
     from source

@@ -154,7 +154,7 @@ def test_examples_of_checks_are_visible_and_short(synced: Hostile) -> None:
     examples = [example for (example,) in synced.ask("select example from ops.checks where example is not null")]
     assert examples
     assert all(stays_visible(example) and len(example) < 1_000 for example in examples)
-    [(example,)] = synced.ask("select example from ops.checks where check_name = 'warn_unit_of_no_type'")
+    [(example,)] = synced.ask("select example from ops.checks where check_name = 'warn_unit_setting_unknown'")
     assert r"a type that is not there \x1b[31m" in example
 
 

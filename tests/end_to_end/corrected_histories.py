@@ -1,8 +1,8 @@
 """Random reward histories with corrections, and what the ledger must say of them by the event log alone.
 
 Beside the deeds of ``reward_histories``: payouts in process are amended or cancelled, dated payouts fail, reward types
-get other names, and rewards move between campaigns. Knows the sandbox's events and nothing of the lists that the API
-serves. Each expectation is computed for one reward and recipient, interval by interval.
+get other names, rewards move between campaigns, and the settings count them in other units. Knows the sandbox's events
+and nothing of the lists that the API serves. Each expectation is computed for one reward and recipient, interval by interval.
 """
 
 from __future__ import annotations
@@ -14,15 +14,22 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from referral_warehouse.sandbox import Sandbox
-from tests.end_to_end.reward_histories import Amount, History, Key, act
+from tests.end_to_end.reward_histories import UNITS, Amount, History, Key, Units, act, price
 
-Place = tuple[int, str]
+Place = tuple[int, str, str]
+"""(campaign_id, reward_type, unit)"""
+Home = tuple[int, str]
 """(campaign_id, reward_type)"""
+SETTINGS_OF_UNITS: tuple[Units, ...] = (
+    (),
+    UNITS,
+    (("Amazon Voucher", "EUR"), ("campaign:1", "GBP"), ("campaign:1/Points", "points")),
+    (("Cash Digital Card", "KWD"), ("reward:1", "stars"), ("reward:2", "GBP"), ("campaign:2/Amazon Voucher", "USD")),
+)
 TYPES = ("Amazon Voucher", "Cash Digital Card", "Points", "Gift")
 MOVEMENTS = (
     "opening", "accrued", "issued", "reversed", "reclassified_in", "reclassified_out", "moved_to_process", "closing",
 )  # fmt: skip
-CENT = Decimal("0.01")
 
 
 def correct(sandbox: Sandbox, chance: random.Random) -> None:
@@ -33,7 +40,7 @@ def correct(sandbox: Sandbox, chance: random.Random) -> None:
     dated = [row for row in issued if row["issued_at"] is not None]
     people = {row["id"] for row in sandbox.rows("users")}
     if deed == "amend" and waiting:
-        sandbox.amend_payout(chance.choice(waiting)["id"], Decimal(chance.randint(0, 20_000)) / 100)
+        sandbox.amend_payout(chance.choice(waiting)["id"], price(chance))
     elif deed == "cancel" and waiting:
         sandbox.cancel_payout(chance.choice(waiting)["id"], chance.choice(("Cancelled", "canceled ", "FAILED")))
     elif deed == "fail" and (able := [row for row in dated if row["recipient_id"] in people]):
@@ -70,8 +77,11 @@ class Balance:
         return Amount().plus(*(payout.amount for payout in self.payouts.values() if payout.now == "undated"))
 
 
-def expected_rows(history: History) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """(reward_id, recipient_id, campaign_id, reward_type, sync_no) → count and value of each that is not 0."""
+def expected_rows(history: History, digits: int) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """(reward_id, recipient_id, campaign_id, reward_type, unit, sync_no) → count and value of each that is not 0.
+
+    ``digits`` after the point have the published values, to which the value of a part of a balance is rounded.
+    """
     places = _first_places(history)
     balances: dict[Key, Balance] = defaultdict(Balance)
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -83,17 +93,27 @@ def expected_rows(history: History) -> dict[tuple[Any, ...], dict[str, Any]]:
         begin = end
         for (reward_id, recipient_id), balance in balances.items():
             due, process = before.get((reward_id, recipient_id), (Amount(), Amount()))
-            for place, row in _interval(number, due, process, balance, places[reward_id]).items():
+            home = places[reward_id]
+            now = (*home, _unit(dict(history.units[number - 1]), reward_id, *home))
+            for place, row in _interval(number, due, process, balance, now, digits).items():
                 shown = {name: amount.pair for name, amount in row.items() if amount != Amount()}
                 if set(shown) - {"opening", "closing"} or (number == 1 and shown):
                     rows[(reward_id, recipient_id, *place, number)] = shown
-            balance.place = places[reward_id]
+            balance.place = now
             for payout in balance.payouts.values():
                 payout.seen, payout.seen_amount = payout.now, payout.amount
     return rows
 
 
-def _first_places(history: History) -> dict[int, Place]:
+def _unit(units: dict[str, str], reward_id: int, campaign_id: int, reward_type: str) -> str:
+    """The unit by the most specific entry of the settings."""
+    for key in (f"reward:{reward_id}", f"campaign:{campaign_id}/{reward_type}", f"campaign:{campaign_id}", reward_type):
+        if key in units:
+            return units[key]
+    return f"type:{reward_type}"
+
+
+def _first_places(history: History) -> dict[int, Home]:
     """Where the rewards were before anything was corrected."""
     places = {reward_id: (row["campaign_id"], row["type"]) for reward_id, row in history.rewards.items()}
     for event in reversed(history.events):
@@ -105,7 +125,7 @@ def _first_places(history: History) -> dict[int, Place]:
     return places
 
 
-def _happen(event: dict[str, Any], places: dict[int, Place], balances: dict[Key, Balance]) -> None:
+def _happen(event: dict[str, Any], places: dict[int, Home], balances: dict[Key, Balance]) -> None:
     kind, reward_id = event["kind"], event["reward_id"]
     if kind == "reward_type_renamed":
         places[reward_id] = (places[reward_id][0], event["detail"]["after"])
@@ -135,7 +155,7 @@ def _happen(event: dict[str, Any], places: dict[int, Place], balances: dict[Key,
 
 
 def _interval(
-    number: int, due: Amount, process: Amount, balance: Balance, place: Place
+    number: int, due: Amount, process: Amount, balance: Balance, place: Place, digits: int
 ) -> dict[Place, dict[str, Amount]]:
     """The movements of one interval, by place."""
     due_now, process_now = balance.due, balance.in_process
@@ -161,8 +181,8 @@ def _interval(
         assert balance.place is not None
         old: dict[str, Amount] = {"opening": due.plus(process)}
         rows[balance.place] = old
-        due_moved, due_lost = _moved(due, rest)
-        process_moved, process_lost = _moved(process, process_rest)
+        due_moved, due_lost = _moved(due, rest, digits)
+        process_moved, process_lost = _moved(process, process_rest, digits)
         moved = due_moved.plus(process_moved)
         old["reclassified_out"] = row["reclassified_in"] = moved
         old["reversed"] = due_lost.plus(process_lost)
@@ -170,7 +190,7 @@ def _interval(
         process_rest = process_rest.plus(process_lost)
     else:
         row["opening"] = due.plus(process)
-    taken = _share(failed, min(failed.count, max(rest.count, 0)))
+    taken = _share(failed, min(failed.count, max(rest.count, 0)), digits)
     rest = rest.plus(taken.minus)
     row["issued"] = row["issued"].plus(taken.minus)
     back = min(max(-process_rest.count, 0), max(rest.count, 0))
@@ -184,15 +204,15 @@ def _interval(
     return rows
 
 
-def _moved(opening: Amount, rest: Amount) -> tuple[Amount, Amount]:
+def _moved(opening: Amount, rest: Amount, digits: int) -> tuple[Amount, Amount]:
     """What of an opening balance went to the new place, and what was lost in the old one."""
     left = opening.count + min(rest.count, 0)
-    moved = _share(opening, left)
+    moved = _share(opening, left, digits)
     return moved, opening.plus(moved.minus) if left < opening.count else Amount()
 
 
-def _share(amount: Amount, count: int) -> Amount:
+def _share(amount: Amount, count: int, digits: int) -> Amount:
     """The value that goes with a part of a count."""
     if count in (0, amount.count):
         return amount if count else Amount()
-    return Amount(count, (amount.value * count / amount.count).quantize(CENT, ROUND_HALF_UP))
+    return Amount(count, (amount.value * count / amount.count).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))

@@ -13,7 +13,7 @@ import duckdb
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
-from tests.end_to_end.corrected_histories import MOVEMENTS, correct, expected_rows
+from tests.end_to_end.corrected_histories import MOVEMENTS, SETTINGS_OF_UNITS, correct, expected_rows
 from tests.end_to_end.reward_histories import (
     COLUMNS,
     by_place,
@@ -25,9 +25,12 @@ from tests.end_to_end.reward_histories import (
 
 CORRECTIONS = {
     "warn_orphans", "warn_referral_counters", "warn_issue_taken_back", "warn_issued_unlisted", "warn_total_value",
-    "warn_unit_of_no_type",
+    "warn_unit_setting_unknown",
 }  # fmt: skip
 """Warnings that corrections may cause."""
+DIGITS = (
+    "select numeric_scale from duckdb_columns() where table_name = 'reward_ledger' and column_name = 'closing_value'"
+)
 DAILY = ("accrued", "issued", "reversed")
 
 
@@ -57,21 +60,22 @@ def check_history(seed: int, empty: Path, folder: Path, streams: Collection[str]
 
 def check_corrected_history(seed: int, empty: Path, folder: Path, streams: Collection[str] = ()) -> None:
     """Raises: AssertionError naming the first balance whose movements differ from the event log."""
-    history = play(seed, empty, folder, streams, correct)
+    history = play(seed, empty, folder, streams, correct, SETTINGS_OF_UNITS)
     publication = publish(history.settings, build(history.settings))
     assert {warning.check for warning in publication.warnings} <= CORRECTIONS
     names = [f"{name}_{measure}" for name in MOVEMENTS for measure in ("count", "value")]
-    keys = ["reward_id", "recipient_id", "campaign_id", "reward_type", "sync_no"]
+    keys = ["reward_id", "recipient_id", "campaign_id", "reward_type", "unit", "sync_no"]
     ledger = _rows(history.settings, f"select {', '.join(keys + names)} from marts.reward_ledger")
     found = {}
     for row in ledger:
-        pairs = zip(MOVEMENTS, zip(row[5::2], row[6::2], strict=True), strict=True)
+        pairs = zip(MOVEMENTS, zip(row[6::2], row[7::2], strict=True), strict=True)
         shown = {name: pair for name, pair in pairs if pair != (0, 0)}
-        if row[4] == 1 or shown.keys() - {"opening", "closing"}:  # a payout that failed and was made again is no change
-            found[row[:5]] = shown
-    expected = expected_rows(history)
+        if row[5] == 1 or shown.keys() - {"opening", "closing"}:  # a payout that failed and was made again is no change
+            found[row[:6]] = shown
+    [(digits,)] = _rows(history.settings, DIGITS)
+    expected = expected_rows(history, digits)
     for place in sorted(found.keys() | expected.keys()):
-        where = f"seed {seed}, reward, recipient, campaign, type and sync {place}"
+        where = f"seed {seed}, reward, recipient, campaign, type, unit and sync {place}"
         assert found.get(place) == expected.get(place), where
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,17 +22,22 @@ from referral_warehouse.settings import Settings, Token
 
 Key = tuple[int, int]
 """(reward_id, recipient_id)"""
-UNITS = (("Amazon Voucher", "EUR"), ("Cash Digital Card", "EUR"))
+Units = tuple[tuple[str, str], ...]
+UNITS: Units = (("Amazon Voucher", "EUR"), ("Cash Digital Card", "EUR"))
 
 
 @dataclass
 class History:
-    """What was played: the event log, and per sync how far it had come and the account's time (UTC, naive)."""
+    """What was played: the event log, and per sync how far it had come and the account's time (UTC, naive).
+
+    ``settings`` are those of the last sync; ``units`` is the setting of reward units that each sync had.
+    """
 
     settings: Settings
     rewards: dict[int, dict[str, Any]]
     events: list[dict[str, Any]]
     syncs: list[tuple[int, datetime]]
+    units: list[Units]
 
 
 @dataclass
@@ -78,6 +83,7 @@ def play(
     folder: Path,
     streams: Collection[str] = (),
     happen: Callable[[Sandbox, random.Random], None] | None = None,
+    settings_of_units: Sequence[Units] = (),
 ) -> History:
     """Let things happen and sync in turns; the load file is in the folder afterwards, nothing is built.
 
@@ -87,10 +93,12 @@ def play(
         folder: where the warehouse directory is made.
         streams: what is loaded; all for none.
         happen: lets one thing happen; ``act`` by default.
+        settings_of_units: settings of reward units, of which a sync may have another than the one before.
     """
     chance = random.Random(f"history {seed}")
     shutil.copytree(empty, folder)
     found: list[tuple[int, datetime]] = []
+    units: list[Units] = []
     with Sandbox(users=chance.randint(6, 40), seed=seed, calls_per_minute=0) as sandbox:
         settings = Settings(
             api_token=Token(sandbox.token), base_url=sandbox.base_url, calls_per_minute=0, simulated_time=True,
@@ -100,10 +108,13 @@ def play(
             if number:
                 for _ in range(chance.choice((0, 1, 3, 8, 20))):
                     (happen or act)(sandbox, chance)
+            if settings_of_units and chance.random() < 0.5:
+                settings = replace(settings, reward_units=tuple(sorted(chance.choice(settings_of_units))))
             load(settings, streams)
+            units.append(settings.reward_units)
             found.append((len(sandbox.events()), sandbox.now.replace(tzinfo=None)))
         rewards = {row["id"]: row for row in sandbox.rows("rewards")}
-        return History(settings, rewards, sandbox.events(), found)
+        return History(settings, rewards, sandbox.events(), found, units)
 
 
 def act(sandbox: Sandbox, chance: random.Random) -> None:
@@ -125,13 +136,18 @@ def act(sandbox: Sandbox, chance: random.Random) -> None:
         sandbox.complete(chance.choice(waiting)["id"])
     elif deed == "reprice":
         reward = chance.choice(sandbox.rows("rewards"))
-        sandbox.reprice(reward["id"], Decimal(chance.randint(0, 20_000)) / 100)
+        sandbox.reprice(reward["id"], price(chance))
     elif deed == "leave" and people:
         sandbox.delete_user(chance.choice(due)["recipient_id"] if due else chance.choice(people)["id"])
     if chance.random() < 0.3:
         sandbox.wait(chance.choice((60, 3_600, 86_400, 5 * 86_400)))
     if chance.random() < 0.05:
         sandbox.advance(days=1)
+
+
+def price(chance: random.Random) -> Decimal:
+    """An amount; one in four has three digits after the point."""
+    return Decimal(chance.randint(0, 20_000)) / 100 + (Decimal("0.005") if chance.random() < 0.25 else 0)
 
 
 def expected_ledger(history: History) -> dict[tuple[int, int, int], dict[str, Any]]:

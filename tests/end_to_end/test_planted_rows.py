@@ -36,9 +36,9 @@ PLANT = {
         order by u.id limit 1
     """,
     "rewards_issued": """
-        insert into issued (reward_id, reward_name, reward_for, reward_type, reward_when_referral, reward_value_cents,
+        insert into issued (reward_id, reward_name, reward_for, reward_type, reward_when_referral, reward_value_mills,
             recipient_id, recipient_first_name, recipient_email, total_due, status, issued_at)
-        select r.id, r.name, r.reward_for, r.type, r.when_referral, r.value_cents, u.id, u.first_name, u.email, 1,
+        select r.id, r.name, r.reward_for, r.type, r.when_referral, r.value_mills, u.id, u.first_name, u.email, 1,
             'Issued', u.date
         from rewards r join users u on u.campaign_id = r.campaign_id
         order by r.id, u.id limit 1

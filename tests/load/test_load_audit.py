@@ -212,7 +212,7 @@ def test_rows_in_quarantine_are_known_where_ids_are_halved(larger: Account) -> N
 def test_rewards_issued_are_repaired_by_their_ids(larger: Account) -> None:
     larger.tamper(
         "insert into issued select null, reward_id, reward_name, reward_for, reward_type, reward_when_referral, "
-        "reward_value_cents, recipient_id, recipient_first_name, recipient_email, total_due, status, "
+        "reward_value_mills, recipient_id, recipient_first_name, recipient_email, total_due, status, "
         "datetime(issued_at, '-60 days') "  # younger ones are read again by their dates
         "from issued, (with recursive n(i) as (select 1 union all select i + 1 from n where i < 40) select i from n) "
         "where issued_at is not null"

@@ -137,7 +137,7 @@ def test_a_clock_that_does_not_move_results_in_growing_boundaries(fresh: Callabl
     account = fresh(users=40)
     for price in ("1.00", "2.00"):
         account.load("rewards")
-        account.tamper(f"update rewards set value_cents = {price.replace('.', '')} where id = 1")
+        account.tamper(f"update rewards set value_mills = {price.replace('.', '')}0 where id = 1")
     account.load("rewards")
     moments = account.query("select _dlt_valid_from, _dlt_valid_to from raw.rewards where id = 1 order by 1")
     assert len(moments) == 3
@@ -145,7 +145,7 @@ def test_a_clock_that_does_not_move_results_in_growing_boundaries(fresh: Callabl
 
 
 def amended(account: Account, identifier: int, cents: int) -> None:
-    account.tamper("update issued set reward_value_cents = ? where id = ?", cents, identifier)
+    account.tamper("update issued set reward_value_mills = ? where id = ?", cents * 10, identifier)
 
 
 def value_of(account: Account, identifier: int) -> object:
@@ -179,7 +179,7 @@ def test_undated_rewards_among_many_with_their_status_cost_a_call_each_at_most(a
     account.tamper(
         "insert into issued with recursive copies (k) as (select 1 union all select k + 1 from copies where k < 600) "
         "select id + 100000 + k, reward_id, reward_name, reward_for, reward_type, reward_when_referral, "
-        "reward_value_cents, recipient_id, recipient_first_name, recipient_email, total_due, status, "
+        "reward_value_mills, recipient_id, recipient_first_name, recipient_email, total_due, status, "
         "'2025-01-01 00:00:00' from issued, copies where id = ?", first,
     )  # fmt: skip
     account.tamper("update issued set issued_at = null where id in (?, ?)", first, second)

@@ -41,6 +41,9 @@ EXACT: list[tuple[str, Any, Any]] = [
     ("money", 999999999999, Decimal("999999999999.00")),
     ("money", 1234567890.12, Decimal("1234567890.12")),
     ("money", "9999999999999999.99", Decimal("9999999999999999.99")),
+    ("money", 1.125, Decimal("1.125")),
+    ("money", "19.999", Decimal("19.999")),
+    ("money", "-9999999999999999.999999", Decimal("-9999999999999999.999999")),
     ("money", Decimal("1234567890123456.78"), Decimal("1234567890123456.78")),
     ("int", 7, 7),
     ("int", 7.0, 7),
@@ -92,9 +95,9 @@ EXACT: list[tuple[str, Any, Any]] = [
 
 REFUSED: list[tuple[str, Any, str]] = [
     ("money", 0.1 + 0.2, "more digits than JSON numbers represent exactly"),
-    ("money", 19.999, "fractions of a cent"),
-    ("money", "0.001", "fractions of a cent"),
-    ("money", Decimal("19.999"), "fractions of a cent"),
+    ("money", 19.9999999, "more than 6 decimal places"),
+    ("money", "0.0000001", "more than 6 decimal places"),
+    ("money", Decimal("19.9999999"), "more than 6 decimal places"),
     ("money", True, "a boolean instead of an amount"),
     ("money", "1,99", "not an amount"),
     ("money", "€5", "not an amount"),
@@ -104,10 +107,10 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("money", Decimal("NaN"), "not an amount"),
     ("money", float("nan"), "not an amount"),
     ("money", float("inf"), "not an amount"),
-    ("money", "1e999", "larger than DECIMAL(18,2)"),
-    ("money", Decimal("1E+999"), "larger than DECIMAL(18,2)"),
-    ("money", 10**16, "larger than DECIMAL(18,2)"),
-    ("money", "10000000000000000", "larger than DECIMAL(18,2)"),
+    ("money", "1e999", "more than 16 digits before the decimal point"),
+    ("money", Decimal("1E+999"), "more than 16 digits before the decimal point"),
+    ("money", 10**16, "more than 16 digits before the decimal point"),
+    ("money", "10000000000000000", "more than 16 digits before the decimal point"),
     ("money", [5], "not an amount"),
     ("int", True, "a boolean instead of a whole number"),
     ("int", 7.5, "not an exact whole number"),
@@ -205,8 +208,8 @@ WHOLES = st.integers(-(2**65), 2**65)
 NUMBERS = st.one_of(
     WHOLES,
     st.floats(),
-    st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**17), max_value=10**17),
-    st.integers(-(10**12), 10**12).map(lambda cents: cents / 100),
+    st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**17), max_value=10**17),
+    st.integers(-(10**12), 10**12).map(lambda mills: mills / 1000),
 )
 TIMES = st.one_of(
     st.datetimes().map(lambda t: t.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")),

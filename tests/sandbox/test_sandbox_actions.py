@@ -149,7 +149,7 @@ def test_a_new_price_counts_for_what_is_due_alone(fresh: Sandbox):
     (issued,) = [r for r in fresh.rows("rewards_issued") if r["id"] == issued_id]
     assert issued["total_value"] == row["total_value"]
     with pytest.raises(ValueError, match="decimals"):
-        fresh.reprice(row["reward_id"], "0.001")
+        fresh.reprice(row["reward_id"], "0.0001")
 
 
 def test_deleting_a_user(fresh: Sandbox, ask):

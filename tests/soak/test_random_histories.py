@@ -1,4 +1,4 @@
-"""A thousand random reward histories through the real sync, each exact to the cent (ARGS='-n 2 -k histories')."""
+"""Twice a thousand random reward histories through the real sync, each exact to the cent (ARGS='-n 2 -k histories')."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.settings import Settings
-from tests.end_to_end.histories_checked import check_history
+from tests.end_to_end.histories_checked import check_corrected_history, check_history
 
 REWARD_STREAMS = ("rewards", "rewards_due", "rewards_issued")
 
@@ -30,3 +30,11 @@ def test_ledger_and_liabilities_equal_the_event_log(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
     check_history(seed, empty_warehouse, tmp_path / "data", REWARD_STREAMS)
+
+
+@pytest.mark.parametrize("seed", range(1000, 2000))
+def test_corrected_histories_equal_the_event_log(
+    seed: int, empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
+    check_corrected_history(seed, empty_warehouse, tmp_path / "data", REWARD_STREAMS)

@@ -17,8 +17,9 @@ import yaml
 from planting import plant
 
 from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
-from referral_warehouse.warehouse.connection import connect_draft, declare_units, substitute_missing_tables
+from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
 from referral_warehouse.warehouse.models import Model, load_models
+from referral_warehouse.warehouse.reward_units import declare_units
 
 HERE = Path(__file__).parent
 RATIO_PREFIXES = ("share_", "median_", "p90_")
@@ -43,7 +44,7 @@ def test_case(path: Path, tmp_path: Path) -> None:
     prepare_draft_dir(settings)
     with connect_draft(settings) as connection:
         substitute_missing_tables(connection)
-        declare_units(connection, case.get("reward_units", {}).items())
+        declare_units(connection, tuple(case.get("reward_units", {}).items()))
         run_models(connection, needed_for(model))
         condition = case.get("where", "true")
         query = f"select {', '.join(columns)} from {model.qualified_name} where {condition}"
@@ -76,7 +77,7 @@ def plain(name: str, value: Any) -> str:
     if name.startswith(("chance_", "expected_qualified", "predicted_qualified")):
         return f"{float(value):.9f}"
     if name.endswith("_value"):
-        return str(Decimal(str(value)).quantize(Decimal("0.01")))
+        return str(Decimal(str(value)).quantize(Decimal("0.000001")))
     if isinstance(value, float) or name.startswith(RATIO_PREFIXES) or name.endswith(RATIO_SUFFIXES):
         return f"{float(value):.9f}"
     if isinstance(value, dt.datetime):

@@ -77,7 +77,10 @@ DAMAGE = {
     "warn_dates_out_of_range": "update core.users set qualified_at = timestamp '2030-01-01' where user_id = 2",
     "fail_reclassifications_add_up": LEDGER + "reclassified_in_value = 0.01 where recipient_id = 1",
     "warn_issue_taken_back": LEDGER + "issued_count = -1",
-    "warn_unit_of_no_type": "insert into scratch.raw.reward_units values ('Csh', 'EUR')",
+    "warn_unit_setting_unknown": "insert into scratch.raw.units values ('EUR', 'currency', 'Euro', true, 2); "
+    "insert into scratch.raw.reward_units values (1, 'Csh', null, null, 'Csh', 'EUR')",
+    "fail_percent_is_no_money": "insert into marts.contingent_liability by name "
+    "select 5 as campaign_id, 'percent' as unit",
     "warn_waiting_changes": "update scratch.intermediate.int_reward_changes set sync_no = null",
 }
 DAMAGED_SOURCE = {
@@ -105,6 +108,14 @@ DAMAGED_SOURCE = {
          ]},
         "stream=rewards_due, rows_count=1, listed_rows_count=1, rewards_count=1, listed_rewards_count=1, "
         "owed_value=50.00, listed_value=50.01",
+    ),
+    "warn_price_unknown": (
+        {"rewards_due": [
+            {"id": 1, "reward_id": 1, "recipient_id": 2, "total_due": 2, "seen": [FIRST, None]},
+            {"id": 2, "reward_id": 1, "recipient_id": 2, "total_due": 3, "total_value": 0, "seen": [FIRST, None]},
+            {"id": 3, "reward_id": 1, "recipient_id": 2, "total_due": 3, "reward_value": 0, "seen": [FIRST, None]},
+         ]},
+        "stream=rewards_due, reward_type=unknown, unit=type:unknown, rows_count=1, rewards_count=2",
     ),
     "warn_status_not_understood": (
         {"rewards_issued": [

@@ -152,7 +152,7 @@ def test_published_names_follow_the_contract(tmp_path: Path) -> None:
         if kind == "BOOLEAN":
             assert column.startswith(("is_", "has_", "had_")), where
         if column.endswith("_value"):
-            assert kind == ("DECIMAL(18,2)" if column == "reward_value" else "DECIMAL(38,2)"), where
+            assert kind == "DECIMAL(38,2)", where
         if column.endswith("_count"):
             assert kind in ("BIGINT", "DECIMAL(38,0)"), where
         assert kind != "HUGEINT", where

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from referral_warehouse.cli.output import is_utf8, warn, write_json, write_line
 from referral_warehouse.cli.run_logging import LogHandler
-from referral_warehouse.display_text import display_text
+from referral_warehouse.display_text import decimal_text, display_text
 from referral_warehouse.settings import Settings
 
 FUNNEL = """
@@ -146,7 +146,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Decimal):
-        return f"{value:,f}"  # with the decimals of its type: none for counts, two for money
+        return decimal_text(value, grouped=True)
     if isinstance(value, float):
         return f"{value:.3f}"
     return str(value)

@@ -7,6 +7,7 @@ machine's clock.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
@@ -50,8 +51,12 @@ def finish(
     reconciled: Iterable[StreamReport],
     error: str | None = None,
     now: datetime | None = None,
+    reward_units: Iterable[tuple[str, str]] | None = None,
 ) -> None:
-    """Record how a run ended, with the report of each stream and the comparisons of counts."""
+    """Record how a run ended, with the report of each stream and the comparisons of counts.
+
+    ``reward_units`` is the setting that the run had; a changed one is written down, if the run observed anything.
+    """
     connection = load_file.connection
     connection.execute("begin")
     connection.execute(
@@ -69,7 +74,18 @@ def finish(
         for report in reports if report.totals is not None
     ])  # fmt: skip
     _insert(load_file, "reconciliation", [_reconciled(run_id, report) for report in reconciled])
+    if reward_units is not None and observed_at is not None:
+        _record_units(load_file, run_id, json.dumps(dict(reward_units)))
     connection.execute("commit")
+
+
+def _record_units(load_file: LoadFile, run_id: str, units: str) -> None:
+    """Record the reward units of the settings, if they are not those of the run before."""
+    last = load_file.connection.execute(
+        f"select settings_no, units from {DATASET}.unit_settings order by settings_no desc limit 1"
+    ).fetchone()
+    if last is None or json.loads(last[1]) != json.loads(units):
+        _insert(load_file, "unit_settings", [[1 if last is None else last[0] + 1, run_id, units]])
 
 
 def _reconciled(run_id: str, report: StreamReport) -> list[Any]:

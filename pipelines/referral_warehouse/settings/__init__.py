@@ -21,8 +21,9 @@ from referral_warehouse.settings.base_url import (
     is_loopback_url,
     refuse_redirected_token,
 )
+from referral_warehouse.settings.reward_units import reward_units
 from referral_warehouse.settings.sources import SettingSources, home_folder, variable, working_folder
-from referral_warehouse.settings.values import path_text, reward_units, switch, text, whole_number
+from referral_warehouse.settings.values import path_text, switch, text, whole_number
 from referral_warehouse.workspace.directories import STATE, absolute_path, warehouse_directory
 
 __all__ = [

@@ -1,16 +1,15 @@
-"""What single settings may be: whole numbers, text, paths and tables of units, whichever type a file gives them.
+"""What single settings may be: whole numbers, text and paths, whichever type a file gives them.
 
 Knows no setting by name and reads nothing. A value is never repeated in full where it may be long.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.settings.sources import cleaned, shown
+from referral_warehouse.settings.sources import shown
 
 # int() itself also takes underscores, other scripts' digits, signs and blanks between them.
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
@@ -65,35 +64,3 @@ def path_text(name: str, value: Any) -> str:
     if len(found) > LONGEST_PATH:
         raise ConfigurationError(f"{name} is a path of {len(found):,} characters; {LONGEST_PATH:,} are the most.")
     return found
-
-
-def reward_units(name: str, value: Any) -> tuple[tuple[str, str], ...]:
-    """A TOML table, or the JSON object that stands for one in the environment, as dlt reads dictionaries there.
-
-    Returns: (reward type, unit), sorted.
-    Raises: ConfigurationError when it is no table or leaves a reward type without one unit.
-    """
-    if value is None:
-        return ()
-    try:
-        units = json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError):
-        units = None
-    if not isinstance(units, dict):
-        raise ConfigurationError(
-            f"{name} is no table of reward types and units.",
-            """Write it as JSON, {"Amazon Voucher": "EUR"}, or as the table [warehouse.reward_units].""",
-        )
-    found: dict[str, str] = {}
-    for reward_type, unit in units.items():
-        key = str(reward_type).strip()
-        if not key or key in found or not isinstance(unit, str) or not cleaned(unit):
-            raise ConfigurationError(
-                f"{name} must give every reward type one unit, once and in words; {shown(reward_type)} has none."
-            )
-        if unit.strip().startswith("type:"):
-            raise ConfigurationError(
-                f"{name} must not use {shown(unit)}: such units are those of types that none is given."
-            )
-        found[key] = unit.strip()
-    return tuple(sorted(found.items()))

@@ -20,13 +20,13 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.warehouse.connection import (
     connect_draft,
-    declare_units,
     draft_dir,
     draft_path,
     load_version,
     substitute_missing_tables,
 )
 from referral_warehouse.warehouse.database_errors import explain, query_failed
+from referral_warehouse.warehouse.reward_units import declare_units, with_digits
 from referral_warehouse.workspace.file_kinds import read_regular, refuse_other_kinds
 from referral_warehouse.workspace.removal import free_name, remove
 
@@ -98,7 +98,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
     connection = connect_draft(settings)
     try:
         substitute_missing_tables(connection)
-        declare_units(connection, settings.reward_units)
+        units = declare_units(connection, settings.reward_units)
         tables = run_models(connection, models)
         moment = _single(connection, "select as_of_at from intermediate.int_build_clock")
         waiting = _single(connection, "select count(*) from intermediate.int_reward_changes where sync_no is null")
@@ -117,7 +117,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         load_version=version,
         models_version=models_version(),
         waiting_changes=waiting,
-        reward_units=settings.reward_units,
+        reward_units=units,
         problems=tuple(problems),
         recovered=tuple(recovery.done),
     )
@@ -158,12 +158,13 @@ def run_models(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -
     Raises: DataRefused naming the model that failed.
     """
     tables: dict[str, int] = {}
+    digits = _single(connection, "select coalesce(getvariable('amount_digits'), 6)")
     for model in models:
         catalog = "draft" if model.is_published else "scratch"
         target = f"{catalog}.{model.layer}.{model.name}"
         connection.execute(f"create schema if not exists {catalog}.{model.layer}")
         try:
-            _create(connection, model, target)
+            _create(connection, model, target, digits)
         except Exception as error:
             raise query_failed(error, model) from error
         if model.is_published:
@@ -172,20 +173,21 @@ def run_models(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -
     return dict(sorted(tables.items()))
 
 
-def _create(connection: duckdb.DuckDBPyConnection, model: Model, target: str) -> None:
-    """Create the table or view of a model.
+def _create(connection: duckdb.DuckDBPyConnection, model: Model, target: str, digits: int) -> None:
+    """Create the table or view of a model; published amounts have as many digits as the units and values need.
 
     A model whose header names a compression has its 128-bit columns compressed so: by default DuckDB packs their bits,
     which takes 650 ns per value to read (run lengths: 20 ns) and twice as long to write.
     """
+    sql = with_digits(model, digits) if model.is_published else model.sql
     if "compression" not in model.header:
-        connection.execute(f"create {'table' if model.is_stored else 'view'} {target} as {model.sql}")
+        connection.execute(f"create {'table' if model.is_stored else 'view'} {target} as {sql}")
         return
     chosen = f" using compression {model.header['compression']}"
-    columns = connection.execute(f"describe {model.sql}").fetchall()
+    columns = connection.execute(f"describe {sql}").fetchall()
     declared = ", ".join(f"{identifier(name)} {kind}{chosen if _is_wide(kind) else ''}" for name, kind, *_ in columns)
     connection.execute(f"create table {target} ({declared})")
-    connection.execute(f"insert into {target} {model.sql}")
+    connection.execute(f"insert into {target} {sql}")
 
 
 def _is_wide(kind: str) -> bool:

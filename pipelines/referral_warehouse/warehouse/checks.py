@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from referral_warehouse.display_text import display_text
+from referral_warehouse.display_text import decimal_text, display_text
 from referral_warehouse.errors import ChecksFailed
 from referral_warehouse.sql_quoting import literal
 
@@ -105,7 +105,8 @@ def describe_row(names: Sequence[str], row: Sequence[Any]) -> str:
     for name, value in zip(names, row, strict=True):
         is_number = isinstance(value, (bool, int, float, Decimal, dt.date, dt.datetime)) or value is None
         if is_number or name in SPEAKING_COLUMNS or name.endswith("_id"):
-            shown.append(f"{name}={'null' if value is None else display_text(str(value), EXAMPLE_COLUMNS)}")
+            text = decimal_text(value) if isinstance(value, Decimal) else str(value)
+            shown.append(f"{name}={'null' if value is None else display_text(text, EXAMPLE_COLUMNS)}")
     return ", ".join(shown) or "(no ids)"
 
 

@@ -6,7 +6,6 @@ Knows the paths of the files and how DuckDB opens them; knows no model and no ru
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,13 +123,6 @@ def substitute_missing_tables(connection: duckdb.DuckDBPyConnection) -> None:
             extra = ", ".join(f"cast(null as {kind}) as {identifier(column)}" for column, kind in missing.items())
             connection.execute(f"create view scratch.raw.{table} as select *, {extra} from load.raw.{table}")
     connection.execute("commit")
-
-
-def declare_units(connection: duckdb.DuckDBPyConnection, units: Iterable[tuple[str, str]]) -> None:
-    """Fill ``raw.reward_units`` from the settings: (reward type, unit) pairs. The load file knows none."""
-    connection.execute("create or replace table scratch.raw.reward_units (reward_type varchar, unit varchar)")
-    for pair in units:
-        connection.execute("insert into scratch.raw.reward_units values (?, ?)", pair)
 
 
 def _columns_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, dict[str, str]]:

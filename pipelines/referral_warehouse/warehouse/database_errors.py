@@ -20,7 +20,9 @@ ADVICE = (
     "Run the same command with --verbose and report what it prints: no record that was loaded may stop a build. What "
     "was built so far is kept in draft/ (warehouse.duckdb and scratch.duckdb)."
 )
-BOOKKEEPING = frozenset({"runs", "run_streams", "reconciliation", "observations", "quarantine", "reward_units"})
+BOOKKEEPING = frozenset(
+    {"runs", "run_streams", "reconciliation", "observations", "quarantine", "reward_units", "unit_settings", "units"}
+)
 """Tables of schema raw that no stream of the API fills."""
 
 

@@ -2,7 +2,7 @@
 
 Knows no HTTP and no dlt. A whole column is converted at once when its values have the expected JSON types (nearly
 always), and value by value otherwise; a row with a value that cannot be read *exactly* becomes a ``Reject``.
-Times are naive UTC timestamps, money is DECIMAL(18,2), JSON is kept as JSON text, and fields the documentation does
+Times are naive UTC timestamps, money is DECIMAL(38,6), JSON is kept as JSON text, and fields the documentation does
 not name are kept together in ``_extra``.
 """
 

@@ -21,12 +21,13 @@ from referral_warehouse.api.numbers import Oversized, quoted, whole_number
 from referral_warehouse.load.records.json_text import read_json, to_json_text
 
 CENT = Decimal("0.01")
+SMALLEST_AMOUNT = Decimal("0.000001")
 MONEY_LIMIT = Decimal(10) ** 16
 EXACT_FLOAT_DIGITS = 15
 EXACT_CENTS = 10**15
 TIME = pa.timestamp("us")
 FIRST_MOMENT = pa.scalar(datetime.min, TIME).value  # noqa: DTZ901 - times are naive UTC here
-MONEY = pa.decimal128(18, 2)
+MONEY = pa.decimal128(38, 6)
 ARROW_TYPES: dict[str, pa.DataType] = {
     "int": pa.int64(),
     "bool": pa.bool_(),
@@ -139,7 +140,7 @@ def read_bool(value: Any) -> bool | None:
 
 
 def read_money(value: Any) -> Decimal | None:
-    """``19.99``, ``"19.99"``, ``1e3``, ``50`` → DECIMAL(18,2); ``""`` → None; fractions of a cent are refused."""
+    """``19.99``, ``"1.125"``, ``1e3``, ``50`` → six decimal places; ``""`` → None; more places are refused."""
     if isinstance(value, bool):
         raise ValueError("a boolean instead of an amount")
     if isinstance(value, float):
@@ -156,13 +157,13 @@ def read_money(value: Any) -> Decimal | None:
     try:
         amount = Decimal(text)
         if abs(amount) >= MONEY_LIMIT:
-            raise ValueError(f"{_short(value)} is larger than DECIMAL(18,2)")
-        cents = amount.quantize(CENT)
+            raise ValueError(f"{_short(value)} has more than 16 digits before the decimal point")
+        exact = amount.quantize(SMALLEST_AMOUNT)
     except InvalidOperation:
         raise ValueError(f"{_short(value)} is not an amount") from None
-    if cents != amount:
-        raise ValueError(f"{_short(value)} has fractions of a cent")
-    return cents + 0  # no negative zero
+    if exact != amount:
+        raise ValueError(f"{_short(value)} has more than 6 decimal places")
+    return exact + 0  # no negative zero
 
 
 def read_time(value: Any) -> datetime | None:

@@ -51,5 +51,13 @@ def boundary(observed_at: datetime, last: datetime | None) -> datetime:
 
 
 def _version(values: tuple[Any, ...]) -> str:
-    canonical = [str(v) if isinstance(v, Decimal) else v.isoformat() if isinstance(v, datetime) else v for v in values]
+    canonical = [
+        _amount(v) if isinstance(v, Decimal) else v.isoformat() if isinstance(v, datetime) else v for v in values
+    ]
     return hashlib.blake2b(orjson.dumps(canonical), digest_size=16).hexdigest()
+
+
+def _amount(value: Decimal) -> str:
+    """Two decimal places, and more only where they are not zero: stored versions date from when there were two."""
+    text = f"{value:.6f}"
+    return text[:-4] if text.endswith("0000") else text

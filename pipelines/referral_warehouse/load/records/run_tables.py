@@ -45,4 +45,11 @@ LIST_TOTALS = TableSchema(
 ``rewards`` is an integer and ``value`` a decimal, both as text: sums may exceed every numeric column of the load file.
 """
 
-RUN_TABLES = (RUNS, RUN_STREAMS, RECONCILIATION, LIST_TOTALS)
+UNIT_SETTINGS = TableSchema(
+    "unit_settings",
+    fields("settings_no:int:value", "run_id:text:value", "units:json:value"),
+    key=("settings_no",), technical=(),
+)  # fmt: skip
+"""The setting of reward units (``units``, an object), once for each run that found it changed, numbered from 1."""
+
+RUN_TABLES = (RUNS, RUN_STREAMS, RECONCILIATION, LIST_TOTALS, UNIT_SETTINGS)

@@ -10,7 +10,7 @@ from referral_warehouse.load.records.schema import ROW_VERSION, Field, TableSche
 SQL_TYPES: dict[str, str] = {
     "int": "bigint",
     "bool": "boolean",
-    "money": "decimal(18, 2)",
+    "money": "decimal(38, 6)",
     "time": "timestamp",
     "text": "varchar",
     "json": "json",

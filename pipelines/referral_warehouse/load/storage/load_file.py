@@ -15,6 +15,7 @@ import duckdb
 
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, LoadFileDamaged, ReferralsError, causes
+from referral_warehouse.load.storage.column_upgrade import widen_amounts
 from referral_warehouse.load.storage.stored_rows import StoredRows
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, refuse_lockless, refuse_other_kinds, set_aside
@@ -56,6 +57,7 @@ class LoadFile:
             raise
         path.chmod(0o600)
         self.connection.execute("set TimeZone = 'UTC'")
+        widen_amounts(self.connection)
         self.rows = StoredRows(self.connection)
 
     def _connect(self, path: Path) -> duckdb.DuckDBPyConnection:

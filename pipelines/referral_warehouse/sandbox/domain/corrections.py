@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from referral_warehouse.sandbox.domain.store import Store, cents_of
+from referral_warehouse.sandbox.domain.store import Store, mills_of
 
 
 def amend_payout(store: Store, issued_id: int, value: Decimal | int | str) -> None:
     """Give each reward of a payout in process another value.
 
-    Raises: NoSuchRow, or ValueError when the payout is dated or the value is negative or finer than a cent.
+    Raises: NoSuchRow, or ValueError when the payout is dated or the value is negative or finer than a thousandth.
     """
     reward_id, recipient_id, campaign_id, count, before, issued_at = _payout(store, issued_id)
-    cents = cents_of(value)
-    if issued_at is not None or cents < 0:
+    mills = mills_of(value)
+    if issued_at is not None or mills < 0:
         raise ValueError(f"Payout {issued_id} cannot be amended to {value}.")
-    store.run("update issued set reward_value_cents = ? where id = ?", cents, issued_id)
+    store.run("update issued set reward_value_mills = ? where id = ?", mills, issued_id)
     store.log(
         "payout_amended",
         campaign_id=campaign_id,
@@ -28,7 +28,7 @@ def amend_payout(store: Store, issued_id: int, value: Decimal | int | str) -> No
         recipient_id=recipient_id,
         issued_id=issued_id,
         count=0,
-        value_cents=count * (cents - before),
+        value_mills=count * (mills - before),
     )
 
 
@@ -37,7 +37,7 @@ def cancel_payout(store: Store, issued_id: int, status: str = "Cancelled") -> No
 
     Raises: NoSuchRow, or ValueError when the payout is dated.
     """
-    reward_id, recipient_id, campaign_id, count, cents, issued_at = _payout(store, issued_id)
+    reward_id, recipient_id, campaign_id, count, mills, issued_at = _payout(store, issued_id)
     if issued_at is not None:
         raise ValueError(f"Payout {issued_id} is dated and cannot be cancelled.")
     store.run("update issued set status = ? where id = ?", status, issued_id)
@@ -48,7 +48,7 @@ def cancel_payout(store: Store, issued_id: int, status: str = "Cancelled") -> No
         recipient_id=recipient_id,
         issued_id=issued_id,
         count=count,
-        value_cents=count * cents,
+        value_mills=count * mills,
         detail={"status": status},
     )
 
@@ -58,11 +58,11 @@ def fail_payout(store: Store, issued_id: int) -> None:
 
     Raises: NoSuchRow, or ValueError when the payout has no date.
     """
-    reward_id, recipient_id, campaign_id, count, cents, issued_at = _payout(store, issued_id)
+    reward_id, recipient_id, campaign_id, count, mills, issued_at = _payout(store, issued_id)
     if issued_at is None:
         raise ValueError(f"Payout {issued_id} is still in process and cannot have failed.")
     store.must("user", "select id from users where id = ?", recipient_id)
-    (price,) = store.must("reward", "select value_cents from rewards where id = ?", reward_id)
+    (price,) = store.must("reward", "select value_mills from rewards where id = ?", reward_id)
     store.run("delete from issued where id = ?", issued_id)
     store.run(
         "insert into dues (reward_id, recipient_id, total_due) values (?, ?, ?) "
@@ -79,7 +79,7 @@ def fail_payout(store: Store, issued_id: int) -> None:
         recipient_id,
         count,
     )
-    for kind, number, value in (("payout_failed", count, count * cents), ("repriced", 0, count * (price - cents))):
+    for kind, number, value in (("payout_failed", count, count * mills), ("repriced", 0, count * (price - mills))):
         if number or value:
             store.log(
                 kind,
@@ -88,7 +88,7 @@ def fail_payout(store: Store, issued_id: int) -> None:
                 recipient_id=recipient_id,
                 issued_id=issued_id,
                 count=number,
-                value_cents=value,
+                value_mills=value,
             )
 
 
@@ -151,10 +151,10 @@ def merge_users(store: Store, user_id: int, into_id: int) -> None:
 
 
 def _payout(store: Store, issued_id: int) -> tuple[int, int, int, int, int, str | None]:
-    """Reward, recipient, campaign, count, cents of one reward, and date of a row of the issued list."""
+    """Reward, recipient, campaign, count, mills of one reward, and date of a row of the issued list."""
     row = store.must(
         "issued row",
-        "select i.reward_id, i.recipient_id, r.campaign_id, i.total_due, i.reward_value_cents, i.issued_at "
+        "select i.reward_id, i.recipient_id, r.campaign_id, i.total_due, i.reward_value_mills, i.issued_at "
         "from issued i join rewards r on r.id = i.reward_id where i.id = ?",
         issued_id,
     )

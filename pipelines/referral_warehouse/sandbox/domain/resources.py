@@ -110,7 +110,7 @@ REWARDS = _resource(
     name text r.name
     reward_for text r.reward_for
     type text r.type
-    value money r.value_cents
+    value money r.value_mills
     when_referral text r.when_referral
     """,
     {"campaign": Relation("campaigns", "r.campaign_id", "c.id")},
@@ -128,12 +128,12 @@ REWARDS_DUE = _resource(
     reward_for text r.reward_for
     reward_type text r.type
     reward_when_referral text r.when_referral
-    reward_value money r.value_cents
+    reward_value money r.value_mills
     recipient_id id d.recipient_id
     recipient_first_name text u.first_name
     recipient_email text u.email
     total_due int d.total_due
-    total_value money d.total_due * r.value_cents
+    total_value money d.total_due * r.value_mills
     status text 'Due'
     issued_at datetime null
     """,
@@ -153,12 +153,12 @@ REWARDS_ISSUED = _resource(
     reward_for text i.reward_for
     reward_type text i.reward_type
     reward_when_referral text i.reward_when_referral
-    reward_value money i.reward_value_cents
+    reward_value money i.reward_value_mills
     recipient_id id i.recipient_id
     recipient_first_name text i.recipient_first_name
     recipient_email text i.recipient_email
     total_due int i.total_due
-    total_value money i.total_due * i.reward_value_cents
+    total_value money i.total_due * i.reward_value_mills
     status text i.status
     issued_at datetime i.issued_at
     """,
@@ -176,9 +176,9 @@ USER_REWARDS_DUE = _resource(
     """
     reward_id id d.reward_id
     reward_name text r.name
-    reward_value money r.value_cents
+    reward_value money r.value_mills
     rewards_total int d.total_due
-    rewards_value money d.total_due * r.value_cents
+    rewards_value money d.total_due * r.value_mills
     referrer_name text u.first_name
     referrer_email text u.email
     issued_at datetime null
@@ -193,9 +193,9 @@ USER_REWARDS_ISSUED = _resource(
     """
     reward_id id i.reward_id
     reward_name text i.reward_name
-    reward_value money i.reward_value_cents
+    reward_value money i.reward_value_mills
     rewards_total int i.total_due
-    rewards_value money i.total_due * i.reward_value_cents
+    rewards_value money i.total_due * i.reward_value_mills
     referrer_name text i.recipient_first_name
     referrer_email text i.recipient_email
     issued_at datetime i.issued_at

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from referral_warehouse.sandbox.domain.store import NoSuchRow, Store, cents_of, stamp
+from referral_warehouse.sandbox.domain.store import NoSuchRow, Store, mills_of, stamp
 
 REFERRING = "Person Referring (Direct User)"
 INVITED = "Person Invited (Referred User)"
@@ -19,8 +19,8 @@ ISSUED = "Issued"
 
 def accrue(store: Store, campaign_id: int, when: str, referral_id: int, referrer_id: int) -> None:
     """A referral joined (``invited``) or qualified (``converted``): what the campaign promises falls due."""
-    for reward_id, reward_for, cents in store.all(
-        "select id, reward_for, value_cents from rewards where campaign_id = ? and when_referral = ? order by id",
+    for reward_id, reward_for, mills in store.all(
+        "select id, reward_for, value_mills from rewards where campaign_id = ? and when_referral = ? order by id",
         campaign_id,
         when,
     ):
@@ -49,14 +49,14 @@ def accrue(store: Store, campaign_id: int, when: str, referral_id: int, referrer
             recipient_id=recipient_id,
             due_id=due[0],
             count=1,
-            value_cents=cents,
+            value_mills=mills,
         )
 
 
 def reverse(store: Store, referral_id: int) -> None:
     """The referral is no longer qualified: units it earned by converting and that are still due are taken back."""
-    for reward_id, recipient_id, cents, campaign_id in store.all(
-        "select n.reward_id, n.recipient_id, r.value_cents, r.campaign_id from units n join rewards r "
+    for reward_id, recipient_id, mills, campaign_id in store.all(
+        "select n.reward_id, n.recipient_id, r.value_mills, r.campaign_id from units n join rewards r "
         "on r.id = n.reward_id where n.referral_id = ? and n.state = 'due' and r.when_referral = 'converted' "
         "order by n.reward_id, n.recipient_id",
         referral_id,
@@ -82,14 +82,14 @@ def reverse(store: Store, referral_id: int) -> None:
             recipient_id=recipient_id,
             due_id=due_id,
             count=1,
-            value_cents=cents,
+            value_mills=mills,
         )
 
 
 def drop_dues(store: Store, recipient_id: int) -> None:
     """The recipient is being deleted: what was still due is taken back, what was issued stays."""
-    for due_id, reward_id, total, cents, campaign_id in store.all(
-        "select d.id, d.reward_id, d.total_due, r.value_cents, r.campaign_id from dues d "
+    for due_id, reward_id, total, mills, campaign_id in store.all(
+        "select d.id, d.reward_id, d.total_due, r.value_mills, r.campaign_id from dues d "
         "join rewards r on r.id = d.reward_id where d.recipient_id = ? order by d.id",
         recipient_id,
     ):
@@ -102,7 +102,7 @@ def drop_dues(store: Store, recipient_id: int) -> None:
             recipient_id=recipient_id,
             due_id=due_id,
             count=total,
-            value_cents=total * cents,
+            value_mills=total * mills,
             detail={"because": "recipient deleted"},
         )
     store.run("update units set state = 'reversed' where recipient_id = ? and state = 'due'", recipient_id)
@@ -113,10 +113,10 @@ def issue(store: Store, due_id: int, count: int | None = None, in_process: bool 
 
     Raises: NoSuchRow when the row is not due, ValueError when fewer units are due than asked for.
     """
-    reward_id, recipient_id, total, name, reward_for, kind, when, cents, campaign_id, first_name, email = store.must(
+    reward_id, recipient_id, total, name, reward_for, kind, when, mills, campaign_id, first_name, email = store.must(
         "due row",
         "select d.reward_id, d.recipient_id, d.total_due, r.name, r.reward_for, r.type, r.when_referral, "
-        "r.value_cents, r.campaign_id, u.first_name, u.email from dues d join rewards r on r.id = d.reward_id "
+        "r.value_mills, r.campaign_id, u.first_name, u.email from dues d join rewards r on r.id = d.reward_id "
         "join users u on u.id = d.recipient_id where d.id = ?",
         due_id,
     )
@@ -125,14 +125,14 @@ def issue(store: Store, due_id: int, count: int | None = None, in_process: bool 
         raise ValueError(f"{count} of {total} units cannot be issued.")
     issued_id = store.run(
         "insert into issued (reward_id, reward_name, reward_for, reward_type, reward_when_referral, "
-        "reward_value_cents, recipient_id, recipient_first_name, recipient_email, total_due, status, issued_at) "
+        "reward_value_mills, recipient_id, recipient_first_name, recipient_email, total_due, status, issued_at) "
         "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         reward_id,
         name,
         reward_for,
         kind,
         when,
-        cents,
+        mills,
         recipient_id,
         first_name,
         email,
@@ -162,16 +162,16 @@ def issue(store: Store, due_id: int, count: int | None = None, in_process: bool 
         due_id=due_id,
         issued_id=issued_id,
         count=count,
-        value_cents=count * cents,
+        value_mills=count * mills,
     )
     return issued_id
 
 
 def complete(store: Store, issued_id: int) -> None:
     """What was in process has been paid: it gets its date. Completing twice changes nothing."""
-    reward_id, recipient_id, count, cents, issued_at, campaign_id = store.must(
+    reward_id, recipient_id, count, mills, issued_at, campaign_id = store.must(
         "issued row",
-        "select i.reward_id, i.recipient_id, i.total_due, i.reward_value_cents, i.issued_at, r.campaign_id "
+        "select i.reward_id, i.recipient_id, i.total_due, i.reward_value_mills, i.issued_at, r.campaign_id "
         "from issued i join rewards r on r.id = i.reward_id where i.id = ?",
         issued_id,
     )
@@ -185,28 +185,28 @@ def complete(store: Store, issued_id: int) -> None:
         recipient_id=recipient_id,
         issued_id=issued_id,
         count=count,
-        value_cents=count * cents,
+        value_mills=count * mills,
     )
 
 
 def reprice(store: Store, reward_id: int, value: Decimal | int | str) -> None:
     """Give a reward another price: what is due is worth more or less from now on, what was issued is not.
 
-    Raises: NoSuchRow, or ValueError when the price is negative or finer than a cent.
+    Raises: NoSuchRow, or ValueError when the price is negative or finer than a thousandth.
     """
-    cents = cents_of(value)
-    if cents < 0:
+    mills = mills_of(value)
+    if mills < 0:
         raise ValueError(f"A price is not negative: {value}.")
-    before, campaign_id = store.must("reward", "select value_cents, campaign_id from rewards where id = ?", reward_id)
-    if before == cents:
+    before, campaign_id = store.must("reward", "select value_mills, campaign_id from rewards where id = ?", reward_id)
+    if before == mills:
         return
-    store.run("update rewards set value_cents = ? where id = ?", cents, reward_id)
+    store.run("update rewards set value_mills = ? where id = ?", mills, reward_id)
     store.log(
         "reward_priced",
         campaign_id=campaign_id,
         reward_id=reward_id,
-        value_cents=cents,
-        detail={"before_cents": before, "after_cents": cents},
+        value_mills=mills,
+        detail={"before_mills": before, "after_mills": mills},
     )
     for due_id, recipient_id, total in store.all(
         "select id, recipient_id, total_due from dues where reward_id = ? order by id", reward_id
@@ -218,7 +218,7 @@ def reprice(store: Store, reward_id: int, value: Decimal | int | str) -> None:
             recipient_id=recipient_id,
             due_id=due_id,
             count=0,
-            value_cents=total * (cents - before),
+            value_mills=total * (mills - before),
         )
 
 

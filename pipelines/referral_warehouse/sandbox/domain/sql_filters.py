@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from referral_warehouse.sandbox.domain.resources import Field
-from referral_warehouse.sandbox.domain.store import stamp
+from referral_warehouse.sandbox.domain.store import MILL, stamp
 from referral_warehouse.sandbox.quirks import Quirks
 
 OPERATORS = {"equal": "=", "gt": ">", "lt": "<", "gte": ">=", "lte": "<=", "like": "like"}
@@ -45,14 +45,18 @@ def condition(item: Filter, quirks: Quirks) -> tuple[str, list[Any]]:
     """SQL with ``?`` placeholders, and their values. The filter has passed ``check_filter``."""
     sql, sign, kind = item.field.sql, OPERATORS[item.operator], item.field.kind
     if item.operator == "like":
-        text = f"printf('%.2f', ({sql}) / 100.0)" if kind == "money" else f"cast({sql} as text)"
+        text = (
+            f"printf('%.' || iif(({sql}) % 10, 3, 2) || 'f', ({sql}) / {MILL}.0)"
+            if kind == "money"
+            else f"cast({sql} as text)"
+        )
         escaped = re.sub(r"([\\%_])", r"\\\1", item.value)
         return f"{text} like ? escape '\\'", [f"%{escaped}%"]
     if kind == "bool":
         return f"{sql} {sign} ?", [_BOOLEANS[item.value]]
     if kind in ("id", "int", "money"):
         number = _number(item.value) or Decimal(0)
-        number = number * 100 if kind == "money" else number
+        number = number * MILL if kind == "money" else number
         return f"{sql} {sign} ?", [int(number) if number == number.to_integral_value() else float(number)]
     if kind in ("datetime", "date"):
         return _time_condition(item, quirks)

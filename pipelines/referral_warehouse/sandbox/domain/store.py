@@ -19,7 +19,7 @@ from referral_warehouse.sandbox.domain.tables import DDL
 
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 STAMP = "%Y-%m-%d %H:%M:%S"
-CENT = Decimal(100)
+MILL = Decimal(1000)
 EVENT_FIELDS = (
     "event_id", "at", "kind", "user_id", "campaign_id", "reward_id", "recipient_id", "due_id", "issued_id",
     "coupon_id", "count", "value", "detail",
@@ -40,22 +40,27 @@ def parse_stamp(text: str) -> datetime:
     return datetime.strptime(text, STAMP).replace(tzinfo=UTC)
 
 
-def cents_of(value: Decimal | int | str) -> int:
-    """Money in whole cents.
+def mills_of(value: Decimal | int | str) -> int:
+    """Money in whole thousandths (mills), the smallest unit of any currency in use.
 
-    Raises: ValueError when the value has fractions of a cent.
+    Raises: ValueError when the value is finer.
     """
-    cents = Decimal(value) * CENT
-    if cents != cents.to_integral_value():
-        raise ValueError(f"Money has at most two decimals: {value}.")
-    return int(cents)
+    mills = Decimal(value) * MILL
+    if mills != mills.to_integral_value():
+        raise ValueError(f"Money has at most three decimals: {value}.")
+    return int(mills)
 
 
-def money_text(cents: int) -> str:
-    """Cents as the shortest decimal: 50, 19.9, 19.99 and -3.5."""
-    whole, rest = divmod(abs(cents), 100)
-    text = f"{whole}.{rest:02d}".rstrip("0").rstrip(".")
-    return f"-{text}" if cents < 0 else text
+def money_text(mills: int) -> str:
+    """Thousandths as the shortest decimal: 50, 19.9, 19.99, 1.125 and -3.5."""
+    whole, rest = divmod(abs(mills), 1000)
+    text = f"{whole}.{rest:03d}".rstrip("0").rstrip(".")
+    return f"-{text}" if mills < 0 else text
+
+
+def full_text(mills: int) -> str:
+    """Thousandths as a decimal with two digits after the point, or three where two are not exact."""
+    return f"{Decimal(mills) / MILL:.{3 if mills % 10 else 2}f}"
 
 
 class Store:
@@ -201,13 +206,13 @@ class Store:
 
     def events(self, after: int = 0, limit: int = -1) -> list[dict[str, Any]]:
         """The log in order: value is a decimal as text, detail an object or None."""
-        columns = ", ".join("value_cents" if name == "value" else name for name in EVENT_FIELDS)
+        columns = ", ".join("value_mills" if name == "value" else name for name in EVENT_FIELDS)
         rows = self.all(f"select {columns} from events where event_id > ? order by event_id limit ?", after, limit)
         found = []
         for row in rows:
             event = dict(zip(EVENT_FIELDS, row, strict=True))
             event["at"] = f"{event['at'][:10]}T{event['at'][11:]}Z"
-            event["value"] = None if event["value"] is None else f"{Decimal(event['value']) / CENT:.2f}"
+            event["value"] = None if event["value"] is None else full_text(event["value"])
             event["detail"] = json.loads(event["detail"]) if event["detail"] else None
             found.append(event)
         return found

@@ -1,6 +1,6 @@
 """The sandbox's tables; what they mean is said by ``resources`` (as documented) and the rooms that change them.
 
-Money is stored in whole cents, times as ``YYYY-MM-DD HH:MM:SS`` UTC text, days as ``YYYY-MM-DD``.
+Money is stored in whole thousandths (mills), times as ``YYYY-MM-DD HH:MM:SS`` UTC text, days as ``YYYY-MM-DD``.
 """
 
 DDL = """
@@ -19,7 +19,7 @@ create index if not exists users_by_referrer on users (referrer_id);
 create index if not exists users_by_campaign on users (campaign_id);
 create table if not exists rewards (
   id integer primary key, campaign_id integer not null, name text not null, reward_for text not null,
-  type text not null, value_cents integer not null, when_referral text not null);
+  type text not null, value_mills integer not null, when_referral text not null);
 create table if not exists dues (
   id integer primary key autoincrement, reward_id integer not null, recipient_id integer not null,
   total_due integer not null, unique (reward_id, recipient_id));
@@ -27,7 +27,7 @@ create index if not exists dues_by_recipient on dues (recipient_id);
 create table if not exists issued (
   id integer primary key autoincrement, reward_id integer not null, reward_name text not null,
   reward_for text not null, reward_type text not null, reward_when_referral text not null,
-  reward_value_cents integer not null, recipient_id integer not null, recipient_first_name text not null,
+  reward_value_mills integer not null, recipient_id integer not null, recipient_first_name text not null,
   recipient_email text not null, total_due integer not null, status text not null, issued_at text);
 create index if not exists issued_by_recipient on issued (recipient_id);
 create table if not exists units (
@@ -44,5 +44,5 @@ create index if not exists coupons_by_batch on coupons (batch_id, issued_at);
 create table if not exists events (
   event_id integer primary key autoincrement, at text not null, kind text not null, user_id integer,
   campaign_id integer, reward_id integer, recipient_id integer, due_id integer, issued_id integer, coupon_id integer,
-  count integer, value_cents integer, detail text);
+  count integer, value_mills integer, detail text);
 """

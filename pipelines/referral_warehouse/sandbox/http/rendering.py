@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from referral_warehouse.sandbox.domain.resources import Field, Resource
-from referral_warehouse.sandbox.domain.store import CENT, money_text, parse_stamp, stamp
+from referral_warehouse.sandbox.domain.store import MILL, full_text, money_text, parse_stamp, stamp
 from referral_warehouse.sandbox.quirks import Quirks
 
 Convert = Callable[[Any], Any]
@@ -75,7 +75,7 @@ def plain_rows(resource: Resource, values: list[tuple[Any, ...]]) -> list[dict[s
 
 def _plain(spec: Field) -> Convert | None:
     if spec.kind == "money":
-        return lambda cents: Decimal(cents) / CENT
+        return lambda mills: Decimal(mills) / MILL
     if spec.kind == "json":
         return orjson.loads
     if spec.kind == "sharing":
@@ -92,7 +92,7 @@ def _convert(spec: Field, quirks: Quirks) -> Convert | None:
     if kind == "int":
         return _text if quirks.numbers_as_strings else None
     if kind == "money":
-        return _money_text if quirks.numbers_as_strings else lambda cents: orjson.Fragment(money_text(cents))
+        return full_text if quirks.numbers_as_strings else lambda mills: orjson.Fragment(money_text(mills))
     if kind == "bool":
         return {"": bool, "int": int, "text": str}[quirks.booleans_as]
     if kind == "datetime":
@@ -107,10 +107,6 @@ def _convert(spec: Field, quirks: Quirks) -> Convert | None:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _money_text(cents: int) -> str:
-    return f"{Decimal(cents) / CENT:.2f}"
 
 
 def _time(style: str, shift_h: int) -> Convert:

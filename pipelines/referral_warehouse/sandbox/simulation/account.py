@@ -55,7 +55,7 @@ def _seed_rewards(store: Store, rng: Random, campaigns: int) -> None:
 
     def add_reward(campaign_id: int, reward_for: str, when: str) -> None:
         kind = names.REWARD_TYPES[len(rows) % len(names.REWARD_TYPES)]
-        price = names.PRICES_CENTS[(len(rows) * 2 + rng.randint(0, 1)) % len(names.PRICES_CENTS)]
+        price = names.PRICES_MILLS[(len(rows) * 2 + rng.randint(0, 1)) % len(names.PRICES_MILLS)]
         label = f"{kind} for {'you' if reward_for == REFERRING else 'your friend'}"
         rows.append((len(rows) + 1, campaign_id, label, reward_for, kind, price, when))
 

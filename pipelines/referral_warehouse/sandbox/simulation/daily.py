@@ -167,8 +167,8 @@ class Day:
     def reprice(self) -> None:
         reward_id = self._pick("rewards", "1")
         if reward_id is not None:
-            price = self._store.number("select value_cents from rewards where id = ?", reward_id)
-            cents = max(1, price * self._rng.randint(80, 125) // 100)
+            price = self._store.number("select value_mills from rewards where id = ?", reward_id)
+            cents = max(1, price // 10 * self._rng.randint(80, 125) // 100)
             rewards.reprice(self._store, reward_id, f"{cents // 100}.{cents % 100:02d}")
 
     def give_coupon(self) -> None:

@@ -22,7 +22,7 @@ CAMPAIGNS = (
 NETWORKS = ("facebook", "whatsapp", "sms", "linkedin", "twitter", "email", "messenger")
 
 REWARD_TYPES = ("Amazon Voucher", "Cash Digital Card", "Coupon", "Custom Reward")
-PRICES_CENTS = (5000, 3500, 1999, 1000, 2550, 750, 10000, 333, 125)
+PRICES_MILLS = (50_000, 35_000, 19_990, 10_000, 25_500, 7_500, 100_000, 3_330, 1_250)
 
 COUPON_PREFIXES = (
     "Example coupon name", "SAVE 10%", "a/b", "Café", "50% off?", "#1 friend", "🎁", "x+y=z", "München & Co",

@@ -70,7 +70,7 @@ class _SeededEvents:
         self._events: list[tuple[Any, ...]] = []
 
     def log(self, at_s: int, kind: str, user: int | None = None, campaign: int | None = None, **more: Any) -> None:
-        ids = [more.get(name) for name in ("reward", "recipient", "due", "issued", "coupon", "count", "cents")]
+        ids = [more.get(name) for name in ("reward", "recipient", "due", "issued", "coupon", "count", "mills")]
         self._events.append((at_s, kind, user, campaign, *ids))
 
     def write(self) -> None:
@@ -195,7 +195,7 @@ def _write_rewards(store: Store, events: _SeededEvents, rng: Random, people: lis
     rewards_of: dict[tuple[int, str], list[tuple[Any, ...]]] = {}
     details: dict[int, tuple[Any, ...]] = {}
     for reward in store.all(
-        "select id, campaign_id, name, reward_for, type, value_cents, when_referral from rewards order by id"
+        "select id, campaign_id, name, reward_for, type, value_mills, when_referral from rewards order by id"
     ):
         rewards_of.setdefault((reward[1], reward[6]), []).append(reward)
         details[reward[0]] = reward
@@ -214,14 +214,14 @@ def _write_rewards(store: Store, events: _SeededEvents, rng: Random, people: lis
     issued: list[tuple[Any, ...]] = []
     for (reward_id, recipient_id), units_earned in sorted(earned.items()):
         units_earned.sort(key=lambda unit: (unit[0], unit[1].id))
-        _, campaign_id, name, reward_for, kind, cents, when = details[reward_id]
+        _, campaign_id, name, reward_for, kind, mills, when = details[reward_id]
         recipient = recipients[recipient_id]
         paid = int(rng.random() * (len(units_earned) + 1)) if rng.random() < 0.6 else 0
         ids = {"reward": reward_id, "recipient": recipient_id}
         due_id = len(dues) + len(issued) + 1  # never reused: later ids continue above
         for at, (at_s, friend) in enumerate(units_earned):
             units.append((reward_id, recipient_id, friend.id, "issued" if at < paid else "due"))
-            events.log(at_s, "accrued", friend.id, campaign_id, count=1, cents=cents, due=due_id, **ids)
+            events.log(at_s, "accrued", friend.id, campaign_id, count=1, mills=mills, due=due_id, **ids)
         if paid:
             issued_id = len(issued) + 1
             last_s = units_earned[paid - 1][0]
@@ -229,10 +229,10 @@ def _write_rewards(store: Store, events: _SeededEvents, rng: Random, people: lis
             waits = rng.random() < 0.15
             person_columns = (recipient_id, recipient.first_name, recipient.email)
             status = (paid, IN_PROCESS, None) if waits else (paid, ISSUED, _stamp_at(at_s))
-            issued.append((issued_id, reward_id, name, reward_for, kind, when, cents, *person_columns, *status))
+            issued.append((issued_id, reward_id, name, reward_for, kind, when, mills, *person_columns, *status))
             word = "in_process" if waits else "issued"
             ids |= {"issued": issued_id}
-            events.log(at_s, word, None, campaign_id, count=paid, cents=paid * cents, due=due_id, **ids)
+            events.log(at_s, word, None, campaign_id, count=paid, mills=paid * mills, due=due_id, **ids)
         if paid < len(units_earned):
             dues.append((due_id, reward_id, recipient_id, len(units_earned) - paid))
     store.insert("units", units)

@@ -1,0 +1,31 @@
+"""Columns of a load file that an earlier version created with a narrower type are given today's type.
+
+Knows no stream: amounts are recognized by their type. Source: DuckDB's ``alter table … set data type``.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from referral_warehouse.load.records.table_sql import SQL_TYPES
+from referral_warehouse.sql_quoting import identifier
+
+FORMER_AMOUNT = "DECIMAL(18,2)"
+
+
+def widen_amounts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give all columns of amounts six decimal places, in one transaction; dlt's staging tables included."""
+    narrow = connection.execute(
+        "select schema_name, table_name, column_name from duckdb_columns() "
+        "where data_type = ? and database_name = current_database() and not internal",
+        [FORMER_AMOUNT],
+    ).fetchall()
+    if not narrow:
+        return
+    connection.execute("begin")
+    for schema, table, column in narrow:
+        connection.execute(
+            f"alter table {identifier(schema)}.{identifier(table)} "
+            f"alter column {identifier(column)} set data type {SQL_TYPES['money']}"
+        )
+    connection.execute("commit")

@@ -1,0 +1,35 @@
+-- grain: one row per unit that rewards are or were counted in, or that the settings name
+-- reads: intermediate.int_units, intermediate.int_reward_versions, intermediate.int_reward_promises
+-- money: none
+-- time: none
+-- What the values of rewards mean. The API names no currency: the setting warehouse.reward_units gives units to reward
+-- types, campaigns and rewards; a type without one stands alone as type:<reward type>.
+-- answers: Which values are money? With how many digits is a value shown?
+-- wrong: whether a reward type without a unit is money is not known. A value may have more digits than its currency has;
+-- it is never rounded.
+
+with units as (
+    select * from intermediate.int_units
+),
+
+occurring as (
+    select unit from intermediate.int_reward_versions
+    union
+    select unit from intermediate.int_reward_promises
+    union
+    select unit from units
+),
+
+final as (
+    select
+        occurring.unit, -- as in the column unit of every other table
+        coalesce(units.kind, 'reward type') as kind, -- currency, percent, word, or reward type for one that the settings give no unit
+        units.name, -- name of the currency in ISO 4217; null for other words
+        units.is_money, -- true for currencies, false for percent and other words; null = not known
+        units.digits -- digits after the decimal point that the currency has in ISO 4217; null = none defined
+    from occurring
+    left join units on occurring.unit = units.unit
+)
+
+select * from final
+order by unit
