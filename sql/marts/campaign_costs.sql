@@ -1,0 +1,45 @@
+-- grain: one row per campaign and unit in which it ever had a reward; campaign_id 0 = unknown
+-- reads: intermediate.int_campaign_costs
+-- money: exact, in the row's unit; never add values across units
+-- time: none
+-- What a campaign's rewards cost over all time, in each unit they are counted in: a campaign that rewards both sides often
+-- has two. opening + accrued + reclassified in - issued - reversed - reclassified out = owed; cost = owed + all that was
+-- ever issued.
+-- answers: What does a campaign cost, in each unit? What does a qualified referral cost, where rewards have several units?
+-- wrong: cost leaves out everything but rewards (fees, advertising, work), and knows nothing of rewards that were issued
+-- and vanished from the list before the first sync. A campaign with two units has two costs per qualified referral, which
+-- must be read together. Rewards in process when only one of the two lists was loaded wait for the next sync.
+
+with costs as (
+    select * from intermediate.int_campaign_costs
+    where month_on is null
+),
+
+final as (
+    select
+        campaign_id, -- campaign; 0 = unknown
+        unit, -- what the values are counted in; values of different units must not be added
+        qualified_count, -- qualified referrals of the campaign now
+        opening_count, -- rewards owed that the first sync found
+        accrued_count, -- rewards that became owed since
+        issued_count, -- rewards that were issued since, less what was taken back
+        reversed_count, -- rewards no longer owed and not issued, since
+        reclassified_in_count, -- rewards owed that came from another campaign, type or unit, since
+        reclassified_out_count, -- rewards owed that went to another campaign, type or unit, since
+        closing_count as owed_count, -- rewards owed now: due and in process
+        issued_ever_count, -- rewards in the list of rewards issued with a date, of all time
+        opening_value, -- value owed that the first sync found
+        accrued_value, -- value that became owed since, price rises included
+        issued_value, -- value that was issued since
+        reversed_value, -- value no longer owed and not issued, since, price cuts included
+        reclassified_in_value, -- value that came from another campaign, type or unit, since
+        reclassified_out_value, -- value that went to another campaign, type or unit, since
+        closing_value as owed_value, -- value owed now
+        issued_ever_value, -- value of issued_ever_count
+        cost_value, -- owed_value + issued_ever_value; null for percent, which is no amount
+        cost_per_qualified_value -- cost_value / qualified_count, in the digits of the unit; null without qualified referrals
+    from costs
+)
+
+select * from final
+order by campaign_id, unit
