@@ -22,7 +22,7 @@ from referral_warehouse.warehouse.models import Model, load_models
 
 HERE = Path(__file__).parent
 RATIO_PREFIXES = ("share_", "median_", "p90_")
-RATIO_SUFFIXES = ("_rate", "_per_user", "_trend")
+RATIO_SUFFIXES = ("_rate", "_per_user", "_per_referrer", "_trend")
 CASES = sorted(HERE.glob("*/*.yaml"))
 MODELS = {model.name: model for model in load_models()}
 
