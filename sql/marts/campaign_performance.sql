@@ -228,7 +228,7 @@ final as (
         mature_referrals_count, -- referrals who joined at least median_days_to_qualify ago; null where nobody qualified
         mature_qualified_count, -- of these, qualified; null where nobody qualified
         mature_qualified_count / nullif(mature_referrals_count, 0)
-            as mature_conversion_rate, -- mature_qualified_count / mature_referrals_count; null where nobody qualified
+            as mature_conversion_rate, -- mature_qualified_count / mature_referrals_count: of the mature; null where nobody qualified
         median_days_to_qualify, -- median days from joining to qualifying, of qualified referrals
         p90_days_to_qualify, -- 90th percentile of the same
         new_users_7d_count, -- people who joined in the last 7 days
