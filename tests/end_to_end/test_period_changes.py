@@ -20,8 +20,11 @@ from referral_warehouse.warehouse.publish import publish
 from tests.sampling import sampled
 
 MEASURES = ("new_users_count", "new_referrals_count", "qualified_count", "unsubscribed_count", "deleted_count")
-DAILY = f"select campaign_id, day_on, {', '.join(f'sum({m})' for m in MEASURES)} from marts.referral_funnel_daily group by all"
-CHANGES = "select campaign_id, day_on, measure, first_published_count, current_count, change_count from marts.period_changes"
+SUMS = ", ".join(f"sum({measure})" for measure in MEASURES)
+DAILY = f"select campaign_id, day_on, {SUMS} from marts.referral_funnel_daily group by all"
+CHANGES = (
+    "select campaign_id, day_on, measure, first_published_count, current_count, change_count from marts.period_changes"
+)
 BEGAN = "select max_by(observed_at, run_id) from ops.run_streams where stream = 'users'"
 Counts = dict[tuple[int, date, str], int]
 
@@ -70,7 +73,7 @@ def published(settings: Settings) -> tuple[Counts, dict[tuple[int, date, str], t
     return counts, {key: pair for key, pair in said.items() if sums[key]}, began_at.date()
 
 
-@pytest.mark.parametrize("seed", sampled(range(1, 5), 2))
+@pytest.mark.parametrize("seed", sampled(range(1, 5), 1))
 def test_closed_days_differ_from_what_was_published_as_the_mart_says(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,8 @@ def test_an_unqualified_user_is_recorded_with_both_states(account: Account) -> N
     before = {"qualified": True, "qualified_at": since.isoformat()}
     assert changes(account) == [(user, "changed", before, {"qualified": False, "qualified_at": None})]
     ((observed, fetched),) = account.query(
-        f"select o.observed_at, u._fetched_at from raw.observations as o join raw.users as u using (id) where id = {user}"
+        "select o.observed_at, u._fetched_at from raw.observations as o join raw.users as u using (id) "
+        f"where id = {user}"
     )
     assert observed == fetched
 
