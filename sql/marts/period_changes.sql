@@ -6,9 +6,9 @@
 -- the restatements of people. A day is closed by the first sync that begins to read the users after its end. A measure
 -- that is not here has not changed since. Over the reasons, first_published_count + the sum of change_count = current_count.
 -- Reasons: seen late (the person was not known at the closing, but is dated earlier); un-qualified; qualified late (not
--- qualified at the closing, dated before it); qualified again (the qualification has a later date now); subscribed again;
--- unsubscribed late; reappeared (a deletion that did not last); referrer changed (became or is no longer a referral); moved
--- campaign; date changed (any other new date).
+-- qualified at the closing, dated before it); subscribed again; unsubscribed late; reappeared (a deletion that did not
+-- last); referrer changed (became or is no longer a referral); moved campaign; qualified again (the qualification has a
+-- later date now); date changed (any other new date).
 -- answers: Which closed days differ from what was reported? By how much, and why? When was it noticed?
 -- wrong: the person has one reason, the first in that order, also where two apply. Who was un-qualified and qualified again
 -- between two syncs is seen once, as qualified again. Changes are known from the version on that records them; what changed

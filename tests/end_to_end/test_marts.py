@@ -116,8 +116,8 @@ def test_campaigns_perform_as_their_people_do(world: World) -> None:
         uninvited = {u["user_id"] for u in own if u["referrer_id"] is None}
         assert row["uninvited_users_count"] == len(uninvited)
         assert row["uninvited_referrers_count"] == len(uninvited & referrers)
-        ages = [(now.replace(microsecond=0) - u["joined_at"].replace(microsecond=0), u) for u in referrals]
-        mature = [u for age, u in ages if days and age >= timedelta(days=median(days))]
+        lived = [(now.replace(microsecond=0) - u["joined_at"].replace(microsecond=0), u) for u in referrals]
+        mature = [u for age, u in lived if days and age >= timedelta(days=median(days))]
         assert row["mature_referrals_count"] == (len(mature) if days else None)
         assert row["mature_qualified_count"] == (sum(bool(u["is_qualified"]) for u in mature) if days else None)
         if days:
