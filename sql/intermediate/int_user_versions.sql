@@ -3,9 +3,10 @@
 -- money: none
 -- time: UTC; seen_from_at is when a sync saw the version; -infinity = from the beginning
 -- materialized: table
--- What was known of a user at each time, in the values by which people are counted on days: only of users who changed, were
--- seen late, vanished or reappeared. All others have been as they are now ever since they were seen. is_known is false
--- before a user was seen who existed earlier. The last version is the user's row as it is now.
+-- What was known of a user at each time, in the values by which people are counted on days: only of users who changed a day
+-- that was over, were seen late, vanished or reappeared. All others are counted as they are now. is_known is false before a
+-- user was seen who existed earlier. A version has the values just before the next change, and the last one those of now:
+-- changes that are not recorded touch only days that were not over yet, so all that were closed in a version agree with it.
 
 with users as (
     select * from staging.stg_users
@@ -21,7 +22,6 @@ events as (
     select
         record_id as user_id,
         observed_at,
-        max(record_after) as record_after,
         max(record_before) as record_before,
         bool_or(what = 'seen late') as is_seen_late,
         bool_or(what = 'reappeared') as is_back,
@@ -30,31 +30,22 @@ events as (
     group by record_id, observed_at
 ),
 
-firsts as (
-    select
-        user_id,
-        arg_min(record_before, observed_at) filter (where record_after is not null) as record_before,
-        coalesce(arg_min(is_seen_late, observed_at) filter (where record_after is not null), false) as is_seen_late
-    from events
-    group by user_id
-),
-
--- The state before the first event, and after each.
 states as (
     select
         user_id,
         timestamp '-infinity' as seen_from_at,
-        not is_seen_late as is_known,
-        record_before as record,
+        not bool_or(is_seen_late) as is_known,
+        null as record_before,
         false as is_gone,
         false as is_back
-    from firsts
+    from events
+    group by user_id
     union all
     select
         user_id,
         observed_at as seen_from_at,
-        case when record_after is not null then true end as is_known,
-        record_after as record,
+        true as is_known,
+        record_before,
         is_gone,
         is_back
     from events
@@ -64,21 +55,22 @@ followed as (
     select
         user_id,
         seen_from_at,
+        is_known,
         row_number() over versions as version_no,
         lead(seen_from_at) over versions is null as is_current,
-        last_value(is_known ignore nulls) over versions as is_known,
         json_transform(
-            last_value(record ignore nulls) over versions,
+            first_value(record_before ignore nulls) over later_versions,
             '{"campaign_id": "BIGINT", "referrer_id": "BIGINT", "date": "TIMESTAMP", "qualified": "BOOLEAN",
             "qualified_at": "TIMESTAMP", "unsubscribed": "BOOLEAN", "unsubscribed_at": "TIMESTAMP"}'
         ) as known,
         max(case when is_gone then seen_from_at end) over versions as gone_at,
         max(case when is_back then seen_from_at end) over versions as back_at
     from states
-    window versions as (partition by user_id order by seen_from_at rows unbounded preceding)
+    window
+        versions as (partition by user_id order by seen_from_at rows unbounded preceding),
+        later_versions as (partition by user_id order by seen_from_at rows between 1 following and unbounded following)
 ),
 
--- Who was never recorded as changed has been as now all along.
 compared as (
     select
         followed.*,
@@ -89,7 +81,7 @@ compared as (
         users.qualified_at,
         users.is_unsubscribed,
         users.unsubscribed_at,
-        followed.is_current or followed.known is null as is_as_now
+        followed.known is null as is_as_now
     from followed
     inner join users on followed.user_id = users.user_id
 ),

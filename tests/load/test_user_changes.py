@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 from referral_warehouse.load.streams.user_changes import COUNTED
 from referral_warehouse.load.streams.user_schema import USERS
+from referral_warehouse.sandbox.domain.store import stamp
 from tests.load.accounts import Account
 
 CHANGES = "select id, what, before, after from raw.observations where stream = 'users' order by observed_at, id"
@@ -61,6 +62,8 @@ def test_other_fields_and_people_of_today_are_not_recorded(account: Account) -> 
     world.edit_user(user, first_name="Zoë", email="zoe@example.com")
     world.grow_reach(user, 3)
     world.add_user(1)
+    world.qualify(one(account, "qualified = 0"))
+    world.unsubscribe(one(account, "unsubscribed = 0"))
     assert account.load("users", sweep=True).rows_written >= 2
     assert changes(account) == []
 
@@ -78,12 +81,15 @@ def test_who_joined_before_the_day_of_the_last_run_was_seen_late(account: Accoun
 
 
 def test_a_change_that_two_queries_return_is_recorded_once(fresh: Callable[..., Account]) -> None:
-    """Qualified and unsubscribed on one day: the row comes with both dates, and is not stored in between."""
+    """Unsubscribed today and joined another day than before: the row is not stored between the queries."""
     account = fresh(users=60)
     account.load("users")
     user = one(account, "qualified = 0 and unsubscribed = 0")
     account.world.wait(86_400)
+    joined = account.one(f"select date from raw.users where id = {user}")
     account.world.qualify(user)
     account.world.unsubscribe(user)
+    earlier = stamp(joined.replace(tzinfo=UTC) - timedelta(days=1))
+    account.tamper("update users set date = ? where id = ?", earlier, user)
     account.load("users")
     assert [(u, what) for u, what, *_ in changes(account)] == [(user, "changed")]
