@@ -1,31 +1,39 @@
--- rule: referrers and referrals are users, qualified are referrals: none of them exceeds the count that it is a part of
+-- rule: inside a journey of the funnel no stage is larger than the one before, so no share is above 1
 -- reads: marts.referral_funnel
--- Reach (views) and the reward stages may be larger than what precedes them and are not compared.
+-- Advocates and friends are compared with their own journey only; reach (views) and the states of rewards have no shares.
 
 with funnel as (
     select * from marts.referral_funnel
 ),
 
-parts as (
+followed as (
     select
-        part.campaign_id,
-        part.stage,
-        part.stage_count,
-        whole.stage as whole_stage,
-        whole.stage_count as whole_count
-    from funnel as part
-    inner join funnel as whole
-        on
-            part.campaign_id = whole.campaign_id
-            and (
-                (part.stage in ('referrers', 'referrals') and whole.stage = 'users')
-                or (part.stage = 'qualified' and whole.stage = 'referrals')
-            )
+        *,
+        lag(stage_count) over (partition by campaign_id, journey order by stage_order) as count_before
+    from funnel
 ),
 
 final as (
-    select * from parts
-    where stage_count > whole_count or stage_count < 0
+    select
+        campaign_id,
+        stage_order,
+        stage_count,
+        previous_count,
+        count_before,
+        share_of_previous,
+        share_of_first
+    from followed
+    where
+        case
+            when journey not in ('advocates', 'friends')
+                then coalesce(previous_count, first_count, share_of_previous, share_of_first) is not null
+            else
+                stage_count < 0
+                or stage_count > count_before
+                or previous_count is distinct from count_before
+                or share_of_previous > 1
+                or share_of_first > 1
+        end
 )
 
 select * from final

@@ -1,6 +1,6 @@
 -- rule: each row of a mart has every part of its key, and no key is repeated
 -- reads: marts.campaign_performance, marts.referral_funnel, marts.referral_funnel_daily, marts.referral_cohorts,
---   marts.fraud_signals, marts.reward_liability, marts.reward_liability_daily, marts.coupon_usage
+--   marts.fraud_signals, marts.reward_liability, marts.reward_liability_daily, marts.coupon_usage, marts.period_changes
 -- Compares the rows with the grain in the header of each file.
 
 with keys as (
@@ -51,6 +51,12 @@ with keys as (
         campaign_id is null or batch_id is null or month_on is null as has_null,
         concat_ws(' / ', campaign_id, batch_id, month_on) as key_values
     from marts.coupon_usage
+    union all
+    select
+        'marts.period_changes' as table_name,
+        campaign_id is null or day_on is null or measure is null or reason is null as has_null,
+        concat_ws(' / ', campaign_id, day_on, measure, reason) as key_values
+    from marts.period_changes
 ),
 
 final as (

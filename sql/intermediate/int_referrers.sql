@@ -26,6 +26,7 @@ present as (
     select
         named.*,
         people.campaign_id,
+        people.is_referral,
         people.is_qualified_referral,
         nullif(people.referrer_id, people.user_id) as wanted_id
     from named

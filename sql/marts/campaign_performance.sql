@@ -5,13 +5,19 @@
 -- time: UTC, without a zone; 7 and 28 days count back from the moment the warehouse is true for
 -- How each campaign does. People who are gone (deleted_at) are not counted, as the API does not count them either.
 -- A referrer is a user with at least one referral; a referral is a user who was invited; qualified counts referrals.
--- A trend compares the last days with as many before them: 0.25 is a quarter more, -1 is nothing any more.
+-- A trend compares the last days with as many before them: 0.25 is a quarter more, -1 is nothing any more. Mature are the
+-- referrals who joined at least the campaign's median time to qualify ago (median_days_to_qualify); younger ones are left
+-- out of mature_conversion_rate, because most of those who will qualify have not had the time.
 -- answers: Which campaign brings people who convert? How long does it take? What does a qualified referral cost?
 -- Is it growing?
 -- wrong: referrals_per_user is a proxy of the viral K: K is invitations sent per user times their acceptance, and the
 -- API counts no invitations, only those who came. Days to qualify know only who has qualified: in a young or growing
--- campaign the slow ones are still missing. cost counts rewards only, all of them over all time, and grows as open
--- rewards are issued. The campaign of a referrer and of the referrals may differ; each is counted in its own.
+-- campaign the slow ones are still missing, so the median is too short and mature_conversion_rate leaves out too few; half
+-- of those who qualify do so later than the median, so it is still too low. Where nobody has qualified (or not with both
+-- dates) there is no median: nothing is mature, and its three columns are null. A referral without a joining date is never
+-- mature. The cost per qualified referral leaves out all that is not a reward (fees, advertising, work), discounts of coupons,
+-- reversed rewards and what may still fall due; it includes rewards for joining. The campaign of a referrer and of the
+-- referrals may differ; each is counted in its own, so referrals_per_referrer may count friends of people elsewhere.
 
 with campaigns as (
     select * from core.campaigns
@@ -40,6 +46,21 @@ days_to_qualify as (
     from people
     where is_qualified_referral
     group by campaign_id
+),
+
+-- The age is compared in seconds: an interval added to a date that is a typing error may leave the calendar.
+mature_per_campaign as (
+    select
+        people.campaign_id,
+        count(*) as mature_referrals_count,
+        count(*) filter (where people.is_qualified_referral) as mature_qualified_count
+    from people
+    cross join clock
+    inner join days_to_qualify on people.campaign_id = days_to_qualify.campaign_id
+    where
+        people.is_referral
+        and date_diff('second', people.joined_at, clock.as_of_at) / 86400.0 >= greatest(days_to_qualify.days[1], 0)
+    group by people.campaign_id
 ),
 
 moments as (
@@ -129,10 +150,19 @@ joined as (
         rewards_per_campaign.issued_value,
         days_to_qualify.days[1] as median_days_to_qualify,
         days_to_qualify.days[2] as p90_days_to_qualify,
+        case when days_to_qualify.days[1] is not null then coalesce(mature_per_campaign.mature_referrals_count, 0) end
+            as mature_referrals_count,
+        case when days_to_qualify.days[1] is not null then coalesce(mature_per_campaign.mature_qualified_count, 0) end
+            as mature_qualified_count,
         coalesce(people_per_campaign.users_count, 0) as users_count,
+        coalesce(people_per_campaign.uninvited_users_count, 0) as uninvited_users_count,
         coalesce(people_per_campaign.referrers_count, 0) as referrers_count,
+        coalesce(people_per_campaign.uninvited_referrers_count, 0) as uninvited_referrers_count,
+        coalesce(people_per_campaign.successful_referrers_count, 0) as successful_referrers_count,
+        coalesce(people_per_campaign.rewarded_referrers_count, 0) as rewarded_referrers_count,
         coalesce(people_per_campaign.referrals_count, 0) as referrals_count,
         coalesce(people_per_campaign.qualified_count, 0) as qualified_count,
+        coalesce(people_per_campaign.rewarded_referrals_count, 0) as rewarded_referrals_count,
         coalesce(people_per_campaign.unsubscribed_count, 0) as unsubscribed_count,
         coalesce(recent_per_campaign.new_users_7d_count, 0) as new_users_7d_count,
         coalesce(recent_per_campaign.new_users_previous_7d_count, 0) as new_users_previous_7d_count,
@@ -153,6 +183,7 @@ joined as (
     left join campaigns on campaign_ids.campaign_id = campaigns.campaign_id
     left join people_per_campaign on campaign_ids.campaign_id = people_per_campaign.campaign_id
     left join days_to_qualify on campaign_ids.campaign_id = days_to_qualify.campaign_id
+    left join mature_per_campaign on campaign_ids.campaign_id = mature_per_campaign.campaign_id
     left join recent_per_campaign on campaign_ids.campaign_id = recent_per_campaign.campaign_id
     left join rewards_per_campaign on campaign_ids.campaign_id = rewards_per_campaign.campaign_id
 ),
@@ -175,13 +206,29 @@ final as (
         deleted_at, -- when the campaign was found gone, UTC; null = still there
         coalesce(reach, 0) as reach, -- views of pages and links; not people, not unique
         users_count, -- people in the campaign now
-        referrers_count, -- of these, people who have at least one referral
-        referrals_count, -- of these, people who were invited
+        uninvited_users_count, -- of these, people who joined without an invitation: users_count less referrals_count
+        referrers_count, -- of the users, people who have at least one referral
+        uninvited_referrers_count, -- of the referrers, people who were not invited themselves
+        successful_referrers_count, -- of the referrers, people who have at least one qualified referral
+        rewarded_referrers_count, -- of the successful referrers, people who were issued a reward for referring
+        referrals_count, -- of the users, people who were invited
         qualified_count, -- of the referrals, those who are qualified
+        rewarded_referrals_count, -- of the qualified, people who were issued a reward for the person invited
         unsubscribed_count, -- people who refuse messages
-        referrers_count / nullif(users_count, 0) as participation_rate, -- referrers per user; null without users
-        referrals_count / nullif(users_count, 0) as referrals_per_user, -- referrals per user, a proxy of the viral K
-        qualified_count / nullif(referrals_count, 0) as conversion_rate, -- qualified per referral; null without referrals
+        referrers_count / nullif(users_count, 0)
+            as user_participation_rate, -- referrers_count / users_count: how many of all users refer; null without users
+        uninvited_referrers_count / nullif(uninvited_users_count, 0)
+            as uninvited_participation_rate, -- uninvited_referrers_count / uninvited_users_count: of those who were not invited
+        referrals_count / nullif(users_count, 0)
+            as referrals_per_user, -- referrals_count / users_count: a proxy of the viral K; null without users
+        referrals_count / nullif(referrers_count, 0)
+            as referrals_per_referrer, -- referrals_count / referrers_count: friends per advocate; null without referrers
+        qualified_count / nullif(referrals_count, 0)
+            as conversion_rate, -- qualified_count / referrals_count: of all referrals; null without referrals
+        mature_referrals_count, -- referrals who joined at least median_days_to_qualify ago; null where nobody qualified
+        mature_qualified_count, -- of these, qualified; null where nobody qualified
+        mature_qualified_count / nullif(mature_referrals_count, 0)
+            as mature_conversion_rate, -- mature_qualified_count / mature_referrals_count: of the mature; null where nobody qualified
         median_days_to_qualify, -- median days from joining to qualifying, of qualified referrals
         p90_days_to_qualify, -- 90th percentile of the same
         new_users_7d_count, -- people who joined in the last 7 days
@@ -215,7 +262,7 @@ final as (
         owed_value, -- value due and in process now; null where units differ
         issued_value, -- value issued so far; null where units differ
         cast((2 * cost_cents + sign(cost_cents) * qualified_count) // (2 * nullif(qualified_count, 0)) as decimal(38, 0)) * 0.01
-            as cost_per_qualified_value -- (owed + issued) per qualified referral, rounded to the cent
+            as cost_per_qualified_value -- (owed_value + issued_value) / qualified_count, to the cent: rewards alone, no other cost
     from costed
 )
 

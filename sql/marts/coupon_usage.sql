@@ -48,7 +48,7 @@ final as (
         used_count, -- of these, used by now
         deleted_count, -- of these, deleted without being used
         issued_count - used_count - deleted_count as outstanding_count, -- of these, still usable
-        used_count / issued_count as use_rate, -- used per issued
+        used_count / issued_count as use_rate, -- used_count / issued_count: used by now
         median_days_to_use -- median days from issue to use, of those used
     from counted
 )

@@ -89,7 +89,7 @@ final as (
         referrals_count, -- referrals who joined in that month and are not deleted
         newly_qualified_count, -- of these, qualified in this month of theirs
         qualified_count, -- of these, qualified by the end of this month of theirs
-        qualified_count / referrals_count as conversion_rate, -- qualified so far per referral
+        qualified_count / referrals_count as conversion_rate, -- qualified_count / referrals_count: qualified by then
         joined_month_on + to_months(cast(months_since + 2 as integer)) > as_of_at
             as is_censored, -- whether some joined more recently than that, so that the count can still grow
         days[1] as median_days_to_qualify, -- median days from joining to qualifying, of all in the cohort who have qualified by now

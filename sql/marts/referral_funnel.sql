@@ -2,13 +2,18 @@
 -- reads: core.campaigns, intermediate.int_campaign_people, intermediate.int_campaign_rewards
 -- money: none
 -- time: as of the moment the warehouse is true for
--- From views to issued rewards, eight stages per campaign. Reach is views of pages and links, not people. Users are
--- the people in the campaign now; referrers are users with at least one referral; referrals are users who were
--- invited; qualified are referrals who did what the campaign wants; the three reward stages count rewards and are
--- states beside each other, each compared with the qualified referrals.
--- answers: Where do we lose people? How many invite others? How many rewards follow from a qualification?
--- wrong: a stage is today's state, not a cohort: who joined yesterday had no time to qualify. One qualification may
--- owe two rewards (to both people), so reward stages may be larger than qualified.
+-- Two journeys of people per campaign, which must not be mixed. Advocates: users (the people in the campaign now), of
+-- these referrers (with at least one referral), of these successful referrers (with at least one qualified referral),
+-- of these rewarded referrers (who were issued a reward for referring). Friends: referrals (users who were invited), of
+-- these qualified (who did what the campaign wants), of these rewarded referrals (who were issued a reward for the person
+-- invited). Each stage is a part of the one before it, so that a share is never above 1. referrals_per_referrer
+-- connects the journeys. Before and after them, without shares: reach, which is views of pages and links, and rewards
+-- due, in process and issued, which are states of rewards beside each other.
+-- answers: Where do we lose advocates, where friends? How many friends does an advocate bring? Who was rewarded?
+-- wrong: a stage is today's state, not a cohort: who joined yesterday had no time to qualify. Rewarded is issued: a reward
+-- that is due or in process has not reached anybody. A reward for joining is one too, but only a qualified referral counts
+-- as rewarded; who was rewarded and un-qualified later is in no rewarded stage. Rewards whose words name neither role are in
+-- the last three stages alone; so is what campaigns promise to one side only, where the other side's stage is 0.
 
 with campaigns as (
     select * from core.campaigns
@@ -47,8 +52,11 @@ counted as (
         coalesce(campaigns.reach, 0) as reach,
         coalesce(people.users_count, 0) as users_count,
         coalesce(people.referrers_count, 0) as referrers_count,
+        coalesce(people.successful_referrers_count, 0) as successful_referrers_count,
+        coalesce(people.rewarded_referrers_count, 0) as rewarded_referrers_count,
         coalesce(people.referrals_count, 0) as referrals_count,
         coalesce(people.qualified_count, 0) as qualified_count,
+        coalesce(people.rewarded_referrals_count, 0) as rewarded_referrals_count,
         coalesce(rewards_per_campaign.due_count, 0) as due_count,
         coalesce(rewards_per_campaign.in_process_count, 0) as in_process_count,
         coalesce(rewards_per_campaign.issued_count, 0) as issued_count
@@ -62,56 +70,53 @@ stages as (
     select
         campaign_id,
         campaign_name,
-        users_count,
         unnest([ -- noqa: AL03
-            {
-                'stage_order': 1, 'stage': 'reach', 'stage_count': reach,
-                'previous_stage': null, 'previous_count': null
-            },
-            {
-                'stage_order': 2, 'stage': 'users', 'stage_count': users_count,
-                'previous_stage': 'reach', 'previous_count': reach
-            },
-            {
-                'stage_order': 3, 'stage': 'referrers', 'stage_count': referrers_count,
-                'previous_stage': 'users', 'previous_count': users_count
-            },
-            {
-                'stage_order': 4, 'stage': 'referrals', 'stage_count': referrals_count,
-                'previous_stage': 'referrers', 'previous_count': referrers_count
-            },
-            {
-                'stage_order': 5, 'stage': 'qualified', 'stage_count': qualified_count,
-                'previous_stage': 'referrals', 'previous_count': referrals_count
-            },
-            {
-                'stage_order': 6, 'stage': 'rewards due', 'stage_count': due_count,
-                'previous_stage': 'qualified', 'previous_count': qualified_count
-            },
-            {
-                'stage_order': 7, 'stage': 'in process', 'stage_count': in_process_count,
-                'previous_stage': 'qualified', 'previous_count': qualified_count
-            },
-            {
-                'stage_order': 8, 'stage': 'issued', 'stage_count': issued_count,
-                'previous_stage': 'qualified', 'previous_count': qualified_count
-            }
-        ], max_depth := 2)
+            { 'stage_order': 1, 'journey': 'reach', 'stage': 'reach', 'stage_count': reach },
+            { 'stage_order': 2, 'journey': 'advocates', 'stage': 'users', 'stage_count': users_count },
+            { 'stage_order': 3, 'journey': 'advocates', 'stage': 'referrers', 'stage_count': referrers_count },
+            { 'stage_order': 4, 'journey': 'advocates', 'stage': 'successful referrers', 'stage_count': successful_referrers_count },
+            { 'stage_order': 5, 'journey': 'advocates', 'stage': 'rewarded referrers', 'stage_count': rewarded_referrers_count },
+            { 'stage_order': 6, 'journey': 'friends', 'stage': 'referrals', 'stage_count': referrals_count },
+            { 'stage_order': 7, 'journey': 'friends', 'stage': 'qualified', 'stage_count': qualified_count },
+            { 'stage_order': 8, 'journey': 'friends', 'stage': 'rewarded referrals', 'stage_count': rewarded_referrals_count },
+            { 'stage_order': 9, 'journey': 'rewards', 'stage': 'rewards due', 'stage_count': due_count },
+            { 'stage_order': 10, 'journey': 'rewards', 'stage': 'in process', 'stage_count': in_process_count },
+            { 'stage_order': 11, 'journey': 'rewards', 'stage': 'issued', 'stage_count': issued_count }
+        ], max_depth := 2),
+        referrers_count
     from counted
+),
+
+compared as (
+    select
+        *,
+        case when journey in ('advocates', 'friends') then lag(stage) over journeys end as previous_stage,
+        case when journey in ('advocates', 'friends') then lag(stage_count) over journeys end as previous_count,
+        case when journey in ('advocates', 'friends') then first_value(stage_count) over journeys end as first_count
+    from stages
+    window journeys as (partition by campaign_id, journey order by stage_order)
 ),
 
 final as (
     select
         campaign_id, -- campaign; 0 = what names no campaign
         campaign_name, -- name in the dashboard
-        stage_order, -- 1 to 8, the order of the stages
-        stage, -- reach, users, referrers, referrals, qualified, rewards due, in process, issued
-        stage_count, -- views for reach, people for users to qualified, rewards for the last three
-        previous_stage, -- stage that share_of_previous compares with; qualified for all three reward stages
-        stage_count / nullif(previous_count, 0) as share_of_previous, -- stage_count per previous_stage; null if that is 0
-        case when stage_order > 1 then stage_count / nullif(users_count, 0) end
-            as share_of_users -- stage_count per user; null for reach (views) and without users
-    from stages
+        stage_order, -- 1 to 11, the order of the stages
+        journey, -- advocates (people who refer), friends (people who are invited); reach and rewards are not people
+        stage, -- reach; users to rewarded referrers; referrals, qualified, rewarded referrals; rewards due, in process, issued
+        stage_count, -- views for reach, people for advocates and friends, rewards for the last three
+        previous_stage, -- stage before it in the same journey; null = the first of a journey, or no people
+        previous_count, -- people in previous_stage
+        stage_count / nullif(previous_count, 0)
+            as share_of_previous, -- stage_count / previous_count: part of the stage before it; null without one, or if that is 0
+        first_count, -- people in the first stage of the journey: users or referrals
+        stage_count / nullif(first_count, 0)
+            as share_of_first, -- stage_count / first_count: part of the first stage of the journey; null if that is 0
+        case when stage = 'referrals' then referrers_count end
+            as referrers_count, -- on the row of the referrals: the referrers of the campaign; null on all other rows
+        case when stage = 'referrals' then stage_count / nullif(referrers_count, 0) end
+            as referrals_per_referrer -- stage_count / referrers_count: on the row of the referrals; null without referrers
+    from compared
 )
 
 select * from final

@@ -9,8 +9,9 @@
 -- further ones, and any of more than 200 characters, are together in 'other', so that neither a source per person makes
 -- a series per person nor a long text stands on every day.
 -- answers: How many joined, were invited, qualified or left each day, and from which source? What did it cost?
--- wrong: a qualification that was taken back is gone from its day; of several only the present one is known. What has
--- no date is on no day. What is dated before 2000 or after the build stands on the first or the last day. Rewards have
+-- wrong: a qualification that was taken back is gone from its day; of several only the present one is known, and who moves
+-- to another campaign takes their days along: marts.period_changes says which days changed after they were over. What has no
+-- date is on no day. What is dated before 2000 or after the build stands on the first or the last day. Rewards have
 -- their movements from the second sync on; what the first sync found was due before it.
 
 with users as not materialized (

@@ -70,7 +70,8 @@ final as (
         ) as campaign_rank, -- rank in the campaign: by qualified, then referrals, then downstream; 1 is best
         referrers.referrals_count, -- other people who name this one as their referrer
         referrers.qualified_count, -- of these, qualified
-        referrers.qualified_count / referrers.referrals_count as conversion_rate, -- qualified per referral
+        referrers.qualified_count / referrers.referrals_count
+            as conversion_rate, -- qualified_count / referrals_count: of the person's own referrals
         paths.downstream_count, -- other people anywhere below
         paths.qualified_downstream_count, -- of these, qualified
         paths.root_id, -- user at the top of the tree; in and below a cycle the lowest user_id of the cycle

@@ -113,6 +113,13 @@ def test_campaigns_perform_as_their_people_do(world: World) -> None:
         assert row["referrals_count"] == len(referrals)
         assert row["qualified_count"] == len(qualified)
         assert row["unsubscribed_count"] == sum(bool(u["is_unsubscribed"]) for u in own)
+        uninvited = {u["user_id"] for u in own if u["referrer_id"] is None}
+        assert row["uninvited_users_count"] == len(uninvited)
+        assert row["uninvited_referrers_count"] == len(uninvited & referrers)
+        lived = [(now.replace(microsecond=0) - u["joined_at"].replace(microsecond=0), u) for u in referrals]
+        mature = [u for age, u in lived if days and age >= timedelta(days=median(days))]
+        assert row["mature_referrals_count"] == (len(mature) if days else None)
+        assert row["mature_qualified_count"] == (sum(bool(u["is_qualified"]) for u in mature) if days else None)
         if days:
             assert row["median_days_to_qualify"] == pytest.approx(median(days))
             assert row["p90_days_to_qualify"] == pytest.approx(ninetieth(days))
@@ -127,6 +134,29 @@ def test_campaigns_perform_as_their_people_do(world: World) -> None:
                 assert row[f"{name}_previous_{window}d_count"] == before
                 trend = row[f"{name}_{window}d_trend"]
                 assert trend == (pytest.approx(last / before - 1) if before else None)
+
+
+def test_the_journeys_of_the_funnel_are_those_of_single_people(world: World) -> None:
+    """Each stage as a set of people, which is a part of the set before."""
+    people, issued = world.people, world.rows("from core.rewards_issued where issued_at is not null")
+    rewarded = {
+        role: {row["recipient_id"] for row in issued if role in row["reward_for"]} for role in ("Referring", "Invited")
+    }
+    everybody = {u["user_id"] for u in people}
+    named = {u["referrer_id"] for u in people if u["referrer_id"] != u["user_id"]} & everybody
+    successful = named & {u["referrer_id"] for u in people if u["is_qualified"]}
+    friends = {u["user_id"] for u in people if u["referrer_id"] is not None}
+    qualified = {u["user_id"] for u in people if u["is_qualified"]} & friends
+    stages = {
+        "users": everybody, "referrers": named, "successful referrers": successful,
+        "rewarded referrers": successful & rewarded["Referring"],
+        "referrals": friends, "qualified": qualified, "rewarded referrals": qualified & rewarded["Invited"],
+    }  # fmt: skip
+    assert all(len(members) > 50 for members in stages.values())
+    homes = {u["user_id"]: u["campaign_id"] for u in people}
+    expected = Counter((homes[user], stage) for stage, members in stages.items() for user in members)
+    rows = world.rows("from marts.referral_funnel where journey in ('advocates', 'friends')")
+    assert {(r["campaign_id"], r["stage"]): r["stage_count"] for r in rows if r["stage_count"]} == expected
 
 
 def test_each_day_has_what_happened_on_it(world: World) -> None:

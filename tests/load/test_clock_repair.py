@@ -155,7 +155,8 @@ def test_the_next_run_sets_wrong_times_to_when_their_runs_took_place(
     assert [seen for *_, seen in runs] == sorted(seen for *_, seen in runs)
     assert query(path, "select min(_dlt_valid_from) < max(_dlt_valid_from) from raw.rewards_due") == [(True,)]
     assert query(path, "select count(*) from raw.rewards_due where _dlt_valid_to <= _dlt_valid_from") == [(0,)]
-    assert query(path, "select what from raw.observations order by observed_at") == [("vanished",), ("reappeared",)]
+    seen = query(path, "select what from raw.observations where what <> 'seen late' order by observed_at")
+    assert seen == [("vanished",), ("reappeared",)]
     assert load(account.settings).recovered == []
 
 

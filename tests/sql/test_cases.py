@@ -23,7 +23,7 @@ from referral_warehouse.warehouse.reward_units import declare_units
 
 HERE = Path(__file__).parent
 RATIO_PREFIXES = ("share_", "median_", "p90_")
-RATIO_SUFFIXES = ("_rate", "_per_user", "_trend")
+RATIO_SUFFIXES = ("_rate", "_per_user", "_per_referrer", "_trend")
 CASES = sorted(HERE.glob("*/*.yaml"))
 MODELS = {model.name: model for model in load_models()}
 

@@ -42,6 +42,11 @@ SOUND = {
 }  # fmt: skip
 
 LEDGER, DAILY = "update marts.reward_ledger set ", "update marts.reward_liability_daily set "
+CLOSED_DAY = (
+    "insert into marts.period_changes by name select 5 as campaign_id, date '2025-12-30' as day_on, "
+    "'new_users_count' as measure, 'seen late' as reason, timestamp '2026-01-01 08:00:00' as closed_at, "
+    "timestamp '2026-01-02 08:00:00' as changed_at, "
+)
 CHANCE = "insert into marts.contingent_liability by name select 5 as campaign_id, 'EUR' as unit, 9 as basis_count, "
 
 DAMAGE = {
@@ -66,6 +71,8 @@ DAMAGE = {
     "fail_closing_is_not_the_list": "update core.rewards_due set due_value = 49.99",
     "fail_liability_is_not_the_list": "delete from marts.reward_liability where recipient_id = 2",
     "fail_funnel_grows": "update marts.referral_funnel set stage_count = 3 where stage = 'referrals'",
+    "fail_period_changes_add_up": CLOSED_DAY + "1 as first_published_count, 1 as change_count, 1 as current_count",
+    "fail_rates_out_of_bounds": "update marts.campaign_performance set rewarded_referrals_count = qualified_count + 1",
     "fail_funnel_loses_people": "update marts.referral_funnel set stage_count = 1 where stage = 'users'",
     "warn_orphans": "delete from core.campaigns",
     "warn_referral_counters": "update core.users set referrals_count = 7 where user_id = 1",

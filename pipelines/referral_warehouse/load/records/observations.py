@@ -1,6 +1,7 @@
 """Observations: changes of rows that have no date in the API, as rows of ``raw.observations``.
 
-Pure. ``vanished`` is the tombstone of an id; ``reappeared`` cancels it.
+Pure. ``vanished`` is the tombstone of an id; ``reappeared`` cancels it. ``changed`` has the values of a row before and
+after; ``seen late`` those of a row that existed before an earlier run looked for it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from referral_warehouse.load.records.schema import FETCHED_AT, OBSERVATIONS
 
 VANISHED, REAPPEARED = "vanished", "reappeared"
+CHANGED, SEEN_LATE = "changed", "seen late"
 
 
 def observations(stream: str, ids: Iterable[int], what: str, observed_at: datetime) -> pa.Table:

@@ -117,7 +117,7 @@ OBSERVATIONS = TableSchema(
     fields("stream:text", "id:int", "what:text", "observed_at:time", "before:json", "after:json"),
     key=("stream", "id", "what", "observed_at"), technical=(),
 )  # fmt: skip
-"""What was found out about rows without a date of its own: that they vanished, or were there again."""
+"""What was found out about rows without a date of its own: that they vanished, reappeared, changed or were late."""
 
 QUARANTINE = TableSchema(
     "quarantine",

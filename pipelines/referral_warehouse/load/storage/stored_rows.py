@@ -146,6 +146,26 @@ class StoredRows:
             self.connection.unregister("wanted")
         return {identifier for (identifier,) in found}
 
+    def values_of(self, table: str, ids: Sequence[int], columns: Sequence[str]) -> dict[int, tuple[Any, ...]]:
+        """id → values of some columns, of those of some ids that a table of current rows holds."""
+        names = ", ".join(identifier(name) for name in columns)
+        self.connection.register("wanted", pa.table({"id": pa.array(ids, pa.int64())}))
+        try:
+            found = self.connection.execute(
+                f"select id, {names} from {DATASET}.{table} semi join wanted using (id) where id between ? and ?",
+                [min(ids), max(ids)],
+            ).fetchall()
+        finally:
+            self.connection.unregister("wanted")
+        return {row[0]: row[1:] for row in found}
+
+    def last_observed_at(self, stream: str) -> datetime | None:
+        """When a run that has ended observed a stream last."""
+        row = self.connection.execute(
+            f"select max(observed_at) from {DATASET}.run_streams where stream = ?", [stream]
+        ).fetchone()
+        return row[0] if row else None
+
     def column(self, sql: str, parameters: Sequence[object] = ()) -> list[object]:
         """The first column of a query on the raw tables."""
         return [row[0] for row in self.connection.execute(sql, parameters).fetchall()]

@@ -19,6 +19,7 @@ from referral_warehouse.load.records.observations import reappeared
 from referral_warehouse.load.records.row_version import last_of_each_id
 from referral_warehouse.load.records.schema import OBSERVATIONS
 from referral_warehouse.load.streams.coupon_reader import CouponReader
+from referral_warehouse.load.streams.user_changes import UserChanges
 from referral_warehouse.load.streams.user_schema import USER_CURSORS, USERS
 
 
@@ -61,6 +62,7 @@ class UserBatches:
     def __init__(self, ctx: LoadContext) -> None:
         self._parser = ctx.parser
         self._rows = ctx.rows
+        self._changes = UserChanges(ctx)
         self._batch_rows = ctx.settings.slice_rows
         self.coupons = ctx.shared(CouponReader) if "coupons" in ctx.request.streams else None
         self.gone = ctx.rows.vanished_ids(USERS.name)
@@ -117,7 +119,9 @@ class UserBatches:
         for name, values in self.largest.items():
             values.append(pc.max(rows.column(name)).as_py())
         batch.add(OBSERVATIONS, reappeared(USERS.name, rows, self.gone))
-        batch.add(USERS, self._rows.without_unchanged(USERS.name, rows))
+        written = self._rows.without_unchanged(USERS.name, rows)
+        batch.add(OBSERVATIONS, self._changes.observe(written))
+        batch.add(USERS, written)
         if self.coupons is not None:
             self.coupons.finish(batch)
         self._parser.add_quarantine(batch)

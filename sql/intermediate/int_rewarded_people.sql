@@ -1,0 +1,36 @@
+-- grain: one row per user who was ever issued a reward whose words say for what
+-- reads: intermediate.int_issued_latest, intermediate.int_rewards_latest
+-- money: none
+-- time: none
+-- materialized: table
+-- In which role people were rewarded: as a referrer (the reward is for the person referring) or as a referral (for the person
+-- invited), by the words of the row, else of its definition. Only what was issued is a reward; due and in process are not.
+
+with issued as (
+    select * from intermediate.int_issued_latest
+),
+
+definitions as (
+    select * from intermediate.int_rewards_latest
+),
+
+worded as (
+    select
+        issued.recipient_id as user_id,
+        coalesce(nullif(trim(issued.reward_for), ''), definitions.reward_for) as given_for
+    from issued
+    left join definitions on issued.reward_id = definitions.reward_id
+    where issued.reward_state = 'issued' and issued.total_count > 0
+),
+
+final as (
+    select
+        user_id,
+        bool_or(given_for ilike '%referring%') as is_rewarded_referrer,
+        bool_or(given_for ilike '%invited%' and not given_for ilike '%referring%') as is_rewarded_referral
+    from worded
+    where user_id is not null and given_for is not null
+    group by user_id
+)
+
+select * from final
