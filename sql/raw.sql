@@ -79,6 +79,15 @@ create table raw.list_totals (
     run_id varchar, stream varchar, rows bigint, rewards varchar, value varchar
 );
 
+create table raw.refresh_rounds (
+    stream varchar, complete_at timestamp, sweep_every_days bigint, lookback_days bigint, syncs_per_round bigint,
+    page_rows bigint
+);
+
+create table raw.refresh_ranges (
+    stream varchar, above_id bigint, upto_id bigint, seen_at timestamp
+);
+
 -- Not the loader's: the build fills it from the settings (warehouse.reward_units).
 create table raw.reward_units (
     reward_type varchar, unit varchar

@@ -52,7 +52,7 @@ class SeenRanges:
         return [part for part in self._parts if part.seen_at > self._complete_at]
 
     def due(self, latest: datetime) -> list[Span]:
-        """The ranges last read at ``latest`` or earlier, the oldest first; neighbours that follow each other are one."""
+        """The ranges last read at ``latest`` or earlier, oldest first; neighbours in this order are joined."""
         found: list[Span] = []
         for part in sorted(self._parts, key=lambda part: (part.seen_at, part.span.above)):
             if part.seen_at > latest:

@@ -74,7 +74,7 @@ class IssuedReader:
         return "cursor" in self._state
 
     def is_sweep_due(self, every_days: int) -> bool:
-        """Whether the last complete read is so many days ago. Users may have been swept later, after this list was read."""
+        """Whether the last complete read is so many days ago. Users may be swept without this list."""
         walked_at, now = self._state.get("walked_at"), self._parser.latest
         return walked_at is None or now is None or (now - datetime.fromisoformat(walked_at)).days >= every_days
 
