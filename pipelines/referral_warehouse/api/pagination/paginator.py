@@ -195,16 +195,16 @@ class Paginator:
         Takes one call a range. Raises: FilterIgnored when the server does not filter or order by id.
         """
         query = replace(query, order="id", direction="asc", page=1)
-        bounded = [
-            at_most if above is None else at_most.where(Filter("id", "gt", above))
-            for above, upto in ranges
-            for at_most in (query.where(Filter("id", "lte", upto)),)
-        ]
-        pages = self._prefetcher.in_order(partial(self._or_none, part) for part in bounded)
-        for part, (above, upto), page in zip(bounded, ranges, pages, strict=True):
-            if page is None or not page.is_ascending(above, upto) or not self._in_order(page, part, above):
-                raise self._ignored(part, part.filters[-1], "it returned rows outside the filter or out of order")
-            yield page
+        for group in (ranges[:1], ranges[1:]):  # one alone, which shows whether the server filters
+            bounded = [
+                query.where(Filter("id", "lte", upto), *([] if above is None else [Filter("id", "gt", above)]))
+                for above, upto in group
+            ]
+            pages = self._prefetcher.in_order(partial(self._or_none, part) for part in bounded)
+            for part, (above, upto), page in zip(bounded, group, pages, strict=True):
+                if page is None or not page.is_ascending(above, upto) or not self._in_order(page, part, above):
+                    raise self._ignored(part, part.filters[0], "it returned rows outside the filter or out of order")
+                yield page
 
     def _in_order(self, page: Page, query: Query, above: int | None) -> bool:
         return page.is_ascending(above, None) and (page.is_all or self._fallback.supports_order(query.path))

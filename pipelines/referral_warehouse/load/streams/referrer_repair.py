@@ -52,7 +52,7 @@ class ReferrerRepair:
         self._repair = Repair()
 
     def repair(self, query: Query, upto: int | None, total: int | None) -> Repair:
-        """Find referrers whose referrals changed, and read these again, within ``refresh_calls``.
+        """Find referrers whose referrals changed, and read these again, within ``refresh_calls`` and one for a count.
 
         Args:
             query: the list of users.
@@ -108,7 +108,9 @@ class ReferrerRepair:
         local = ReferrerCounts(self._rows)
         counted = query.where(Filter("id", "lte", span.upto)) if span.upto != ALL_IDS.upto else query
         try:
+            calls_before = self._ctx.paginator.calls
             api_count = self._ctx.paginator.count(counted.where(WITH_REFERRALS))
+            self._calls_before += self._ctx.paginator.calls - calls_before  # every sync counts: it repairs nothing yet
             if api_count is None or local.agrees(span, None, api_count):
                 self._unexplained = 0
                 return
