@@ -11,7 +11,7 @@ from referral_warehouse.load.reconcile.bisect import Span
 from referral_warehouse.load.reconcile.counts import ALL_IDS
 from referral_warehouse.load.reconcile.seen_ranges import SeenRange, SeenRanges
 
-BEGIN = datetime(2026, 1, 1, 8)
+BEGIN = datetime(2026, 1, 1, 8)  # noqa: DTZ001 - naive UTC
 IDS = range(0, 40)
 spans = st.tuples(st.integers(0, 39), st.integers(1, 10)).map(lambda pair: Span(pair[0], pair[0] + pair[1]))
 
