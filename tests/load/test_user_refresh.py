@@ -226,6 +226,8 @@ def test_a_server_with_small_pages_takes_more_syncs(account: Account) -> None:
     assert account.query("select page_rows, syncs_per_round from raw.refresh_rounds where stream = 'users'") == [
         (25, -(-rows // 100))
     ]
+    sync(account, after=60, calls=0)
+    assert account.one("select page_rows from raw.refresh_rounds where stream = 'users'") == 25, "it is remembered"
 
 
 def test_times_of_a_wrong_clock_do_not_count(account: Account) -> None:

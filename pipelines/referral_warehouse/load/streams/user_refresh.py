@@ -43,13 +43,13 @@ class _Part:
 
 
 class UserRefresh:
-    """The rolling re-read of users. There is one in a run."""
+    """The rolling re-read of users. There is one in a run, made after what is new was read."""
 
     def __init__(self, ctx: LoadContext) -> None:
         self._ctx = ctx
         self._reader = ctx.shared(UserReader)
         self._log = RefreshLog(ctx.rows.connection)
-        self._page_rows = MAX_PER_PAGE
+        self._page_rows = self._rows_of_a_page()
         self._covered: list[Span] = []
         self._known: set[int] = set()
 
@@ -65,7 +65,6 @@ class UserRefresh:
         now, complete_at = self._ctx.parser.latest, self._reader.swept_at
         if calls <= 0 or now is None or complete_at is None or not self._reader.has_keyset:
             return Repair()
-        self._page_rows = self._rows_of_a_page()
         parts = self._due(complete_at, now, calls)
         if not parts:
             return Repair()
