@@ -136,7 +136,7 @@ DAMAGED_SOURCE = {
     "warn_row_age": (
         {"users": [{"id": 1, "_fetched_at": "2025-12-01 08:00:00"}],
          "refresh_rounds": [{"stream": "users", "complete_at": "2025-12-23 08:00:00", "sweep_every_days": 8}]},
-        "stream=users, rows_count=1, oldest_seen_at=2025-12-23 08:00:00, oldest_age_days=10.0, max_age_days=8.0",
+        "stream=users, rows_count=1, oldest_seen_at=2025-12-23 08:00:00, oldest_age_days=11.0, max_age_days=8.0",
     ),
     "warn_freshness": (
         {"run_streams": [{"run_id": "old", "stream": "coupon_names", "observed_at": "2025-12-01 08:00:00"}]},
