@@ -83,6 +83,15 @@ create table raw.unit_settings (
     settings_no bigint, run_id varchar, units json
 );
 
+create table raw.refresh_rounds (
+    stream varchar, complete_at timestamp, sweep_every_days bigint, lookback_days bigint, syncs_per_round bigint,
+    page_rows bigint
+);
+
+create table raw.refresh_ranges (
+    stream varchar, above_id bigint, upto_id bigint, seen_at timestamp
+);
+
 -- Not the loader's: the build fills them from the settings (warehouse.reward_units) and the list of currencies.
 create table raw.reward_units (
     settings_no bigint, setting varchar, reward_id bigint, campaign_id bigint, reward_type varchar, unit varchar

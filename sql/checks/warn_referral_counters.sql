@@ -1,6 +1,6 @@
 -- rule: a user's referrals, counted here, equal the API's own counters
 -- reads: core.users
--- Changes of the counters have no date, so they are as old as last_seen_at; a sweep refreshes them.
+-- Changes of the counters have no date, so they may be as old as ops.freshness shows; reading users again corrects them.
 
 with users as (
     select * from core.users

@@ -37,7 +37,7 @@ final as (
         coupons.issued_at, -- when it was handed out, UTC
         coupons.used_at, -- when it was used, UTC; null = not used. Using it qualifies the user
         coupons.used_at is not null as is_used, -- whether it was used
-        coupons.last_seen_at, -- when the API last delivered this row, UTC
+        coupons.last_seen_at, -- when the API last delivered the row with other values than before, UTC
         vanished.deleted_at, -- when we found it gone, UTC; null = still there
         coupons.extra -- fields of the API that are not among the columns, as JSON
     from coupons

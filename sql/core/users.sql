@@ -5,8 +5,8 @@
 -- Each person of each campaign as the API shows them now; a deleted one keeps the last known row and gets a
 -- deleted_at. The only published table besides the reward lists that has names and addresses.
 -- answers: Who joined, when and through whom? Who has qualified? Who may be written to?
--- wrong: changes of names, addresses and the API's own counters have no date; they are as old as last_seen_at, and
--- each sweep refreshes them.
+-- wrong: changes of names, addresses and the API's own counters have no date; rows are read again by turns, and by
+-- each sweep. ops.freshness shows how old they may be.
 
 with users as (
     select * from staging.stg_users
@@ -37,7 +37,7 @@ final as (
         users.meta, -- answers to the campaign's form fields, as JSON
         users.sharing, -- the person's links for social networks, as JSON
         users.sharing_message, -- text proposed for sharing, as JSON
-        users.last_seen_at, -- when the API last delivered this row, UTC
+        users.last_seen_at, -- when the API last delivered the row with other values than before, UTC
         vanished.deleted_at, -- when we found the person gone, UTC; null = still there
         users.extra -- fields of the API that are not among the columns, as JSON
     from users

@@ -25,7 +25,7 @@ final as (
         reconciliation.api_count, -- rows that the API reports at the end
         reconciliation.our_count, -- rows of these in the warehouse
         reconciliation.differences_found, -- which counts differed before the repair, in words; null = none
-        reconciliation.repaired_by, -- ids: those that differed; referrers: referrals of some users; sweep: everything; null = nothing
+        reconciliation.repaired_by, -- ids, referrers (of these), refresh (rows seen longest ago) or sweep (all rows); null = nothing
         reconciliation.missing_count, -- rows that were missing and were fetched
         reconciliation.changed_count, -- rows that had changed and were refreshed
         reconciliation.vanished_count, -- rows that were deleted in the account and got a tombstone

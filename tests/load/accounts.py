@@ -22,6 +22,7 @@ from referral_warehouse.settings import Settings, Token
 
 WORLD, DATA = "world.sqlite3", "data"
 TIMES = {"date", "qualified_at", "unsubscribed_at", "starts_at", "ends_at", "issued_at", "used_at"}
+SETTINGS = ("slice_rows", "overlap_days", "refresh_calls", "sweep_every_days")
 JSONS = {"meta", "sharing", "sharing_message"}
 HISTORIES = {"campaigns", "rewards", "rewards_due", "rewards_issued"}
 GONE = (
@@ -43,9 +44,7 @@ class Account:
     def load(self, *streams: str, **options: Any) -> LoadReport:
         """One run; ``world.calls`` afterwards holds the calls of this run alone."""
         self.world.reset_calls()
-        changed = {
-            name: options.pop(name) for name in ("slice_rows", "overlap_days", "refresh_calls") if name in options
-        }
+        changed = {name: options.pop(name) for name in SETTINGS if name in options}
         return load(replace(self.settings, **changed), streams, **options)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:

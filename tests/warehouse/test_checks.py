@@ -152,6 +152,11 @@ DAMAGED_SOURCE = {
         "issued_id=4, reward_id=1, recipient_id=2, issued_count=2, issued_value=30.00, issued_at=2026-01-01 07:07:07, "
         "deleted_at=2026-01-02 08:00:00",
     ),
+    "warn_row_age": (
+        {"users": [{"id": 1, "_fetched_at": "2025-12-01 08:00:00"}],
+         "refresh_rounds": [{"stream": "users", "complete_at": "2025-12-23 08:00:00", "sweep_every_days": 8}]},
+        "stream=users, rows_count=1, oldest_seen_at=2025-12-23 08:00:00, oldest_age_days=11.0, max_age_days=8.0",
+    ),
     "warn_freshness": (
         {"run_streams": [{"run_id": "old", "stream": "coupon_names", "observed_at": "2025-12-01 08:00:00"}]},
         "stream=coupon_names, observed_at=2025-12-01 08:00:00, as_of_at=2026-01-03 08:00:00",

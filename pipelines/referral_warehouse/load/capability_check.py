@@ -18,6 +18,7 @@ from referral_warehouse.load.clock.observation_clock import TOLERANCE
 CLOCK_TOLERANCE_S = 60
 LATEST = datetime(9900, 1, 1, tzinfo=UTC)
 COUPON_LIST = Query("coupons")
+WITHOUT_IDS = "the loader pages by number and checks totals; only sweeps find changes of users that leave no date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,8 @@ def probe(client: Client, paginator: Paginator, now: datetime, *, simulated: boo
     yield _checked_filter(
         "date filters", "the loader reads whole lists instead", lambda: _no_rows_after(paginator, now)
     )
-    yield _checked_filter(
-        "id filters", "the loader pages by number and checks totals", lambda: _ids_filtered(paginator, users)
-    )
-    yield _checked_filter("order", "the loader pages by number and checks totals", lambda: _ordered(paginator, users))
+    yield _checked_filter("id filters", WITHOUT_IDS, lambda: _ids_filtered(paginator, users))
+    yield _checked_filter("order", WITHOUT_IDS, lambda: _ordered(paginator, users))
     yield _checked_filter(
         "date filter of rewards issued",
         "every sync reads all rewards issued",

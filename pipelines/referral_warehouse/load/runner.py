@@ -25,6 +25,7 @@ from referral_warehouse.load.guards.known_account import KnownAccount
 from referral_warehouse.load.guards.list_guard import refuse_emptied_lists
 from referral_warehouse.load.page_parser import PageParser
 from referral_warehouse.load.quarantine import Quarantine
+from referral_warehouse.load.refresh_log import RefreshLog
 from referral_warehouse.load.registry import TABLES, in_order, with_required
 from referral_warehouse.load.report import LoadReport
 from referral_warehouse.load.storage.batch_writer import BatchWriter
@@ -150,6 +151,14 @@ class _Run:
         writer.flush()
         for stream in in_order(self._request.streams):
             stream.reconcile(ctx)
+        self._save_rounds(ctx)
+
+    def _save_rounds(self, ctx: LoadContext) -> None:
+        log = RefreshLog(self._load_file.connection)
+        for stream in in_order(self._request.streams):
+            found = stream.refresh_round(ctx)
+            if found is not None:
+                log.save_round(stream.name, found)
 
     def record(self, *, status: str, error: str | None = None) -> None:
         """Write into the log of runs how the run ended."""

@@ -1,6 +1,7 @@
 """Decides whether the published snapshot is still current, so that an idle sync need not build it again.
 
-Knows the manifest and the version of the load file; never changes a snapshot or a feed.
+Knows the manifest and the version of the load file; never changes a snapshot or a feed. How old single rows are is in
+``ops.freshness``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Knows no table and no dlt. There are four ways to read a list, depending on what
 * ``iter_all``: every row of a list. The list is bounded by the largest id at the start (``bounded_list``).
 * ``iter_matching``: the rows that meet a date filter. Rows may be added to and removed from such a list anywhere, so
   each page is requested by "id greater than the last one" (keyset pagination): rows that shift are not skipped.
-* ``iter_id_range``: the rows of a range of ids, by keyset pagination alone.
+* ``iter_id_range``, ``fetch_ranges``: the rows of ranges of ids, by keyset pagination alone.
 * by page number, where the server ignores id filters or order: read again until a pass is proved complete
   (``page_number``), otherwise an error. ``Page.restart`` marks the first page of a new pass.
 """
@@ -188,6 +188,23 @@ class Paginator:
             if page.is_all or not page.ids():
                 return
             covered = max(page.ids())
+
+    def fetch_ranges(self, query: Query, ranges: Sequence[tuple[int | None, int]]) -> Iterator[Page]:
+        """The first page of each range of ids, in order: above the first id (None: from the start), up to the second.
+
+        Takes one call a range. Raises: FilterIgnored when the server does not filter or order by id.
+        """
+        query = replace(query, order="id", direction="asc", page=1)
+        for group in (ranges[:1], ranges[1:]):  # one alone, which shows whether the server filters
+            bounded = [
+                query.where(Filter("id", "lte", upto), *([] if above is None else [Filter("id", "gt", above)]))
+                for above, upto in group
+            ]
+            pages = self._prefetcher.in_order(partial(self._or_none, part) for part in bounded)
+            for part, (above, upto), page in zip(bounded, group, pages, strict=True):
+                if page is None or not page.is_ascending(above, upto) or not self._in_order(page, part, above):
+                    raise self._ignored(part, part.filters[0], "it returned rows outside the filter or out of order")
+                yield page
 
     def _in_order(self, page: Page, query: Query, above: int | None) -> bool:
         return page.is_ascending(above, None) and (page.is_all or self._fallback.supports_order(query.path))

@@ -33,7 +33,7 @@ class Reconciliation:
     Args:
         found: the differences, in words.
         in_flight: those left to the next run, because the account changed meanwhile.
-        repaired_by: ``ids``, ``referrers``, ``sweep``, several of them joined by ``and``, or None.
+        repaired_by: ``ids``, ``referrers``, ``refresh``, ``sweep``, several of them joined by ``and``, or None.
         repair: the rows that were repaired.
         upto_id: the largest id that was counted; None where all rows were.
         calls: the calls of comparing and repairing.

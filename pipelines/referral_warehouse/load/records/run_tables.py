@@ -52,4 +52,28 @@ UNIT_SETTINGS = TableSchema(
 )  # fmt: skip
 """The setting of reward units (``units``, an object), once for each run that found it changed, numbered from 1."""
 
-RUN_TABLES = (RUNS, RUN_STREAMS, RECONCILIATION, LIST_TOTALS, UNIT_SETTINGS)
+REFRESH_ROUNDS = TableSchema(
+    "refresh_rounds",
+    fields(
+        "stream:text:value", "complete_at:time", "sweep_every_days:int", "lookback_days:int", "syncs_per_round:int",
+        "page_rows:int",
+    ),
+    key=("stream",), technical=(),
+)  # fmt: skip
+"""How the rows of a stream are kept fresh: when all of them were last read in one run, and what reads them again.
+
+``syncs_per_round`` is how many syncs read every row again a few pages at a time, ``page_rows`` how many rows such a
+page has.
+"""
+
+REFRESH_RANGES = TableSchema(
+    "refresh_ranges",
+    fields("stream:text:value", "above_id:int", "upto_id:int", "seen_at:time:value"),
+    key=("stream", "upto_id"), technical=(),
+)  # fmt: skip
+"""Ranges of ids whose rows were read again after the last complete read; nothing is written to the rows themselves.
+
+An end without a value is no bound. The ids are those of users, also for coupons, which are read with their holders.
+"""
+
+RUN_TABLES = (RUNS, RUN_STREAMS, RECONCILIATION, LIST_TOTALS, UNIT_SETTINGS, REFRESH_ROUNDS, REFRESH_RANGES)

@@ -73,6 +73,11 @@ class IssuedReader:
         """Whether the list was read before."""
         return "cursor" in self._state
 
+    def is_sweep_due(self, every_days: int) -> bool:
+        """Whether the last complete read is so many days ago. Users may be swept without this list."""
+        walked_at, now = self._state.get("walked_at"), self._parser.latest
+        return walked_at is None or now is None or (now - datetime.fromisoformat(walked_at)).days >= every_days
+
     def read_all(self) -> Repair:
         """Read every reward issued (the first run, a sweep, a server that does not filter); finds those that are gone.
 

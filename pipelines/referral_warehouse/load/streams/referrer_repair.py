@@ -52,7 +52,7 @@ class ReferrerRepair:
         self._repair = Repair()
 
     def repair(self, query: Query, upto: int | None, total: int | None) -> Repair:
-        """Find referrers whose referrals changed, and read these again, within ``refresh_calls``.
+        """Find referrers whose referrals changed, and read these again, within ``refresh_calls`` and one for a count.
 
         Args:
             query: the list of users.
@@ -68,14 +68,28 @@ class ReferrerRepair:
         self._check_pending()
         if total is not None and query.path not in self._ctx.paginator.paths_without_keyset:
             self._count(query, Span(ALL_IDS.above, ALL_IDS.upto if upto is None else upto), total)
-        self._wait_for(unexplained_counters(self._rows, self._ctx.report.stream(USERS.name).observed_at))
+        self.follow_counters(self._ctx.report.stream(USERS.name).observed_at)
+        return self._repair
+
+    def follow_counters(self, since: datetime | None) -> Repair:
+        """Read the referrals of those whose row was stored since a time with a counter that the rows do not explain.
+
+        Returns:
+            What was repaired in all. Whom no call was left for is saved.
+        """
+        self._wait_for(unexplained_counters(self._rows, since))
         self._check_pending()
         self._ctx.store.add(self._reader.save_referrers([*self._unfinished, *self._pending], self._unexplained))
         self._ctx.store.flush()
         return self._repair
 
+    @property
+    def calls_left(self) -> int:
+        """How many of the run's ``refresh_calls`` were not spent since ``repair`` began."""
+        return self._ctx.settings.refresh_calls - (self._ctx.paginator.calls - self._calls_before)
+
     def _has_calls(self) -> bool:
-        return self._ctx.paginator.calls - self._calls_before < self._ctx.settings.refresh_calls
+        return self.calls_left > 0
 
     def _check_pending(self) -> None:
         while self._pending and self._has_calls():
@@ -94,7 +108,9 @@ class ReferrerRepair:
         local = ReferrerCounts(self._rows)
         counted = query.where(Filter("id", "lte", span.upto)) if span.upto != ALL_IDS.upto else query
         try:
+            calls_before = self._ctx.paginator.calls
             api_count = self._ctx.paginator.count(counted.where(WITH_REFERRALS))
+            self._calls_before += self._ctx.paginator.calls - calls_before  # every sync counts: it repairs nothing yet
             if api_count is None or local.agrees(span, None, api_count):
                 self._unexplained = 0
                 return

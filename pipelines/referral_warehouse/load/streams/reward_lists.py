@@ -81,7 +81,8 @@ class RewardLists:
         self._ctx.report.differences.extend(outcome.differences)
 
     def _read_issued(self) -> None:
-        if self._ctx.reads_everything or not self._issued.has_cursor:
+        is_due = self._ctx.reads_everything or self._issued.is_sweep_due(self._ctx.settings.sweep_every_days)
+        if is_due or not self._issued.has_cursor:
             self._issued.read_all()
         else:
             try:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
 from referral_warehouse.load.records.schema import TableSchema
+from referral_warehouse.load.refresh_log import RefreshRound
 from referral_warehouse.load.streams.reward_lists import RewardLists
 from referral_warehouse.load.streams.reward_schema import REWARDS_DUE, REWARDS_ISSUED
 from referral_warehouse.load.streams.rewards_due import RewardsDue
@@ -34,3 +35,9 @@ class RewardsIssued(Stream):
         """
         due = RewardsDue() if REWARDS_DUE.name in ctx.request.streams else None
         yield RewardLists(ctx, self.query, due).read()
+
+    def refresh_round(self, ctx: LoadContext) -> RefreshRound:
+        """Undated rows and those dated lately are read by every sync, the others by sweeps."""
+        report, settings = ctx.report.stream(self.name), ctx.settings
+        complete_at = report.observed_at if report.is_complete else None
+        return RefreshRound(complete_at, settings.sweep_every_days, settings.issued_lookback_days)

@@ -14,6 +14,7 @@ from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
 from referral_warehouse.load.reconcile.repair import Reconciliation
 from referral_warehouse.load.records.schema import TableSchema
+from referral_warehouse.load.refresh_log import RefreshRound
 
 T = TypeVar("T")
 
@@ -68,6 +69,10 @@ class Stream(ABC):
             What was found and repaired. Streams that are compared while they are read return that.
         """
         return ctx.report.stream(self.name).reconciliation
+
+    def refresh_round(self, _ctx: LoadContext) -> RefreshRound | None:
+        """What keeps the rows fresh that no query by date returns, at the end of a run; None for a complete list."""
+        return None
 
 
 def gather(ctx: LoadContext, stream: str, batches: Generator[LoadBatch, None, T] | Iterator[LoadBatch]) -> T | None:

@@ -56,6 +56,7 @@ class UserBatches:
         gone: the ids with a tombstone.
         coupons: reads the coupons inside; None where the run does not load them.
         began_at: when the read under way began (naive UTC).
+        largest_page: how many rows the largest page had.
         largest: for each cursor field the largest values of the batches since it was cleared.
     """
 
@@ -67,6 +68,7 @@ class UserBatches:
         self.coupons = ctx.shared(CouponReader) if "coupons" in ctx.request.streams else None
         self.gone = ctx.rows.vanished_ids(USERS.name)
         self.began_at = datetime.min  # noqa: DTZ901 - before the first page
+        self.largest_page = 0
         self.largest: dict[str, list[datetime | None]] = {name: [] for name in USER_CURSORS}
 
     def read(self, pages: Iterator[Page], seen: SeenUsers | None = None) -> Iterator[UserBatch]:
@@ -102,6 +104,7 @@ class UserBatches:
                 seen.ids.clear()
             if self.coupons is not None:
                 self.coupons.forget_seen()
+        self.largest_page = max(self.largest_page, len(page.rows))
         table, rejects = self._parser.read(USERS, page, f"users, page with {len(page.rows)} rows")
         if seen is not None:
             seen.ids.append(table.column("id").combine_chunks())

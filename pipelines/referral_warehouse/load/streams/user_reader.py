@@ -45,6 +45,7 @@ class UserReader:
     """Reads users in one of four ways. One reader is shared by extraction and reconciliation of a run.
 
     Attributes:
+        query: the list, with the relations that are requested.
         is_first_run: whether the backfill began in this run.
         swept: what the sweeps of this run changed.
     """
@@ -58,7 +59,7 @@ class UserReader:
         self._batches = UserBatches(ctx)
         self._coupons = self._batches.coupons
         self._gone = self._batches.gone
-        self._query = Query(USER_PATH, relations=() if self._coupons is None else USER_RELATIONS)
+        self.query = Query(USER_PATH, relations=() if self._coupons is None else USER_RELATIONS)
         self.is_first_run = not self.is_backfilled and "backfill" not in self._state
         self.swept = Repair()
 
@@ -83,6 +84,21 @@ class UserReader:
         return self._coupons is not None and COUPONS_BEHIND in self._state
 
     @property
+    def has_keyset(self) -> bool:
+        """Whether the server has filtered users by their ids so far."""
+        return self.query.path not in self._paginator.paths_without_keyset
+
+    @property
+    def come_with_coupons(self) -> bool:
+        """Whether the users that this run reads have their coupons in them."""
+        return self._coupons is not None and self._coupons.come_with_users
+
+    @property
+    def largest_page(self) -> int:
+        """How many rows the largest page had that this run read."""
+        return self._batches.largest_page
+
+    @property
     def pending_referrers(self) -> list[int]:
         """The referrers whose referrals an earlier run had no calls left to read."""
         return list(self._state.get(PENDING_REFERRERS, []))
@@ -102,12 +118,12 @@ class UserReader:
     def backfill(self) -> Iterator[LoadBatch]:
         """Read every user, by id; continues after the last committed batch, and sets the cursors at the end."""
         progress = dict(self._state.get("backfill") or {})
-        after = progress.get("after") if self._has_keyset else None
+        after = progress.get("after") if self.has_keyset else None
         started_at = progress.get("started_at")
-        for part in self._read(self._paginator.iter_all(self._query, after)):
+        for part in self._read(self._paginator.iter_all(self.query, after)):
             started_at = started_at or self._batches.began_at.isoformat()
             ids = part.page.ids()
-            if not self._has_keyset:
+            if not self.has_keyset:
                 after = None
             elif ids:
                 after = max(ids)
@@ -129,7 +145,7 @@ class UserReader:
         if newest is not None:
             try:
                 for part in self._read(
-                    self._paginator.iter_matching(self._query, Filter("id", "gt", newest), partial(_is_above, newest))
+                    self._paginator.iter_matching(self.query, Filter("id", "gt", newest), partial(_is_above, newest))
                 ):
                     started_at = started_at or self._batches.began_at
                     arrived.extend(part.batch.tables.get(USERS.name, []))
@@ -162,7 +178,7 @@ class UserReader:
         seen = SeenUsers()
         if self._coupons is not None:
             self._coupons.forget_seen()
-        for part in self._read(self._paginator.iter_all(self._query), seen):
+        for part in self._read(self._paginator.iter_all(self.query), seen):
             if part.is_last:
                 self._finish_sweep(part, seen)
             yield part.batch
@@ -174,13 +190,13 @@ class UserReader:
         Raises: FilterIgnored, IncompleteList (then nothing of the range counts).
         """
         # one id more on either side: a server that takes "up to" for "below" must not seem to have lost a row
-        pages = self._paginator.iter_id_range(self._query, None if above is None else above - 1, upto + 1)
-        return self._read_again(pages, set(expected))
+        pages = self._paginator.iter_id_range(self.query, None if above is None else above - 1, upto + 1)
+        return self.read_again(pages, lambda: set(expected))
 
     def read_referrals(self, referrer: int) -> RangeRead:
         """Read the referrals of a user again. Raises: FilterIgnored."""
         condition = Filter("referrer_id", "equal", referrer)
-        return self._read_again(self._paginator.iter_matching(self._query, condition, partial(_is_referral, referrer)))
+        return self.read_again(self._paginator.iter_matching(self.query, condition, partial(_is_referral, referrer)))
 
     def read_known(self, ids: Sequence[int]) -> Iterator[RangeRead]:
         """Read users by their ids (ascending), with their neighbours, a page at a time.
@@ -188,20 +204,20 @@ class UserReader:
         Raises: FilterIgnored when the server does not filter or order by id.
         """
         rest = list(ids)
-        for page in self._paginator.iter_ids(self._query, ids):
+        for page in self._paginator.iter_ids(self.query, ids):
             found = page.ids()
             covered = rest if page.is_all or not found else [i for i in rest if i <= max(found)]
             rest = rest[len(covered) :]
-            yield self._read_again(iter([page]), set(covered))
+            yield self.read_again(iter([page]), partial(set, covered))
 
-    def _read_again(self, pages: Iterator[Page], known: Set[int] = frozenset()) -> RangeRead:
-        """Read pages; who of ``known`` is not on them is gone."""
+    def read_again(self, pages: Iterator[Page], on_them: Callable[[], Set[int]] = frozenset) -> RangeRead:
+        """Read pages; who is expected ``on_them``, which is asked after they were read, and is not, is gone."""
         seen = SeenUsers()
         before = frozenset(self._gone)
         batch = LoadBatch()
         for part in self._read(pages, seen):
             batch.merge(part.batch)
-        found = seen.found()
+        found, known = seen.found(), on_them()
         missing = [] if seen.has_unreadable_ids else sorted(known - found - self._gone)
         batch.add(OBSERVATIONS, observations(USERS.name, missing, VANISHED, self._batches.began_at))
         self._gone.update(missing)
@@ -213,14 +229,10 @@ class UserReader:
             batch, Repair(len(new), len(changed - new - before), len(missing), len(before - self._gone)), found
         )
 
-    @property
-    def _has_keyset(self) -> bool:
-        return self._query.path not in self._paginator.paths_without_keyset
-
     def _since(self, name: str, since: date, enough: Callable[[Page], bool] | None) -> Iterator[Page]:
         earliest = (since - timedelta(days=1)).isoformat()  # an account's time zone may shift a day
         condition = Filter(name, "gte", since.isoformat())
-        return self._paginator.iter_matching(self._query, condition, partial(_is_dated, name, earliest), enough)
+        return self._paginator.iter_matching(self.query, condition, partial(_is_dated, name, earliest), enough)
 
     def _known_since(self, arrived: list[pa.Table], since: date) -> int:
         """How many users are known that joined on or after a day, including those that have just arrived."""

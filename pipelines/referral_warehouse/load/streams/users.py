@@ -14,9 +14,11 @@ from referral_warehouse.load.reconcile.counts import CountComparison, Counts, Lo
 from referral_warehouse.load.reconcile.policy import Reconciler
 from referral_warehouse.load.reconcile.repair import Reconciliation, Repair
 from referral_warehouse.load.records.schema import TableSchema
+from referral_warehouse.load.refresh_log import RefreshRound
 from referral_warehouse.load.streams.referrer_repair import ReferrerRepair
 from referral_warehouse.load.streams.stream import Stream, gather
 from referral_warehouse.load.streams.user_reader import UserReader
+from referral_warehouse.load.streams.user_refresh import UserRefresh
 from referral_warehouse.load.streams.user_rows import UserRows
 from referral_warehouse.load.streams.user_schema import USER_CURSORS, USER_PATH, USER_RELATIONS, USERS
 
@@ -67,17 +69,26 @@ class Users(Stream):
         if outcome.counts.total is None and not ctx.report.swept and not reader.is_first_run:
             report.notes.append("the list tells no total, so every user was read again")
             swept_before = gather(ctx, self.name, sweep(ctx)) or Repair()
-        by_referrer = Repair()
+        by_referrer, by_refresh = Repair(), Repair()
         if ctx.settings.refresh_calls and not ctx.report.swept and not reader.is_first_run:
             by_referrer = referrers.repair(self.query, comparison.upto, outcome.counts.total)
+            began_at = ctx.parser.latest
+            by_refresh = ctx.shared(UserRefresh).refresh(referrers.calls_left)
+            if by_refresh.total:
+                by_referrer = referrers.follow_counters(began_at)
         ctx.report.differences.extend(outcome.differences)
         report.api_count, report.our_count = outcome.counts.total, outcome.counts.ours
         ctx.charge(self.name)
         report.reconciliation = outcome.summary(comparison.upto, report.calls - calls_before)
         report.reconciliation.add("referrers", by_referrer)
+        report.reconciliation.add("refresh", by_refresh)
         report.reconciliation.add("sweep", swept_before)
         outcome.refuse_contradictions()
         return report.reconciliation
+
+    def refresh_round(self, ctx: LoadContext) -> RefreshRound:
+        """Users are read again by sweeps, and a few pages at every sync."""
+        return ctx.shared(UserRefresh).round()
 
 
 def sweep(ctx: LoadContext) -> Generator[LoadBatch, None, Repair]:

@@ -1,0 +1,21 @@
+-- rule: no row is more than two days older than the settings allow
+-- reads: ops.freshness
+-- Detects that the calls for reading rows again are not enough, or are spent on other things. Streams whose list every sync
+-- reads completely are left to warn_freshness, which detects that a stream is not read at all.
+
+with freshness as (
+    select * from ops.freshness
+),
+
+final as (
+    select
+        stream,
+        rows_count,
+        oldest_seen_at,
+        oldest_age_days,
+        max_age_days
+    from freshness
+    where max_age_days > 0 and oldest_age_days > max_age_days + 2
+)
+
+select * from final
