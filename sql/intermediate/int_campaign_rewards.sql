@@ -4,7 +4,8 @@
 -- time: none
 -- materialized: table
 -- How many rewards each campaign owes, has in process and has issued now, for every mart that compares campaigns.
--- Issued rewards always count; those in process count while they are in the list. Owed is due plus in process.
+-- Issued rewards always count; those in process count while they are in the list; cancelled ones never do. Owed is due
+-- plus in process.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -32,8 +33,8 @@ counted as (
         0 as due_count,
         case when is_in_process and deleted_at is null then total_value else 0 end as owed_value,
         case when is_in_process and deleted_at is null then total_count else 0 end as in_process_count,
-        case when is_in_process then 0 else total_count end as issued_count,
-        case when is_in_process then 0 else total_value end as issued_value
+        case when reward_state = 'issued' then total_count else 0 end as issued_count,
+        case when reward_state = 'issued' then total_value else 0 end as issued_value
     from issued
 ),
 

@@ -192,7 +192,7 @@ joined as (
 costed as (
     select
         *,
-        owed_value + issued_value as cost_value,
+        case when reward_unit <> 'percent' then owed_value + issued_value end as cost_value,
         cast(trunc(cost_value) as hugeint) * 100 + cast((cost_value - trunc(cost_value)) * 100 as hugeint) as cost_cents
     from joined
 ),

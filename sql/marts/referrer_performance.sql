@@ -41,10 +41,10 @@ reward_rows as (
         unit,
         case when is_in_process then issued_count else 0 end as owed_count,
         case when is_in_process then issued_value else 0 end as owed_value,
-        case when is_in_process then 0 else issued_count end as issued_count,
-        case when is_in_process then 0 else issued_value end as issued_value
+        case when issued_at is not null then issued_count else 0 end as issued_count,
+        case when issued_at is not null then issued_value else 0 end as issued_value
     from issued
-    where deleted_at is null or not is_in_process
+    where deleted_at is null or issued_at is not null
 ),
 
 earned as (

@@ -2,7 +2,8 @@
 
 Beside the deeds of ``reward_histories``: payouts in process are amended or cancelled, dated payouts fail, reward types
 get other names, rewards move between campaigns, and the settings count them in other units. Knows the sandbox's events
-and nothing of the lists that the API serves. Each expectation is computed for one reward and recipient, interval by interval.
+and nothing of the lists that the API serves. Each expectation is computed for one reward and recipient, interval by
+interval.
 """
 
 from __future__ import annotations
