@@ -1,4 +1,4 @@
-"""A load file of an earlier version, whose amounts have two decimal places, keeps its rows and takes amounts with more."""
+"""A load file of an earlier version, whose amounts have two decimal places, keeps its rows and takes finer amounts."""
 
 from __future__ import annotations
 
