@@ -94,8 +94,9 @@ def test_toml_examples_are_settings(text: str, tmp_path: Path) -> None:
     (tmp_path / ".dlt" / "config.toml").write_text(text, encoding="utf-8")
     settings = load_settings(environ={}, folder=tmp_path, home=tmp_path)
     stated = tomllib.loads(text)
-    assert settings.concurrency == stated["sources"]["referral_factory"]["concurrency"]
-    assert dict(settings.reward_units) == stated["warehouse"]["reward_units"]
+    if "sources" in stated:
+        assert settings.concurrency == stated["sources"]["referral_factory"]["concurrency"]
+    assert dict(settings.reward_units) == stated["warehouse"]["reward_units"] != {}
 
 
 def command(name: str) -> click.Command:

@@ -32,7 +32,12 @@ both_lists as (
 
 final as (
     select * from both_lists
-    where given_value <> given_count * reward_value
+    where
+        given_value is not null
+        and given_count is not null
+        and reward_value is not null
+        -- a product beyond 38 digits is no total
+        and given_value is distinct from try(given_count * reward_value)
 )
 
 select * from final

@@ -158,7 +158,7 @@ def run_models(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -
     Raises: DataRefused naming the model that failed.
     """
     tables: dict[str, int] = {}
-    digits = _single(connection, "select coalesce(getvariable('amount_digits'), 6)")
+    digits = _single(connection, "select getvariable('amount_digits')")
     for model in models:
         catalog = "draft" if model.is_published else "scratch"
         target = f"{catalog}.{model.layer}.{model.name}"

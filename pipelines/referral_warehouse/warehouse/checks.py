@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SPEAKING_COLUMNS = frozenset(
     [
         *("table_name", "problem", "stream", "stage", "reason", "reward_type"),
-        *("unit", "relation", "key_values", "what", "status"),
+        *("unit", "relation", "key_values", "what", "status", "setting", "nearest"),
     ]
 )
 """Text columns that may appear in an example; any other text might be personal data and is left out."""

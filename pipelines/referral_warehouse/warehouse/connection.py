@@ -77,6 +77,7 @@ def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection = connect_scratch(settings)
     try:
         connection.execute(f"set variable max_quarantine_percent = {settings.max_quarantine_percent}")
+        connection.execute("set variable amount_digits = 2")  # declare_units finds out whether amounts need more
         connection.execute(f"set disabled_compression_methods = {literal(UNPROFITABLE_COMPRESSION)}")
         connection.execute(f"attach {literal(draft_path(settings))} as draft")
         connection.execute(f"attach {literal(scratch_path(settings))} as scratch")

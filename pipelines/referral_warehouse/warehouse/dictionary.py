@@ -22,8 +22,8 @@ INTRODUCTION = """# Data dictionary
 
 Every published table and column, made from the comments of the SQL files by `make docs`; the same words are comments in
 the warehouse itself (`select * from duckdb_columns()`). Times are UTC, days are UTC days, money is DECIMAL and never
-added across units; counts that add up what the API sends are DECIMAL(38,0), which holds any such sum. Rules and their
-reasons are in [DECISIONS.md](DECISIONS.md).
+added across units, with two digits after the point, or as many as currencies and values need; counts that add up what
+the API sends are DECIMAL(38,0), which holds any such sum. Rules and their reasons are in [DECISIONS.md](DECISIONS.md).
 """
 LAYER_WORDS = {
     "core": "The entities as they are now, one row per id; what is gone stays with its `deleted_at`.",
