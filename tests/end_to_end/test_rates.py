@@ -20,6 +20,8 @@ RATE = re.compile(r"^share_|_rate$|_per_")
 FORMULA = re.compile(r"^(?:(\w+)|\((\w+) \+ (\w+)\)) / (\w+)(?=[:;,]|$)")
 KINDS = ("Amazon Voucher", "Cash Digital Card", "Coupon", "Custom Reward")
 EXPECTED = {
+    "marts.campaign_costs": {"cost_per_qualified_value"},
+    "marts.campaign_costs_monthly": {"cost_per_qualified_value"},
     "marts.campaign_performance": {
         "user_participation_rate", "uninvited_participation_rate", "conversion_rate", "mature_conversion_rate",
         "referrals_per_user", "referrals_per_referrer", "cost_per_qualified_value",
@@ -52,7 +54,8 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDB
 def rates(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
     """The comment of each published rate, by table and column."""
     found = connection.execute(
-        "select schema_name || '.' || table_name, column_name, comment from duckdb_columns() where not internal"
+        "select schema_name || '.' || table_name, column_name, comment from duckdb_columns() "
+        "where schema_name = 'marts'"
     ).fetchall()
     return {(table, column): comment for table, column, comment in found if RATE.search(column)}
 

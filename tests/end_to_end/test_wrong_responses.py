@@ -70,7 +70,7 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("rewards_due", "total_value", "123456789012", Decimal("123456789012.00")),
     ("rewards_due", "total_value", "1234567890123456.78", Decimal("1234567890123456.78")),
     ("rewards_due", "total_value", "-7.5", Decimal("-7.50")),
-    ("rewards_due", "total_value", "0.0000005", Bad("total_value: '0.0000005' has more than 6 decimal places")),
+    ("rewards_due", "total_value", "0.0050001", Bad("total_value: '0.0050001' has more than 6 decimal places")),
     ("rewards_due", "total_value", "1e16", Bad("total_value: ")),
     ("rewards_due", "total_value", "NaN", Bad("total_value: ")),
     ("rewards_due", "total_value", '"€ 5"', Bad("total_value: ")),

@@ -118,7 +118,7 @@ def test_one_odd_row_does_not_change_how_the_others_are_read() -> None:
     """Decimal stands where a page holds one number that no double holds: the parser reads all of it slowly then."""
     # fmt: off
     rows = [{"id": 1, "campaign_id": 1, "name": "a", "type": "Voucher", "value": Decimal("19.99")},
-            {"id": 2, "campaign_id": Decimal(1), "name": "b", "type": "Voucher", "value": Decimal("0.001")}]
+            {"id": 2, "campaign_id": Decimal(1), "name": "b", "type": "Voucher", "value": Decimal("0.0000001")}]
     # fmt: on
     coerced = coerce(DOCUMENTED["rewards"], rows, NOW, "rewards")
     assert coerced.table.column("value").to_pylist() == [Decimal("19.99")]

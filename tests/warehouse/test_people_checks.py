@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from planted_damage import CLOSED_DAY, FIRST, SECOND, SOUND
 from planting import plant
-from test_checks import CLOSED_DAY, FIRST, SECOND, SOUND, counts
+from test_checks import counts
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
