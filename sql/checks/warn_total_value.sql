@@ -1,39 +1,24 @@
 -- rule: the total of a reward row is its count times its price
--- reads: staging.stg_rewards_due, staging.stg_rewards_issued
+-- reads: intermediate.int_reward_versions
 -- The vendor may round or grant another amount; the total of the API is used.
+-- Rewards counted in percent are left out: their price is a rate.
 
-with due as (
-    select * from staging.stg_rewards_due
-),
-
-issued as (
-    select * from staging.stg_rewards_issued
-),
-
-both_lists as (
-    select
-        'rewards_due' as stream,
-        due_id as row_id,
-        due_count as given_count,
-        due_value as given_value,
-        reward_value
-    from due
-    where seen_until_at is null
-    union all
-    select
-        'rewards_issued' as stream,
-        issued_id as row_id,
-        issued_count as given_count,
-        issued_value as given_value,
-        reward_value
-    from issued
-    where seen_until_at is null
+with versions as (
+    select * from intermediate.int_reward_versions
 ),
 
 final as (
-    select * from both_lists
+    select
+        'rewards_' || list_name as stream,
+        record_id as row_id,
+        given_count,
+        given_value,
+        reward_value
+    from versions
     where
-        given_value is not null
+        seen_until_at is null
+        and not is_percent
+        and given_value is not null
         and given_count is not null
         and reward_value is not null
         -- a product beyond 38 digits is no total

@@ -59,6 +59,24 @@ def test_sound_data_violates_nothing(sound: Settings) -> None:
     assert set(counts(sound).values()) == {0}
 
 
+def test_percentages_are_neither_multiplied_nor_missing_nor_wrong_totals(tmp_path: Path) -> None:
+    """The loader, which knows no units, multiplies where a row has no total."""
+    price = {"reward_id": 1, "recipient_id": 1, "reward_type": "Cash", "reward_value": 5, "total_due": 4}
+    seen = {"seen": [FIRST, None]}
+    planted = {
+        "unit_settings": [{"settings_no": 1, "run_id": "r1", "units": '{"Cash": "percent"}'}],
+        "rewards_due": [{"id": 1, **price, **seen}, {"id": 2, **price, "total_value": 7, **seen}],
+        "rewards_issued": [{"id": 1, **price, **seen}, {"id": 2, **price, "issued_at": FIRST, **seen}],
+        "list_totals": [
+            {"run_id": "r2", "stream": "rewards_issued", "rows": 1, "rewards": "4", "value": "20"},
+            {"run_id": "r2", "stream": "rewards_due", "rows": 2, "rewards": "8", "value": "27"},
+        ],
+    }  # fmt: skip
+    settings = plant(tmp_path, {**SOUND, **planted}, syncs=[FIRST, SECOND])
+    build(settings)
+    assert set(counts(settings).values()) == {0}
+
+
 def test_every_check_has_a_planted_case() -> None:
     assert {check.name for check in load_checks()} == set(DAMAGE) | set(DAMAGED_SOURCE)
 

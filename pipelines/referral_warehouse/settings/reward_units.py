@@ -99,6 +99,8 @@ def _rule(name: str, key: str, unit: Any) -> UnitRule:
             f"{name} must give every reward type one unit, once and in words; {shown(key)} has none."
         )
     unit = unit.strip()
+    if unit.casefold() in ("percent", "%"):
+        unit = "percent"
     if unit.startswith("type:"):
         raise ConfigurationError(
             f"{name} must not use {shown(unit)}: such units are those of types that none is given."
