@@ -230,7 +230,10 @@ def test_reward_units_that_mean_nothing_are_refused(units: str, words: str, tmp_
 
 
 def test_reward_units_of_rewards_campaigns_and_types_in_campaigns_are_read(tmp_path: Path) -> None:
-    given = '{"campaign: 03/ Cash": "GBP", "reward:12": "KWD", "campaign:3": "USD", "campaign": "EUR", "Cash": " Percent", "Points": "%"}'
+    given = (
+        '{"campaign: 03/ Cash": "GBP", "reward:12": "KWD", "campaign:3": "USD", "campaign": "EUR", '
+        '"Cash": " Percent", "Points": "%"}'
+    )
     units = load_settings(environ={"WAREHOUSE__REWARD_UNITS": given}, folder=tmp_path, home=tmp_path).reward_units
     assert dict(units) == {
         "campaign:3/Cash": "GBP", "reward:12": "KWD", "campaign:3": "USD", "campaign": "EUR", "Cash": "percent",
