@@ -31,7 +31,7 @@ CHOSEN = [
 ]
 
 
-@pytest.mark.parametrize(("path", "damage"), sampled(CHOSEN, 2))
+@pytest.mark.parametrize(("path", "damage"), sampled(CHOSEN, 1))
 def test_a_sync_does_what_the_docs_say(stage: Stage, tmp_path: Path, path: str, damage: str) -> None:
     assert problems_after(stage, "days", path, damage, tmp_path / "data") == []
 

@@ -65,7 +65,7 @@ def assert_without_effect(
     assert {entry.name for entry in directory.iterdir()} == {entry.name for entry in account.directory.iterdir()}
 
 
-@pytest.mark.parametrize("changes", sampled(NAMED, 2), ids=lambda changes: next(iter(changes)))
+@pytest.mark.parametrize("changes", sampled(NAMED, 1), ids=lambda changes: next(iter(changes)))
 def test_a_setting_of_another_pipeline_has_no_effect(
     account: DayByDay, tmp_path: Path, changes: dict[str, str]
 ) -> None:
@@ -85,6 +85,7 @@ def test_all_fields_at_once_in_the_environment_have_no_effect(
     assert_without_effect(account, tmp_path / "data", half)
 
 
+@pytest.mark.full  # half a minute; the environment is tested always
 def test_all_fields_at_once_in_files_have_no_effect(
     account: DayByDay, every_field: dict[str, str], tmp_path: Path
 ) -> None:

@@ -40,6 +40,6 @@ def test_a_sync_killed_anywhere_is_made_up_for_by_the_next(stage: Stage, tmp_pat
     assert killed_and_rerun(stage, start, tmp_path / "data", at=at) == []
 
 
-@pytest.mark.parametrize("place", sampled(PLACES, 3))
+@pytest.mark.parametrize("place", sampled(PLACES, 1))
 def test_a_sync_killed_where_it_hurts_is_made_up_for_by_the_next(stage: Stage, tmp_path: Path, place: str) -> None:
     assert killed_and_rerun(stage, "days", tmp_path / "data", at=1, pattern=PLACES[place]) == []

@@ -23,7 +23,7 @@ LEDGER = "select * exclude (sync_no) from marts.reward_ledger order by all"
 DUE = "select due_id, first_seen_at, due_value from core.rewards_due order by due_id"
 
 
-@pytest.mark.parametrize(("path", "share"), sampled(product(STREAMS, ("all", "half")), 3))
+@pytest.mark.parametrize(("path", "share"), sampled(product(STREAMS, ("all", "half")), 1))
 def test_a_list_that_lost_its_rows_is_refused_and_right_again_afterwards(
     ours: SmallWarehouse, path: str, share: str
 ) -> None:
@@ -108,7 +108,7 @@ LEGITIMATE: dict[str, Callable[[Lists], Lists]] = {
 }
 
 
-@pytest.mark.parametrize("what", sampled(LEGITIMATE, 2))
+@pytest.mark.parametrize("what", sampled(LEGITIMATE, 1))
 def test_what_an_account_does_in_a_day_is_published(ours: SmallWarehouse, what: str) -> None:
     ours.api.lists = LEGITIMATE[what](ours.api.lists)
     ended = ours.sync()
@@ -125,6 +125,7 @@ def test_the_setting_is_the_limit(ours: SmallWarehouse, percent: str, code: int)
     assert ended.returncode == code, ended.stderr
 
 
+@pytest.mark.full  # half a minute
 def test_several_loads_cannot_creep_past_the_limit(ours: SmallWarehouse) -> None:
     """Each load loses little beside the load before it; beside what is published it is too much."""
     for left in (26, 22, 18):

@@ -63,7 +63,7 @@ def own(matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]) -
         (orders, SERVER_ERROR),
         (orders, INVALID),
         (asks_too_many, INVALID),
-    ], 4),
+    ], 2),
 )  # fmt: skip
 def test_what_a_server_does_not_accept_is_requested_in_another_way(
     empty: Settings, matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]
@@ -119,7 +119,7 @@ LISTS = {
 }
 
 
-@pytest.mark.parametrize("answer", sampled(((answer,) for answer in LISTS.values()), 2), ids=LISTS)
+@pytest.mark.parametrize("answer", sampled(((answer,) for answer in LISTS.values()), 1), ids=LISTS)
 def test_a_response_at_coupons_that_is_no_complete_list_deletes_none(
     empty: Settings, answer: tuple[int, bytes]
 ) -> None:
@@ -167,7 +167,7 @@ def test_an_empty_response_without_a_total_deletes_no_user(empty: Settings) -> N
     ("quirks", "count"),
     sampled(
         product([Quirks(), Quirks(no_meta=True), Quirks(data_as_object=True), Quirks(refuse_id_filters=True)], [0, 1]),
-        3,
+        1,
     ),
 )
 def test_an_account_with_no_user_or_one_is_loaded_and_grows(empty: Settings, count: int, quirks: Quirks) -> None:

@@ -22,7 +22,7 @@ from tests.sampling import sampled
 LIMITS = {"a file of dlt": 5_000, "a package": 60_000, "the draft": 300_000, "a feed or a snapshot": 3_000_000}
 
 
-@pytest.mark.parametrize("what", sampled(LIMITS, 2))
+@pytest.mark.parametrize("what", sampled(LIMITS, 1))
 def test_a_full_disk_is_reported_and_damages_nothing(stage: Stage, tmp_path: Path, what: str) -> None:
     data = stage.copy("days", tmp_path / "data")
     before = published(data)

@@ -42,6 +42,7 @@ def chosen(starts: Starts) -> dict[tuple[str, str], str]:
     return {place: found[place][number * 5 % len(found[place])] for number, place in enumerate(chosen)}
 
 
+@pytest.mark.full  # a minute
 def test_damage_to_any_path_loses_and_doubles_nothing(starts: Starts, tmp_path: Path) -> None:
     problems, places = {}, chosen(starts)
     for (start, path), damage in places.items():

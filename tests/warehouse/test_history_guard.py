@@ -125,7 +125,7 @@ DAMAGES: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("damage", sampled(DAMAGES, 6))
+@pytest.mark.parametrize("damage", sampled(DAMAGES, 3))
 def test_a_damaged_past_is_refused_with_streams_and_numbers(settings: Settings, damage: str) -> None:
     statement, words = DAMAGES[damage]
     before = settings.warehouse_path.readlink()

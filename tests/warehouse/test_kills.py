@@ -55,7 +55,7 @@ def users_in(settings: Settings) -> int:
     return int(users)
 
 
-@pytest.mark.parametrize(("moment", "step"), sampled(STEPS, 4), ids=lambda value: str(value))
+@pytest.mark.parametrize(("moment", "step"), sampled(STEPS, 2), ids=lambda value: str(value))
 def test_kill(moment: str, step: str, published: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(published, folder, symlinks=True)
