@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,8 @@ from referral_warehouse.settings.sources import cleaned, shown
 
 SCOPED = re.compile(r"(?P<what>reward|campaign):(?P<id>[^/]*)(?:/(?P<reward_type>.*))?", re.DOTALL)
 NUMBER = re.compile(r"\s*[0-9]{1,18}\s*", re.ASCII)
+PERCENT = "percent"
+"""A rate of what somebody spends, as commissions are: no amount, and never multiplied by a count."""
 SCOPES = "reward:12, campaign:3, campaign:3/Amazon Voucher or a reward type"
 
 
@@ -99,8 +100,8 @@ def _rule(name: str, key: str, unit: Any) -> UnitRule:
             f"{name} must give every reward type one unit, once and in words; {shown(key)} has none."
         )
     unit = unit.strip()
-    if unit.casefold() in ("percent", "%"):
-        unit = "percent"
+    if unit.casefold() in (PERCENT, "%"):
+        unit = PERCENT
     if unit.startswith("type:"):
         raise ConfigurationError(
             f"{name} must not use {shown(unit)}: such units are those of types that none is given."
@@ -109,8 +110,3 @@ def _rule(name: str, key: str, unit: Any) -> UnitRule:
         return unit_rule(key, unit)
     except ValueError:
         raise ConfigurationError(f"{name} has no unit for {shown(key)}: a key is {SCOPES}.") from None
-
-
-def unit_rules(units: Iterable[tuple[str, str]]) -> list[UnitRule]:
-    """The rules of a setting that was read already."""
-    return [unit_rule(setting, unit) for setting, unit in units]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from referral_warehouse.settings.reward_units import unit_rules
+from referral_warehouse.settings.reward_units import PERCENT, unit_rule
 from referral_warehouse.sql_quoting import identifier
 
 if TYPE_CHECKING:
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 FEWEST_DIGITS, MOST_DIGITS = 2, 6
 """Digits after the point: published amounts have at least two, stored ones have six."""
-AMOUNTS = (
-    "select value from raw.rewards union all "
-    "select unnest([reward_value, total_value]) from raw.rewards_due union all "
-    "select unnest([reward_value, total_value]) from raw.rewards_issued"
-)
-PERCENT = "percent"
-"""A rate of what somebody spends, as commissions are: no amount, and never multiplied by a count."""
+AMOUNTS = " union ".join(
+    f"select {column} from raw.{table}"
+    for table, column in [
+        ("rewards", "value"), ("rewards_due", "reward_value"), ("rewards_due", "total_value"),
+        ("rewards_issued", "reward_value"), ("rewards_issued", "total_value"),
+    ]
+)  # fmt: skip
+"""Each amount once: rounding is the slow part, and amounts repeat."""
 Units = tuple[tuple[str, str], ...]
 
 
@@ -42,7 +43,7 @@ def declare_units(connection: duckdb.DuckDBPyConnection, current: Units) -> Unit
     Returns: the settings that hold in this build: those of the last run, where the load file has any.
     """
     history = _history(connection) or [(1, current)]
-    rules = [(number, rule) for number, units in history for rule in unit_rules(units)]
+    rules = [(number, unit_rule(key, unit)) for number, units in history for key, unit in units]
     connection.execute("delete from scratch.raw.reward_units; delete from scratch.raw.units")
     for number, rule in rules:
         connection.execute(
