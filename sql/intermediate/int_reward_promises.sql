@@ -27,35 +27,32 @@ first_look as (
     select min(seen_from_at) as first_look_at from rewards
 ),
 
-worded as (
+held as (
     select
-        rewards.reward_id,
-        rewards.reward_value,
-        rewards.reward_for,
-        rewards.when_referral,
-        coalesce(rewards.campaign_id, 0) as campaign_id,
-        coalesce(nullif(trim(rewards.reward_type), ''), 'unknown') as given_type,
-        unit_periods.settings_no,
-        greatest(
-            case
-                when rewards.seen_from_at = first_look.first_look_at then timestamp '-infinity'
-                else rewards.seen_from_at
-            end, unit_periods.valid_from_at
-        ) as valid_from_at,
-        nullif(
-            least(coalesce(rewards.seen_until_at, timestamp 'infinity'), unit_periods.valid_until_at),
-            timestamp 'infinity'
-        ) as valid_until_at
+        rewards.*,
+        case
+            when rewards.seen_from_at = first_look.first_look_at then timestamp '-infinity'
+            else rewards.seen_from_at
+        end as held_from_at,
+        coalesce(rewards.seen_until_at, timestamp 'infinity') as held_until_at
     from rewards
     cross join first_look
+),
+
+worded as (
+    select
+        held.reward_id,
+        held.reward_value,
+        held.reward_for,
+        held.when_referral,
+        coalesce(held.campaign_id, 0) as campaign_id,
+        coalesce(nullif(trim(held.reward_type), ''), 'unknown') as given_type,
+        unit_periods.settings_no,
+        greatest(held.held_from_at, unit_periods.valid_from_at) as valid_from_at,
+        nullif(least(held.held_until_at, unit_periods.valid_until_at), timestamp 'infinity') as valid_until_at
+    from held
     inner join unit_periods
-        on
-            coalesce(rewards.seen_until_at, timestamp 'infinity') > unit_periods.valid_from_at
-            and case
-                when rewards.seen_from_at = first_look.first_look_at then timestamp '-infinity'
-                else rewards.seen_from_at
-            end
-            < unit_periods.valid_until_at
+        on held.held_until_at > unit_periods.valid_from_at and held.held_from_at < unit_periods.valid_until_at
 ),
 
 named as (
