@@ -15,7 +15,7 @@ from referral_warehouse.load.reconcile.bisect import Span
 from referral_warehouse.load.reconcile.counts import ALL_IDS
 from referral_warehouse.load.reconcile.seen_ranges import SeenRange, SeenRanges
 from referral_warehouse.load.records.run_tables import REFRESH_RANGES, REFRESH_ROUNDS
-from referral_warehouse.load.storage.stored_rows import DATASET
+from referral_warehouse.load.storage.stored_rows import DATASET, insert_rows
 
 _ROUNDS, _RANGES = f"{DATASET}.{REFRESH_ROUNDS.name}", f"{DATASET}.{REFRESH_RANGES.name}"
 
@@ -70,7 +70,7 @@ class RefreshLog:
             return
         self._connection.execute("begin")
         self._connection.execute(f"delete from {_ROUNDS} where stream = ?", [stream])
-        self._connection.execute(f"insert into {_ROUNDS} values (?, ?, ?, ?, ?, ?)", [stream, *astuple(new)])
+        insert_rows(self._connection, REFRESH_ROUNDS.name, [[stream, *astuple(new)]])
         self._connection.execute(f"delete from {_RANGES} where stream = ? and seen_at <= ?", [stream, new.complete_at])
         self._connection.execute("commit")
 
@@ -102,7 +102,5 @@ class RefreshLog:
         ]
         self._connection.execute("begin")
         self._connection.execute(f"delete from {_RANGES} where stream = ?", [stream])
-        if rows:
-            marks = ", ".join("(?, ?, ?, ?)" for _ in rows)
-            self._connection.execute(f"insert into {_RANGES} values {marks}", [value for row in rows for value in row])
+        insert_rows(self._connection, REFRESH_RANGES.name, rows)
         self._connection.execute("commit")

@@ -19,7 +19,7 @@ from referral_warehouse.load.records.table_sql import create_table
 from referral_warehouse.load.registry import STREAMS
 from referral_warehouse.load.report import StreamReport
 from referral_warehouse.load.storage.load_file import LoadFile
-from referral_warehouse.load.storage.stored_rows import DATASET
+from referral_warehouse.load.storage.stored_rows import DATASET, insert_rows
 
 _TABLES = ";\n".join(create_table(schema, DATASET, is_strict=True) for schema in RUN_TABLES)
 
@@ -64,16 +64,16 @@ def finish(
         "where run_id = ?",
         [status, now or utc_now(), observed_at, calls, error, run_id],
     )
-    _insert(load_file, "run_streams", [
+    insert_rows(load_file.connection, "run_streams", [
         [run_id, report.stream, report.observed_at, report.is_complete, report.api_count, report.our_count,
          report.rows_seen, report.rows_written, report.rows_quarantined, report.calls]
         for report in reports
     ])  # fmt: skip
-    _insert(load_file, "list_totals", [
+    insert_rows(load_file.connection, "list_totals", [
         [run_id, report.stream, report.totals.rows, str(report.totals.rewards), str(report.totals.value)]
         for report in reports if report.totals is not None
     ])  # fmt: skip
-    _insert(load_file, "reconciliation", [_reconciled(run_id, report) for report in reconciled])
+    insert_rows(load_file.connection, "reconciliation", [_reconciled(run_id, report) for report in reconciled])
     if reward_units is not None and observed_at is not None:
         _record_units(load_file, run_id, json.dumps(dict(reward_units)))
     connection.execute("commit")
@@ -85,7 +85,7 @@ def _record_units(load_file: LoadFile, run_id: str, units: str) -> None:
         f"select settings_no, units from {DATASET}.unit_settings order by settings_no desc limit 1"
     ).fetchone()
     if last is None or json.loads(last[1]) != json.loads(units):
-        _insert(load_file, "unit_settings", [[1 if last is None else last[0] + 1, run_id, units]])
+        insert_rows(load_file.connection, "unit_settings", [[1 if last is None else last[0] + 1, run_id, units]])
 
 
 def _reconciled(run_id: str, report: StreamReport) -> list[Any]:
@@ -96,11 +96,3 @@ def _reconciled(run_id: str, report: StreamReport) -> list[Any]:
         found.found, found.repaired_by, repair.missing, repair.changed, repair.vanished, repair.reappeared,
         found.in_flight, found.calls,
     ]  # fmt: skip
-
-
-def _insert(load_file: LoadFile, table: str, rows: list[list[Any]]) -> None:
-    """All rows in one statement: each costs DuckDB milliseconds, and an idle sync should cost almost nothing."""
-    if rows:
-        marks = ", ".join(f"({', '.join('?' * len(row))})" for row in rows)
-        values = [value for row in rows for value in row]
-        load_file.connection.execute(f"insert into {DATASET}.{table} values {marks}", values)

@@ -183,3 +183,11 @@ class StoredRows:
             [table],
         )[0]
         return found if isinstance(found, int) else None
+
+
+def insert_rows(connection: duckdb.DuckDBPyConnection, table: str, rows: list[list[Any]]) -> None:
+    """All rows in one statement: each costs DuckDB milliseconds, and an idle sync should cost almost nothing."""
+    if rows:
+        marks = ", ".join(f"({', '.join('?' * len(row))})" for row in rows)
+        values = [value for row in rows for value in row]
+        connection.execute(f"insert into {DATASET}.{table} values {marks}", values)
