@@ -27,7 +27,7 @@ DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.
 AS_IT_STANDS: list[str] = [
     r"cp \.dlt/example\.secrets\.toml .*",
     r"export SOURCES__REFERRAL_FACTORY__API_TOKEN=.*",
-    r"referrals (sync|load|build|publish|check|status|strikes|docs)( .*)?",
+    r"referrals (sync|load|build|publish|check|status|config|strikes|docs)( .*)?",
     r"referrals (--version|sandbox --help)",
     r"referrals sandbox --file .*",
     r"python -c .*",

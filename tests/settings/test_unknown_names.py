@@ -21,7 +21,7 @@ NAMES = {setting.name for setting in TABLE}
 LETTERS = "abcdefghijklmnopqrstuvwxyz_"
 
 
-def load(folder: Path = NOWHERE, **environ: str) -> None:
+def load(folder: Path = NOWHERE, /, **environ: str) -> None:
     load_settings(environ=environ, folder=folder, home=NOWHERE)
 
 
@@ -103,7 +103,10 @@ def test_a_name_that_may_belong_to_another_program_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[sources.referral_factory]\ncalls_per_min = 60", "'calls_per_min' in [sources.referral_factory] (PATH, line 2"),
+        (
+            "[sources.referral_factory]\ncalls_per_min = 60",
+            "'calls_per_min' in [sources.referral_factory] (PATH, line 2",
+        ),
         ("[warehouse]\ndir = 'x'\n  directory = 'y'", "'directory' in [warehouse] (PATH, line 3, column 3)"),
         ("warehouse.directory = 'y'", "'directory' in [warehouse] (PATH, line 1, column 11)"),
         ("[Warehouse]\ndir = 'y'", "[Warehouse] (PATH, line 1, column 2) is no setting (did you mean [warehouse]?)"),

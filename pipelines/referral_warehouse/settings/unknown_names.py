@@ -119,8 +119,8 @@ def _nearest(section: Section, key: str) -> tuple[Section, str] | None:
     elsewhere = next((other for other, settings in SECTIONS.items() if lowered in settings), None)
     if elsewhere is not None:
         return elsewhere, lowered
-    begins = [name for name in own if lowered.startswith(f"{name}_") or name.startswith(f"{lowered}_")]
-    found = begins if len(begins) == 1 else get_close_matches(lowered, own, n=1, cutoff=SIMILAR)
+    found = get_close_matches(lowered, own, n=1, cutoff=SIMILAR)
+    found = found or [name for name in own if lowered.startswith(f"{name}_")]
     return (section, found[0]) if found else None
 
 

@@ -84,8 +84,9 @@ def position(text: str, at: int) -> str:
 def _decoded(content: bytes) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise UnreadableFile("it is UTF-16 text, not UTF-8; save it as UTF-8")
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8", "replace")
         raise UnreadableFile(f"it is not UTF-8 text ({position(before, len(before))})") from None
