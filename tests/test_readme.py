@@ -52,6 +52,9 @@ SHORTENED: dict[str, Shortened] = {
         "python -m pytest --collect-only -q tests/load/test_adding_a_stream.py tests/end_to_end/test_planted_rows.py",
         "both are run with all tests",
     ),
+    'eval "$(_REFERRALS_COMPLETE=bash_source referrals)"': Shortened(
+        """bash -c 'eval "$(_REFERRALS_COMPLETE=bash_source referrals)"; complete -p referrals'""", "it is a line of bash"
+    ),
     "referrals fix-clock": Shortened(
         "cp -R account clock && "
         "WAREHOUSE__DIR=clock SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=false referrals fix-clock",

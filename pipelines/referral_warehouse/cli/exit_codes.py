@@ -47,6 +47,9 @@ def report_end(error: BaseException, *, verbose: bool, as_json: bool, done: str 
         why = error.message if isinstance(error, ReferralsError) else f"{type(error).__name__} at {_place(error)}"
         write_event("warning", "output", f"{done} A later step failed: {why}", as_json=as_json)
         return 0
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        sys.stderr.write(f"{error.format_message()}\n")
+        return error.exit_code
     if isinstance(error, click.ClickException):
         asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "referrals"
         wrong = ConfigurationError(" ".join(error.format_message().split()), f"`{asked} --help` lists them.")
