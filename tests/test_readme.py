@@ -25,8 +25,7 @@ DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.
 
 # Commands that run in the test exactly as a reader types them (patterns for the whole command).
 AS_IT_STANDS: list[str] = [
-    r"cp \.dlt/example\.secrets\.toml .*",
-    r"export SOURCES__REFERRAL_FACTORY__API_TOKEN=.*",
+    r"export SOURCES__REFERRAL_FACTORY__API_TOKEN(_FILE)?=.*",
     r"referrals (sync|load|build|publish|check|status|config|strikes|docs)( .*)?",
     r"referrals (--version|sandbox --help)",
     r"referrals sandbox --file .*",
@@ -53,7 +52,13 @@ SHORTENED: dict[str, Shortened] = {
         "both are run with all tests",
     ),
     'eval "$(_REFERRALS_COMPLETE=bash_source referrals)"': Shortened(
-        """bash -c 'eval "$(_REFERRALS_COMPLETE=bash_source referrals)"; complete -p referrals'""", "it is a line of bash"
+        """bash -c 'eval "$(_REFERRALS_COMPLETE=bash_source referrals)"; complete -p referrals'""",
+        "it is a line of bash",
+    ),
+    "referrals init": Shortened(
+        "token=$SOURCES__REFERRAL_FACTORY__API_TOKEN; unset SOURCES__REFERRAL_FACTORY__API_TOKEN; "
+        'echo "$token" | referrals init && rm .dlt/secrets.toml',
+        "it asks for the token, and refuses where the environment has one",
     ),
     "referrals fix-clock": Shortened(
         "cp -R account clock && "

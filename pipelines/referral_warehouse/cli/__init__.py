@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "load": ("sync", "Load from the API into the private load file, and nothing else."),
     "build": ("sync", "Build the models from the load file into a draft."),
     "publish": ("sync", "Publish the content of the load file: build, check, snapshot, feeds."),
+    "init": ("init", "Ask for the API token, try it, and write it to .dlt/secrets.toml."),
     "check": ("check", "Show what this account's API supports, one line each."),
     "status": ("status", "Show freshness, last runs, rows, calls, strikes and open liabilities."),
     "config": ("config", "Show every setting with its value and where that came from."),
