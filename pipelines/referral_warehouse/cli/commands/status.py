@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.settings_in_use import in_use_facts, print_in_use
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.settings import Settings
 
@@ -48,6 +49,9 @@ def status(as_json: bool) -> None:
 
     settings = read_settings()
     facts: dict[str, Any] = {"warehouse": str(settings.warehouse_path), **strike_facts(settings)}
+    facts |= in_use_facts(settings)
+    if not as_json:
+        print_in_use(settings)
     refuse_unreadable(settings)
     if not settings.warehouse_path.exists():
         if as_json:

@@ -13,11 +13,11 @@ from referral_warehouse.cli.configuration import read_settings, with_token
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.reporting import log_problems, print_summary, print_warnings, published, summary
+from referral_warehouse.cli.settings_in_use import locked_directory
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
 from referral_warehouse.settings import Settings
-from referral_warehouse.workspace.lock import warehouse_lock
 
 if TYPE_CHECKING:
     from referral_warehouse.cli.run_logging import LogHandler
@@ -53,15 +53,15 @@ def sync(
 ) -> None:  # fmt: skip
     """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
     from referral_warehouse.cli.console import say_json
-    from referral_warehouse.cli.run_logging import open_log
 
     settings = with_token()
-    with warehouse_lock(settings.warehouse_dir), open_log() as log:
+    chosen = chosen_streams(streams)
+    with locked_directory(settings, creates=True, as_json=as_json) as log:
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
         report, publication = sync_once(
-            settings, chosen_streams(streams), log, sweep=sweep, rebuild=rebuild, quiet=as_json,
+            settings, chosen, log, sweep=sweep, rebuild=rebuild, quiet=as_json,
             accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions,
             accept_account=accept_account,
         )  # fmt: skip
@@ -84,16 +84,19 @@ def sync(
 def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletions: bool, accept_account: bool) -> None:
     """Load from the API into the private load file, and nothing else."""
     from referral_warehouse.cli.console import Reporter, say_json
-    from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.load.runner import load as run_load
 
     settings = with_token()
-    with warehouse_lock(settings.warehouse_dir), open_log() as log, Reporter(log, quiet=as_json) as reporter:
+    chosen = chosen_streams(streams)
+    with (
+        locked_directory(settings, creates=True, as_json=as_json) as log,
+        Reporter(log, quiet=as_json) as reporter,
+    ):
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
         report = run_load(
-            settings, chosen_streams(streams), sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
+            settings, chosen, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
             accept_account=accept_account, progress=reporter.stage,
         )  # fmt: skip
         work_is_done("The load is done; the data is in the load file.")
@@ -110,11 +113,10 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
 def build(as_json: bool) -> None:
     """Build the models from the load file into a draft; nothing is published."""
     from referral_warehouse.cli.console import say, say_json
-    from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.warehouse.build import build as build_draft
 
     settings = read_settings()
-    with warehouse_lock(settings.warehouse_dir), open_log():
+    with locked_directory(settings):
         log_stage("warehouse", "build", {})
         report = build_draft(settings)
         work_is_done("The draft is built.")
@@ -133,12 +135,11 @@ def build(as_json: bool) -> None:
 def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool) -> None:
     """Build from the load file, check, and publish a snapshot and the feeds."""
     from referral_warehouse.cli.console import say, say_json
-    from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.warehouse.build import build as build_draft
     from referral_warehouse.warehouse.publish import publish as publish_draft
 
     settings = read_settings()
-    with warehouse_lock(settings.warehouse_dir), open_log():
+    with locked_directory(settings):
         log_stage("warehouse", "publish", {})
         publication = publish_draft(
             settings, build_draft(settings), accept_shorter_history=accept_shorter_history,
