@@ -20,7 +20,7 @@ from referral_warehouse.sandbox import Sandbox
 from tests.commands import Command, Shortened, UnknownCommand, plan, read_commands, run
 from tests.documentation import PAGES, PROJECT, queries_of
 
-DEMO_DAYS = 7
+DEMO_DAYS = 3
 DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.DOTALL)
 
 # Commands that run in the test exactly as a reader types them (patterns for the whole command).
@@ -131,7 +131,7 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def demo(checkout: Path, environ: dict[str, str]) -> Path:
-    """A checkout after `make run DAYS=7`. Pages read ``data``; commands that write use ``account``, a copy of it."""
+    """A checkout after `make run DAYS=3`. Pages read ``data``; commands that write use ``account``, a copy of it."""
     run(f"referrals demo --days {DEMO_DAYS} > demo.said", checkout, environ)
     shutil.copy(checkout / "data" / "sandbox.sqlite3", checkout / "world.sqlite3")
     # Without the demo's marker: a sync would move the demo aside.
