@@ -138,7 +138,7 @@ LEFTOVERS: dict[str, Callable[[Settings], Path]] = {
 }
 
 
-@pytest.mark.parametrize("leftover", sampled(LEFTOVERS.values(), 2), ids=LEFTOVERS)
+@pytest.mark.parametrize("leftover", sampled(LEFTOVERS.values(), 1), ids=LEFTOVERS)
 def test_a_leftover_that_cannot_be_removed_ends_no_publication(
     settings: Settings, leftover: Callable[[Settings], Path]
 ) -> None:
