@@ -63,6 +63,9 @@ def test_paths_that_a_page_names_exist(page: str) -> None:
     assert [path for path in named if not (PROJECT / path).exists()] == []
 
 
+WAREHOUSE_FIELDS = ("keep_snapshots", "reward_units", "warehouse_dir", "settles_on", "expires_after_days")
+
+
 def test_every_setting_is_documented_with_its_default() -> None:
     documented = {row[0].strip("`"): row[1].strip("`") for row in SETTINGS}
     defaults = load_settings(environ={}, folder=Path("nowhere"), home=Path("nowhere"))
@@ -70,7 +73,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     for spec in fields(Settings):
         if spec.name == "warnings":
             continue
-        is_warehouse = spec.name in ("keep_snapshots", "reward_units", "warehouse_dir") or spec.name.startswith("max_")
+        is_warehouse = spec.name in WAREHOUSE_FIELDS or spec.name.startswith("max_")
         key = spec.name.removeprefix("warehouse_").upper()
         value = "data" if spec.name == "warehouse_dir" else getattr(defaults, spec.name)
         shown = "–" if value is None or value == () else str(value).lower().removesuffix(".0")
@@ -96,7 +99,9 @@ def test_toml_examples_are_settings(text: str, tmp_path: Path) -> None:
     stated = tomllib.loads(text)
     if "sources" in stated:
         assert settings.concurrency == stated["sources"]["referral_factory"]["concurrency"]
-    assert dict(settings.reward_units) == stated["warehouse"]["reward_units"] != {}
+    tables = {key: dict(getattr(settings, key)) for key in ("reward_units", "settles_on", "expires_after_days")}
+    given = {key: value for key, value in stated["warehouse"].items() if isinstance(value, dict)}
+    assert {key: table for key, table in tables.items() if table} == given != {}
 
 
 def command(name: str) -> click.Command:

@@ -179,7 +179,8 @@ def test_the_config_file_states_every_default_as_it_is(tmp_path: Path) -> None:
     stated = {**documented["sources"]["referral_factory"], **documented["warehouse"]}
     stated["coupon_names_file"] = stated["coupon_names_file"] or None
     stated["warehouse_dir"] = Path(stated.pop("dir")).absolute()
-    stated["reward_units"] = tuple(stated["reward_units"].items())
+    for key in ("reward_units", "settles_on", "expires_after_days"):
+        stated[key] = tuple(stated[key].items())
     assert stated == {f.name: getattr(Settings(), f.name) for f in fields(Settings) if f.name not in not_settings}
     shutil.copytree(PROJECT / ".dlt", tmp_path / ".dlt", ignore=shutil.ignore_patterns("secrets.toml"))
     assert load_settings(environ={}, folder=tmp_path, home=tmp_path).concurrency == stated["concurrency"]

@@ -23,6 +23,7 @@ from referral_warehouse.settings.base_url import (
 )
 from referral_warehouse.settings.reward_units import reward_units
 from referral_warehouse.settings.sources import SettingSources, home_folder, variable, working_folder
+from referral_warehouse.settings.unit_terms import expires_after_days, refuse_expiry_without_use, settles_on
 from referral_warehouse.settings.values import path_text, switch, text, whole_number
 from referral_warehouse.workspace.directories import STATE, absolute_path, warehouse_directory
 
@@ -100,6 +101,10 @@ class Settings:
     max_vanished_percent: int = 20
     reward_units: tuple[tuple[str, str], ...] = ()
     """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
+    settles_on: tuple[tuple[str, str], ...] = ()
+    """(unit, issue or use), sorted: when rewards of a unit are no longer owed. A unit not named is settled on issue."""
+    expires_after_days: tuple[tuple[str, int], ...] = ()
+    """(unit, days), sorted: after how many days unused rewards of a unit expire. A unit not named never expires."""
     warnings: tuple[str, ...] = ()
     """Sentences on the files that settings are read from: not readable and therefore skipped, or readable by others."""
 
@@ -184,6 +189,10 @@ def load_settings(
         max_quarantine_percent=number(WAREHOUSE_SECTION, "max_quarantine_percent", 0, 100),
         max_vanished_percent=number(WAREHOUSE_SECTION, "max_vanished_percent", 0, 100),
         reward_units=reward_units(variable(WAREHOUSE_SECTION, "reward_units"), find(WAREHOUSE_SECTION, "reward_units")),
+        settles_on=settles_on(variable(WAREHOUSE_SECTION, "settles_on"), find(WAREHOUSE_SECTION, "settles_on")),
+        expires_after_days=expires_after_days(
+            variable(WAREHOUSE_SECTION, "expires_after_days"), find(WAREHOUSE_SECTION, "expires_after_days")
+        ),
         warnings=tuple(sources.warnings),
     )
     refuse_redirected_token(token, base_url)
@@ -216,6 +225,7 @@ def refuse_unlimited_calls(settings: Settings) -> None:
 
 def _refuse_unsafe(settings: Settings) -> None:
     refuse_unlimited_calls(settings)
+    refuse_expiry_without_use(settings.settles_on, settings.expires_after_days)
     if settings.simulated_time and not settings.is_loopback:
         raise ConfigurationError(
             "SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=true (the server's Date counts, however far from this machine's "
