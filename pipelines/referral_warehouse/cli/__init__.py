@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("sync", "Build the models from the load file into a draft."),
     "publish": ("sync", "Publish the content of the load file: build, check, snapshot, feeds."),
     "check": ("check", "Show what this account's API supports, one line each."),
-    "status": ("status", "Show freshness, last runs, rows, calls, strikes and open liabilities."),
+    "status": ("status", "Show whether runs succeed, how fresh the data is, and open liabilities."),
     "strikes": ("strikes", "Show rate-limit violations of the last 7 days; --forgive ends a protective stop."),
     "fix-clock": ("fix_clock", "Correct stored times that a wrong clock wrote, and publish."),
     "docs": ("docs", "Print the data dictionary: every published table and column."),
