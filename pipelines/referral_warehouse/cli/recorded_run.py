@@ -1,4 +1,4 @@
-"""A run of a command that writes the warehouse: the lock, the log, and the record of how it ended.
+"""A run of a command that writes the warehouse: the lock, the log, the record of how it ended, and who is told of it.
 
 Knows how errors end a command; what a command does is its own.
 """
@@ -15,14 +15,16 @@ import click
 from referral_warehouse.cli.configuration import refuse_missing_token
 from referral_warehouse.cli.exit_codes import explain
 from referral_warehouse.cli.output import DONE
-from referral_warehouse.errors import AnotherSyncRunning, ChecksFailed
+from referral_warehouse.errors import AnotherSyncRunning, ChecksFailed, ReferralsError
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.lock import warehouse_lock
 
 if TYPE_CHECKING:
     from referral_warehouse.cli.run_logging import LogHandler
     from referral_warehouse.load.report import LoadReport
-    from referral_warehouse.operate.recorder import Ending
+    from referral_warehouse.operate.announcements import Announcer
+    from referral_warehouse.operate.outcomes import Outcome
+    from referral_warehouse.operate.recorder import Ending, Recorder
     from referral_warehouse.warehouse.publish import Publication
 
 NEED_TOKEN = frozenset({"sync", "load"})
@@ -44,37 +46,68 @@ class CurrentRun:
 
 @contextmanager
 def recorded_run(settings: Settings, command: str, streams: list[str] | None = None) -> Iterator[CurrentRun]:
-    """Lock the directory for the length of a ``with``, with the log attached, and record how it ended.
+    """Lock the directory for the length of a ``with``, with the log attached; record and announce how it ended.
 
     A run that could not begin is recorded where the directory has runs already; one that found another at work is not.
+    Announcements are made without the lock, so that a slow receiver delays nobody.
 
     Raises: AnotherSyncRunning, ConfigurationError and LimitReached before it begins; then whatever the command raises.
     """
     from referral_warehouse.cli.run_logging import open_log
-    from referral_warehouse.operate.recorder import Recorder
+    from referral_warehouse.operate.announcements import Announcer
+    from referral_warehouse.operate.recorder import Recorder, utc_now
+    from referral_warehouse.settings.notify import load_notify_settings
 
     with open_log() as log:
-        recorder = Recorder(settings, command)
-        run = CurrentRun(log, streams or [])
-        has_begun = False
+        recorder, run = Recorder(settings, command), CurrentRun(log, streams or [])
+        announcer: Announcer | None = None
+        outcome: Outcome | None = None
         try:
+            announcer = Announcer(settings, load_notify_settings(), command)
             if command in NEED_TOKEN:
                 refuse_missing_token(settings)
             with warehouse_lock(settings.warehouse_dir):
                 recorder.start(os.getpid())
-                has_begun = True
+                announcer.started(recorder.known, recorder.found_killed, utc_now())
                 try:
                     yield run
                 except BaseException as error:
-                    recorder.end(_ending(error), **_numbers(settings, run))
+                    outcome = _finish(settings, run, recorder, announcer, error)
                     raise
-                recorder.end(_ending(None), **_numbers(settings, run))
+                outcome = _finish(settings, run, recorder, announcer, None)
         except AnotherSyncRunning:
             raise
         except BaseException as error:
-            if not has_begun:
-                recorder.refused(_ending(error))
+            if outcome is None:
+                outcome = recorder.refused(_ending(error))
             raise
+        finally:
+            if outcome is not None and announcer is not None:
+                announcer.ended(recorder.before, outcome, utc_now())
+
+
+def _finish(
+    settings: Settings, run: CurrentRun, recorder: Recorder, announcer: Announcer, error: BaseException | None
+) -> Outcome:
+    """Record the end of a run, and measure; the lock is held."""
+    from referral_warehouse.operate.metrics import Measured
+
+    began = recorder.start_record.at
+    strikes = _strikes(settings)
+    new = sum(strike["at"] >= began for strike in strikes)
+    outcome = recorder.end(_ending(error), strikes=new, **_numbers(settings, run))
+    announcer.measured(Measured(recorder.history_with(outcome), outcome, len(strikes)))
+    return outcome
+
+
+def _strikes(settings: Settings) -> list[dict[str, Any]]:
+    from referral_warehouse.cli.commands.strikes import strike_facts
+
+    try:
+        found: list[dict[str, Any]] = strike_facts(settings)["strikes"]
+    except (ReferralsError, OSError):
+        return []
+    return found
 
 
 def _ending(error: BaseException | None) -> Ending:

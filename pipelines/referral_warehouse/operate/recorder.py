@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -43,8 +44,8 @@ class Recorder:
     """Records one run of a command.
 
     Attributes:
-        before: the history before this run, with a run that was killed before it.
-        found_killed: that run, if this one found it.
+        known: the history as it was found.
+        before: the same with the run that was killed before this one, if there is one; found_killed is that run.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Recorder:
         self._is_writable = True
         started_at = now()
         self.start_record = Start(f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}", command, zulu(started_at))
-        self.before = History()
+        self.known, self.before = History(), History()
         self.found_killed: Outcome | None = None
 
     def start(self, pid: int | None = None) -> None:
@@ -71,17 +72,23 @@ class Recorder:
         if self.before.unfinished is not None:
             self.found_killed = self.before.counted(killed(self.before.unfinished, self._now()))
             self._attempt(self._log.append, self.found_killed)
+            self.before = deepcopy(self.known)
             self.before.add(self.found_killed)
         self._attempt(self._log.begin_new_file, self.before.needed)
         start = self.start_record
         self._attempt(self._log.append, Start(start.run, start.command, start.at, pid))
 
-    def refused(self, ending: Ending) -> Outcome | None:
-        """Record a run that ended before it started: nothing where the directory has no state yet."""
-        if not self._state_dir.is_dir():
-            return None
+    def refused(self, ending: Ending) -> Outcome:
+        """Record a run that ended before it started: nothing is written where the directory has no state yet."""
+        self._is_writable = self._state_dir.is_dir()
         self._read()
         return self.end(ending)
+
+    def history_with(self, outcome: Outcome) -> History:
+        """The history after this run."""
+        after = deepcopy(self.before)
+        after.add(outcome)
+        return after
 
     def end(self, ending: Ending, **numbers: Any) -> Outcome:
         """Record the end. Args: ``numbers`` are further attributes of ``Outcome``. Returns: what was recorded."""
@@ -99,7 +106,7 @@ class Recorder:
 
     def _read(self) -> None:
         try:
-            self.before = history_of(self._log.read())
+            self.known = self.before = history_of(self._log.read())
         except OSError as error:
             self._warn(error)
 

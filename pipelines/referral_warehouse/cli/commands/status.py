@@ -8,6 +8,7 @@ import click
 
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.verbosity import logging_options
+from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,28 +49,42 @@ WATCH_S = "5"
     "--watch", "watch_s", metavar="[SECONDS]", is_flag=False, flag_value=WATCH_S, type=click.IntRange(1, 86_400),
     help=f"Show it again every {WATCH_S} (or so many) seconds, until Ctrl-C.",
 )  # fmt: skip
+@click.option(
+    "--notify", "is_told", is_flag=True, help="With --max-age: tell the receivers of [notify] of data that is older."
+)
 @logging_options
 @click.pass_context
-def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int | None) -> None:
+def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int | None, is_told: bool) -> None:
     """Show whether runs succeed, how fresh the data is, rows, calls, strikes, quarantine and open liabilities.
 
     Exits with 0 where all is well, with 4 where nothing is published or the data is older than --max-age. Without
     --max-age it exits with the code of the last failure where runs failed since the last success.
     """
+    from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.cli.watching import watch
+    from referral_warehouse.operate.announcements import Announcer
     from referral_warehouse.operate.durations import parse_duration
+    from referral_warehouse.operate.recorder import utc_now
+    from referral_warehouse.settings.notify import load_notify_settings
 
     settings = read_settings()
     max_age_s = None if max_age is None else parse_duration("--max-age", max_age)
+    if is_told and max_age_s is None:
+        raise ConfigurationError("--notify needs --max-age, which says from what age on the data is stale.")
+    notify = load_notify_settings()
 
     def show() -> int:
-        return _show(settings, max_age_s, as_json=as_json)
+        health = _show(settings, max_age_s, as_json=as_json)
+        if is_told:
+            with open_log():
+                Announcer(settings, notify, "status").stale(health, utc_now())
+        return health.exit_code
 
     ctx.exit(show() if watch_s is None else watch(show, watch_s))
 
 
-def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> int:
-    """Show all of it once. Returns: the exit code."""
+def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health:
+    """Show all of it once. Returns: what was shown."""
     from referral_warehouse.cli.commands.strikes import in_words, strike_facts
     from referral_warehouse.cli.console import say, say_json, say_paragraph
     from referral_warehouse.operate.health import UNPUBLISHED, read_health
@@ -90,7 +105,7 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> int:
         say_json({**found, **({"snapshot": None} if health.state == UNPUBLISHED else _published(settings, health))})
     elif health.state != UNPUBLISHED:
         _show_tables(settings, health)
-    return health.exit_code
+    return health
 
 
 def _published(settings: Settings, health: Health) -> dict[str, Any]:
