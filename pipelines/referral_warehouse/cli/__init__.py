@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Show what this account's API supports, one line each."),
     "status": ("status", "Show whether runs succeed, how fresh the data is, and open liabilities."),
     "strikes": ("strikes", "Show rate-limit violations of the last 7 days; --forgive ends a protective stop."),
+    "schedule": ("schedule", "Print a file that makes a scheduler run the sync of this directory."),
     "fix-clock": ("fix_clock", "Correct stored times that a wrong clock wrote, and publish."),
     "docs": ("docs", "Print the data dictionary: every published table and column."),
     "sandbox": ("sandbox", "Serve the documented API on this machine."),

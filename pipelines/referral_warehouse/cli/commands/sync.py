@@ -42,11 +42,28 @@ def _loading_options(command: F) -> F:
 @ACCEPT_HISTORY
 @ACCEPT_DELETIONS
 @ACCEPT_ACCOUNT
-def sync(
-    streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_shorter_history: bool, accept_deletions: bool,
+@click.option("--every", metavar="INTERVAL", help="Keep running: sync every 15m, 1h or so, also after failures.")
+def sync(streams: str, every: str | None, **options: bool) -> None:
+    """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
+    if every is None:
+        _sync(streams, **options)
+        return
+    from referral_warehouse.cli.repeated_sync import repeat
+    from referral_warehouse.operate.durations import parse_duration
+
+    every_s = parse_duration("--every", every)
+    if any(value for name, value in options.items() if name != "as_json"):
+        raise ConfigurationError(
+            "--every does not go with --sweep, --rebuild or an option that accepts something: they are for one run.",
+            "Run that sync once, without --every.",
+        )
+    repeat(lambda: _sync(streams, **options), every_s, read_settings().state_dir)
+
+
+def _sync(
+    streams: str, *, sweep: bool, rebuild: bool, as_json: bool, accept_shorter_history: bool, accept_deletions: bool,
     accept_account: bool,
 ) -> None:  # fmt: skip
-    """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
     from referral_warehouse.cli.console import say_json
 
     settings = read_settings()
