@@ -58,8 +58,6 @@ def _prefect(module: Any) -> Callable[[], bool]:
 
 def _airflow(module: Any) -> Callable[[], bool]:
     """The task's own function: the scheduler repeats it unless it says that it failed for good."""
-    from airflow.exceptions import AirflowFailException, AirflowSkipException
-
     dag = module.referrals_sync()
     [task] = dag.tasks
     assert (dag.max_active_runs, dag.catchup, task.retries) == (1, False, 3)
@@ -68,9 +66,9 @@ def _airflow(module: Any) -> Callable[[], bool]:
         for _ in range(1 + task.retries):
             try:
                 task.python_callable()
-            except AirflowSkipException:
+            except module.AirflowSkipException:
                 return True
-            except AirflowFailException:
+            except module.AirflowFailException:
                 return False
             except RuntimeError:
                 continue

@@ -1,4 +1,4 @@
-"""Fits a table into the columns of a terminal without breaking a word. Pure."""
+"""Fits a table into the columns of a terminal without breaking a word of usual length. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 BETWEEN = 3
 """Columns between two cells: a blank, a line and a blank; half of them are at each edge."""
+LONGEST_WORD = 40
+"""Longer words are broken: names in the account may be hundreds of characters without a blank."""
+CONTINUED = "    "
 
 
 def column_widths(cells: Sequence[Sequence[str]], width: int) -> list[int] | None:
@@ -19,7 +22,8 @@ def column_widths(cells: Sequence[Sequence[str]], width: int) -> list[int] | Non
 
     columns = list(zip(*cells, strict=True))
     natural = [max(cell_len(text) for text in column) for column in columns]
-    least = [max(max(map(cell_len, text.split()), default=0) for text in column) for column in columns]
+    words = [[min(cell_len(word), LONGEST_WORD) for text in column for word in text.split()] for column in columns]
+    least = [max(lengths, default=0) for lengths in words]
     spare = width - BETWEEN * len(columns) + 1 - sum(least)
     if spare < 0:
         return None
@@ -38,17 +42,21 @@ def column_widths(cells: Sequence[Sequence[str]], width: int) -> list[int] | Non
 def as_list(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
     """The lines of a table as a list: each cell on a line of its own, and an empty line between rows.
 
-    Texts are wrapped at blanks; a word that is longer than the terminal is wide stays whole.
+    Texts are wrapped at blanks, and only words that are longer than the terminal is wide are broken.
     """
     import textwrap
 
-    indent = max(map(len, heads), default=0) + 2
+    from rich.cells import cell_len, chop_cells
+
+    indent = max(map(cell_len, heads), default=0) + 2
     lines: list[str] = []
     for row in rows:
         lines += [""] if lines else []
         for head, text in zip(heads, row, strict=True):
-            lines += textwrap.wrap(
-                f"{head + ':':<{indent}}{text}", width=max(width, indent + 8), subsequent_indent=" " * indent,
-                break_long_words=False, break_on_hyphens=False, drop_whitespace=True,
+            wrapped = textwrap.wrap(
+                f"{head + ':':<{indent}}{text}", width=width, subsequent_indent=CONTINUED, break_long_words=False,
+                break_on_hyphens=False,
             )  # fmt: skip
+            for line in wrapped:
+                lines += [line] if cell_len(line) <= width else chop_cells(line, width)
     return lines or ["(none)"]
