@@ -14,7 +14,8 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.notify import EVENTS, NotifySettings, load_notify_settings
-from tests.documentation import PROJECT, section, table_rows
+from tests.documentation import PAGES, PROJECT, section, table_rows
+from tests.fences import fences_of
 from tests.operate.conftest import Run
 
 SECRET = "hooks-8d1f6c0b2a99"
@@ -128,6 +129,14 @@ def test_the_documentation_has_every_setting_with_its_default() -> None:
     assert tomllib.loads(re.sub(r"^# (?=[a-z_]+ = )", "", config, flags=re.MULTILINE))["notify"] == {
         "url": "", "ping_url": "", "events": list(EVENTS), "timeout_s": 5,
     }  # fmt: skip
+
+
+def test_the_example_of_the_documentation_is_read(tmp_path: Path) -> None:
+    [example] = [fence.text for fence in fences_of(PAGES["docs/monitoring.md"]) if fence.info == "toml"]
+    write(tmp_path, example)
+    found = load(tmp_path)
+    assert found.url is not None
+    assert found.ping_url is not None
 
 
 def test_an_unset_section_needs_no_program_on_the_path(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from referral_warehouse.cli.configuration import refuse_missing_token
 from referral_warehouse.cli.exit_codes import explain
 from referral_warehouse.cli.output import DONE
 from referral_warehouse.errors import AnotherSyncRunning, ChecksFailed, ReferralsError
+from referral_warehouse.events import log_event
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.lock import warehouse_lock
 
@@ -59,6 +60,9 @@ def recorded_run(settings: Settings, command: str, streams: list[str] | None = N
     from referral_warehouse.settings.notify import load_notify_settings
 
     with open_log() as log:
+        log_event(
+            "warehouse", "directory", f"directory {settings.warehouse_dir}", directory=str(settings.warehouse_dir)
+        )
         recorder, run = Recorder(settings, command), CurrentRun(log, streams or [])
         announcer: Announcer | None = None
         outcome: Outcome | None = None
