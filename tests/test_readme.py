@@ -27,7 +27,7 @@ DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.
 AS_IT_STANDS: list[str] = [
     r"cp \.dlt/example\.secrets\.toml .*",
     r"export SOURCES__REFERRAL_FACTORY__API_TOKEN=.*",
-    r"referrals (sync|load|build|publish|check|status|strikes|docs)( .*)?",
+    r"referrals (sync|load|build|publish|check|status|strikes|schedule|docs)( .*)?",
     r"referrals (--version|sandbox --help)",
     r"referrals sandbox --file .*",
     r"python -c .*",
@@ -99,7 +99,7 @@ two three
 
 def isolated_environ(tmp_path: Path) -> dict[str, str]:
     """The project's commands on the PATH, a home of one's own, and no setting of whoever runs the tests."""
-    foreign = ("SOURCES__", "WAREHOUSE__", "MAKE", "MFLAGS", "ARGS", "DAYS", "DEMO")
+    foreign = ("SOURCES__", "WAREHOUSE__", "NOTIFY__", "COLUMNS", "MAKE", "MFLAGS", "ARGS", "DAYS", "DEMO")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     own = {"HOME": str(tmp_path / "own"), "XDG_STATE_HOME": str(tmp_path / "own/state")}
     (tmp_path / "own").mkdir()

@@ -25,10 +25,15 @@ def read_settings() -> Settings:
 def with_token() -> Settings:
     """The settings, with a token. Raises: ConfigurationError without one."""
     settings = read_settings()
+    refuse_missing_token(settings)
+    return settings
+
+
+def refuse_missing_token(settings: Settings) -> None:
+    """Raises: ConfigurationError without a token."""
     if settings.api_token is None:
         raise ConfigurationError(
             "There is no API token.",
             "Set SOURCES__REFERRAL_FACTORY__API_TOKEN (or api_token in .dlt/secrets.toml, see "
             ".dlt/example.secrets.toml); without an account, `referrals demo` simulates one.",
         )
-    return settings

@@ -8,11 +8,11 @@ from referral_warehouse.cli.acceptance import ACCEPT_HISTORY
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import DEMO_MARKER
 from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.recorded_run import recorded_run
 from referral_warehouse.cli.reporting import log_problems
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
-from referral_warehouse.workspace.lock import warehouse_lock
 
 
 @click.command("fix-clock", epilog="Example: referrals fix-clock")
@@ -22,13 +22,12 @@ from referral_warehouse.workspace.lock import warehouse_lock
 def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
     """Replace stored times in the future or before 2026 by the times of their runs, and publish; sync does so too."""
     from referral_warehouse.cli.console import say, say_json
-    from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.load.clock.repair import repair_without_server
     from referral_warehouse.warehouse.build import build as build_draft
     from referral_warehouse.warehouse.publish import publish as publish_draft
 
     settings = read_settings()
-    with warehouse_lock(settings.warehouse_dir), open_log():
+    with recorded_run(settings, "fix-clock") as run:
         if (settings.warehouse_dir / DEMO_MARKER).exists():
             raise ConfigurationError(f"{settings.warehouse_dir} holds a demo, whose times are simulated.")
         correction = repair_without_server(settings)
@@ -36,7 +35,9 @@ def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
         if correction is not None:
             log_stage("warehouse", "publish", {})
             draft = build_draft(settings)
-            publication = publish_draft(settings, draft, accept_shorter_history=accept_shorter_history)
+            publication = run.publication = publish_draft(
+                settings, draft, accept_shorter_history=accept_shorter_history
+            )
             snapshot = publication.snapshot
             log_problems(publication.problems)
         work_is_done("The stored times are corrected.")
