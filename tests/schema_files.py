@@ -1,5 +1,7 @@
 """The files that follow from the schemas of the streams: the raw tables as SQL, and the page that lists all fields.
 
+The tables of docs/settings.md, which follow from the table of settings, are written along with them.
+
 ``python -m tests.schema_files`` writes them anew; tests/test_schema_files.py fails where one is not current. Tests that
 need a load file make its tables from the same schemas.
 """
@@ -15,6 +17,7 @@ from referral_warehouse.load.records.table_sql import SQL_TYPES, create_table
 from referral_warehouse.load.registry import STREAMS, TABLES
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.load.streams.stream import Stream
+from tests import settings_page
 
 PROJECT = Path(__file__).parents[1]
 RAW_SQL = PROJECT / "sql" / "raw.sql"
@@ -104,7 +107,7 @@ def _table(schema: TableSchema) -> Iterator[str]:
         yield f"| `{field.name}` | {meaning}`{SQL_TYPES[field.kind]}` | {REQUIRED[field.must]} | {personal} |"
 
 
-FILES = {RAW_SQL: raw_sql, PAGE: fields_page}
+FILES = {RAW_SQL: raw_sql, PAGE: fields_page, settings_page.PAGE: settings_page.settings_page}
 
 if __name__ == "__main__":
     for path, text in FILES.items():

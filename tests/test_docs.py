@@ -14,6 +14,7 @@ from referral_warehouse import errors
 from referral_warehouse.cli import COMMANDS, cli
 from referral_warehouse.errors import ConfigurationError, ReferralsError
 from referral_warehouse.settings import Settings, load_settings
+from referral_warehouse.settings.table import NOTIFY, TABLE
 from tests.documentation import (
     LINK,
     PAGES,
@@ -27,7 +28,7 @@ from tests.documentation import (
 )  # fmt: skip
 from tests.fences import fences_of
 
-SETTINGS = [row for name in ("Source", "Warehouse") for row in table_rows(section("docs/settings.md", name))]
+SETTINGS = [row for row in table_rows(PAGES["docs/settings.md"]) if len(row) == 4]
 RANGES = {row[0].strip("`"): row[2] for row in SETTINGS if " to " in row[2]}
 LOCAL = {"SOURCES__REFERRAL_FACTORY__BASE_URL": "http://127.0.0.1:1/api/v1"}
 COMMON_OPTIONS = {"--verbose", "--log-format", "--help", "-h"}
@@ -63,22 +64,22 @@ def test_paths_that_a_page_names_exist(page: str) -> None:
     assert [path for path in named if not (PROJECT / path).exists()] == []
 
 
-WAREHOUSE_FIELDS = ("keep_snapshots", "reward_units", "warehouse_dir", "settles_on", "expires_after_days")
-
-
 def test_every_setting_is_documented_with_its_default() -> None:
     documented = {row[0].strip("`"): row[1].strip("`") for row in SETTINGS}
-    defaults = load_settings(environ={}, folder=Path("nowhere"), home=Path("nowhere"))
+    defaults = Settings()
     expected = {}
-    for spec in fields(Settings):
-        if spec.name == "warnings":
-            continue
-        is_warehouse = spec.name in WAREHOUSE_FIELDS or spec.name.startswith("max_")
-        key = spec.name.removeprefix("warehouse_").upper()
-        value = "data" if spec.name == "warehouse_dir" else getattr(defaults, spec.name)
-        shown = "–" if value is None or value == () else str(value).lower().removesuffix(".0")
-        expected["WAREHOUSE__" + key if is_warehouse else "SOURCES__REFERRAL_FACTORY__" + key] = shown
+    for setting in TABLE:
+        value = getattr(defaults, setting.attribute, setting.kind.default)
+        value = "data" if setting.attribute == "warehouse_dir" else value
+        expected[setting.name] = "–" if value is None or value == () else str(value).lower()
     assert documented == expected
+
+
+def test_every_field_of_the_settings_has_a_row_in_the_table() -> None:
+    said_of_files = {"warnings", "files", "is_directory_relative"}
+    assert {spec.name for spec in fields(Settings)} - said_of_files == {
+        setting.attribute for setting in TABLE if not getattr(setting.kind, "holds", "") and setting.section != NOTIFY
+    }
 
 
 @pytest.mark.parametrize("name", RANGES)

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from packaging.utils import canonicalize_name
 
 import referral_warehouse
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.settings import Settings, load_settings
+from referral_warehouse.settings import load_settings
+from referral_warehouse.settings.table import TABLE, Section
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from tests.documentation import PAGES, table_rows
 
@@ -173,17 +173,21 @@ def _documented_defaults() -> dict[str, Any]:
     return tomllib.loads(re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE))
 
 
+def _inner(document: dict[str, Any], section: Section) -> dict[str, Any]:
+    for part in section:
+        document = document[part]
+    return document
+
+
 def test_the_config_file_states_every_default_as_it_is(tmp_path: Path) -> None:
     documented = _documented_defaults()
-    not_settings = ("api_token", "warnings")
-    stated = {**documented["sources"]["referral_factory"], **documented["warehouse"]}
-    stated["coupon_names_file"] = stated["coupon_names_file"] or None
-    stated["warehouse_dir"] = Path(stated.pop("dir")).absolute()
-    for key in ("reward_units", "settles_on", "expires_after_days"):
-        stated[key] = tuple(stated[key].items())
-    assert stated == {f.name: getattr(Settings(), f.name) for f in fields(Settings) if f.name not in not_settings}
+    not_secret = [setting for setting in TABLE if not setting.is_secret]
+    stated = {setting.name: _inner(documented, setting.section)[setting.key] for setting in not_secret}
+    assert {name: None if value in ("", {}) else value for name, value in stated.items()} == {
+        setting.name: setting.kind.default for setting in not_secret
+    }
     shutil.copytree(PROJECT / ".dlt", tmp_path / ".dlt", ignore=shutil.ignore_patterns("secrets.toml"))
-    assert load_settings(environ={}, folder=tmp_path, home=tmp_path).concurrency == stated["concurrency"]
+    assert load_settings(environ={}, folder=tmp_path, home=tmp_path).concurrency == 8
 
 
 UNITS = '{ "Amazon Voucher" = "EUR", " Cash Digital Card" = "EUR " }'

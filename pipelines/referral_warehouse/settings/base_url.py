@@ -11,12 +11,11 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.settings.sources import Found, shown
+from referral_warehouse.settings.sources import Place, shown
 
 DEFAULT_BASE_URL = "https://referral-factory.com/api/v1"
 VENDOR_HOSTS = frozenset({"referral-factory.com", "api.referral-factory.com"})
 NAME = "SOURCES__REFERRAL_FACTORY__BASE_URL"
-TOKEN_NAME = "SOURCES__REFERRAL_FACTORY__API_TOKEN"  # noqa: S105 - the setting's name
 LONGEST_URL = 2048
 HOST_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 # A last part of digits makes many resolvers read the whole name as an address: 2130706433 and 0x7f.1 are 127.0.0.1.
@@ -62,22 +61,21 @@ def checked_base_url(url: str) -> str:
     return url
 
 
-def refuse_redirected_token(token: Found | None, base_url: Found | None) -> None:
+def refuse_redirected_token(token_place: Place, url: str, url_place: Place) -> None:
     """A token that only the user could place is not sent to a host that a folder's files name.
 
     Anybody may have written the folder: it may be a download, or shared. Its files may name the host for a token that
     stands in them as well; the vendor's own hosts and this machine are always allowed.
     Raises: ConfigurationError when the base URL comes from a folder and the token does not.
     """
-    if token is None or base_url is None or base_url.place.is_own or not token.place.is_own:
+    if url_place.is_own or not token_place.is_own:
         return
-    url = str(base_url.value)
     parts = urlsplit(url)
     is_vendor = parts.scheme == "https" and parts.hostname in VENDOR_HOSTS and parts.port in (None, 443)
     if not is_vendor and not is_loopback_url(url):
         raise ConfigurationError(
-            f"The token of {token.place.name} is not sent to {parts.netloc}: only {base_url.place.name} names that "
-            "host, and somebody else may have written that file.",
+            f"The token of {token_place.name} is not sent to {parts.netloc}: only {url_place.name} names that host, "
+            "and somebody else may have written that file.",
             f"If the host is right, set {NAME} in the environment as well, or put api_token into secrets.toml "
             "beside that file; else remove base_url from it.",
         )

@@ -7,20 +7,17 @@ no working directory, or files that belong to somebody else.
 from __future__ import annotations
 
 import os
-import re
 import stat
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.workspace.text_files import UnreadableFile, read_text_file
+from referral_warehouse.settings.toml_files import TomlFile, read_toml_file
+from referral_warehouse.workspace.text_files import UnreadableFile
 
 FILE_NAMES = ("secrets.toml", "config.toml")
-MAX_TOML_BYTES = 1024 * 1024
-POSITION = re.compile(r"\(at .{1,60}\)$")
 # Editors, shells and `docker --env-file` put these around values; no value begins or ends with them.
 BYTE_ORDER_MARK = "\ufeff"
 QUOTES = ("'", '"')
@@ -32,17 +29,20 @@ class Place:
 
     name: str
     is_own: bool
+    file: TomlFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A value as it stands in a place: cleaned text, or any other type that TOML has."""
+    """A value as it stands in a place: cleaned text, or any other type that TOML has. ``given`` is the whole text."""
 
     value: Any
     place: Place
+    given: str | None = None
 
 
 ENVIRONMENT = Place("the environment", is_own=True)
+DEFAULT = Place("the default", is_own=True)
 
 
 def variable(section: tuple[str, ...], key: str) -> str:
@@ -94,7 +94,7 @@ class SettingSources:
     """All places of settings, the most important first.
 
     Attributes: ``warnings`` are sentences on files that were skipped or that others can read; ``skipped_here`` are
-    those of the working directory that may hold settings and were not read.
+    those of the working directory that may hold settings and were not read; ``places`` are the files that were read.
     Raises: ConfigurationError for a file that can be opened but not understood.
     """
 
@@ -102,11 +102,16 @@ class SettingSources:
         self._environ = environ
         self.warnings: list[str] = []
         self.skipped_here: list[Path] = []
-        self._documents: list[tuple[Place, dict[str, Any]]] = []
+        self.places: list[Place] = []
         own = home / ".dlt" if home is not None else None
         for directory in dict.fromkeys(d / ".dlt" for d in (folder, home) if d is not None):
             skipped = self._read_directory(directory, is_own=own is not None and _is_same(directory, own))
             self.skipped_here += skipped if directory != own else []
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of the environment that are not empty."""
+        return {name: text for name, text in self._environ.items() if cleaned(text)}
 
     def find(self, section: tuple[str, ...], key: str) -> Found | None:
         """A value and its place; empty values count as absent.
@@ -114,26 +119,21 @@ class SettingSources:
         Raises: ConfigurationError when a variable is not UTF-8 text, or a section of a file is not a table.
         """
         name = variable(section, key)
-        text = cleaned(_decoded(name, self._environ.get(name, "")))
-        if text:
-            return Found(text, ENVIRONMENT)
-        for place, document in self._documents:
-            value: Any = document
-            for part in (*section, key):
-                if not isinstance(value, dict):
-                    raise ConfigurationError(f"[{'.'.join(section)}] in {place.name} must be a table of settings.")
-                value = value.get(part, {} if part != key else None)
-            value = cleaned(value) if isinstance(value, str) else value
-            if value is not None and value != "":
-                return Found(value, place)
-        return None
+        given = _decoded(name, self._environ.get(name, ""))
+        if cleaned(given):
+            return Found(cleaned(given), ENVIRONMENT, given)
+        return next(filter(None, (_found_in(place, section, key) for place in self.places)), None)
+
+    def given_in(self, place: Place, names: Iterable[tuple[tuple[str, ...], str]]) -> list[str]:
+        """The settings, of those named by section and key, that a file gives, as names of variables."""
+        return [variable(section, key) for section, key in names if _found_in(place, section, key)]
 
     def _read_directory(self, directory: Path, *, is_own: bool) -> list[Path]:
         """Read the files of one ``.dlt``; returns those that may hold settings and could not be read."""
         skipped: list[Path] = []
         for path in (directory / name for name in FILE_NAMES):
             try:
-                document = _parsed(path, read_text_file(path, MAX_TOML_BYTES))
+                file = read_toml_file(path)
             except FileNotFoundError:
                 continue
             except NotADirectoryError:
@@ -142,23 +142,18 @@ class SettingSources:
                     break
                 continue
             except UnreadableFile as error:
-                if not error.is_forbidden:
-                    raise ConfigurationError(f"{path} cannot be read: {error.reason}.", NEXT_STEP) from None
                 closed = directory if _is_closed(directory) else path
                 if closed not in skipped:
                     skipped.append(closed)
                     self.warnings.append(f"{closed} cannot be read ({error.reason}): settings in it are not used")
                 continue
-            self._documents.append((Place(str(path), is_own), document))
-            self._warn_of_readers(path, document)
+            self.places.append(Place(str(path), is_own, file))
+            self._warn_of_readers(path, file.document)
         return skipped
 
     def _warn_of_readers(self, path: Path, document: dict[str, Any]) -> None:
         if (path.name == FILE_NAMES[0] or _holds_token(document)) and is_open_to_others(path):
             self.warnings.append(f"{path} can be read by others, and a token belongs in it; run: chmod 600 {path}")
-
-
-NEXT_STEP = "Correct or remove the file; every setting can also be given in the environment."
 
 
 def is_open_to_others(path: Path) -> bool:
@@ -200,12 +195,12 @@ def _decoded(name: str, value: str) -> str:
         return value  # given by a program and not by the operating system
 
 
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        # The position alone: the rest of the message may quote a token.
-        position = POSITION.search(str(error))
-        raise ConfigurationError(
-            f"{path} cannot be read: it is not valid TOML{f' {position[0]}' if position else ''}.", NEXT_STEP
-        ) from None
+def _found_in(place: Place, section: tuple[str, ...], key: str) -> Found | None:
+    value: Any = place.file.document if place.file is not None else {}
+    for part in (*section, key):
+        if not isinstance(value, dict):
+            raise ConfigurationError(f"[{'.'.join(section)}] in {place.name} must be a table of settings.")
+        value = value.get(part, {} if part != key else None)
+    given = value if isinstance(value, str) else None
+    value = cleaned(value) if isinstance(value, str) else value
+    return None if value is None or value == "" else Found(value, place, given)

@@ -1,4 +1,4 @@
-"""What single settings may be: whole numbers, text and paths, whichever type a file gives them.
+"""Kinds of settings: what a value may be, whichever type a file gives it, and how it is shown.
 
 Knows no setting by name and reads nothing. A value is never repeated in full where it may be long.
 """
@@ -6,16 +6,158 @@ Knows no setting by name and reads nothing. A value is never repeated in full wh
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.settings.sources import shown
+from referral_warehouse.settings.base_url import checked_base_url
+from referral_warehouse.settings.reward_units import reward_units
+from referral_warehouse.settings.sources import Found, shown
+from referral_warehouse.settings.token import Token
+from referral_warehouse.settings.unit_terms import expires_after_days, settles_on
+from referral_warehouse.workspace.directories import absolute_path, warehouse_directory
 
 # int() itself also takes underscores, other scripts' digits, signs and blanks between them.
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
 MOST_DIGITS = 20
 SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 LONGEST_PATH = 4096
+
+
+class Kind(Protocol):
+    """What the values of a setting are."""
+
+    @property
+    def default(self) -> Any:
+        """The value where none is given, as it would be given; None for none."""
+
+    @property
+    def limits(self) -> str:
+        """The values that are accepted, as ``1 to 64``; empty where that needs more words."""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> Any:
+        """The value that a text or a value of TOML stands for; relative paths begin at ``folder``.
+
+        Raises: ConfigurationError that begins with ``name`` when it stands for none.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNumber:
+    """A number from ``low`` to ``high``."""
+
+    default: int
+    low: int
+    high: int
+
+    @property
+    def limits(self) -> str:
+        return f"{self.low} to {self.high}"
+
+    def read(self, name: str, found: Found, folder: Path | None) -> int:  # noqa: ARG002
+        return whole_number(name, found.value, self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Yes or no."""
+
+    default: bool = False
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> bool:  # noqa: ARG002
+        return switch(name, found.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A text that is shown nowhere."""
+
+    default: None = None
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> Token:  # noqa: ARG002
+        return Token(text(name, found.value))
+
+
+@dataclass(frozen=True, slots=True)
+class BaseUrl:
+    """The address of an API that may receive the token."""
+
+    default: str
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> str:  # noqa: ARG002
+        return checked_base_url(text(name, found.value))
+
+
+@dataclass(frozen=True, slots=True)
+class FilePath:
+    """The path of a file that is read. ``holds`` is the key whose value the file contains instead of the setting."""
+
+    holds: str = ""
+    default: None = None
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> Path:
+        return absolute_path(name, path_text(name, found.value), folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The path of a directory that DuckDB and dlt can use."""
+
+    default: str
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> Path:
+        return warehouse_directory(name, path_text(name, found.value), folder, found.given)
+
+
+@dataclass(frozen=True, slots=True)
+class RewardUnits:
+    """A table of units: of TOML, or JSON."""
+
+    default: None = None
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> tuple[tuple[str, str], ...]:  # noqa: ARG002
+        return reward_units(name, found.value)
+
+
+@dataclass(frozen=True, slots=True)
+class SettlesOn:
+    """A table of units and when their rewards are settled: of TOML, or JSON."""
+
+    default: None = None
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> tuple[tuple[str, str], ...]:  # noqa: ARG002
+        return settles_on(name, found.value)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiresAfterDays:
+    """A table of units and days: of TOML, or JSON."""
+
+    default: None = None
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> tuple[tuple[str, int], ...]:  # noqa: ARG002
+        return expires_after_days(name, found.value)
+
+
+@dataclass(frozen=True, slots=True)
+class OfNotify:
+    """A value of the section ``notify``, which ``settings.notify`` reads and checks where notifications are sent."""
+
+    default: str | None = None
+    limits: str = ""
+    is_secret: bool = False
+
+    def read(self, name: str, found: Found, folder: Path | None) -> Any:  # noqa: ARG002
+        return found.value
 
 
 def whole_number(name: str, value: Any, low: int, high: int) -> int:

@@ -6,8 +6,10 @@ errors and knows no setting.
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 KINDS = {
@@ -31,8 +33,24 @@ class UnreadableFile(Exception):
         self.is_forbidden = is_forbidden
 
 
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """The text of a file without a byte order mark, and the number of the user that the file belongs to."""
+
+    text: str
+    owner: int
+
+
 def read_text_file(path: Path, max_bytes: int) -> str:
     """The text of a file, without a byte order mark.
+
+    Raises: as ``open_text_file``.
+    """
+    return open_text_file(path, max_bytes).text
+
+
+def open_text_file(path: Path, max_bytes: int) -> TextFile:
+    """The text of a file, and its owner at the time of reading.
 
     Args: ``max_bytes`` is the largest size that is accepted.
     Raises: FileNotFoundError and NotADirectoryError when there is no such file; UnreadableFile for all else.
@@ -42,7 +60,8 @@ def read_text_file(path: Path, max_bytes: int) -> str:
         _refuse_irregular(os.stat(path).st_mode)  # noqa: PTH116 - Path.stat is this call
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
-            _refuse_irregular(os.fstat(descriptor).st_mode)
+            opened = os.fstat(descriptor)
+            _refuse_irregular(opened.st_mode)
             content = stream.read(max_bytes + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise
@@ -53,12 +72,26 @@ def read_text_file(path: Path, max_bytes: int) -> str:
         raise UnreadableFile("its name contains a character that no file name can have") from None
     if len(content) > max_bytes:
         raise UnreadableFile(f"it is larger than {max_bytes:,} bytes")
+    return TextFile(_decoded(content), opened.st_uid)
+
+
+def position(text: str, at: int) -> str:
+    """Where a character of a text stands, as ``line 2, column 8``; both are counted from 1."""
+    before = text[:at]
+    return f"line {before.count(chr(10)) + 1}, column {at - before.rfind(chr(10))}"
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UnreadableFile("it is UTF-16 text, not UTF-8; save it as UTF-8")
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UnreadableFile("it is not UTF-8 text") from None
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8", "replace")
+        raise UnreadableFile(f"it is not UTF-8 text ({position(before, len(before))})") from None
     if "\0" in text:
-        raise UnreadableFile("it contains NUL bytes, which no text has")
+        raise UnreadableFile(f"it contains NUL bytes, which no text has ({position(text, text.index(chr(0)))})")
     return text
 
 

@@ -9,13 +9,8 @@ import click
 
 from referral_warehouse.cli.configuration import with_token
 from referral_warehouse.cli.verbosity import logging_options
-from referral_warehouse.settings.sources import (
-    FILE_NAMES,
-    MAX_TOML_BYTES,
-    home_folder,
-    is_open_to_others,
-    working_folder,
-)
+from referral_warehouse.settings.sources import FILE_NAMES, home_folder, is_open_to_others, working_folder
+from referral_warehouse.settings.toml_files import MAX_TOML_BYTES
 from referral_warehouse.workspace.text_files import UnreadableFile, read_text_file
 
 MARKS = {"ok": "ok  ", "note": "note", "problem": "WARN"}

@@ -1,0 +1,132 @@
+"""Makes Settings of the places that hold values, by the table of settings; keeps where each value came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings.base_url import refuse_redirected_token
+from referral_warehouse.settings.file_owners import leave_files_of_others
+from referral_warehouse.settings.model import Settings, refuse_unsafe
+from referral_warehouse.settings.secret_files import read_secret_file
+from referral_warehouse.settings.sources import (
+    DEFAULT,
+    ENVIRONMENT,
+    Found,
+    Place,
+    SettingSources,
+    home_folder,
+    working_folder,
+)
+from referral_warehouse.settings.table import SECTIONS, TABLE, WAREHOUSE, Setting
+from referral_warehouse.settings.unknown_names import refuse_unknown_names
+from referral_warehouse.settings.values import FilePath
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """A setting with the value that it has; None for none. ``place`` is where it came from."""
+
+    setting: Setting
+    value: Any
+    place: Place
+
+    @property
+    def origin(self) -> str:
+        """``default``, the name of the environment variable, or the path of the file."""
+        if self.place == DEFAULT:
+            return "default"
+        return self.setting.name if self.place == ENVIRONMENT else self.place.name
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, folder: Path | None = None, home: Path | None = None
+) -> Settings:
+    """Read the environment and the TOML files into Settings.
+
+    Raises: ConfigurationError when a value cannot be read or would be unsafe, or a name is no setting.
+    """
+    return effective_settings(environ, folder, home)[0]
+
+
+def effective_settings(
+    environ: Mapping[str, str] | None = None, folder: Path | None = None, home: Path | None = None
+) -> tuple[Settings, list[Effective]]:
+    """Settings, and each row of the table with the value that it has.
+
+    Raises: as ``load_settings``.
+    """
+    folder = working_folder() if folder is None else folder
+    sources = SettingSources(
+        os.environ if environ is None else environ, folder, home_folder() if home is None else home
+    )
+    leave_files_of_others(sources)
+    refuse_unknown_names(sources)
+    found = {setting: sources.find(setting.section, setting.key) for setting in TABLE}
+    values = {setting: _effective(setting, found[setting], folder) for setting in TABLE}
+    for setting in TABLE:
+        if isinstance(setting.kind, FilePath) and setting.kind.holds and values[setting].value is not None:
+            holder = SECTIONS[setting.section][setting.kind.holds]
+            values[holder] = _content(holder, values[holder], values[setting])
+    by_field = {effective.setting.attribute: effective for effective in values.values()}
+    known = {spec.name for spec in fields(Settings)}
+    settings = Settings(
+        **{
+            name: effective.value
+            for name, effective in by_field.items()
+            if name in known and effective.value is not None
+        },
+        warnings=tuple(sources.warnings),
+        files=tuple(dict.fromkeys(value.place.file.path for value in values.values() if value.place.file is not None)),
+        is_directory_relative=_is_relative(found[SECTIONS[WAREHOUSE]["dir"]]),
+    )
+    if settings.api_token is not None:
+        refuse_redirected_token(by_field["api_token"].place, settings.base_url, by_field["base_url"].place)
+    refuse_unsafe(settings)
+    _refuse_skipped_files(sources)
+    return settings, list(values.values())
+
+
+def _effective(setting: Setting, found: Found | None, folder: Path | None) -> Effective:
+    if found is None:
+        default = setting.kind.default
+        value = None if default is None else setting.kind.read(setting.name, Found(default, DEFAULT), folder)
+        return Effective(setting, value, DEFAULT)
+    try:
+        return Effective(setting, setting.kind.read(setting.name, found, folder), found.place)
+    except ConfigurationError as error:
+        file = found.place.file
+        if file is None:
+            raise
+        where = file.position_of((*setting.section, setting.key))
+        raise ConfigurationError(f"{error.message} It is given in {file.path}, {where}.", error.next_step) from None
+
+
+def _content(setting: Setting, given: Effective, file: Effective) -> Effective:
+    """The value that a file holds. Raises: ConfigurationError where the value is also given directly."""
+    if given.place != DEFAULT:
+        raise ConfigurationError(
+            f"{setting.name} (in {given.place.name}) and {file.setting.name} (in {file.place.name}) are both given.",
+            f"Remove one of them: {setting.name} from {given.place.name} to use the file, or {file.setting.name} from "
+            f"{file.place.name} to use the value.",
+        )
+    # The user's own wherever the path is given: a folder's file could name any file of the user.
+    place = Place(str(file.value), is_own=True)
+    content = read_secret_file(file.setting.name, file.value)
+    return Effective(setting, setting.kind.read(setting.name, Found(content, place), None), place)
+
+
+def _is_relative(directory: Found | None) -> bool:
+    return directory is None or not str(directory.value).startswith(("/", "~"))
+
+
+def _refuse_skipped_files(sources: SettingSources) -> None:
+    if sources.skipped_here and sources.find(WAREHOUSE, "dir") is None:
+        raise ConfigurationError(
+            f"{sources.skipped_here[0]} cannot be read, and it may say which directory the warehouse is in.",
+            "Make it readable for this user, or set WAREHOUSE__DIR in the environment.",
+        )

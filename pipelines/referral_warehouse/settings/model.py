@@ -1,0 +1,117 @@
+"""The settings as one frozen object, and the combinations of values that are unsafe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings.base_url import checked_base_url, is_loopback_url
+from referral_warehouse.settings.table import default_of, numbers
+from referral_warehouse.settings.token import Token
+from referral_warehouse.settings.unit_terms import refuse_expiry_without_use
+from referral_warehouse.settings.values import whole_number
+from referral_warehouse.workspace.directories import STATE
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that can be configured. Paths are absolute; numbers are validated. Defaults are those of the table.
+
+    Units: ``timeout_s`` seconds, ``calls_per_minute`` requests, names that end in ``_days`` days.
+    """
+
+    api_token: Token | None = None
+    base_url: str = default_of("base_url")
+    calls_per_minute: int = default_of("calls_per_minute")
+    concurrency: int = default_of("concurrency")
+    overlap_days: int = default_of("overlap_days")
+    timeout_s: float = default_of("timeout_s")
+    sweep_every_days: int = default_of("sweep_every_days")
+    issued_lookback_days: int = default_of("issued_lookback_days")
+    refresh_calls: int = default_of("refresh_calls")
+    slice_rows: int = default_of("slice_rows")
+    coupon_names_file: Path | None = None
+    simulated_time: bool = default_of("simulated_time")
+    warehouse_dir: Path = field(default_factory=lambda: Path(default_of("warehouse_dir")).absolute())
+    keep_snapshots: int = default_of("keep_snapshots")
+    max_quarantine_percent: int = default_of("max_quarantine_percent")
+    max_vanished_percent: int = default_of("max_vanished_percent")
+    reward_units: tuple[tuple[str, str], ...] = ()
+    """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
+    settles_on: tuple[tuple[str, str], ...] = ()
+    """(unit, issue or use), sorted: when rewards of a unit are no longer owed. A unit not named is settled on issue."""
+    expires_after_days: tuple[tuple[str, int], ...] = ()
+    """(unit, days), sorted: after how many days unused rewards of a unit expire. A unit not named never expires."""
+    warnings: tuple[str, ...] = ()
+    """Sentences on the files that settings are read from: not readable and therefore skipped, or readable by others."""
+    files: tuple[Path, ...] = ()
+    """The TOML files that values were taken from."""
+    is_directory_relative: bool = False
+    """Whether another working directory would mean another ``warehouse_dir``."""
+
+    @property
+    def load_path(self) -> Path:
+        """The private load file; only the loader writes it."""
+        return self.warehouse_dir / "load.duckdb"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The link that readers open; it always points at the newest published snapshot."""
+        return self.warehouse_dir / "warehouse.duckdb"
+
+    @property
+    def snapshots_dir(self) -> Path:
+        return self.warehouse_dir / "snapshots"
+
+    @property
+    def feeds_dir(self) -> Path:
+        return self.warehouse_dir / "feeds"
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.warehouse_dir / "manifest.json"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.warehouse_dir / STATE
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback_url(self.base_url)
+
+
+def checked_settings(settings: Settings) -> Settings:
+    """Settings that a program made itself, if they are safe.
+
+    Raises: ConfigurationError when the token would be sent without encryption, a number is out of its range, or a
+        server on another machine would be called without a limit or with a simulated clock.
+    """
+    settings = replace(settings, base_url=checked_base_url(settings.base_url))
+    for name, kind in numbers().items():
+        value = getattr(settings, name)
+        value = int(value) if isinstance(value, float) and value.is_integer() else value
+        whole_number(name, value, kind.low, kind.high)
+    refuse_unsafe(settings)
+    return settings
+
+
+def refuse_unlimited_calls(settings: Settings) -> None:
+    """Raises: ConfigurationError where calls to another machine are not limited."""
+    if settings.calls_per_minute == 0 and not settings.is_loopback:
+        raise ConfigurationError(
+            "SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE=0 (no limit) is allowed for a server on this machine only."
+        )
+
+
+def refuse_unsafe(settings: Settings) -> None:
+    """Raises: ConfigurationError where values are allowed for a server on this machine only and it is another, or
+    contradict each other.
+    """
+    refuse_unlimited_calls(settings)
+    refuse_expiry_without_use(settings.settles_on, settings.expires_after_days)
+    if settings.simulated_time and not settings.is_loopback:
+        raise ConfigurationError(
+            "SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=true (the server's Date counts, however far from this machine's "
+            "clock) is allowed for a server on this machine only."
+        )

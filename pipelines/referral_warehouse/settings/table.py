@@ -1,0 +1,172 @@
+"""The table of all settings: where each is given, what it may be, its default and what it means.
+
+Everything that concerns a setting follows from its row: reading it, its default, names that are not known, ``referrals
+config`` and the tables of docs/settings.md. A new section begins with its first row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from referral_warehouse.settings.base_url import DEFAULT_BASE_URL
+from referral_warehouse.settings.sources import variable
+from referral_warehouse.settings.values import (
+    BaseUrl,
+    Directory,
+    ExpiresAfterDays,
+    FilePath,
+    Kind,
+    OfNotify,
+    RewardUnits,
+    Secret,
+    SettlesOn,
+    Switch,
+    WholeNumber,
+)
+
+Section = tuple[str, ...]
+SOURCE: Section = ("sources", "referral_factory")
+WAREHOUSE: Section = ("warehouse",)
+NOTIFY: Section = ("notify",)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. ``meaning`` is Markdown of docs/; ``field`` is the one of Settings, if that is not the key.
+
+    The section ``notify`` has no fields in Settings: ``settings.notify`` reads it where notifications are sent.
+    """
+
+    section: Section
+    key: str
+    kind: Kind
+    meaning: str
+    field: str = ""
+
+    @property
+    def name(self) -> str:
+        """The environment variable, which is also the name in messages."""
+        return variable(self.section, self.key)
+
+    @property
+    def attribute(self) -> str:
+        """The field of Settings that holds the value."""
+        return self.field or self.key
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether the value is shown nowhere."""
+        return isinstance(self.kind, Secret) or (isinstance(self.kind, OfNotify) and self.kind.is_secret)
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting(SOURCE, "api_token", Secret(), "the access token"),
+    Setting(
+        SOURCE, "api_token_file", FilePath(holds="api_token"),
+        "path of a file that contains the access token and nothing else, as Docker secrets and credentials of systemd "
+        "are; instead of the token itself",
+    ),
+    Setting(
+        SOURCE, "base_url", BaseUrl(DEFAULT_BASE_URL), "address of the API; plain http only for this machine",
+    ),
+    Setting(
+        SOURCE, "calls_per_minute", WholeNumber(540, 0, 600),
+        "call budget of all processes of this machine that use the token; 0 removes the limit, only for a server on "
+        "this machine",
+    ),
+    Setting(SOURCE, "concurrency", WholeNumber(8, 1, 64), "requests in flight"),
+    Setting(SOURCE, "overlap_days", WholeNumber(1, 1, 366), "days before a cursor that are read again"),
+    Setting(SOURCE, "timeout_s", WholeNumber(60, 1, 600), "seconds until a request is abandoned"),
+    Setting(
+        SOURCE, "sweep_every_days", WholeNumber(7, 0, 3660),
+        "at most this many days between two sweeps, which read every user again; 0 sweeps at every sync",
+    ),
+    Setting(
+        SOURCE, "issued_lookback_days", WholeNumber(35, 0, 3660),
+        "rewards issued in this many days before a sync are read again; undated ones are read again at every sync",
+    ),
+    Setting(
+        SOURCE, "refresh_calls", WholeNumber(20, 0, 10_000),
+        "at most about this many calls a sync for changes of users that leave no date: first for referrals that went "
+        "to another referrer, then for [reading users again](streams.md#reading-users-again); 0 leaves both to the "
+        "sweep",
+    ),
+    Setting(SOURCE, "slice_rows", WholeNumber(50_000, 250, 1_000_000), "rows per committed slice of a long load"),
+    Setting(
+        SOURCE, "coupon_names_file", FilePath(),
+        "path of a file with names of unassigned coupons: one name a line, UTF-8, no comments",
+    ),
+    Setting(
+        SOURCE, "simulated_time", Switch(),
+        "use the server's `Date` without a check, for a sandbox that simulates days; only for a server on this machine",
+    ),
+    Setting(
+        WAREHOUSE, "dir", Directory("data"),
+        "the directory of the deployment. `~` is the home directory; the path must not contain `?` or `%`",
+        "warehouse_dir",
+    ),
+    Setting(WAREHOUSE, "keep_snapshots", WholeNumber(5, 1, 10_000), "published snapshots that are kept"),
+    Setting(
+        WAREHOUSE, "reward_units", RewardUnits(),
+        'what rewards are counted in, as in `{"Amazon Voucher": "EUR"}`: see [units](#units)',
+    ),
+    Setting(
+        WAREHOUSE, "settles_on", SettlesOn(),
+        'when rewards of a unit are no longer owed, as in `{"store credit": "use"}`: see [rewards that are owed until '
+        "they are used](#rewards-that-are-owed-until-they-are-used)",
+    ),
+    Setting(
+        WAREHOUSE, "expires_after_days", ExpiresAfterDays(),
+        'days, from 1 to 36600, after which unused rewards of a unit expire, as in `{"store credit": 365}`',
+    ),
+    Setting(
+        WAREHOUSE, "max_quarantine_percent", WholeNumber(1, 0, 100),
+        "share of a stream's records that may be unreadable before publication is refused",
+    ),
+    Setting(
+        WAREHOUSE, "max_vanished_percent", WholeNumber(20, 0, 100),
+        "share of a stream's records that may be gone since the last publication before publication is refused. Fewer "
+        "than 10 records may always be gone, or fewer than 5 when none remain",
+    ),
+    Setting(
+        NOTIFY, "url", OfNotify(is_secret=True),
+        "receives a JSON object by POST for each run with an event; http or https", "notify_url",
+    ),
+    Setting(
+        NOTIFY, "ping_url", OfNotify(is_secret=True),
+        "is called at the start (`/start`), the success and the failure (`/fail`) of runs", "notify_ping_url",
+    ),
+    Setting(
+        NOTIFY, "command", OfNotify(),
+        "a program with its arguments, which gets the same object on standard input. No shell runs it: write "
+        "`sh -c '…'` for a pipe. Only from the environment or `~/.dlt`, because it is executed", "notify_command",
+    ),
+    Setting(
+        NOTIFY, "events", OfNotify("failure,recovery,stale,strikes,checks,warnings"),
+        "which events are sent, separated by commas (in TOML also a list)", "notify_events",
+    ),
+    Setting(
+        NOTIFY, "timeout_s", WholeNumber(5, 1, 60), "seconds that one of these may take", "notify_timeout_s",
+    ),
+)  # fmt: skip
+
+SECTIONS: dict[Section, dict[str, Setting]] = {
+    section: {setting.key: setting for setting in TABLE if setting.section == section}
+    for section in dict.fromkeys(setting.section for setting in TABLE)
+}
+"""The settings of each section by key, in the order of the table."""
+
+
+def default_of(attribute: str) -> Any:
+    """The default of a field of Settings, as the table states it."""
+    return next(setting.kind.default for setting in TABLE if setting.attribute == attribute)
+
+
+def numbers() -> dict[str, WholeNumber]:
+    """The fields of Settings that are numbers."""
+    return {
+        setting.attribute: setting.kind
+        for setting in TABLE
+        if isinstance(setting.kind, WholeNumber) and setting.section != NOTIFY
+    }

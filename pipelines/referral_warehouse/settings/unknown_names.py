@@ -1,0 +1,158 @@
+"""Names that look like settings and are none: each is reported with the nearest name that is one.
+
+Names below a section of ours are ours, except those that dlt itself reads there (of the dlt source in another
+pipeline, or of another pipeline that has the name of a section); all other sections belong to dlt or to other programs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher, get_close_matches
+from typing import Any
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings.sources import SettingSources, shown, variable
+from referral_warehouse.settings.table import SECTIONS, SOURCE, Section
+
+# What dlt resolves below a source (`sources.<name>.max_table_nesting`), below one of its resources, and below the name
+# of a pipeline (`<pipeline>.normalize.workers`).
+STREAM_NAMES = frozenset({"campaigns", "users", "coupons", "rewards_issued", "rewards_due", "rewards"})
+DLT_TABLES = frozenset({
+    "data_writer", "destination", "extract", "load", "normalize", "pipelines", "runtime", "schema", "sources",
+})  # fmt: skip
+DLT_KEYS: Mapping[Section, frozenset[str]] = {
+    SOURCE: frozenset({"max_table_nesting", "root_key", "schema_contract", "parallelized"}),
+}
+DLT_TABLES_BELOW: Mapping[Section, frozenset[str]] = {SOURCE: STREAM_NAMES}
+SIMILAR, SIMILAR_SECTION = 0.5, 0.85
+MOST_NAMED = 3
+SEPARATORS = re.compile(r"[-_.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownName:
+    """A name that has no effect. ``keys`` is its path; ``nearest`` the variable or the path that was probably meant."""
+
+    keys: tuple[str, ...]
+    nearest: str | None
+
+
+def refuse_unknown_names(sources: SettingSources) -> None:
+    """Look at all names of the environment and of the files.
+
+    A name without a double underscore, such as WAREHOUSE_DIR, may belong to another program: it is a warning.
+    Raises: ConfigurationError where a name is no setting, with the nearest that is one.
+    """
+    found = []
+    for unknown in unknown_variables(sources.variables):
+        text = f"{unknown.keys[0]} in the environment is no setting{_meant(unknown)}"
+        if "__" in unknown.keys[0]:
+            found.append(text)
+        else:
+            sources.warnings.append(text)
+    for file in (place.file for place in sources.places):
+        for unknown in unknown_keys(file.document) if file is not None else ():
+            section, key = ".".join(unknown.keys[:-1]), unknown.keys[-1]
+            what = f"{shown(key)} in [{section}]" if section else f"[{key}]"
+            where = f"{file.path}, {file.position_of(unknown.keys)}" if file is not None else ""
+            found.append(f"{what} ({where}) is no setting{_meant(unknown)}")
+    if found:
+        more = f" There are {len(found) - MOST_NAMED} more." if len(found) > MOST_NAMED else ""
+        raise ConfigurationError(
+            f"{'; '.join(found[:MOST_NAMED])}.{more}",
+            "Correct or remove the name; docs/settings.md lists all settings.",
+        )
+
+
+def _meant(unknown: UnknownName) -> str:
+    return f" (did you mean {unknown.nearest}?)" if unknown.nearest else ""
+
+
+def unknown_keys(document: Mapping[str, Any]) -> Iterator[UnknownName]:
+    """The names of a TOML document that are no settings."""
+    for section, known in SECTIONS.items():
+        for key, value in _inner(document, section).items():
+            if key not in known and not _is_of_dlt(section, key, is_table=isinstance(value, dict)):
+                found = _nearest(section, key)
+                yield UnknownName((*section, key), None if found is None else f"{found[1]} in [{'.'.join(found[0])}]")
+    for keys, table in _tables(document):
+        meant = _misspelt_section(keys, table)
+        if meant is not None:
+            yield UnknownName(keys, f"[{'.'.join(meant)}]")
+
+
+def unknown_variables(variables: Mapping[str, str]) -> Iterator[UnknownName]:
+    """The variables of an environment that are no settings although they are named like one."""
+    known = {setting.name for settings in SECTIONS.values() for setting in settings.values()}
+    squeezed = {_squeezed(name): name for name in known}
+    for name in sorted(variables.keys() - known):
+        parts = tuple(part.lower() for part in name.split("__"))
+        section = next((section for section in SECTIONS if parts[: len(section)] == section != parts), None)
+        if section is not None:
+            first, *inner = parts[len(section) :]
+            key = "__".join((first, *inner))
+            if key in SECTIONS[section] or not _is_of_dlt(section, first, is_table=bool(inner)):
+                found = _nearest(section, key)
+                yield UnknownName((name,), None if found is None else variable(*found))
+        elif _squeezed(name) in squeezed:
+            yield UnknownName((name,), squeezed[_squeezed(name)])
+        elif len(parts) > 1:
+            meant = _misspelt_section(parts[:-1], {parts[-1]: ""})
+            if meant is not None:
+                yield UnknownName((name,), variable(meant, parts[-1]))
+
+
+def _is_of_dlt(section: Section, name: str, *, is_table: bool) -> bool:
+    if is_table:
+        return name in DLT_TABLES or name in DLT_TABLES_BELOW.get(section, ())
+    return name in DLT_KEYS.get(section, ())
+
+
+def _nearest(section: Section, key: str) -> tuple[Section, str] | None:
+    """The setting that was probably meant: of this section, or with exactly this key of another one."""
+    lowered = SEPARATORS.sub("_", key.lower())
+    own = SECTIONS[section]
+    if lowered in own:
+        return section, lowered
+    elsewhere = next((other for other, settings in SECTIONS.items() if lowered in settings), None)
+    if elsewhere is not None:
+        return elsewhere, lowered
+    found = get_close_matches(lowered, own, n=1, cutoff=SIMILAR)
+    found = found or [name for name in own if lowered.startswith(f"{name}_")]
+    return (section, found[0]) if found else None
+
+
+def _misspelt_section(keys: tuple[str, ...], table: Mapping[str, Any]) -> Section | None:
+    """The section that the name of a table resembles, if the table has a setting of that section."""
+    if any(keys == section[: len(keys)] for section in SECTIONS):
+        return None
+    candidates = [section for section, known in SECTIONS.items() if table.keys() & known.keys()]
+    return next((section for section in candidates if keys == section[-1:] or _is_similar(keys, section)), None)
+
+
+def _is_similar(keys: tuple[str, ...], section: Section) -> bool:
+    one, other = (_squeezed(".".join(path)) for path in (keys, section))
+    return len(keys) == len(section) and SequenceMatcher(None, one, other).ratio() >= SIMILAR_SECTION
+
+
+def _squeezed(name: str) -> str:
+    return SEPARATORS.sub("", name).upper()
+
+
+def _inner(document: Mapping[str, Any], section: Iterable[str]) -> Mapping[str, Any]:
+    table: Any = document
+    for part in section:
+        table = table.get(part) if isinstance(table, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
+def _tables(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """The tables of a document, as deep as sections are."""
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield (key,), value
+            for inner_key, inner in value.items():
+                if isinstance(inner, dict):
+                    yield (key, inner_key), inner
