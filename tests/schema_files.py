@@ -33,12 +33,16 @@ RAW_HEAD = """\
 -- Times are UTC without a zone; dlt's two validity columns carry one. Money is decimal(38, 6).
 """
 RAW_TAIL = """
--- Not the loader's: the build fills them from the settings (warehouse.reward_units) and the list of currencies.
+-- Not the loader's: the build fills them from the settings (warehouse.reward_units, settles_on, expires_after_days)
+-- and the list of currencies.
 create table raw.reward_units (
     settings_no bigint, setting varchar, reward_id bigint, campaign_id bigint, reward_type varchar, unit varchar
 );
 create table raw.units (
     unit varchar, kind varchar, name varchar, is_money boolean, digits bigint
+);
+create table raw.unit_terms (
+    unit varchar, settles_on varchar, expires_after_days bigint
 );
 """
 PAGE_HEAD = """\

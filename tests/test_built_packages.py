@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[1]
+WANTED = ("__main__.py", "sql/raw.sql", "sql/DECISIONS.md", "operate/templates/crontab.template")
 METADATA = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "PKG-INFO", ".gitignore"}
 STRAY = (
     "pipelines/referral_warehouse/api/transport.py~",
@@ -23,7 +24,7 @@ STRAY = (
 
 def _sources(folder: Path) -> set[str]:
     """The files that belong into both packages, as the project's folder holds them."""
-    modules = (folder / "pipelines").rglob("*.py")
+    modules = [path for ending in ("*.py", "*.template") for path in (folder / "pipelines").rglob(ending)]
     sql = [path for ending in ("*.sql", "*.md") for path in (folder / "sql").rglob(ending)]
     return {str(path.relative_to(folder)) for path in (*modules, *sql)}
 
@@ -63,7 +64,7 @@ def test_the_wheel_holds_the_package_and_its_sql_alone(checkout: Path, wheel: Pa
         f"referral_warehouse/{name}" if name.startswith("sql/") else name.removeprefix("pipelines/")
         for name in _sources(checkout)
     }
-    assert {f"referral_warehouse/{name}" for name in ("__main__.py", "sql/raw.sql", "sql/DECISIONS.md")} <= names
+    assert {f"referral_warehouse/{name}" for name in WANTED} <= names
 
 
 def test_the_source_distribution_holds_the_same(checkout: Path) -> None:
@@ -91,9 +92,11 @@ def test_an_installed_wheel_runs_from_any_folder(wheel: Path, tmp_path: Path) ->
         f"assert referral_warehouse.__file__.startswith({str(installed)!r}); "
         "from referral_warehouse.__main__ import main; main()"
     )
-    for command, words in (("--version", "referrals, version"), ("docs", "core.users")):
+    for command, words in (
+        ("--version", "referrals, version"), ("docs", "core.users"), ("schedule --kubernetes", "kind: CronJob"),
+    ):  # fmt: skip
         done = subprocess.run(
-            [sys.executable, "-c", start, command], cwd=elsewhere, capture_output=True, text=True, check=False
+            [sys.executable, "-c", start, *command.split()], cwd=elsewhere, capture_output=True, text=True, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert words in done.stdout

@@ -34,10 +34,11 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "load": {"", "display_text", "errors", "workspace", "settings", "events", "deletion_limit", "sql_quoting", "api"},
     "dlt_source": {"api", "load", "settings"},
     "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "sql_quoting"},
+    "operate": {"", "display_text", "errors", "redaction", "events", "workspace", "settings", "warehouse"},
     "sandbox": set(),
     "cli": {
         "", "display_text", "errors", "redaction", "events", "workspace", "settings", "api", "load", "warehouse",
-        "sandbox",
+        "operate", "sandbox",
     },
     "__main__": {"cli", "errors", "workspace"},
 }  # fmt: skip
@@ -46,7 +47,8 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
 HTTP = {"api", "sandbox"}
 USES: dict[str, set[str]] = {
     "dlt": {"dlt_source", "load"},
-    "httpx": HTTP,
+    "httpx": {*HTTP, "operate"},
+    "prometheus_client": {"operate"},
     "urllib.request": HTTP,
     "http.client": HTTP,
     "requests": set(),
@@ -55,7 +57,7 @@ USES: dict[str, set[str]] = {
     "dlt.sources.helpers": set(),
     "duckdb": {"load", "warehouse", "cli"},
     "pyarrow": {"dlt_source", "load", "warehouse"},
-    "sqlglot": {"warehouse"},
+    "sqlglot": set(),
     "pandas": set(),
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
@@ -65,7 +67,9 @@ USES: dict[str, set[str]] = {
 }
 
 # `referrals --help` is fast because the command line imports none of these before a command needs it.
-SLOW_TO_IMPORT = {"dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum"}
+SLOW_TO_IMPORT = {
+    "dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum", "prometheus_client",
+}  # fmt: skip
 
 TELEMETRY = {
     "sentry_sdk", "posthog", "segment", "analytics", "mixpanel", "opentelemetry", "dlt.common.runtime.telemetry",
@@ -191,6 +195,7 @@ PLANTED: list[tuple[Rule, dict[str, str], str]] = [
         {"api/client.py": "from ..warehouse import models", "warehouse/models.py": ""},
         "not import warehouse",
     ),
+    (dependencies, {"operate/a.py": "from ..load import b", "load/b.py": ""}, "operate must not import load"),
     (
         dependencies,
         {"warehouse/models.py": "from referral_warehouse import api", "api/__init__.py": ""},
@@ -215,18 +220,10 @@ PLANTED: list[tuple[Rule, dict[str, str], str]] = [
     (dependencies, {"attic.py": ""}, "'attic' is not listed"),
     (uses, {"warehouse/models.py": "def f():\n    from dlt.common import json"}, "models:2: dlt must not be used"),
     (uses, {"load/source.py": "import httpx"}, "httpx must not be used in load"),
-    (
-        uses,
-        {"load/source.py": "from dlt.sources.helpers import requests"},
-        "dlt.sources.helpers must not be used in load",
-    ),
+    (uses, {"load/source.py": "from dlt.sources.helpers import requests"}, "dlt.sources.helpers must not be used"),
     (uses, {"warehouse/feeds.py": "from urllib import request"}, "urllib.request must not be used in warehouse"),
     (uses, {"sandbox/world.py": "import duckdb as d"}, "duckdb must not be used in sandbox"),
-    (
-        uses,
-        {"api/client.py": "import importlib\nimportlib.import_module('duckdb')"},
-        "client:2: duckdb must not be used",
-    ),
+    (uses, {"api/a.py": "import importlib\nimportlib.import_module('duckdb')"}, "a:2: duckdb must not be used"),
     (uses, {"load/runner.py": "from rich.progress import Progress"}, "rich must not be used in load"),
     (
         cycles,
@@ -277,7 +274,7 @@ def test_what_is_allowed_passes(tmp_path: Path) -> None:
             "settings.py": "from referral_warehouse.errors import ApiError\nDOCS = 'https://app.referral-factory.com/api'",
             "api/client.py": "import httpx\nfrom referral_warehouse import __version__\nfrom ..settings import DOCS",
             "load/runner.py": "import dlt, duckdb\nfrom referral_warehouse.api.client import DOCS",
-            "warehouse/models.py": "import duckdb, sqlglot\nfrom urllib.parse import urlsplit",
+            "warehouse/models.py": "import duckdb\nfrom urllib.parse import urlsplit",
             "sandbox/app.py": "import starlette, httpx\nfrom referral_warehouse.sandbox.world import World",
             "sandbox/world.py": "class World: ...",
             "cli.py": "import click\nfrom referral_warehouse.errors import ApiError\n"

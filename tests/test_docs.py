@@ -14,7 +14,7 @@ from referral_warehouse import errors
 from referral_warehouse.cli import COMMANDS, cli
 from referral_warehouse.errors import ConfigurationError, ReferralsError
 from referral_warehouse.settings import Settings, load_settings
-from referral_warehouse.settings.table import TABLE
+from referral_warehouse.settings.table import NOTIFY, TABLE
 from tests.documentation import (
     LINK,
     PAGES,
@@ -69,7 +69,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     defaults = Settings()
     expected = {}
     for setting in TABLE:
-        value = getattr(defaults, setting.attribute, None)
+        value = getattr(defaults, setting.attribute, setting.kind.default)
         value = "data" if setting.attribute == "warehouse_dir" else value
         expected[setting.name] = "–" if value is None or value == () else str(value).lower()
     assert documented == expected
@@ -78,7 +78,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_every_field_of_the_settings_has_a_row_in_the_table() -> None:
     said_of_files = {"warnings", "files", "is_directory_relative"}
     assert {spec.name for spec in fields(Settings)} - said_of_files == {
-        setting.attribute for setting in TABLE if not getattr(setting.kind, "holds", "")
+        setting.attribute for setting in TABLE if not getattr(setting.kind, "holds", "") and setting.section != NOTIFY
     }
 
 
@@ -100,7 +100,9 @@ def test_toml_examples_are_settings(text: str, tmp_path: Path) -> None:
     stated = tomllib.loads(text)
     if "sources" in stated:
         assert settings.concurrency == stated["sources"]["referral_factory"]["concurrency"]
-    assert dict(settings.reward_units) == stated["warehouse"]["reward_units"] != {}
+    tables = {key: dict(getattr(settings, key)) for key in ("reward_units", "settles_on", "expires_after_days")}
+    given = {key: value for key, value in stated["warehouse"].items() if isinstance(value, dict)}
+    assert {key: table for key, table in tables.items() if table} == given != {}
 
 
 def command(name: str) -> click.Command:

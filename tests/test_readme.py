@@ -20,13 +20,13 @@ from referral_warehouse.sandbox import Sandbox
 from tests.commands import Command, Shortened, UnknownCommand, plan, read_commands, run
 from tests.documentation import PAGES, PROJECT, queries_of
 
-DEMO_DAYS = 7
+DEMO_DAYS = 3
 DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.DOTALL)
 
 # Commands that run in the test exactly as a reader types them (patterns for the whole command).
 AS_IT_STANDS: list[str] = [
     r"export SOURCES__REFERRAL_FACTORY__API_TOKEN(_FILE)?=.*",
-    r"referrals (sync|load|build|publish|check|status|config|strikes|docs)( .*)?",
+    r"referrals (sync|load|build|publish|check|status|config|strikes|schedule|docs)( .*)?",
     r"referrals (--version|sandbox --help)",
     r"referrals sandbox --file .*",
     r"python -c .*",
@@ -107,7 +107,7 @@ two three
 
 def isolated_environ(tmp_path: Path) -> dict[str, str]:
     """The project's commands on the PATH, a home of one's own, and no setting of whoever runs the tests."""
-    foreign = ("SOURCES__", "WAREHOUSE__", "MAKE", "MFLAGS", "ARGS", "DAYS", "DEMO")
+    foreign = ("SOURCES__", "WAREHOUSE__", "NOTIFY__", "COLUMNS", "MAKE", "MFLAGS", "ARGS", "DAYS", "DEMO")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     own = {"HOME": str(tmp_path / "own"), "XDG_STATE_HOME": str(tmp_path / "own/state")}
     (tmp_path / "own").mkdir()
@@ -139,7 +139,7 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def demo(checkout: Path, environ: dict[str, str]) -> Path:
-    """A checkout after `make run DAYS=7`. Pages read ``data``; commands that write use ``account``, a copy of it."""
+    """A checkout after `make run DAYS=3`. Pages read ``data``; commands that write use ``account``, a copy of it."""
     run(f"referrals demo --days {DEMO_DAYS} > demo.said", checkout, environ)
     shutil.copy(checkout / "data" / "sandbox.sqlite3", checkout / "world.sqlite3")
     # Without the demo's marker: a sync would move the demo aside.

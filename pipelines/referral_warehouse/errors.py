@@ -30,7 +30,7 @@ what to do (``next_step``); the command line prints the three in one line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from referral_warehouse.display_text import LINE_COLUMNS, one_line
 
@@ -148,7 +148,14 @@ class FilterIgnored(DataRefused):
 
 
 class ChecksFailed(DataRefused):
-    """A ``fail_`` check found rows: the draft is not published."""
+    """A ``fail_`` check found rows: the draft is not published.
+
+    Attributes: ``checks`` are the names of the checks that found rows.
+    """
+
+    def __init__(self, message: str, next_step: str | None = None, *, checks: Iterable[str] = ()) -> None:
+        super().__init__(message, next_step)
+        self.checks = tuple(checks)
 
 
 class HistoryLost(DataRefused):

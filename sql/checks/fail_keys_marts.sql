@@ -1,6 +1,7 @@
 -- rule: each row of a mart has every part of its key, and no key is repeated
 -- reads: marts.campaign_performance, marts.referral_funnel, marts.referral_funnel_daily, marts.referral_cohorts,
---   marts.fraud_signals, marts.reward_liability, marts.reward_liability_daily, marts.coupon_usage, marts.period_changes
+--   marts.fraud_signals, marts.reward_liability, marts.reward_liability_daily, marts.coupon_usage, marts.period_changes,
+--   marts.unused_rewards, marts.unused_rewards_daily, marts.unused_rewards_backtest
 -- Compares the rows with the grain in the header of each file.
 
 with keys as (
@@ -57,6 +58,24 @@ with keys as (
         campaign_id is null or day_on is null or measure is null or reason is null as has_null,
         concat_ws(' / ', campaign_id, day_on, measure, reason) as key_values
     from marts.period_changes
+    union all
+    select
+        'marts.unused_rewards' as table_name,
+        campaign_id is null or unit is null as has_null,
+        concat_ws(' / ', campaign_id, unit) as key_values
+    from marts.unused_rewards
+    union all
+    select
+        'marts.unused_rewards_daily' as table_name,
+        campaign_id is null or unit is null or day_on is null as has_null,
+        concat_ws(' / ', campaign_id, unit, day_on) as key_values
+    from marts.unused_rewards_daily
+    union all
+    select
+        'marts.unused_rewards_backtest' as table_name,
+        campaign_id is null or unit is null as has_null,
+        concat_ws(' / ', campaign_id, unit) as key_values
+    from marts.unused_rewards_backtest
 ),
 
 final as (

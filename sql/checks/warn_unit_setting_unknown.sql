@@ -1,7 +1,9 @@
--- rule: each reward, campaign and reward type that the settings give a unit is in this account
+-- rule: each reward, campaign and reward type that the settings give a unit is in this account, and each unit that they
+--   give terms of settlement occurs
 -- reads: intermediate.int_unit_rules, intermediate.int_unit_periods, staging.stg_rewards, staging.stg_campaigns,
---   intermediate.int_reward_types
--- next: Correct warehouse.reward_units: spelling and capital letters count. nearest is the most similar one that exists.
+--   intermediate.int_reward_types, staging.stg_unit_terms, core.units
+-- next: Correct warehouse.reward_units or warehouse.settles_on: spelling and capital letters count. nearest is
+--   the most similar one that exists.
 -- A rule that fits nothing has no effect: the rewards it was meant for keep another unit, or stand alone.
 
 with rules as (
@@ -39,6 +41,12 @@ known as (
         reward_type as setting,
         null as name
     from types
+    union all
+    select
+        'unit' as what,
+        unit as setting,
+        null as name
+    from core.units
 ),
 
 wanted as (
@@ -65,6 +73,13 @@ wanted as (
         reward_type as setting
     from rules
     where reward_type is not null
+    union all
+    select
+        unit as in_settings,
+        unit,
+        'unit' as what,
+        unit as setting
+    from staging.stg_unit_terms
 ),
 
 unknown as (

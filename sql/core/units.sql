@@ -1,15 +1,19 @@
 -- grain: one row per unit that rewards are or were counted in, or that the settings name
--- reads: intermediate.int_units, intermediate.int_reward_versions, intermediate.int_reward_promises
+-- reads: intermediate.int_units, staging.stg_unit_terms, intermediate.int_reward_versions, intermediate.int_reward_promises
 -- money: none
 -- time: none
 -- What the values of rewards mean. The API names no currency: the setting warehouse.reward_units gives units to reward
 -- types, campaigns and rewards; a type without one stands alone as type:<reward type>.
--- answers: Which values are money? With how many digits is a value shown?
+-- answers: Which values are money? With how many digits is a value shown? Which rewards stay owed until they are used?
 -- wrong: whether a reward type without a unit is money is not known. A value may have more digits than its currency has;
 -- it is never rounded.
 
 with units as (
     select * from intermediate.int_units
+),
+
+terms as (
+    select * from staging.stg_unit_terms
 ),
 
 occurring as (
@@ -26,9 +30,12 @@ final as (
         coalesce(units.kind, 'reward type') as kind, -- currency, percent, word, or reward type for one that the settings give no unit
         units.name, -- name of the currency in ISO 4217; null for other words
         units.is_money, -- true for currencies, false for percent and other words; null = not known
-        units.digits -- digits after the decimal point that the currency has in ISO 4217; null = none defined
+        units.digits, -- digits after the decimal point that the currency has in ISO 4217; null = none defined
+        coalesce(terms.settles_on, 'issue') as settles_on, -- issue or use: when a reward is no longer owed (setting warehouse.settles_on)
+        terms.expires_after_days -- days after which unused rewards expire; null = never
     from occurring
     left join units on occurring.unit = units.unit
+    left join terms on occurring.unit = terms.unit
 )
 
 select * from final

@@ -95,7 +95,7 @@ changes as (
     select
         reward_id,
         recipient_id,
-        case when reward_id = 0 then reward_type end as own_type,
+        case when reward_id = 0 then reward_type else '' end as own_type,
         sync_no,
         any_value(sync_at) as sync_at,
         bool_or(is_opening_balance) as is_opening_balance,
@@ -144,7 +144,7 @@ aged as (
         on
             balances.reward_id = owed_since.reward_id
             and balances.recipient_id = owed_since.recipient_id
-            and (balances.reward_id <> 0 or balances.reward_type = owed_since.own_type)
+            and case when balances.reward_id = 0 then balances.reward_type else '' end = owed_since.own_type
     left join rewards on balances.reward_id = rewards.reward_id
     left join campaigns on balances.campaign_id = campaigns.campaign_id
 ),

@@ -213,8 +213,7 @@ final as (
     asof left join sync_days as observed on rolled.day_on >= observed.day_on
     left join first_found
         on
-            rolled.is_estimated
-            and rolled.campaign_id = first_found.campaign_id
+            rolled.campaign_id = first_found.campaign_id
             and rolled.reward_type = first_found.reward_type
             and rolled.unit = first_found.unit
 )

@@ -95,6 +95,7 @@ def test_a_slow_response_is_given_up_after_three_attempts(
     assert threading.active_count() == before
 
 
+@pytest.mark.full
 def test_a_slow_response_over_tls_is_given_up(
     make_client: MakeClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ def dated(tmp_path: Path, environ: dict[str, str]) -> Iterator[DatedAccount]:
         yield account
 
 
+@pytest.mark.full
 def test_sync_under_a_wrong_date_publishes_right_days_and_warns(dated: DatedAccount, referrals: Referrals) -> None:
     dated.date = lambda _number: "Wed, 20 Feb 2030 08:00:00 GMT"
     synced = referrals("sync", "--json")

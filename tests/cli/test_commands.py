@@ -183,6 +183,7 @@ def test_check_reports_what_is_not_supported(referrals: Referrals, sandbox: Sand
     assert "there is one" in found["coupon list"]["text"]
 
 
+@pytest.mark.full
 def test_the_demo_continues_where_it_stopped_and_is_moved_aside_for_a_real_account(
     referrals: Referrals, tmp_path: Path
 ) -> None:

@@ -90,6 +90,16 @@ def test_the_text_is_a_file_with_the_same_values(folder: Path) -> None:
     assert tomllib.loads(done.stdout)["sources"]["referral_factory"]["concurrency"] == 4
 
 
+def test_addresses_of_receivers_are_masked(folder: Path) -> None:
+    for arguments in ([], ["--json"]):
+        done = config(
+            *arguments, NOTIFY__URL=f"https://example.com/{TOKEN}", NOTIFY__PING_URL=f"https://u:{TOKEN}@x.example"
+        )
+        assert done.exit_code == 0, done.output
+        assert "NOTIFY__URL" in done.output
+        assert TOKEN not in done.output
+
+
 def test_what_is_wrong_is_an_error_here_too(folder: Path) -> None:
     done = config(**{f"{SOURCE}CONCURRENCY": "many"})
     assert isinstance(done.exception, ConfigurationError)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from referral_warehouse.cli.commands.demo import ROLL_FORWARD
 from tests.cli.processes import Referrals
@@ -18,6 +19,7 @@ UNITS = {"Amazon Voucher": "EUR", "Cash Digital Card": "EUR"}
 OWED = {"accrued": 1, "repriced": 1, "reversed": -1, "issued": -1, "completed": -1}
 
 
+@pytest.mark.full
 def test_the_roll_forward_is_what_the_event_log_says(referrals: Referrals, tmp_path: Path) -> None:
     demo = referrals("demo", "--days", "2", "--users", "250", WAREHOUSE__REWARD_UNITS=json.dumps(UNITS))
     assert demo.returncode == 0, demo.stderr

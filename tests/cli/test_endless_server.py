@@ -43,6 +43,7 @@ def slow_headers() -> Iterator[bytes]:
     yield from itertools.repeat(b"a")
 
 
+@pytest.mark.full
 def test_slow_headers_end_the_sync_with_exit_4(tmp_path: Path) -> None:
     with RawServer(slow_headers) as server:
         done = sync(server.url, tmp_path, **{f"{PREFIX}TIMEOUT_S": "1"})

@@ -238,6 +238,7 @@ def test_the_words_of_the_api_are_one_visible_line(hostile: Hostile, name: str, 
     assert len(line) < 1_000
 
 
+@pytest.mark.full
 def test_the_log_of_runs_keeps_words_of_the_api_as_one_visible_line(hostile: Hostile, tmp_path: Path) -> None:
     text = "forged\n2026-01-01T00:00:00Z all is well \x1b[2J [/] \u202e"
     changes = {"WAREHOUSE__DIR": str(tmp_path / "data")}

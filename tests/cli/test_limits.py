@@ -32,6 +32,7 @@ def test_a_limit_that_is_too_small_is_named_before_anything_is_done(
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.full
 def test_limits_of_a_usual_system_are_enough(referrals: Referrals, environ: dict[str, str], tmp_path: Path) -> None:
     done = in_shell('ulimit -n 1024 && ulimit -s 8192 && exec "$@" sync', environ, tmp_path)
     assert (done.returncode, said(done)) == (0, [])

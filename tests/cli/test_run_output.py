@@ -204,10 +204,12 @@ def test_a_slow_sync_and_its_end_are_logged_as_json(environ: dict[str, str], tmp
     assert lines[-1]["kept"] == "Committed data is kept."
 
 
-def test_stages_of_a_whole_sync_are_logged_beside_its_summary(referrals: Referrals) -> None:
+def test_stages_of_a_whole_sync_are_logged_beside_its_summary(referrals: Referrals, tmp_path: Path) -> None:
     done = referrals("--log-format", "json", "sync", "--json")
     assert done.returncode == 0, done.stderr
-    stages = [json.loads(line)["stage"] for line in done.stderr.splitlines()]
+    directory, *lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert directory["directory"] == str(tmp_path / "data")
+    stages = [line["stage"] for line in lines]
     assert [name for name in stages if name in ("campaigns", "users", "build", "publish")] == [
         "campaigns", "users", "build", "publish",
     ]  # fmt: skip

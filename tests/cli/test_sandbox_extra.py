@@ -39,7 +39,8 @@ def test_commands_that_do_not_start_the_sandbox_work_without_its_packages(
     environ: dict[str, str], tmp_path: Path, arguments: list[str]
 ) -> None:
     done = run(COMMAND_LINE, environ, tmp_path, *arguments)
-    assert (done.returncode, said(done)) == (0, [])
+    nothing_published = 4 if arguments == ["status"] else 0
+    assert (done.returncode, said(done)) == (nothing_published, [])
     assert done.stdout
 
 

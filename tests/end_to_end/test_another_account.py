@@ -98,6 +98,7 @@ def test_another_account_is_refused_before_a_row_is_written(ours: SmallWarehouse
         2,
     ),
 )
+@pytest.mark.full
 def test_it_holds_for_chosen_streams_and_without_the_files_that_know(
     ours: SmallWarehouse, lost: str, command: str
 ) -> None:
@@ -120,6 +121,7 @@ def test_nothing_is_written_where_the_load_file_was_lost(ours: SmallWarehouse) -
         assert all(rows == [] for rows in rows_of(ours).values())
 
 
+@pytest.mark.full
 def test_a_directory_of_users_alone_belongs_to_one_account(small: Small) -> None:
     ours = small(account())
     assert ours.run("load", "--streams", "users").returncode == 0
@@ -162,6 +164,7 @@ def test_the_same_account_is_known_again_whatever_was_edited(ours: SmallWarehous
         ours.lose("state")
 
 
+@pytest.mark.full
 def test_an_account_that_is_new_to_everything_is_loaded(small: Small) -> None:
     ours = small(shifted(account(0), 5) | {"campaigns": []})
     assert ours.sync().returncode == 0

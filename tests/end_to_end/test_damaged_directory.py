@@ -36,6 +36,7 @@ def test_a_sync_does_what_the_docs_say(stage: Stage, tmp_path: Path, path: str, 
     assert problems_after(stage, "days", path, damage, tmp_path / "data") == []
 
 
+@pytest.mark.full
 def test_the_docs_have_a_row_for_everything_that_a_directory_can_hold(stage: Stage, tmp_path: Path) -> None:
     """Also what a killed sync leaves: a package that is not loaded yet, a draft."""
     rows, seen = read_outcomes(), set()
@@ -48,6 +49,7 @@ def test_the_docs_have_a_row_for_everything_that_a_directory_can_hold(stage: Sta
     assert [row for row in unseen if "empty" not in row.damages] == []
 
 
+@pytest.mark.full
 def test_a_lost_load_file_can_be_accepted(stage: Stage, tmp_path: Path) -> None:
     """The other step for a damaged load file: move it away, and accept that its history starts again."""
     data = stage.copy("days", tmp_path / "data")
@@ -99,6 +101,7 @@ UNREADABLE = {
 }  # fmt: skip
 
 
+@pytest.mark.full
 def test_files_that_this_user_may_not_open(stage: Stage, tmp_path: Path) -> None:
     """Reported, or rebuilt where nothing is lost: for every user but root, who can open everything."""
     data = stage.copy("days", tmp_path / "data")

@@ -47,6 +47,7 @@ def test_a_directory_that_cannot_work_is_refused_before_anything_is_read_or_made
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.full
 def test_a_first_sync_into_a_directory_named_like_a_partition(account: DayByDay, tmp_path: Path) -> None:
     directories = [tmp_path / "plain", tmp_path / "year=2026" / "date=2020-05-05"]
     for directory in directories:

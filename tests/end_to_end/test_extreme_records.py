@@ -153,6 +153,7 @@ def test_one_extreme_record_of_each_stream_costs_only_itself(account: Account, n
         assert account.published("select stream, record_id, reason from ops.quarantine where is_open") == []
 
 
+@pytest.mark.full
 def test_zero_dates_are_no_dates_and_a_note(account: Account) -> None:
     chosen = victims(account.sandbox)
     zeros = {
@@ -171,6 +172,7 @@ def test_zero_dates_are_no_dates_and_a_note(account: Account) -> None:
     assert account.published("select * from ops.quarantine") == []
 
 
+@pytest.mark.full
 def test_an_extreme_batch_inside_of_coupons_costs_only_itself(account: Account) -> None:
     bent: dict[str, int] = {}
 

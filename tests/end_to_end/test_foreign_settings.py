@@ -65,6 +65,7 @@ def assert_without_effect(
     assert {entry.name for entry in directory.iterdir()} == {entry.name for entry in account.directory.iterdir()}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("changes", sampled(NAMED, 1), ids=lambda changes: next(iter(changes)))
 def test_a_setting_of_another_pipeline_has_no_effect(
     account: DayByDay, tmp_path: Path, changes: dict[str, str]
@@ -98,6 +99,7 @@ def test_all_fields_at_once_in_files_have_no_effect(
     assert_without_effect(account, tmp_path / "data", {"XDG_DATA_HOME": str(home)}, home)
 
 
+@pytest.mark.full
 def test_our_own_settings_go_on_working_among_them(
     account: DayByDay, every_field: dict[str, str], tmp_path: Path
 ) -> None:

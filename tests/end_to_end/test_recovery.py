@@ -56,6 +56,7 @@ def test_a_lost_state_folder_costs_no_reload_and_doubles_nothing(stage: Stage, t
     }
 
 
+@pytest.mark.full
 def test_a_lost_load_file_is_rebuilt_but_its_history_not_lost_in_silence(stage: Stage, tmp_path: Path) -> None:
     data = stage.copy("days", tmp_path / "data")
     backup = shutil.copy(data / "load.duckdb", tmp_path / "backup")
@@ -89,6 +90,7 @@ def _missing(stage: Stage, tmp_path: Path) -> str:
     return stage.run(data, "load", "--streams", "campaigns").stderr
 
 
+@pytest.mark.full
 def test_an_older_load_file_beside_a_newer_state_folder_misses_nothing(stage: Stage, tmp_path: Path) -> None:
     """A backup was put back: the cursors in dlt's folder are ahead of it, and are not believed."""
     data = stage.copy("days", tmp_path / "data")

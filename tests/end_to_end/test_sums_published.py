@@ -37,6 +37,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("case", sampled(CASES, 1))
 def test_a_sync_publishes_exact_sums(case: str, sandbox: Sandbox, tmp_path: Path) -> None:
     rows = {row["id"]: dict(row) for row in sandbox.rows("rewards_due")}

@@ -268,6 +268,7 @@ def test_an_error_names_its_stream_and_page(empty: Settings) -> None:
         assert foreign_rows(settings.load_path, sandbox) == []
 
 
+@pytest.mark.full
 def test_a_list_that_cannot_be_read_is_not_published_and_read_again_once_it_is_repaired(empty: Settings) -> None:
     world = World()
     with (

@@ -78,9 +78,11 @@ class Forks(AbstractContextManager["Forks"]):
 
 
 def _main() -> None:
+
     import referral_warehouse.cli.commands.check
     import referral_warehouse.cli.commands.sync
     import referral_warehouse.load.runner
+    import referral_warehouse.operate.announcements
     import referral_warehouse.warehouse.publish
     import referral_warehouse.warehouse.recovery
     import referral_warehouse.warehouse.sql_parser  # noqa: F401

@@ -127,6 +127,7 @@ def damage(account: DatedAccount, wrong: datetime, run_ids: list[str], number: i
     ("wrong", "number"),
     sampled(product([FUTURE, datetime(9999, 12, 31, 8), datetime(1970, 1, 1), datetime(1, 1, 1)], [0, 1]), 1),
 )
+@pytest.mark.full
 def test_the_next_run_sets_wrong_times_to_when_their_runs_took_place(
     account: DatedAccount, four: list[str], wrong: datetime, number: int
 ) -> None:

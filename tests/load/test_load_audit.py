@@ -246,6 +246,7 @@ def test_what_came_of_it_is_written_down(larger: Account) -> None:
 COPIES = "with recursive copies(n) as (select 1 union all select n + 1 from copies where n < 67)"
 
 
+@pytest.mark.full
 def test_one_silent_change_among_a_hundred_thousand_users_takes_forty_calls_at_most(larger: Account) -> None:
     """Both sides hold each of the 1,500 users 67 times more, so that no time goes into loading them."""
     names = ", ".join(list(larger.world._store.one("select group_concat(name) from pragma_table_info('users')") or ()))

@@ -24,6 +24,7 @@ def told(account: Account, stream: str) -> list[tuple[object, ...]]:
     return account.query(f"select id, what from raw.observations where stream = '{stream}' order by observed_at, id")
 
 
+@pytest.mark.full
 def test_a_row_set_aside_on_an_early_page_stays_known_though_the_clock_moves(fresh: Callable[..., Account]) -> None:
     account = fresh(users=120, quirks=Quirks(ignore_per_page=True))
     account.load()

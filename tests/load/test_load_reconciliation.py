@@ -155,6 +155,7 @@ def test_a_server_that_counts_beyond_the_bound_is_no_contradiction(
     assert "users" not in account.differences()
 
 
+@pytest.mark.full
 def test_the_same_count_again_is_no_proof_that_nothing_moves(fresh: Callable[..., Account]) -> None:
     """Before each read a user is deleted, after it one is added: the API always reports the same total."""
     account = fresh(users=90, quirks=Quirks(refuse_id_filters=True))

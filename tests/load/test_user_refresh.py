@@ -98,6 +98,7 @@ def test_changes_without_a_date_are_found_within_a_round_at_a_bounded_number_of_
     assert sync(account).rows_written == 0
 
 
+@pytest.mark.full
 def test_a_round_follows_a_round(account: Account) -> None:
     for number in range(3):
         change(account, user_at(account, 0), number)
@@ -115,6 +116,7 @@ def test_each_row_is_read_once_in_a_round(account: Account) -> None:
     assert rows <= seen <= rows + in_a_round(account) * CALLS, "and at most the neighbour of each page"
 
 
+@pytest.mark.full
 def test_frequent_syncs_do_not_read_a_small_account_over_and_over(account: Account) -> None:
     quiet = sync(account, after=60, calls=20).calls
     assert sync(account, calls=20).calls == quiet + 6
@@ -223,6 +225,7 @@ def test_nothing_is_spent_where_the_server_does_not_filter_or_order_by_id(
     assert account.one("select syncs_per_round from raw.refresh_rounds where stream = 'users'") is None
 
 
+@pytest.mark.full
 def test_a_server_with_small_pages_takes_more_syncs(account: Account) -> None:
     account.world.set_quirks(Quirks(ignore_per_page=True))
     change(account, user_at(account, 0.05))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from planting import plant
 from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
 from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
 from referral_warehouse.warehouse.models import Model, load_models
-from referral_warehouse.warehouse.reward_units import declare_units
+from referral_warehouse.warehouse.reward_units import declare_terms, declare_units
 
 HERE = Path(__file__).parent
 RATIO_PREFIXES = ("share_", "median_", "p90_")
@@ -36,15 +37,18 @@ def test_every_published_model_has_a_case() -> None:
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_case(path: Path, tmp_path: Path) -> None:
     case = yaml.safe_load(path.read_text(encoding="utf-8"))
-    known = {"syncs", "partial_syncs", "given", "reward_units", "expect", "where"}
+    known = {"syncs", "partial_syncs", "given", "reward_units", "settles_on", "expires_after_days", "expect", "where"}
     assert set(case) <= known, "a case has no other keys"
     settings = plant(tmp_path, case.get("given"), case.get("syncs", ()), case.get("partial_syncs", ()))
+    terms = {key: tuple(case.get(key, {}).items()) for key in ("settles_on", "expires_after_days")}
+    settings = replace(settings, **terms)
     model = MODELS[path.parent.name]
     columns = sorted({name for row in case["expect"] for name in row}) or ["count(*)"]
     prepare_draft_dir(settings)
     with connect_draft(settings) as connection:
         substitute_missing_tables(connection)
         declare_units(connection, tuple(case.get("reward_units", {}).items()))
+        declare_terms(connection, settings)
         run_models(connection, needed_for(model))
         condition = case.get("where", "true")
         query = f"select {', '.join(columns)} from {model.qualified_name} where {condition}"

@@ -70,6 +70,8 @@ DAMAGE = {
     "warn_issue_taken_back": LEDGER + "issued_count = -1",
     "warn_unit_setting_unknown": "insert into scratch.raw.units values ('EUR', 'currency', 'Euro', true, 2); "
     "insert into scratch.raw.reward_units values (1, 'Csh', null, null, 'Csh', 'EUR')",
+    "fail_unused_rewards_add_up": "insert into marts.unused_rewards by name select 5 as campaign_id, 'EUR' as unit, "
+    "1 as issued_count, 1 as unused_count, 1 as issued_value, 1 as unused_value",
     "fail_costs_are_not_the_ledger": "update marts.campaign_costs set accrued_value = 0.01",
     "fail_percent_is_no_money": "insert into marts.contingent_liability by name "
     "select 5 as campaign_id, 'percent' as unit",

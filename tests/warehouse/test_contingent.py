@@ -71,6 +71,7 @@ def test_four_of_five_outcomes_lie_within_the_interval(tmp_path: Path) -> None:
     assert low < expected < high
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("orders", [2, pytest.param(3, marks=pytest.mark.full)])
 def test_the_order_of_the_rows_in_the_load_file_leaves_no_trace(tmp_path: Path, orders: int) -> None:
     """Enough rows that several threads sum up: floating-point sums would differ in their last digit."""

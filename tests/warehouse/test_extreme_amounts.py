@@ -130,6 +130,7 @@ def test_rewards_at_the_limits_have_a_forecast(value: Decimal, tmp_path: Path) -
     assert abs(float(expected) - open_count * chance * float(value)) <= 0.01 + abs(float(most)) * 1e-12
 
 
+@pytest.mark.full
 def test_a_campaign_may_have_any_id(tmp_path: Path) -> None:
     """The curve of the whole account once bore the number -1, which the API may give a campaign."""
     ordinary = [row[1:] for row in forecasts(tmp_path / "ordinary", Decimal(50))]

@@ -123,6 +123,7 @@ def assert_ledger(settings: Settings, tables: Tables) -> None:
     assert not ask(settings, "select * from marts.reward_ledger where accrued_value < 0 or reversed_count < 0 limit 1")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("table", sampled(DOCUMENTED, 2))
 def test_every_extreme_of_every_column(table: str, tmp_path: Path) -> None:
     account = ordinary_account()

@@ -98,6 +98,16 @@ def test_other_reward_units_need_a_build(settings: Settings) -> None:
     assert not refresh(settings, NOON)
 
 
+def test_other_terms_of_units_need_a_build(settings: Settings) -> None:
+    other = dataclasses.replace(settings, settles_on=(("credit", "use"),), expires_after_days=(("credit", 30),))
+    assert not refresh(other, NOON)
+    publication = publish(other, build(other))
+    assert publication.manifest["unit_terms"] == {"credit": ["use", 30]}
+    assert [result.check for result in publication.warnings if "unit" in result.check] == ["warn_unit_setting_unknown"]
+    assert refresh(other, NOON)
+    assert not refresh(settings, NOON)
+
+
 def test_a_lost_feed_or_manifest_needs_a_build(settings: Settings) -> None:
     (settings.feeds_dir / "core.users.parquet").unlink()
     assert not refresh(settings, NOON)

@@ -208,6 +208,7 @@ def older_version(settings: Settings, *statements: str) -> None:
     path.chmod(0o400)
 
 
+@pytest.mark.full
 def test_a_snapshot_without_the_table_is_compared_by_what_it_has(settings: Settings) -> None:
     older_version(settings, "drop table ops.history")
     kept = shutil.copy(settings.load_path, settings.load_path.with_name("kept"))
@@ -231,6 +232,7 @@ def test_a_snapshot_with_few_tables_and_columns_stops_nothing(settings: Settings
     assert again(settings).snapshot == 2
 
 
+@pytest.mark.full
 def test_a_damaged_snapshot_is_passed_over_for_the_one_before(settings: Settings) -> None:
     again(settings)
     path = settings.warehouse_path.resolve()

@@ -35,6 +35,11 @@ def warn_of_files(settings: Settings) -> None:
 def with_token() -> Settings:
     """The settings, with a token. Raises: ConfigurationError without one."""
     settings = read_settings()
+    refuse_missing_token(settings)
+    return settings
+
+
+def refuse_missing_token(settings: Settings) -> None:
+    """Raises: ConfigurationError without a token."""
     if settings.api_token is None:
         raise ConfigurationError("There is no API token.", FIRST_STEP)
-    return settings

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from decimal import Decimal
 from types import TracebackType
@@ -15,7 +17,8 @@ from rich.text import Text
 
 from referral_warehouse.cli.output import is_utf8, warn, write_json, write_line
 from referral_warehouse.cli.run_logging import LogHandler
-from referral_warehouse.display_text import decimal_text, display_text
+from referral_warehouse.cli.table_layout import as_list, column_widths
+from referral_warehouse.display_text import LINE_COLUMNS, decimal_text, display_text
 from referral_warehouse.settings import Settings
 
 FUNNEL = """
@@ -33,6 +36,8 @@ group by campaign_id, campaign_name
 order by users desc, campaign_id
 """
 
+WIDE_COLUMNS = 140
+"""Columns of tables where there is no terminal."""
 
 HELD = (
     "another program has the published file open for writing, or wrote beside it, so that nobody else can open it; a "
@@ -89,18 +94,41 @@ def day_bar(days: int) -> Progress:
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """A table on standard output; numbers are set flush right, empty cells are a dash.
 
-    Its lines are ASCII where standard output cannot encode others, and no cell is interpreted as markup.
+    Its lines are ASCII where standard output cannot encode others, and no cell is interpreted as markup. No word is
+    broken: a table that is too wide for the terminal becomes a list, with a line for each cell.
     """
+    console = _console(sys.stdout, width=_table_width())
+    heads = [display_text(name.replace("_", " ")) for name in columns]
+    texts = [[display_text(_cell(value)) for value in row] for row in rows]
+    widths = column_widths([heads, *texts], console.width)
+    if widths is None:
+        for line in [display_text(title), *as_list(heads, texts, console.width)]:
+            write_line(line)
+        return
     heading = Text(display_text(title))
     table = Table(title=heading, title_justify="left", title_style="bold", header_style="bold", show_edge=False)
     numeric = [any(isinstance(row[i], (int, Decimal, float)) for row in rows) for i in range(len(columns))]
-    for name, is_number in zip(columns, numeric, strict=True):
-        table.add_column(
-            Text(display_text(name.replace("_", " "))), justify="right" if is_number else "left", overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*(Text(display_text(_cell(value))) for value in row))
-    _console(sys.stdout, width=None if sys.stdout.isatty() else 140).print(table)
+    for name, is_number, width in zip(heads, numeric, widths, strict=True):
+        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold", width=width)
+    for row in texts:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _table_width() -> int | None:
+    """Columns of a table where there is no terminal, unless COLUMNS says another number; None is for rich to find."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE_COLUMNS
+
+
+def say_paragraph(text: str) -> None:
+    """A line on standard output; on a terminal it is wrapped between words."""
+    console = _console(sys.stdout, width=_table_width())
+    shown = display_text(text, LINE_COLUMNS)
+    if _table_width() is not None:
+        write_line(shown)
+        return
+    for line in textwrap.wrap(shown, console.width, break_long_words=False, break_on_hyphens=False) or [""]:
+        write_line(line)
 
 
 def say(text: str = "") -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -22,43 +23,63 @@ from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.process_limits import limit_behind
 
 
-def report_end(error: BaseException, *, verbose: bool, as_json: bool, done: str | None = None) -> int:
-    """Report what ended a command; returns its exit code. With ``as_json`` the line is an object, for collectors.
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an error ends a command: in its own words, as ``kind`` (the class that is reported), with an exit code.
 
-    ``done`` is the result of the command, if it has one: what failed after that is a warning.
+    ``is_stop`` is true where a signal ended it.
     """
+
+    error: ReferralsError
+    kind: str
+    exit_code: int
+    is_stop: bool = False
+
+
+def explain(error: BaseException) -> End:
+    """How an error ends a command. Errors of the system and of libraries become errors of this program."""
     stopped = _stop_behind(error)
     if stopped is not None:
         number = getattr(stopped, "signal_code", None) or signal.SIGINT
         word = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
         found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it continues from there.")
-        return _say(found, "Stopped", 128 + number, as_json)
-    if not isinstance(error, (ReferralsError, click.ClickException)):
+        return End(found, "Stopped", 128 + number, is_stop=True)
+    if isinstance(error, click.ClickException):
+        asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "referrals"
+        wrong = ConfigurationError(" ".join(error.format_message().split()), f"`{asked} --help` lists them.")
+        return End(wrong, "UsageError", error.exit_code)
+    if not isinstance(error, ReferralsError):
         error = disk_full_error(error, "The command was not finished") or limit_behind(error) or error
     elif isinstance(error, DataRefused):  # an error of a library that was reported as one of the data
         error = limit_behind(error) or error
-    if verbose and not isinstance(error, click.ClickException):
+    if isinstance(error, ReferralsError):
+        return End(error, type(error).__name__, error.exit_code)
+    # Only its class and place: the text of an unexpected error may contain personal data.
+    found = ReferralsError(f"Unexpected error: {type(error).__name__} at {_place(error)}.")
+    return End(found, type(error).__name__, found.exit_code)
+
+
+def report_end(error: BaseException, *, verbose: bool, as_json: bool, done: str | None = None) -> int:
+    """Report what ended a command; returns its exit code. With ``as_json`` the line is an object, for collectors.
+
+    ``done`` is the result of the command, if it has one: what failed after that is a warning.
+    """
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        sys.stderr.write(f"{error.format_message()}\n")
+        return error.exit_code
+    end = explain(error)
+    if verbose and not end.is_stop and not isinstance(error, click.ClickException):
         trace = redact("".join(traceback.format_exception(error)))
         if as_json:
             write_event("debug", "traceback", type(error).__name__, as_json=True, traceback=trace)
         else:
             sys.stderr.writelines(f"{display_text(line, 1_000)}\n" for line in trace.rstrip().split("\n"))
-    if done is not None and isinstance(error, Exception):
-        why = error.message if isinstance(error, ReferralsError) else f"{type(error).__name__} at {_place(error)}"
+    if done is not None and isinstance(error, Exception) and not end.is_stop:
+        is_known = end.kind == type(end.error).__name__
+        why = end.error.message if is_known else f"{end.kind} at {_place(error)}"
         write_event("warning", "output", f"{done} A later step failed: {why}", as_json=as_json)
         return 0
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        sys.stderr.write(f"{error.format_message()}\n")
-        return error.exit_code
-    if isinstance(error, click.ClickException):
-        asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "referrals"
-        wrong = ConfigurationError(" ".join(error.format_message().split()), f"`{asked} --help` lists them.")
-        return _say(wrong, "UsageError", error.exit_code, as_json)
-    if isinstance(error, ReferralsError):
-        return _say(error, type(error).__name__, error.exit_code, as_json)
-    # Only its class and place: the text of an unexpected error may contain personal data.
-    found = ReferralsError(f"Unexpected error: {type(error).__name__} at {_place(error)}.")
-    return _say(found, type(error).__name__, found.exit_code, as_json)
+    return _say(end.error, end.kind, end.exit_code, as_json)
 
 
 def _say(error: ReferralsError, kind: str, exit_code: int, as_json: bool) -> int:

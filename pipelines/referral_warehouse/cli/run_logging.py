@@ -87,6 +87,11 @@ class LogHandler(logging.Handler):
         self._thread.join()
         self.detach()
 
+    @property
+    def calls(self) -> int:
+        """Responses that arrived since the log was attached."""
+        return self._calls
+
     def attach(self) -> None:
         """Receive the package's events of every level: those that are not shown are counted."""
         logger = logging.getLogger(PACKAGE_LOGGER)

@@ -5,16 +5,14 @@ A relative directory begins at the working directory: the same command elsewhere
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+import click
+
 from referral_warehouse.cli.output import warn, write_line
-from referral_warehouse.cli.run_logging import LogHandler, open_log
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_event
 from referral_warehouse.settings import Settings
-from referral_warehouse.workspace.lock import warehouse_lock
 
 
 def in_use_facts(settings: Settings) -> dict[str, Any]:
@@ -27,10 +25,10 @@ def in_use_facts(settings: Settings) -> dict[str, Any]:
 
 
 def print_in_use(settings: Settings) -> None:
-    """The directory and the files, for people, on standard output."""
-    new = " (no warehouse is there yet; the first sync creates it)" if is_directory_new(settings) else ""
-    write_line(f"Directory: {settings.warehouse_dir}{new}")
-    write_line(f"Settings:  {_places(settings)}")
+    """The files, and whether the directory is new, for people, on standard output."""
+    write_line(f"Settings: {_places(settings)}")
+    if is_directory_new(settings):
+        write_line("There is no warehouse in this directory yet: the first sync creates it.")
 
 
 def is_directory_new(settings: Settings) -> bool:
@@ -38,33 +36,23 @@ def is_directory_new(settings: Settings) -> bool:
     return not any(path.exists() for path in (settings.load_path, settings.state_dir, settings.snapshots_dir))
 
 
-@contextmanager
-def locked_directory(settings: Settings, *, creates: bool = False, as_json: bool = False) -> Iterator[LogHandler]:
-    """Lock the directory and open the log, whose first line has the directory and the files.
-
-    Args:
-        settings: of the command.
-        creates: whether the command may begin a new warehouse; a person is told when it does.
-        as_json: whether standard output is for programs.
-
-    Raises: AnotherSyncRunning; ConfigurationError where there is no warehouse and the command needs one.
-    """
-    is_new = is_directory_new(settings)
-    if is_new and not creates:
+def refuse_missing_warehouse(settings: Settings) -> None:
+    """Raises: ConfigurationError where there is no warehouse, for a command that needs one and must not create it."""
+    if is_directory_new(settings):
         raise ConfigurationError(
             f"There is no warehouse in {settings.warehouse_dir}.",
             "Run `referrals sync` first, or set WAREHOUSE__DIR to the directory of an existing warehouse.",
         )
-    with warehouse_lock(settings.warehouse_dir), open_log() as log:
-        facts = in_use_facts(settings) | {"is_directory_new": is_new}
-        text = f"warehouse directory {settings.warehouse_dir}; settings: {_places(settings)}"
-        log_event("settings", "settings", text, **facts)
-        if is_new:
-            _announce(settings, as_json=as_json)
-        yield log
 
 
-def _announce(settings: Settings, *, as_json: bool) -> None:
+def log_in_use(settings: Settings) -> None:
+    """Write the directory and the files into the log of a run."""
+    text = f"directory {settings.warehouse_dir}; settings: {_places(settings)}"
+    log_event("warehouse", "directory", text, **in_use_facts(settings))
+
+
+def announce_new_directory(settings: Settings) -> None:
+    """Tell a person that a new warehouse begins; on standard error where it may be one too many."""
     text = f"Created a new warehouse directory: {settings.warehouse_dir}"
     if settings.is_directory_relative:
         warn(
@@ -72,7 +60,7 @@ def _announce(settings: Settings, *, as_json: bool) -> None:
             f"{text}. WAREHOUSE__DIR is not an absolute path, so that the same command in another working directory "
             "uses another one.",
         )
-    elif not as_json:
+    elif not click.get_current_context().params.get("as_json"):
         write_line(text)
 
 

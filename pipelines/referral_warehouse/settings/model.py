@@ -9,6 +9,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.base_url import checked_base_url, is_loopback_url
 from referral_warehouse.settings.table import default_of, numbers
 from referral_warehouse.settings.token import Token
+from referral_warehouse.settings.unit_terms import refuse_expiry_without_use
 from referral_warehouse.settings.values import whole_number
 from referral_warehouse.workspace.directories import STATE
 
@@ -38,6 +39,10 @@ class Settings:
     max_vanished_percent: int = default_of("max_vanished_percent")
     reward_units: tuple[tuple[str, str], ...] = ()
     """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
+    settles_on: tuple[tuple[str, str], ...] = ()
+    """(unit, issue or use), sorted: when rewards of a unit are no longer owed. A unit not named is settled on issue."""
+    expires_after_days: tuple[tuple[str, int], ...] = ()
+    """(unit, days), sorted: after how many days unused rewards of a unit expire. A unit not named never expires."""
     warnings: tuple[str, ...] = ()
     """Sentences on the files that settings are read from: not readable and therefore skipped, or readable by others."""
     files: tuple[Path, ...] = ()
@@ -100,8 +105,11 @@ def refuse_unlimited_calls(settings: Settings) -> None:
 
 
 def refuse_unsafe(settings: Settings) -> None:
-    """Raises: ConfigurationError where values are allowed for a server on this machine only, and it is another."""
+    """Raises: ConfigurationError where values are allowed for a server on this machine only and it is another, or
+    contradict each other.
+    """
     refuse_unlimited_calls(settings)
+    refuse_expiry_without_use(settings.settles_on, settings.expires_after_days)
     if settings.simulated_time and not settings.is_loopback:
         raise ConfigurationError(
             "SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=true (the server's Date counts, however far from this machine's "

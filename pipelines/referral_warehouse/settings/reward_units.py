@@ -17,6 +17,7 @@ SCOPED = re.compile(r"(?P<what>reward|campaign):(?P<id>[^/]*)(?:/(?P<reward_type
 NUMBER = re.compile(r"\s*[0-9]{1,18}\s*", re.ASCII)
 PERCENT = "percent"
 """A rate of what somebody spends, as commissions are: no amount, and never multiplied by a count."""
+EXAMPLE = """{"Amazon Voucher": "EUR"}"""
 SCOPES = "reward:12, campaign:3, campaign:3/Amazon Voucher or a reward type"
 
 
@@ -67,20 +68,9 @@ def reward_units(name: str, value: Any) -> tuple[tuple[str, str], ...]:
     Returns: (key, unit), sorted; keys in the spelling of ``UnitRule.setting``.
     Raises: ConfigurationError when it is no table, a key has two units or none, or is no key.
     """
-    if value is None:
-        return ()
-    try:
-        entries = json.loads(value, object_pairs_hook=_Pairs) if isinstance(value, str) else value
-    except (ValueError, RecursionError):
-        entries = None
-    if not isinstance(entries, (dict, _Pairs)):
-        raise ConfigurationError(
-            f"{name} is no table of reward types and units.",
-            """Write it as JSON, {"Amazon Voucher": "EUR"}, or as the table [warehouse.reward_units].""",
-        )
     found: dict[str, str] = {}
-    for key, unit in entries.items() if isinstance(entries, dict) else entries:
-        rule = _rule(name, str(key), unit)
+    for key, unit in table_entries(name, value, "reward types and units", EXAMPLE):
+        rule = _rule(name, key, unit)
         if found.get(rule.setting, rule.unit) != rule.unit:
             raise ConfigurationError(
                 f"{name} gives {shown(rule.setting)} two units, {shown(found[rule.setting])} and {shown(rule.unit)}.",
@@ -88,6 +78,26 @@ def reward_units(name: str, value: Any) -> tuple[tuple[str, str], ...]:
             )
         found[rule.setting] = rule.unit
     return tuple(sorted(found.items()))
+
+
+def table_entries(name: str, value: Any, of_what: str, example: str) -> list[tuple[str, Any]]:
+    """The entries of a TOML table, or of the JSON object that stands for one in the environment.
+
+    Returns: (key, value) in their order, also those of a key that JSON has twice; none where ``value`` is None.
+    Raises: ConfigurationError when it is no table.
+    """
+    if value is None:
+        return []
+    try:
+        entries = json.loads(value, object_pairs_hook=_Pairs) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        entries = None
+    if not isinstance(entries, (dict, _Pairs)):
+        raise ConfigurationError(
+            f"{name} is no table of {of_what}.",
+            f"Write it as JSON, {example}, or as the table [warehouse.{name.rpartition('__')[2].lower()}].",
+        )
+    return [(str(key), entry) for key, entry in (entries.items() if isinstance(entries, dict) else entries)]
 
 
 class _Pairs(list[tuple[str, Any]]):

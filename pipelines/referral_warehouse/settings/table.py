@@ -14,10 +14,13 @@ from referral_warehouse.settings.sources import variable
 from referral_warehouse.settings.values import (
     BaseUrl,
     Directory,
+    ExpiresAfterDays,
     FilePath,
     Kind,
+    OfNotify,
     RewardUnits,
     Secret,
+    SettlesOn,
     Switch,
     WholeNumber,
 )
@@ -25,11 +28,15 @@ from referral_warehouse.settings.values import (
 Section = tuple[str, ...]
 SOURCE: Section = ("sources", "referral_factory")
 WAREHOUSE: Section = ("warehouse",)
+NOTIFY: Section = ("notify",)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. ``meaning`` is Markdown of docs/; ``field`` is the one of Settings, if that is not the key."""
+    """One setting. ``meaning`` is Markdown of docs/; ``field`` is the one of Settings, if that is not the key.
+
+    The section ``notify`` has no fields in Settings: ``settings.notify`` reads it where notifications are sent.
+    """
 
     section: Section
     key: str
@@ -50,7 +57,7 @@ class Setting:
     @property
     def is_secret(self) -> bool:
         """Whether the value is shown nowhere."""
-        return isinstance(self.kind, Secret)
+        return isinstance(self.kind, Secret) or (isinstance(self.kind, OfNotify) and self.kind.is_secret)
 
 
 TABLE: tuple[Setting, ...] = (
@@ -105,6 +112,15 @@ TABLE: tuple[Setting, ...] = (
         'what rewards are counted in, as in `{"Amazon Voucher": "EUR"}`: see [units](#units)',
     ),
     Setting(
+        WAREHOUSE, "settles_on", SettlesOn(),
+        'when rewards of a unit are no longer owed, as in `{"store credit": "use"}`: see [rewards that are owed until '
+        "they are used](#rewards-that-are-owed-until-they-are-used)",
+    ),
+    Setting(
+        WAREHOUSE, "expires_after_days", ExpiresAfterDays(),
+        'days, from 1 to 36600, after which unused rewards of a unit expire, as in `{"store credit": 365}`',
+    ),
+    Setting(
         WAREHOUSE, "max_quarantine_percent", WholeNumber(1, 0, 100),
         "share of a stream's records that may be unreadable before publication is refused",
     ),
@@ -112,6 +128,26 @@ TABLE: tuple[Setting, ...] = (
         WAREHOUSE, "max_vanished_percent", WholeNumber(20, 0, 100),
         "share of a stream's records that may be gone since the last publication before publication is refused. Fewer "
         "than 10 records may always be gone, or fewer than 5 when none remain",
+    ),
+    Setting(
+        NOTIFY, "url", OfNotify(is_secret=True),
+        "receives a JSON object by POST for each run with an event; http or https", "notify_url",
+    ),
+    Setting(
+        NOTIFY, "ping_url", OfNotify(is_secret=True),
+        "is called at the start (`/start`), the success and the failure (`/fail`) of runs", "notify_ping_url",
+    ),
+    Setting(
+        NOTIFY, "command", OfNotify(),
+        "a program with its arguments, which gets the same object on standard input. No shell runs it: write "
+        "`sh -c '…'` for a pipe. Only from the environment or `~/.dlt`, because it is executed", "notify_command",
+    ),
+    Setting(
+        NOTIFY, "events", OfNotify("failure,recovery,stale,strikes,checks,warnings"),
+        "which events are sent, separated by commas (in TOML also a list)", "notify_events",
+    ),
+    Setting(
+        NOTIFY, "timeout_s", WholeNumber(5, 1, 60), "seconds that one of these may take", "notify_timeout_s",
     ),
 )  # fmt: skip
 
@@ -129,4 +165,8 @@ def default_of(attribute: str) -> Any:
 
 def numbers() -> dict[str, WholeNumber]:
     """The fields of Settings that are numbers."""
-    return {setting.attribute: setting.kind for setting in TABLE if isinstance(setting.kind, WholeNumber)}
+    return {
+        setting.attribute: setting.kind
+        for setting in TABLE
+        if isinstance(setting.kind, WholeNumber) and setting.section != NOTIFY
+    }

@@ -15,6 +15,7 @@ from referral_warehouse.settings.base_url import checked_base_url
 from referral_warehouse.settings.reward_units import reward_units
 from referral_warehouse.settings.sources import Found, shown
 from referral_warehouse.settings.token import Token
+from referral_warehouse.settings.unit_terms import expires_after_days, settles_on
 from referral_warehouse.workspace.directories import absolute_path, warehouse_directory
 
 # int() itself also takes underscores, other scripts' digits, signs and blanks between them.
@@ -123,6 +124,40 @@ class RewardUnits:
 
     def read(self, name: str, found: Found, folder: Path | None) -> tuple[tuple[str, str], ...]:  # noqa: ARG002
         return reward_units(name, found.value)
+
+
+@dataclass(frozen=True, slots=True)
+class SettlesOn:
+    """A table of units and when their rewards are settled: of TOML, or JSON."""
+
+    default: None = None
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> tuple[tuple[str, str], ...]:  # noqa: ARG002
+        return settles_on(name, found.value)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiresAfterDays:
+    """A table of units and days: of TOML, or JSON."""
+
+    default: None = None
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> tuple[tuple[str, int], ...]:  # noqa: ARG002
+        return expires_after_days(name, found.value)
+
+
+@dataclass(frozen=True, slots=True)
+class OfNotify:
+    """A value of the section ``notify``, which ``settings.notify`` reads and checks where notifications are sent."""
+
+    default: str | None = None
+    limits: str = ""
+    is_secret: bool = False
+
+    def read(self, name: str, found: Found, folder: Path | None) -> Any:  # noqa: ARG002
+        return found.value
 
 
 def whole_number(name: str, value: Any, low: int, high: int) -> int:

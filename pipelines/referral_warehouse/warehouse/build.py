@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from referral_warehouse.warehouse.connection import (
     substitute_missing_tables,
 )
 from referral_warehouse.warehouse.database_errors import explain, query_failed
-from referral_warehouse.warehouse.reward_units import declare_units, with_digits
+from referral_warehouse.warehouse.reward_units import declare_terms, declare_units, with_digits
 from referral_warehouse.workspace.file_kinds import read_regular, refuse_other_kinds
 from referral_warehouse.workspace.removal import free_name, remove
 
@@ -54,6 +54,7 @@ class BuildReport:
     models_version: str | None = None
     waiting_changes: int = 0
     reward_units: tuple[tuple[str, str], ...] = ()
+    unit_terms: dict[str, list[str | int | None]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     """What could not be removed from the directory."""
     recovered: tuple[str, ...] = ()
@@ -69,6 +70,7 @@ class BuildReport:
             "models_version": self.models_version,
             "waiting_changes": self.waiting_changes,
             "reward_units": dict(self.reward_units),
+            "unit_terms": self.unit_terms,
         }
 
 
@@ -99,6 +101,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
     try:
         substitute_missing_tables(connection)
         units = declare_units(connection, settings.reward_units)
+        terms = declare_terms(connection, settings)
         tables = run_models(connection, models)
         moment = _single(connection, "select as_of_at from intermediate.int_build_clock")
         waiting = _single(connection, "select count(*) from intermediate.int_reward_changes where sync_no is null")
@@ -118,6 +121,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         models_version=models_version(),
         waiting_changes=waiting,
         reward_units=units,
+        unit_terms=terms,
         problems=tuple(problems),
         recovered=tuple(recovery.done),
     )
@@ -232,6 +236,7 @@ def load_report(settings: Settings) -> BuildReport:
             document["models_version"],
             document["waiting_changes"],
             tuple(document["reward_units"].items()),
+            dict(document["unit_terms"]),
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.") from None

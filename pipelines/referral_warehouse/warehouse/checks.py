@@ -136,4 +136,5 @@ def refuse_failures(results: Iterable[CheckResult]) -> None:
         raise ChecksFailed(
             f"{len(failed)} check(s) forbid the publication: " + "; ".join(str(result) for result in failed) + ".",
             " ".join(dict.fromkeys(result.advice or ADVICE for result in failed)),
+            checks=[result.check for result in failed],
         )

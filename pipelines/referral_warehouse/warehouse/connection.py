@@ -29,9 +29,11 @@ MEMORY_LIMITS_MB = (300, 1000)
 RECORD_TABLES = ("campaigns", "rewards", "users", "rewards_due", "rewards_issued", "coupons", "observations")
 """Tables of the load file that only packages change, and whose rows no package deletes."""
 
+SMALL_ACCOUNT_MB = 16
+"""A load file of less is a small account: some 70,000 users."""
+
 UNPROFITABLE_COMPRESSION = "dictionary"
 """Tried on every text column and rarely chosen: without it users are written in 55 % of the time, 6 % larger."""
-
 
 CORRECTIONS = "clock_corrections"
 """The loader's table of corrected times."""
@@ -62,7 +64,11 @@ def connect_scratch(settings: Settings) -> duckdb.DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(
-        ":memory:", config={"threads": thread_count(), "memory_limit": f"{memory_limit_mb(settings.load_path)}MB"}
+        ":memory:",
+        config={
+            "threads": thread_count(settings.load_path),
+            "memory_limit": f"{memory_limit_mb(settings.load_path)}MB",
+        },
     )
     connection.execute(f"set temp_directory = {literal(draft_dir(settings) / 'tmp')}")
     connection.execute("set timezone = 'UTC'")
@@ -155,17 +161,26 @@ def load_version(connection: duckdb.DuckDBPyConnection) -> str | None:
     return ":".join(map(str, row)) if row else None
 
 
-def thread_count() -> int:
-    """Threads for a build: those this process may use, four at most (more cost memory and win little)."""
+def thread_count(load_path: Path) -> int:
+    """Threads for a build: those this process may use, four at most (more cost memory and win little).
+
+    One for a small account: each query is over before several threads have shared it (a quarter of the CPU time).
+    """
+    if _size_mb(load_path) < SMALL_ACCOUNT_MB:
+        return 1
     return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
 def memory_limit_mb(load_path: Path) -> int:
     """Memory DuckDB may take before it spills: by the size of the load file, at most half of the machine's."""
     smallest, largest = MEMORY_LIMITS_MB
-    load_mb = load_path.stat().st_size // 1_000_000 if load_path.is_file() else 0
+    load_mb = _size_mb(load_path)
     physical_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
     return max(200, min(max(smallest, load_mb), largest, physical_mb // 2))
+
+
+def _size_mb(path: Path) -> int:
+    return path.stat().st_size // 1_000_000 if path.is_file() else 0
 
 
 def first_line(error: Exception) -> str:

@@ -20,9 +20,10 @@ ADVICE = (
     "Run the same command with --verbose and report what it prints: no record that was loaded may stop a build. What "
     "was built so far is kept in draft/ (warehouse.duckdb and scratch.duckdb)."
 )
-BOOKKEEPING = frozenset(
-    {"runs", "run_streams", "reconciliation", "observations", "quarantine", "reward_units", "unit_settings", "units"}
-)
+BOOKKEEPING = frozenset({
+    "runs", "run_streams", "reconciliation", "observations", "quarantine", "reward_units", "unit_settings", "units",
+    "unit_terms",
+})  # fmt: skip
 """Tables of schema raw that no stream of the API fills."""
 
 

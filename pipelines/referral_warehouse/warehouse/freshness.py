@@ -17,13 +17,14 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     """Record in the manifest that the snapshot was still current at ``observed_at`` (the server's time; naive is UTC).
 
     False, and nothing is done, where a build is needed: nothing published, an incomplete publication, missing or
-    changed published files, loaded packages, changed models or reward units, changes that waited for this sync, a new
-    day (ages and daily tables change), or a file that a reader wrote beside the snapshot.
+    changed published files, loaded packages, changed models, reward units or terms of units, changes that waited for
+    this sync, a new day (ages and daily tables change), or a file that a reader wrote beside the snapshot.
     """
     from referral_warehouse.warehouse.build import zulu
     from referral_warehouse.warehouse.manifest import SCHEMA_VERSION, read_manifest, write_manifest
     from referral_warehouse.warehouse.models import models_version
     from referral_warehouse.warehouse.published_files import changed_files
+    from referral_warehouse.warehouse.reward_units import unit_terms
     from referral_warehouse.warehouse.snapshots import current_number, write_ahead_log
 
     manifest = read_manifest(settings.manifest_path)
@@ -33,6 +34,7 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
         manifest.get("schema_version") == SCHEMA_VERSION
         and manifest.get("models_version") == models_version()
         and manifest.get("reward_units") == dict(settings.reward_units)
+        and manifest.get("unit_terms") == unit_terms(settings)
         and _same_day(manifest.get("synced_at"), observed_at)
         and not manifest.get("waiting_changes")
         and manifest.get("load_version") is not None

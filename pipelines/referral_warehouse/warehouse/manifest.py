@@ -26,7 +26,15 @@ TABLE_NAME = re.compile(r"[a-z_]+\.[a-z0-9_]+")
 LARGEST_NUMBER = 10**12
 """No directory has seen so many publications: a larger snapshot number comes from a damaged manifest."""
 
-ORIGIN_KEYS = ("synced_at", "built_at", "load_version", "models_version", "waiting_changes", "reward_units")
+ORIGIN_KEYS = (
+    "synced_at",
+    "built_at",
+    "load_version",
+    "models_version",
+    "waiting_changes",
+    "reward_units",
+    "unit_terms",
+)
 
 
 def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: list[Feed]) -> dict[str, Any]:
@@ -34,7 +42,8 @@ def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: l
 
     ``origin`` holds synced_at (the server's time the data is true for), built_at (this machine's), both UTC, and the
     versions of what it was built from: load_version and models_version; waiting_changes counts reward changes that
-    wait for a sync of both reward lists; reward_units is the setting of that name.
+    wait for a sync of both reward lists; reward_units is the setting of that name;
+    unit_terms has each unit of the setting settles_on with its word and the days of expires_after_days.
     """
     return {
         "schema_version": SCHEMA_VERSION,

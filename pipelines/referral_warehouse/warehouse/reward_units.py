@@ -18,6 +18,7 @@ from referral_warehouse.sql_quoting import identifier
 if TYPE_CHECKING:
     import duckdb
 
+    from referral_warehouse.settings import Settings
     from referral_warehouse.warehouse.models import Model
 
 FEWEST_DIGITS, MOST_DIGITS = 2, 6
@@ -54,6 +55,24 @@ def declare_units(connection: duckdb.DuckDBPyConnection, current: Units) -> Unit
         connection.execute("insert into scratch.raw.units values (?, ?, ?, ?, ?)", [unit, *_described(unit)])
     connection.execute(f"set variable amount_digits = {_digits(connection)}")
     return history[-1][1]
+
+
+def declare_terms(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, list[str | int | None]]:
+    """Fill ``raw.unit_terms`` with what the settings say on settlement and expiry.
+
+    Returns: unit → [``issue`` or ``use``, days until unused rewards expire or None], as the manifest has it.
+    """
+    terms = unit_terms(settings)
+    connection.execute("delete from scratch.raw.unit_terms")
+    for unit, (word, days) in terms.items():
+        connection.execute("insert into scratch.raw.unit_terms values (?, ?, ?)", [unit, word, days])
+    return terms
+
+
+def unit_terms(settings: Settings) -> dict[str, list[str | int | None]]:
+    """Unit → [``issue`` or ``use``, days until unused rewards expire or None], for the units that the settings name."""
+    days = dict(settings.expires_after_days)
+    return {unit: [word, days.get(unit)] for unit, word in settings.settles_on}
 
 
 def with_digits(model: Model, digits: int) -> str:

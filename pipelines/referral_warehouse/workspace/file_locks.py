@@ -71,6 +71,34 @@ def lock_file(path: Path) -> FileLock | None:
         raise _no_locks(path, error) from None
 
 
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock of a file; nothing is created, and no lock is left behind.
+
+    The file is locked for reading for an instant, which a process that wants the lock at that time waits for (see
+    ``warehouse_lock``). Raises: OSError when the file cannot be opened; where there are no locks nothing is locked.
+    """
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        for lock in (fcntl.flock, fcntl.lockf):
+            try:
+                lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno in IN_USE:
+                    return True
+                if error.errno not in NO_LOCKS:
+                    raise
+            else:
+                return False
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def refuse_lockless(path: Path) -> None:
     """Find out, after a file could not be locked, whether its file system has no record locks at all.
 

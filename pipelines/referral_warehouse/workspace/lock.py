@@ -6,6 +6,7 @@ Everything that writes a warehouse directory takes it first.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, refuse_other_kinds
 from referral_warehouse.workspace.file_locks import FileLock, lock_file
 from referral_warehouse.workspace.process_limits import refuse_small_limits
+
+LOOKS, LOOK_S = 5, 0.02
+"""How often, and how far apart in seconds, a lock that is held is tried again: looking at it takes microseconds."""
 
 
 @contextmanager
@@ -62,6 +66,11 @@ def _acquire(path: Path, warehouse_dir: Path) -> FileLock:
     """The lock. Raises: AnotherSyncRunning; ConfigurationError where there can be none; OSError for all else."""
     refuse_other_kinds(path, "the lock file")
     lock = lock_file(path)
+    for _ in range(LOOKS):  # `status` may look at the lock at this very moment
+        if lock is not None:
+            break
+        time.sleep(LOOK_S)
+        lock = lock_file(path)
     if lock is None:
         raise AnotherSyncRunning(f"Another sync is writing to {warehouse_dir}.")
     return lock

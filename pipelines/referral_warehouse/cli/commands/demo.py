@@ -14,16 +14,15 @@ from referral_warehouse.cli.commands.sync import sync_once
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import DEMO_MARKER
 from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.reporting import log_problems
 from referral_warehouse.cli.sandbox_extra import require_sandbox_extra
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
 from referral_warehouse.workspace.file_kinds import refuse_other_kinds
-from referral_warehouse.workspace.lock import warehouse_lock
 
 if TYPE_CHECKING:
-    from referral_warehouse.cli.run_logging import LogHandler
     from referral_warehouse.load.report import LoadReport
 
 ROLL_FORWARD = """
@@ -57,7 +56,7 @@ def demo(days: int, users: int, seed: int) -> None:
     """Simulate several days of a sandbox account and sync after each; run it again to continue."""
     require_sandbox_extra()
     settings = read_settings()
-    with warehouse_lock(settings.warehouse_dir):
+    with recorded_run(settings, "demo") as run:
         world = settings.warehouse_dir / DEMO_MARKER
         if settings.load_path.exists() and not world.exists():
             raise ConfigurationError(
@@ -66,7 +65,7 @@ def demo(days: int, users: int, seed: int) -> None:
             )
         refuse_other_kinds(world, "the demo's account")
         try:
-            _play(settings, world, days, users, seed)
+            _play(settings, world, run, days=days, users=users, seed=seed)
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(
                 f"The demo's account {world} cannot be read: {error}.",
@@ -76,13 +75,11 @@ def demo(days: int, users: int, seed: int) -> None:
     _show(settings, world)
 
 
-def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> None:
+def _play(settings: Settings, world: Path, run: CurrentRun, *, days: int, users: int, seed: int) -> None:
     from referral_warehouse.cli.console import day_bar
-    from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.sandbox import Sandbox
 
     with (
-        open_log() as log,
         Sandbox(path=world, users=users, seed=seed, token=DEMO_TOKEN, calls_per_minute=0) as sandbox,
         day_bar(days) as bar,
     ):
@@ -91,18 +88,18 @@ def _play(settings: Settings, world: Path, days: int, users: int, seed: int) -> 
         )
         task = bar.add_task("Simulated days", total=days, facts="first sync")
         if not settings.warehouse_path.exists():
-            _sync(there, log)
+            _sync(there, run)
         for _ in range(days):
             sandbox.advance(days=1)
-            report = _sync(there, log)
+            report = _sync(there, run)
             bar.update(
                 task, advance=1,
                 facts=f"{sandbox.now:%Y-%m-%d}: {report.rows_written:,} rows written, {report.calls} calls",
             )  # fmt: skip
 
 
-def _sync(settings: Settings, log: LogHandler) -> LoadReport:
-    report, publication = sync_once(settings, [], log)
+def _sync(settings: Settings, run: CurrentRun) -> LoadReport:
+    report, publication = sync_once(settings, [], run)
     if publication is not None:
         log_problems(publication.problems)
     return report

@@ -8,8 +8,8 @@ from referral_warehouse.cli.acceptance import ACCEPT_HISTORY
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import DEMO_MARKER
 from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.recorded_run import recorded_run
 from referral_warehouse.cli.reporting import log_problems
-from referral_warehouse.cli.settings_in_use import locked_directory
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
@@ -27,7 +27,7 @@ def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
     from referral_warehouse.warehouse.publish import publish as publish_draft
 
     settings = read_settings()
-    with locked_directory(settings):
+    with recorded_run(settings, "fix-clock") as run:
         if (settings.warehouse_dir / DEMO_MARKER).exists():
             raise ConfigurationError(f"{settings.warehouse_dir} holds a demo, whose times are simulated.")
         correction = repair_without_server(settings)
@@ -35,7 +35,9 @@ def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
         if correction is not None:
             log_stage("warehouse", "publish", {})
             draft = build_draft(settings)
-            publication = publish_draft(settings, draft, accept_shorter_history=accept_shorter_history)
+            publication = run.publication = publish_draft(
+                settings, draft, accept_shorter_history=accept_shorter_history
+            )
             snapshot = publication.snapshot
             log_problems(publication.problems)
         work_is_done("The stored times are corrected.")

@@ -1,15 +1,19 @@
-"""``status``: shows how fresh and how complete the warehouse is."""
+"""``status``: shows whether runs succeed, and how fresh and how complete the warehouse is."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.settings_in_use import in_use_facts, print_in_use
 from referral_warehouse.cli.verbosity import logging_options
+from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from referral_warehouse.operate.health import Health
 
 RUNS = """
 select run_id, command, status, started_at, observed_at, calls_count, error
@@ -36,54 +40,107 @@ from marts.reward_liability
 group by reward_type, unit
 order by due_value desc
 """
+WATCH_S = "5"
 
 
-@click.command(epilog="Example: referrals status --json")
+@click.command(epilog="Example: referrals status --max-age 3h")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@click.option("--max-age", metavar="AGE", help="Exit with 4 where the data is older, as in 90m, 3h or 2d, else with 0.")
+@click.option(
+    "--watch", "watch_s", metavar="[SECONDS]", is_flag=False, flag_value=WATCH_S, type=click.IntRange(1, 86_400),
+    help=f"Show it again every {WATCH_S} (or so many) seconds, until Ctrl-C.",
+)  # fmt: skip
+@click.option(
+    "--notify", "is_told", is_flag=True, help="With --max-age: tell the receivers of [notify] of data that is older."
+)
 @logging_options
-def status(as_json: bool) -> None:
-    """Show freshness, last runs, rows, calls, strikes, quarantine and open liabilities."""
-    from referral_warehouse.cli.commands.strikes import in_words, strike_facts
-    from referral_warehouse.cli.console import query_warehouse, say, say_json, show_table
-    from referral_warehouse.warehouse.published import refuse_unreadable
+@click.pass_context
+def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int | None, is_told: bool) -> None:
+    """Show whether runs succeed, how fresh the data is, rows, calls, strikes, quarantine and open liabilities.
+
+    Exits with 0 where all is well, with 4 where nothing is published or the data is older than --max-age. Without
+    --max-age it exits with the code of the last failure where runs failed since the last success.
+    """
+    from referral_warehouse.cli.run_logging import open_log
+    from referral_warehouse.cli.watching import watch
+    from referral_warehouse.operate.announcements import Announcer
+    from referral_warehouse.operate.durations import parse_duration
+    from referral_warehouse.operate.recorder import utc_now
+    from referral_warehouse.settings.notify import load_notify_settings
 
     settings = read_settings()
-    facts: dict[str, Any] = {"warehouse": str(settings.warehouse_path), **strike_facts(settings)}
-    facts |= in_use_facts(settings)
+    max_age_s = None if max_age is None else parse_duration("--max-age", max_age)
+    if is_told and max_age_s is None:
+        raise ConfigurationError("--notify needs --max-age, which says from what age on the data is stale.")
+    notify = load_notify_settings()
+
+    def show() -> int:
+        health = _show(settings, max_age_s, as_json=as_json)
+        if is_told:
+            with open_log():
+                Announcer(settings, notify, "status").stale(health, utc_now())
+        return health.exit_code
+
+    ctx.exit(show() if watch_s is None else watch(show, watch_s))
+
+
+def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health:
+    """Show all of it once. Returns: what was shown."""
+    from referral_warehouse.cli.commands.strikes import in_words, strike_facts
+    from referral_warehouse.cli.console import say, say_json, say_paragraph
+    from referral_warehouse.operate.health import UNPUBLISHED, read_health
+    from referral_warehouse.operate.recorder import utc_now
+    from referral_warehouse.operate.report import facts, sentences
+    from referral_warehouse.warehouse.published import refuse_unreadable
+
+    now = utc_now()
+    health = read_health(settings, now, max_age_s)
+    strikes = strike_facts(settings)
     if not as_json:
+        for text in sentences(health, settings.warehouse_dir, now):
+            say_paragraph(text)
         print_in_use(settings)
+        say(in_words(strikes))
     refuse_unreadable(settings)
-    if not settings.warehouse_path.exists():
-        if as_json:
-            say_json({**facts, "snapshot": None})
-        else:
-            say(f"Nothing is published in {settings.warehouse_dir} yet. Next: referrals sync, or referrals demo.")
-            say(in_words(facts))
-        return
-    facts |= _manifest(settings)
-    runs, reconciled, liability, quarantine = query_warehouse(settings, RUNS, RECONCILED, LIABILITY, QUARANTINED)
-    quarantined = quarantine[1][0][0]
     if as_json:
-        facts["quarantined"] = quarantined
-        for name, (columns, rows) in {"runs": runs, "streams": reconciled, "liability": liability}.items():
-            facts[name] = [dict(zip(columns, row, strict=True)) for row in rows]
-        say_json(facts)
-        return
-    say(f"Snapshot {facts['snapshot']} of {settings.warehouse_path}")
-    say(f"Synced {facts['synced_at']}, built {facts['built_at']} (UTC); {quarantined} rows in quarantine")
-    say(in_words(facts))
+        found = {**facts(health, settings.warehouse_dir), "warehouse": str(settings.warehouse_path), **strikes}
+        found |= in_use_facts(settings)
+        say_json({**found, **({"snapshot": None} if health.state == UNPUBLISHED else _published(settings, health))})
+    elif health.state != UNPUBLISHED:
+        _show_tables(settings, health)
+    return health
+
+
+def _published(settings: Settings, health: Health) -> dict[str, Any]:
+    """What is known of the published snapshot, for programs."""
+    from referral_warehouse.cli.console import query_warehouse
+
+    runs, reconciled, liability, quarantine = query_warehouse(settings, RUNS, RECONCILED, LIABILITY, QUARANTINED)
+    found = {**_manifest(health), "quarantined": quarantine[1][0][0]}
+    for name, (columns, rows) in {"runs": runs, "streams": reconciled, "liability": liability}.items():
+        found[name] = [dict(zip(columns, row, strict=True)) for row in rows]
+    return found
+
+
+def _show_tables(settings: Settings, health: Health) -> None:
+    from referral_warehouse.cli.console import query_warehouse, say, say_paragraph, show_table
+
+    manifest = _manifest(health)
+    runs, reconciled, liability, quarantine = query_warehouse(settings, RUNS, RECONCILED, LIABILITY, QUARANTINED)
+    say_paragraph(f"Snapshot {manifest['snapshot']} of {settings.warehouse_path}")
+    say_paragraph(
+        f"Synced {manifest['synced_at']}, built {manifest['built_at']} (UTC); {quarantine[1][0][0]} rows in quarantine"
+    )
     say()
-    show_table("Last runs", *runs)
+    show_table("Last runs in this snapshot", *runs)
     say()
     show_table("Streams of the last run", *reconciled)
     say()
-    show_table("Rows", ("table", "rows"), [(name, found["rows"]) for name, found in facts["tables"].items()])
+    show_table("Rows", ("table", "rows"), [(name, found["rows"]) for name, found in manifest["tables"].items()])
     say()
     show_table("Owed now", *liability)
 
 
-def _manifest(settings: Settings) -> dict[str, Any]:
-    from referral_warehouse.warehouse.published import published_manifest
-
-    manifest = published_manifest(settings) or {"tables": {}}
+def _manifest(health: Health) -> dict[str, Any]:
+    manifest = health.manifest or {"tables": {}}
     return {name: manifest.get(name) for name in ("snapshot", "synced_at", "built_at", "schema_version", "tables")}

@@ -9,18 +9,17 @@ import click
 
 from referral_warehouse.cli.acceptance import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, ACCEPT_HISTORY
 from referral_warehouse.cli.completion import complete_streams
-from referral_warehouse.cli.configuration import read_settings, with_token
+from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
 from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.reporting import log_problems, print_summary, print_warnings, published, summary
-from referral_warehouse.cli.settings_in_use import locked_directory
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
 from referral_warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from referral_warehouse.cli.run_logging import LogHandler
     from referral_warehouse.load.report import LoadReport
     from referral_warehouse.warehouse.publish import Publication
 
@@ -47,21 +46,38 @@ def _loading_options(command: F) -> F:
 @ACCEPT_HISTORY
 @ACCEPT_DELETIONS
 @ACCEPT_ACCOUNT
-def sync(
-    streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_shorter_history: bool, accept_deletions: bool,
+@click.option("--every", metavar="INTERVAL", help="Keep running: sync every 15m, 1h or so, also after failures.")
+def sync(streams: str, every: str | None, **options: bool) -> None:
+    """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
+    if every is None:
+        _sync(streams, **options)
+        return
+    from referral_warehouse.cli.repeated_sync import repeat
+    from referral_warehouse.operate.durations import parse_duration
+
+    every_s = parse_duration("--every", every)
+    if any(value for name, value in options.items() if name != "as_json"):
+        raise ConfigurationError(
+            "--every does not go with --sweep, --rebuild or an option that accepts something: they are for one run.",
+            "Run that sync once, without --every.",
+        )
+    repeat(lambda: _sync(streams, **options), every_s, read_settings().state_dir)
+
+
+def _sync(
+    streams: str, *, sweep: bool, rebuild: bool, as_json: bool, accept_shorter_history: bool, accept_deletions: bool,
     accept_account: bool,
 ) -> None:  # fmt: skip
-    """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
     from referral_warehouse.cli.console import say_json
 
-    settings = with_token()
+    settings = read_settings()
     chosen = chosen_streams(streams)
-    with locked_directory(settings, creates=True, as_json=as_json) as log:
+    with recorded_run(settings, "sync", chosen) as run:
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
         report, publication = sync_once(
-            settings, chosen, log, sweep=sweep, rebuild=rebuild, quiet=as_json,
+            settings, chosen, run, sweep=sweep, rebuild=rebuild, quiet=as_json,
             accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions,
             accept_account=accept_account,
         )  # fmt: skip
@@ -86,16 +102,13 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
     from referral_warehouse.cli.console import Reporter, say_json
     from referral_warehouse.load.runner import load as run_load
 
-    settings = with_token()
+    settings = read_settings()
     chosen = chosen_streams(streams)
-    with (
-        locked_directory(settings, creates=True, as_json=as_json) as log,
-        Reporter(log, quiet=as_json) as reporter,
-    ):
+    with recorded_run(settings, "load", chosen) as run, Reporter(run.log, quiet=as_json) as reporter:
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
-        report = run_load(
+        report = run.report = run_load(
             settings, chosen, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
             accept_account=accept_account, progress=reporter.stage,
         )  # fmt: skip
@@ -116,7 +129,7 @@ def build(as_json: bool) -> None:
     from referral_warehouse.warehouse.build import build as build_draft
 
     settings = read_settings()
-    with locked_directory(settings):
+    with recorded_run(settings, "build"):
         log_stage("warehouse", "build", {})
         report = build_draft(settings)
         work_is_done("The draft is built.")
@@ -139,9 +152,9 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
     from referral_warehouse.warehouse.publish import publish as publish_draft
 
     settings = read_settings()
-    with locked_directory(settings):
+    with recorded_run(settings, "publish") as run:
         log_stage("warehouse", "publish", {})
-        publication = publish_draft(
+        publication = run.publication = publish_draft(
             settings, build_draft(settings), accept_shorter_history=accept_shorter_history,
             accept_deletions=accept_deletions,
         )  # fmt: skip
@@ -158,9 +171,11 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
 
 def chosen_streams(text: str) -> list[str]:
     """The streams named on the command line. Raises: ConfigurationError for an unknown one."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        return []
     from referral_warehouse.load.registry import STREAMS
 
-    names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in STREAMS]
     if unknown:
         raise ConfigurationError(f"There is no stream {', '.join(unknown)}.", f"Choose from {', '.join(STREAMS)}.")
@@ -170,7 +185,7 @@ def chosen_streams(text: str) -> list[str]:
 def sync_once(
     settings: Settings,
     streams: list[str],
-    log: LogHandler,
+    run: CurrentRun,
     *,
     sweep: bool = False,
     rebuild: bool = False,
@@ -181,14 +196,15 @@ def sync_once(
 ) -> tuple[LoadReport, Publication | None]:
     """One complete sync; the caller holds the lock. No publication when the published snapshot is still current.
 
+    What was loaded and published is left in ``run``, also where a later step fails.
     Where another account replaces the data of the directory, the deletion of the old records is expected.
     """
     from referral_warehouse.cli.console import Reporter
     from referral_warehouse.load.runner import load as run_load
     from referral_warehouse.load.storage.memory import give_memory_back
 
-    with Reporter(log, quiet=quiet) as reporter:
-        report = run_load(
+    with Reporter(run.log, quiet=quiet) as reporter:
+        report = run.report = run_load(
             settings, streams, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
             accept_account=accept_account, command="sync", progress=reporter.stage,
         )  # fmt: skip
@@ -205,7 +221,7 @@ def sync_once(
         draft = build_draft(settings)
         log_stage("warehouse", "publish", {})
         reporter.stage("publish", {})
-        publication = publish_draft(
+        publication = run.publication = publish_draft(
             settings, draft, accept_shorter_history=accept_shorter_history,
             accept_deletions=accept_deletions or report.is_other_account,
         )  # fmt: skip

@@ -1,0 +1,90 @@
+"""``schedule``: prints the file that makes a scheduler run the sync of this directory."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.output import write_text
+from referral_warehouse.cli.verbosity import logging_options
+from referral_warehouse.errors import ConfigurationError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SCHEDULERS = {
+    "cron": "a line of a crontab",
+    "systemd": "a service and a timer",
+    "launchd": "an agent of macOS",
+    "github-actions": "a workflow",
+    "airflow": "a DAG of Apache Airflow 3",
+    "dagster": "definitions of Dagster",
+    "prefect": "a flow of Prefect 3",
+    "kubernetes": "a CronJob with its volume",
+}
+
+
+def _scheduler_options(command: F) -> F:
+    for name, what in reversed(SCHEDULERS.items()):
+        command = click.option(f"--{name}", "kind", flag_value=name, help=f"Print {what}.")(command)
+    return command
+
+
+@click.command(epilog="Example: referrals schedule --cron --every 1h")
+@_scheduler_options
+@click.option("--every", default="1h", metavar="INTERVAL", help="How often, such as 15m, 1h or 1d.")
+@click.option(
+    "--write", "target", metavar="FOLDER", type=click.Path(path_type=Path),
+    help="Write the files into this folder instead; nothing is overwritten.",
+)  # fmt: skip
+@logging_options
+def schedule(kind: str | None, every: str, target: Path | None) -> None:
+    """Print a complete file for a scheduler: command, environment, log, retries, and when."""
+    from referral_warehouse.operate.durations import parse_duration
+    from referral_warehouse.operate.schedules import Deployment, schedule_files
+
+    if kind is None:
+        raise ConfigurationError("No scheduler is named.", f"Choose one: --{', --'.join(SCHEDULERS)}.")
+    settings = read_settings()
+    deployment = Deployment(_program(), Path.cwd(), settings.warehouse_dir, _user())
+    files = schedule_files(kind, deployment, parse_duration("--every", every))
+    if target is not None:
+        _write(files, target)
+        return
+    for name, text in files.items():
+        head = f"# ==> {name} <==\n" if len(files) > 1 else ""
+        write_text(f"{head}{text}")
+
+
+def _program() -> list[str]:
+    """The command of this installation."""
+    script = Path(sys.executable).parent / "referrals"
+    return [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", "referral_warehouse"]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a number without an account
+        return str(os.getuid())
+
+
+def _write(files: dict[str, str], folder: Path) -> None:
+    from referral_warehouse.cli.console import say
+
+    existing = [name for name in files if os.path.lexists(folder / name)]
+    if existing:
+        raise ConfigurationError(f"{folder / existing[0]} exists already.", "Remove it, or name another folder.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            say(str(folder / name))
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be written: {error.strerror or error}.") from None

@@ -1,0 +1,127 @@
+"""What the outcomes of a directory add up to: the last success, what has failed since, and what is running. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from referral_warehouse.operate.outcomes import KILLED, OK, Outcome, Start, moment, zulu
+
+LOADING = ("load", "sync", "demo")
+PUBLISHING = ("publish", "sync", "demo", "fix-clock")
+COVERS = {
+    "sync": ("sync", "load", "build", "publish", "fix-clock", "demo"),
+    "demo": ("sync", "load", "build", "publish", "fix-clock", "demo"),
+    "publish": ("publish", "build"),
+}
+"""Command → the commands whose failures its success ends; a command that is not listed ends its own."""
+
+KILLED_MESSAGE = "The process ended without a word: it was killed, or the machine stopped."
+KILLED_STEP = (
+    "Run the same command again: it continues from the committed data. Look for a lack of memory, or a time limit of "
+    "the scheduler."
+)
+RECENT = 20
+
+
+@dataclass(slots=True)
+class History:
+    """The state after all records.
+
+    Attributes:
+        last_success: the newest run that succeeded.
+        failing: the newest failure of each command that has not succeeded since, by command.
+        unfinished: a run that started and has no end: it runs, or it was killed.
+        last_load: the newest success that loaded; last_publication: the newest that published.
+        published_load: the newest load whose data was published.
+        recent: the newest outcomes, the oldest of them first.
+    """
+
+    last_success: Outcome | None = None
+    failing: dict[str, Outcome] = field(default_factory=dict)
+    unfinished: Start | None = None
+    published_load: Outcome | None = None
+    last_load: Outcome | None = None
+    last_publication: Outcome | None = None
+    recent: list[Outcome] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
+
+    @property
+    def last_failure(self) -> Outcome | None:
+        """The newest failure that no success has ended."""
+        return max(self.failing.values(), key=lambda outcome: outcome.ended_at, default=None)
+
+    @property
+    def fresh_at(self) -> datetime | None:
+        """When the published data was as new as the API's, by this machine's clock."""
+        return None if self.published_load is None else self.published_load.ended_at
+
+    @property
+    def failures(self) -> int:
+        """How many runs have failed since a success of their command."""
+        return sum(outcome.failures for outcome in self.failing.values())
+
+    @property
+    def failing_since(self) -> str | None:
+        """The end of the first of these failures."""
+        return min((outcome.failing_since or outcome.at for outcome in self.failing.values()), default=None)
+
+    @property
+    def needed(self) -> list[Outcome]:
+        """The records from which all of this can be made again, the oldest first."""
+        found = [
+            self.published_load, self.last_load, self.last_publication, self.last_success, *self.failing.values(),
+        ]  # fmt: skip
+        unique = {outcome.run: outcome for outcome in found if outcome is not None}
+        return sorted(unique.values(), key=lambda outcome: outcome.ended_at)
+
+    def counted(self, outcome: Outcome) -> Outcome:
+        """The outcome with the count of failures that it adds to; a success has none."""
+        if outcome.result == OK:
+            return outcome
+        before = self.failing.get(outcome.command)
+        since = None if before is None else before.failing_since
+        return replace(outcome, failures=1 + (before.failures if before else 0), failing_since=since or outcome.at)
+
+    def add(self, record: Start | Outcome) -> None:
+        """Take the next record into account; one that a new file repeats counts once."""
+        if isinstance(record, Start):
+            self.unfinished = record
+            return
+        if record.run in self._seen:
+            return
+        self._seen.add(record.run)
+        if self.unfinished is not None and self.unfinished.run == record.run:
+            self.unfinished = None
+        self.recent = [*self.recent, record][-RECENT:]
+        if not record.is_success:
+            self.failing[record.command] = record
+            return
+        self.last_success = record
+        for command in COVERS.get(record.command, (record.command,)):
+            self.failing.pop(command, None)
+        if record.streams is not None:
+            self.last_load = record
+        if record.warnings is not None:
+            self.last_publication = record
+        if record.command in LOADING and record.command in PUBLISHING:
+            self.published_load = record
+        elif record.command == "publish" and self.last_load is not None:
+            self.published_load = self.last_load
+
+
+def history_of(records: Iterable[Start | Outcome]) -> History:
+    """The history that records add up to."""
+    history = History()
+    for record in records:
+        history.add(record)
+    return history
+
+
+def killed(start: Start, noticed_at: datetime) -> Outcome:
+    """The outcome of a run that started, has no end and holds no lock."""
+    return Outcome(
+        run=start.run, command=start.command, started_at=start.at, at=zulu(max(noticed_at, moment(start.at))),
+        result=KILLED, exit_code=1, error="Killed", message=KILLED_MESSAGE, next_step=KILLED_STEP,
+    )  # fmt: skip

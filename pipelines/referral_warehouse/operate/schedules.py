@@ -1,0 +1,166 @@
+"""Files that make a scheduler run ``referrals sync``: templates, filled in with the paths of this deployment. Pure.
+
+A placeholder is ``@@form:name@@``; the form quotes the value for the language that stands there. Knows no setting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from referral_warehouse import __version__
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.operate.durations import DAY_S, HOUR_S, MINUTE_S, duration_text
+
+KINDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "cron": (("referrals-sync.crontab", "crontab"),),
+    "systemd": (("referrals-sync.service", "service"), ("referrals-sync.timer", "timer")),
+    "launchd": (("org.example.referrals-sync.plist", "launchd"),),
+    "github-actions": (("referrals-sync.yml", "github-actions"),),
+    "airflow": (("referrals_sync.py", "airflow"),),
+    "dagster": (("referrals_sync.py", "dagster"),),
+    "prefect": (("referrals_sync.py", "prefect"),),
+    "kubernetes": (("referrals-sync.yaml", "kubernetes"),),
+}
+"""Scheduler → its files, each with the template that makes it."""
+
+PLACEHOLDER = re.compile(r"@@([a-z_]+):([a-z_]+)@@")
+LARGEST_JITTER_S = 300
+NIGHT_HOUR = 3
+SHORTEST_S = {"github-actions": 5 * MINUTE_S}
+"""Schedulers that do not accept every interval."""
+
+Value = str | int | list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a schedule runs. ``program`` is the command without arguments; ``folder`` the working directory."""
+
+    program: list[str]
+    folder: Path
+    warehouse_dir: Path
+    user: str
+
+    def __post_init__(self) -> None:
+        """Raises: ConfigurationError where a path cannot stand in a file of lines."""
+        for text in (*self.program, str(self.folder), str(self.warehouse_dir), self.user):
+            if not text.isprintable():
+                raise ConfigurationError(
+                    "A path of this deployment has a character that cannot stand in a schedule: " + ascii(text) + ".",
+                    "Use a directory whose name has no line breaks or control characters.",
+                )
+
+
+def schedule_files(kind: str, deployment: Deployment, every_s: int) -> dict[str, str]:
+    """The files of a scheduler, by name.
+
+    Raises: ConfigurationError for an interval that the scheduler cannot keep.
+    """
+    values = _values(deployment, every_s)
+    if every_s < SHORTEST_S.get(kind, MINUTE_S):
+        raise ConfigurationError(f"--every is shorter than what this scheduler can keep: {duration_text(every_s)}.")
+    return {name: _filled(template, values) for name, template in KINDS[kind]}
+
+
+def cron_expression(every_s: int, minute: int) -> str:
+    """When a job runs every so many seconds, in UTC where the scheduler has a zone; ``minute`` moves it.
+
+    Raises: ConfigurationError where the interval divides neither an hour nor a day.
+    """
+    if every_s < HOUR_S and every_s % MINUTE_S == 0 and HOUR_S % every_s == 0:
+        step = every_s // MINUTE_S
+        return "* * * * *" if step == 1 else f"{minute % step}-59/{step} * * * *"
+    if every_s % HOUR_S == 0 and DAY_S % every_s == 0:
+        step = every_s // HOUR_S
+        hours = {1: "*", 24: str(NIGHT_HOUR)}.get(step, f"*/{step}")
+        return f"{minute} {hours} * * *"
+    raise ConfigurationError(
+        f"No scheduler runs a job every {duration_text(every_s)}.",
+        "Choose an interval that divides an hour or a day: 5m, 10m, 15m, 20m, 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h, 1d.",
+    )
+
+
+def calendar_expression(every_s: int, minute: int) -> str:
+    """The same for systemd."""
+    if every_s < HOUR_S:
+        step = every_s // MINUTE_S
+        return f"*-*-* *:{minute % step:02d}/{step}:00"
+    step = every_s // HOUR_S
+    hours = {1: "*", 24: f"{NIGHT_HOUR:02d}"}.get(step, f"00/{step}")
+    return f"*-*-* {hours}:{minute:02d}:00"
+
+
+def _values(deployment: Deployment, every_s: int) -> dict[str, Value]:
+    minute = int.from_bytes(hashlib.sha256(str(deployment.warehouse_dir).encode()).digest()[:4], "big") % 60
+    return {
+        "program": deployment.program,
+        "folder": str(deployment.folder),
+        "warehouse_dir": str(deployment.warehouse_dir),
+        "warehouse_variable": f"WAREHOUSE__DIR={deployment.warehouse_dir}",
+        "user": deployment.user,
+        "log": str(deployment.folder / "referrals-sync.log"),
+        "cron": cron_expression(every_s, minute),
+        "calendar": calendar_expression(every_s, minute),
+        "every": duration_text(every_s),
+        "every_s": every_s,
+        "jitter_s": min(LARGEST_JITTER_S, every_s // 10),
+        "version": __version__,
+        "image": f"referral-warehouse:{__version__}",
+    }
+
+
+def _filled(template: str, values: dict[str, Value]) -> str:
+    text = (resources.files(__package__) / "templates" / f"{template}.template").read_text(encoding="utf-8")
+    return PLACEHOLDER.sub(lambda found: FORMS[found[1]](values[found[2]]), text)
+
+
+def _words(value: Value) -> list[str]:
+    return value if isinstance(value, list) else [str(value)]
+
+
+def _sh(value: Value) -> str:
+    return shlex.join(_words(value))
+
+
+def _cron(value: Value) -> str:
+    """For the shell; cron itself takes a percent sign for a line break, also within quotes."""
+    return _sh(value).replace("%", "\\%")
+
+
+def _unit(value: Value) -> str:
+    """A value of a unit file that is no list: only the percent sign is special there."""
+    return str(value).replace("%", "%%")
+
+
+def _systemd(value: Value) -> str:
+    """Words of a unit file, in quotes; ``$`` and ``%`` stand for themselves."""
+    is_command = isinstance(value, list)
+    quoted = (word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%") for word in _words(value))
+    return " ".join('"' + (word.replace("$", "$$") if is_command else word) + '"' for word in quoted)
+
+
+def _xml_list(value: Value) -> str:
+    return "\n".join(f"    <string>{escape(word)}</string>" for word in _words(value))
+
+
+FORMS: dict[str, Callable[[Value], str]] = {
+    "text": str,
+    "doc": str,
+    "sh": _sh,
+    "cron": _cron,
+    "unit": _unit,
+    "systemd": _systemd,
+    "xml": lambda value: escape(str(value)),
+    "xml_list": _xml_list,
+    "json": lambda value: json.dumps(value, ensure_ascii=False),
+    "py": repr,
+}
+"""Form → how a value is written in it. ``text`` is for comments and for values that are made here."""

@@ -1,0 +1,90 @@
+"""A small account, an environment of a test's own, and commands that run in the process of the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+from referral_warehouse.cli import cli
+from referral_warehouse.cli.exit_codes import report_end
+from referral_warehouse.settings import Settings, load_settings
+from tests.account_server import AccountServer
+from tests.cli.processes import PREFIX
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def account() -> Iterator[AccountServer]:
+    with AccountServer() as running:
+        yield running
+
+
+def environ_of(account: AccountServer, folder: Path) -> dict[str, str | None]:
+    """The variables of a command; None removes one."""
+    foreign = [name for name in os.environ if name.startswith(("SOURCES__", "WAREHOUSE__", "NOTIFY__"))]
+    return dict.fromkeys(foreign) | {
+        f"{PREFIX}BASE_URL": account.base_url, f"{PREFIX}API_TOKEN": "tok-5e1f0a77c3", "HOME": str(folder),
+        f"{PREFIX}CALLS_PER_MINUTE": "0", "WAREHOUSE__DIR": str(folder / "data"), "COLUMNS": "100",
+        "XDG_STATE_HOME": str(folder / "machine"),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def synced_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse directory after one sync of the small account."""
+    folder = tmp_path_factory.mktemp("synced")
+    with AccountServer() as running:
+        result = CliRunner(env=environ_of(running, folder)).invoke(cli, ["sync"], obj={}, standalone_mode=False)
+    assert result.exception is None, result.exception
+    return folder / "data"
+
+
+@pytest.fixture
+def synced(synced_once: Path, settings: Settings) -> Settings:
+    """The settings of a directory that was synced once, by its own outcomes too."""
+    shutil.copytree(synced_once, settings.warehouse_dir, symlinks=True)
+    return settings
+
+
+@pytest.fixture
+def settings(account: AccountServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings of the commands, which are those of the environment."""
+    for name, value in environ_of(account, tmp_path).items():
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return load_settings()
+
+
+@pytest.fixture
+def referrals(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command of ``referrals`` in this process, as ``referral_warehouse.cli.run`` does."""
+
+    def run(*arguments: str, **environ: str) -> Done:
+        state: dict[str, object] = {}
+        result = CliRunner(env=environ).invoke(cli, arguments, obj=state, standalone_mode=False)
+        if result.exception is None:
+            return Done(int(result.return_value or 0), result.stdout, result.stderr)
+        capsys.readouterr()
+        code = report_end(result.exception, verbose=False, as_json=False, done=state.get("done"))  # type: ignore[arg-type]
+        return Done(code, result.stdout, result.stderr + capsys.readouterr().err)
+
+    return run

@@ -1,0 +1,44 @@
+"""Outcomes of made-up runs, an hour apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from referral_warehouse.operate.history import History, history_of
+from referral_warehouse.operate.outcome_log import OutcomeLog
+from referral_warehouse.operate.outcomes import Outcome, zulu
+
+COMMANDS = ("sync", "load", "build", "publish", "fix-clock", "demo")
+FIRST = datetime(2026, 1, 5, 8, tzinfo=UTC)
+STREAMS = {"users": {"rows_seen": 9, "rows_written": 3, "rows_quarantined": 0, "api_count": 9, "calls": 2}}
+CODES = {"ok": 0, "failed": 4, "killed": 1, "stopped": 143}
+
+
+def outcome(command: str, number: int, result: str = "ok", **changes: Any) -> Outcome:
+    """The outcome of the run of that number."""
+    at = FIRST + timedelta(hours=number)
+    made = Outcome(
+        f"run-{number}", command, zulu(at - timedelta(minutes=1)), zulu(at), result, exit_code=CODES[result],
+        streams=STREAMS if result == "ok" and command in ("sync", "load", "demo") else None,
+        warnings={} if result == "ok" and command in ("sync", "publish", "demo") else None,
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def made(runs: Sequence[tuple[str, str]], history: History | None = None) -> History:
+    """The history of runs, each a command and a result."""
+    history = History() if history is None else history
+    for number, (command, result) in enumerate(runs):
+        history.add(history.counted(outcome(command, number, result)))
+    return history
+
+
+def append_runs(log: OutcomeLog, runs: Sequence[tuple[str, str]]) -> None:
+    """Append the outcomes of runs as a recorder does."""
+    for number, (command, result) in enumerate(runs):
+        history = history_of(log.read())
+        log.begin_new_file(history.needed)
+        log.append(history.counted(outcome(command, number, result)))

@@ -1,0 +1,38 @@
+"""How DuckDB carries out the models and checks: no join compares all rows of one table with all rows of another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+from planted_damage import FIRST, SECOND, SOUND
+from planting import plant
+
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.connection import connect_draft
+from referral_warehouse.warehouse.models import Model, load_checks, load_models
+
+
+@pytest.fixture(scope="module")
+def draft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    settings = plant(tmp_path_factory.mktemp("plans"), SOUND, syncs=[FIRST, SECOND, "2026-01-03 08:00:00"])
+    build(settings)
+    with connect_draft(settings) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("model", [*load_models(), *load_checks()], ids=lambda model: model.qualified_name)
+def test_joins_on_equal_values_do_not_compare_all_pairs_of_rows(model: Model, draft: duckdb.DuckDBPyConnection) -> None:
+    """A further condition of an outer join can make DuckDB do so; a cross join with one row is no such join."""
+    plan = json.loads(draft.execute(f"explain (format json) {model.sql}").fetchall()[0][1])
+    slow = [node for node in nodes(plan) if node["name"] == "BLOCKWISE_NL_JOIN"]
+    assert not [node for node in slow if " = " in node["extra_info"]["Condition"]]
+
+
+def nodes(children: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for node in children:
+        yield node
+        yield from nodes(node["children"])

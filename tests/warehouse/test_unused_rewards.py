@@ -1,0 +1,114 @@
+"""Issued rewards that are owed until they are used: settings, roll-forward and check, on generated accounts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections import defaultdict
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from planting import plant
+
+from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.checks import run_checks
+from referral_warehouse.warehouse.connection import connect_draft
+from referral_warehouse.warehouse.models import load_checks
+
+FIRST, NOW = (dt.datetime.fromisoformat(text) for text in ("2026-01-01T08:00:00", "2026-05-01T08:00:00"))
+CREDIT = {"settles_on": (("credit", "use"),), "reward_units": (("Coupon", "credit"),)}
+
+
+def random_account(seed: int) -> dict[str, list[dict[str, Any]]]:
+    """People with several rewards and fewer or more coupons; rows with several rewards, odd values, withdrawn ones."""
+    draw = random.Random(seed)
+    tables: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("rewards_issued", "coupons", "observations", "users")
+    }
+    tables["rewards"] = [{"id": 1, "campaign_id": 5, "type": "Coupon", "value": 5, "seen": [FIRST, None]}]
+    for user_id in range(1, 41):
+        tables["users"].append({"id": user_id, "campaign_id": 5 + user_id % 2})
+        for _ in range(draw.randrange(4)):
+            count, gone = draw.choice([1, 1, 2, 3, 7]), draw.random() < 0.1
+            price = Decimal(draw.randrange(0, 2_000)) / 100
+            total = price * count if draw.random() < 0.7 else Decimal(draw.randrange(0, 9_999)) / 100
+            tables["rewards_issued"].append({
+                "id": len(tables["rewards_issued"]) + 1, "reward_id": 1, "recipient_id": user_id,
+                "reward_type": "Coupon",
+                "reward_value": price, "total_due": count, "total_value": total, "seen": [FIRST, NOW if gone else None],
+                "issued_at": None if draw.random() < 0.1 else FIRST + dt.timedelta(days=draw.randrange(-90, 140)),
+            })  # fmt: skip
+        for _ in range(draw.randrange(6)):
+            issued_at = FIRST + dt.timedelta(days=draw.randrange(-90, 115))
+            used = issued_at + dt.timedelta(days=draw.randrange(0, 60)) if draw.random() < 0.5 else None
+            coupon = {"id": len(tables["coupons"]) + 1, "referral_id": user_id, "issued_at": issued_at, "used_at": used}
+            tables["coupons"].append(coupon)
+            if draw.random() < 0.1:
+                tables["observations"].append(
+                    {
+                        "stream": "coupons",
+                        "id": coupon["id"],
+                        "what": "vanished",
+                        "observed_at": NOW - dt.timedelta(days=9),
+                    }
+                )
+    return tables
+
+
+def recomputed(account: dict[str, list[dict[str, Any]]], expiry: int | None) -> dict[str, dict[str, Decimal]]:
+    """Outcome → count and value of the single rewards, one by one."""
+    found: dict[str, dict[str, Decimal]] = defaultdict(lambda: {"count": Decimal(0), "value": Decimal(0)})
+    deleted = {row["id"] for row in account["observations"]}
+    for user in account["users"]:
+        coupons = sorted(
+            (c for c in account["coupons"] if c["referral_id"] == user["id"]), key=lambda c: (c["issued_at"], c["id"])
+        )
+        rows = sorted(
+            (r for r in account["rewards_issued"] if r["recipient_id"] == user["id"] and r["issued_at"]),
+            key=lambda r: (r["issued_at"], r["id"]),
+        )
+        for row in rows:
+            count, left = row["total_due"], row["total_value"]
+            single = row["total_value"] / count
+            if single != row["reward_value"]:
+                single = Decimal(int(row["total_value"] * 100) // count) / 100
+            for number in range(count):
+                value = single if number < count - 1 else left
+                left -= value
+                if row["seen"][1] is not None:
+                    outcome = "withdrawn"
+                else:
+                    coupon = coupons.pop(0) if coupons else {"id": 0, "used_at": None}
+                    days = (NOW.date() - min(row["issued_at"], NOW).date()).days
+                    outcome = (
+                        "used" if coupon["used_at"] else "withdrawn" if coupon["id"] in deleted
+                        else "expired" if expiry is not None and days >= expiry else "unused"
+                    )  # fmt: skip
+                found[outcome]["count"] += 1
+                found[outcome]["value"] += value
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_single_reward_is_used_expired_withdrawn_or_unused(seed: int, tmp_path: Path) -> None:
+    account, expiry = random_account(seed), random.Random(seed).choice([None, 30, 120])
+    days = () if expiry is None else (("credit", expiry),)
+    settings = replace(plant(tmp_path, account, syncs=[FIRST, NOW]), expires_after_days=days, **CREDIT)
+    build(settings)
+    wanted = recomputed(account, expiry)
+    with connect_draft(settings) as connection:
+        for outcome in ("used", "expired", "withdrawn", "unused"):
+            row = connection.execute(
+                f"select sum({outcome}_count), sum({outcome}_value) from marts.unused_rewards"
+            ).fetchone()
+            assert row == (wanted[outcome]["count"], wanted[outcome]["value"]), outcome
+        assert connection.execute("select min(closing_count) >= 0 from marts.unused_rewards_daily").fetchone() == (
+            True,
+        )
+        failed = [
+            r.check for r in run_checks(connection, load_checks()) if r.violations_count and r.check.startswith("fail")
+        ]
+    assert failed == []
