@@ -234,7 +234,7 @@ def test_the_words_of_the_api_are_one_visible_line(hostile: Hostile, name: str, 
     assert done.returncode == 3
     [line, _] = lines_of(done.stderr)
     assert line.startswith("referrals: The API did not accept the token")
-    assert line.endswith("run `referrals check`.")
+    assert line.endswith("and run the same command again.")
     assert len(line) < 1_000
 
 

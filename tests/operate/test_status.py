@@ -79,6 +79,7 @@ def test_every_command_that_writes_is_recorded(
     referrals: Run, account: AccountServer, settings: Settings, arguments: list[str], error: str, code: int
 ) -> None:
     account.errors["campaigns"] = REFUSED
+    settings.state_dir.mkdir(parents=True)  # publish creates no warehouse
     assert referrals(*arguments).code == code
     [start, end] = OutcomeLog(settings.state_dir).read()
     assert isinstance(start, Start)
