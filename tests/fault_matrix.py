@@ -63,7 +63,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "The surroundings of a process": (
         "tests/cli/test_environment.py", "tests/cli/test_start_signals.py", "tests/cli/test_limits.py",
-        "tests/test_settings_values.py", "tests/test_base_url.py", "tests/api/test_network_environment.py",
+        "tests/test_settings_values.py", "tests/settings/test_unknown_names.py", "tests/settings/test_places.py",
+        "tests/settings/test_secret_files.py", "tests/test_base_url.py", "tests/api/test_network_environment.py",
         "tests/test_built_packages.py",
     ),
     "Damaged files": (

@@ -25,9 +25,8 @@ DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.
 
 # Commands that run in the test exactly as a reader types them (patterns for the whole command).
 AS_IT_STANDS: list[str] = [
-    r"cp \.dlt/example\.secrets\.toml .*",
-    r"export SOURCES__REFERRAL_FACTORY__API_TOKEN=.*",
-    r"referrals (sync|load|build|publish|check|status|strikes|schedule|docs)( .*)?",
+    r"export SOURCES__REFERRAL_FACTORY__API_TOKEN(_FILE)?=.*",
+    r"referrals (sync|load|build|publish|check|status|config|strikes|schedule|docs)( .*)?",
     r"referrals (--version|sandbox --help)",
     r"referrals sandbox --file .*",
     r"python -c .*",
@@ -51,6 +50,15 @@ SHORTENED: dict[str, Shortened] = {
     "python -m pytest tests/load/test_adding_a_stream.py tests/end_to_end/test_planted_rows.py": Shortened(
         "python -m pytest --collect-only -q tests/load/test_adding_a_stream.py tests/end_to_end/test_planted_rows.py",
         "both are run with all tests",
+    ),
+    'eval "$(_REFERRALS_COMPLETE=bash_source referrals)"': Shortened(
+        """bash -c 'eval "$(_REFERRALS_COMPLETE=bash_source referrals)"; complete -p referrals'""",
+        "it is a line of bash",
+    ),
+    "referrals init": Shortened(
+        "token=$SOURCES__REFERRAL_FACTORY__API_TOKEN; unset SOURCES__REFERRAL_FACTORY__API_TOKEN; "
+        'echo "$token" | referrals init && rm .dlt/secrets.toml',
+        "it asks for the token, and refuses where the environment has one",
     ),
     "referrals fix-clock": Shortened(
         "cp -R account clock && "

@@ -50,6 +50,7 @@ PAGES: dict[str, Say] = {
     "403 of a plain web server": Say(403, PLAIN, HTML),
     "403 empty web page": Say(403, b"", HTML),
     "403 captcha that says too many requests": Say(403, CAPTCHA, HTML),
+    "403 code of Cloudflare as text": Say(403, b"error code: 1020", {"Content-Type": "text/plain; charset=UTF-8"}),
     "401 marked as mitigated": Say(401, JUST_A_MOMENT, MITIGATED),
     "429 marked as mitigated": Say(429, JUST_A_MOMENT, MITIGATED),
     "429 just a moment": Say(429, JUST_A_MOMENT, HTML),

@@ -158,7 +158,7 @@ def test_names_of_dlt_and_of_other_programs_are_left_alone(tmp_path: Path, name:
 
 
 def test_the_streams_that_dlt_configures_are_those_of_the_source() -> None:
-    assert set(STREAMS) == STREAM_NAMES
+    assert tuple(STREAMS) == STREAM_NAMES
 
 
 def test_no_value_is_part_of_the_message(tmp_path: Path) -> None:

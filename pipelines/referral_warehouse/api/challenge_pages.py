@@ -37,6 +37,9 @@ _NAMES_A_NETWORK = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 
+# What Cloudflare sends instead of a page to a program that does not accept HTML.
+_NETWORK_CODE = re.compile(rb"\s*error code: 1[0-9]{3}\s*")
+
 
 def is_page(headers: Mapping[str, str], body: bytes) -> bool:
     """Whether a response is a web page."""
@@ -55,6 +58,11 @@ def is_from_network(body: bytes) -> bool:
     """Whether the text of a page is that of a content network or a firewall."""
     text = _beginning(body)
     return _NAMES_A_NETWORK.search(text) is not None or _CHECKS_BROWSERS.search(text) is not None
+
+
+def is_network_code(body: bytes) -> bool:
+    """Whether a response is nothing but an error code of Cloudflare, such as 1020 (access denied)."""
+    return _NETWORK_CODE.fullmatch(body[:100]) is not None
 
 
 def _beginning(body: bytes) -> str:

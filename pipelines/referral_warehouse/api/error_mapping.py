@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from referral_warehouse.api.challenge_pages import ADVICE, is_browser_check, is_from_network, is_page
+from referral_warehouse.api.challenge_pages import ADVICE, is_browser_check, is_from_network, is_network_code, is_page
 from referral_warehouse.api.json_decoding import error_words
 from referral_warehouse.api.retry import StatusMeaning, mentions_block
 from referral_warehouse.api.transport import LOCATION, Reply
@@ -21,7 +21,14 @@ from referral_warehouse.errors import (
     RequestRefused,
 )
 from referral_warehouse.redaction import redact
+from referral_warehouse.settings import DEFAULT_BASE_URL
 
+NOT_THERE = frozenset({404, 405, 410})
+"""Statuses that every request has when the path of the base URL is wrong."""
+PATH_ADVICE = (
+    f"Check the path of SOURCES__REFERRAL_FACTORY__BASE_URL: the vendor's API is at {DEFAULT_BASE_URL}, and a wrong "
+    "path is answered like this."
+)
 # The text that mentions a block is not always in the first line of a page.
 BLOCK_TEXT_CHARS = 8_000
 
@@ -45,13 +52,14 @@ def error_for(reply: Reply, meaning: StatusMeaning, label: str) -> ReferralsErro
             "Check SOURCES__REFERRAL_FACTORY__BASE_URL: it must be the API's final address.",
         )
     if meaning is StatusMeaning.REFUSED:
-        return RequestRefused(f"The API refused {label} ({quoted}).", reply.status)
+        advice = PATH_ADVICE if reply.status in NOT_THERE else None
+        return RequestRefused(f"The API refused {label} ({quoted}).", reply.status, advice)
     return ApiUnavailable(f"The API failed on {label} ({quoted}).", status=reply.status)
 
 
 def _forbidden(reply: Reply, label: str, quoted: str) -> ReferralsError:
     is_web_page = is_page(reply.headers, reply.body)
-    if is_web_page and is_from_network(reply.body):
+    if (is_web_page and is_from_network(reply.body)) or is_network_code(reply.body):
         return _refused_by_network(reply, label, quoted)
     if mentions_block(error_words(reply.body, BLOCK_TEXT_CHARS)):
         return ProtectiveStop(f"The API refused {label} because this address or token is blocked ({quoted}).")

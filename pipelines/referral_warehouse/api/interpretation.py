@@ -13,9 +13,9 @@ import httpx
 
 from referral_warehouse.api.attempt_limit import SlowResponse
 from referral_warehouse.api.attempts import Failure, RawResponse
-from referral_warehouse.api.challenge_pages import ADVICE, is_browser_check
+from referral_warehouse.api.challenge_pages import ADVICE, is_browser_check, is_page
 from referral_warehouse.api.decompression import TooLarge, UnknownPacking
-from referral_warehouse.api.error_mapping import error_for
+from referral_warehouse.api.error_mapping import PATH_ADVICE, error_for
 from referral_warehouse.api.json_decoding import Unreadable
 from referral_warehouse.api.retry import (
     RetryPolicy,
@@ -35,6 +35,7 @@ from referral_warehouse.redaction import redact
 # number would only prolong the run.
 FEW_ATTEMPTS = 3
 MAX_PACKING_CHARS = 60
+PAGE_ADVICE = f"Run the same command again later. If the page stays: {PATH_ADVICE}"
 
 
 class Interpreter:
@@ -76,7 +77,7 @@ class Interpreter:
         reason, wait_s = redact(str(error)), self._policy.after_failure_s(attempt, None)
         if is_browser_check({}, raw.body):
             return Failure(reason, wait_s, most_attempts=FEW_ATTEMPTS, next_step=ADVICE)
-        return Failure(reason, wait_s)
+        return Failure(reason, wait_s, next_step=PAGE_ADVICE if is_page({}, raw.body) else None)
 
     def network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> Failure:
         """A network error. Raises: ApiUnavailable where it would occur again."""

@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -32,8 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "load": ("sync", "Load from the API into the private load file, and nothing else."),
     "build": ("sync", "Build the models from the load file into a draft."),
     "publish": ("sync", "Publish the content of the load file: build, check, snapshot, feeds."),
+    "init": ("init", "Ask for the API token, try it, and write it to .dlt/secrets.toml."),
     "check": ("check", "Show what this account's API supports, one line each."),
     "status": ("status", "Show whether runs succeed, how fresh the data is, and open liabilities."),
+    "config": ("config", "Show every setting with its value and where that came from."),
     "strikes": ("strikes", "Show rate-limit violations of the last 7 days; --forgive ends a protective stop."),
     "schedule": ("schedule", "Print a file that makes a scheduler run the sync of this directory."),
     "fix-clock": ("fix_clock", "Correct stored times that a wrong clock wrote, and publish."),
@@ -56,6 +59,18 @@ class Commands(click.Group):
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         command.help = command.help or COMMANDS[cmd_name][1]  # with -OO there are no docstrings
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is named first. Raises: click.UsageError with the nearest name where there is none."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            nearest = get_close_matches(args[0].lower(), COMMANDS, n=1)
+            if args[0].startswith("-") or not nearest:
+                raise
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {nearest[0]!r}?", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -86,6 +101,8 @@ def run(arguments: list[str] | None = None, closed: Collection[int] = ()) -> Non
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(arguments, prog_name="referrals", standalone_mode=False, obj=state)
+    except SystemExit as ended:  # click has answered a shell that completes a command
+        code = ended.code
     except BaseException as error:
         end_on_signals()
         code = report_end(error, verbose=state.get("verbose", False), as_json=_is_json(state), done=state.get(DONE))

@@ -5,21 +5,31 @@ from __future__ import annotations
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, load_settings
 
+FIRST_STEP = (
+    "Run `referrals init`, or set SOURCES__REFERRAL_FACTORY__API_TOKEN or SOURCES__REFERRAL_FACTORY__API_TOKEN_FILE; "
+    "without an account, `referrals demo` simulates one."
+)
+
 
 def read_settings() -> Settings:
     """The settings; warns on standard error of files that were skipped or that others can read.
 
     Raises: ConfigurationError when a value cannot be used.
     """
+    settings = load_settings()
+    warn_of_files(settings)
+    return settings
+
+
+def warn_of_files(settings: Settings) -> None:
+    """Warn on standard error of the files that settings are read from, as far as something is wrong with them."""
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.events import log_warning
 
-    settings = load_settings()
     if settings.warnings:
         with open_log():
             for text in settings.warnings:
                 log_warning("settings", "settings", text)
-    return settings
 
 
 def with_token() -> Settings:
@@ -32,8 +42,4 @@ def with_token() -> Settings:
 def refuse_missing_token(settings: Settings) -> None:
     """Raises: ConfigurationError without a token."""
     if settings.api_token is None:
-        raise ConfigurationError(
-            "There is no API token.",
-            "Set SOURCES__REFERRAL_FACTORY__API_TOKEN (or api_token in .dlt/secrets.toml, see "
-            ".dlt/example.secrets.toml); without an account, `referrals demo` simulates one.",
-        )
+        raise ConfigurationError("There is no API token.", FIRST_STEP)

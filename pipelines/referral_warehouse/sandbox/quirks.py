@@ -131,3 +131,25 @@ class Quirks:
             if type(value) not in expected:
                 raise ValueError(f"{name} must be {known[name].__name__}, not {type(value).__name__}.")
         return replace(self, **values)
+
+
+GROUPS: Mapping[str, str] = {
+    "ignore_unknown_parameters": "Quirks of queries",
+    "text_time_filters": "Quirks of days and times",
+    "links_keep_query": "Quirks of envelopes",
+    "ids_as_strings": "Quirks of values",
+    "bad_json_every": "Failures",
+    "token_expires_after": "Quirks of the rate limit and the token",
+    "shift_every": "Changes while a client reads",
+}
+"""The first quirk of each group, in the order of the fields, and the group's heading in a help text."""
+
+
+def grouped_quirks() -> dict[str, list[str]]:
+    """The names of the quirks below the headings of their groups."""
+    groups: dict[str, list[str]] = {}
+    title = ""
+    for spec in fields(Quirks):
+        title = GROUPS.get(spec.name, title)
+        groups.setdefault(title, []).append(spec.name)
+    return groups

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from referral_warehouse.cli.account_check import AccountCheck, check_account, print_check
 from referral_warehouse.cli.configuration import with_token
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.settings.sources import FILE_NAMES, home_folder, is_open_to_others, working_folder
 from referral_warehouse.settings.toml_files import MAX_TOML_BYTES
 from referral_warehouse.workspace.text_files import UnreadableFile, read_text_file
-
-MARKS = {"ok": "ok  ", "note": "note", "problem": "WARN"}
 
 
 @click.command(epilog="Example: referrals check")
@@ -21,29 +19,20 @@ MARKS = {"ok": "ok  ", "note": "note", "problem": "WARN"}
 @logging_options
 def check(as_json: bool) -> None:
     """Show what this account's API supports, one line each, with advice."""
-    from referral_warehouse.api.client import Client
-    from referral_warehouse.api.pagination.paginator import Paginator
-    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.console import say_json
     from referral_warehouse.cli.run_logging import open_log
-    from referral_warehouse.load.capability_check import Finding, probe
+    from referral_warehouse.load.capability_check import Finding
 
     settings = with_token()
-    findings = [Finding(state, "token file", text) for state, text in _token_files(working_folder(), home_folder())]
-    with (
-        open_log(),
-        Client(settings) as client,
-        Paginator(client, settings.concurrency) as paginator,
-    ):
-        findings.extend(probe(client, paginator, datetime.now(UTC), simulated=settings.simulated_time))
-        calls = client.calls
+    files = [Finding(state, "token file", text) for state, text in _token_files(working_folder(), home_folder())]
+    with open_log():
+        found = check_account(settings)
+    found = AccountCheck([*files, *found.findings], found.calls)
     if as_json:
-        say_json(
-            {"calls": calls, "findings": [{"state": f.state, "subject": f.subject, "text": f.text} for f in findings]}
-        )
+        findings = [{"state": f.state, "subject": f.subject, "text": f.text} for f in found.findings]
+        say_json({"calls": found.calls, "findings": findings})
         return
-    for finding in findings:
-        say(f"{MARKS[finding.state]}  {finding.subject}: {finding.text}")
-    say(f"{calls} calls; {settings.base_url}")
+    print_check(found, settings)
 
 
 def _token_files(*folders: Path | None) -> list[tuple[str, str]]:

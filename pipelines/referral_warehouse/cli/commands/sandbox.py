@@ -20,6 +20,22 @@ if TYPE_CHECKING:
 DEMO_TOKEN = "sandbox-token"  # noqa: S105  (valid for the sandbox on this machine alone)
 
 
+class SandboxCommand(click.Command):
+    """Its help shows the quirks apart from the other options, below the headings of their groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, group by group."""
+        from referral_warehouse.sandbox.quirks import grouped_quirks
+
+        records = {parameter.name: parameter.get_help_record(ctx) for parameter in self.get_params(ctx)}
+        groups = {title: [f"quirk_{name}" for name in names] for title, names in grouped_quirks().items()}
+        in_groups = {name for names in groups.values() for name in names}
+        groups = {"Options": [name for name in records if name not in in_groups], **groups}
+        for title, names in groups.items():
+            with formatter.section(title):
+                formatter.write_dl([record for record in map(records.get, names) if record is not None])
+
+
 def _quirk_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add one documented option for every quirk of the sandbox."""
     from referral_warehouse.sandbox.quirks import Quirks
@@ -52,6 +68,7 @@ def _quirks(values: dict[str, Any]) -> Quirks:
 
 
 @click.command(
+    cls=SandboxCommand,
     epilog="Example: referrals sandbox --port 8000 --users 500",
     context_settings={"token_normalize_func": _current_name},
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from referral_warehouse.cli.acceptance import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, ACCEPT_HISTORY
+from referral_warehouse.cli.completion import complete_streams
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
 from referral_warehouse.cli.output import work_is_done
@@ -28,11 +29,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 def _loading_options(command: F) -> F:
     for option in (
         logging_options,
-        click.option("--streams", default="", metavar="A,B", help="Only these streams, separated by commas."),
+        click.option(
+            "--streams", default="", metavar="A,B", help="Only these streams, separated by commas.",
+            shell_complete=complete_streams,
+        ),
         click.option("--sweep", is_flag=True, help="Read every user again, to refresh fields without dates."),
         click.option("--rebuild", is_flag=True, help="Read everything from the API again."),
         click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line."),
-    ):
+    ):  # fmt: skip
         command = option(command)
     return command
 

@@ -1,0 +1,80 @@
+"""``config``: shows the value of every setting and where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from referral_warehouse.cli.configuration import warn_of_files
+from referral_warehouse.cli.output import write_json, write_line
+from referral_warehouse.cli.verbosity import logging_options
+from referral_warehouse.redaction import MASK
+from referral_warehouse.settings.loading import Effective, effective_settings
+from referral_warehouse.settings.table import SECTIONS
+
+WIDEST_VALUE = 50
+
+
+@click.command(epilog="Example: referrals config --json")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@logging_options
+def config(as_json: bool) -> None:
+    """Show every setting with its value and where that came from; the token is masked."""
+    settings, rows = effective_settings()
+    warn_of_files(settings)
+    if as_json:
+        write_json({
+            "settings": [
+                {"name": row.setting.name, "key": ".".join((*row.setting.section, row.setting.key)),
+                 "value": shown_value(row), "origin": row.origin}
+                for row in rows
+            ],
+            "files": settings.files,
+        })  # fmt: skip
+        return
+    for line in toml_lines(rows):
+        write_line(line)
+
+
+def shown_value(row: Effective) -> Any:
+    """A value of JSON: paths are text, a secret is masked, None is none."""
+    if row.value is None:
+        return None
+    if row.setting.is_secret:
+        return MASK
+    if isinstance(row.value, tuple):
+        return dict(row.value)
+    return str(row.value) if isinstance(row.value, Path) else row.value
+
+
+def toml_lines(rows: list[Effective]) -> Iterator[str]:
+    """The settings as a TOML file, each with a remark that names its origin; those without a value are remarks."""
+    assignments = {row.setting: _assignment(row) for row in rows}
+    width = max(len(text) for text in assignments.values() if len(text) <= WIDEST_VALUE)
+    origins = {row.setting: row.origin for row in rows}
+    for number, (section, settings) in enumerate(SECTIONS.items()):
+        if number:
+            yield ""
+        yield f"[{'.'.join(section)}]"
+        for setting in settings.values():
+            yield f"{assignments[setting].ljust(width)}  # {origins[setting]}"
+
+
+def _assignment(row: Effective) -> str:
+    value = shown_value(row)
+    if value is None:
+        return f"# {row.setting.key} has no value"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{_toml(key)} = {_toml(unit)}" for key, unit in value.items())
+        return f"{row.setting.key} = {{ {pairs} }}" if pairs else f"{row.setting.key} = {{}}"
+    # A remark: a masked value that is copied with the rest would replace the real one.
+    return f"{'# ' if row.setting.is_secret else ''}{row.setting.key} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:
+    """A value of TOML; texts, numbers and booleans are written as in JSON."""
+    return json.dumps(value, ensure_ascii=False)
