@@ -1,10 +1,15 @@
-"""What every test begins with: only the secrets that were registered outside of tests."""
+"""What every test begins with: only the secrets that were registered outside of tests, and no time limit."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from referral_warehouse import redaction
+
+# No test depends on how fast a machine is.
+settings.register_profile("any speed", deadline=None)
+settings.load_profile("any speed")
 
 
 @pytest.fixture(autouse=True)

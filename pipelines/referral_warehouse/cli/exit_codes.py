@@ -64,9 +64,6 @@ def report_end(error: BaseException, *, verbose: bool, as_json: bool, done: str 
 
     ``done`` is the result of the command, if it has one: what failed after that is a warning.
     """
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        sys.stderr.write(f"{error.format_message()}\n")
-        return error.exit_code
     end = explain(error)
     if verbose and not end.is_stop and not isinstance(error, click.ClickException):
         trace = redact("".join(traceback.format_exception(error)))
@@ -79,6 +76,9 @@ def report_end(error: BaseException, *, verbose: bool, as_json: bool, done: str 
         why = end.error.message if is_known else f"{end.kind} at {_place(error)}"
         write_event("warning", "output", f"{done} A later step failed: {why}", as_json=as_json)
         return 0
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        sys.stderr.write(f"{error.format_message()}\n")
+        return error.exit_code
     return _say(end.error, end.kind, end.exit_code, as_json)
 
 
