@@ -16,6 +16,7 @@ from referral_warehouse.operate.history import History
 from referral_warehouse.operate.metrics import Measured, write_metrics
 from referral_warehouse.operate.notifications import Event, events_of, payload, stale_event
 from referral_warehouse.operate.outcomes import STOPPED, Outcome, zulu
+from referral_warehouse.operate.recorder import DISK_FULL
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.notify import NotifySettings
 from referral_warehouse.workspace.file_kinds import read_regular, write_regular
@@ -63,7 +64,8 @@ class Announcer:
         try:
             write_metrics(self._settings, measured)
         except Exception as error:  # of the disk, the snapshot or DuckDB: metrics never fail a run
-            self._warn(f"{self._settings.state_dir / 'metrics.prom'} could not be written ({reason(error)})")
+            if measured.outcome.error != DISK_FULL:  # the run's own error says so already
+                self._warn(f"{self._settings.state_dir / 'metrics.prom'} could not be written ({reason(error)})")
 
     def stale(self, health: Health, now: datetime) -> bool:
         """Tell of data that is too old, once until it is fresh again. Returns: whether it was told now."""

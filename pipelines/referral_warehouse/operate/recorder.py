@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ from referral_warehouse.operate.outcomes import LONGEST_MESSAGE, OK, Outcome, St
 from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.removal import reason
+
+DISK_FULL = "DiskFull"
+"""The class of the error of a full disk."""
 
 
 def utc_now() -> datetime:
@@ -91,7 +95,10 @@ class Recorder:
         return after
 
     def end(self, ending: Ending, **numbers: Any) -> Outcome:
-        """Record the end. Args: ``numbers`` are further attributes of ``Outcome``. Returns: what was recorded."""
+        """Record the end. Args: ``numbers`` are further attributes of ``Outcome``. Returns: what was recorded.
+
+        Where the run ended because the disk is full, its own error says so, and a warning would only repeat it.
+        """
         start = self.start_record
         outcome = self.before.counted(
             Outcome(
@@ -101,7 +108,11 @@ class Recorder:
                 seconds=round(self._clock() - self._began, 3), **numbers,
             )
         )  # fmt: skip
-        self._attempt(self._log.append, outcome)
+        if outcome.error == DISK_FULL:
+            with suppress(OSError, ValueError):
+                self._log.append(outcome)
+        else:
+            self._attempt(self._log.append, outcome)
         return outcome
 
     def _read(self) -> None:
