@@ -19,6 +19,7 @@ import click
 from referral_warehouse.cli.exit_codes import explain, report_end
 from referral_warehouse.cli.output import DONE, warn, write_event
 from referral_warehouse.display_text import json_text
+from referral_warehouse.operate.outcomes import zulu
 from referral_warehouse.workspace.file_kinds import write_regular
 
 HEALTH_FILE = "health.json"
@@ -86,7 +87,7 @@ class Repetition:
             wait_s = wait_after(code, self._failures, self.every_s, self.clock() - began)
             self._health["last_exit_code"] = code
             if code == 0:
-                self._health["last_success_at"] = self._shown(self.now())
+                self._health["last_success_at"] = zulu(self.now())
             self._write("waiting", wait_s)
             if state.get("log_format") or self._failures:
                 text = f"The next sync begins in {wait_s:.0f} s."
@@ -109,15 +110,12 @@ class Repetition:
         if not self.state_dir.is_dir():
             return
         now = self.now()
-        next_at = None if wait_s is None else self._shown(now + timedelta(seconds=wait_s))
-        found = {"state": what, "at": self._shown(now), "next_run_at": next_at, "failures": self._failures}
+        next_at = None if wait_s is None else zulu(now + timedelta(seconds=wait_s))
+        found = {"state": what, "at": zulu(now), "next_run_at": next_at, "failures": self._failures}
         try:
             write_regular(self.state_dir / HEALTH_FILE, json_text({**found, **self._health}) + "\n")
         except OSError as error:
             warn("health", f"{self.state_dir / HEALTH_FILE} cannot be written: {error.strerror or error}.")
-
-    def _shown(self, at: datetime) -> str:
-        return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def repeat(once: Callable[[], None], every_s: int, state_dir: Path) -> NoReturn:

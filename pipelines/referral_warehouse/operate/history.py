@@ -99,7 +99,7 @@ class History:
             self.failing[record.command] = record
             return
         self.last_success = record
-        for command in COVERS.get(record.command, (record.command,)):
+        for command in ended_by(record.command):
             self.failing.pop(command, None)
         if record.streams is not None:
             self.last_load = record
@@ -109,6 +109,11 @@ class History:
             self.published_load = record
         elif record.command == "publish" and self.last_load is not None:
             self.published_load = self.last_load
+
+
+def ended_by(command: str) -> tuple[str, ...]:
+    """The commands whose failures a success of this one ends."""
+    return COVERS.get(command, (command,))
 
 
 def history_of(records: Iterable[Start | Outcome]) -> History:

@@ -11,8 +11,8 @@ from referral_warehouse import __version__
 from referral_warehouse.display_text import one_line
 from referral_warehouse.operate.durations import DAY_S, duration_text
 from referral_warehouse.operate.health import Health
-from referral_warehouse.operate.history import COVERS, History
-from referral_warehouse.operate.outcomes import FAILED, KILLED, Outcome, moment, to_record
+from referral_warehouse.operate.history import History, ended_by
+from referral_warehouse.operate.outcomes import FAILED, KILLED, Outcome, known_values, moment
 from referral_warehouse.redaction import redact
 
 
@@ -36,7 +36,7 @@ def events_of(before: History, outcome: Outcome) -> list[Event]:
         how = "was killed" if outcome.result == KILLED else f"failed with exit code {outcome.exit_code}"
         why = outcome.message or outcome.error or "no reason is known"
         events.append(Event("failure", f"{outcome.command} {how}{times}: {why} Next: {outcome.next_step}"))
-    ended = [before.failing[name] for name in COVERS.get(outcome.command, (outcome.command,)) if name in before.failing]
+    ended = [before.failing[name] for name in ended_by(outcome.command) if name in before.failing]
     if outcome.is_success and ended:
         count = sum(failure.failures for failure in ended)
         runs = "1 run" if count == 1 else f"{count:,} runs"
@@ -79,7 +79,7 @@ def payload(events: Iterable[Event], outcome: Outcome | None, warehouse_dir: str
         "host": host,
         "directory": warehouse_dir,
         "version": __version__,
-        "run": None if outcome is None else {k: v for k, v in to_record(outcome).items() if k != "event"},
+        "run": None if outcome is None else known_values(outcome),
     }
     masked: dict[str, Any] = _redacted(found)
     return masked

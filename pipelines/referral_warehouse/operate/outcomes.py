@@ -79,11 +79,14 @@ class Outcome:
         return moment(self.at)
 
 
+def known_values(value: Start | Outcome) -> dict[str, Any]:
+    """The attributes of a start or an end by name; values that are not known are left out."""
+    return {name: found for name, found in asdict(value).items() if found is not None and found != []}
+
+
 def to_record(value: Start | Outcome) -> dict[str, Any]:
-    """The JSON object of a start or an end; values that are not known are left out."""
-    kind = "start" if isinstance(value, Start) else "end"
-    known = {name: found for name, found in asdict(value).items() if found is not None and found != []}
-    return {"event": kind, **known}
+    """The JSON object of a start or an end."""
+    return {"event": "start" if isinstance(value, Start) else "end", **known_values(value)}
 
 
 def from_record(record: Any) -> Start | Outcome | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from referral_warehouse.operate.durations import duration_text
 from referral_warehouse.operate.health import STALE, UNPUBLISHED, WELL, Health
-from referral_warehouse.operate.outcomes import FAILED, KILLED, STOPPED, Outcome, moment, to_record
+from referral_warehouse.operate.outcomes import FAILED, KILLED, STOPPED, Outcome, known_values, moment
 
 ENDED = {FAILED: "failed", STOPPED: "was stopped", KILLED: "was killed"}
 
@@ -48,8 +48,8 @@ def facts(health: Health, warehouse_dir: Path) -> dict[str, Any]:
         "fresh_at": None if health.fresh_at is None else health.fresh_at.isoformat().replace("+00:00", "Z"),
         "age_s": None if health.age_s is None else round(health.age_s),
         "max_age_s": health.max_age_s,
-        "last_success": _record(history.last_success),
-        "last_failure": _record(history.last_failure),
+        "last_success": None if history.last_success is None else known_values(history.last_success),
+        "last_failure": None if history.last_failure is None else known_values(history.last_failure),
         "failures": history.failures,
         "failing_since": history.failing_since,
         "outcomes_problem": health.problem,
@@ -103,9 +103,3 @@ def _shown(at: str) -> str:
 
 def _since(at: str, now: datetime) -> str:
     return duration_text((now - moment(at)).total_seconds())
-
-
-def _record(outcome: Outcome | None) -> dict[str, Any] | None:
-    if outcome is None:
-        return None
-    return {name: value for name, value in to_record(outcome).items() if name != "event"}

@@ -30,7 +30,7 @@ from referral_warehouse.settings.values import text, whole_number
 
 SECTION = ("notify",)
 EVENTS = ("failure", "recovery", "stale", "strikes", "checks", "warnings")
-TIMEOUT_S = (1, 60)
+TIMEOUT_S, TIMEOUT_LIMITS_S = 5, (1, 60)
 LONGEST_URL = 2048
 SHORTEST_SECRET = 12
 """Parts of an address of this length are masked wherever they occur; shorter ones may be ordinary words."""
@@ -77,7 +77,7 @@ class NotifySettings:
     ping_url: SecretUrl | None = None
     command: tuple[str, ...] = ()
     events: tuple[str, ...] = EVENTS
-    timeout_s: int = 5
+    timeout_s: int = TIMEOUT_S
 
     @property
     def has_receiver(self) -> bool:
@@ -103,7 +103,9 @@ def load_notify_settings(
         ping_url=_url("ping_url", found["ping_url"]),
         command=_command(found["command"], environ.get("PATH")),
         events=_events(found["events"]),
-        timeout_s=5 if timeout is None else whole_number(variable(SECTION, "timeout_s"), timeout.value, *TIMEOUT_S),
+        timeout_s=TIMEOUT_S
+        if timeout is None
+        else whole_number(variable(SECTION, "timeout_s"), timeout.value, *TIMEOUT_LIMITS_S),
     )
 
 

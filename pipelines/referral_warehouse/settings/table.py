@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from referral_warehouse.settings.base_url import DEFAULT_BASE_URL
+from referral_warehouse.settings.notify import EVENTS, TIMEOUT_LIMITS_S, TIMEOUT_S
+from referral_warehouse.settings.reward_units import reward_units
 from referral_warehouse.settings.sources import variable
+from referral_warehouse.settings.unit_terms import expires_after_days, settles_on
 from referral_warehouse.settings.values import (
     BaseUrl,
     Directory,
-    ExpiresAfterDays,
     FilePath,
     Kind,
     OfNotify,
-    RewardUnits,
     Secret,
-    SettlesOn,
     Switch,
+    Table,
     WholeNumber,
 )
 
@@ -108,16 +109,16 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(WAREHOUSE, "keep_snapshots", WholeNumber(5, 1, 10_000), "published snapshots that are kept"),
     Setting(
-        WAREHOUSE, "reward_units", RewardUnits(),
+        WAREHOUSE, "reward_units", Table(reward_units),
         'what rewards are counted in, as in `{"Amazon Voucher": "EUR"}`: see [units](#units)',
     ),
     Setting(
-        WAREHOUSE, "settles_on", SettlesOn(),
+        WAREHOUSE, "settles_on", Table(settles_on),
         'when rewards of a unit are no longer owed, as in `{"store credit": "use"}`: see [rewards that are owed until '
         "they are used](#rewards-that-are-owed-until-they-are-used)",
     ),
     Setting(
-        WAREHOUSE, "expires_after_days", ExpiresAfterDays(),
+        WAREHOUSE, "expires_after_days", Table(expires_after_days),
         'days, from 1 to 36600, after which unused rewards of a unit expire, as in `{"store credit": 365}`',
     ),
     Setting(
@@ -143,11 +144,12 @@ TABLE: tuple[Setting, ...] = (
         "`sh -c '…'` for a pipe. Only from the environment or `~/.dlt`, because it is executed", "notify_command",
     ),
     Setting(
-        NOTIFY, "events", OfNotify("failure,recovery,stale,strikes,checks,warnings"),
+        NOTIFY, "events", OfNotify(",".join(EVENTS)),
         "which events are sent, separated by commas (in TOML also a list)", "notify_events",
     ),
     Setting(
-        NOTIFY, "timeout_s", WholeNumber(5, 1, 60), "seconds that one of these may take", "notify_timeout_s",
+        NOTIFY, "timeout_s", WholeNumber(TIMEOUT_S, *TIMEOUT_LIMITS_S), "seconds that one of these may take",
+        "notify_timeout_s",
     ),
 )  # fmt: skip
 

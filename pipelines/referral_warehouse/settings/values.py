@@ -6,16 +6,15 @@ Knows no setting by name and reads nothing. A value is never repeated in full wh
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.base_url import checked_base_url
-from referral_warehouse.settings.reward_units import reward_units
 from referral_warehouse.settings.sources import Found, shown
 from referral_warehouse.settings.token import Token
-from referral_warehouse.settings.unit_terms import expires_after_days, settles_on
 from referral_warehouse.workspace.directories import absolute_path, warehouse_directory
 
 # int() itself also takes underscores, other scripts' digits, signs and blanks between them.
@@ -116,36 +115,15 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class RewardUnits:
-    """A table of units: of TOML, or JSON."""
+class Table:
+    """A table of TOML, or JSON, which ``entries`` reads and checks, given the setting's name and the value."""
 
+    entries: Callable[[str, Any], tuple[tuple[str, Any], ...]]
     default: None = None
     limits: str = ""
 
-    def read(self, name: str, found: Found, folder: Path | None) -> tuple[tuple[str, str], ...]:  # noqa: ARG002
-        return reward_units(name, found.value)
-
-
-@dataclass(frozen=True, slots=True)
-class SettlesOn:
-    """A table of units and when their rewards are settled: of TOML, or JSON."""
-
-    default: None = None
-    limits: str = ""
-
-    def read(self, name: str, found: Found, folder: Path | None) -> tuple[tuple[str, str], ...]:  # noqa: ARG002
-        return settles_on(name, found.value)
-
-
-@dataclass(frozen=True, slots=True)
-class ExpiresAfterDays:
-    """A table of units and days: of TOML, or JSON."""
-
-    default: None = None
-    limits: str = ""
-
-    def read(self, name: str, found: Found, folder: Path | None) -> tuple[tuple[str, int], ...]:  # noqa: ARG002
-        return expires_after_days(name, found.value)
+    def read(self, name: str, found: Found, folder: Path | None) -> tuple[tuple[str, Any], ...]:  # noqa: ARG002
+        return self.entries(name, found.value)
 
 
 @dataclass(frozen=True, slots=True)
