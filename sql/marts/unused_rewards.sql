@@ -1,5 +1,5 @@
 -- grain: one row per campaign and unit that is settled on use (setting warehouse.settles_on)
--- reads: intermediate.int_issued_parts, intermediate.int_use_forecasts, core.campaigns
+-- reads: intermediate.int_issued_parts, intermediate.int_expected_use, core.campaigns
 -- money: exact, in the row's unit, except expected_, low_ and high_value; never add values across units
 -- time: UTC; as of the time of the warehouse
 -- Rewards that were issued and are owed until they are used, such as coupons and store credit of one's own: issued =
@@ -18,7 +18,7 @@ with parts as (
 ),
 
 forecasts as (
-    select * from intermediate.int_use_forecasts
+    select * from intermediate.int_expected_use
     where cutoff = 'now'
 ),
 

@@ -1,5 +1,5 @@
 -- grain: one row per campaign and unit in which rewards with a coupon were unused 28 days ago
--- reads: intermediate.int_use_forecasts, intermediate.int_build_clock, core.campaigns
+-- reads: intermediate.int_expected_use, intermediate.int_build_clock, core.campaigns
 -- money: predicted_, low_ and high_value are expected; unused_value and actual_value are exact; never add across units
 -- time: days in UTC
 -- Back-test of the expected use in marts.unused_rewards: the prediction of its method 28 days ago for the 28 days that
@@ -10,7 +10,7 @@
 -- campaigns a single large reward decides.
 
 with forecasts as (
-    select * from intermediate.int_use_forecasts
+    select * from intermediate.int_expected_use
     where cutoff = 'then'
 ),
 
