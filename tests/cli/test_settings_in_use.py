@@ -72,7 +72,12 @@ def test_an_absolute_directory_is_announced_among_the_results(invoke: Invoke, tm
     assert first.stdout.splitlines()[0] == f"Created a new warehouse directory: {tmp_path / 'far'}"
 
 
-def test_status_names_the_directory_and_the_files(invoke: Invoke, tmp_path: Path) -> None:
+@pytest.mark.parametrize("columns", ["", "40"])
+def test_status_names_the_directory_and_the_files(
+    invoke: Invoke, tmp_path: Path, columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)  # a path stays in one line all the same
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "config.toml").write_text("[warehouse]\ndir = 'there'\n")
     files = f"Settings: the environment, {tmp_path / '.dlt' / 'config.toml'}"

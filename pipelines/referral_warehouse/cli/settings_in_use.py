@@ -25,7 +25,11 @@ def in_use_facts(settings: Settings) -> dict[str, Any]:
 
 
 def print_in_use(settings: Settings) -> None:
-    """The files, and whether the directory is new, for people, on standard output."""
+    """The directory, the files, and whether the directory is new, for people, on standard output.
+
+    Each is one line, however wide, so that a path can be copied.
+    """
+    write_line(f"Directory: {settings.warehouse_dir}")
     write_line(f"Settings: {_places(settings)}")
     if is_directory_new(settings):
         write_line("There is no warehouse in this directory yet: the first sync creates it.")

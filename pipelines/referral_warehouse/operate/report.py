@@ -14,7 +14,7 @@ from referral_warehouse.operate.outcomes import FAILED, KILLED, STOPPED, Outcome
 ENDED = {FAILED: "failed", STOPPED: "was stopped", KILLED: "was killed"}
 
 
-def sentences(health: Health, warehouse_dir: Path, now: datetime) -> Iterator[str]:
+def sentences(health: Health, now: datetime) -> Iterator[str]:
     """The lines of ``referrals status`` that say how the directory is, the most important first."""
     yield _headline(health)
     history = health.history
@@ -32,7 +32,6 @@ def sentences(health: Health, warehouse_dir: Path, now: datetime) -> Iterator[st
         yield "Last success: none is recorded."
     if health.next_step is not None:
         yield f"Next: {health.next_step}"
-    yield f"Directory: {warehouse_dir}"
 
 
 def facts(health: Health, warehouse_dir: Path) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
     health = read_health(settings, now, max_age_s)
     strikes = strike_facts(settings)
     if not as_json:
-        for text in sentences(health, settings.warehouse_dir, now):
+        for text in sentences(health, now):
             say_paragraph(text)
         print_in_use(settings)
         say(in_words(strikes))
