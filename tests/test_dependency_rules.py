@@ -35,10 +35,11 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "dlt_source": {"api", "load", "settings"},
     "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "sql_quoting"},
     "operate": {"", "display_text", "errors", "redaction", "events", "workspace", "settings", "warehouse"},
+    "consume": {"", "display_text", "errors", "workspace", "settings", "sql_quoting", "warehouse"},
     "sandbox": set(),
     "cli": {
         "", "display_text", "errors", "redaction", "events", "workspace", "settings", "api", "load", "warehouse",
-        "operate", "sandbox",
+        "operate", "consume", "sandbox",
     },
     "__main__": {"cli", "errors", "workspace"},
 }  # fmt: skip
@@ -55,8 +56,8 @@ USES: dict[str, set[str]] = {
     "urllib3": set(),
     "aiohttp": set(),
     "dlt.sources.helpers": set(),
-    "duckdb": {"load", "warehouse", "cli"},
-    "pyarrow": {"dlt_source", "load", "warehouse"},
+    "duckdb": {"load", "warehouse", "consume", "cli"},
+    "pyarrow": {"dlt_source", "load", "warehouse", "consume"},
     "sqlglot": set(),
     "pandas": set(),
     "starlette": {"sandbox"},
