@@ -102,9 +102,7 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     show_texts(title, heads, [[_cell(value) for value in row] for row in rows], numeric)
 
 
-def show_texts(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], is_right: Sequence[bool]
-) -> None:
+def show_texts(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], is_right: Sequence[bool]) -> None:
     """The same for cells that are texts already, under heads as they are. ``is_right``: which are set flush right."""
     console = _console(sys.stdout, width=_table_width())
     heads = [display_text(name) for name in columns]

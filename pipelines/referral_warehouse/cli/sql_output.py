@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "json", "parquet", "md")
 TABLE_ROWS = 1_000
-"""Rows of a table at most: its columns are as wide as their longest cell, so that all rows are read before the first."""
+"""Rows of a table at most: its columns are as wide as their longest cell, so all are read before the first is shown."""
 
 
 def show_result(pinned: PinnedSnapshot, sql: str, form: str, timeout_s: float | None, limit: int | None) -> None:
@@ -107,6 +107,6 @@ def _write_parquet(pinned: PinnedSnapshot, sql: str, timeout_s: float | None) ->
     from referral_warehouse.consume.query.formats import write_parquet
 
     if sys.stdout.isatty():
-        raise ConfigurationError("Parquet is not for a terminal.", "Write it to a file: … --format parquet > out.parquet")
+        raise ConfigurationError("Parquet is not for a terminal.", "Write it to a file, as in > out.parquet")
     stream: Any = _Output()
     write_parquet(pinned, sql, stream, timeout_s)

@@ -1,4 +1,4 @@
-"""Prompts for queries on a snapshot: DuckDB's own program where it is installed and can be restricted, else a small one.
+"""Prompts for queries on a snapshot: DuckDB's program where it is installed and can be restricted, else a small one.
 
 Knows no format of results.
 """

@@ -17,7 +17,7 @@ TIMEOUT_S = 300
 @click.command(epilog='Example: referrals sql "select * from marts.reward_liability" --format csv > liability.csv')
 @click.argument("query", required=False)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="Format of the result.")
-@click.option("--snapshot", type=click.IntRange(1), metavar="N", help="Read this snapshot instead of the published one.")
+@click.option("--snapshot", type=click.IntRange(1), metavar="N", help="Read this snapshot, not the published one.")
 @click.option("--as-of", metavar="TIME", help="Read the newest snapshot whose data is not later, as in 2026-01-31.")
 @click.option(
     "--timeout", "timeout_s", type=click.FloatRange(0.01), metavar="SECONDS", default=TIMEOUT_S,

@@ -1,7 +1,7 @@
 """Writes the result of a query as CSV, JSON, Markdown or Parquet, without changing a value.
 
-What Python, JSON or Parquet cannot hold exactly is written in DuckDB's own words for it (intervals, times with more than
-six digits, lists and structures). Knows no snapshot and no terminal; returns text and bytes.
+What Python, JSON or Parquet cannot hold exactly is written as DuckDB's text for it (intervals, times with more than six
+digits, lists and structures). Knows no snapshot and no terminal; returns text and bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs SELECTs on one snapshot, which stays the same for the length of a ``with``: the way to read for people and agents.
+"""Runs SELECTs on one snapshot, which stays the same for the length of a ``with``: how people and agents read.
 
 A query can neither write nor reach a file, the network, the load file or a setting, and it ends at a time limit. Knows
 no output format and no meaning of tables.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.consume.query.snapshots import Snapshot, choose_snapshot
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 CATALOG = "warehouse"
 """What the snapshot is attached as: the name that DuckDB gives warehouse.duckdb when it is opened."""
+
+EXPLAIN = "explain "
+"""Binds a query without running it."""
 
 BATCH_ROWS = 2_000
 DEFAULT_TIMEOUT_S = 300.0
@@ -85,7 +89,7 @@ class PinnedSnapshot:
         max_rows: int | None = None,
         shape: Any = None,
     ) -> Answer:
-        """Run one SELECT. Its rows are read from ``Answer.batches``, and the limits hold until the last is read.
+        """Run one SELECT. Its rows are read from ``Answer.batches``; the limits hold until the last is read.
 
         Args:
             sql: The query.
@@ -102,7 +106,9 @@ class PinnedSnapshot:
         types = [str(kind) for kind in relation.types]
         shaped = relation if shape is None else relation.project(", ".join(shape(types, relation.columns)))
         answer = Answer(list(relation.columns), types, iter(()))
-        answer.batches = self._read(shaped, answer, sql, timeout_s, max_rows)
+        batches = self._read(shaped, answer, sql, timeout_s, max_rows)
+        first = next(batches, [])  # most errors come before any row, and then before any output
+        answer.batches = chain([first] if first else [], batches)
         return answer
 
     def arrow(self, sql: str, *, timeout_s: float | None = DEFAULT_TIMEOUT_S, shape: Any = None) -> Iterator[Any]:
@@ -116,9 +122,25 @@ class PinnedSnapshot:
             yield from reader
 
     def _bind(self, sql: str) -> duckdb.DuckDBPyRelation:
+        import duckdb
+
         refuse_unsafe(sql, is_catalog_free=self._shows_personal)
         with self._limits(sql, None):
-            return self._connection.sql(sql)
+            try:
+                return self._connection.sql(sql)
+            except duckdb.Error as error:
+                self._raise_with_place(error, sql)
+                raise
+
+    def _raise_with_place(self, error: duckdb.Error, sql: str) -> None:
+        """Raise the same error with its place in the text, which DuckDB says of a query, and not of a relation."""
+        import duckdb
+
+        try:
+            self._connection.execute(f"{EXPLAIN}{sql}")
+        except duckdb.Error as found:
+            if type(found) is type(error) and not isinstance(found, duckdb.PermissionException):
+                raise query_error(found, sql, before=EXPLAIN) from None
 
     def _read(
         self, relation: duckdb.DuckDBPyRelation, answer: Answer, sql: str, timeout_s: float | None, max_rows: int | None
@@ -187,7 +209,7 @@ def open_pinned(
     number: int | None = None,
     as_of: str | None = None,
     *,
-    hidden: dict[str, Sequence[str]] | None = None,
+    hidden: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[PinnedSnapshot]:
     """Open one snapshot for SELECTs; a later publication does not change what is read.
 
@@ -224,11 +246,12 @@ def open_pinned(
                 connection.execute(f"use {MEMORY}")
 
 
-def _hide(connection: duckdb.DuckDBPyConnection, hidden: dict[str, Sequence[str]]) -> None:
+def _hide(connection: duckdb.DuckDBPyConnection, hidden: Mapping[str, Sequence[str]]) -> None:
     """Make a view of each table in memory, without its hidden columns; queries name no other database."""
     tables: dict[tuple[str, str], list[str]] = {}
     for schema, table, column in connection.execute(
-        "select schema_name, table_name, column_name from duckdb_columns() where database_name = ? order by column_index",
+        "select schema_name, table_name, column_name from duckdb_columns() where database_name = ? "
+        "order by column_index",
         [CATALOG],
     ).fetchall():
         tables.setdefault((schema, table), []).append(column)

@@ -38,8 +38,10 @@ def split_statements(text: str) -> list[str]:
     """The statements of a text, in order. Raises: ConfigurationError where it is not SQL."""
     import duckdb
 
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ConfigurationError("The query contains a zero byte or half of a character.", SQL_STEP)
     try:
-        return [found.query for found in duckdb.extract_statements(text)]
+        return [found.query for found in _parser().extract_statements(text)]
     except duckdb.Error as error:
         raise query_error(error, text) from None
 
@@ -54,8 +56,6 @@ def refuse_unsafe(sql: str, *, is_catalog_free: bool = True) -> None:
     Raises:
         ConfigurationError: It is something else, or not SQL.
     """
-    if "\0" in sql:
-        raise ConfigurationError("The query contains a zero byte.", SQL_STEP)
     statements = split_statements(sql)
     if len(statements) != 1:
         raise ConfigurationError(f"The query has {len(statements)} statements; one is run at a time.", ONLY_SELECT)
@@ -71,21 +71,21 @@ def refuse_unsafe(sql: str, *, is_catalog_free: bool = True) -> None:
             )
 
 
-def query_error(error: duckdb.Error, sql: str) -> ConfigurationError:
-    """What DuckDB says of a query, in one line with the place where it says one."""
+def query_error(error: duckdb.Error, sql: str, before: str = "") -> ConfigurationError:
+    """What DuckDB says of a query, in one line, with the place if it says one. ``before`` was put before the query."""
     kind, colon, rest = str(error).strip().partition(": ")
     try:
         found = json.loads(rest)
         message, position = str(found["exception_message"]), found.get("position")
+        where = "" if position is None else _place(sql, int(position) - len(before))
     except (ValueError, KeyError, TypeError):
-        message, position = (rest if colon else kind), None
+        message, where = (rest if colon else kind), ""
     first = display_text(message.strip().partition("\n")[0], 400).rstrip(".!")
-    where = "" if position is None else _place(sql, int(position))
     return ConfigurationError(f"{kind if colon else type(error).__name__}{where}: {first}.", SQL_STEP)
 
 
 def _place(sql: str, position: int) -> str:
-    """Line and column, from 1, of a place that DuckDB counts in bytes; nothing for the first of one line."""
+    """Line and column, from 1, of a place that DuckDB counts in bytes."""
     before = sql.encode("utf-8", "replace")[:position].decode("utf-8", "replace")
     return f" at line {before.count(chr(10)) + 1}, column {len(before.rpartition(chr(10))[2]) + 1}"
 
