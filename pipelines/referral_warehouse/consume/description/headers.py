@@ -1,7 +1,8 @@
 """Reads keys, relationships, personal columns and metrics from the headers of the SQL files. Pure.
 
-Header lines: ``key: a, b`` · ``references: column schema.table, …`` for columns whose name is not that of the key that
-they refer to · ``personal: a, b`` · ``metrics: column, column as name, column at last day_on, rows as name where condition``.
+Header lines: ``key: a, b`` · ``references: column schema.table, …`` for columns that do not have the name of the key
+that they refer to · ``personal: a, b`` · ``metrics: column, column as name, column at last day_on, rows as name where
+condition``.
 """
 
 from __future__ import annotations
