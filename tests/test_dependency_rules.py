@@ -191,12 +191,14 @@ PLANTED: list[tuple[Rule, dict[str, str], str]] = [
         {"api/client.py": "def f():\n    import referral_warehouse.load", "load/__init__.py": ""},
         "client:2: api must not",
     ),
+    (dependencies, {"api/client.py": "from ..warehouse import a", "warehouse/a.py": ""}, "not import warehouse"),
+    (dependencies, {"operate/a.py": "from ..load import b", "load/b.py": ""}, "operate must not import load"),
+    (dependencies, {"consume/a.py": "from ..load import b", "load/b.py": ""}, "consume must not import load"),
     (
         dependencies,
-        {"api/client.py": "from ..warehouse import models", "warehouse/models.py": ""},
-        "not import warehouse",
+        {"warehouse/a.py": "from ..consume import b", "consume/b.py": ""},
+        "warehouse must not import consume",
     ),
-    (dependencies, {"operate/a.py": "from ..load import b", "load/b.py": ""}, "operate must not import load"),
     (
         dependencies,
         {"warehouse/models.py": "from referral_warehouse import api", "api/__init__.py": ""},

@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 from referral_warehouse.cli import cli
 from referral_warehouse.cli.exit_codes import report_end
+from referral_warehouse.consume.description.describe import describe
+from referral_warehouse.consume.description.model import Description
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
@@ -87,6 +89,12 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     shutil.copy(folder.with_name(folder_name(3)) / "manifest.json", settings.manifest_path)
     switch_link(settings, 3)
     return settings
+
+
+@pytest.fixture(scope="session")
+def described() -> Description:
+    """The description of this version."""
+    return describe()
 
 
 def database(settings: Settings, number: int) -> Path:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from referral_warehouse.cli.sql_prompt import RESTRICTED
 from referral_warehouse.consume.description.dbt import dbt_files
 from referral_warehouse.consume.description.describe import describe
 from referral_warehouse.consume.description.export_files import write_files
@@ -110,3 +112,40 @@ def test_dbt_builds_and_tests_the_project_and_knows_the_metrics(warehouse: Setti
     manifest = json.loads((project / "target" / "semantic_manifest.json").read_text(encoding="utf-8"))
     assert {metric["name"] for metric in manifest["metrics"]} >= {metric.name for metric in describe().metrics}
     assert not warehouse.warehouse_path.with_name("warehouse.duckdb.wal").exists()
+
+
+# What a user could type in DuckDB's program; each line is refused.
+WAYS_OUT = """
+.shell echo ran > {folder}/shell
+.system echo ran > {folder}/system
+.read {folder}/secret.sql
+.open {folder}/other.duckdb
+.output {folder}/output
+.once {folder}/once
+.import {folder}/secret.csv x
+.log {folder}/log
+.cd {folder}
+attach '{load}' as load_file;
+from '{folder}/secret.csv';
+copy (select 1) to '{folder}/copy.csv';
+set enable_external_access = true;
+create table x as select 1;
+delete from core.users;
+install httpfs;
+select getenv('HOME');
+"""
+
+
+def test_duckdbs_own_program_reaches_nothing_but_the_snapshot(warehouse: Settings, tmp_path: Path) -> None:
+    _run([sys.executable, "-m", "pip", "install", "-q", "--target", tmp_path / "cli", "duckdb-cli"], tmp_path)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "secret.csv").write_text("very_secret\n1\n")
+    (folder / "secret.sql").write_text("select 'very_secret';\n")
+    text = WAYS_OUT.format(folder=folder, load=warehouse.load_path) + "select 40 + 2 as answer;\n"
+    command = [tmp_path / "cli" / "duckdb_cli" / "duckdb", *RESTRICTED, "-csv", warehouse.warehouse_path]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["answer", "42"]
+    assert len(re.findall(r"-safe mode|Error: ", done.stderr)) >= len(WAYS_OUT.strip().splitlines())
+    assert "very_secret" not in done.stdout
+    assert sorted(path.name for path in folder.iterdir()) == ["secret.csv", "secret.sql"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from referral_warehouse.consume.description.export_files import yaml_text
 from referral_warehouse.consume.description.model import Column, Description, Metric, Table
+from referral_warehouse.consume.description.yaml_text import yaml_text
 
 DATABASE = "referral_warehouse"
 PROJECT = "referrals"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from referral_warehouse.consume.description.describe import describe
 from referral_warehouse.errors import ConfigurationError
@@ -36,11 +35,3 @@ def write_files(folder: Path, files: Mapping[str, str]) -> list[str]:
             f"{folder} cannot be written ({reason(error)}).", "Name another folder with --out."
         ) from None
     return sorted(files)
-
-
-def yaml_text(document: Any) -> str:
-    """A document as YAML, with keys in their order."""
-    import yaml
-
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=118)
-    return text

@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from referral_warehouse.consume.description.export_files import yaml_text
 from referral_warehouse.consume.description.metric_sql import expression
 from referral_warehouse.consume.description.model import Column, Description, Metric, Table
+from referral_warehouse.consume.description.yaml_text import yaml_text
 
 DATABASE = "Referral warehouse"
 FOLDER = "referral_warehouse"
