@@ -137,5 +137,8 @@ def _position(charts: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
         meta = {"background": "BACKGROUND_TRANSPARENT"}
         yield name, {"type": "ROW", "id": name, "children": ids, "parents": parents, "meta": meta}
         for key, chart in zip(ids, row, strict=True):
-            chart_meta = {"uuid": chart["uuid"], "sliceName": chart["slice_name"], "width": WIDTH, "height": 50}
+            chart_meta = {
+                "uuid": chart["uuid"], "chartId": charts.index(chart) + 1, "sliceName": chart["slice_name"],
+                "width": WIDTH, "height": 50,
+            }  # fmt: skip
             yield key, {"type": "CHART", "id": key, "children": [], "parents": [*parents, name], "meta": chart_meta}
