@@ -143,7 +143,7 @@ def test_duckdbs_own_program_reaches_nothing_but_the_snapshot(warehouse: Setting
     (folder / "secret.csv").write_text("very_secret\n1\n")
     (folder / "secret.sql").write_text("select 'very_secret';\n")
     text = WAYS_OUT.format(folder=folder, load=warehouse.load_path) + "select 40 + 2 as answer;\n"
-    command = [tmp_path / "cli" / "duckdb_cli" / "duckdb", *RESTRICTED, "-csv", warehouse.warehouse_path]
+    command: list[str | Path] = [tmp_path / "cli" / "duckdb_cli" / "duckdb", *RESTRICTED, "-csv", warehouse.warehouse_path]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["answer", "42"]
     assert len(re.findall(r"-safe mode|Error: ", done.stderr)) >= len(WAYS_OUT.strip().splitlines())
