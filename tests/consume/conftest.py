@@ -18,8 +18,9 @@ from referral_warehouse.consume.description.describe import describe
 from referral_warehouse.consume.description.model import Description
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.public_names import switch_link
 from referral_warehouse.warehouse.publish import publish
-from referral_warehouse.warehouse.snapshots import folder_name, switch_link
+from referral_warehouse.workspace.current_snapshot import folder_name
 from tests.hostile_text import HOSTILE
 from tests.warehouse.planting import plant
 
@@ -79,13 +80,16 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         folder = built.with_name(folder_name(number))
         if folder != built:
             shutil.copytree(built, folder)
+        folder.chmod(0o700)
         path = folder / "warehouse.duckdb"
         path.chmod(0o600)
         with duckdb.connect(str(path)) as connection:
             connection.execute(f"delete from core.users where user_id > {20 + number}")
         path.chmod(0o400)
         document = json.loads(manifest) | {"snapshot": number, "synced_at": f"{synced_at.replace(' ', 'T')}+00:00"}
+        (folder / "manifest.json").unlink()
         (folder / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+    settings.manifest_path.unlink()
     shutil.copy(folder.with_name(folder_name(3)) / "manifest.json", settings.manifest_path)
     switch_link(settings, 3)
     return settings

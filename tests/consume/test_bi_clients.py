@@ -62,5 +62,5 @@ def test_adbc_reads_exact_decimals_and_times_and_cannot_write(published: Setting
 
 def test_a_feed_has_exact_decimals_and_times(published: Settings) -> None:
     table = pq.read_table(published.feeds_dir / "core.rewards_due.parquet", columns=["due_value", "first_seen_at"])
-    assert [str(kind) for kind in table.schema.types] == ["decimal128(38, 6)", "timestamp[us]"]
-    assert table.to_pylist() == [{"due_value": DUE, "first_seen_at": SEEN}]
+    assert [str(kind) for kind in table.schema.types] == ["decimal128(38, 6)", "timestamp[us, tz=UTC]"]
+    assert table.to_pylist() == [{"due_value": DUE, "first_seen_at": SEEN.replace(tzinfo=dt.UTC)}]

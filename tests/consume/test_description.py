@@ -20,6 +20,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.load.registry import STREAMS
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.models import load_models
+from referral_warehouse.warehouse.snapshots import access_of
 from tests.consume.conftest import Run, database
 from tests.documentation import PROJECT
 
@@ -189,7 +190,7 @@ def test_schema_json_has_all_of_a_snapshot(
 ) -> None:
     with duckdb.connect() as connection:
         connection.execute(f"attach '{database(published, 3)}' as snapshot (read_only)")
-        write_schema(tmp_path / "schema.json", connection, "snapshot")
+        write_schema(tmp_path / "schema.json", connection, "snapshot", access_of(published))
         columns = connection.execute(
             "select schema_name || '.' || table_name, column_name, data_type, comment from duckdb_columns() "
             "where database_name = 'snapshot' and not internal"

@@ -19,7 +19,7 @@ from referral_warehouse.consume.query.statements import REFUSED_FUNCTIONS, TABLE
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
-from referral_warehouse.warehouse.snapshots import switch_link
+from referral_warehouse.warehouse.public_names import switch_link
 from tests.consume.conftest import database
 
 # {load} is the load file, {folder} a folder that can be written, {file} a CSV file in it.

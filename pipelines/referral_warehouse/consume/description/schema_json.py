@@ -15,19 +15,22 @@ from referral_warehouse.warehouse.manifest import write_manifest
 if TYPE_CHECKING:
     import duckdb
 
+    from referral_warehouse.workspace.access import Access
 
-def write_schema(path: Path, connection: duckdb.DuckDBPyConnection, catalog: str) -> Description:
+
+def write_schema(path: Path, connection: duckdb.DuckDBPyConnection, catalog: str, access: Access) -> Description:
     """Write ``schema.json`` of a database, so that a reader sees the old one or the new one, never half.
 
     Args:
         path: The file.
         connection: Has the database attached: a draft or a snapshot.
         catalog: What it is attached as.
+        access: Who may read the file; nobody changes it.
 
     Returns: the description that was written.
     """
     description = describe_database(connection, catalog)
-    write_manifest(path, schema_document(description))
+    write_manifest(path, schema_document(description), access, is_frozen=True)
     return description
 
 

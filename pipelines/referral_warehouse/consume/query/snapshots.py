@@ -14,7 +14,8 @@ from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import ConfigurationError, NothingPublished
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.published import published_manifest, snapshot_path
-from referral_warehouse.warehouse.snapshots import current_number, folder_name, snapshot_numbers
+from referral_warehouse.warehouse.snapshots import snapshot_numbers
+from referral_warehouse.workspace.current_snapshot import current_number, folder_name
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
@@ -55,9 +56,9 @@ def choose_snapshot(settings: Settings, number: int | None = None, as_of: str | 
     """
     if number is not None and as_of is not None:
         raise ConfigurationError("--snapshot and --as-of exclude each other.", "Give one of them.")
-    current = current_number(settings)
+    current = current_number(settings.published_dir)
     if current is None:
-        raise NothingPublished(f"Nothing is published in {settings.warehouse_dir} yet.")
+        raise NothingPublished(f"Nothing is published in {settings.published_dir} yet.")
     if as_of is not None:
         return _newest_until(settings, as_of, parse_time(as_of))
     if number is None or number == current:
