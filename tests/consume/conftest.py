@@ -86,7 +86,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         with duckdb.connect(str(path)) as connection:
             connection.execute(f"delete from core.users where user_id > {20 + number}")
         path.chmod(0o400)
-        document = json.loads(manifest) | {"snapshot": number, "synced_at": f"{synced_at.replace(' ', 'T')}+00:00"}
+        named = manifest.replace(folder_name(1), folder_name(number))
+        times = {"snapshot": number, "synced_at": f"{synced_at.replace(' ', 'T')}+00:00"}
+        document = json.loads(named) | times
         (folder / "manifest.json").unlink()
         (folder / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
     settings.manifest_path.unlink()
