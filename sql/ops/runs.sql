@@ -1,4 +1,5 @@
 -- grain: one row per run of the loader
+-- key: run_id
 -- reads: staging.stg_runs
 -- money: none
 -- time: UTC, without a zone; started and finished by this machine's clock, observed by the server's

@@ -97,18 +97,24 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     Its lines are ASCII where standard output cannot encode others, and no cell is interpreted as markup. No word is
     broken: a table that is too wide for the terminal becomes a list, with a line for each cell.
     """
+    heads = [name.replace("_", " ") for name in columns]
+    numeric = [any(isinstance(row[i], (int, Decimal, float)) for row in rows) for i in range(len(columns))]
+    show_texts(title, heads, [[_cell(value) for value in row] for row in rows], numeric)
+
+
+def show_texts(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], is_right: Sequence[bool]) -> None:
+    """The same for cells that are texts already, under heads as they are. ``is_right``: which are set flush right."""
     console = _console(sys.stdout, width=_table_width())
-    heads = [display_text(name.replace("_", " ")) for name in columns]
-    texts = [[display_text(_cell(value)) for value in row] for row in rows]
+    heads = [display_text(name) for name in columns]
+    texts = [[display_text(text) for text in row] for row in rows]
     widths = column_widths([heads, *texts], console.width)
     if widths is None:
-        for line in [display_text(title), *as_list(heads, texts, console.width)]:
+        for line in [*([display_text(title)] if title else []), *as_list(heads, texts, console.width)]:
             write_line(line)
         return
-    heading = Text(display_text(title))
+    heading = Text(display_text(title)) if title else None
     table = Table(title=heading, title_justify="left", title_style="bold", header_style="bold", show_edge=False)
-    numeric = [any(isinstance(row[i], (int, Decimal, float)) for row in rows) for i in range(len(columns))]
-    for name, is_number, width in zip(heads, numeric, widths, strict=True):
+    for name, is_number, width in zip(heads, is_right, widths, strict=True):
         table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold", width=width)
     for row in texts:
         table.add_row(*map(Text, row))
