@@ -25,7 +25,7 @@ PLACES = {
     "a call": r"^call users",
     "the models are built": r"^execute .create table draft.marts",
     "feeds are written": r"^execute .copy \(select",
-    "a publication": r"^rename draft/feeds",
+    "a publication": r"^rename draft/snapshot/feeds",
 }
 SIGNALS = {"sigterm": (143, "SIGTERM"), "sigint": (130, "Ctrl-C")}
 

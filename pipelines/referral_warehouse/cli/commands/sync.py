@@ -149,8 +149,8 @@ def build(as_json: bool) -> None:
 def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool) -> None:
     """Build from the load file, check, and publish a snapshot and the feeds."""
     from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.publication import publish_draft
     from referral_warehouse.warehouse.build import build as build_draft
-    from referral_warehouse.warehouse.publish import publish as publish_draft
 
     settings = read_settings()
     with recorded_run(settings, "publish") as run:
@@ -209,9 +209,9 @@ def sync_once(
             settings, streams, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
             accept_account=accept_account, command="sync", progress=reporter.stage,
         )  # fmt: skip
+        from referral_warehouse.cli.publication import publish_draft
         from referral_warehouse.warehouse.build import build as build_draft
         from referral_warehouse.warehouse.freshness import refresh
-        from referral_warehouse.warehouse.publish import publish as publish_draft
 
         is_idle = report.rows_written == 0 and not report.drained and not report.times_corrected
         if is_idle and refresh(settings, report.observed_at):
