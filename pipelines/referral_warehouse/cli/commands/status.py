@@ -129,7 +129,8 @@ def _show_tables(settings: Settings, health: Health) -> None:
     runs, reconciled, liability, quarantine = query_warehouse(settings, RUNS, RECONCILED, LIABILITY, QUARANTINED)
     say_paragraph(f"Snapshot {manifest['snapshot']} of {settings.warehouse_path}")
     say_paragraph(
-        f"Synced {manifest['synced_at']}, built {manifest['built_at']} (UTC); {quarantine[1][0][0]} rows in quarantine"
+        f"Data as of {manifest['synced_at']}, found current at {manifest['current_at'] or manifest['synced_at']}, built "
+        f"{manifest['built_at']} (UTC); {quarantine[1][0][0]} rows in quarantine"
     )
     say()
     show_table("Last runs in this snapshot", *runs)
@@ -143,4 +144,4 @@ def _show_tables(settings: Settings, health: Health) -> None:
 
 def _manifest(health: Health) -> dict[str, Any]:
     manifest = health.manifest or {"tables": {}}
-    return {name: manifest.get(name) for name in ("snapshot", "synced_at", "built_at", "schema_version", "tables")}
+    return {name: manifest.get(name) for name in ("snapshot", "synced_at", "current_at", "built_at", "schema_version", "tables")}
