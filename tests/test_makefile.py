@@ -12,7 +12,21 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
-TARGETS = ["help", "setup", "run", "test", "soak", "lint", "sandbox", "sync", "build", "docs", "bench", "clean"]
+TARGETS = [
+    "help",
+    "setup",
+    "run",
+    "test",
+    "wheel",
+    "soak",
+    "lint",
+    "sandbox",
+    "sync",
+    "build",
+    "docs",
+    "bench",
+    "clean",
+]
 
 # All that .ci/setup, the Makefile and the planted tools may call.
 TOOLS = ["sh", "make", "awk", "cat", "chmod", "dirname", "find", "grep", "mkdir", "mktemp", "rm", "tail"]
