@@ -123,9 +123,9 @@ def test_the_composition_is_valid_against_its_schema(tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     subprocess.run([environment / "bin" / "pip", "install", "-q", "check-jsonschema"], check=True)
-    tool = [environment / "bin" / "check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    tool = [str(environment / "bin" / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     for content, is_valid in ((text, True), (text.replace("read_only:", "readonly:"), False)):
         (tmp_path / "compose.yaml").write_text(content)
-        done = subprocess.run([*tool, tmp_path / "compose.yaml"], capture_output=True, text=True, check=False)
+        done = subprocess.run([*tool, str(tmp_path / "compose.yaml")], capture_output=True, text=True, check=False)
         assert (done.returncode == 0) == is_valid, done.stdout + done.stderr
