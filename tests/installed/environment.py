@@ -17,7 +17,7 @@ NUMBER = 23_456
 
 CONTAINER = """
 set -eu
-root=$1 data=$2 shown=$3 user=$4; shift 4
+root=$1 data=$2 shown=$3 user=$4 groups=$5; shift 5
 mount -t tmpfs -o mode=755 tmpfs "$root"
 for name in %(system)s; do
   if [ -L "/$name" ]; then cp -P "/$name" "$root/$name"
@@ -31,7 +31,7 @@ for path in $shown; do mount -o remount,bind,ro "$root$path"; done
 for name in usr etc; do mount -o remount,bind,ro "$root/$name"; done
 mount -o remount,ro "$root"
 unset IFS
-exec chroot --userspec="$user:$user" --groups= "$root" /bin/sh -c 'cd "$1"; shift; exec "$@"' sh "$data" "$@"
+exec chroot --userspec="$user:$user" --groups="$groups" "$root" /bin/sh -c 'cd "$1"; shift; exec "$@"' sh "$data" "$@"
 """ % {"system": " ".join(SYSTEM)}  # noqa: UP031 - braces are the shell's
 """A read-only root with the programs and nothing else: no /tmp, no home; only ``data`` can be written."""
 
@@ -66,16 +66,24 @@ class Installed:
         )  # fmt: skip
 
     def contained(
-        self, command: Sequence[str | Path], data: Path, environ: Mapping[str, str], user: int = NUMBER
+        self,
+        command: Sequence[str | Path],
+        data: Path,
+        environ: Mapping[str, str],
+        user: int = NUMBER,
+        groups: Sequence[int] = (),
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in ``data``, as a user without a name and on a root file system that is read-only."""
+        """Run a command in ``data``, as a user without a name and on a root file system that is read-only.
+
+        The user is in a group of its own number, and in ``groups``.
+        """
         shown = [self.folder, Path(sys.base_prefix), Path(sysconfig.get_path("purelib"))]
         outside = [path for path in shown if path.parts[1] not in SYSTEM]
         root = data.parent / "root"
         root.mkdir(exist_ok=True)
         return subprocess.run(
             ["unshare", "--mount", "--propagation", "private", "sh", "-c", CONTAINER, "sh", root, data,
-             ":".join(map(str, outside)), str(user), *command],
+             ":".join(map(str, outside)), str(user), ",".join(map(str, groups)), *command],
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environ}, capture_output=True, text=True, check=False,
             timeout=300,
         )  # fmt: skip

@@ -15,6 +15,14 @@ from tests.installed.environment import NUMBER, Installed, why_nothing_is_contai
 
 REASON = why_nothing_is_contained()
 OTHER = NUMBER + 1
+READ = """
+import duckdb, sys
+source = sys.argv[1]
+is_file = source.endswith(".duckdb")
+connection = duckdb.connect(source, read_only=True) if is_file else duckdb.connect()
+table = "core.users" if is_file else f"read_parquet('{source}')"
+print(connection.sql(f"select count(*) from {table}").fetchone()[0])
+"""
 
 
 def environ_of(sandbox: Sandbox) -> dict[str, str]:
@@ -72,3 +80,21 @@ def test_a_user_without_name_and_home_syncs_on_a_root_that_is_read_only(
     assert (elsewhere.returncode, len(elsewhere.stderr.splitlines())) == (2, 1)
     assert "/srv/data cannot be written: Read-only file system" in elsewhere.stderr
     assert tree(folder) == before
+
+
+@pytest.mark.skipif(REASON is not None, reason=str(REASON))
+def test_a_second_user_of_the_group_reads_and_no_other(installed: Installed, sandbox: Sandbox, folder: Path) -> None:
+    """The published side alone, although the umask of a sync forbids everything."""
+    environ = environ_of(sandbox) | {"WAREHOUSE__READERS_GROUP": str(OTHER)}
+    folder.chmod(0o755)
+    command = ["sh", "-c", 'umask 077; exec "$0" sync --json', str(installed.program)]
+    published = installed.contained(command, folder, environ, groups=(OTHER,))
+    assert published.returncode == 0, published.stderr
+    users = json.loads((folder / "data" / "manifest.json").read_text())["tables"]["core.users"]["rows"]
+    python = str(installed.folder / "bin" / "python")
+    for user, reads in ((OTHER, True), (OTHER + 1, False)):
+        for source in ("data/warehouse.duckdb", "data/feeds/core.users.parquet"):
+            found = installed.contained([python, "-c", READ, source], folder, {}, user=user)
+            assert (found.stdout == f"{users}\n") == reads, found.stderr
+        for private in ("data/load.duckdb", "data/state/outcomes.jsonl"):
+            assert installed.contained(["cat", private], folder, {}, user=user).returncode == 1
