@@ -6,6 +6,7 @@ after the other. Knows pages and counts; how a list is read completely is in ``p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,7 @@ from typing import Any, Self, TypeVar
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination.fallback import RequestFallback, is_query_rejected
 from referral_warehouse.api.pagination.prefetch import Prefetcher
-from referral_warehouse.api.query import Query
+from referral_warehouse.api.query import Purpose, Query
 from referral_warehouse.api.responses import Page
 from referral_warehouse.errors import ApiUnavailable, RequestRefused
 
@@ -25,12 +26,17 @@ T = TypeVar("T")
 
 
 class Lookups:
-    """Sends requests through one client. Use as a context manager; its threads end with it."""
+    """Sends requests through one client. Use as a context manager; its threads end with it.
+
+    Attributes:
+        calls_left: how many pages are left of the list that is being read; 0 where none is, or nobody knows.
+    """
 
     def __init__(self, client: Client, concurrency: int) -> None:
         self._client = client
         self._fallback = RequestFallback(client)
         self._prefetcher = Prefetcher(concurrency)
+        self.calls_left = 0
 
     def __enter__(self) -> Self:
         return self
@@ -45,20 +51,26 @@ class Lookups:
         """How many requests the client has sent so far."""
         return self._client.calls
 
+    @property
+    def sent(self) -> Counter[Purpose]:
+        """How many requests the client has sent so far, by what they were for."""
+        return self._client.sent
+
     def fetch_page(self, query: Query) -> Page:
         """One page of a list. Raises: RequestRefused, BadEnvelope."""
         return self._fallback.page(query)
 
     def count(self, query: Query) -> int | None:
         """The server's count of a query (one call), or None where it reports no total or does not filter."""
-        page = self._or_none(replace(query, relations=(), order=None, per_page=1, page=1))
+        counted = replace(query, relations=(), order=None, per_page=1, page=1, purpose=Purpose.COUNT)
+        page = self._or_none(counted)
         if page is None:
             return None
         return page.total if page.total is not None or page.rows else 0
 
     def fetch_object(self, query: Query) -> dict[str, Any]:
         """The object of a single response. Raises: RequestRefused (404 when it does not exist), BadEnvelope."""
-        return self._fallback.single(query)
+        return self._fallback.single(query.meant_as(Purpose.NAME))
 
     def together(self, lookups: Iterable[Callable[[], T]]) -> Iterator[T]:
         """The results of lookups that do not depend on each other, in their order, sent within the concurrency.

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from referral_warehouse.api.pagination.paginator import Matching
-from referral_warehouse.api.query import Filter
+from referral_warehouse.api.query import Filter, Purpose
 from referral_warehouse.api.responses import Page
 from referral_warehouse.errors import FilterIgnored, IncompleteList
 from referral_warehouse.load.context import LoadContext
@@ -68,7 +68,8 @@ class UserRereader:
         """
         wanted = [Matching(Filter("referrer_id", "equal", one), partial(_is_referral, one)) for one in referrers]
         listed: dict[int, list[Page]] = {}
-        for referrer, pages in zip(referrers, self._paginator.iter_several(self._reader.query, wanted), strict=True):
+        query = self._reader.query.meant_as(Purpose.REREAD)
+        for referrer, pages in zip(referrers, self._paginator.iter_several(query, wanted), strict=True):
             with suppress(FilterIgnored, IncompleteList):  # then nothing of that list counts
                 listed[referrer] = list(pages)
         read = self._reader.read_again(replace(page, restart=False) for pages in listed.values() for page in pages)
