@@ -131,7 +131,7 @@ def test_a_second_violation_ends_all_lookups(
     client, accepted = make_client(), server.default
 
     def answer(request: Request) -> Say:
-        return Say(429, b"{}", {"Retry-After": "1"}) if len(server.requests) > 10 else accepted(request)  # type: ignore[return-value]
+        return Say(429, b"{}", {"Retry-After": "1"}) if len(server.requests) > 10 else accepted(request)
 
     server.default = answer
     with pytest.raises(ProtectiveStop), Paginator(client, THREADS) as paginator:
