@@ -81,6 +81,19 @@ def test_results_are_in_order_whatever_order_the_answers_come_in(
         assert conductor.fewest >= THREADS, "no call was in flight alone"
 
 
+def test_calls_go_on_while_the_consumer_is_busy_and_are_bounded() -> None:
+    begun = threading.Semaphore(0)
+    prefetcher = Prefetcher(2)
+    results = prefetcher.in_order((begun.release for _ in range(200)), 12)
+    for _ in range(40):
+        next(results)
+    for _ in range(40 + 2 + 40 // 4):  # one a thread, and a quarter of what was taken
+        assert begun.acquire(timeout=5), "while a slice is committed, nothing is requested"
+    assert not begun.acquire(timeout=0.05), "what waits in memory is not bounded"
+    results.close()  # type: ignore[attr-defined]
+    prefetcher.close(wait=True)
+
+
 @given(st.sets(st.integers(0, 300), min_size=1), st.sets(st.integers(0, 300)), st.integers(1, 20))
 def test_pages_that_begin_where_no_other_page_reaches_have_every_id(
     wanted: set[int], others: set[int], page_rows: int

@@ -8,7 +8,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.progress import Progress
 
+from referral_warehouse.cli.console import PaceColumn
 from referral_warehouse.cli.pace import Pace, pace_text
 from referral_warehouse.cli.run_logging import MAX_SILENCE_S, LogHandler
 from referral_warehouse.events import log_client_event, log_progress, log_stage
@@ -80,6 +82,17 @@ def test_no_estimate_is_below_what_rate_and_budget_allow(calls: int, seconds: fl
 )
 def test_words(facts: dict[str, float], text: str) -> None:
     assert pace_text(facts) == text
+
+
+def test_a_terminal_shows_it_beside_the_stage_that_sends_calls() -> None:
+    pace, _ = paced(90, 10.0)
+    pace.expect(180)
+    column = PaceColumn(pace)
+    with Progress(column, disable=True) as progress:
+        for is_current in (True, False):
+            progress.add_task("users", total=None, is_current=is_current)
+        shown = [column.render(task).plain for task in progress.tasks]
+    assert shown == ["180 calls left, 9.0 calls a second, about 20 s", ""]
 
 
 @pytest.mark.parametrize("style", [None, "json"])

@@ -64,7 +64,7 @@ class Reporter:
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             TextColumn("{task.fields[facts]}", markup=False),
-            _PaceColumn(log.pace),
+            PaceColumn(log.pace),
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
@@ -91,7 +91,7 @@ class Reporter:
         self._progress.update(self._tasks[name], facts=text, is_current="rows" in facts)
 
 
-class _PaceColumn(ProgressColumn):
+class PaceColumn(ProgressColumn):
     """Calls left, their rate and the time they take, beside the stage that sends them."""
 
     def __init__(self, pace: Pace) -> None:
