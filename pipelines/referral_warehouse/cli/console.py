@@ -11,11 +11,21 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from referral_warehouse.cli.output import is_utf8, warn, write_json, write_line
+from referral_warehouse.cli.pace import Pace, pace_text
 from referral_warehouse.cli.run_logging import LogHandler
 from referral_warehouse.cli.table_layout import as_list, column_widths
 from referral_warehouse.display_text import LINE_COLUMNS, decimal_text, display_text
@@ -54,6 +64,7 @@ class Reporter:
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             TextColumn("{task.fields[facts]}", markup=False),
+            PaceColumn(log.pace),
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
@@ -72,10 +83,23 @@ class Reporter:
 
     def stage(self, name: str, facts: dict[str, Any]) -> None:
         """Show the progress of a stage."""
-        text = display_text("  ".join(f"{value:,} {key}" for key, value in facts.items()))
+        text = display_text("  ".join(f"{value:,} {key}" for key, value in facts.items() if key != "calls_left"))
         if name not in self._tasks:
+            for earlier in self._tasks.values():
+                self._progress.update(earlier, is_current=False)
             self._tasks[name] = self._progress.add_task(name, total=None, facts=text)
-        self._progress.update(self._tasks[name], facts=text)
+        self._progress.update(self._tasks[name], facts=text, is_current="rows" in facts)
+
+
+class PaceColumn(ProgressColumn):
+    """Calls left, their rate and the time they take, beside the stage that sends them."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__()
+        self._pace = pace
+
+    def render(self, task: Task) -> Text:
+        return Text(pace_text(self._pace.facts()) if task.fields.get("is_current") else "")
 
 
 def day_bar(days: int) -> Progress:

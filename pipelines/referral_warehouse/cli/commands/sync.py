@@ -106,6 +106,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
     settings = read_settings()
     chosen = chosen_streams(streams)
     with recorded_run(settings, "load", chosen) as run, Reporter(run.log, quiet=as_json) as reporter:
+        run.log.pace.budget = settings.calls_per_minute
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
@@ -204,6 +205,7 @@ def sync_once(
     from referral_warehouse.load.runner import load as run_load
     from referral_warehouse.load.storage.memory import give_memory_back
 
+    run.log.pace.budget = settings.calls_per_minute
     with Reporter(run.log, quiet=quiet) as reporter:
         report = run.report = run_load(
             settings, streams, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
