@@ -118,11 +118,13 @@ def record_results(connection: duckdb.DuckDBPyConnection, results: Sequence[Chec
         "create or replace table draft.ops.checks (check_name varchar, severity varchar, violations_count bigint, "
         "example varchar, rule varchar, checked_at timestamp)"
     )
-    for result in results:
-        connection.execute(
-            "insert into draft.ops.checks values (?, ?, ?, ?, ?, ?)",
-            [result.check, result.severity, result.violations_count, result.example, result.rule, checked_at],
-        )
+    rows = ", ".join(
+        f"({literal(r.check)}, {literal(r.severity)}, {r.violations_count}, "
+        f"{'null' if r.example is None else literal(r.example)}, {literal(r.rule)}, timestamp '{checked_at}')"
+        for r in results
+    )
+    if rows:
+        connection.execute(f"insert into draft.ops.checks values {rows}")  # one statement: parameters are slow
     words = f"{TABLE_WORDS['description']} Grain: {TABLE_WORDS['grain']}. Answers: {TABLE_WORDS['answers']}"
     connection.execute(f"comment on table draft.ops.checks is {literal(words)}")
     for column, text in COLUMN_COMMENTS.items():
