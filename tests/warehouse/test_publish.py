@@ -51,6 +51,7 @@ def test_build_reports_what_it_made(settings: Settings) -> None:
     assert load_report(settings) == report, "another process may publish the draft"
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_publication_is_complete(settings: Settings) -> None:
     publication = publish(settings, build(settings, now=NOW))
     assert publication.snapshot == 1
@@ -102,6 +103,7 @@ def test_the_same_load_file_results_in_the_same_feeds(settings: Settings) -> Non
     assert second["tables"] == first["tables"]
 
 
+@pytest.mark.usefixtures("few_models")
 def test_old_snapshots_go_and_numbers_never_return(settings: Settings) -> None:
     few = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=2)
     for _ in range(4):
@@ -110,6 +112,7 @@ def test_old_snapshots_go_and_numbers_never_return(settings: Settings) -> None:
     assert sorted(path.name for path in few.snapshots_dir.iterdir()) == ["000003", "000004"]
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_reader_keeps_what_it_opened(settings: Settings) -> None:
     one = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1)
     publish(one, build(one))
@@ -121,6 +124,7 @@ def test_a_reader_keeps_what_it_opened(settings: Settings) -> None:
         assert reader.execute("select count(*) from core.users").fetchone() == (3,)
 
 
+@pytest.mark.usefixtures("few_models")
 def test_feeds_of_tables_that_are_no_more_go(settings: Settings) -> None:
     publish(settings, build(settings))
     (settings.feeds_dir / "marts.of_yesterday.parquet").write_bytes(b"old")
@@ -131,6 +135,7 @@ def test_feeds_of_tables_that_are_no_more_go(settings: Settings) -> None:
     assert "notes.txt" in names
 
 
+@pytest.mark.usefixtures("few_models")
 def test_the_directory_may_be_moved(settings: Settings, tmp_path: Path) -> None:
     publish(settings, build(settings))
     moved = tmp_path.parent / f"{tmp_path.name} moved, with 'quotes'"
@@ -152,6 +157,7 @@ def test_streams_never_loaded_and_older_load_files_build(tmp_path: Path) -> None
     assert publication.manifest["tables"]["core.coupons"]["rows"] == 0
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_load_file_with_a_log_to_replay_builds(tmp_path: Path) -> None:
     settings = plant(tmp_path, {"users": USERS}, syncs=[MORNING])
     with duckdb.connect(str(settings.load_path), config={"checkpoint_threshold": "1GB"}) as connection:
@@ -181,6 +187,7 @@ def test_a_file_in_the_place_of_the_link_is_not_overwritten(settings: Settings) 
     assert settings.warehouse_path.read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_lost_snapshot_is_replaced_from_the_load_file(settings: Settings) -> None:
     publish(settings, build(settings)).path.unlink()
     publication = publish(settings, build(settings))
@@ -227,6 +234,7 @@ def test_a_model_that_cannot_digest_the_data_is_named(settings: Settings) -> Non
     assert (settings.warehouse_dir / "draft" / "scratch.duckdb").is_file(), "what was built so far is kept"
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_draft_older_than_the_load_file_is_refused(settings: Settings) -> None:
     with duckdb.connect(str(settings.load_path)) as connection:
         connection.execute("create table raw._dlt_loads as select '1' as load_id")
