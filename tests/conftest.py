@@ -1,6 +1,14 @@
-"""What every test begins with: only the secrets that were registered outside of tests, and no time limit."""
+"""What every test begins with: only the secrets that were registered outside of tests, and no time limit.
+
+Also a smaller set of models, for tests of files and their order, not of what the models say.
+"""
 
 from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -17,3 +25,36 @@ def secrets_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the tokens of a test afterwards: made-up ones may be ordinary words, which later tests look for."""
     monkeypatch.setattr(redaction, "_secrets", set(redaction._secrets))
     monkeypatch.setattr(redaction, "_pattern", redaction._pattern)
+
+
+@pytest.fixture(scope="session")
+def few_models_folder() -> Iterator[Path]:
+    """A folder that every user can read, since some tests go on as another user."""
+    from tests.warehouse.few_models import copy_few_models
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield copy_few_models(Path(folder))
+
+
+@contextmanager
+def _using(folder: Path) -> Iterator[None]:
+    from referral_warehouse.warehouse import models
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "sql_dir", lambda: folder)
+        yield
+
+
+@pytest.fixture(scope="module")
+def few_models_in_module(few_models_folder: Path) -> Iterator[None]:
+    """Builds of this module have the tables of core and ops, and one mart."""
+    with _using(few_models_folder):
+        yield
+
+
+@pytest.fixture
+def few_models(few_models_folder: Path) -> Iterator[None]:
+    """Builds of this test have the tables of core and ops, and one mart."""
+    with _using(few_models_folder):
+        yield

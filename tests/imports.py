@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 
@@ -95,6 +95,12 @@ class SourceTree:
         return found
 
 
+@cache
+def read_tree(package: Path) -> SourceTree:
+    """A package folder of the project, read once for all rules."""
+    return SourceTree(package)
+
+
 def _imports_of(module: Module) -> Iterator[tuple[str, int, bool]]:
     """Every import statement and every ``import_module``/``__import__`` call with a literal name."""
     waiting: list[tuple[ast.AST, bool]] = [(module.tree, True)]
@@ -131,7 +137,11 @@ def _absolute(module: Module, node: ast.ImportFrom) -> str:
 
 def called_name(node: ast.Call) -> str:
     """``print`` of ``print(…)``, ``sys.exit`` of ``sys.exit(…)``; empty where a call has no plain name."""
-    return ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
+    parts, left = [], node.func
+    while isinstance(left, ast.Attribute):
+        parts.append(left.attr)
+        left = left.value
+    return ".".join([left.id, *reversed(parts)]) if isinstance(left, ast.Name) else ""
 
 
 def dynamic_import(node: ast.Call) -> str | None:

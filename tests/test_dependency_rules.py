@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.imports import Module, SourceTree, called_name, dynamic_import
+from tests.imports import Module, SourceTree, called_name, dynamic_import, read_tree
 
 PROJECT = Path(__file__).parents[1]
 MAX_LINES = 300
@@ -168,14 +168,14 @@ RULES: list[Rule] = [dependencies, uses, cycles, readable, start_up, output, siz
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_package_keeps_the_rule(rule: Rule) -> None:
-    tree = SourceTree(PROJECT / "pipelines" / "referral_warehouse")
+    tree = read_tree(PROJECT / "pipelines" / "referral_warehouse")
     assert {"", "errors", "settings", "api", "load", "warehouse", "sandbox"} <= {m.part for m in tree.modules.values()}
     assert list(rule(tree)) == []
 
 
 @pytest.mark.parametrize("rule", [cycles, size, names], ids=lambda rule: rule.__name__)
 def test_the_tests_keep_the_rule(rule: Rule) -> None:
-    tree = SourceTree(PROJECT / "tests")
+    tree = read_tree(PROJECT / "tests")
     assert "tests.test_dependency_rules" in tree.modules
     assert list(rule(tree)) == []
 

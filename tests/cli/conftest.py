@@ -13,6 +13,10 @@ import pytest
 
 from referral_warehouse.sandbox import Sandbox
 from tests.cli.processes import PREFIX, Referrals
+from tests.kills.forks import run_referrals
+
+READ_AT_START = ("PYTHON", "TZ", "LANG", "LC_", "OPENSSL_")
+"""Beginnings of variables that only a new interpreter reads."""
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +48,7 @@ def synced_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse directory that was synced once from an account like the one of ``sandbox``."""
     folder = tmp_path_factory.mktemp("synced")
     with Sandbox(users=80, seed=4, calls_per_minute=0) as running:
-        subprocess.run(
-            [sys.executable, "-m", "referral_warehouse", "sync"], env=environ_of(running, folder), cwd=folder,
-            check=True, capture_output=True,
-        )  # fmt: skip
+        run_referrals(["sync"], environ_of(running, folder), folder).check_returncode()
     return folder / "data"
 
 
@@ -60,9 +61,11 @@ def synced(synced_once: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def referrals(environ: dict[str, str], tmp_path: Path) -> Referrals:
     def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "referral_warehouse", *arguments], env=environ | changes, cwd=tmp_path, text=True,
-            capture_output=True, timeout=120, check=False,
-        )  # fmt: skip
+        if any(name.startswith(READ_AT_START) for name in changes):
+            return subprocess.run(
+                [sys.executable, "-m", "referral_warehouse", *arguments], env=environ | changes, cwd=tmp_path,
+                text=True, capture_output=True, timeout=120, check=False,
+            )  # fmt: skip
+        return run_referrals(arguments, environ | changes, tmp_path)
 
     return run

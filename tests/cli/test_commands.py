@@ -96,6 +96,7 @@ def test_errors_have_their_code_one_line_and_what_to_do(
     assert "not-the-token" not in done.stdout + done.stderr
 
 
+@pytest.mark.usefixtures("synced")
 def test_a_second_sync_exits_75_and_a_killed_one_leaves_no_lock(
     referrals: Referrals, environ: dict[str, str], tmp_path: Path
 ) -> None:

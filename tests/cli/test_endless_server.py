@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from referral_warehouse.workspace.lock import warehouse_lock
 from tests.api.raw_server import RawServer
 from tests.api.scripted_server import Request, Say, ScriptedServer
+from tests.kills.forks import run_referrals
 from tests.load.extreme_values import good_row, written
 from tests.sampling import sampled
 
@@ -29,10 +29,7 @@ def sync(url: str, folder: Path, **changes: str) -> subprocess.CompletedProcess[
         f"{PREFIX}BASE_URL": url, f"{PREFIX}API_TOKEN": "tok-endless", f"{PREFIX}CALLS_PER_MINUTE": "0",
         "WAREHOUSE__DIR": str(folder / "data"), "HOME": str(folder), "XDG_STATE_HOME": str(folder / "machine"),
     } | changes  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "referral_warehouse", "sync"], env=environ, cwd=folder, text=True, capture_output=True,
-        timeout=300, check=False,
-    )  # fmt: skip
+    done = run_referrals(["sync"], environ, folder)
     with warehouse_lock(folder / "data"):
         pass  # free again
     return done

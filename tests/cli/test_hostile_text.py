@@ -20,6 +20,7 @@ import pytest
 from tests.account_server import AccountServer, due, issued, reward, small_account, user
 from tests.cli.processes import PREFIX
 from tests.hostile_text import HALF_SURROGATE, HOSTILE, stays_visible
+from tests.kills.forks import run_referrals
 from tests.sampling import sampled
 
 NAMES = list(HOSTILE.values())
@@ -48,10 +49,7 @@ class Hostile:
         }  # fmt: skip
 
     def run(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "referral_warehouse", *arguments], env=self.environ | changes, cwd=self.folder,
-            capture_output=True, encoding="utf-8", timeout=120, check=False,
-        )  # fmt: skip
+        return run_referrals(arguments, self.environ | changes, self.folder)
 
     def on_a_terminal(self, *arguments: str) -> tuple[int, str]:
         """Run with a terminal of 100 columns; gives the exit code and all that reached it."""

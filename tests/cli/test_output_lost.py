@@ -15,6 +15,7 @@ import pytest
 
 from tests.account_server import AccountServer, small_account, user
 from tests.cli.processes import PREFIX
+from tests.kills.forks import run_referrals
 from tests.sampling import sampled
 
 REFERRALS = f"exec '{sys.executable}' -m referral_warehouse"
@@ -66,19 +67,33 @@ def is_clean(words: bytes) -> bool:
     return not any(sign in words for sign in (b"Traceback", b"Unexpected error", b"Exception ignored"))
 
 
+@pytest.fixture(scope="module")
+def published_once(server: AccountServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published")
+    run_referrals(["sync"], environ_of(server, folder), folder).check_returncode()
+    return folder / "data"
+
+
+@pytest.fixture
+def published(published_once: Path, environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The environment of commands on a copy of a directory that was synced once."""
+    shutil.copytree(published_once, tmp_path / "data", symlinks=True)
+    return environ
+
+
 @pytest.mark.parametrize("number", sampled(range(len(LOST)), 1), ids=LOST)
 def test_a_sync_that_published_exits_0_wherever_its_output_goes(
-    environ: dict[str, str], server: AccountServer, tmp_path: Path, number: int
+    published: dict[str, str], server: AccountServer, tmp_path: Path, number: int
 ) -> None:
-    done = shell(f"sync {OPTIONS[number % len(OPTIONS)]} {LOST[number]}", environ, tmp_path)
+    server.lists["users"].append(user(9))
+    done = shell(f"sync {OPTIONS[number % len(OPTIONS)]} {LOST[number]}", published, tmp_path)
     assert done.returncode == 0, done.stderr
     assert is_clean(done.stdout + done.stderr)
-    assert published_users(tmp_path) == 3
+    assert published_users(tmp_path) == 4
     if LOST[number] in (">&-", ">/dev/full"):
-        assert b"snapshot 1 is published" in done.stderr
+        assert b"snapshot 2 is published" in done.stderr
         assert b"report could not be printed" in done.stderr
-    server.lists["users"].append(user(9))
-    assert shell(f"sync {LOST[number]}", environ, tmp_path).returncode == 0
+    assert shell(f"sync {LOST[number]}", published, tmp_path).returncode == 0
     assert published_users(tmp_path) == 4, "the files were not written into by anybody's standard output"
 
 
@@ -87,20 +102,21 @@ def test_a_sync_that_published_exits_0_wherever_its_output_goes(
 )
 @pytest.mark.parametrize("lost", sampled(["stdout", "stderr", "both"], 1))
 def test_a_sync_whose_reader_has_gone_away_exits_0(
-    environ: dict[str, str], tmp_path: Path, arguments: list[str], lost: str
+    published: dict[str, str], server: AccountServer, tmp_path: Path, arguments: list[str], lost: str
 ) -> None:
+    server.lists["users"].append(user(9))
     read_end, write_end = os.pipe()
     os.close(read_end)
     out = write_end if lost in ("stdout", "both") else subprocess.PIPE
     err = write_end if lost in ("stderr", "both") else subprocess.PIPE
     process = subprocess.Popen(
-        [sys.executable, "-m", "referral_warehouse", *arguments], env=environ, cwd=tmp_path, stdout=out, stderr=err
+        [sys.executable, "-m", "referral_warehouse", *arguments], env=published, cwd=tmp_path, stdout=out, stderr=err
     )
     os.close(write_end)
     words = b"".join(part for part in process.communicate(timeout=120) if part)
     assert process.returncode == 0, words
     assert is_clean(words)
-    assert published_users(tmp_path) == 3
+    assert published_users(tmp_path) == 4
 
 
 @pytest.mark.parametrize(
@@ -113,9 +129,10 @@ def test_a_sync_whose_reader_has_gone_away_exits_0(
     ids=str,
 )
 def test_an_encoding_that_lacks_characters_ends_nothing(
-    environ: dict[str, str], tmp_path: Path, changes: dict[str, str]
+    published: dict[str, str], server: AccountServer, tmp_path: Path, changes: dict[str, str]
 ) -> None:
-    there = environ | changes
+    server.lists["users"].append(user(9))
+    there = published | changes
     done = shell("sync", there, tmp_path)
     assert done.returncode == 0, done.stderr
     encoding = changes.get("PYTHONIOENCODING", "ascii").partition(":")[0]
@@ -126,7 +143,7 @@ def test_an_encoding_that_lacks_characters_ends_nothing(
         assert is_clean(done.stderr)
         shown = done.stdout.decode("utf-8" if command.endswith("--help") else encoding)
         if command == "status":
-            assert "Snapshot 1 of" in shown
+            assert "Snapshot 2 of" in shown
             assert ("\\u6f22" in shown) == (encoding != "utf-16"), "what cannot be shown is spelled out"
         if command == "status --json":
             assert json.loads(shown)["liability"][0]["reward_type"] == TYPE
@@ -136,20 +153,6 @@ def test_an_encoding_that_lacks_characters_ends_nothing(
 
 
 READING = ["status", "status --json", "docs", "strikes", "check", "--help"]
-
-
-@pytest.fixture(scope="module")
-def published_once(server: AccountServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("published")
-    assert shell("sync --json", environ_of(server, folder), folder).returncode == 0
-    return folder / "data"
-
-
-@pytest.fixture
-def published(published_once: Path, environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The environment of commands on a copy of a directory that was synced once."""
-    shutil.copytree(published_once, tmp_path / "data", symlinks=True)
-    return environ
 
 
 def test_a_reader_that_has_seen_enough_ends_a_command_quietly(published: dict[str, str], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 
 from referral_warehouse.sandbox import Sandbox
+from tests.kills.forks import run_referrals
 
 SOURCE = "SOURCES__REFERRAL_FACTORY__"
 USERS = """
@@ -59,7 +60,9 @@ class DayByDay:
             f"{SOURCE}API_TOKEN": server.token, f"{SOURCE}BASE_URL": server.base_url,
             f"{SOURCE}CALLS_PER_MINUTE": "0", "WAREHOUSE__DIR": str(directory),
         }  # fmt: skip
-        return subprocess.run(
+        if changes is None:
+            return run_referrals(["sync"], environ, home)
+        return subprocess.run(  # dlt reads some variables while it is imported
             [sys.executable, "-m", "referral_warehouse", "sync"], env=dict(changes or {}) | environ, cwd=home,
             text=True, capture_output=True, timeout=300, check=False,
         )  # fmt: skip

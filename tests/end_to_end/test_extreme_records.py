@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import pytest
 from fronting import Bend, Front, as_it_came
 
 from referral_warehouse.sandbox import Quirks, Sandbox
+from tests.kills.forks import run_referrals
 from tests.sampling import sampled
 
 DIGITS = "9" * 5_000
@@ -65,10 +64,7 @@ class Account:
         }
 
     def sync(self, *options: str) -> dict[str, Any]:
-        done = subprocess.run(
-            [sys.executable, "-m", "referral_warehouse", "sync", "--json", *options], env=self._environ,
-            cwd=self.folder, text=True, capture_output=True, timeout=300, check=False,
-        )  # fmt: skip
+        done = run_referrals(["sync", "--json", *options], self._environ, self.folder)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         assert DIGITS[:100] not in done.stdout + done.stderr
         summary: dict[str, Any] = json.loads(done.stdout)

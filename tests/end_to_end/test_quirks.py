@@ -184,7 +184,7 @@ def named(one: Case) -> str:
     return " ".join(f"{name}={value}" for name, value in one.quirks.items())
 
 
-@pytest.mark.parametrize("one", sampled((one for cases in CASES.values() for one in cases), 5), ids=named)
+@pytest.mark.parametrize("one", sampled((one for cases in CASES.values() for one in cases), 3), ids=named)
 def test_a_quirk_changes_nothing_or_is_refused(one: Case, empty: Settings) -> None:
     world = World()
     quirks = Quirks().changed(one.quirks)

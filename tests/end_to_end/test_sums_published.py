@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from fronting import Front
 
 from referral_warehouse.sandbox import Sandbox
+from tests.kills.forks import run_referrals
 from tests.sampling import sampled
 
 PREFIX = "SOURCES__REFERRAL_FACTORY__"
@@ -91,7 +91,4 @@ def referrals(
         "HOME": str(folder),
         "XDG_STATE_HOME": str(folder / "machine"),
     }
-    return subprocess.run(
-        [sys.executable, "-m", "referral_warehouse", command, *options], env=environ, cwd=folder, text=True,
-        capture_output=True, timeout=300, check=False,
-    )  # fmt: skip
+    return run_referrals([command, *options], environ, folder)

@@ -19,6 +19,8 @@ from referral_warehouse.settings import Settings, Token
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
+
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Settings]]:

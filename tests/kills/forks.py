@@ -1,24 +1,29 @@
 """A process that has everything imported and forks a child for each command: a run that dies costs no start.
 
 Usage: python -m tests.kills.forks; reads a JSON object a line from standard input (see ``Forks.run``) and answers each
-with one. Every child is a process of its own, with its own signals, files and end.
+with one. Every child is a process of its own, with its own signals, files and end. ``run_referrals`` is the function
+for tests that run a command as a process and do not test how the interpreter starts.
 """
 
 from __future__ import annotations
 
 import atexit
 import faulthandler
+import gc
 import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -67,9 +72,23 @@ class Forks(AbstractContextManager["Forks"]):
         ``limit``: no file may grow beyond these bytes (0 = none). ``prelude`` names a
         function (``module:function``) that is called first in the child. After ``patience_s`` seconds it ends with 1.
         """
-        asked = {"folder": str(folder), "arguments": list(arguments), "environ": dict(environ), "at": at,
-                 "pattern": pattern, "deed": deed, "limit": limit, "prelude": prelude,
-                 "patience_s": patience_s}  # fmt: skip
+        return self._ask({
+            "folder": str(folder), "spool": str(folder), "arguments": list(arguments), "environ": dict(environ),
+            "at": at, "pattern": pattern, "deed": deed, "limit": limit, "prelude": prelude, "patience_s": patience_s,
+        })  # fmt: skip
+
+    def referrals(
+        self, arguments: Sequence[str], environ: Mapping[str, str], folder: Path
+    ) -> subprocess.CompletedProcess[str]:
+        """``referrals ARGUMENTS`` from its first line, with exactly this environment, in a working directory."""
+        with tempfile.TemporaryDirectory() as spool:
+            ended = self._ask({
+                "cwd": str(folder), "spool": f"{spool}/said", "arguments": list(arguments), "environ": dict(environ),
+                "patience_s": PATIENCE_S,
+            })  # fmt: skip
+        return subprocess.CompletedProcess(list(arguments), ended.returncode, ended.stdout, ended.stderr)
+
+    def _ask(self, asked: dict[str, Any]) -> Ended:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
@@ -77,19 +96,35 @@ class Forks(AbstractContextManager["Forks"]):
         return Ended(**json.loads(self._process.stdout.readline()))
 
 
-def _main() -> None:
+@cache
+def _forks() -> Forks:
+    """The forking process of this test process; it ends with it."""
+    forks = Forks()
+    atexit.register(forks.__exit__, None, None, None)
+    return forks
 
-    import referral_warehouse.cli.commands.check
-    import referral_warehouse.cli.commands.sync
+
+def run_referrals(
+    arguments: Sequence[str], environ: Mapping[str, str], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """``python -m referral_warehouse ARGUMENTS`` as a process, without the second that its imports take."""
+    return _forks().referrals(arguments, environ, folder)
+
+
+def _main() -> None:
+    import referral_warehouse.cli.commands
     import referral_warehouse.load.runner
     import referral_warehouse.operate.announcements
     import referral_warehouse.warehouse.publish
     import referral_warehouse.warehouse.recovery
-    import referral_warehouse.warehouse.sql_parser  # noqa: F401
+    import referral_warehouse.warehouse.sql_parser
 
+    for module in pkgutil.iter_modules(referral_warehouse.cli.commands.__path__):
+        importlib.import_module(f"referral_warehouse.cli.commands.{module.name}")
+    gc.freeze()  # a child copies no page only because it looks for garbage
     for line in sys.stdin:
         asked = json.loads(line)
-        names = [Path(asked["folder"]).with_suffix(f".{kind}") for kind in ("out", "err", "ticks")]
+        names = [Path(asked["spool"]).with_suffix(f".{kind}") for kind in ("out", "err", "ticks")]
         for name in names:
             name.write_bytes(b"")
         child = os.fork()
@@ -105,6 +140,7 @@ def _main() -> None:
 
 def _become(asked: dict[str, Any], out: Path, err: Path, told: Path) -> None:
     """Turn the forked child into the command; never returns."""
+    from referral_warehouse.__main__ import main
     from referral_warehouse.cli import run
     from tests.kills.ticks import Ticks, die
 
@@ -122,12 +158,23 @@ def _become(asked: dict[str, Any], out: Path, err: Path, told: Path) -> None:
         os.kill(os.getpid(), number)
 
     deeds = {"kill": die, "sigterm": lambda: send(signal.SIGTERM), "sigint": lambda: send(signal.SIGINT)}
-    deed = deeds.get(asked["deed"]) or (lambda: later(int(asked["deed"].split()[-1]) / 1e6))
     try:
         for number, path in ((0, "/dev/null"), (1, out), (2, err)):
             os.dup2(os.open(path, os.O_RDWR), number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         faulthandler.dump_traceback_later(asked["patience_s"], exit=True)  # whoever hangs says where
+        if "cwd" in asked:
+            os.environ.clear()
+            os.environ.update(asked["environ"])
+            os.chdir(asked["cwd"])
+            sys.argv = ["referrals", *asked["arguments"]]
+            try:
+                main()
+                code = 0
+            except SystemExit as ended:
+                code = ended.code if isinstance(ended.code, int) else 0
+            return
+        deed = deeds.get(asked["deed"]) or (lambda: later(int(asked["deed"].split()[-1]) / 1e6))
         os.environ.update(asked["environ"])
         os.chdir(Path(asked["folder"]).parent)
         if asked["limit"]:

@@ -26,6 +26,8 @@ from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.published import published_manifest
 from tests.sampling import sampled
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
+
 NOBODY = 54_321
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
 USERS = [{"id": 1, "campaign_id": 5, "date": "2026-01-01 07:00:00"}]

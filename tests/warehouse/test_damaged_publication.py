@@ -22,6 +22,8 @@ from referral_warehouse.warehouse.recovery import Recovery, recover
 from tests.damage.damages import CONTENT, FOLDERS, JSON, KINDS, damages_of
 from tests.sampling import sampled
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
+
 MORNING, NEXT_DAY, THIRD_DAY = "2026-01-01 08:00:00", "2026-01-02 08:00:00", "2026-01-03 08:00:00"
 LOOKS = "select count(*) from (select distinct run_id from {catalog}.ops.run_streams)"
 

@@ -19,6 +19,8 @@ from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.freshness import refresh
 from referral_warehouse.warehouse.publish import publish
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
+
 MORNING = "2026-01-01 08:00:00"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -16,6 +16,8 @@ from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import Publication, publish
 from tests.sampling import sampled
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
+
 FIRST, SECOND, THIRD = "2026-01-01 08:00:00", "2026-01-02 08:00:00", "2026-01-03 08:00:00"
 SYNCS = (FIRST, SECOND, THIRD)
 

@@ -60,6 +60,7 @@ def test_build_reports_what_it_made(settings: Settings) -> None:
     assert load_report(settings) == report, "another process may publish the draft"
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_publication_is_complete(settings: Settings) -> None:
     publication = publish(settings, build(settings, now=NOW))
     assert publication.snapshot == 1
@@ -116,6 +117,7 @@ def test_the_same_load_file_results_in_the_same_feeds(settings: Settings) -> Non
     assert contents(second) == contents(first)
 
 
+@pytest.mark.usefixtures("few_models")
 def test_old_snapshots_go_and_numbers_never_return(settings: Settings) -> None:
     few = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=2, snapshot_grace_minutes=0)
     for _ in range(4):
@@ -124,6 +126,7 @@ def test_old_snapshots_go_and_numbers_never_return(settings: Settings) -> None:
     assert sorted(path.name for path in few.snapshots_dir.iterdir()) == ["000003", "000004"]
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_reader_keeps_what_it_opened(settings: Settings) -> None:
     one = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1, snapshot_grace_minutes=0)
     publish(one, build(one))
@@ -135,6 +138,7 @@ def test_a_reader_keeps_what_it_opened(settings: Settings) -> None:
         assert reader.execute("select count(*) from core.users").fetchone() == (3,)
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_snapshot_stays_for_a_time_after_it_was_replaced(settings: Settings) -> None:
     patient = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1, snapshot_grace_minutes=15)
     for number in (1, 2, 3):
@@ -149,6 +153,7 @@ def test_a_snapshot_stays_for_a_time_after_it_was_replaced(settings: Settings) -
     assert [path.name for path in patient.snapshots_dir.iterdir()] == ["000003"]
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_clock_that_was_set_back_keeps_no_snapshot(settings: Settings) -> None:
     patient = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1, snapshot_grace_minutes=15)
     for _ in range(2):
@@ -157,6 +162,7 @@ def test_a_clock_that_was_set_back_keeps_no_snapshot(settings: Settings) -> None
     assert [path.name for path in patient.snapshots_dir.iterdir()] == ["000002"]
 
 
+@pytest.mark.usefixtures("few_models")
 def test_the_directory_may_be_moved(settings: Settings, tmp_path: Path) -> None:
     publish(settings, build(settings))
     moved = tmp_path.parent / f"{tmp_path.name} moved, with 'quotes'"
@@ -178,6 +184,7 @@ def test_streams_never_loaded_and_older_load_files_build(tmp_path: Path) -> None
     assert publication.manifest["tables"]["core.coupons"]["rows"] == 0
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_load_file_with_a_log_to_replay_builds(tmp_path: Path) -> None:
     settings = plant(tmp_path, {"users": USERS}, syncs=[MORNING])
     with duckdb.connect(str(settings.load_path), config={"checkpoint_threshold": "1GB"}) as connection:
@@ -207,6 +214,7 @@ def test_a_file_in_the_place_of_the_link_is_not_overwritten(settings: Settings) 
     assert settings.warehouse_path.read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_lost_snapshot_is_replaced_from_the_load_file(settings: Settings) -> None:
     publish(settings, build(settings)).path.unlink()
     publication = publish(settings, build(settings))
@@ -253,6 +261,7 @@ def test_a_model_that_cannot_digest_the_data_is_named(settings: Settings) -> Non
     assert (settings.warehouse_dir / "draft" / "scratch.duckdb").is_file(), "what was built so far is kept"
 
 
+@pytest.mark.usefixtures("few_models")
 def test_a_draft_older_than_the_load_file_is_refused(settings: Settings) -> None:
     with duckdb.connect(str(settings.load_path)) as connection:
         connection.execute("create table raw._dlt_loads as select '1' as load_id")

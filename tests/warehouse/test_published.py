@@ -22,6 +22,8 @@ from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.published import open_published
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
+
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOLD = """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,10 @@ from planting import plant
 from referral_warehouse.errors import ChecksFailed
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.kills.forks import run_referrals
 from tests.sampling import sampled
+
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
 
 AT = "2026-01-02 08:00:00"
 
@@ -71,14 +72,7 @@ def test_the_command_ends_with_5_and_says_what_to_do_in_one_line(tmp_path: Path)
     settings = plant(tmp_path, {"users": users(5), "quarantine": bad(7, 8)}, syncs=[AT])
     environ = os.environ | {"WAREHOUSE__DIR": str(settings.warehouse_dir), "HOME": str(tmp_path)}
     said = [
-        subprocess.run(
-            [sys.executable, "-m", "referral_warehouse", "publish"],
-            env=environ | changed,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        run_referrals(["publish"], environ | changed, tmp_path)
         for changed in ({}, {"WAREHOUSE__MAX_QUARANTINE_PERCENT": "50"})
     ]
     assert [done.returncode for done in said] == [5, 0]

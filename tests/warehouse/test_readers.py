@@ -18,7 +18,7 @@ from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 
 CHILD = Path(__file__).with_name("reading.py")
-PUBLICATIONS = [8, pytest.param(50, marks=pytest.mark.full)]
+PUBLICATIONS = [5, pytest.param(50, marks=pytest.mark.full)]
 
 
 @pytest.mark.parametrize("publications", PUBLICATIONS)

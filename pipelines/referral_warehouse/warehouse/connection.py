@@ -85,8 +85,9 @@ def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
         connection.execute(f"set variable max_quarantine_percent = {settings.max_quarantine_percent}")
         connection.execute("set variable amount_digits = 2")  # declare_units finds out whether amounts need more
         connection.execute(f"set disabled_compression_methods = {literal(UNPROFITABLE_COMPRESSION)}")
-        connection.execute(f"attach {literal(draft_path(settings))} as draft")
-        connection.execute(f"attach {literal(scratch_path(settings))} as scratch")
+        # without a log of its changes: a draft whose build was interrupted is built again
+        connection.execute(f"attach {literal(draft_path(settings))} as draft (recovery_mode no_wal_writes)")
+        connection.execute(f"attach {literal(scratch_path(settings))} as scratch (recovery_mode no_wal_writes)")
         attach_load(connection, settings.load_path)
         for layer in SCRATCH_LAYERS:
             connection.execute(f"create schema if not exists scratch.{layer}")
