@@ -35,10 +35,11 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "dlt_source": {"api", "load", "settings"},
     "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "sql_quoting"},
     "operate": {"", "display_text", "errors", "redaction", "events", "workspace", "settings", "warehouse"},
+    "consume": {"", "display_text", "errors", "workspace", "settings", "sql_quoting", "warehouse"},
     "sandbox": set(),
     "cli": {
         "", "display_text", "errors", "redaction", "events", "workspace", "settings", "api", "load", "warehouse",
-        "operate", "sandbox",
+        "operate", "consume", "sandbox",
     },
     "__main__": {"cli", "errors", "workspace"},
 }  # fmt: skip
@@ -55,10 +56,12 @@ USES: dict[str, set[str]] = {
     "urllib3": set(),
     "aiohttp": set(),
     "dlt.sources.helpers": set(),
-    "duckdb": {"load", "warehouse", "cli"},
+    "duckdb": {"load", "warehouse", "consume", "cli"},
     "pyarrow": {"dlt_source", "load", "warehouse"},
     "sqlglot": set(),
     "pandas": set(),
+    "jinja2": {"consume"},
+    "vl_convert": {"consume"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
     "anyio": {"sandbox"},
@@ -69,6 +72,7 @@ USES: dict[str, set[str]] = {
 # `referrals --help` is fast because the command line imports none of these before a command needs it.
 SLOW_TO_IMPORT = {
     "dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum", "prometheus_client",
+    "jinja2", "vl_convert",
 }  # fmt: skip
 
 TELEMETRY = {

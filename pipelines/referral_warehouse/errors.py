@@ -10,6 +10,7 @@
     │   ├── ApiUnavailable                     network, timeouts, 5xx, unreadable responses, after all retries
     │   ├── BudgetExhausted                    other users of the token use all calls of the minute
     │   └── RequestRefused                     400/404/405/406/410/422: the API refuses the request
+    ├── NothingPublished              exit 4   there is no snapshot to read yet
     ├── DataRefused                   exit 5   invalid data; publication refused
     │   ├── BadEnvelope                        a response whose shape is not the documented one
     │   ├── IncompleteList                     a list that changed while it was read, or contradicts itself
@@ -121,6 +122,14 @@ class RequestRefused(ApiError):
     def __init__(self, message: str, status: int, next_step: str | None = None) -> None:
         super().__init__(message, next_step)
         self.status = status
+
+
+class NothingPublished(ReferralsError):
+    """There is no snapshot to read yet."""
+
+    exit_code = 4
+    kept = "Nothing was changed."
+    next_step = "Run `referrals sync`, or `referrals demo`."
 
 
 class DataRefused(ReferralsError):
