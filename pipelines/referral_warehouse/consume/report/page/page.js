@@ -15,7 +15,10 @@
       if (chart.scope !== scope || drawn.has(id)) continue;
       drawn.add(id);
       const spec = { ...data.specs[chart.spec], height: chart.height, data: { values: chart.rows } };
-      await vegaEmbed(document.getElementById(id), spec, options);
+      const place = document.getElementById(id);
+      await vegaEmbed(place, spec, options);
+      // The place itself has a role and a label; its parts have nothing to add.
+      for (const child of place.children) child.setAttribute("aria-hidden", "true");
     }
     root.dataset.drawn = scope;
   }
