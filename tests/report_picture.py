@@ -15,7 +15,8 @@ from tests.chromium import NO_BROWSER, Opened, chromium, chromium_path
 
 PROJECT = Path(__file__).parents[1]
 PICTURE = PROJECT / "docs" / "report.png"
-SIZE = (1120, 800)
+SIZE = (1240, 900)
+HEIGHT = 1300
 DAYS = "3"
 
 
@@ -43,7 +44,7 @@ def take(report: Path, picture: Path) -> None:
             "() => document.querySelectorAll('.facts, .part .grid:has(.fold), nav, #campaigns-all')"
             ".forEach(part => part.remove())"
         )
-        opened.page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": SIZE[0], "height": 1180}, full_page=True)
+        opened.page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": SIZE[0], "height": HEIGHT}, full_page=True)
 
 
 if __name__ == "__main__":

@@ -145,7 +145,11 @@ def test_cohorts_coupons_and_signals_equal_their_marts(page: Page, warehouse: du
     }
     rules = figures(everything, "fraud")["People to review"].table.rows
     found = warehouse.execute("select rule, count(distinct user_id) from marts.fraud_signals group by rule").fetchall()
-    assert dict(rules) == {rule.replace("_", " ").capitalize(): f"{count:,}" for rule, count in found} != {}
+    assert (
+        {row[0]: row[1] for row in rules}
+        == {rule.replace("_", " ").capitalize(): f"{count:,}" for rule, count in found}
+        != {}
+    )
 
 
 def test_intervals_stand_beside_their_back_test(page: Page, warehouse: duckdb.DuckDBPyConnection) -> None:
@@ -173,9 +177,8 @@ def test_the_digits_are_those_of_the_unit(page: Page) -> None:
 
 
 def test_definitions_are_the_comments_of_the_warehouse(page: Page, warehouse: duckdb.DuckDBPyConnection) -> None:
-    comments = dict(
-        warehouse.execute("select schema_name || '.' || table_name, comment from duckdb_tables()").fetchall()
-    )
+    rows = warehouse.execute("select schema_name || '.' || table_name, comment from duckdb_tables()").fetchall()
+    comments = dict(rows)
     assert len(page.definitions) > 10
     for source, definition in page.definitions.items():
         assert comments[source].startswith(definition.description)

@@ -49,15 +49,21 @@ def unused(reader: Reader) -> dict[str, list[Figure]]:
 
 
 def _paired(reader: Reader, sql: str, backtest_sql: str, figure: Any, source: str) -> dict[str, list[Figure]]:
-    tested = reader.by_scope(backtest_sql)
-    found: dict[str, list[Figure]] = {}
-    for scope, rows in reader.by_scope(sql).items():
-        figures = found.setdefault(scope, [])
-        for unit, of_unit in _by_unit(reader, rows).items():
-            figures.append(figure(reader, unit, of_unit))
-            if past := _by_unit(reader, tested.get(scope, [])).get(unit):
-                figures.append(_backtest(reader, unit, past, source))
-    return {scope: figures for scope, figures in found.items() if figures}
+    current, tested = reader.by_scope(sql), reader.by_scope(backtest_sql)
+    found = {}
+    for scope in dict.fromkeys([*current, *tested]):
+        now, past = (_by_unit(reader, rows.get(scope, [])) for rows in (current, tested))
+        # Pairs first, so that what has no counterpart does not part them.
+        units = sorted(dict.fromkeys([*now, *past]), key=lambda unit: unit not in now or unit not in past)
+        figures = []
+        for unit in units:
+            if unit in now:
+                figures.append(figure(reader, unit, now[unit]))
+            if unit in past:
+                figures.append(_backtest(reader, unit, past[unit], source))
+        if figures:
+            found[scope] = figures
+    return found
 
 
 def _by_unit(reader: Reader, rows: Rows) -> dict[str, Rows]:
