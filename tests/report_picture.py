@@ -41,7 +41,7 @@ def take(report: Path, picture: Path) -> None:
         # Its age depends on the day on which the picture is taken.
         opened.page.evaluate("() => { document.getElementById('age')?.remove(); scrollTo(0, 0); }")
         opened.page.evaluate(
-            "() => document.querySelectorAll('.facts, .part .grid:has(.fold), nav, #campaigns-all')"
+            "() => document.querySelectorAll('.facts, .part .grid:has(.fold), nav, #campaigns-all, #overview-all')"
             ".forEach(part => part.remove())"
         )
         opened.page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": SIZE[0], "height": HEIGHT}, full_page=True)

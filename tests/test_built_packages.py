@@ -24,7 +24,11 @@ STRAY = (
 
 def _sources(folder: Path) -> set[str]:
     """The files that belong into both packages, as the project's folder holds them."""
-    modules = [path for ending in ("*.py", "*.template") for path in (folder / "pipelines").rglob(ending)]
+    modules = [
+        path
+        for ending in ("*.py", "*.template", "*.html", "*.css", "*.js")
+        for path in (folder / "pipelines").rglob(ending)
+    ]
     sql = [path for ending in ("*.sql", "*.md") for path in (folder / "sql").rglob(ending)]
     return {str(path.relative_to(folder)) for path in (*modules, *sql)}
 

@@ -120,8 +120,8 @@ def _nearest(section: Section, key: str) -> tuple[Section, str] | None:
     elsewhere = next((other for other, settings in SECTIONS.items() if lowered in settings), None)
     if elsewhere is not None:
         return elsewhere, lowered
-    found = get_close_matches(lowered, own, n=1, cutoff=SIMILAR)
-    found = found or [name for name in own if lowered.startswith(f"{name}_")]
+    begun = sorted((name for name in own if lowered.startswith(name)), key=len, reverse=True)
+    found = begun or get_close_matches(lowered, own, n=1, cutoff=SIMILAR)
     return (section, found[0]) if found else None
 
 

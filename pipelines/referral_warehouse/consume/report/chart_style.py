@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 Spec = dict[str, Any]
-SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 INK, MUTED, LINE = "var(--ink)", "var(--muted)", "var(--line)"
 BLUE, ORANGE, GREEN, GREY = "var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)"
 HEAT = ["#e8f1f8", "#a9cde4", "#5b9fca", "#2271a8", "#0a3f6b"]
@@ -35,7 +34,7 @@ CONFIG: Spec = {
 def chart(**parts: Any) -> Spec:
     """A specification without its data; its width is that of the page."""
     autosize = {"type": "fit-x", "contains": "padding"}
-    return {"$schema": SCHEMA, "width": "container", "autosize": autosize, "config": CONFIG, **parts}
+    return {"width": "container", "autosize": autosize, "config": CONFIG, **parts}
 
 
 def axis(**more: Any) -> Spec:

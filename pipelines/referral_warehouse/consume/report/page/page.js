@@ -8,7 +8,7 @@
   const drawn = new Set();
 
   // The interpreter evaluates expressions of a chart without eval, which the policy of this page forbids.
-  const options = { actions: false, ast: true, defaultStyle: false, hover: false, renderer: "svg", tooltip: { theme: "custom" }, logLevel: 1 };
+  const options = { mode: "vega-lite", actions: false, ast: true, defaultStyle: false, hover: false, renderer: "svg", tooltip: { theme: "custom" }, logLevel: 1 };
 
   async function draw(scope) {
     for (const [id, chart] of Object.entries(data.charts)) {
