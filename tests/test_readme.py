@@ -60,6 +60,9 @@ SHORTENED: dict[str, Shortened] = {
         'echo "$token" | referrals init && rm .dlt/secrets.toml',
         "it asks for the token, and refuses where the environment has one",
     ),
+    "export WAREHOUSE__READERS_GROUP=analysts": Shortened(
+        "export WAREHOUSE__READERS_GROUP=$(id -g)", "this machine has no such group"
+    ),
     "referrals fix-clock": Shortened(
         "cp -R account clock && "
         "WAREHOUSE__DIR=clock SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=false referrals fix-clock",

@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[1]
 WITHOUT = """
 import json, os, sys
 from pathlib import Path
-import tests.damage.without_locks
+import tests.damage.without_features
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.workspace.lock import warehouse_lock
@@ -42,7 +42,7 @@ def of_another_process():
     os.wait()
     return json.loads(os.read(reading, 9999))
 
-getattr(tests.damage.without_locks, sys.argv[1])()
+getattr(tests.damage.without_features, sys.argv[1])()
 found = {"first": attempt(lambda: warehouse_lock(settings.warehouse_dir))}
 if found["first"] == "held":
     with warehouse_lock(settings.warehouse_dir):
@@ -129,7 +129,7 @@ def test_without_flock_the_other_kind_of_lock_is_taken(tmp_path: Path, left: byt
     assert found["while held"][0] == 75
 
 
-def test_a_file_system_without_locks_is_reported(settings: Settings) -> None:
+def test_a_file_system_without_features_is_reported(settings: Settings) -> None:
     found = without("no_locks", settings.warehouse_dir)
     for place in ("first", "load file"):
         code, words = found[place]

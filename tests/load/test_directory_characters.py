@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,11 @@ def load_and_read(directory: Path) -> list[tuple[Any, ...]]:
         rows = connection.execute("from draft.core.users").fetchall()
         (feed,) = write_feeds(connection, "draft", directory)
     with (directory / feed.file_name).open("rb") as stream:
-        assert [tuple(row.values()) for row in pq.ParquetFile(stream).read().to_pylist()] == rows
+        read = [tuple(row.values()) for row in pq.ParquetFile(stream).read().to_pylist()]
+    in_utc = [
+        tuple(value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for value in row) for row in rows
+    ]
+    assert read == in_utc
     return rows
 
 

@@ -32,7 +32,7 @@ def main() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(module, function_name, deadly)
-    settings = Settings(warehouse_dir=Path(folder), keep_snapshots=2)
+    settings = Settings(warehouse_dir=Path(folder), keep_snapshots=2, snapshot_grace_minutes=0)
     publish(settings, build(settings))
 
 

@@ -1,34 +1,87 @@
-"""A child process for the tests: opens the warehouse repeatedly until it is stopped, and reports what it read.
+"""A child process for the tests: reads what is published repeatedly until it is stopped, and reports what it read.
 
-Usage: python reading.py LINK STOP_FILE. Prints one JSON object.
+Usage: python reading.py READER PUBLISHED_DIRECTORY STOP_FILE, where READER is one of READERS. Prints one JSON object.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
+FUNNEL = "select sum(stage_count) from {} where stage = 'users'"
+USERS = "select count(*) from {}"
+
+Read = Callable[[Path], tuple[int, int]]
+"""Reads the number of users twice: from the funnel, and from the users; they differ where two snapshots were mixed."""
+
+
+def feeds_of(published: Path) -> tuple[str, str]:
+    """The feeds that the manifest names."""
+    tables = json.loads((published / "manifest.json").read_text("utf-8"))["tables"]
+    return str(published / tables["marts.referral_funnel"]["feed"]), str(published / tables["core.users"]["feed"])
+
+
+def from_duckdb(connection: duckdb.DuckDBPyConnection, funnel: str, users: str) -> tuple[int, int]:
+    [(first,)], [(second,)] = (connection.execute(sql.format(name)).fetchall() for sql, name in (
+        (FUNNEL, funnel), (USERS, users)))  # fmt: skip
+    return int(first), int(second)
+
+
+def database(published: Path) -> tuple[int, int]:
+    with duckdb.connect(str(published / "warehouse.duckdb"), read_only=True) as connection:
+        return from_duckdb(connection, "marts.referral_funnel", "core.users")
+
+
+def duckdb_cold(published: Path) -> tuple[int, int]:
+    with duckdb.connect() as connection:
+        return from_duckdb(connection, *(f"'{path}'" for path in feeds_of(published)))
+
+
+def duckdb_warm() -> Read:
+    connection = duckdb.connect()
+    return lambda published: from_duckdb(connection, *(f"'{path}'" for path in feeds_of(published)))
+
+
+def from_pandas(published: Path) -> tuple[int, int]:
+    import pandas as pd
+
+    funnel, users = (pd.read_parquet(path) for path in feeds_of(published))
+    return int(funnel.loc[funnel["stage"] == "users", "stage_count"].sum()), len(users)
+
+
+def from_polars(published: Path) -> tuple[int, int]:
+    import polars as pl
+
+    funnel, users = (pl.read_parquet(path) for path in feeds_of(published))
+    return int(funnel.filter(pl.col("stage") == "users")["stage_count"].sum()), len(users)
+
+
+READERS: dict[str, Callable[[], Read]] = {
+    "database": lambda: database,
+    "duckdb cold": lambda: duckdb_cold,
+    "duckdb warm": duckdb_warm,
+    "pandas": lambda: from_pandas,
+    "polars": lambda: from_polars,
+}
+
 
 def main() -> None:
-    link, stop = Path(sys.argv[1]), Path(sys.argv[2])
+    read, published, stop = READERS[sys.argv[1]](), Path(sys.argv[2]), Path(sys.argv[3])
     reads, errors, torn, seen = 0, [], 0, set()
     while True:
         is_last = stop.exists()
         try:
-            with duckdb.connect(str(link), read_only=True) as connection:
-                funnel = connection.execute(
-                    "select sum(stage_count) from marts.referral_funnel where stage = 'users'"
-                ).fetchone()
-                users = connection.execute("select count(*) from core.users").fetchone()
+            funnel, users = read(published)
             reads += 1
             torn += funnel != users
-            seen.add(users[0] if users else None)
-        except duckdb.Error as error:
-            errors.append(str(error))
-        if reads == 1:
+            seen.add(users)
+        except Exception as error:
+            errors.append(f"{type(error).__name__}: {error}")
+        if reads + len(errors) == 1:
             print("reading", flush=True)  # noqa: T201
         if is_last:
             break

@@ -92,7 +92,7 @@ def test_a_damaged_snapshot_is_noticed_and_its_feeds_are_used(settings: Settings
 
 def test_where_feeds_are_damaged_too_an_older_snapshot_is_used(settings: Settings) -> None:
     damage(settings, CURRENT, "noise")
-    damage(settings, "feeds/ops.run_streams.parquet", "noise in the middle")
+    damage(settings, "snapshots/000002/feeds/ops.run_streams.parquet", "noise in the middle")
     assert looks(settings) == (
         1, ["the published snapshot could not be read; its history was compared with snapshot 1"]
     )  # fmt: skip
@@ -102,7 +102,7 @@ def test_where_feeds_are_damaged_too_an_older_snapshot_is_used(settings: Setting
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("path", sampled([CURRENT, "snapshots", "snapshots/000002"], 1))
+@pytest.mark.parametrize("path", sampled([CURRENT, "snapshots/000002"], 1))
 def test_the_guard_of_the_history_holds_without_the_snapshot(settings: Settings, path: str) -> None:
     damage(settings, path, "missing")
     with duckdb.connect(str(settings.load_path)) as connection:
@@ -121,8 +121,8 @@ def test_the_guard_of_the_history_holds_without_the_snapshot(settings: Settings,
     ("path", "name"),
     sampled([
         (CURRENT, "noise"), ("snapshots/000002/manifest.json", "a directory"), ("feeds", "a named pipe"),
-        ("feeds/core.users.parquet", "a directory"), ("manifest.json", "a directory"), ("snapshots", "a file"),
-        ("warehouse.duckdb", "a broken link"), ("state/published.json", "[]"),
+        ("snapshots/000002/feeds/core.users.parquet", "a directory"), ("manifest.json", "a directory"),
+        ("snapshots", "a file"), ("warehouse.duckdb", "a broken link"), ("state/published.json", "[]"),
     ], 4),
 )  # fmt: skip
 def test_a_publication_repairs_what_is_damaged(settings: Settings, path: str, name: str) -> None:
@@ -210,7 +210,7 @@ def test_what_is_not_ours_among_the_snapshots_is_left_alone(settings: Settings) 
     for name in ("abc", "7", "\u00b2", "000009 copy"):
         (settings.snapshots_dir / name).mkdir()
     (settings.snapshots_dir / "000124").symlink_to("abc")
-    few = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1)
+    few = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1, snapshot_grace_minutes=0)
     assert publish(few, build(few)).snapshot == 125
     assert {entry.name for entry in few.snapshots_dir.iterdir()} == {
         "000123", "000124", "000125", "abc", "7", "\u00b2", "000009 copy",

@@ -24,10 +24,12 @@ STEPS = [
     ("after", "checks.run_checks"),
     ("after", "exports.write_feeds"),
     ("after", "publish.check_and_export"),
-    ("before", "snapshots._sync_file"),
+    ("before", "snapshots.sync_file"),
+    ("after", "snapshots.move"),
     ("after", "publish.freeze"),
-    ("after", "publish.flip"),
-    ("after", "exports.replace_feeds"),
+    ("after", "public_names.switch_link"),
+    ("after", "public_names.link_feeds"),
+    ("after", "public_names.announce"),
     ("after", "manifest.write_manifest"),
     ("after", "publish.retain"),
 ]
@@ -59,7 +61,7 @@ def users_in(settings: Settings) -> int:
 def test_kill(moment: str, step: str, published: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(published, folder, symlinks=True)
-    settings = Settings(warehouse_dir=folder, keep_snapshots=2)
+    settings = Settings(warehouse_dir=folder, keep_snapshots=2, snapshot_grace_minutes=0)
     done = subprocess.run([sys.executable, str(CHILD), str(folder), moment, step], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert users_in(settings) in (1, 2)

@@ -1,13 +1,15 @@
-"""Draft → snapshot → flip → feeds → manifest: what a publication leaves behind, and that it never leaves less."""
+"""What a publication leaves behind: a whole snapshot, the names that lead to it, and never less than before."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -18,7 +20,9 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import BuildReport, build, load_report
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from referral_warehouse.warehouse.publish import publish
+from referral_warehouse.warehouse.snapshots import retain
 
+EXPORTED = {"TIMESTAMP": "TIMESTAMP WITH TIME ZONE", "JSON": "VARCHAR"}
 MORNING = "2026-01-01 08:00:00"
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
 USERS = [
@@ -34,6 +38,11 @@ def settings(tmp_path: Path) -> Settings:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def contents(manifest: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """Rows and checksum of each table."""
+    return {name: (table["rows"], table["checksum"]) for name, table in manifest["tables"].items()}
 
 
 def add_user(settings: Settings, user_id: int) -> None:
@@ -57,8 +66,10 @@ def test_a_publication_is_complete(settings: Settings) -> None:
     assert settings.warehouse_path.readlink() == Path("snapshots/000001/warehouse.duckdb")
     assert publication.path == settings.snapshots_dir / "000001" / "warehouse.duckdb"
     assert mode(publication.path) == 0o400
+    assert settings.feeds_dir.readlink() == Path("snapshots/000001/feeds")
     assert mode(publication.path.parent) == mode(settings.snapshots_dir) == mode(settings.feeds_dir) == 0o700
-    assert sorted(path.name for path in publication.path.parent.iterdir()) == ["manifest.json", "warehouse.duckdb"]
+    names = sorted(path.name for path in publication.path.parent.iterdir())
+    assert names == ["feeds", "manifest.json", "warehouse.duckdb"]
     assert not (settings.warehouse_dir / "draft").exists(), "nothing half stays behind"
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
         schemas = connection.execute("select distinct schema_name from duckdb_tables() order by 1").fetchall()
@@ -81,29 +92,32 @@ def test_feeds_and_manifest_are_correct(settings: Settings) -> None:
     assert list(manifest["tables"]) == sorted(manifest["tables"])
     assert {path.name for path in settings.feeds_dir.iterdir()} == {f"{name}.parquet" for name in manifest["tables"]}
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
         for name, table in manifest["tables"].items():
+            assert table["feed"] == f"snapshots/000001/feeds/{name}.parquet", "a name that never means anything else"
             path = settings.warehouse_dir / table["feed"]
-            assert mode(path) == 0o600
+            assert mode(path) == 0o400
             assert table["checksum"] == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
             differing = connection.execute(
                 f"select (select count(*) from (from {name} except all from '{path}')), "
                 f"(select count(*) from (from '{path}' except all from {name})), (select count(*) from '{path}')"
             ).fetchone()
             assert differing == (0, 0, table["rows"])
-            kinds = "select column_name, replace(column_type, 'JSON', 'VARCHAR') from"
+            kinds = "select column_name, column_type from"
             theirs = connection.execute(f"{kinds} (describe from '{path}')").fetchall()
-            assert theirs == connection.execute(f"{kinds} (describe from {name})").fetchall()
+            ours = connection.execute(f"{kinds} (describe from {name})").fetchall()
+            assert theirs == [(column, EXPORTED.get(kind, kind)) for column, kind in ours]
 
 
 def test_the_same_load_file_results_in_the_same_feeds(settings: Settings) -> None:
     first = publish(settings, build(settings, now=NOW)).manifest
     second = publish(settings, build(settings, now=NOW)).manifest
     assert second["snapshot"] == 2
-    assert second["tables"] == first["tables"]
+    assert contents(second) == contents(first)
 
 
 def test_old_snapshots_go_and_numbers_never_return(settings: Settings) -> None:
-    few = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=2)
+    few = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=2, snapshot_grace_minutes=0)
     for _ in range(4):
         publication = publish(few, build(few))
     assert publication.snapshot == 4
@@ -111,7 +125,7 @@ def test_old_snapshots_go_and_numbers_never_return(settings: Settings) -> None:
 
 
 def test_a_reader_keeps_what_it_opened(settings: Settings) -> None:
-    one = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1)
+    one = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1, snapshot_grace_minutes=0)
     publish(one, build(one))
     with duckdb.connect(str(one.warehouse_path.resolve()), read_only=True) as reader:
         add_user(one, 3)
@@ -121,14 +135,26 @@ def test_a_reader_keeps_what_it_opened(settings: Settings) -> None:
         assert reader.execute("select count(*) from core.users").fetchone() == (3,)
 
 
-def test_feeds_of_tables_that_are_no_more_go(settings: Settings) -> None:
-    publish(settings, build(settings))
-    (settings.feeds_dir / "marts.of_yesterday.parquet").write_bytes(b"old")
-    (settings.feeds_dir / "notes.txt").write_text("not ours", encoding="utf-8")
-    publish(settings, build(settings))
-    names = {path.name for path in settings.feeds_dir.iterdir()}
-    assert "marts.of_yesterday.parquet" not in names
-    assert "notes.txt" in names
+def test_a_snapshot_stays_for_a_time_after_it_was_replaced(settings: Settings) -> None:
+    patient = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1, snapshot_grace_minutes=15)
+    for number in (1, 2, 3):
+        publish(patient, build(patient))
+        # Snapshot 1 was replaced 20 minutes ago, when snapshot 2 came; snapshot 2 was replaced just now.
+        moment = datetime.now(UTC).timestamp() - {1: 3600, 2: 1200, 3: 0}[number]
+        os.utime(patient.snapshots_dir / f"{number:06d}", (moment, moment))
+    assert retain(patient, 3) == []
+    assert sorted(path.name for path in patient.snapshots_dir.iterdir()) == ["000002", "000003"]
+    later = datetime.now(UTC) + timedelta(minutes=16)
+    assert retain(patient, 3, later) == []
+    assert [path.name for path in patient.snapshots_dir.iterdir()] == ["000003"]
+
+
+def test_a_clock_that_was_set_back_keeps_no_snapshot(settings: Settings) -> None:
+    patient = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1, snapshot_grace_minutes=15)
+    for _ in range(2):
+        publish(patient, build(patient))
+    assert retain(patient, 2, datetime.now(UTC) - timedelta(days=365)) == []
+    assert [path.name for path in patient.snapshots_dir.iterdir()] == ["000002"]
 
 
 def test_the_directory_may_be_moved(settings: Settings, tmp_path: Path) -> None:

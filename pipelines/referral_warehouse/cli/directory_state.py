@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from referral_warehouse.cli.output import warn
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.current_snapshot import DATABASE, FEEDS, MANIFEST, SNAPSHOTS, is_published
 from referral_warehouse.workspace.file_kinds import read_regular, refuse_other_kinds, write_regular
 
 ORIGINS = ("this machine", "the vendor")
@@ -49,7 +52,7 @@ def _origin(settings: Settings) -> str | None:
 def say_what_is_lost(settings: Settings) -> None:
     """Warn that a load file was lost, before it is created: it is missing (or empty) beside a published warehouse."""
     path = settings.load_path
-    if (path.exists() and path.stat().st_size > 0) or not settings.warehouse_path.is_symlink():
+    if (path.exists() and path.stat().st_size > 0) or not is_published(settings.published_dir):
         return
     what = "empty" if path.exists() else "missing"
     warn(
@@ -71,7 +74,19 @@ def set_demo_aside(settings: Settings) -> None:
     for entry in sorted(settings.warehouse_dir.iterdir()):
         if not entry.name.startswith("demo-") and entry != settings.state_dir:
             entry.rename(aside / entry.name)
+    if settings.published_dir != settings.warehouse_dir and settings.published_dir.is_dir():
+        _set_published_aside(settings, number)
     dlt_folder = settings.state_dir / "dlt"
     if dlt_folder.exists():
         (aside / "state").mkdir(mode=0o700)
         dlt_folder.rename(aside / "state" / "dlt")
+
+
+def _set_published_aside(settings: Settings, number: int) -> None:
+    """Move what the demo published aside, where that is in a directory of its own."""
+    while (aside := settings.published_dir / f"demo-{number}").exists():
+        number += 1
+    aside.mkdir(mode=0o700)
+    for name in (DATABASE, FEEDS, MANIFEST, SNAPSHOTS):
+        if os.path.lexists(settings.published_dir / name):
+            (settings.published_dir / name).rename(aside / name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ConfigurationError, ReferralsError
 from referral_warehouse.events import log_warning
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.current_snapshot import current_database
 
 REPORT_NAME = "report.html"
 
@@ -22,11 +22,13 @@ def add_report(settings: Settings) -> None:
     if not settings.report:
         return
     from referral_warehouse.consume.report import write_report
+    from referral_warehouse.warehouse.snapshots import access_of
 
     try:
-        path = settings.warehouse_path.resolve().with_name(REPORT_NAME)
+        path = _path(settings)
         write_report(settings, path)
-        _link(settings.warehouse_dir / REPORT_NAME, path)
+        access_of(settings).file(path)
+        _link(settings.published_dir / REPORT_NAME, path)
     except ReferralsError as error:
         _warn(f"{error.message} {error.next_step}")
     except Exception as error:
@@ -35,7 +37,7 @@ def add_report(settings: Settings) -> None:
 
 def add_missing_report(settings: Settings) -> None:
     """The same where the published snapshot has no report yet, because the setting is new or the report failed."""
-    if settings.report and not settings.warehouse_path.resolve().with_name(REPORT_NAME).exists():
+    if settings.report and not _path(settings).exists():
         add_report(settings)
 
 
@@ -43,7 +45,7 @@ def demo_report(settings: Settings) -> Path | str:
     """Write the report of the demo. Returns: its path; where that is not possible, what to do."""
     from referral_warehouse.consume.report import write_report
 
-    path = settings.warehouse_dir / REPORT_NAME
+    path = settings.published_dir / REPORT_NAME
     try:
         if not (settings.report and path.exists()):
             path.unlink(missing_ok=True)  # it may be a link to that of an older snapshot
@@ -53,11 +55,23 @@ def demo_report(settings: Settings) -> Path | str:
     return path
 
 
+def _path(settings: Settings) -> Path:
+    """The report of the published snapshot, in the folder of its database."""
+    return current_database(settings.published_dir).with_name(REPORT_NAME)
+
+
 def _link(link: Path, target: Path) -> None:
-    """Make ``link`` point at ``target`` in one step, by a path relative to its folder."""
+    """Make ``link`` point at ``target`` in one step, relative to its folder; nothing where there are no links."""
+    from referral_warehouse.warehouse.public_names import WITHOUT_LINKS
+
     new = link.with_name(f".{link.name}.new")
     new.unlink(missing_ok=True)
-    new.symlink_to(os.path.relpath(target, link.parent.resolve()))
+    try:
+        new.symlink_to(target.relative_to(link.parent))
+    except OSError as error:
+        if error.errno in WITHOUT_LINKS:
+            return
+        raise
     new.replace(link)
 
 

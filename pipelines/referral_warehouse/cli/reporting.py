@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.events import log_warning
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.current_snapshot import public_database
 
 if TYPE_CHECKING:
     from referral_warehouse.load.runner import LoadReport
@@ -52,7 +53,7 @@ def _current_snapshot(settings: Settings) -> int | None:
 def published(settings: Settings, publication: Publication) -> dict[str, Any]:
     return {
         "snapshot": publication.snapshot,
-        "warehouse": str(settings.warehouse_path),
+        "warehouse": str(public_database(settings.published_dir)),
         "warnings": [{"check": w.check, "violations": w.violations_count} for w in publication.warnings],
         "problems": list(publication.problems),
     }
@@ -77,7 +78,7 @@ def print_summary(settings: Settings, report: LoadReport, publication: Publicati
     for difference in report.differences:
         say(f"audit: {difference}")
     if publication is not None:
-        say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
+        say(f"Snapshot {publication.snapshot} published: {public_database(settings.published_dir)}")
         print_warnings(publication)
     elif report.rows_written == 0:
         say("Nothing new: the published snapshot is still current.")

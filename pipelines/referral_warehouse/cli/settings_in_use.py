@@ -19,6 +19,7 @@ def in_use_facts(settings: Settings) -> dict[str, Any]:
     """The directory and the files, for programs."""
     return {
         "directory": str(settings.warehouse_dir),
+        "published_directory": str(settings.published_dir),
         "is_directory_new": is_directory_new(settings),
         "settings_files": [str(path) for path in settings.files],
     }
@@ -30,6 +31,8 @@ def print_in_use(settings: Settings) -> None:
     Each is one line, however wide, so that a path can be copied.
     """
     write_line(f"Directory: {settings.warehouse_dir}")
+    if settings.published_dir != settings.warehouse_dir:
+        write_line(f"Published in: {settings.published_dir}")
     write_line(f"Settings: {_places(settings)}")
     if is_directory_new(settings):
         write_line("There is no warehouse in this directory yet: the first sync creates it.")

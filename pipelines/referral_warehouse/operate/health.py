@@ -5,7 +5,6 @@ Reads the outcomes where they are written, and the manifest; opens no database a
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from referral_warehouse.operate.history import History, history_of, killed
 from referral_warehouse.operate.outcome_log import OutcomeLog
 from referral_warehouse.operate.outcomes import FAILED, moment
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.current_snapshot import is_published as has_publication
 from referral_warehouse.workspace.file_locks import is_locked
 from referral_warehouse.workspace.removal import reason
 
@@ -61,7 +61,7 @@ def read_health(settings: Settings, now: datetime, max_age_s: int | None = None)
 
     history, is_running, problem = read_history(settings, now)
     manifest = published_manifest(settings)
-    is_published = os.path.lexists(settings.warehouse_path)
+    is_published = has_publication(settings.published_dir)
     fresh_at = history.fresh_at or _synced_at(manifest)
     age_s = None if fresh_at is None else max(0.0, (now - fresh_at).total_seconds())
     is_stale = max_age_s is not None and (age_s is None or age_s > max_age_s)

@@ -13,6 +13,7 @@ from referral_warehouse import __version__
 from referral_warehouse.operate.history import History
 from referral_warehouse.operate.outcomes import Outcome, moment
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.current_snapshot import current_database
 from referral_warehouse.workspace.file_kinds import write_regular
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _add_published(registry: CollectorRegistry, settings: Settings) -> None:
     from referral_warehouse.warehouse.published import open_published, published_manifest
 
     manifest = published_manifest(settings)
-    if manifest is None or not settings.warehouse_path.exists():
+    if manifest is None or not current_database(settings.published_dir).exists():
         return
     _add(registry, "snapshot", "Number of the published snapshot.", [({}, float(manifest["snapshot"]))])
     _add(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.base_url import checked_base_url, is_loopback_url
+from referral_warehouse.settings.readers_group import ReadersGroup
 from referral_warehouse.settings.table import default_of, numbers
 from referral_warehouse.settings.token import Token
 from referral_warehouse.settings.unit_terms import refuse_expiry_without_use
 from referral_warehouse.settings.values import whole_number
+from referral_warehouse.workspace.current_snapshot import DATABASE, FEEDS, MANIFEST, SNAPSHOTS
 from referral_warehouse.workspace.directories import STATE
 
 
@@ -34,7 +37,10 @@ class Settings:
     coupon_names_file: Path | None = None
     simulated_time: bool = default_of("simulated_time")
     warehouse_dir: Path = field(default_factory=lambda: Path(default_of("warehouse_dir")).absolute())
+    publish_dir: Path | None = None
+    readers_group: ReadersGroup | None = None
     keep_snapshots: int = default_of("keep_snapshots")
+    snapshot_grace_minutes: int = default_of("snapshot_grace_minutes")
     max_quarantine_percent: int = default_of("max_quarantine_percent")
     max_vanished_percent: int = default_of("max_vanished_percent")
     report: bool = default_of("report")
@@ -57,21 +63,27 @@ class Settings:
         return self.warehouse_dir / "load.duckdb"
 
     @property
+    def published_dir(self) -> Path:
+        """The directory of what is published; its own one, or that of the deployment."""
+        return self.publish_dir or self.warehouse_dir
+
+    @property
     def warehouse_path(self) -> Path:
         """The link that readers open; it always points at the newest published snapshot."""
-        return self.warehouse_dir / "warehouse.duckdb"
+        return self.published_dir / DATABASE
 
     @property
     def snapshots_dir(self) -> Path:
-        return self.warehouse_dir / "snapshots"
+        return self.published_dir / SNAPSHOTS
 
     @property
     def feeds_dir(self) -> Path:
-        return self.warehouse_dir / "feeds"
+        """The link to the feeds of the newest published snapshot."""
+        return self.published_dir / FEEDS
 
     @property
     def manifest_path(self) -> Path:
-        return self.warehouse_dir / "manifest.json"
+        return self.published_dir / MANIFEST
 
     @property
     def state_dir(self) -> Path:
@@ -105,12 +117,28 @@ def refuse_unlimited_calls(settings: Settings) -> None:
         )
 
 
+def refuse_nested_directories(settings: Settings) -> None:
+    """Raises: ConfigurationError where the directory of what is published is within the private one, or around it."""
+    if settings.publish_dir is None:
+        return
+    private, published = (Path(os.path.realpath(path)) for path in (settings.warehouse_dir, settings.publish_dir))
+    if private == published:
+        return
+    if private in published.parents or published in private.parents:
+        raise ConfigurationError(
+            f"WAREHOUSE__PUBLISH_DIR ({settings.publish_dir}) and WAREHOUSE__DIR ({settings.warehouse_dir}) are one "
+            "inside the other: readers would see private files, or could not reach the published ones.",
+            "Use two directories beside each other, such as data and published.",
+        )
+
+
 def refuse_unsafe(settings: Settings) -> None:
     """Raises: ConfigurationError where values are allowed for a server on this machine only and it is another, or
     contradict each other.
     """
     refuse_unlimited_calls(settings)
     refuse_expiry_without_use(settings.settles_on, settings.expires_after_days)
+    refuse_nested_directories(settings)
     if settings.simulated_time and not settings.is_loopback:
         raise ConfigurationError(
             "SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=true (the server's Date counts, however far from this machine's "

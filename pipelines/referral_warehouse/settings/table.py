@@ -11,6 +11,7 @@ from typing import Any
 
 from referral_warehouse.settings.base_url import DEFAULT_BASE_URL
 from referral_warehouse.settings.notify import EVENTS, TIMEOUT_LIMITS_S, TIMEOUT_S
+from referral_warehouse.settings.readers_group import GroupOfReaders
 from referral_warehouse.settings.reward_units import reward_units
 from referral_warehouse.settings.sources import variable
 from referral_warehouse.settings.unit_terms import expires_after_days, settles_on
@@ -107,7 +108,21 @@ TABLE: tuple[Setting, ...] = (
         "the directory of the deployment. `~` is the home directory; the path must not contain `?` or `%`",
         "warehouse_dir",
     ),
+    Setting(
+        WAREHOUSE, "publish_dir", Directory(),
+        "another directory for what is published, such as one on a disk or share that readers reach; without it, it is "
+        "in the directory of the deployment. See [readers](readers.md)",
+    ),
+    Setting(
+        WAREHOUSE, "readers_group", GroupOfReaders(),
+        "name or number of a group whose members may read what is published; without it, only the user that syncs may. "
+        "See [readers](readers.md)",
+    ),
     Setting(WAREHOUSE, "keep_snapshots", WholeNumber(5, 1, 10_000), "published snapshots that are kept"),
+    Setting(
+        WAREHOUSE, "snapshot_grace_minutes", WholeNumber(15, 0, 10_080),
+        "minutes that a snapshot stays after another one replaced it, for those who are still reading it",
+    ),
     Setting(
         WAREHOUSE, "reward_units", Table(reward_units),
         'what rewards are counted in, as in `{"Amazon Voucher": "EUR"}`: see [units](#units)',

@@ -107,7 +107,7 @@ class FilePath:
 class Directory:
     """The path of a directory that DuckDB and dlt can use."""
 
-    default: str
+    default: str | None = None
     limits: str = ""
 
     def read(self, name: str, found: Found, folder: Path | None) -> Path:

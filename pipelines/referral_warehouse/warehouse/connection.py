@@ -55,7 +55,7 @@ def scratch_path(settings: Settings) -> Path:
 
 
 def staged_feeds(settings: Settings) -> Path:
-    """The folder of new feeds, before they replace the published ones."""
+    """The folder of new feeds, before they become part of a snapshot."""
     return draft_dir(settings) / "feeds"
 
 

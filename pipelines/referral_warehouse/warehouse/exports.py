@@ -1,22 +1,24 @@
 """Feeds: every published table as one Parquet file.
 
-Knows a DuckDB file that is complete; knows nothing of how it was built or which snapshot is current.
+Times are written as instants in UTC, and each column has its comment, so that a feed explains itself wherever it is
+read. Knows a DuckDB file that is complete; knows nothing of how it was built or which snapshot is current.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from referral_warehouse.sql_quoting import literal
-from referral_warehouse.warehouse.snapshots import sync_folder
-from referral_warehouse.workspace.file_kinds import set_aside_unless_file, set_aside_unless_folder
-from referral_warehouse.workspace.removal import remove
+from referral_warehouse.sql_quoting import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb
+
+ARROW_SCHEMA = "ARROW:schema"
+"""Key of Parquet's metadata under which Arrow keeps a file's schema, with the metadata of each field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,45 +35,81 @@ class Feed:
 
 
 def write_feeds(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Path) -> list[Feed]:
-    """Write one file per table of a catalog into an empty folder; readable by the owner alone."""
+    """Write one file per table of a catalog into an empty folder; readable by the owner alone.
+
+    The connection's time zone becomes UTC, which is then the zone of the instants.
+    """
     from referral_warehouse.warehouse.models import PUBLISHED_LAYERS
 
-    tables = connection.execute(
-        "select schema_name, table_name from duckdb_tables() where database_name = ? order by schema_name, table_name",
+    connection.execute("set timezone = 'UTC'")
+    columns: dict[str, list[tuple[str, str, str | None]]] = {}
+    for schema, table, *column in connection.execute(
+        "select schema_name, table_name, column_name, data_type, comment from duckdb_columns() "
+        "where database_name = ? order by schema_name, table_name, column_index",
         [catalog],
-    ).fetchall()
-    feeds = []
-    for schema, table in tables:
-        if schema not in PUBLISHED_LAYERS:
-            continue
-        name = f"{schema}.{table}"
-        path = folder / f"{name}.parquet"
-        connection.execute(f"copy (select * from {catalog}.{schema}.{table}) to {literal(path)} (format parquet)")
-        row = connection.execute(f"select count(*) from {catalog}.{schema}.{table}").fetchone()
-        path.chmod(0o600)
-        feeds.append(Feed(name, int(row[0]) if row else 0, file_sha256(path)))
-    return feeds
+    ).fetchall():
+        if schema in PUBLISHED_LAYERS:
+            columns.setdefault(f"{schema}.{table}", []).append((column[0], column[1], column[2]))
+    comments = dict(
+        connection.execute(
+            "select schema_name || '.' || table_name, comment from duckdb_tables() where database_name = ?", [catalog]
+        ).fetchall()
+    )
+    return [
+        _write_feed(connection, catalog, folder, name, comments.get(name), found) for name, found in columns.items()
+    ]
 
 
-def replace_feeds(source: Path, target: Path, feeds: list[Feed]) -> list[str]:
-    """Move finished files over the old ones, one atomic step each, then remove files of tables that are no more.
-
-    Returns: which of those could not be removed, in words. Raises: OSError when a file cannot be replaced.
-    """
-    set_aside_unless_folder(target)
-    target.mkdir(mode=0o700, exist_ok=True)
-    for feed in feeds:
-        if (target / feed.file_name).is_dir():
-            set_aside_unless_file(target / feed.file_name)
-        (source / feed.file_name).replace(target / feed.file_name)
-    wanted = {feed.file_name for feed in feeds}
-    stale = [path for path in target.iterdir() if path.name not in wanted and path.suffix == ".parquet"]
-    problems = [problem for path in stale if (problem := remove(path))]
-    sync_folder(target)
-    return problems
+def _write_feed(
+    connection: duckdb.DuckDBPyConnection, catalog: str, folder: Path, name: str, comment: str | None,
+    columns: list[tuple[str, str, str | None]],
+) -> Feed:  # fmt: skip
+    path = folder / f"{name}.parquet"
+    query = f"select {', '.join(_exported(column, kind) for column, kind, _ in columns)} from {catalog}.{name}"
+    metadata = _metadata(connection, query, comment, {column: text for column, _, text in columns if text})
+    row = connection.execute(
+        f"copy ({query}) to {literal(path)} (format parquet, kv_metadata {{{metadata}}})"
+    ).fetchone()
+    path.chmod(0o600)
+    return Feed(name, int(row[0]) if row else 0, file_sha256(path))
 
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _exported(column: str, kind: str) -> str:
+    """A column as it is exported.
+
+    A time in UTC without a zone becomes an instant, which no reader can take for local time ("adjusted to UTC" in the
+    logical types of the Parquet format). JSON becomes text, which some readers otherwise take for bytes.
+    """
+    name = identifier(column)
+    if kind == "TIMESTAMP":
+        return f"{name} at time zone 'UTC' as {name}"
+    return f"cast({name} as varchar) as {name}" if kind == "JSON" else name
+
+
+def _metadata(
+    connection: duckdb.DuckDBPyConnection, query: str, table_comment: str | None, comments: dict[str, str]
+) -> str:
+    """The file's metadata, as the entries of a struct in SQL: the table's comment, and those of its columns.
+
+    Those of columns are ``comment`` in the metadata of the fields of Arrow's schema, where pyarrow and what is built
+    upon it find them.
+    """
+    import pyarrow as pa
+
+    schema = connection.execute(f"{query} limit 0").to_arrow_reader().schema
+    table = {"comment": table_comment} if table_comment else {}
+    fields = [
+        field.with_metadata({**(field.metadata or {}), "comment": comments[field.name]})
+        if field.name in comments
+        else field
+        for field in schema
+    ]
+    described = pa.schema(fields, metadata=table)
+    encoded = base64.b64encode(described.serialize().to_pybytes()).decode("ascii")
+    return ", ".join(f"{literal(key)}: {literal(text)}" for key, text in {**table, ARROW_SCHEMA: encoded}.items())

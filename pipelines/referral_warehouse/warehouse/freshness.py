@@ -18,17 +18,22 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
 
     False, and nothing is done, where a build is needed: nothing published, an incomplete publication, missing or
     changed published files, loaded packages, changed models, reward units or terms of units, changes that waited for
-    this sync, a new day (ages and daily tables change), or a file that a reader wrote beside the snapshot.
+    this sync, a new day (ages and daily tables change), another group of readers, or a file that a reader wrote beside
+    the snapshot.
     """
     from referral_warehouse.warehouse.build import zulu
     from referral_warehouse.warehouse.manifest import SCHEMA_VERSION, read_manifest, write_manifest
     from referral_warehouse.warehouse.models import models_version
-    from referral_warehouse.warehouse.published_files import changed_files
+    from referral_warehouse.warehouse.published_files import changed_files, has_other_readers
     from referral_warehouse.warehouse.reward_units import unit_terms
-    from referral_warehouse.warehouse.snapshots import current_number, write_ahead_log
+    from referral_warehouse.warehouse.snapshots import access_of, write_ahead_log
+    from referral_warehouse.workspace.current_snapshot import current_number, database_name
 
     manifest = read_manifest(settings.manifest_path)
-    if observed_at is None or manifest is None or manifest.get("snapshot") != current_number(settings):
+    if observed_at is None or manifest is None:
+        return False
+    number = current_number(settings.published_dir)
+    if number is None or manifest["snapshot"] != number:
         return False
     stands = (
         manifest.get("schema_version") == SCHEMA_VERSION
@@ -43,12 +48,13 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     try:
         if (
             not stands
-            or write_ahead_log(settings.warehouse_path.resolve()).exists()
+            or write_ahead_log(settings.published_dir / database_name(number)).exists()
             or changed_files(settings, manifest)
+            or has_other_readers(settings, number)
         ):
             return False
         newest = max(_moment(manifest["synced_at"]), _utc(observed_at))
-        write_manifest(settings.manifest_path, {**manifest, "synced_at": zulu(newest)})
+        write_manifest(settings.manifest_path, {**manifest, "synced_at": zulu(newest)}, access_of(settings))
     except OSError:
         return False  # the publication that follows warns of the reason
     return True

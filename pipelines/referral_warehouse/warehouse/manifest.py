@@ -15,7 +15,9 @@ from typing import Any
 
 from referral_warehouse.display_text import json_text
 from referral_warehouse.warehouse.exports import Feed
-from referral_warehouse.warehouse.snapshots import sync_folder
+from referral_warehouse.workspace.access import Access
+from referral_warehouse.workspace.current_snapshot import LARGEST_NUMBER, database_name, feeds_name
+from referral_warehouse.workspace.durable_files import sync_file
 from referral_warehouse.workspace.file_kinds import read_regular, set_aside_unless_file
 from referral_warehouse.workspace.removal import free_name
 
@@ -23,9 +25,6 @@ SCHEMA_VERSION = 3
 """Grows when a published column changes its name, type or meaning; new columns and tables leave it."""
 
 TABLE_NAME = re.compile(r"[a-z_]+\.[a-z0-9_]+")
-LARGEST_NUMBER = 10**12
-"""No directory has seen so many publications: a larger snapshot number comes from a damaged manifest."""
-
 ORIGIN_KEYS = (
     "synced_at",
     "built_at",
@@ -37,8 +36,8 @@ ORIGIN_KEYS = (
 )
 
 
-def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: list[Feed]) -> dict[str, Any]:
-    """What readers of a publication may rely on; the order of keys is fixed.
+def manifest_of(number: int, origin: Mapping[str, Any], feeds: list[Feed]) -> dict[str, Any]:
+    """What readers of a publication may rely on; the order of keys is fixed. Paths begin at the published directory.
 
     ``origin`` holds synced_at (the server's time the data is true for), built_at (this machine's), both UTC, and the
     versions of what it was built from: load_version and models_version; waiting_changes counts reward changes that
@@ -48,17 +47,25 @@ def manifest_of(number: int, warehouse: str, origin: Mapping[str, Any], feeds: l
     return {
         "schema_version": SCHEMA_VERSION,
         "snapshot": number,
-        "warehouse": warehouse,
+        "warehouse": database_name(number),
         **{key: origin.get(key) for key in ORIGIN_KEYS},
         "tables": {
-            feed.table: {"rows": feed.rows, "feed": f"feeds/{feed.file_name}", "checksum": f"sha256:{feed.sha256}"}
+            feed.table: {
+                "rows": feed.rows,
+                "feed": f"{feeds_name(number)}/{feed.file_name}",
+                "checksum": f"sha256:{feed.sha256}",
+            }
             for feed in sorted(feeds, key=lambda feed: feed.table)
         },
     }
 
 
-def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Write a JSON document so that a reader sees the old one or the new one, never half."""
+def write_manifest(path: Path, manifest: Mapping[str, Any], access: Access, *, is_frozen: bool = False) -> None:
+    """Write a JSON document for its readers, so that they see the old one or the new one, never half.
+
+    Args: ``is_frozen`` is for the manifest of a snapshot, which nobody changes.
+    Raises: ConfigurationError, OSError.
+    """
     temporary = free_name(path.with_name(f".{path.name}.new"))
     if path.is_dir():
         set_aside_unless_file(path)
@@ -66,9 +73,9 @@ def write_manifest(path: Path, manifest: Mapping[str, Any]) -> None:
         stream.write(json_text(dict(manifest), indent=True) + "\n")
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.chmod(0o600)
+    (access.frozen_file if is_frozen else access.file)(temporary)
     temporary.replace(path)
-    sync_folder(path.parent)
+    sync_file(path.parent)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
@@ -93,7 +100,7 @@ def _is_manifest(document: Any) -> bool:
             TABLE_NAME.fullmatch(name) is not None
             and isinstance(table, dict)
             and type(table.get("rows")) is int
-            and table.get("feed") == f"feeds/{name}.parquet"
+            and table.get("feed") in (f"{feeds_name(number)}/{name}.parquet", f"feeds/{name}.parquet")
             and isinstance(table.get("checksum"), str)
             for name, table in tables.items()
         )

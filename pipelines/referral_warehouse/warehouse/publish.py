@@ -1,8 +1,9 @@
 """Publishes a draft: checks it, turns it into an immutable snapshot, and switches one link to it atomically.
 
-Each step leaves the directory in a state that the next run completes or cleans: until the link is switched, readers
-have the complete old snapshot, afterwards the new one. Knows neither models nor the meaning of numbers. One process
-publishes at a time; the caller holds the lock.
+A snapshot is a folder with the database, one feed per table and a manifest; none of them changes afterwards. Each step
+leaves the directory in a state that the next run completes or cleans: until the link is switched, readers have the
+complete old snapshot, afterwards the new one. On a file system without links the manifest is switched instead. Knows
+neither models nor the meaning of numbers. One process publishes at a time; the caller holds the lock.
 """
 
 from __future__ import annotations
@@ -12,16 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import ConfigurationError, ReferralsError
-from referral_warehouse.warehouse.connection import staged_feeds
-from referral_warehouse.warehouse.snapshots import (
-    current_number,
-    freeze,
-    link_target,
-    next_number,
-    retain,
-    switch_link,
-    sync_folder,
-)
+from referral_warehouse.warehouse.connection import draft_dir, staged_feeds
+from referral_warehouse.warehouse.snapshots import access_of, freeze, next_number, retain
+from referral_warehouse.workspace.current_snapshot import announced_number, current_number
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.removal import reason, remove
 
@@ -54,13 +48,14 @@ class Publication:
 def publish(
     settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False, accept_deletions: bool = False
 ) -> Publication:
-    """Check the draft of ``report``, make it the current snapshot, write feeds and manifest, delete old snapshots.
+    """Check the draft of ``report``, make it the current snapshot with feeds and manifest, delete old snapshots.
 
     Raises: ChecksFailed when a fail_ check finds rows; HistoryLost when published history is missing and
     MassDisappearance when too many records are gone, unless that is accepted; ReferralsError when the disk is full.
     Until the link is switched, the earlier publication stays; afterwards nothing raises.
     """
-    from referral_warehouse.warehouse.manifest import manifest_of, read_manifest, write_manifest
+    from referral_warehouse.warehouse.manifest import manifest_of, write_manifest
+    from referral_warehouse.warehouse.public_names import switch_link
 
     if not report.draft_path.is_file():
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.")
@@ -69,44 +64,40 @@ def publish(
         compared = compare_history(
             settings, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions
         )
-        announced = (read_manifest(settings.manifest_path) or {}).get("snapshot", 0)
-        number = next_number(settings, max(announced, current_number(settings) or 0))
-        path = freeze(settings, report.draft_path, number)
-        manifest = manifest_of(number, link_target(number), report.origin, feeds)
-        write_manifest(path.parent / "manifest.json", manifest)
-        switch_link(settings, number)
+        published = settings.published_dir
+        number = next_number(settings, max(announced_number(published) or 0, current_number(published) or 0))
+        path = freeze(settings, report.draft_path, staged_feeds(settings), number)
+        manifest = manifest_of(number, report.origin, feeds)
+        write_manifest(path.parent / "manifest.json", manifest, access_of(settings), is_frozen=True)
+        if not switch_link(settings, number):
+            write_manifest(settings.manifest_path, manifest, access_of(settings))
     except OSError as error:
         raise disk_full_error(error, "The draft could not be published") or ReferralsError(
             f"The draft could not be published: {error}.",
             "Correct that and run the same command again; readers have a complete snapshot at any time.",
         ) from error
-    problems = dict.fromkeys([*report.problems, *_complete(settings, number, manifest, feeds)])
+    problems = dict.fromkeys([*report.problems, *_complete(settings, number, manifest)])
     warnings = [result for result in results if result.severity == "warn" and result.violations_count]
     return Publication(number, path, manifest, warnings, tuple(problems), (*report.recovered, *compared))
 
 
-def _complete(settings: Settings, number: int, manifest: dict[str, Any], feeds: list[Feed]) -> list[str]:
+def _complete(settings: Settings, number: int, manifest: dict[str, Any]) -> list[str]:
     """The steps after the link is switched. Returns: descriptions of failures."""
-    from referral_warehouse.warehouse.exports import replace_feeds
-    from referral_warehouse.warehouse.manifest import write_manifest
-    from referral_warehouse.warehouse.published_files import remember_published
+    from referral_warehouse.warehouse.public_names import announce
 
     problems: list[str] = []
     try:
-        sync_folder(settings.warehouse_dir)
-        problems += replace_feeds(staged_feeds(settings), settings.feeds_dir, feeds)
-        write_manifest(settings.manifest_path, manifest)
-        remember_published(settings, number)
+        problems += announce(settings, number, manifest)
     except (OSError, ValueError) as error:
         problems.append(
             f"snapshot {number} is published, but the feeds and the manifest are not yet its own ({reason(error)}); "
-            "the next sync writes them"
+            "the next sync completes them"
         )
     try:
         problems += retain(settings, number)
     except OSError as error:
         problems.append(f"old snapshots could not be removed ({reason(error)})")
-    if problem := remove(staged_feeds(settings).parent):
+    if problem := remove(draft_dir(settings)):
         problems.append(problem)
     return problems
 

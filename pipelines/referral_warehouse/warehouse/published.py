@@ -21,12 +21,13 @@ from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.warehouse.connection import connect_scratch, draft_dir, draft_path, first_line
 from referral_warehouse.warehouse.exports import file_sha256
 from referral_warehouse.warehouse.manifest import read_manifest
-from referral_warehouse.warehouse.snapshots import (
+from referral_warehouse.warehouse.snapshots import snapshot_numbers, write_ahead_log
+from referral_warehouse.workspace.current_snapshot import (
+    announced_number,
+    current_database,
     current_number,
+    database_name,
     folder_name,
-    link_target,
-    snapshot_numbers,
-    write_ahead_log,
 )
 from referral_warehouse.workspace.file_kinds import kind_of
 from referral_warehouse.workspace.file_locks import is_lock_refused
@@ -43,7 +44,7 @@ PUBLISHED = "published"
 
 def snapshot_path(settings: Settings, number: int) -> Path:
     """The database of a snapshot."""
-    return settings.warehouse_dir / link_target(number)
+    return settings.published_dir / database_name(number)
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def attach_published(
     Yields: whether a copy is read, because another program has the file open for writing, or wrote beside it.
     Raises: ReferralsError when neither the file nor a copy can be read.
     """
-    with _attached(connection, settings.warehouse_path.resolve(), name, folder) as is_copy:
+    with _attached(connection, current_database(settings.published_dir).resolve(), name, folder) as is_copy:
         yield is_copy
 
 
@@ -82,7 +83,7 @@ def published_manifest(settings: Settings) -> dict[str, Any] | None:
     It is the public one, or that of the snapshot itself where a publication is not complete yet.
     """
     public = read_manifest(settings.manifest_path)
-    number = current_number(settings)
+    number = current_number(settings.published_dir)
     if number is None or (public is not None and public.get("snapshot") == number):
         return public
     return read_manifest(settings.snapshots_dir / folder_name(number) / "manifest.json")
@@ -100,13 +101,13 @@ def compare_with_published(settings: Settings, compare: Callable[[duckdb.DuckDBP
     Returns: a sentence where it was not the published snapshot that could be read.
     Raises: whatever ``compare`` raises of the project's own errors.
     """
-    number = current_number(settings)
+    number = current_number(settings.published_dir)
     if number is not None and _compared(settings, _snapshot(settings, number), compare):
         return []
     for source, attach in _others(settings, number):
         if _compared(settings, attach, compare):
             return [f"the published snapshot could not be read; its history was compared with {source}"]
-    if number is None and read_manifest(settings.manifest_path) is None:
+    if number is None and announced_number(settings.published_dir) is None:
         return []
     return ["no published data can be read; its history could not be compared"]
 
@@ -142,9 +143,16 @@ def refuse_unreadable(settings: Settings) -> None:
 
     Raises: SnapshotDamaged.
     """
-    link = settings.warehouse_path
-    if os.path.lexists(link) and (why := why_unreadable(link)) is not None:
-        raise SnapshotDamaged(f"What {link} points at cannot be read: {why}.")
+    path = settings.warehouse_path
+    what = f"What {path} points at"
+    if not os.path.lexists(path):
+        number = announced_number(settings.published_dir)
+        if number is None:
+            return
+        path = snapshot_path(settings, number)
+        what = str(path)
+    if (why := why_unreadable(path)) is not None:
+        raise SnapshotDamaged(f"{what} cannot be read: {why}.")
 
 
 Attach = Callable[["duckdb.DuckDBPyConnection"], AbstractContextManager[object]]
@@ -203,7 +211,7 @@ def _attached_feeds(connection: duckdb.DuckDBPyConnection, settings: Settings) -
     manifest = read_manifest(settings.manifest_path)
     if manifest is None:
         raise SnapshotDamaged(f"{settings.manifest_path} cannot be read.")
-    feeds = {name: settings.warehouse_dir / table["feed"] for name, table in manifest["tables"].items()}
+    feeds = {name: settings.published_dir / table["feed"] for name, table in manifest["tables"].items()}
     for name, path in feeds.items():
         checksum = manifest["tables"][name]["checksum"]
         if kind_of(path) != "a file" or checksum != f"sha256:{file_sha256(path)}":

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from referral_warehouse.warehouse.snapshots import link_target
+from referral_warehouse.workspace.current_snapshot import database_name, feeds_name
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular, write_regular
 
 if TYPE_CHECKING:
@@ -22,24 +22,41 @@ RECORD_NAME = "published.json"
 
 
 def remember_published(settings: Settings, number: int) -> None:
-    """Record sizes and times of the files of a complete publication."""
-    names = [link_target(number), *(f"feeds/{path.name}" for path in settings.feeds_dir.glob("*.parquet"))]
-    looks = {name: _look(settings.warehouse_dir / name) for name in sorted(names)}
+    """Record sizes and times of the files of a complete publication, and for whom they are."""
+    folder = feeds_name(number)
+    feeds = (f"{folder}/{path.name}" for path in (settings.published_dir / folder).glob("*.parquet"))
+    looks = {name: _look(settings.published_dir / name) for name in sorted([database_name(number), *feeds])}
     settings.state_dir.mkdir(mode=0o700, exist_ok=True)
-    write_regular(settings.state_dir / RECORD_NAME, json.dumps({"snapshot": number, "files": looks}) + "\n")
+    record = {"snapshot": number, "readers": _readers(settings), "files": looks}
+    write_regular(settings.state_dir / RECORD_NAME, json.dumps(record) + "\n")
 
 
 def changed_files(settings: Settings, manifest: Mapping[str, Any]) -> list[str]:
     """The published files that are missing or changed; the record itself where it cannot be read."""
+    looks = _record(settings, manifest["snapshot"]).get("files")
+    if not isinstance(looks, dict) or not looks:
+        return [f"state/{RECORD_NAME}"]
+    names = [database_name(manifest["snapshot"]), *(table["feed"] for table in manifest["tables"].values())]
+    return [name for name in names if looks.get(name) != (_look(settings.published_dir / name) or 0)]
+
+
+def has_other_readers(settings: Settings, number: int) -> bool:
+    """Whether a publication was made for another group than the settings name."""
+    record = _record(settings, number)
+    return bool(record) and record.get("readers") != _readers(settings)
+
+
+def _record(settings: Settings, number: int) -> dict[str, Any]:
+    """The record of a publication; empty where there is none of it."""
     try:
         record = json.loads((read_regular(settings.state_dir / RECORD_NAME) or b"").decode("utf-8"))
-        looks = dict(record["files"]) if record["snapshot"] == manifest["snapshot"] else {}
-    except (ValueError, LookupError, TypeError, RecursionError):
-        looks = {}
-    if not looks:
-        return [f"state/{RECORD_NAME}"]
-    names = [link_target(manifest["snapshot"]), *(table["feed"] for table in manifest["tables"].values())]
-    return [name for name in names if looks.get(name) != (_look(settings.warehouse_dir / name) or 0)]
+    except (ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) and record.get("snapshot") == number else {}
+
+
+def _readers(settings: Settings) -> int | None:
+    return None if settings.readers_group is None else settings.readers_group.number
 
 
 def _look(path: Path) -> list[int] | None:

@@ -5,23 +5,28 @@ Knows the intermediate states of a publication; never changes the current snapsh
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import ReferralsError
-from referral_warehouse.warehouse.connection import first_line, staged_feeds
-from referral_warehouse.warehouse.exports import replace_feeds, write_feeds
-from referral_warehouse.warehouse.manifest import manifest_of, read_manifest, write_manifest
-from referral_warehouse.warehouse.published import attach_published, snapshot_path, why_unreadable
-from referral_warehouse.warehouse.published_files import changed_files, remember_published
-from referral_warehouse.warehouse.snapshots import (
+from referral_warehouse.warehouse.connection import first_line
+from referral_warehouse.warehouse.manifest import read_manifest
+from referral_warehouse.warehouse.public_names import announce, switch_link
+from referral_warehouse.warehouse.published import snapshot_path, why_unreadable
+from referral_warehouse.warehouse.published_files import changed_files, has_other_readers
+from referral_warehouse.warehouse.publisher import claim
+from referral_warehouse.warehouse.snapshots import grant, retain, snapshot_numbers, write_ahead_log
+from referral_warehouse.workspace.current_snapshot import (
+    DATABASE,
+    FEEDS,
+    MANIFEST,
+    SNAPSHOTS,
     current_number,
+    database_name,
+    feeds_name,
     folder_name,
-    link_target,
-    retain,
-    snapshot_numbers,
-    switch_link,
-    write_ahead_log,
+    linked_number,
 )
 from referral_warehouse.workspace.file_kinds import set_aside_unless_file, set_aside_unless_folder
 from referral_warehouse.workspace.removal import remove
@@ -45,46 +50,74 @@ def recover(settings: Settings) -> Recovery:
     """Complete or clean a directory: incomplete snapshots are removed, missing feeds of a switched link are written.
 
     A lost link is created again; a damaged published file is reported, and the next publication replaces it.
-    """
-    import duckdb
 
+    Raises: ConfigurationError when another warehouse publishes into the same directory; OSError.
+    """
     done: list[str] = []
-    if not settings.warehouse_dir.is_dir():
-        return Recovery([], [])
+    published = settings.published_dir
+    problems = [problem for path in sorted(settings.warehouse_dir.glob("draft-*")) if (problem := remove(path))]
+    claim(settings)
+    if published != settings.warehouse_dir and os.path.lexists(settings.warehouse_dir / DATABASE):
+        problems.append(
+            f"{settings.warehouse_dir} still has what was published before WAREHOUSE__PUBLISH_DIR was set; "
+            f"remove {DATABASE}, {FEEDS}, {MANIFEST} and {SNAPSHOTS} there"
+        )
+    if not published.is_dir():
+        return Recovery([], problems)
     leftovers = [write_ahead_log(settings.warehouse_path)]  # written by a reader that does not resolve the link
-    for pattern in (".warehouse.duckdb.new*", ".manifest.json.new*", "draft-*"):
-        leftovers += sorted(settings.warehouse_dir.glob(pattern))
-    current = current_number(settings)
+    for name in (DATABASE, FEEDS, MANIFEST):
+        leftovers += sorted(published.glob(f".{name}.new*"))
+    current = current_number(published)
     done += _free_places(settings)
-    problems = [problem for path in leftovers if (problem := remove(path))]
-    if current is None:
+    problems += [problem for path in leftovers if (problem := remove(path))]
+    if linked_number(published) is None:
         current = _find_lost_link(settings, done, problems)
     if current is None:
         return Recovery(done, problems)
     # Numbers only grow, so snapshots beyond the current one were never published.
     beyond = [settings.snapshots_dir / folder_name(number) for number in snapshot_numbers(settings) if number > current]
     problems += [problem for path in beyond if (problem := remove(path))]
-    published = read_manifest(settings.manifest_path)
+    try:
+        _complete(settings, current, done)
+    except (OSError, ReferralsError) as error:
+        problems.append(f"the feeds and the manifest are still not those of snapshot {current} ({first_line(error)})")
+    return Recovery(done, problems + retain(settings, current))
+
+
+def _complete(settings: Settings, current: int, done: list[str]) -> None:
+    """Make the public names those of the current snapshot; say what is damaged. Raises: OSError, ReferralsError."""
+    manifest = read_manifest(settings.manifest_path)
     unreadable = why_unreadable(snapshot_path(settings, current))
     if unreadable is not None:
-        done.append(f"{link_target(current)} could not be read ({unreadable}); the next publication replaces it")
-    elif published is None or published["snapshot"] != current:
-        try:
-            problems += _republish(settings, current)
-        except (OSError, duckdb.Error, ReferralsError) as error:
-            problems.append(
-                f"the feeds and the manifest are still not those of snapshot {current} ({first_line(error)})"
-            )
-    elif changed := changed_files(settings, published):
+        done.append(f"{database_name(current)} could not be read ({unreadable}); the next publication replaces it")
+    elif manifest is None or manifest["snapshot"] != current or _feeds_are_elsewhere(settings, manifest):
+        own = read_manifest(settings.snapshots_dir / folder_name(current) / MANIFEST)
+        if own is None or own["snapshot"] != current or not (settings.published_dir / feeds_name(current)).is_dir():
+            done.append(f"snapshot {current} is not complete; the next publication replaces it")
+        else:
+            done += announce(settings, current, own)
+    elif changed := changed_files(settings, manifest):
         named = ", ".join([*changed[:3], *(["…"] if changed[3:] else [])])
         done.append(f"published files are missing or were changed ({named}); all are written again")
-    return Recovery(done, problems + retain(settings, current))
+    if has_other_readers(settings, current):
+        grant(settings)
+
+
+def _feeds_are_elsewhere(settings: Settings, manifest: dict[str, Any]) -> bool:
+    """Whether ``feeds`` is not the link to the feeds of the published snapshot, where there can be links.
+
+    Versions before 0.3 wrote the feeds into a folder of that name; the next publication replaces it.
+    """
+    feeds, folder = settings.feeds_dir, feeds_name(manifest["snapshot"])
+    is_earlier = not all(table["feed"].startswith(folder) for table in manifest["tables"].values())
+    if is_earlier or not settings.warehouse_path.is_symlink():
+        return False
+    return not feeds.is_symlink() or str(feeds.readlink()) != folder
 
 
 def _free_places(settings: Settings) -> list[str]:
     """Move files aside that have the name of a folder or file of a publication; these are created again."""
-    found = [set_aside_unless_folder(folder) for folder in (settings.snapshots_dir, settings.feeds_dir)]
-    found.append(set_aside_unless_file(settings.manifest_path))
+    found = [set_aside_unless_folder(settings.snapshots_dir), set_aside_unless_file(settings.manifest_path)]
     return [note for note in found if note is not None]
 
 
@@ -102,29 +135,7 @@ def _find_lost_link(settings: Settings, done: list[str], problems: list[str]) ->
     newest = [number for number in reversed(numbers) if manifest is None or number <= manifest["snapshot"]]
     for number in newest:
         if why_unreadable(snapshot_path(settings, number)) is None:
-            switch_link(settings, number)
-            done.append(f"{settings.warehouse_path} was missing; it points at snapshot {number} again")
+            if switch_link(settings, number):
+                done.append(f"{settings.warehouse_path} was missing; it points at snapshot {number} again")
             return number
     return None
-
-
-def _republish(settings: Settings, number: int) -> list[str]:
-    """Write feeds and manifest of the current snapshot again, from the snapshot itself."""
-    import duckdb
-
-    folder = settings.snapshots_dir / folder_name(number)
-    own = read_manifest(folder / "manifest.json") or {}
-    staged = staged_feeds(settings)
-    remove(staged)
-    staged.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (
-        duckdb.connect(":memory:") as connection,
-        attach_published(connection, settings, "snapshot", folder=staged.parent),
-    ):
-        feeds = write_feeds(connection, "snapshot", staged)
-    manifest = manifest_of(number, link_target(number), own, feeds)
-    write_manifest(folder / "manifest.json", manifest)
-    problems = replace_feeds(staged, settings.feeds_dir, feeds)
-    write_manifest(settings.manifest_path, manifest)
-    remember_published(settings, number)
-    return problems

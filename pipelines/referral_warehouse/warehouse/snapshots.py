@@ -1,59 +1,95 @@
-"""Snapshots: numbered read-only files, and the link to the current one.
+"""Snapshots: numbered folders of read-only files, which are made, given to their readers, and removed.
 
-Every change is one rename, so that a kill leaves the old state or the new one. Knows nothing of a snapshot's content.
+Knows nothing of a snapshot's content, nor which one is published.
 """
 
 from __future__ import annotations
 
-import os
-import re
+import itertools
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.workspace.access import Access
+from referral_warehouse.workspace.current_snapshot import (
+    DATABASE,
+    FEEDS,
+    NUMBERED,
+    folder_name,
+)
+from referral_warehouse.workspace.durable_files import move, sync_file
 from referral_warehouse.workspace.file_kinds import kind_of
-from referral_warehouse.workspace.removal import free_name, remove
+from referral_warehouse.workspace.removal import remove
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
-SNAPSHOT_NAME = "warehouse.duckdb"
-NUMBERED = re.compile(r"[0-9]{6,18}", re.ASCII)
+
+def access_of(settings: Settings) -> Access:
+    """Who may read what is published."""
+    return Access(None if settings.readers_group is None else settings.readers_group.number)
 
 
-def freeze(settings: Settings, draft: Path, number: int) -> Path:
-    """Move the draft to the snapshots, read-only and for its owner alone. The link does not point at it yet."""
+def freeze(settings: Settings, draft: Path, feeds: Path, number: int) -> Path:
+    """Move a draft and its feeds to the snapshots, read-only. No link points at them yet.
+
+    Returns: the snapshot's database. Raises: ConfigurationError, OSError.
+    """
+    access = access_of(settings)
+    settings.published_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _open_entrance(settings, access)
     settings.snapshots_dir.mkdir(mode=0o700, exist_ok=True)
     folder = settings.snapshots_dir / folder_name(number)
     folder.mkdir(mode=0o700)
-    path = folder / SNAPSHOT_NAME
-    _sync_file(draft)
-    draft.replace(path)
-    path.chmod(0o400)
-    return path
+    move(draft, folder / DATABASE)
+    move(feeds, folder / FEEDS)
+    for path in _frozen_files(folder):
+        access.frozen_file(path)
+        sync_file(path)
+    for path in (folder / FEEDS, folder, settings.snapshots_dir):
+        access.folder(path)
+        sync_file(path)
+    return folder / DATABASE
 
 
-def switch_link(settings: Settings, number: int) -> None:
-    """Switch the warehouse link to a snapshot atomically, as the last step: after an error nothing is published.
+def grant(settings: Settings) -> None:
+    """Give all published files to the readers that the settings name. Raises: ConfigurationError, OSError."""
+    access = access_of(settings)
+    if not settings.snapshots_dir.is_dir():
+        return
+    _open_entrance(settings, access)
+    access.folder(settings.snapshots_dir)
+    for number in snapshot_numbers(settings):
+        folder = settings.snapshots_dir / folder_name(number)
+        for path in (folder, folder / FEEDS):
+            if kind_of(path) == "a directory":
+                access.folder(path)
+        for path in _frozen_files(folder):
+            access.frozen_file(path)
+    if kind_of(settings.manifest_path) == "a file":
+        access.file(settings.manifest_path)
 
-    A power failure may undo it until the folder is synced; the snapshot then was never current.
-    """
-    sync_folder(settings.snapshots_dir / folder_name(number))
-    sync_folder(settings.snapshots_dir)
-    temporary = free_name(settings.warehouse_path.with_name(f".{settings.warehouse_path.name}.new"))
-    temporary.symlink_to(link_target(number))
-    temporary.replace(settings.warehouse_path)
 
-
-def retain(settings: Settings, current: int) -> list[str]:
-    """Delete the oldest snapshots beyond the number to keep, never the current one.
+def retain(settings: Settings, current: int, now: datetime | None = None) -> list[str]:
+    """Delete the oldest snapshots beyond the number to keep, never the current one nor one replaced a moment ago.
 
     Leftovers of an earlier deletion have no database: they are deleted again and do not count.
+
+    Args:
+        current: the number of the published snapshot.
+        now: the time on this machine, for tests.
+
     Returns: descriptions of what could not be removed.
     """
     numbers = snapshot_numbers(settings)
     whole = [number for number in numbers if _may_be_whole(settings.snapshots_dir / folder_name(number))]
     kept = {*whole[-settings.keep_snapshots :], current}
+    grace = timedelta(minutes=settings.snapshot_grace_minutes)
+    if grace:
+        replaced = _replaced_at(settings, whole)
+        now = now or datetime.now(UTC)
+        # A time in the future comes from another clock; such a snapshot must not stay until then.
+        kept |= {number for number, at in replaced.items() if timedelta(0) <= now - at < grace}
     return [
         problem
         for number in numbers
@@ -61,9 +97,41 @@ def retain(settings: Settings, current: int) -> list[str]:
     ]
 
 
+def _open_entrance(settings: Settings, access: Access) -> None:
+    """Let readers enter the published directory, and nobody but the owner what else is in it."""
+    if access.group is not None and settings.published_dir == settings.warehouse_dir:
+        for path in (settings.load_path, write_ahead_log(settings.load_path)):
+            if path.is_file():
+                Access().file(path)
+        if settings.state_dir.is_dir():
+            Access().folder(settings.state_dir)
+    access.entrance(settings.published_dir)
+
+
+def _replaced_at(settings: Settings, numbers: list[int]) -> dict[int, datetime]:
+    """When each snapshot was replaced: when the folder of the next one was last changed."""
+    found: dict[int, datetime] = {}
+    for number, following in itertools.pairwise(numbers):
+        try:
+            changed = (settings.snapshots_dir / folder_name(following)).stat().st_mtime
+        except OSError:
+            continue
+        found[number] = datetime.fromtimestamp(changed, UTC)
+    return found
+
+
+def _frozen_files(folder: Path) -> list[Path]:
+    """The files of a snapshot. Links are left out: what they point at may be anybody's."""
+    found: list[Path] = []
+    for place in (folder, folder / FEEDS):
+        if kind_of(place) == "a directory" and not place.is_symlink():
+            found += [path for path in sorted(place.iterdir()) if path.is_file() and not path.is_symlink()]
+    return found
+
+
 def _may_be_whole(folder: Path) -> bool:
     try:
-        return (folder / SNAPSHOT_NAME).exists()
+        return (folder / DATABASE).exists()
     except OSError:
         return True  # unknown: the folder has another owner
 
@@ -71,32 +139,6 @@ def _may_be_whole(folder: Path) -> bool:
 def write_ahead_log(database: Path) -> Path:
     """DuckDB's write-ahead log of a file."""
     return database.with_name(f"{database.name}.wal")
-
-
-def current_number(settings: Settings) -> int | None:
-    """The number of the snapshot that the link points at, even if it does not exist; None without a link.
-
-    A broken link to another place counts as none: the next publication replaces it.
-    Raises: ConfigurationError when another file or link has its name.
-    """
-    link = settings.warehouse_path
-    if not link.is_symlink():
-        kind = kind_of(link)
-        if kind is not None:
-            raise ConfigurationError(
-                f"{link} is {kind}, not the link that a publication makes.",
-                f"Move {link} away and run the command again.",
-            )
-        return None
-    target = link.readlink()
-    if NUMBERED.fullmatch(target.parent.name) and target.name == SNAPSHOT_NAME:
-        return int(target.parent.name)
-    if kind_of(link) != "a broken link":
-        raise ConfigurationError(
-            f"{link} points at {target}, which is no snapshot of this directory.",
-            f"Remove {link} and run the command again: a publication creates the link again.",
-        )
-    return None
 
 
 def snapshot_numbers(settings: Settings) -> list[int]:
@@ -117,26 +159,3 @@ def _numbered(settings: Settings) -> list[Path]:
     if not settings.snapshots_dir.is_dir():
         return []
     return [path for path in settings.snapshots_dir.iterdir() if NUMBERED.fullmatch(path.name)]
-
-
-def link_target(number: int) -> str:
-    """Where the link points, relative to itself, so that the directory can be moved or mounted elsewhere."""
-    return f"snapshots/{folder_name(number)}/{SNAPSHOT_NAME}"
-
-
-def folder_name(number: int) -> str:
-    """Folder of a snapshot: six digits, so that names sort like numbers."""
-    return f"{number:06d}"
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder survive a power failure."""
-    _sync_file(folder)

@@ -20,6 +20,7 @@ from referral_warehouse.cli.sandbox_extra import require_sandbox_extra
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
+from referral_warehouse.workspace.current_snapshot import current_database, public_database
 from referral_warehouse.workspace.file_kinds import refuse_other_kinds
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _play(settings: Settings, world: Path, run: CurrentRun, *, days: int, users:
             settings, base_url=sandbox.base_url, api_token=Token(DEMO_TOKEN), calls_per_minute=0, simulated_time=True
         )
         task = bar.add_task("Simulated days", total=days, facts="first sync")
-        if not settings.warehouse_path.exists():
+        if not current_database(settings.published_dir).exists():
             _sync(there, run)
         for _ in range(days):
             sandbox.advance(days=1)
@@ -114,7 +115,7 @@ def _show(settings: Settings, world: Path) -> None:
     say()
     show_table("Reward liability roll-forward, since the first sync", *roll_forward)
     say()
-    say(f"Warehouse: {settings.warehouse_path}")
+    say(f"Warehouse: {public_database(settings.published_dir)}")
     say(f"Feeds:     {settings.feeds_dir}/*.parquet")
     say(f"Report:    {demo_report(settings)}")
     say(f"Event log: referrals sandbox --file {world} --events")

@@ -14,6 +14,7 @@ from referral_warehouse.cli.reporting import log_problems
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
+from referral_warehouse.workspace.current_snapshot import public_database
 
 
 @click.command("fix-clock", epilog="Example: referrals fix-clock")
@@ -49,4 +50,4 @@ def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
         say("Nothing to correct: no stored time is in the future or before 2026.")
     else:
         say(f"{str(correction)[0].upper()}{str(correction)[1:]}.")
-        say(f"Snapshot {snapshot} published: {settings.warehouse_path}")
+        say(f"Snapshot {snapshot} published: {public_database(settings.published_dir)}")

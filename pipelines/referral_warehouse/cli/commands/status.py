@@ -11,6 +11,7 @@ from referral_warehouse.cli.settings_in_use import in_use_facts, print_in_use
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.current_snapshot import public_database
 
 if TYPE_CHECKING:
     from referral_warehouse.operate.health import Health
@@ -103,7 +104,11 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
         say(in_words(strikes))
     refuse_unreadable(settings)
     if as_json:
-        found = {**facts(health, settings.warehouse_dir), "warehouse": str(settings.warehouse_path), **strikes}
+        found = {
+            **facts(health, settings.warehouse_dir),
+            "warehouse": str(public_database(settings.published_dir)),
+            **strikes,
+        }
         found |= in_use_facts(settings)
         say_json({**found, **({"snapshot": None} if health.state == UNPUBLISHED else _published(settings, health))})
     elif health.state != UNPUBLISHED:
@@ -127,7 +132,7 @@ def _show_tables(settings: Settings, health: Health) -> None:
 
     manifest = _manifest(health)
     runs, reconciled, liability, quarantine = query_warehouse(settings, RUNS, RECONCILED, LIABILITY, QUARANTINED)
-    say_paragraph(f"Snapshot {manifest['snapshot']} of {settings.warehouse_path}")
+    say_paragraph(f"Snapshot {manifest['snapshot']} of {public_database(settings.published_dir)}")
     say_paragraph(
         f"Synced {manifest['synced_at']}, built {manifest['built_at']} (UTC); {quarantine[1][0][0]} rows in quarantine"
     )

@@ -19,6 +19,7 @@ from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.current_snapshot import public_database
 
 if TYPE_CHECKING:
     from referral_warehouse.load.report import LoadReport
@@ -169,7 +170,7 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
     else:
         for text in publication.recovered:
             say(f"recovered: {text}")
-        say(f"Snapshot {publication.snapshot} published: {settings.warehouse_path}")
+        say(f"Snapshot {publication.snapshot} published: {public_database(settings.published_dir)}")
         print_warnings(publication)
 
 

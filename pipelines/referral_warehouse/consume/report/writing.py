@@ -14,6 +14,7 @@ from referral_warehouse.consume.report.document import Definition, Page, Scope, 
 from referral_warehouse.consume.report.reading import ALL, Reader, define_scopes, read_definitions
 from referral_warehouse.errors import ConfigurationError, NothingPublished
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.current_snapshot import is_published
 from referral_warehouse.workspace.file_kinds import kind_of
 from referral_warehouse.workspace.new_files import write_whole_file
 
@@ -59,9 +60,9 @@ def read_page(settings: Settings, options: ReportOptions) -> Page:
     """
     from referral_warehouse.warehouse.published import open_published, published_manifest
 
-    manifest = published_manifest(settings)
-    if manifest is None or not settings.warehouse_path.exists():
-        raise NothingPublished(f"Nothing is published in {settings.warehouse_dir} yet.")
+    if not is_published(settings.published_dir):
+        raise NothingPublished(f"Nothing is published in {settings.published_dir} yet.")
+    manifest = published_manifest(settings) or {}
     with open_published(settings) as (connection, _):
         reader = Reader(connection, options.has_names)
         reader.read_units()

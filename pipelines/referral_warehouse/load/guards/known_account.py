@@ -17,6 +17,7 @@ from referral_warehouse.load.guards.marks import Marks, campaign_marks, user_mar
 from referral_warehouse.load.storage.stored_rows import DATASET, StoredRows
 from referral_warehouse.settings import Settings
 from referral_warehouse.sql_quoting import literal
+from referral_warehouse.workspace.current_snapshot import current_number, database_name, feeds_name
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 IN_LOAD_FILE = {
@@ -88,11 +89,16 @@ class KnownAccount:
     def _take_published(self, settings: Settings) -> None:
         """Read the published snapshot, or the feeds; nothing where neither can be read."""
 
+        number = current_number(settings.published_dir)
+        if number is None:
+            return
+        feeds = settings.published_dir / feeds_name(number)
+
         def feed(name: str) -> str:
-            return f"read_parquet({literal(settings.feeds_dir / f'core.{name}.parquet')}, hive_partitioning = false)"
+            return f"read_parquet({literal(feeds / f'core.{name}.parquet')}, hive_partitioning = false)"
 
         ways: list[tuple[Path | None, Callable[[str], str]]] = [
-            (settings.warehouse_path, "core.{}".format),
+            (settings.published_dir / database_name(number), "core.{}".format),
             (None, feed),
         ]
         for path, table in ways:

@@ -1,4 +1,4 @@
-"""A process whose system has no file locks: the kernel answers "not implemented", as some file systems do.
+"""A process whose system lacks file locks or links: the kernel answers what file systems without them answer.
 
 Each function changes the process that calls it, for good (a seccomp filter; Linux on x86-64 or arm64).
 """
@@ -15,6 +15,7 @@ ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 NUMBER_AT, SECOND_ARGUMENT_AT = 0, 24  # offsets in struct seccomp_data
 FLOCK = {"x86_64": 73, "aarch64": 32}
+SYMLINK = {"x86_64": (88, 266), "aarch64": (36,)}
 FCNTL = {"x86_64": 72, "aarch64": 25}
 F_SETLK, F_SETLKW, F_OFD_SETLK = 6, 7, 37
 
@@ -31,6 +32,14 @@ def no_flock() -> None:
 def no_locks() -> None:
     """Neither flock() nor record locks are there from now on."""
     _install(_refuse_flock(errno.ENOSYS) + _refuse_record_locks(errno.ENOLCK))
+
+
+def no_links() -> None:
+    """symlink() is not permitted from now on, as on FAT and many network shares."""
+    steps = [(LOAD, 0, 0, NUMBER_AT)]
+    for number in SYMLINK[platform.machine()]:
+        steps += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, ERRNO | errno.EPERM)]
+    _install(steps)
 
 
 def _refuse_flock(code: int) -> list[tuple[int, int, int, int]]:

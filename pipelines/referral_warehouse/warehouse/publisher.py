@@ -1,0 +1,48 @@
+"""One warehouse directory publishes into a directory: two would replace, and remove, each other's snapshots.
+
+The directory of what is published and the state of its warehouse hold the same random name.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.workspace.access import Access
+from referral_warehouse.workspace.file_kinds import read_regular, write_regular
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from referral_warehouse.settings import Settings
+
+MARK = ".publisher"
+
+
+def claim(settings: Settings) -> None:
+    """Make the directory of WAREHOUSE__PUBLISH_DIR this warehouse's own; without the setting there is nothing to do.
+
+    Raises: ConfigurationError when another warehouse publishes there; OSError.
+    """
+    folder = settings.published_dir
+    if folder == settings.warehouse_dir:
+        return
+    own, theirs = settings.state_dir / MARK, folder / MARK
+    found = _read(theirs)
+    if found is not None and found != _read(own):
+        raise ConfigurationError(
+            f"Another warehouse publishes into {folder}; {settings.warehouse_dir} would replace its snapshots.",
+            f"Set WAREHOUSE__PUBLISH_DIR to another directory; if that warehouse is no longer used, remove {theirs}.",
+        )
+    if found is None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = _read(own) or uuid.uuid4().hex
+        for path in (own, theirs):
+            write_regular(path, name + "\n")
+            Access().file(path)
+
+
+def _read(path: Path) -> str | None:
+    return (read_regular(path) or b"").decode("utf-8", errors="replace").strip() or None
