@@ -13,7 +13,7 @@ READY := .venv/.ready
 export RUNTIME__DLTHUB_TELEMETRY := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup run test soak lint sandbox sync build docs bench clean always
+.PHONY: help setup run test wheel soak lint sandbox sync build docs bench clean always
 
 help: ## list these targets
 	@echo "make <target>, where <target> is one of"
@@ -42,6 +42,9 @@ run: $(READY) ## sync the configured account; without a token run the demo (DAYS
 
 test: $(READY) ## run the tests on two cores
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+wheel: $(READY) ## test the installed wheel with another Python of this machine (PYTHON=python3.13)
+	@WHEEL_PYTHON="$(PYTHON)" $(BIN)/python -m pytest tests/installed $(ARGS)
 
 soak: $(READY) ## the long tests, minutes to hours (ARGS='-k budget' for some of them)
 	@$(BIN)/python -m pytest -s -m full $(ARGS)

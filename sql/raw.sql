@@ -69,6 +69,10 @@ create table raw.run_streams (
     rows_seen bigint, rows_written bigint, rows_quarantined bigint, calls bigint
 );
 
+create table raw.run_calls (
+    run_id varchar, stream varchar, purpose varchar, calls bigint
+);
+
 create table raw.reconciliation (
     run_id varchar, stream varchar, observed_at timestamp, compared_by varchar, upto_id bigint, api_count bigint,
     our_count bigint, found varchar, repaired_by varchar, rows_missing bigint, rows_changed bigint,

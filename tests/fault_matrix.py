@@ -65,7 +65,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tests/cli/test_environment.py", "tests/cli/test_start_signals.py", "tests/cli/test_limits.py",
         "tests/test_settings_values.py", "tests/settings/test_unknown_names.py", "tests/settings/test_places.py",
         "tests/settings/test_secret_files.py", "tests/test_base_url.py", "tests/api/test_network_environment.py",
-        "tests/test_built_packages.py",
+        "tests/installed/test_built_packages.py", "tests/installed/test_any_machine.py",
+        "tests/operate/test_other_owners.py",
     ),
     "Damaged files": (
         "tests/end_to_end/test_damaged_directory.py", "tests/warehouse/test_damaged_publication.py",

@@ -111,6 +111,14 @@ class BudgetExhausted(ApiError):
     next_step = "Wait a minute and run again, or lower SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE."
 
 
+class NothingPublished(ReferralsError):
+    """There is no snapshot to read yet."""
+
+    exit_code = 4
+    kept = "Nothing was changed."
+    next_step = "Run `referrals sync`, or `referrals demo` for a simulated account."
+
+
 class RequestRefused(ApiError):
     """The API refused a request with 400/404/405/406/410/422.
 
@@ -122,14 +130,6 @@ class RequestRefused(ApiError):
     def __init__(self, message: str, status: int, next_step: str | None = None) -> None:
         super().__init__(message, next_step)
         self.status = status
-
-
-class NothingPublished(ReferralsError):
-    """There is no snapshot to read yet."""
-
-    exit_code = 4
-    kept = "Nothing was changed."
-    next_step = "Run `referrals sync`, or `referrals demo`."
 
 
 class DataRefused(ReferralsError):

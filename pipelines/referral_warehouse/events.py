@@ -85,7 +85,7 @@ def log_progress(source: str, name: str, fields: Fields) -> None:
 
 def listed(fields: Fields) -> str:
     """Return counts for the end of a sentence: `` (250 rows)``; nothing where there are none."""
-    text = ", ".join(f"{value:,} {name}" for name, value in fields.items())
+    text = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in fields.items())
     return f" ({text})" if text else ""
 
 

@@ -1,4 +1,5 @@
 -- grain: one row per campaign
+-- key: campaign_id
 -- reads: staging.stg_campaigns, staging.stg_campaign_reach
 -- money: none
 -- time: UTC, without a zone

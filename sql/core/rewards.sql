@@ -1,4 +1,5 @@
 -- grain: one row per reward definition
+-- key: reward_id
 -- reads: intermediate.int_rewards_latest
 -- money: reward_value in whatever the reward type is counted in; the API names no currency
 -- time: UTC, without a zone

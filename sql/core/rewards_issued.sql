@@ -1,4 +1,7 @@
 -- grain: one row per row of the API's list of rewards issued
+-- key: issued_id
+-- references: recipient_id core.users
+-- personal: recipient_first_name, recipient_email, extra
 -- reads: intermediate.int_issued_latest
 -- money: issued_value and reward_value in the row's unit; never add them across units
 -- time: UTC, without a zone

@@ -1,4 +1,5 @@
 -- grain: one row per unit that rewards are or were counted in, or that the settings name
+-- key: unit
 -- reads: intermediate.int_units, staging.stg_unit_terms, intermediate.int_reward_versions, intermediate.int_reward_promises
 -- money: none
 -- time: none

@@ -1,4 +1,7 @@
 -- grain: one row per user (anyone in a campaign: people referring and people invited)
+-- key: user_id
+-- references: referrer_id core.users
+-- personal: first_name, email, code, url, meta, sharing, sharing_message, extra
 -- reads: staging.stg_users, intermediate.int_vanished_rows
 -- money: none
 -- time: UTC, without a zone

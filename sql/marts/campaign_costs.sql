@@ -1,4 +1,6 @@
 -- grain: one row per campaign and unit in which it ever had a reward; campaign_id 0 = unknown
+-- key: campaign_id, unit
+-- metrics: cost_value, issued_ever_value, cost_per_qualified_value
 -- reads: intermediate.int_campaign_costs
 -- money: exact, in the row's unit; never add values across units
 -- time: none

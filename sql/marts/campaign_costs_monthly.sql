@@ -1,4 +1,6 @@
 -- grain: one row per campaign, unit and month from the first sync to now; campaign_id 0 = unknown
+-- key: campaign_id, unit, month_on
+-- metrics: cost_value as monthly_cost_value, cost_per_qualified_value as monthly_cost_per_qualified_value
 -- reads: intermediate.int_campaign_costs
 -- money: exact, in the row's unit; never add values across units
 -- time: months in UTC; a movement is in the month of the sync that saw it

@@ -1,4 +1,10 @@
 -- grain: one row per campaign; campaign_id 0 gathers what names no campaign
+-- key: campaign_id
+-- references: reward_unit core.units
+-- metrics: reach, users_count, uninvited_users_count, referrers_count, successful_referrers_count, referrals_count,
+--   qualified_count, unsubscribed_count, user_participation_rate, uninvited_participation_rate, referrals_per_user,
+--   referrals_per_referrer, conversion_rate, mature_conversion_rate, new_users_7d_count, new_referrals_7d_count,
+--   qualified_7d_count, new_users_28d_count, new_referrals_28d_count, qualified_28d_count
 -- reads: core.campaigns, intermediate.int_people, intermediate.int_campaign_people, intermediate.int_campaign_rewards,
 --   intermediate.int_build_clock
 -- money: values only where all rewards of the campaign share one unit, else null (reward_unit says which)

@@ -1,4 +1,6 @@
 -- grain: one row per campaign and unit in which its open referrals of 28 days ago might have become due
+-- key: campaign_id, unit
+-- metrics: none
 -- reads: intermediate.int_conversion_forecasts, core.campaigns
 -- money: predicted_ is expected, rounded to the cent; actual_ is exact, by the rewards of that time; never add across units
 -- time: UTC, without a zone

@@ -1,4 +1,7 @@
 -- grain: one row per campaign and unit in which rewards for its open referrals may become due
+-- key: campaign_id, unit
+-- metrics: expected_value as contingent_expected_value, expected_28d_value as contingent_expected_28d_value,
+--   most_value as contingent_most_value
 -- reads: intermediate.int_conversion_forecasts, core.campaigns
 -- money: expected, not owed; rounded to the cent, in the row's unit; never add values across units
 -- time: UTC, without a zone; as of the time of the warehouse

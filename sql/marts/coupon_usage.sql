@@ -1,4 +1,7 @@
 -- grain: one row per campaign, batch and month in which coupons were issued
+-- key: campaign_id, batch_id, month_on
+-- metrics: issued_count as coupons_count, used_count as used_coupons_count, outstanding_count as outstanding_coupons_count,
+--   use_rate as coupon_use_rate
 -- reads: core.coupons
 -- money: none
 -- time: months in UTC, by the day a coupon was issued (by its use where the API returns no issue date)

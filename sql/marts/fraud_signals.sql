@@ -1,4 +1,6 @@
 -- grain: one row per user and rule
+-- key: user_id, rule
+-- metrics: rows as fraud_signals_count
 -- reads: core.users, intermediate.int_referrers, intermediate.int_disposable_domains,
 --   intermediate.int_referral_tree
 -- money: none

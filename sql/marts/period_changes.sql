@@ -1,4 +1,6 @@
 -- grain: one row per campaign, day, measure and reason for which a day that was over has changed
+-- key: campaign_id, day_on, measure, reason
+-- metrics: change_count as restated_people_count
 -- reads: core.users, intermediate.int_day_changes
 -- money: none; of rewards, marts.reward_ledger marks what corrects an earlier interval (restatement)
 -- time: UTC, without a zone

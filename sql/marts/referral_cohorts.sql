@@ -1,4 +1,6 @@
 -- grain: one row per campaign, month in which referrals joined, and whole months since
+-- key: campaign_id, joined_month_on, months_since
+-- metrics: newly_qualified_count as cohort_qualified_count
 -- reads: intermediate.int_people, intermediate.int_build_clock
 -- money: none
 -- time: months in UTC; months since are counted from each person's time of joining

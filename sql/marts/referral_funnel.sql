@@ -1,4 +1,6 @@
 -- grain: one row per campaign and stage
+-- key: campaign_id, stage
+-- metrics: none
 -- reads: core.campaigns, intermediate.int_campaign_people, intermediate.int_campaign_rewards
 -- money: none
 -- time: as of the moment the warehouse is true for

@@ -1,4 +1,9 @@
 -- grain: one row per campaign, source and day, without gaps from the first thing that happened to the day of the build
+-- key: campaign_id, source, day_on
+-- references: reward_unit core.units
+-- metrics: new_users_count, new_referrals_count, qualified_count as newly_qualified_count,
+--   unsubscribed_count as newly_unsubscribed_count, deleted_count as newly_deleted_count, rewards_accrued_count,
+--   rewards_issued_count, rewards_reversed_count, coupons_issued_count, coupons_used_count
 -- reads: core.users, core.coupons, intermediate.int_reward_ledger, intermediate.int_build_clock
 -- money: values only where all reward movements of the campaign share one unit, else null (reward_unit says which)
 -- time: days in UTC; each thing on the day it happened, deletions and rewards on the day a sync noticed them

@@ -1,4 +1,7 @@
 -- grain: one row per user who is not deleted
+-- key: user_id
+-- references: referrer_id core.users, root_id core.users
+-- metrics: none
 -- reads: intermediate.int_referral_tree
 -- money: none
 -- time: as of the time of the warehouse

@@ -1,4 +1,7 @@
 -- grain: one row per referrer: a user who is named as referrer by another user; neither is deleted
+-- key: user_id
+-- references: root_id core.users, reward_unit core.units
+-- metrics: none
 -- reads: core.rewards_due, core.rewards_issued, intermediate.int_referrers, intermediate.int_referral_paths
 -- money: values only where all rewards of the person share one unit, else null (reward_unit)
 -- time: UTC, without a zone

@@ -1,5 +1,8 @@
 -- grain: one row per campaign, reward, recipient, reward type, unit and sync in which something moved (a reward normally
 --   has one campaign, one type and one unit)
+-- key: campaign_id, reward_id, recipient_id, reward_type, unit, sync_no
+-- references: recipient_id core.users
+-- metrics: none
 -- reads: intermediate.int_reward_ledger
 -- money: exact, in the row's unit; never add values across units
 -- time: UTC, without a zone; a row tells of the interval from previous_sync_at to sync_at

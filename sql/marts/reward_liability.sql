@@ -1,4 +1,7 @@
 -- grain: one row per reward, recipient and reward type that is owed now (a reward normally has one type)
+-- key: reward_id, recipient_id, reward_type
+-- references: recipient_id core.users
+-- metrics: due_count, due_value, in_process_count, in_process_value, owed_count, owed_value
 -- reads: core.rewards_due, core.rewards_issued, core.rewards, core.campaigns, intermediate.int_reward_ledger,
 --   intermediate.int_build_clock
 -- money: exact, in the row's unit; never add values across units
@@ -160,9 +163,9 @@ final as (
         reward_type, -- kind of reward
         unit, -- what the values are counted in; values of different units must not be added
         due_count, -- rewards due: owed, issuing not begun
-        due_value, -- their value
+        due_value, -- value of the rewards due
         in_process_count, -- rewards in process: in the issued list without a date
-        in_process_value, -- their value
+        in_process_value, -- value of the rewards in process
         due_count + in_process_count as owed_count, -- due and in process together
         due_value + in_process_value as owed_value, -- value of due and in process together
         owed_since_at as first_seen_due_at, -- sync at which the balance last left zero, UTC

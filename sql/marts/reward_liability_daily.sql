@@ -1,4 +1,9 @@
 -- grain: one row per campaign, reward type, unit and day, without gaps to the day of the build
+-- key: campaign_id, reward_type, unit, day_on
+-- metrics: accrued_count as liability_accrued_count, issued_count as liability_issued_count,
+--   reversed_count as liability_reversed_count, closing_count at last day_on as liability_count,
+--   accrued_value as liability_accrued_value, issued_value as liability_issued_value,
+--   reversed_value as liability_reversed_value, closing_value at last day_on as liability_value where not is_estimated
 -- reads: intermediate.int_reward_ledger, intermediate.int_reward_estimates, intermediate.int_sync_points,
 --   intermediate.int_build_clock
 -- money: exact unless is_estimated, in the row's unit; never add values across units

@@ -1,4 +1,6 @@
 -- grain: one row per campaign and unit that is settled on use (setting warehouse.settles_on)
+-- key: campaign_id, unit
+-- metrics: unused_count as unused_rewards_count, unused_value as unused_rewards_value, expected_breakage_value
 -- reads: intermediate.int_issued_parts, intermediate.int_expected_use, core.campaigns
 -- money: exact, in the row's unit, except expected_, low_ and high_value; never add values across units
 -- time: UTC; as of the time of the warehouse
@@ -66,7 +68,7 @@ final as (
         counted.withdrawn_count, -- of these, withdrawn: the coupon was deleted unused, or the reward left the list
         counted.withdrawn_value, -- their value
         counted.unused_count, -- of these, owed still: neither used, expired nor withdrawn
-        counted.unused_value, -- their value
+        counted.unused_value, -- value of the rewards that are owed still
         counted.without_coupon_count, -- of unused_count: no coupon of the recipient is known for them
         counted.without_coupon_value, -- their value
         counted.oldest_issued_at, -- when the oldest unused one was issued, UTC

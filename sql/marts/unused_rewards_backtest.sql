@@ -1,4 +1,6 @@
 -- grain: one row per campaign and unit in which rewards with a coupon were unused 28 days ago
+-- key: campaign_id, unit
+-- metrics: none
 -- reads: intermediate.int_expected_use, intermediate.int_build_clock, core.campaigns
 -- money: predicted_, low_ and high_value are expected; unused_value and actual_value are exact; never add across units
 -- time: days in UTC

@@ -1,4 +1,7 @@
 -- grain: one row per campaign, unit that is settled on use, and day, without gaps to the day of the build
+-- key: campaign_id, unit, day_on
+-- metrics: used_value as rewards_used_value, expired_value as rewards_expired_value,
+--   closing_value at last day_on as unused_closing_value
 -- reads: intermediate.int_issued_parts, intermediate.int_build_clock
 -- money: exact, in the row's unit; never add values across units
 -- time: days in UTC, by the vendor's dates of issue and use

@@ -1,4 +1,5 @@
 -- grain: one row per stream with rows
+-- key: stream
 -- reads: staging.stg_campaigns, staging.stg_rewards, staging.stg_users, staging.stg_coupons, staging.stg_rewards_due,
 --   staging.stg_rewards_issued, staging.stg_run_streams, staging.stg_refresh_rounds, staging.stg_refresh_ranges,
 --   intermediate.int_vanished_rows, intermediate.int_build_clock

@@ -1,4 +1,5 @@
 -- grain: one row per stream and time at which a sync saw versions begin or end
+-- key: stream, observed_at
 -- reads: staging.stg_campaigns, staging.stg_rewards, staging.stg_rewards_due, staging.stg_rewards_issued,
 --   staging.stg_observations
 -- money: none

@@ -1,4 +1,5 @@
 -- grain: one row per run and stream
+-- key: run_id, stream
 -- reads: staging.stg_reconciliation, staging.stg_runs
 -- money: none
 -- time: UTC, without a zone, the server's

@@ -1,27 +1,52 @@
 -- grain: one row per run and stream
--- reads: staging.stg_run_streams
+-- key: run_id, stream
+-- reads: staging.stg_run_streams, staging.stg_run_calls
 -- money: none
 -- time: UTC, without a zone, the server's
--- What each run read of each stream, and its counts beside those of the API.
--- answers: Is every stream fresh? Do the rows equal the API's count? What was written?
+-- What each run read of each stream, its counts beside those of the API, and what each call was for. The calls of a
+-- run that an earlier version logged have no purposes.
+-- answers: Is every stream fresh? Do the rows equal the API's count? What was written? What were the calls for?
 
 with run_streams as (
     select * from staging.stg_run_streams
 ),
 
+run_calls as (
+    select * from staging.stg_run_calls
+),
+
+purposes as (
+    select
+        run_id,
+        stream,
+        coalesce(sum(calls_count) filter (where purpose = 'page'), 0) as page_calls_count,
+        coalesce(sum(calls_count) filter (where purpose = 'count'), 0) as count_calls_count,
+        coalesce(sum(calls_count) filter (where purpose = 'name'), 0) as name_calls_count,
+        coalesce(sum(calls_count) filter (where purpose = 'reread'), 0) as reread_calls_count,
+        coalesce(sum(calls_count) filter (where purpose = 'retry'), 0) as retry_calls_count
+    from run_calls
+    group by run_id, stream
+),
+
 final as (
     select
-        run_id, -- id of the run
-        stream, -- stream, e.g. users or rewards_due
-        is_complete, -- whether the whole list was read
-        api_count, -- rows that the API reports
-        our_count, -- rows in the warehouse
-        rows_seen_count, -- rows delivered in this run
-        rows_written_count, -- rows written in this run
-        rows_quarantined_count, -- rows quarantined in this run
-        calls_count, -- requests spent
-        observed_at -- the server's time of the observation, UTC
+        run_streams.run_id, -- id of the run
+        run_streams.stream, -- stream, e.g. users or rewards_due
+        run_streams.is_complete, -- whether the whole list was read
+        run_streams.api_count, -- rows that the API reports
+        run_streams.our_count, -- rows in the warehouse
+        run_streams.rows_seen_count, -- rows delivered in this run
+        run_streams.rows_written_count, -- rows written in this run
+        run_streams.rows_quarantined_count, -- rows quarantined in this run
+        run_streams.calls_count, -- requests spent
+        cast(purposes.page_calls_count as bigint) as page_calls_count, -- of these, pages of lists
+        cast(purposes.count_calls_count as bigint) as count_calls_count, -- of these, counts of rows
+        cast(purposes.name_calls_count as bigint) as name_calls_count, -- of these, coupons by name, with their batches
+        cast(purposes.reread_calls_count as bigint) as reread_calls_count, -- of these, known rows read again
+        cast(purposes.retry_calls_count as bigint) as retry_calls_count, -- of these, repetitions after unusable responses
+        run_streams.observed_at -- the server's time of the observation, UTC
     from run_streams
+    left join purposes on run_streams.run_id = purposes.run_id and run_streams.stream = purposes.stream
 )
 
 select * from final

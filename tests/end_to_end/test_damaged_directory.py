@@ -96,8 +96,8 @@ def test_a_pending_package_that_is_damaged_is_read_again(stage: Stage, tmp_path:
 
 UNREADABLE = {
     "load.duckdb": 2, "state/lock": 2, "state/origin": 0, "manifest.json": 0, "state/published.json": 0,
-    "feeds/core.users.parquet": 0, "snapshots/000001/warehouse.duckdb": 0, "state/dlt/referral_warehouse/state.json": 0,
-    "state/dlt/referral_warehouse": 0,
+    "snapshots/000001/feeds/core.users.parquet": 0, "snapshots/000001/warehouse.duckdb": 0,
+    "state/dlt/referral_warehouse/state.json": 0, "state/dlt/referral_warehouse": 0,
 }  # fmt: skip
 
 

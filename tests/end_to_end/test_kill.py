@@ -28,7 +28,7 @@ PLACES = {
     "loaded, not moved away": r"^rename .*load/normalized/\* .*load/loaded/\*",
     "the run not closed in its log": r"^execute .*update raw.runs set status = \?",
     "before the flip": r"^rename .*warehouse\.duckdb\.new",
-    "after the flip, without feeds": r"^rename draft/feeds/",
+    "after the flip, without feeds": r"^symlink .*\.feeds\.new",
 }
 
 

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -122,7 +123,7 @@ def test_units_pass_the_check_of_systemd(odd: Deployment, tmp_path: Path) -> Non
         assert done.returncode == 0, done.stderr
     units = tmp_path / "units"
     units.mkdir()
-    for name, text in schedule_files("systemd", odd, 900).items():
+    for name, text in schedule_files("systemd", replace(odd, token_file=odd.folder / "token"), 900).items():
         (units / name).write_text(text)
     verify = [tool, "verify", *sorted(map(str, units.iterdir()))]
     done = subprocess.run(verify, capture_output=True, text=True, check=False)
@@ -145,6 +146,25 @@ def test_units_have_what_a_run_needs(odd: Deployment) -> None:
     assert service["Service"]["RestartPreventExitStatus"] == "2 3 5 6"
     assert timer["RandomizedDelaySec"] == "90"
     assert timer["Persistent"] == "yes"
+
+
+@pytest.mark.parametrize("path", ["/etc/api-token", f"/etc/{ODD}"])
+def test_a_service_gets_the_token_as_a_credential(odd: Deployment, path: str) -> None:
+    [service, _] = schedule_files("systemd", replace(odd, token_file=Path(path)), 900).values()
+    assert f"\nLoadCredential=api-token:{path.replace('%', '%%')}\n" in service
+    assert f"\nEnvironment={PREFIX}API_TOKEN_FILE=%d/api-token\n" in service
+    [without, _] = schedule_files("systemd", odd, 900).values()
+    assert "api-token" not in without
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--cron", "--token-file", "/etc/token"), ("--systemd", "--token-file", "token")]
+)
+def test_a_credential_is_for_systemd_alone_and_has_an_absolute_path(referrals: Run, arguments: tuple[str, ...]) -> None:
+    done = referrals("schedule", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert "--token-file goes with --systemd, and needs an absolute path" in done.err
+    assert "LoadCredential=api-token:/etc/token" in referrals("schedule", "--systemd", "--token-file", "/etc/token").out
 
 
 def test_an_agent_of_launchd_is_a_property_list(odd: Deployment) -> None:

@@ -26,7 +26,7 @@ KILLED_BEFORE = {
     "package extracted": r"^rename .*normalize/extracted",
     "draft begun": r"^write draft/build.json",
     "snapshot frozen": r"^symlink .*warehouse.duckdb.new",
-    "feeds half replaced": r"^rename draft/feeds/marts.referral_tree",
+    "feeds not linked": r"^symlink .*\.feeds\.new",
 }
 STARTS = ("days", *KILLED_BEFORE)
 

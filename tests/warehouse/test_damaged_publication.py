@@ -158,7 +158,7 @@ OTHER_KINDS: list[tuple[str, object]] = [
     ("snapshot", "2"), ("snapshot", True), ("snapshot", 10**40), ("snapshot", -1), ("tables", []),
     ("tables", {"core.users": 1}), ("tables", {"core.users": {"rows": 1, "feed": "../x", "checksum": ""}}),
     ("tables", {'a"; drop': {"rows": 1, "feed": 'feeds/a"; drop.parquet', "checksum": ""}}),
-    ("synced_at", 5), ("built_at", "yesterday"),
+    ("synced_at", 5), ("built_at", "yesterday"), ("current_at", "now"),
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from planting import add_run, insert, plant
 
+from referral_warehouse.operate.health import read_health
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse import models
 from referral_warehouse.warehouse.build import build
@@ -42,6 +43,13 @@ def write(settings: Settings, sql: str) -> None:
         connection.execute(sql)
 
 
+def as_of(settings: Settings) -> str:
+    """The newest observation of the log of runs that the published snapshot has, as the manifest writes times."""
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        [newest] = connection.sql("select max(observed_at) from ops.runs").fetchone() or (None,)
+    return f"{newest.isoformat()}Z"
+
+
 def manifest(settings: Settings) -> dict[str, object]:
     return dict(json.loads(settings.manifest_path.read_text(encoding="utf-8")))
 
@@ -51,13 +59,39 @@ def test_what_still_holds_is_noted(settings: Settings, observed_at: datetime) ->
     before = manifest(settings)
     link = settings.warehouse_path.readlink()
     assert refresh(settings, observed_at)
-    assert manifest(settings) == {**before, "synced_at": "2026-01-01T12:00:00Z"}
+    assert manifest(settings) == {**before, "current_at": "2026-01-01T12:00:00Z"}
     assert settings.warehouse_path.readlink() == link
 
 
 def test_time_never_goes_back(settings: Settings) -> None:
     assert refresh(settings, datetime(2026, 1, 1, 7, tzinfo=UTC))
-    assert manifest(settings)["synced_at"] == "2026-01-01T08:00:00Z"
+    assert manifest(settings)["current_at"] == "2026-01-01T08:00:00Z"
+    assert refresh(settings, NOON)
+    assert refresh(settings, datetime(2026, 1, 1, 9, tzinfo=UTC))
+    assert manifest(settings)["current_at"] == "2026-01-01T12:00:00Z"
+
+
+def test_the_manifest_and_the_log_of_runs_agree_what_the_data_is_as_of(settings: Settings) -> None:
+    """Also after syncs that found nothing new, and after a day with them that ends in a new snapshot."""
+    for observed_at in (None, NOON, datetime(2026, 1, 1, 23, tzinfo=UTC)):
+        assert observed_at is None or refresh(settings, observed_at)
+        assert manifest(settings)["synced_at"] == as_of(settings) == "2026-01-01T08:00:00Z"
+    with duckdb.connect(str(settings.load_path)) as connection:
+        add_run(connection, "next day", "2026-01-02 07:00:00", ["users"])
+    assert not refresh(settings, datetime(2026, 1, 2, 7, tzinfo=UTC))
+    publish(settings, build(settings))
+    found = manifest(settings)
+    assert found["synced_at"] == found["current_at"] == as_of(settings) == "2026-01-02T07:00:00Z"
+
+
+def test_a_manifest_of_a_version_without_the_time_of_the_last_look_is_read(settings: Settings) -> None:
+    """Version 0.2.0 kept that time in ``synced_at``."""
+    before = {**manifest(settings), "synced_at": "2026-01-01T10:00:00Z"}
+    del before["current_at"]
+    settings.manifest_path.write_text(json.dumps(before), encoding="utf-8")
+    assert read_health(settings, NOON).age_s == 2 * 3600
+    assert refresh(settings, NOON)
+    assert manifest(settings) == {**before, "current_at": "2026-01-01T12:00:00Z"}
 
 
 def test_a_new_day_needs_a_build(settings: Settings) -> None:

@@ -67,7 +67,7 @@ def change(settings: Settings, *statements: str) -> None:
             connection.execute(statement)
 
 
-def again(settings: Settings, **accepted: bool) -> Publication:
+def again(settings: Settings, **accepted: Any) -> Publication:
     return publish(settings, build(settings), **accepted)
 
 

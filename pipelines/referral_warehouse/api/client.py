@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,7 +20,7 @@ from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.decompression import TooLarge, UnknownPacking
 from referral_warehouse.api.interpretation import Interpreter
 from referral_warehouse.api.json_decoding import Unreadable
-from referral_warehouse.api.query import Query, query_label, query_target, quote_segment
+from referral_warehouse.api.query import Purpose, Query, query_label, query_target, quote_segment
 from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.api.rate_limit.limiter import Permit, RateLimiter, open_rate_limiter
 from referral_warehouse.api.rate_limit.store import Violation
@@ -78,7 +79,7 @@ class Client:
         self._stop_signal = StopSignal(self._clock.sleep)
         self._on_event = on_event
         self._lock = threading.Lock()
-        self._calls = 0
+        self._sent = Counter[Purpose]()
         try:
             self._rate_limiter.refuse_after_violations()
         except BaseException:
@@ -88,7 +89,13 @@ class Client:
     @property
     def calls(self) -> int:
         """Requests sent so far, retries included."""
-        return self._calls
+        return self._sent.total()
+
+    @property
+    def sent(self) -> Counter[Purpose]:
+        """Requests sent so far, by what they were for (a copy)."""
+        with self._lock:
+            return self._sent.copy()
 
     @property
     def violations(self) -> tuple[Violation, ...]:
@@ -145,7 +152,8 @@ class Client:
             raise RequestRefused(f"{label} is too long for a URL; no request was sent.", 400)
         started = self._clock.monotonic()
         for attempt in itertools.count(1):
-            outcome = self._attempt(target, label, attempt)
+            purpose = query.purpose if attempt == 1 else Purpose.RETRY
+            outcome = self._attempt(target, label, attempt, purpose)
             if isinstance(outcome, RawResponse):
                 try:
                     return finish(outcome)
@@ -163,14 +171,14 @@ class Client:
                 self._stop_signal.sleep(outcome.wait_s)
         raise AssertionError("unreachable")
 
-    def _attempt(self, target: str, label: str, attempt: int) -> RawResponse | Failure:
+    def _attempt(self, target: str, label: str, attempt: int, purpose: Purpose) -> RawResponse | Failure:
         self._stop_signal.check()
         permit = self._rate_limiter.acquire(self._stop_signal.sleep, self._report_wait)
         reply: Reply | None = None
         try:
             self._stop_signal.check()
             with self._lock:
-                self._calls += 1
+                self._sent[purpose] += 1
             reply = self._transport.fetch(target)
         except httpx.HTTPError as error:
             self._stop_signal.check()

@@ -6,7 +6,8 @@ Pure: it knows the API's parameter grammar and nothing of HTTP, tokens, streams 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Literal, get_args
 from urllib.parse import quote, unquote, urlencode
 
@@ -21,6 +22,21 @@ MAX_PER_PAGE = 250
 _PATH = re.compile(
     r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*"
 )
+
+
+class Purpose(StrEnum):
+    """What a request is for, as the log of runs counts it."""
+
+    PAGE = "page"
+    """A page of a list that is read for what is new, or completely."""
+    COUNT = "count"
+    """The number of rows that meet some conditions."""
+    NAME = "name"
+    """A coupon by its name, with its batch."""
+    REREAD = "reread"
+    """A page of rows that are known: a repair, or what was read longest ago."""
+    RETRY = "retry"
+    """Any of these again, after a response that was not usable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +67,7 @@ class Query:
     """One GET: a path below the base URL, and its parameters.
 
     Shape: ``path`` is relative and already percent-encoded (``users``, ``coupons/`` + quote_segment(name));
-    ``per_page=None`` leaves the parameter out, as for a single object.
+    ``per_page=None`` leaves the parameter out, as for a single object. ``purpose`` is not sent.
     Raises: ValueError when a part is outside the API's grammar.
     """
 
@@ -62,6 +78,7 @@ class Query:
     relations: tuple[str, ...] = ()
     page: int = 1
     per_page: int | None = MAX_PER_PAGE
+    purpose: Purpose = field(default=Purpose.PAGE, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or any(part in (".", "..") for part in self.path.split("/")):
@@ -76,6 +93,10 @@ class Query:
     def with_page(self, page: int) -> Query:
         """The same query for another page."""
         return replace(self, page=page)
+
+    def meant_as(self, purpose: Purpose) -> Query:
+        """The same query, counted for another purpose."""
+        return replace(self, purpose=purpose)
 
     def where(self, *filters: Filter) -> Query:
         """The same query with further conditions, combined with AND."""

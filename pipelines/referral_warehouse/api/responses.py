@@ -6,7 +6,7 @@ sizes are those of ``meta`` where it is present.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeGuard
@@ -63,6 +63,14 @@ class Page:
         if ids != sorted(ids):
             return False
         return not ids or ((above is None or ids[0] > above) and (upto is None or ids[-1] <= upto))
+
+    def within(self, above: int | None, upto: int | None) -> Page:
+        """The page without the rows that have an id outside (above, upto]; those without a readable id stay."""
+        ids = self.ids()
+        if (above is None or min(ids, default=above + 1) > above) and (upto is None or max(ids, default=upto) <= upto):
+            return self
+        low, high = (INT64[0] if above is None else above + 1), (INT64[1] if upto is None else upto)
+        return replace(self, rows=[row for row in self.rows if (i := row_id(row)) is None or low <= i <= high])
 
 
 def row_id(row: Any) -> int | None:

@@ -11,11 +11,21 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from referral_warehouse.cli.output import is_utf8, warn, write_json, write_line
+from referral_warehouse.cli.pace import Pace, pace_text
 from referral_warehouse.cli.run_logging import LogHandler
 from referral_warehouse.cli.table_layout import as_list, column_widths
 from referral_warehouse.display_text import LINE_COLUMNS, decimal_text, display_text
@@ -54,6 +64,7 @@ class Reporter:
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             TextColumn("{task.fields[facts]}", markup=False),
+            PaceColumn(log.pace),
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
@@ -72,10 +83,23 @@ class Reporter:
 
     def stage(self, name: str, facts: dict[str, Any]) -> None:
         """Show the progress of a stage."""
-        text = display_text("  ".join(f"{value:,} {key}" for key, value in facts.items()))
+        text = display_text("  ".join(f"{value:,} {key}" for key, value in facts.items() if key != "calls_left"))
         if name not in self._tasks:
+            for earlier in self._tasks.values():
+                self._progress.update(earlier, is_current=False)
             self._tasks[name] = self._progress.add_task(name, total=None, facts=text)
-        self._progress.update(self._tasks[name], facts=text)
+        self._progress.update(self._tasks[name], facts=text, is_current="rows" in facts)
+
+
+class PaceColumn(ProgressColumn):
+    """Calls left, their rate and the time they take, beside the stage that sends them."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__()
+        self._pace = pace
+
+    def render(self, task: Task) -> Text:
+        return Text(pace_text(self._pace.facts()) if task.fields.get("is_current") else "")
 
 
 def day_bar(days: int) -> Progress:
@@ -97,18 +121,24 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     Its lines are ASCII where standard output cannot encode others, and no cell is interpreted as markup. No word is
     broken: a table that is too wide for the terminal becomes a list, with a line for each cell.
     """
+    heads = [name.replace("_", " ") for name in columns]
+    numeric = [any(isinstance(row[i], (int, Decimal, float)) for row in rows) for i in range(len(columns))]
+    show_texts(title, heads, [[_cell(value) for value in row] for row in rows], numeric)
+
+
+def show_texts(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], is_right: Sequence[bool]) -> None:
+    """The same for cells that are texts already, under heads as they are. ``is_right``: which are set flush right."""
     console = _console(sys.stdout, width=_table_width())
-    heads = [display_text(name.replace("_", " ")) for name in columns]
-    texts = [[display_text(_cell(value)) for value in row] for row in rows]
+    heads = [display_text(name) for name in columns]
+    texts = [[display_text(text) for text in row] for row in rows]
     widths = column_widths([heads, *texts], console.width)
     if widths is None:
-        for line in [display_text(title), *as_list(heads, texts, console.width)]:
+        for line in [*([display_text(title)] if title else []), *as_list(heads, texts, console.width)]:
             write_line(line)
         return
-    heading = Text(display_text(title))
+    heading = Text(display_text(title)) if title else None
     table = Table(title=heading, title_justify="left", title_style="bold", header_style="bold", show_edge=False)
-    numeric = [any(isinstance(row[i], (int, Decimal, float)) for row in rows) for i in range(len(columns))]
-    for name, is_number, width in zip(heads, numeric, widths, strict=True):
+    for name, is_number, width in zip(heads, is_right, widths, strict=True):
         table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold", width=width)
     for row in texts:
         table.add_row(*map(Text, row))

@@ -87,6 +87,12 @@ def write_text(text: str) -> None:
     sys.stdout.write(text)
 
 
+def write_bytes(data: bytes) -> None:
+    """A file for another program on standard output: the bytes as they are, whatever the encoding of texts."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+
+
 def write_event(level: str, event: str, text: str, *, as_json: bool, **facts: Any) -> None:
     """A line about the command itself on standard error; ``as_json`` makes it an object, for collectors."""
     if as_json:

@@ -24,6 +24,7 @@ from referral_warehouse.cli.settings_in_use import (
 from referral_warehouse.errors import AnotherSyncRunning, ChecksFailed, ReferralsError
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.lock import warehouse_lock
+from referral_warehouse.workspace.ownership import refuse_files_of_others
 
 if TYPE_CHECKING:
     from referral_warehouse.cli.run_logging import LogHandler
@@ -66,6 +67,7 @@ def recorded_run(settings: Settings, command: str, streams: list[str] | None = N
     from referral_warehouse.operate.recorder import Recorder, utc_now
     from referral_warehouse.settings.notify import load_notify_settings
 
+    refuse_files_of_others(settings.warehouse_dir)  # before a record of this run would be one more file in it
     with open_log() as log:
         is_new = is_directory_new(settings)
         log_in_use(settings)

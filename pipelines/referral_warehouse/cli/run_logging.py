@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import click
 
 from referral_warehouse.cli.output import is_utf8
+from referral_warehouse.cli.pace import Pace, pace_text
 from referral_warehouse.display_text import LINE_COLUMNS, display_text, json_text
 from referral_warehouse.events import PACKAGE_LOGGER, listed
 
@@ -36,7 +37,8 @@ Facts = dict[str, Any]
 class LogHandler(logging.Handler):
     """Writes the log of one command.
 
-    As a context manager it is attached to the package's logger, and its thread runs.
+    As a context manager it is attached to the package's logger, and its thread runs. ``pace`` is how fast calls are
+    sent.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class LogHandler(logging.Handler):
         self._began = self._wrote_at = self._answered = clock()
         self._stage, self._facts = "start", Facts()
         self._calls = 0
+        self.pace = Pace(clock)
         self._thread = threading.Thread(target=self._report_regularly, name="log", daemon=True)
 
     def __enter__(self) -> LogHandler:
@@ -118,11 +121,16 @@ class LogHandler(logging.Handler):
         event, facts = getattr(record, "event", "log"), dict(getattr(record, "fields", {}))
         if event == "request":
             self._calls += 1
+            self.pace.answered()
             self._answered = self._clock()
         if event in ("stage", "progress"):
             name = facts["stage"]
             is_new = name != self._stage
-            self._stage, self._facts = name, {key: value for key, value in facts.items() if key != "stage"}
+            self._stage, self._facts = (
+                name,
+                {key: value for key, value in facts.items() if key not in ("stage", "calls_left")},
+            )
+            self.pace.expect(facts.get("calls_left"))
             if not is_new:
                 return
         is_short_wait = event == "wait" and record.levelno < logging.INFO
@@ -135,12 +143,17 @@ class LogHandler(logging.Handler):
         left = self._wrote_at + MAX_SILENCE_S - now
         if left > 0:
             return left
-        facts = {"stage": self._stage, **self._facts, "calls": self._calls}
+        pace = self.pace.facts()
+        if "calls_left" not in pace:
+            pace = Facts()
+        facts = {"stage": self._stage, **self._facts, "calls": self._calls, **pace}
         self._wrote_at = now
         text = (
             f"still at {self._stage}{listed(self._facts)}: {now - self._began:.0f} s, {self._calls:,} calls, the last "
             f"response {now - self._answered:.0f} s ago"
         )
+        if pace:
+            text += f"; {pace_text(pace)}"
         facts |= {"running_s": round(now - self._began, 1), "last_answer_s": round(now - self._answered, 1)}
         self._write(ALIVE, "alive", text, facts)
         return MAX_SILENCE_S

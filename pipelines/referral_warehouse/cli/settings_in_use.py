@@ -5,6 +5,7 @@ A relative directory begins at the working directory: the same command elsewhere
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -40,7 +41,8 @@ def print_in_use(settings: Settings) -> None:
 
 def is_directory_new(settings: Settings) -> bool:
     """Whether nothing of a warehouse is in the directory, or there is no such directory."""
-    return not any(path.exists() for path in (settings.load_path, settings.state_dir, settings.snapshots_dir))
+    paths = (settings.load_path, settings.state_dir, settings.snapshots_dir)
+    return not any(os.path.exists(path) for path in paths)  # noqa: PTH110 - Path.exists raises in a closed folder
 
 
 def refuse_missing_warehouse(settings: Settings) -> None:

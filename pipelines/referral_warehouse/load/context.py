@@ -5,12 +5,13 @@ Knows no dlt. ``LoadStore`` has two implementations: for the load file and for t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 
 from referral_warehouse.api.pagination.paginator import Paginator
-from referral_warehouse.api.query import Query
+from referral_warehouse.api.query import Purpose, Query
 from referral_warehouse.api.responses import Page
 from referral_warehouse.events import Progress
 from referral_warehouse.load.batch import LoadBatch
@@ -38,7 +39,8 @@ class LoadRequest:
         accept_deletions: whether complete lists may lose most of their rows.
         command: what the user ran, for the log of runs.
         coupon_names: names of coupons to request.
-        on_progress: is called with a stage (the name of a stream, ``sweep`` or ``repair``) and ``{"rows": 250}``.
+        on_progress: is called with a stage (the name of a stream, ``sweep`` or ``repair``) and
+            ``{"rows": 250, "calls_left": 39}``; the latter only while a list of known length is read.
     """
 
     streams: frozenset[str]
@@ -92,7 +94,7 @@ class LoadContext:
         self.paginator = paginator
         self.store = store
         self.parser = parser
-        self._calls_before = 0
+        self._sent_before = Counter[Purpose]()
         self._pages: dict[str, list[Page]] = {}
         self._shared: dict[object, object] = {}
 
@@ -133,10 +135,15 @@ class LoadContext:
 
     def charge(self, stream: str) -> int:
         """Count the calls since the last time as calls of a stream; returns how many they were."""
-        calls, self._calls_before = self.paginator.calls - self._calls_before, self.paginator.calls
-        self.report.stream(stream).calls += calls
-        return calls
+        sent = self.paginator.sent
+        spent, self._sent_before = sent - self._sent_before, sent
+        report = self.report.stream(stream)
+        report.calls += spent.total()
+        report.calls_for.update(spent)
+        return spent.total()
 
     def tell(self, stream: str) -> None:
-        """Report how many rows of a stream were read so far."""
-        self.request.on_progress(stream, {"rows": self.report.stream(stream).rows_seen})
+        """Report how many rows of a stream were read so far, and how many calls the list takes that is being read."""
+        left = self.paginator.calls_left
+        facts = {"rows": self.report.stream(stream).rows_seen} | ({"calls_left": left} if left else {})
+        self.request.on_progress(stream, facts)

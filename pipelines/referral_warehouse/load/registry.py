@@ -1,9 +1,13 @@
-"""The streams, in the order in which they are read. The runner, the command line and the dlt source loop over them."""
+"""The streams, in the order in which they are read unless the plan asks for another one.
+
+The runner, the command line and the dlt source loop over them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
+from referral_warehouse.load.plan import ordered
 from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
 from referral_warehouse.load.streams.campaigns import Campaigns
 from referral_warehouse.load.streams.coupons import Coupons
@@ -49,4 +53,4 @@ def with_required(names: Iterable[str]) -> frozenset[str]:
 
 def in_order(names: Container[str]) -> list[Stream]:
     """The streams of some names, in the order in which they are read."""
-    return [stream for stream in STREAMS.values() if stream.name in names]
+    return [STREAMS[name] for name in ordered(name for name in STREAMS if name in names)]

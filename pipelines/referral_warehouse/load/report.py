@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from referral_warehouse.api.query import Purpose
 from referral_warehouse.load.reconcile.repair import Reconciliation
 
 
@@ -20,7 +22,10 @@ class ListTotals:
 
 @dataclass(slots=True)
 class StreamReport:
-    """The report of one stream. Counts are rows; ``calls`` are requests; times are naive UTC."""
+    """The report of one stream. Counts are rows; times are naive UTC.
+
+    ``calls`` are requests, ``calls_for`` the same by what they were for.
+    """
 
     stream: str
     observed_at: datetime | None = None
@@ -31,6 +36,7 @@ class StreamReport:
     rows_written: int = 0
     rows_quarantined: int = 0  # distinct rows, however often they were read
     calls: int = 0
+    calls_for: Counter[Purpose] = field(default_factory=Counter)
     reconciliation: Reconciliation = field(default_factory=Reconciliation)
     zero_dates: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

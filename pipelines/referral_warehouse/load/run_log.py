@@ -69,6 +69,10 @@ def finish(
          report.rows_seen, report.rows_written, report.rows_quarantined, report.calls]
         for report in reports
     ])  # fmt: skip
+    insert_rows(load_file.connection, "run_calls", [
+        [run_id, report.stream, purpose, calls]
+        for report in reports for purpose, calls in sorted(report.calls_for.items())
+    ])  # fmt: skip
     insert_rows(load_file.connection, "list_totals", [
         [run_id, report.stream, report.totals.rows, str(report.totals.rewards), str(report.totals.value)]
         for report in reports if report.totals is not None

@@ -1,6 +1,6 @@
 """One run of the loader: recover, recognise the account, read every stream, commit, reconcile, log.
 
-Loops over the registry and names no stream. Every package is committed by itself; a kill costs at most one.
+Takes the steps of ``plan`` and names no stream. Every package is committed by itself; a kill costs at most one.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from referral_warehouse.api.client import Client
@@ -15,7 +16,7 @@ from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.display_text import LINE_COLUMNS, one_line
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.events import Progress, logged_load
-from referral_warehouse.load import run_log
+from referral_warehouse.load import plan, run_log
 from referral_warehouse.load.clock.observation_clock import utc_now
 from referral_warehouse.load.clock.repair import is_repair_needed, repair_times
 from referral_warehouse.load.clock.stored_times import open_clock
@@ -32,7 +33,7 @@ from referral_warehouse.load.storage.batch_writer import BatchWriter
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.streams.coupon_names import read_names
-from referral_warehouse.load.streams.stream import gather
+from referral_warehouse.load.streams.stream import Stream, gather
 from referral_warehouse.settings import Settings
 
 __all__ = ["LoadReport", "load"]
@@ -116,20 +117,27 @@ class _Run:
         self._parser = parser
         writer = BatchWriter(pipeline, self._load_file.rows, self.report, self._settings.slice_rows)
         ctx = LoadContext(self._settings, self._request, paginator, writer, parser)
-        if self._takes_over(ctx):
-            ctx.take_over()
-        self._correct_times(ctx, pipeline)
-        self._load_streams(ctx, writer)
+        steps: dict[str, Callable[[], object]] = {
+            plan.RECOGNISE_ACCOUNT: lambda: self._recognise_account(ctx),
+            plan.CORRECT_TIMES: lambda: self._correct_times(ctx, pipeline),
+            **{stream.name: partial(self._read, ctx, stream) for stream in in_order(self._request.streams)},
+            plan.COMMIT_LISTS: lambda: self._commit_lists(ctx, writer),
+            plan.COMPARE_COUNTS: lambda: self._compare_counts(ctx),
+            plan.SAVE_ROUNDS: lambda: self._save_rounds(ctx),
+        }
+        for step in plan.ordered(steps):
+            steps[step]()
 
-    def _takes_over(self, ctx: LoadContext) -> bool:
-        """Whether another account takes the directory over. Pages that are read for that are not requested again."""
+    def _recognise_account(self, ctx: LoadContext) -> None:
+        """Find out whether another account takes the directory over; pages read for that are not requested again."""
         is_loaded = ACCOUNT_LIST.name in self._request.streams
         pages = ctx.keep_pages(ACCOUNT_LIST.query, ctx.paginator.iter_all(ACCOUNT_LIST.query)) if is_loaded else None
         with KnownAccount(self._load_file.rows, self._settings) as known:
             accept = self._request.accept_account
             self.report.is_other_account = is_other_account(ctx.paginator, known, pages, accept=accept)
         ctx.charge(ACCOUNT_LIST.name if is_loaded else min(self._request.streams))
-        return self.report.is_other_account
+        if self.report.is_other_account:
+            ctx.take_over()
 
     def _correct_times(self, ctx: LoadContext, pipeline: LoadPipeline) -> None:
         """Correct what a wrong clock wrote earlier, once the time of this run is known."""
@@ -141,17 +149,19 @@ class _Run:
             self.report.recovered.append(str(correction))
             self.report.times_corrected = True
 
-    def _load_streams(self, ctx: LoadContext, writer: BatchWriter) -> None:
-        for stream in in_order(self._request.streams):
-            gather(ctx, stream.name, stream.extract(ctx))
-            ctx.charge(stream.name)
+    def _read(self, ctx: LoadContext, stream: Stream) -> None:
+        gather(ctx, stream.name, stream.extract(ctx))
+        ctx.charge(stream.name)
+
+    def _commit_lists(self, ctx: LoadContext, writer: BatchWriter) -> None:
         batch = writer.close_lists(ctx.parser.latest)
         max_vanished = 100 if ctx.request.accept_deletions else self._settings.max_vanished_percent
         refuse_emptied_lists(self._load_file.rows, batch, max_vanished)
         writer.flush()
+
+    def _compare_counts(self, ctx: LoadContext) -> None:
         for stream in in_order(self._request.streams):
             stream.reconcile(ctx)
-        self._save_rounds(ctx)
 
     def _save_rounds(self, ctx: LoadContext) -> None:
         log = RefreshLog(self._load_file.connection)

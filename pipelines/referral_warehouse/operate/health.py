@@ -62,7 +62,7 @@ def read_health(settings: Settings, now: datetime, max_age_s: int | None = None)
     history, is_running, problem = read_history(settings, now)
     manifest = published_manifest(settings)
     is_published = has_publication(settings.published_dir)
-    fresh_at = history.fresh_at or _synced_at(manifest)
+    fresh_at = history.fresh_at or _current_at(manifest)
     age_s = None if fresh_at is None else max(0.0, (now - fresh_at).total_seconds())
     is_stale = max_age_s is not None and (age_s is None or age_s > max_age_s)
     failure = history.last_failure
@@ -103,6 +103,7 @@ def read_history(settings: Settings, now: datetime) -> tuple[History, bool, str 
     return history, False, None
 
 
-def _synced_at(manifest: dict[str, Any] | None) -> datetime | None:
-    text = (manifest or {}).get("synced_at")
+def _current_at(manifest: dict[str, Any] | None) -> datetime | None:
+    known = manifest or {}
+    text = known.get("current_at") or known.get("synced_at")  # 0.2.0 and earlier wrote no current_at
     return moment(text) if isinstance(text, str) else None

@@ -42,16 +42,26 @@ Value = str | int | list[str]
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What a schedule runs. ``program`` is the command without arguments; ``folder`` the working directory."""
+    """What a schedule runs.
+
+    Attributes:
+        program: the command without arguments.
+        folder: the working directory.
+        warehouse_dir: the directory of the warehouse.
+        user: who runs it.
+        token_file: contains the token and is read by systemd alone, which hands it over as a credential; None where the
+            token is given as all other settings are.
+    """
 
     program: list[str]
     folder: Path
     warehouse_dir: Path
     user: str
+    token_file: Path | None = None
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError where a path cannot stand in a file of lines."""
-        for text in (*self.program, str(self.folder), str(self.warehouse_dir), self.user):
+        for text in (*self.program, str(self.folder), str(self.warehouse_dir), self.user, str(self.token_file)):
             if not text.isprintable():
                 raise ConfigurationError(
                     "A path of this deployment has a character that cannot stand in a schedule: " + ascii(text) + ".",
@@ -106,6 +116,7 @@ def _values(deployment: Deployment, every_s: int) -> dict[str, Value]:
         "warehouse_dir": str(deployment.warehouse_dir),
         "warehouse_variable": f"WAREHOUSE__DIR={deployment.warehouse_dir}",
         "user": deployment.user,
+        "token_file": "" if deployment.token_file is None else str(deployment.token_file),
         "log": str(deployment.folder / "referrals-sync.log"),
         "cron": cron_expression(every_s, minute),
         "calendar": calendar_expression(every_s, minute),
@@ -140,6 +151,18 @@ def _unit(value: Value) -> str:
     return str(value).replace("%", "%%")
 
 
+def _credential(value: Value) -> str:
+    """Where a unit has its settings and its token from. Args: ``value`` is the file of the token, or nothing."""
+    if not value:
+        return "# Settings and the token are read from .dlt/ in this folder."
+    return (
+        "# Settings are read from .dlt/ in this folder; the token from a credential, so that its file needs to be\n"
+        "# readable for root alone.\n"
+        f"LoadCredential=api-token:{_unit(value)}\n"
+        "Environment=SOURCES__REFERRAL_FACTORY__API_TOKEN_FILE=%d/api-token"
+    )
+
+
 def _systemd(value: Value) -> str:
     """Words of a unit file, in quotes; ``$`` and ``%`` stand for themselves."""
     is_command = isinstance(value, list)
@@ -158,6 +181,7 @@ FORMS: dict[str, Callable[[Value], str]] = {
     "cron": _cron,
     "unit": _unit,
     "systemd": _systemd,
+    "credential": _credential,
     "xml": lambda value: escape(str(value)),
     "xml_list": _xml_list,
     "json": lambda value: json.dumps(value, ensure_ascii=False),

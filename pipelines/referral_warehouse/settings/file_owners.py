@@ -6,15 +6,13 @@ Files of this user and of root are used; root also uses those of the user who ra
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Mapping
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.sources import SettingSources, variable
 from referral_warehouse.settings.table import TABLE
 from referral_warehouse.settings.values import FilePath
-
-ROOT = 0
+from referral_warehouse.workspace.ownership import ROOT, user_name
 
 
 def leave_files_of_others(sources: SettingSources) -> None:
@@ -30,7 +28,7 @@ def leave_files_of_others(sources: SettingSources) -> None:
             continue
         given = sources.given_in(place, names)
         missing = [name for name in given if name not in in_environment]
-        owner = _user(file.owner)
+        owner = user_name(file.owner)
         if missing:
             more = f" and {len(missing) - 1} more" if missing[1:] else ""
             raise ConfigurationError(
@@ -55,10 +53,3 @@ def _given(variables: Mapping[str, str]) -> set[str]:
 def _is_trusted(owner: int, variables: Mapping[str, str]) -> bool:
     own = os.geteuid()
     return owner in (ROOT, own) or (own == ROOT and variables.get("SUDO_UID") == str(owner))
-
-
-def _user(number: int) -> str:
-    try:
-        return f"the user {pwd.getpwuid(number).pw_name}"
-    except KeyError:
-        return f"the user with number {number}"

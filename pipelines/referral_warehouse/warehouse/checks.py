@@ -40,6 +40,7 @@ ADVICE = (
 TABLE_WORDS = {
     "description": "The rules that this snapshot was checked against before its publication.",
     "grain": "one row per check",
+    "key": "check_name",
     "answers": "What was checked? What is unusual?",
 }
 """The description of ``ops.checks``, which other tables have in the header of their model."""

@@ -54,9 +54,9 @@ def scratch_path(settings: Settings) -> Path:
     return draft_dir(settings) / "scratch.duckdb"
 
 
-def staged_feeds(settings: Settings) -> Path:
-    """The folder of new feeds, before they become part of a snapshot."""
-    return draft_dir(settings) / "feeds"
+def staged_dir(settings: Settings) -> Path:
+    """The folder of what becomes part of the next snapshot beside its database: the feeds, the description."""
+    return draft_dir(settings) / "snapshot"
 
 
 def connect_scratch(settings: Settings) -> duckdb.DuckDBPyConnection:

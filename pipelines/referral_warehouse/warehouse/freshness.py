@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     """Record in the manifest that the snapshot was still current at ``observed_at`` (the server's time; naive is UTC).
 
+    ``synced_at`` stays what ``ops.runs`` of the snapshot says, and ages in the marts count from.
     False, and nothing is done, where a build is needed: nothing published, an incomplete publication, missing or
     changed published files, loaded packages, changed models, reward units or terms of units, changes that waited for
     this sync, a new day (ages and daily tables change), another group of readers, or a file that a reader wrote beside
@@ -53,8 +54,8 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
             or has_other_readers(settings, number)
         ):
             return False
-        newest = max(_moment(manifest["synced_at"]), _utc(observed_at))
-        write_manifest(settings.manifest_path, {**manifest, "synced_at": zulu(newest)}, access_of(settings))
+        newest = max(_moment(manifest.get("current_at") or manifest["synced_at"]), _utc(observed_at))
+        write_manifest(settings.manifest_path, {**manifest, "current_at": zulu(newest)}, access_of(settings))
     except OSError:
         return False  # the publication that follows warns of the reason
     return True

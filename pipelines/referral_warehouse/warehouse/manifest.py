@@ -39,16 +39,19 @@ ORIGIN_KEYS = (
 def manifest_of(number: int, origin: Mapping[str, Any], feeds: list[Feed]) -> dict[str, Any]:
     """What readers of a publication may rely on; the order of keys is fixed. Paths begin at the published directory.
 
-    ``origin`` holds synced_at (the server's time the data is true for), built_at (this machine's), both UTC, and the
+    ``origin`` holds synced_at (the server's time of the last observation, which is also the newest ``observed_at`` in
+    ``ops.runs``), built_at (this machine's), both UTC, and the
     versions of what it was built from: load_version and models_version; waiting_changes counts reward changes that
     wait for a sync of both reward lists; reward_units is the setting of that name;
     unit_terms has each unit of the setting settles_on with its word and the days of expires_after_days.
+    current_at is when a sync last found nothing newer (the server's time); only that changes without a publication.
     """
     return {
         "schema_version": SCHEMA_VERSION,
         "snapshot": number,
         "warehouse": database_name(number),
         **{key: origin.get(key) for key in ORIGIN_KEYS},
+        "current_at": origin.get("synced_at"),
         "tables": {
             feed.table: {
                 "rows": feed.rows,
@@ -104,7 +107,7 @@ def _is_manifest(document: Any) -> bool:
             and isinstance(table.get("checksum"), str)
             for name, table in tables.items()
         )
-        and all(document.get(key) is None or _is_time(document[key]) for key in ("synced_at", "built_at"))
+        and all(document.get(key) is None or _is_time(document[key]) for key in ("synced_at", "built_at", "current_at"))
     )
 
 

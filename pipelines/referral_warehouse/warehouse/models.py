@@ -20,7 +20,10 @@ LAYERS = ("raw", "staging", "intermediate", "core", "marts", "ops", "checks")
 MODEL_LAYERS = ("staging", "intermediate", "core", "marts", "ops")
 PUBLISHED_LAYERS = ("core", "marts", "ops")
 CHECK_LAYER = "checks"
-HEADER_KEYS = ("grain", "reads", "money", "time", "materialized", "compression", "answers", "wrong", "rule", "next")
+HEADER_KEYS = (
+    "grain", "key", "references", "personal", "metrics", "reads", "money", "time", "materialized", "compression",
+    "answers", "wrong", "rule", "next",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

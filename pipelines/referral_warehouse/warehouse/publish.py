@@ -8,14 +8,15 @@ neither models nor the meaning of numbers. One process publishes at a time; the 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import ConfigurationError, ReferralsError
-from referral_warehouse.warehouse.connection import draft_dir, staged_feeds
+from referral_warehouse.warehouse.connection import draft_dir, first_line, staged_dir
 from referral_warehouse.warehouse.snapshots import access_of, freeze, next_number, retain
-from referral_warehouse.workspace.current_snapshot import announced_number, current_number
+from referral_warehouse.workspace.current_snapshot import FEEDS, announced_number, current_number
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.removal import reason, remove
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from referral_warehouse.warehouse.build import BuildReport
     from referral_warehouse.warehouse.checks import CheckResult
     from referral_warehouse.warehouse.exports import Feed
+
+
+Companion = Callable[["duckdb.DuckDBPyConnection", str, Path], None]
+"""Writes a file of a snapshot: gets a connection, the name that the finished database is attached as, and a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,16 @@ class Publication:
 
 
 def publish(
-    settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False, accept_deletions: bool = False
+    settings: Settings,
+    report: BuildReport,
+    *,
+    accept_shorter_history: bool = False,
+    accept_deletions: bool = False,
+    companions: Sequence[Companion] = (),
 ) -> Publication:
     """Check the draft of ``report``, make it the current snapshot with feeds and manifest, delete old snapshots.
+
+    ``companions`` write further files into the snapshot; one that fails is among the problems.
 
     Raises: ChecksFailed when a fail_ check finds rows; HistoryLost when published history is missing and
     MassDisappearance when too many records are gone, unless that is accepted; ReferralsError when the disk is full.
@@ -60,13 +72,13 @@ def publish(
     if not report.draft_path.is_file():
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.")
     try:
-        results, feeds = check_and_export(settings, report)
+        results, feeds, problems = check_and_export(settings, report, companions)
         compared = compare_history(
             settings, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions
         )
         published = settings.published_dir
         number = next_number(settings, max(announced_number(published) or 0, current_number(published) or 0))
-        path = freeze(settings, report.draft_path, staged_feeds(settings), number)
+        path = freeze(settings, report.draft_path, staged_dir(settings), number)
         manifest = manifest_of(number, report.origin, feeds)
         write_manifest(path.parent / "manifest.json", manifest, access_of(settings), is_frozen=True)
         if not switch_link(settings, number):
@@ -76,9 +88,9 @@ def publish(
             f"The draft could not be published: {error}.",
             "Correct that and run the same command again; readers have a complete snapshot at any time.",
         ) from error
-    problems = dict.fromkeys([*report.problems, *_complete(settings, number, manifest)])
+    problems = [*report.problems, *problems, *_complete(settings, number, manifest)]
     warnings = [result for result in results if result.severity == "warn" and result.violations_count]
-    return Publication(number, path, manifest, warnings, tuple(problems), (*report.recovered, *compared))
+    return Publication(number, path, manifest, warnings, tuple(dict.fromkeys(problems)), (*report.recovered, *compared))
 
 
 def _complete(settings: Settings, number: int, manifest: dict[str, Any]) -> list[str]:
@@ -102,10 +114,13 @@ def _complete(settings: Settings, number: int, manifest: dict[str, Any]) -> list
     return problems
 
 
-def check_and_export(settings: Settings, report: BuildReport) -> tuple[list[CheckResult], list[Feed]]:
-    """Run the checks on the draft, write their results into it, and write its feeds to a separate folder.
+def check_and_export(
+    settings: Settings, report: BuildReport, companions: Sequence[Companion]
+) -> tuple[list[CheckResult], list[Feed], list[str]]:
+    """Run the checks on the draft, write their results into it, and write feeds and companions to a separate folder.
 
-    Raises: ChecksFailed; the draft then stays for inspection.
+    Returns: the results, the feeds, and which companions failed. Raises: ChecksFailed; the draft then stays for
+    inspection.
     """
     import duckdb
 
@@ -114,9 +129,9 @@ def check_and_export(settings: Settings, report: BuildReport) -> tuple[list[Chec
     from referral_warehouse.warehouse.exports import write_feeds
     from referral_warehouse.warehouse.models import load_checks
 
-    staged = staged_feeds(settings)
+    staged = staged_dir(settings)
     remove(staged)
-    staged.mkdir(mode=0o700, exist_ok=True)
+    (staged / FEEDS).mkdir(mode=0o700, parents=True, exist_ok=True)
     connection = connect_draft(settings)
     try:
         if load_version(connection) != report.load_version:
@@ -126,13 +141,23 @@ def check_and_export(settings: Settings, report: BuildReport) -> tuple[list[Chec
         results = run_checks(connection, load_checks())
         record_results(connection, results, report.built_at)
         refuse_failures(results)
-        feeds = write_feeds(connection, "draft", staged)
+        feeds = write_feeds(connection, "draft", staged / FEEDS)
+        problems = [text for write in companions if (text := _failure(write, connection, staged)) is not None]
         connection.execute("checkpoint draft")
     except duckdb.IOException as error:
         raise OSError(str(error).splitlines()[0]) from error
     finally:
         connection.close()
-    return results, feeds
+    return results, feeds, problems
+
+
+def _failure(write: Companion, connection: duckdb.DuckDBPyConnection, folder: Path) -> str | None:
+    """Write a companion. Returns: why it could not be written; the snapshot is complete without it."""
+    try:
+        write(connection, "draft", folder)
+    except Exception as error:
+        return f"a file of the snapshot could not be written ({first_line(error)})"
+    return None
 
 
 def compare_history(settings: Settings, *, accept_shorter_history: bool, accept_deletions: bool) -> list[str]:

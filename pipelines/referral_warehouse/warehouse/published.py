@@ -49,15 +49,19 @@ def snapshot_path(settings: Settings, number: int) -> Path:
 
 @contextmanager
 def attach_published(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, name: str = PUBLISHED, folder: Path | None = None
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    name: str = PUBLISHED,
+    folder: Path | None = None,
+    path: Path | None = None,
 ) -> Iterator[bool]:
-    """Attach the published snapshot read-only as ``name`` for the length of a ``with``.
+    """Attach the published snapshot, or that of ``path``, read-only as ``name`` for the length of a ``with``.
 
     Args: ``folder`` is for a temporary copy; without one, the system's folder for temporary files is used.
     Yields: whether a copy is read, because another program has the file open for writing, or wrote beside it.
     Raises: ReferralsError when neither the file nor a copy can be read.
     """
-    with _attached(connection, current_database(settings.published_dir).resolve(), name, folder) as is_copy:
+    with _attached(connection, path or current_database(settings.published_dir).resolve(), name, folder) as is_copy:
         yield is_copy
 
 

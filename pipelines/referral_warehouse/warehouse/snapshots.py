@@ -30,8 +30,8 @@ def access_of(settings: Settings) -> Access:
     return Access(None if settings.readers_group is None else settings.readers_group.number)
 
 
-def freeze(settings: Settings, draft: Path, feeds: Path, number: int) -> Path:
-    """Move a draft and its feeds to the snapshots, read-only. No link points at them yet.
+def freeze(settings: Settings, draft: Path, beside: Path, number: int) -> Path:
+    """Move a draft, and what is in the folder ``beside`` it, to the snapshots, read-only. No link points at them yet.
 
     Returns: the snapshot's database. Raises: ConfigurationError, OSError.
     """
@@ -42,7 +42,8 @@ def freeze(settings: Settings, draft: Path, feeds: Path, number: int) -> Path:
     folder = settings.snapshots_dir / folder_name(number)
     folder.mkdir(mode=0o700)
     move(draft, folder / DATABASE)
-    move(feeds, folder / FEEDS)
+    for path in sorted(beside.iterdir()):
+        move(path, folder / path.name)
     for path in _frozen_files(folder):
         access.frozen_file(path)
         sync_file(path)

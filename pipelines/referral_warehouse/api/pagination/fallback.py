@@ -7,6 +7,7 @@ pagination nor tables.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -28,10 +29,12 @@ T = TypeVar("T")
 
 
 class RequestFallback:
-    """Sends queries through one client; remembers per path which parts the server refuses."""
+    """Sends queries through one client; remembers per path which parts the server refuses. Thread-safe."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._lock = threading.Lock()
+        self._search = threading.Lock()
         self._refused: dict[str, frozenset[str]] = {}
         self._proven: dict[str, frozenset[str]] = {}
 
@@ -82,9 +85,16 @@ class RequestFallback:
             suspects = parts & unproven
             if not suspects or not is_query_rejected(refused):
                 raise
-            return self._send_reduced(reader, reduced, path, suspects, refused)
-        self._proven[path] = self._proven.get(path, frozenset()) | used
+            with self._search:  # one thread finds out what is refused; others that were refused use what it found
+                if not suspects & self._refused.get(path, frozenset()):
+                    return self._send_reduced(reader, reduced, path, suspects, refused)
+            return self._send(reader, query, path)
+        self._add(self._proven, path, used)
         return found
+
+    def _add(self, known: dict[str, frozenset[str]], path: str, parts: frozenset[str]) -> None:
+        with self._lock:
+            known[path] = known.get(path, frozenset()) | parts
 
     def _send_reduced(
         self, reader: Callable[[ApiResponse], T], query: Query, path: str, suspects: frozenset[str], refused: ApiError
@@ -104,7 +114,7 @@ class RequestFallback:
             if part in suspects and (more := self._or_none(reader, _leave_out(query, frozenset({part})))) is not None:
                 found, at_fault = more, frozenset({part})
                 break
-        self._refused[path] = self._refused.get(path, frozenset()) | at_fault
+        self._add(self._refused, path, at_fault)
         return found
 
     def _or_none(self, reader: Callable[[ApiResponse], T], query: Query) -> T | None:

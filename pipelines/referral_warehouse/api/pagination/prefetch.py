@@ -1,7 +1,7 @@
-"""Runs calls in a fixed number of threads and returns their results in the order of the calls.
+"""Runs independent calls in a fixed number of threads and returns their results in the order of the calls.
 
 Knows no server, page or query. Memory is bounded by the number of waiting results, never by the length that a list
-reports.
+reports. Calls go on while the consumer is busy, with a commit for instance.
 """
 
 from __future__ import annotations
@@ -28,22 +28,31 @@ class Prefetcher:
     def in_order(self, calls: Iterable[Callable[[], T]], results_per_thread: int = 1) -> Iterator[T]:
         """The results of calls, each as soon as those before it were consumed.
 
+        No call may wait for another one of the same prefetcher: in the end every thread could wait.
+
         Args:
             calls: taken one by one, in the consumer's thread.
-            results_per_thread: how many results may wait per thread while the next one in order is slow, so that one
-                slow call delays its own result and no other.
+            results_per_thread: how many results may wait per thread, while the next one in order is slow (one slow call
+                delays its own result and no other) and while the consumer is busy. For a busy consumer, a quarter of
+                the results that it took may wait beyond one a thread: who stops early has caused few calls in vain.
 
         Raises: what the next call in order raised; calls that have not begun are then cancelled.
         """
         source = iter(calls)
         pending: deque[Future[T]] = deque()
+        taken = 0
         try:
             while True:
                 in_progress = self._submit(source, pending, results_per_thread)
                 if not pending:
                     return
                 if pending[0].done():
-                    yield pending.popleft().result()
+                    result = pending.popleft().result()
+                    taken += 1
+                    most = min(self._concurrency + taken // 4, self._concurrency * results_per_thread)
+                    while len(pending) < most and (call := next(source, None)) is not None:
+                        pending.append(self._threads.submit(call))
+                    yield result
                 else:
                     wait(in_progress, return_when=FIRST_COMPLETED)
         finally:

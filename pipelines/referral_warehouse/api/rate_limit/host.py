@@ -60,11 +60,7 @@ def call_store_folder(settings: Settings) -> Path:
     The machine's folder comes first because two warehouses of one account share one budget.
     Raises: ConfigurationError when neither can be written.
     """
-    home = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))  # noqa: PTH111 - never raises
-    places = [settings.state_dir]
-    # The XDG standard ignores relative paths; an unknown home directory is ignored too.
-    if home.is_absolute():
-        places.insert(0, home / "referral-warehouse")
+    places = _call_store_folders(settings)
     for folder in places:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -76,6 +72,18 @@ def call_store_folder(settings: Settings) -> Path:
         f"The call store cannot be written in any of: {', '.join(map(str, places))}.",
         "Set XDG_STATE_HOME to a folder that this user can write.",
     )
+
+
+def existing_call_store(settings: Settings, name: str) -> Path | None:
+    """The call store of that name, for reading: the one that can be written first; None where there is none."""
+    found = [path for folder in _call_store_folders(settings) if os.path.exists(path := folder / name)]  # noqa: PTH110
+    return min(found, key=lambda path: not os.access(path, os.W_OK), default=None)
+
+
+def _call_store_folders(settings: Settings) -> list[Path]:
+    """The machine's folder and the warehouse's own. The XDG standard ignores relative paths; so is an unknown home."""
+    home = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))  # noqa: PTH111 - never raises
+    return [*([home / "referral-warehouse"] if home.is_absolute() else []), settings.state_dir]
 
 
 def remove_old_call_stores(folder: Path, now: float, older_than_s: float) -> None:

@@ -25,6 +25,7 @@ from referral_warehouse.api.rate_limit.host import (
     boot_clock,
     call_store_folder,
     call_store_name,
+    existing_call_store,
     remove_old_call_stores,
 )
 from referral_warehouse.api.rate_limit.shared_quota import Count, SharedQuota
@@ -32,7 +33,7 @@ from referral_warehouse.api.rate_limit.store import CallCounts, CallStore, Viola
 from referral_warehouse.api.rate_limit.store_file import VIOLATIONS_KEPT_S
 from referral_warehouse.api.rate_limit.turn_queue import TurnQueue
 from referral_warehouse.errors import BudgetExhausted, ConfigurationError, ProtectiveStop
-from referral_warehouse.settings import Settings
+from referral_warehouse.settings import Settings, Token
 
 # The vendor blocks an address after more than three violations. Its count is not visible and includes other programs.
 # The second violation within seven days therefore stops all calls until it is old enough.
@@ -207,6 +208,25 @@ def stopped_until(violations: tuple[Violation, ...]) -> datetime | None:
     return violations[-VIOLATIONS_THAT_STOP].at + timedelta(seconds=VIOLATIONS_KEPT_S)
 
 
+def recorded_violations(settings: Settings) -> tuple[Violation, ...]:
+    """The violations of the last seven days, oldest first, without creating a file or a folder; none without a token.
+
+    Raises: ConfigurationError when the call store cannot be used.
+    """
+    path = None if settings.api_token is None else existing_call_store(settings, _name(settings, settings.api_token))
+    if path is None:
+        return ()
+    call_store = CallStore(path, window_s=WINDOW_S + MARGIN_S, violations_that_stop=VIOLATIONS_THAT_STOP)
+    try:
+        return call_store.violations()
+    finally:
+        call_store.close()
+
+
+def _name(settings: Settings, token: Token) -> str:
+    return call_store_name(token.reveal(), settings.base_url if settings.is_loopback else None)
+
+
 def open_rate_limiter(settings: Settings, clock: HostClock | None = None) -> RateLimiter:
     """The rate limiter of the settings' token, over the machine's call store.
 
@@ -222,7 +242,11 @@ def open_rate_limiter(settings: Settings, clock: HostClock | None = None) -> Rat
     window_s = WINDOW_S + MARGIN_S
     folder = call_store_folder(settings)
     remove_old_call_stores(folder, clock.wall(), older_than_s=VIOLATIONS_KEPT_S + 86_400)
-    name = call_store_name(settings.api_token.reveal(), settings.base_url if settings.is_loopback else None)
-    call_store = CallStore(folder / name, window_s=window_s, violations_that_stop=VIOLATIONS_THAT_STOP, clock=clock)
+    call_store = CallStore(
+        folder / _name(settings, settings.api_token),
+        window_s=window_s,
+        violations_that_stop=VIOLATIONS_THAT_STOP,
+        clock=clock,
+    )
     limits = CallLimits(settings.calls_per_minute, hold_s=3 * settings.timeout_s, window_s=window_s)
     return RateLimiter(call_store, limits, clock.since_boot)

@@ -24,9 +24,9 @@ from referral_warehouse.workspace.current_snapshot import public_database
 def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
     """Replace stored times in the future or before 2026 by the times of their runs, and publish; sync does so too."""
     from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.publication import publish_draft
     from referral_warehouse.load.clock.repair import repair_without_server
     from referral_warehouse.warehouse.build import build as build_draft
-    from referral_warehouse.warehouse.publish import publish as publish_draft
 
     settings = read_settings()
     with recorded_run(settings, "fix-clock") as run:

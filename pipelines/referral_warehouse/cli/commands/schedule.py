@@ -43,16 +43,25 @@ def _scheduler_options(command: F) -> F:
     "--write", "target", metavar="FOLDER", type=click.Path(path_type=Path),
     help="Write the files into this folder instead; nothing is overwritten.",
 )  # fmt: skip
+@click.option(
+    "--token-file", metavar="FILE", type=click.Path(path_type=Path),
+    help="With --systemd: the file of the token, which only root has to be able to read.",
+)  # fmt: skip
 @logging_options
-def schedule(kind: str | None, every: str, target: Path | None) -> None:
+def schedule(kind: str | None, every: str, target: Path | None, token_file: Path | None) -> None:
     """Print a complete file for a scheduler: command, environment, log, retries, and when."""
     from referral_warehouse.operate.durations import parse_duration
     from referral_warehouse.operate.schedules import Deployment, schedule_files
 
     if kind is None:
         raise ConfigurationError("No scheduler is named.", f"Choose one: --{', --'.join(SCHEDULERS)}.")
+    if token_file is not None and (kind != "systemd" or not token_file.is_absolute()):
+        raise ConfigurationError(
+            "--token-file goes with --systemd, and needs an absolute path.",
+            "For other schedulers set SOURCES__REFERRAL_FACTORY__API_TOKEN_FILE, or run `referrals init`.",
+        )
     settings = read_settings()
-    deployment = Deployment(_program(), Path.cwd(), settings.warehouse_dir, _user())
+    deployment = Deployment(_program(), Path.cwd(), settings.warehouse_dir, _user(), token_file)
     files = schedule_files(kind, deployment, parse_duration("--every", every))
     if target is not None:
         _write(files, target)
@@ -87,4 +96,7 @@ def _write(files: dict[str, str], folder: Path) -> None:
             (folder / name).write_text(text, encoding="utf-8")
             say(str(folder / name))
     except OSError as error:
-        raise ConfigurationError(f"{folder} cannot be written: {error.strerror or error}.") from None
+        raise ConfigurationError(
+            f"{folder} cannot be written: {error.strerror or error}.",
+            "Give this user the right to write it, or name another folder.",
+        ) from None

@@ -12,6 +12,7 @@ from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.current_snapshot import public_database
+from referral_warehouse.workspace.ownership import refuse_closed_directory
 
 if TYPE_CHECKING:
     from referral_warehouse.operate.health import Health
@@ -41,6 +42,8 @@ from marts.reward_liability
 group by reward_type, unit
 order by due_value desc
 """
+PUBLISHED = ("snapshot", "synced_at", "current_at", "built_at", "schema_version", "tables")
+"""The keys of the manifest that are shown."""
 WATCH_S = "5"
 
 
@@ -70,6 +73,7 @@ def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int 
     from referral_warehouse.settings.notify import load_notify_settings
 
     settings = read_settings()
+    refuse_closed_directory(settings.warehouse_dir)
     max_age_s = None if max_age is None else parse_duration("--max-age", max_age)
     if is_told and max_age_s is None:
         raise ConfigurationError("--notify needs --max-age, which says from what age on the data is stale.")
@@ -134,7 +138,8 @@ def _show_tables(settings: Settings, health: Health) -> None:
     runs, reconciled, liability, quarantine = query_warehouse(settings, RUNS, RECONCILED, LIABILITY, QUARANTINED)
     say_paragraph(f"Snapshot {manifest['snapshot']} of {public_database(settings.published_dir)}")
     say_paragraph(
-        f"Synced {manifest['synced_at']}, built {manifest['built_at']} (UTC); {quarantine[1][0][0]} rows in quarantine"
+        f"Data as of {manifest['synced_at']}, found current at {manifest['current_at'] or manifest['synced_at']}, "
+        f"built {manifest['built_at']} (UTC); {quarantine[1][0][0]} rows in quarantine"
     )
     say()
     show_table("Last runs in this snapshot", *runs)
@@ -148,4 +153,4 @@ def _show_tables(settings: Settings, health: Health) -> None:
 
 def _manifest(health: Health) -> dict[str, Any]:
     manifest = health.manifest or {"tables": {}}
-    return {name: manifest.get(name) for name in ("snapshot", "synced_at", "built_at", "schema_version", "tables")}
+    return {name: manifest.get(name) for name in PUBLISHED}

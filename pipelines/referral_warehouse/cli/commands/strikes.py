@@ -47,15 +47,9 @@ def strikes(forgive: bool, as_json: bool) -> None:
 
 def strike_facts(settings: Settings) -> dict[str, Any]:
     """The token's rate-limit violations, oldest first, and until when they stop all calls (None: they do not)."""
-    from referral_warehouse.api.rate_limit.limiter import open_rate_limiter, stopped_until
+    from referral_warehouse.api.rate_limit.limiter import recorded_violations, stopped_until
 
-    if settings.api_token is None:
-        return {"strikes": [], "stopped_until": None}
-    rate_limiter = open_rate_limiter(settings)
-    try:
-        found = rate_limiter.violations()
-    finally:
-        rate_limiter.close()
+    found = recorded_violations(settings)
     until = stopped_until(found)
     return {
         "strikes": [{"at": f"{one.at:%Y-%m-%dT%H:%M:%SZ}", "what": WORDS.get(one.what, one.what)} for one in found],

@@ -109,6 +109,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
     settings = read_settings()
     chosen = chosen_streams(streams)
     with recorded_run(settings, "load", chosen) as run, Reporter(run.log, quiet=as_json) as reporter:
+        run.log.pace.budget = settings.calls_per_minute
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
@@ -152,8 +153,8 @@ def build(as_json: bool) -> None:
 def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool) -> None:
     """Build from the load file, check, and publish a snapshot and the feeds."""
     from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.publication import publish_draft
     from referral_warehouse.warehouse.build import build as build_draft
-    from referral_warehouse.warehouse.publish import publish as publish_draft
 
     settings = read_settings()
     with recorded_run(settings, "publish") as run:
@@ -208,14 +209,15 @@ def sync_once(
     from referral_warehouse.load.runner import load as run_load
     from referral_warehouse.load.storage.memory import give_memory_back
 
+    run.log.pace.budget = settings.calls_per_minute
     with Reporter(run.log, quiet=quiet) as reporter:
         report = run.report = run_load(
             settings, streams, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
             accept_account=accept_account, command="sync", progress=reporter.stage,
         )  # fmt: skip
+        from referral_warehouse.cli.publication import publish_draft
         from referral_warehouse.warehouse.build import build as build_draft
         from referral_warehouse.warehouse.freshness import refresh
-        from referral_warehouse.warehouse.publish import publish as publish_draft
 
         is_idle = report.rows_written == 0 and not report.drained and not report.times_corrected
         if is_idle and refresh(settings, report.observed_at):

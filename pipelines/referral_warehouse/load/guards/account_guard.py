@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from referral_warehouse.api.pagination.paginator import Paginator
@@ -92,8 +93,9 @@ def is_other_account(
     evidence = _evidence(known, listed, users)
     if not evidence.is_other_account:
         return False
-    for identifier in known.some_users():
-        users |= _rows(_pages(paginator, STREAMS["users"].query.where(Filter("id", "equal", identifier))))
+    queries = [STREAMS["users"].query.where(Filter("id", "equal", identifier)) for identifier in known.some_users()]
+    for pages in paginator.together(partial(_pages, paginator, query) for query in queries):
+        users |= _rows(pages)
     evidence = _evidence(known, listed, users)
     if evidence.is_other_account and not accept:
         raise AnotherAccount(_words(evidence))

@@ -2,14 +2,16 @@
 
 Pure: counting at the API and counting locally are passed in. A step counts the lower half only, because the upper half
 is the rest; that derived number may be stale where the account changes, which costs one page that turns out to be
-right. Counting cannot find differences that cancel each other out in every range, such as one row that was deleted and
+right. The ranges that are known to differ are counted together, so that many differences take as many rounds as one.
+Counting cannot find differences that cancel each other out in every range, such as one row that was deleted and
 one that was inserted late, nor changes that no count shows. Sweeps find those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from referral_warehouse.api.query import MAX_PER_PAGE
@@ -71,8 +73,36 @@ class Budget:
             raise TooManyDifferences
 
 
+Together = Callable[[Iterable[Callable[[], int]]], Iterable[int]]
+"""Runs calls that do not depend on each other; returns their results in their order."""
+
+
+def in_turn(calls: Iterable[Callable[[], int]]) -> Iterable[int]:
+    """Run one call after the other."""
+    return (call() for call in calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """How many ranges are counted at once.
+
+    Args:
+        together: runs the counts of a round.
+        most: how many ranges are halved in a round; those with the smallest ids come first.
+    """
+
+    together: Together = in_turn
+    most: int = 2**31
+
+
 def locate(
-    local: Known, count: Callable[[Span, str | None], int], span: Span, flag: str | None, api_count: int, budget: Budget
+    local: Known,
+    count: Callable[[Span, str | None], int],
+    span: Span,
+    flag: str | None,
+    api_count: int,
+    budget: Budget,
+    width: Width = Width(),
 ) -> Iterator[Span]:
     """Find the ranges of at most a page that hold the differences.
 
@@ -83,21 +113,28 @@ def locate(
         flag: the boolean field that is counted; None counts all rows.
         api_count: the API's count of ``span``.
         budget: limits the requests.
+        width: how many of them are sent at once.
 
     Raises:
         TooManyDifferences: when the budget is used up.
     """
-    unexplored = [(span, api_count)]
+    unexplored = [(span, api_count)]  # descending
     while unexplored:
-        part, expected = unexplored.pop()
-        if local.agrees(part, flag, expected):
-            continue
-        rows = local.rows(part)
-        budget.spend()
-        if rows <= LEAF_ROWS:
-            yield part
-            continue
-        middle = local.middle(part, rows)
-        lower = Span(part.above, middle)
-        below = count(lower, flag)
-        unexplored += [(Span(middle, part.upto), expected - below), (lower, below)]
+        taken = unexplored[-width.most :][::-1]
+        del unexplored[-width.most :]
+        halved: list[tuple[Span, Span, int]] = []
+        for part, expected in taken:
+            if local.agrees(part, flag, expected):
+                continue
+            rows = local.rows(part)
+            budget.spend()
+            if rows <= LEAF_ROWS:
+                yield part
+                continue
+            middle = local.middle(part, rows)
+            halved.append((Span(part.above, middle), Span(middle, part.upto), expected))
+        counts = width.together([partial(count, lower, flag) for lower, _, _ in halved])
+        halves: list[tuple[Span, int]] = []
+        for (lower, upper, expected), below in zip(halved, counts, strict=True):
+            halves += [(lower, below), (upper, expected - below)]
+        unexplored += reversed(halves)

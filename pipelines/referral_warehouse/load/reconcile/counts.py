@@ -5,15 +5,15 @@ Knows no dlt. ``bisect`` finds the ids that differ, ``policy`` decides what a di
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
-from referral_warehouse.errors import FilterIgnored, IncompleteList, RequestRefused
-from referral_warehouse.load.reconcile.bisect import Budget, Span, TooManyDifferences, locate
+from referral_warehouse.errors import FilterIgnored, RequestRefused
+from referral_warehouse.load.reconcile.bisect import Budget, Span, TooManyDifferences, Width, locate
 from referral_warehouse.load.reconcile.repair import Repair
 
 ALL_IDS = Span(-(2**63) - 1, 2**63 - 1)
@@ -119,6 +119,15 @@ def _within(ids: Sequence[int], span: Span) -> int:
     return sum(span.above < identifier <= span.upto for identifier in ids)
 
 
+@dataclass(frozen=True, slots=True)
+class ExpectedRange:
+    """A range of ids to be read again, and the ids that should be in it. ``above`` is None at the start of the list."""
+
+    above: int | None
+    upto: int
+    expected: list[int]
+
+
 class RangeReader(Protocol):
     """A stream whose rows can be read again by ranges of ids."""
 
@@ -126,10 +135,10 @@ class RangeReader(Protocol):
         """The local rows as they are now."""
         ...
 
-    def read_range(self, above: int | None, upto: int, expected: list[int]) -> Repair:
-        """Read a range of ids again; ``expected`` are the ids that should be in it.
+    def read_ranges(self, ranges: Sequence[ExpectedRange]) -> Iterator[Repair]:
+        """Read ranges of ids again, several at once; yields what that repaired for each range that could be read.
 
-        Raises: FilterIgnored, IncompleteList (then nothing of the range counts).
+        Nothing counts of a range whose rows were deleted while it was read. Raises: FilterIgnored.
         """
         ...
 
@@ -173,12 +182,13 @@ class CountComparison:
         return ALL_IDS if self.upto is None else Span(ALL_IDS.above, self.upto)
 
     def compare(self, local: LocalRows) -> Counts:
-        """Compare the total and the flags (one call a count; a second one only where a flag differs).
+        """Compare the total and the flags (one call a count, all at once; a second one only where a flag differs).
 
         A boolean filter is believed only if the rows with and without the flag add up to the total.
         """
         query = self._bounded()
-        total = self._paginator.count(query)
+        flag_counts = [partial(self._count_flag, query, flag, 1) for flag in self._flags]
+        total, *flagged_counts = self._paginator.together([partial(self._paginator.count, query), *flag_counts])
         if total is None and self.upto is not None:
             self.upto = None
             return self.compare(local)
@@ -190,17 +200,23 @@ class CountComparison:
                 self.upto = None
                 return self.compare(local)
             counts.found.append(Difference(self._stream, "total", total, counts.ours))
-        for flag in self._flags:
-            try:
-                flagged = self._paginator.count(query.where(Filter(flag, "equal", 1)))
-            except RequestRefused:
-                continue
-            if flagged is None or local.agrees(self.span, flag, flagged):
-                continue
-            rest = self._paginator.count(query.where(Filter(flag, "equal", 0)))
+        differing = [
+            (flag, flagged)
+            for flag, flagged in zip(self._flags, flagged_counts, strict=True)
+            if flagged is not None and not local.agrees(self.span, flag, flagged)
+        ]
+        rests = self._paginator.together([partial(self._count_flag, query, flag, 0) for flag, _ in differing])
+        for (flag, flagged), rest in zip(differing, rests, strict=True):
             if rest is not None and flagged + rest == total:
                 counts.found.append(Difference(self._stream, flag, flagged, local.flagged(self.span, flag)))
         return counts
+
+    def _count_flag(self, query: Query, flag: str, value: int) -> int | None:
+        """The API's count of the rows that have a flag, or do not; None where it does not count them."""
+        try:
+            return self._paginator.count(query.where(Filter(flag, "equal", value)))
+        except RequestRefused:
+            return None
 
     def count_range(self, span: Span, flag: str | None) -> int:
         """The API's count of a range (of the rows with a flag). Raises: FilterIgnored when it reports none."""
@@ -227,16 +243,18 @@ class CountComparison:
         if self.upto is None or local.without_id:
             return RangeRepair(repair, gave_up=True)
         budget = Budget(local.rows(self.span))
+        width = Width(self._paginator.together)
         try:
             for difference in counts.found:
                 local = rows.local()
+                found = locate(local, self.count_range, self.span, difference.flag, difference.api_count, budget, width)
+                ranges = [
+                    ExpectedRange(None if span.above == ALL_IDS.above else span.above, span.upto, local.present(span))
+                    for span in sorted(found, key=lambda span: span.above)
+                ]
                 try:
-                    for span in locate(
-                        local, self.count_range, self.span, difference.flag, difference.api_count, budget
-                    ):
-                        above = None if span.above == ALL_IDS.above else span.above
-                        with suppress(IncompleteList):  # rows left while they were read: the next round looks again
-                            repair.add(rows.read_range(above, span.upto, local.present(span)))
+                    for repaired in rows.read_ranges(ranges):
+                        repair.add(repaired)
                 finally:
                     rows.flush()
         except (TooManyDifferences, FilterIgnored):

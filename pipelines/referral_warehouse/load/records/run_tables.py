@@ -24,6 +24,13 @@ RUN_STREAMS = TableSchema(
 )  # fmt: skip
 """What a run did for each stream."""
 
+RUN_CALLS = TableSchema(
+    "run_calls",
+    fields("run_id:text:value", "stream:text:value", "purpose:text:value", "calls:int:value"),
+    key=("run_id", "stream", "purpose"), technical=(),
+)  # fmt: skip
+"""What the calls of a run were for, for each stream: see ``api.query.Purpose``."""
+
 RECONCILIATION = TableSchema(
     "reconciliation",
     fields(
@@ -76,4 +83,4 @@ REFRESH_RANGES = TableSchema(
 An end without a value is no bound. The ids are those of users, also for coupons, which are read with their holders.
 """
 
-RUN_TABLES = (RUNS, RUN_STREAMS, RECONCILIATION, LIST_TOTALS, UNIT_SETTINGS, REFRESH_ROUNDS, REFRESH_RANGES)
+RUN_TABLES = (RUNS, RUN_STREAMS, RUN_CALLS, RECONCILIATION, LIST_TOTALS, UNIT_SETTINGS, REFRESH_ROUNDS, REFRESH_RANGES)

@@ -44,7 +44,7 @@ class CouponReader:
         self._report = ctx.report
         self._names = frozenset(ctx.request.coupon_names)
         self._requests = CouponRequests(ctx.paginator)
-        self._uncollected: list[Any] = []
+        self._uncollected: list[tuple[Any, int | None]] = []
         self._observed_at: datetime | None = None
         self._seen: list[pa.Array] = []
         self._batches: set[Any] = set(ctx.rows.column(f"select id from {DATASET}.{COUPON_BATCHES.name}"))
@@ -64,9 +64,7 @@ class CouponReader:
             held = user["coupon"]
             coupons = held if isinstance(held, list) else [held]
             # Anything but an object is quarantined: it is a coupon that cannot be read.
-            self._uncollected.extend(
-                self._requests.complete(coupon, user) if isinstance(coupon, dict) else coupon for coupon in coupons
-            )
+            self._uncollected.extend((coupon, row_id(user)) for coupon in coupons)
 
     def forget_seen(self) -> None:
         """Begin a complete read: coupons seen before do not count for it."""
@@ -81,7 +79,7 @@ class CouponReader:
             )
         collected, self._uncollected = self._uncollected, []
         if self._observed_at is not None:
-            self.put(collected, self._observed_at, "users, their coupons", batch)
+            self.put(self._requests.complete(collected), self._observed_at, "users, their coupons", batch)
 
     def put(self, coupons: list[Any], observed_at: datetime, where: str, batch: LoadBatch) -> None:
         """Add what is new or changed among some coupons, and the batches they belong to."""
@@ -123,15 +121,16 @@ class CouponReader:
         unassigned = [identifier for identifier in names.keys() - missing if names[identifier] not in self._names]
         self._report.stream(COUPONS.name).is_complete = True
         gone: list[int] = []
-        requested_count = 0
-        while missing and (not gone or len(gone) < requested_count):
-            requested_count += min(VERIFIED_AT_ONCE, len(missing))
+        requested_count, together, unassigned_gone = 0, sorted(unassigned), list[int]()
+        while together or (missing and (not requested_count or requested_count > len(gone))):
             requested, missing = missing[:VERIFIED_AT_ONCE], missing[VERIFIED_AT_ONCE:]
-            gone.extend(self.verify({identifier: names[identifier] for identifier in requested}, observed_at, batch))
-        gone.extend(
-            self.verify({identifier: names[identifier] for identifier in sorted(unassigned)}, observed_at, batch)
-        )
-        self.mark_gone([*gone, *missing], observed_at, batch)
+            requested_count += len(requested)
+            wanted = {identifier: names[identifier] for identifier in (*requested, *together)}
+            lost = set(self.verify(wanted, observed_at, batch))
+            gone.extend(identifier for identifier in requested if identifier in lost)
+            unassigned_gone.extend(identifier for identifier in together if identifier in lost)
+            together = []
+        self.mark_gone([*gone, *unassigned_gone, *missing], observed_at, batch)
 
     def find_released(self, users: Sequence[int], observed_at: datetime, batch: LoadBatch) -> None:
         """Request the coupons of deleted users: they are unassigned, reassigned, or deleted too."""
@@ -183,12 +182,15 @@ class CouponReader:
         for batch_id, name in zip(rows.column("batch_id").to_pylist(), rows.column("name").to_pylist(), strict=True):
             if batch_id is not None and batch_id not in self._batches:
                 names.setdefault(batch_id, []).append(name)
-        for batch_id, candidates in names.items():
-            found = self._requests.batch(batch_id, candidates)
+        observed_at = pc.max(rows.column(FETCHED_AT)).as_py()
+        report = self._report.stream(COUPONS.name)
+        for batch_id, found in self._requests.batches(names):
+            missed = f"the name of coupon batch {batch_id} could not be requested"
             if found is None:
-                self._report.stream(COUPONS.name).note(f"the name of coupon batch {batch_id} could not be requested")
+                report.note(missed)
                 continue
-            observed_at = pc.max(rows.column(FETCHED_AT)).as_py()
+            if missed in report.notes:  # by the names of an earlier slice
+                report.notes.remove(missed)
             where = f"batch {batch_id}"
             batch.add(COUPON_BATCHES, self._parser.read_rows(COUPON_BATCHES, [found], observed_at, where)[0])
             self._batches.add(batch_id)

@@ -6,7 +6,7 @@ change without changing any count, so every undated row is read again by every r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from referral_warehouse.api.responses import Page
 from referral_warehouse.errors import FilterIgnored, IncompleteList
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
-from referral_warehouse.load.reconcile.counts import LocalRows
+from referral_warehouse.load.reconcile.counts import ExpectedRange, LocalRows
 from referral_warehouse.load.reconcile.repair import Repair
 from referral_warehouse.load.records.observations import VANISHED, observations, reappeared
 from referral_warehouse.load.records.row_version import with_row_versions
@@ -100,19 +100,21 @@ class IssuedReader:
         self._parser.report.stream(REWARDS_ISSUED.name).is_complete = True
         return self._rows.repaired_since(before)
 
-    def read_range(self, above: int | None, upto: int, expected: list[int]) -> Repair:
-        """Read a range of ids again; ``expected`` are the ids that should be in it.
+    def read_ranges(self, ranges: Sequence[ExpectedRange]) -> Iterator[Repair]:
+        """Read ranges of ids again, several at once; yields what that repaired for each range that could be read.
 
-        Raises: FilterIgnored, IncompleteList (then nothing of the range counts).
+        Nothing counts of a range whose rows were deleted while it was read. Raises: FilterIgnored.
         """
-        self._has_unreadable_ids = False
-        before = self._rows.snapshot()
-        # one id more on either side: a server that takes "up to" for "below" must not seem to have lost a row
-        pages = list(self._paginator.iter_id_range(self._query, None if above is None else above - 1, upto + 1))
-        seen = self._take(iter(pages), "by id")
-        if not self._has_unreadable_ids:
-            self._mark_gone(sorted(set(expected) - seen - self._rows.gone))
-        return self._rows.repaired_since(before)
+        found = self._paginator.read_id_ranges(self._query, [(part.above, part.upto) for part in ranges])
+        for part, pages in zip(ranges, found, strict=True):
+            if isinstance(pages, IncompleteList):
+                continue
+            self._has_unreadable_ids = False
+            before = self._rows.snapshot()
+            seen = self._take(iter(pages), "by id")
+            if not self._has_unreadable_ids:
+                self._mark_gone(sorted(set(part.expected) - seen - self._rows.gone))
+            yield self._rows.repaired_since(before)
 
     def flush(self) -> None:
         """What was read counts as local at once: ``local`` includes the batch."""
@@ -186,7 +188,8 @@ class IssuedReader:
         ids = ids - self._rows.gone
         if ids:
             self._has_unreadable_ids = False
-            seen = self._take(self._paginator.iter_ids(self._query, sorted(ids)), "by id")
+            pages = self._paginator.iter_ids(self._query, sorted(ids), sorted(self._rows.ids("true")))
+            seen = self._take((page for _, page in pages), "by id")
             if not self._has_unreadable_ids:
                 self._mark_gone(sorted(ids - seen))
 

@@ -8,7 +8,7 @@ Every run spends a limited number of calls on it; what is left waits for the nex
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -16,11 +16,12 @@ from datetime import datetime
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.errors import FilterIgnored, IncompleteList, RequestRefused
 from referral_warehouse.load.context import LoadContext
-from referral_warehouse.load.reconcile.bisect import Budget, Span, TooManyDifferences, locate
+from referral_warehouse.load.reconcile.bisect import Budget, Span, TooManyDifferences, Width, locate
 from referral_warehouse.load.reconcile.counts import ALL_IDS
 from referral_warehouse.load.reconcile.repair import Repair
 from referral_warehouse.load.storage.stored_rows import DATASET, IS_GONE, StoredRows
 from referral_warehouse.load.streams.user_reader import RangeRead, UserReader
+from referral_warehouse.load.streams.user_rereader import UserRereader
 from referral_warehouse.load.streams.user_rows import UserRows
 from referral_warehouse.load.streams.user_schema import USERS
 
@@ -28,6 +29,8 @@ LIVE_USERS = (
     f"gone as (select id from {DATASET}.observations where stream = '{USERS.name}' group by id having {IS_GONE}), "
     f"live as (from {DATASET}.{USERS.name} where id not in (from gone))"
 )
+COUNTS_A_DIFFERENCE = 8
+"""About so many counts find the page of one difference."""
 WITH_REFERRALS = Filter("referrals_count", "gt", 0)
 
 
@@ -42,6 +45,7 @@ class ReferrerRepair:
     def __init__(self, ctx: LoadContext, reader: UserReader) -> None:
         self._ctx = ctx
         self._reader = reader
+        self._again = ctx.shared(UserRereader)
         self._rows = ctx.rows
         self._gone_before = reader.gone
         self._calls_before = 0
@@ -93,7 +97,9 @@ class ReferrerRepair:
 
     def _check_pending(self) -> None:
         while self._pending and self._has_calls():
-            self._check(self._pending.popleft())
+            # a list each, and as many calls for those whom the lists lack
+            most = max(1, self.calls_left // 2)
+            self._check([self._pending.popleft() for _ in range(min(most, len(self._pending)))])
 
     def _wait_for(self, referrers: Iterable[int]) -> None:
         self._pending.extend(i for i in referrers if i not in self._pending and i not in self._checked)
@@ -119,35 +125,51 @@ class ReferrerRepair:
                 return
             if api_count >= total:  # the server does not filter by the counter, or everybody has referrals
                 return
-            for part in locate(local, CountRange(self._ctx, query), span, None, api_count, Budget(local.rows(span))):
+            width = Width(self._ctx.paginator.together, max(1, self.calls_left // COUNTS_A_DIFFERENCE))
+            count, budget = CountRange(self._ctx, query), Budget(local.rows(span))
+            for part in locate(local, count, span, None, api_count, budget, width):
                 above = None if part.above == ALL_IDS.above else part.above
-                self._take(self._reader.read_range(above, part.upto, UserRows(self._rows).ids(str(part))))
+                self._take(self._again.read_range(above, part.upto, UserRows(self._rows).ids(str(part))))
                 if not self._has_calls():  # what is left differs in the next run, too
                     return
         except (FilterIgnored, IncompleteList, RequestRefused, TooManyDifferences):
             return
         self._unexplained = difference
 
-    def _check(self, referrer: int) -> None:
-        """Read the referrals of a referrer: those that the API lists, and those known here that it does not."""
-        self._checked.add(referrer)
-        missing = self._referrals_of(referrer)
-        with suppress(FilterIgnored, IncompleteList):  # then nothing of that read counts
-            listed = self._reader.read_referrals(referrer)
-            self._take(listed)
-            missing -= listed.seen
+    def _check(self, referrers: list[int]) -> None:
+        """Read the referrals of referrers: those that the API lists, and those known here that it does not."""
+        self._checked.update(referrers)
+        known = {one: self._referrals_of(one) for one in referrers}
+        listed = self._read_lists(referrers)
+        missing = {one: referrals - listed.get(one, set()) for one, referrals in known.items()}
+        rest = set().union(*missing.values())
         with suppress(FilterIgnored, IncompleteList):
-            for page in self._reader.read_known(sorted(missing)):
+            for page in self._again.read_known(sorted(rest), max(1, self.calls_left)):
                 self._take(page)
-                for other in sorted(self._referrers_of(missing & page.seen) - self._checked):
-                    self._checked.add(other)
-                    self._take(self._reader.read_referrals(other))
-                    for own in self._reader.read_known([other]):  # the counters in the row of the new referrer
-                        self._take(own)
-                missing = (missing - page.seen) & self._referrals_of(referrer)
-                if missing and not self._has_calls():
-                    self._unfinished.append(referrer)
-                    break
+                rest -= page.seen
+                self._follow(set().union(*missing.values()) & page.seen)
+            if not self._has_calls():
+                self._unfinished.extend(one for one in referrers if missing[one] & rest & self._referrals_of(one))
+
+    def _follow(self, users: set[int]) -> None:
+        """Read the referrals and the row, with its counters, of those whose referrals these users are now."""
+        others = sorted(self._referrers_of(users) - self._checked)
+        self._checked.update(others)
+        self._read_lists(others)
+        for own in self._again.read_known(others):
+            self._take(own)
+
+    def _read_lists(self, referrers: list[int]) -> dict[int, set[int]]:
+        """Read the referrals of referrers; returns who is on the list of each that could be read."""
+        if not referrers:
+            return {}
+        read, listed = self._again.read_referrals(referrers)
+        self._take(read)
+        counted = Counter(identifier for found in listed.values() for identifier in found)
+        # who is on two lists went from one to the other meanwhile: only a later response shows where
+        for page in self._again.read_known(sorted(identifier for identifier, times in counted.items() if times > 1)):
+            self._take(page)
+        return listed
 
     def _take(self, found: RangeRead) -> None:
         self._ctx.store.add(found.batch)

@@ -5,7 +5,7 @@ Knows no dlt: yields batches, each with the cursors that stand for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -184,32 +184,6 @@ class UserReader:
             yield part.batch
         self._parser.report.stream(USERS.name).is_complete = True
 
-    def read_range(self, above: int | None, upto: int, expected: list[int]) -> RangeRead:
-        """Read a range of ids again: what is missing locally, what changed and who of ``expected`` is gone.
-
-        Raises: FilterIgnored, IncompleteList (then nothing of the range counts).
-        """
-        # one id more on either side: a server that takes "up to" for "below" must not seem to have lost a row
-        pages = self._paginator.iter_id_range(self.query, None if above is None else above - 1, upto + 1)
-        return self.read_again(pages, lambda: set(expected))
-
-    def read_referrals(self, referrer: int) -> RangeRead:
-        """Read the referrals of a user again. Raises: FilterIgnored."""
-        condition = Filter("referrer_id", "equal", referrer)
-        return self.read_again(self._paginator.iter_matching(self.query, condition, partial(_is_referral, referrer)))
-
-    def read_known(self, ids: Sequence[int]) -> Iterator[RangeRead]:
-        """Read users by their ids (ascending), with their neighbours, a page at a time.
-
-        Raises: FilterIgnored when the server does not filter or order by id.
-        """
-        rest = list(ids)
-        for page in self._paginator.iter_ids(self.query, ids):
-            found = page.ids()
-            covered = rest if page.is_all or not found else [i for i in rest if i <= max(found)]
-            rest = rest[len(covered) :]
-            yield self.read_again(iter([page]), partial(set, covered))
-
     def read_again(self, pages: Iterator[Page], on_them: Callable[[], Set[int]] = frozenset) -> RangeRead:
         """Read pages; who is expected ``on_them``, which is asked after they were read, and is not, is gone."""
         seen = SeenUsers()
@@ -270,10 +244,6 @@ class UserReader:
         behind = {COUPONS_BEHIND: True} if self._coupons is None else {}
         self._state = {**self._state, **behind, **changed}
         batch.states[USERS.name] = self._state
-
-
-def _is_referral(referrer: int, row: Any) -> bool:
-    return not isinstance(row, dict) or str(row.get("referrer_id")) == str(referrer)
 
 
 def _is_above(newest: int, row: Any) -> bool:

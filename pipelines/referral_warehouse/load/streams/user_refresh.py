@@ -123,8 +123,7 @@ class UserRefresh:
 
     def _pages(self, parts: Sequence[_Part]) -> Iterator[Page]:
         """The pages of the ranges. Where the server turns out not to filter, those before that count."""
-        # one id more: a server that takes "up to" for "below" must not seem to have lost a row
-        ranges = [(None if part.above == ALL_IDS.above else part.above, part.ids[-1] + 1) for part in parts]
+        ranges = [(None if part.above == ALL_IDS.above else part.above, part.ids[-1]) for part in parts]
         pages = self._ctx.paginator.fetch_ranges(self._reader.query, ranges)
         try:
             for part, page in zip(parts, pages, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
@@ -10,7 +10,7 @@ from typing import ClassVar
 from referral_warehouse.errors import FilterIgnored
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
-from referral_warehouse.load.reconcile.counts import CountComparison, Counts, LocalRows, RangeRepair
+from referral_warehouse.load.reconcile.counts import CountComparison, Counts, ExpectedRange, LocalRows, RangeRepair
 from referral_warehouse.load.reconcile.policy import Reconciler
 from referral_warehouse.load.reconcile.repair import Reconciliation, Repair
 from referral_warehouse.load.records.schema import TableSchema
@@ -19,6 +19,7 @@ from referral_warehouse.load.streams.referrer_repair import ReferrerRepair
 from referral_warehouse.load.streams.stream import Stream, gather
 from referral_warehouse.load.streams.user_reader import UserReader
 from referral_warehouse.load.streams.user_refresh import UserRefresh
+from referral_warehouse.load.streams.user_rereader import UserRereader
 from referral_warehouse.load.streams.user_rows import UserRows
 from referral_warehouse.load.streams.user_schema import USER_CURSORS, USER_PATH, USER_RELATIONS, USERS
 
@@ -133,10 +134,10 @@ class _UserCounts:
         self._ctx.request.on_progress("repair", {})
         return self._comparison.repair_ranges(counts, self)
 
-    def read_range(self, above: int | None, upto: int, expected: list[int]) -> Repair:
-        found = self._reader.read_range(above, upto, expected)
-        self._ctx.store.add(found.batch)
-        return found.repair
+    def read_ranges(self, ranges: Sequence[ExpectedRange]) -> Iterator[Repair]:
+        for found in self._ctx.shared(UserRereader).read_ranges(ranges):
+            self._ctx.store.add(found.batch)
+            yield found.repair
 
     def read_all(self) -> Repair:
         return gather(self._ctx, USERS.name, sweep(self._ctx)) or Repair()

@@ -1,0 +1,33 @@
+"""Publishes a draft with all that belongs to a snapshot: its description too, which the warehouse does not know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from referral_warehouse.settings import Settings
+    from referral_warehouse.warehouse.build import BuildReport
+    from referral_warehouse.warehouse.publish import Publication
+
+
+def publish_draft(
+    settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False, accept_deletions: bool = False
+) -> Publication:
+    """Publish a draft. Raises: as ``warehouse.publish.publish``."""
+    from referral_warehouse.warehouse.publish import publish
+
+    return publish(
+        settings, report, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions,
+        companions=[_describe],
+    )  # fmt: skip
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Path) -> None:
+    """Write ``schema.json``."""
+    from referral_warehouse.consume.description.schema_json import write_schema
+    from referral_warehouse.workspace.access import Access
+
+    write_schema(folder / "schema.json", connection, catalog, Access())

@@ -1,0 +1,75 @@
+"""The plan of a run of the loader as data: what must precede what, and why.
+
+``runner`` takes the steps in the order that follows. Knows names of steps and streams; reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from graphlib import CycleError
+
+RECOGNISE_ACCOUNT = "recognise the account"
+CORRECT_TIMES = "correct stored times"
+READ = "read a stream"
+"""Stands for the reading of every stream; a stream has its own name as a step."""
+COMMIT_LISTS = "commit the complete lists"
+COMPARE_COUNTS = "compare counts and repair"
+SAVE_ROUNDS = "save what keeps rows fresh"
+STEPS = (RECOGNISE_ACCOUNT, CORRECT_TIMES, READ, COMMIT_LISTS, COMPARE_COUNTS, SAVE_ROUNDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Precedence:
+    """One step that must be complete before another one begins, and the reason."""
+
+    first: str
+    then: str
+    why: str
+
+
+PRECEDENCES = (
+    Precedence(RECOGNISE_ACCOUNT, CORRECT_TIMES, "the clock of another account must not correct what is stored"),
+    Precedence(RECOGNISE_ACCOUNT, READ, "nothing of another account may be written"),
+    Precedence(CORRECT_TIMES, READ, "new versions begin after the corrected ones; cursors are corrected too"),
+    Precedence("users", "coupons", "assigned coupons come with their users; the stream requests those that did not"),
+    Precedence(
+        "rewards_issued", "rewards_due",
+        "both are read as of one time: a reward issued in between would be in both or in neither, so that both are "
+        "read with the issued ones, until the count of these agrees",
+    ),
+    Precedence(READ, COMMIT_LISTS, "the complete lists of a run are committed together, as of one time"),
+    Precedence(COMMIT_LISTS, COMPARE_COUNTS, "the counts of the API are compared with the stored rows"),
+    Precedence(COMPARE_COUNTS, SAVE_ROUNDS, "rows that a repair read again are fresh"),
+)  # fmt: skip
+"""Every order that exactness needs. Streams without a rule between them depend on nothing but their place in the
+registry: campaigns, users, rewards issued and rewards do not need each other's rows."""
+
+
+def ordered(steps: Iterable[str], precedences: Iterable[Precedence] = PRECEDENCES) -> list[str]:
+    """The steps in an order that keeps every rule between them, otherwise in the order given.
+
+    Args:
+        steps: steps and names of streams, each once; a name that is no step of the plan is a stream.
+        precedences: the rules.
+
+    Raises: CycleError where the rules contradict each other.
+    """
+    left = list(steps)
+    rules = [(rule.first, rule.then) for rule in precedences]
+    done: list[str] = []
+    while left:
+        free = next((step for step in left if not any(_precedes(other, step, rules) for other in left)), None)
+        if free is None:
+            raise CycleError(f"the plan contradicts itself: {', '.join(left)}")
+        left.remove(free)
+        done.append(free)
+    return done
+
+
+def _precedes(first: str, then: str, rules: list[tuple[str, str]]) -> bool:
+    return first != then and any(a in _names(first) and b in _names(then) for a, b in rules)
+
+
+def _names(step: str) -> tuple[str, ...]:
+    return (step,) if step in STEPS else (step, READ)
