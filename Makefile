@@ -64,9 +64,10 @@ sync: $(READY) ## load, audit, build, check and publish the configured account
 build: $(READY) ## build the models from the load file
 	@$(BIN)/referrals build $(ARGS)
 
-docs: $(READY) ## write sql/raw.sql and docs/fields.md from the schemas, and the data dictionary, sql/DICTIONARY.md
+docs: $(READY) ## write sql/raw.sql and docs/fields.md from the schemas, the data dictionary, and docs/report.png
 	@$(BIN)/python -m tests.schema_files
 	@text=$$($(BIN)/referrals docs) && printf '%s\n' "$$text" > sql/DICTIONARY.md
+	@$(BIN)/python -m tests.report_picture
 
 bench: $(READY) ## measure CPU, memory and the goals (ARGS='--quick' takes a minute)
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from referral_warehouse import redaction
+from tests.chromium import NO_BROWSER
 
 # No test depends on how fast a machine is.
 settings.register_profile("any speed", deadline=None)
@@ -58,3 +60,10 @@ def few_models(few_models_folder: Path) -> Iterator[None]:
     """Builds of this test have the tables of core and ops, and one mart."""
     with _using(few_models_folder):
         yield
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say which tests did not run because this machine has no browser: a skipped test is one letter otherwise."""
+    without = [found for found in terminalreporter.stats.get("skipped", []) if NO_BROWSER in str(found.longrepr)]
+    if without:
+        terminalreporter.write_line(f"{len(without)} tests of the report did not run: {NO_BROWSER}.", yellow=True)

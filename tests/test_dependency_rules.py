@@ -60,6 +60,8 @@ USES: dict[str, set[str]] = {
     "pyarrow": {"dlt_source", "load", "warehouse", "consume"},
     "sqlglot": set(),
     "pandas": set(),
+    "jinja2": {"consume"},
+    "vl_convert": {"consume"},
     "starlette": {"sandbox"},
     "uvicorn": {"sandbox"},
     "anyio": {"sandbox"},
@@ -70,6 +72,7 @@ USES: dict[str, set[str]] = {
 # `referrals --help` is fast because the command line imports none of these before a command needs it.
 SLOW_TO_IMPORT = {
     "dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum", "prometheus_client",
+    "jinja2", "vl_convert",
 }  # fmt: skip
 
 TELEMETRY = {

@@ -10,6 +10,7 @@
     │   ├── ApiUnavailable                     network, timeouts, 5xx, unreadable responses, after all retries
     │   ├── BudgetExhausted                    other users of the token use all calls of the minute
     │   └── RequestRefused                     400/404/405/406/410/422: the API refuses the request
+    ├── NothingPublished              exit 4   there is no snapshot to read yet
     ├── DataRefused                   exit 5   invalid data; publication refused
     │   ├── BadEnvelope                        a response whose shape is not the documented one
     │   ├── IncompleteList                     a list that changed while it was read, or contradicts itself

@@ -17,7 +17,8 @@ METADATA = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "PKG-INFO"
 
 def _sources(folder: Path) -> set[str]:
     """The files that belong into both packages, as the project's folder holds them."""
-    modules = [path for ending in ("*.py", "*.template") for path in (folder / "pipelines").rglob(ending)]
+    endings = ("*.py", "*.template", "*.html", "*.css", "*.js")
+    modules = [path for ending in endings for path in (folder / "pipelines").rglob(ending)]
     sql = [path for ending in ("*.sql", "*.md") for path in (folder / "sql").rglob(ending)]
     return {str(path.relative_to(folder)) for path in (*modules, *sql)}
 

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Ask for the API token, try it, and write it to .dlt/secrets.toml."),
     "check": ("check", "Show what this account's API supports, one line each."),
     "status": ("status", "Show whether runs succeed, how fresh the data is, and open liabilities."),
+    "report": ("report", "Write the report: one HTML page that shows the published snapshot."),
     "sql": ("sql", "Query the published warehouse read-only, or open a prompt for queries."),
     "config": ("config", "Show every setting with its value and where that came from."),
     "strikes": ("strikes", "Show rate-limit violations of the last 7 days; --forgive ends a protective stop."),

@@ -1,0 +1,1 @@
+"""Everything that reads a published snapshot; it writes into none and asks no API."""

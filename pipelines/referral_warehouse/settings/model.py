@@ -43,6 +43,7 @@ class Settings:
     snapshot_grace_minutes: int = default_of("snapshot_grace_minutes")
     max_quarantine_percent: int = default_of("max_quarantine_percent")
     max_vanished_percent: int = default_of("max_vanished_percent")
+    report: bool = default_of("report")
     reward_units: tuple[tuple[str, str], ...] = ()
     """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
     settles_on: tuple[tuple[str, str], ...] = ()

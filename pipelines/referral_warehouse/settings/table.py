@@ -146,6 +146,10 @@ TABLE: tuple[Setting, ...] = (
         "than 10 records may always be gone, or fewer than 5 when none remain",
     ),
     Setting(
+        WAREHOUSE, "report", Switch(),
+        "make [the report](report.md) a part of every publication; needs the extra `report`",
+    ),
+    Setting(
         NOTIFY, "url", OfNotify(is_secret=True),
         "receives a JSON object by POST for each run with an event; http or https", "notify_url",
     ),

@@ -27,7 +27,7 @@ DLT_KEYS: Mapping[Section, frozenset[str]] = {
     SOURCE: frozenset({"max_table_nesting", "root_key", "schema_contract", "parallelized"}),
 }
 DLT_TABLES_BELOW: Mapping[Section, tuple[str, ...]] = {SOURCE: STREAM_NAMES}
-SIMILAR, SIMILAR_SECTION = 0.5, 0.85
+SIMILAR, VERY_SIMILAR, SIMILAR_SECTION = 0.5, 0.8, 0.85
 MOST_NAMED = 3
 SEPARATORS = re.compile(r"[-_.]+")
 
@@ -120,8 +120,9 @@ def _nearest(section: Section, key: str) -> tuple[Section, str] | None:
     elsewhere = next((other for other, settings in SECTIONS.items() if lowered in settings), None)
     if elsewhere is not None:
         return elsewhere, lowered
-    found = get_close_matches(lowered, own, n=1, cutoff=SIMILAR)
-    found = found or [name for name in own if lowered.startswith(f"{name}_")]
+    found = get_close_matches(lowered, own, n=1, cutoff=VERY_SIMILAR)
+    found = found or sorted((name for name in own if lowered.startswith(name)), key=len, reverse=True)
+    found = found or get_close_matches(lowered, own, n=1, cutoff=SIMILAR)
     return (section, found[0]) if found else None
 
 

@@ -108,6 +108,7 @@ def _sync(settings: Settings, run: CurrentRun) -> LoadReport:
 
 def _show(settings: Settings, world: Path) -> None:
     from referral_warehouse.cli.console import FUNNEL, query_warehouse, say, show_table
+    from referral_warehouse.cli.report_file import demo_report
 
     funnel, roll_forward = query_warehouse(settings, FUNNEL, ROLL_FORWARD)
     show_table("Referral funnel per campaign", *funnel)
@@ -116,5 +117,6 @@ def _show(settings: Settings, world: Path) -> None:
     say()
     say(f"Warehouse: {public_database(settings.published_dir)}")
     say(f"Feeds:     {settings.feeds_dir}/*.parquet")
+    say(f"Report:    {demo_report(settings)}")
     say(f"Event log: referrals sandbox --file {world} --events")
     say("Open it read-only with any DuckDB client or BI tool; README, 'Asking questions', has queries to begin with.")

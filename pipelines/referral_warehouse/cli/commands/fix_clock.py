@@ -9,6 +9,7 @@ from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import DEMO_MARKER
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import recorded_run
+from referral_warehouse.cli.report_file import add_report
 from referral_warehouse.cli.reporting import log_problems
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
@@ -41,6 +42,7 @@ def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
             )
             snapshot = publication.snapshot
             log_problems(publication.problems)
+            add_report(settings)
         work_is_done("The stored times are corrected.")
     if as_json:
         say_json({"corrected": 0 if correction is None else correction.count, "snapshot": snapshot})

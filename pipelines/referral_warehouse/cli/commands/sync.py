@@ -13,6 +13,7 @@ from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
+from referral_warehouse.cli.report_file import add_missing_report, add_report
 from referral_warehouse.cli.reporting import log_problems, print_summary, print_warnings, published, summary
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
@@ -84,9 +85,11 @@ def _sync(
         )  # fmt: skip
         if publication is None:
             work_is_done("The sync is done; the published snapshot is still current.")
+            add_missing_report(settings)
         else:
             work_is_done(f"The sync is done; snapshot {publication.snapshot} is published.")
             log_problems(publication.problems)
+            add_report(settings)
         remember_origin(settings)
     if as_json:
         say_json(summary(settings, report, publication))
@@ -162,6 +165,7 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
         )  # fmt: skip
         work_is_done(f"Snapshot {publication.snapshot} is published.")
         log_problems(publication.problems)
+        add_report(settings)
     if as_json:
         say_json(published(settings, publication))
     else:

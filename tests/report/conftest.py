@@ -1,0 +1,40 @@
+"""One published account, its report and one browser for all tests of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from report_account import publish_account
+
+from referral_warehouse.consume.report import ReportOptions, write_report
+from referral_warehouse.settings import Settings
+from tests.chromium import NO_BROWSER, chromium, chromium_path
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of a directory with an account that has something for every section."""
+    return publish_account(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def report(published: Settings) -> Path:
+    """The report on all campaigns, with names."""
+    path = published.warehouse_dir.parent / "named.html"
+    write_report(published, path, ReportOptions(has_names=True))
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; without one the test is skipped."""
+    if chromium_path() is None:
+        pytest.skip(NO_BROWSER)
+    with chromium() as browser:
+        yield browser
