@@ -60,10 +60,19 @@ def from_polars(published: Path) -> tuple[int, int]:
     return int(funnel.filter(pl.col("stage") == "users")["stage_count"].sum()), len(users)
 
 
+def from_pyarrow(published: Path) -> tuple[int, int]:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    funnel, users = (pq.read_table(path) for path in feeds_of(published))
+    return int(pc.sum(funnel.filter(pc.equal(funnel["stage"], "users"))["stage_count"]).as_py()), users.num_rows
+
+
 READERS: dict[str, Callable[[], Read]] = {
     "database": lambda: database,
     "duckdb cold": lambda: duckdb_cold,
     "duckdb warm": duckdb_warm,
+    "pyarrow": lambda: from_pyarrow,
     "pandas": lambda: from_pandas,
     "polars": lambda: from_polars,
 }
