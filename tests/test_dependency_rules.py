@@ -70,9 +70,8 @@ USES: dict[str, set[str]] = {
 }
 
 # `referrals --help` is fast because the command line imports none of these before a command needs it.
-SLOW_TO_IMPORT = {
+SLOW_TO_IMPORT = {"jinja2", "vl_convert"} | {
     "dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum", "prometheus_client",
-    "jinja2", "vl_convert",
 }  # fmt: skip
 
 TELEMETRY = {
