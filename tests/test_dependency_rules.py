@@ -50,6 +50,8 @@ USES: dict[str, set[str]] = {
     "dlt": {"dlt_source", "load"},
     "httpx": {*HTTP, "operate"},
     "prometheus_client": {"operate"},
+    "fsspec": {"operate"},
+    "s3fs": {"operate"},
     "urllib.request": HTTP,
     "http.client": HTTP,
     "requests": set(),
@@ -72,6 +74,7 @@ USES: dict[str, set[str]] = {
 # `referrals --help` is fast because the command line imports none of these before a command needs it.
 SLOW_TO_IMPORT = {"jinja2", "vl_convert"} | {
     "dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum", "prometheus_client",
+    "fsspec", "s3fs",
 }  # fmt: skip
 
 TELEMETRY = {

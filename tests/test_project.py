@@ -96,6 +96,12 @@ def test_the_sandbox_and_the_report_are_extras_that_developers_install() -> None
     assert "referral-warehouse[report,sandbox]" in extras["dev"]
 
 
+def test_the_client_of_buckets_is_an_extra_that_only_the_long_tests_install() -> None:
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    assert {Requirement(line).name for line in extras["s3"]} == {"s3fs"}
+    assert not any("s3" in line for line in extras["dev"])
+
+
 def test_no_file_mentions_one_machine() -> None:
     found = []
     for path in _tracked():

@@ -14,6 +14,7 @@ import click
 
 from referral_warehouse.cli.configuration import refuse_missing_token
 from referral_warehouse.cli.exit_codes import explain
+from referral_warehouse.cli.feed_delivery import refuse_missing_s3_extra
 from referral_warehouse.cli.output import DONE
 from referral_warehouse.cli.settings_in_use import (
     announce_new_directory,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from referral_warehouse.warehouse.publish import Publication
 
 NEED_TOKEN = frozenset({"sync", "load"})
+DELIVER = frozenset({"sync", "publish"})
 CREATE = NEED_TOKEN | {"demo"}
 """The commands that begin a new warehouse; the others need one."""
 
@@ -76,6 +78,8 @@ def recorded_run(settings: Settings, command: str, streams: list[str] | None = N
         outcome: Outcome | None = None
         try:
             announcer = Announcer(settings, load_notify_settings(), command)
+            if command in DELIVER:
+                refuse_missing_s3_extra(settings)
             if command in NEED_TOKEN:
                 refuse_missing_token(settings)
             if command not in CREATE:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.base_url import checked_base_url, is_loopback_url
+from referral_warehouse.settings.delivery_target import DeliveryTarget
 from referral_warehouse.settings.readers_group import ReadersGroup
 from referral_warehouse.settings.table import default_of, numbers
 from referral_warehouse.settings.token import Token
@@ -41,6 +42,7 @@ class Settings:
     readers_group: ReadersGroup | None = None
     keep_snapshots: int = default_of("keep_snapshots")
     snapshot_grace_minutes: int = default_of("snapshot_grace_minutes")
+    deliver_to: DeliveryTarget | None = None
     max_quarantine_percent: int = default_of("max_quarantine_percent")
     max_vanished_percent: int = default_of("max_vanished_percent")
     report: bool = default_of("report")
@@ -118,18 +120,35 @@ def refuse_unlimited_calls(settings: Settings) -> None:
 
 
 def refuse_nested_directories(settings: Settings) -> None:
-    """Raises: ConfigurationError where the directory of what is published is within the private one, or around it."""
-    if settings.publish_dir is None:
-        return
-    private, published = (Path(os.path.realpath(path)) for path in (settings.warehouse_dir, settings.publish_dir))
-    if private == published:
-        return
-    if private in published.parents or published in private.parents:
+    """Raises: ConfigurationError where one of the private, the published and the delivered directory is in another.
+
+    What is published may be in the private directory itself; what is delivered needs a directory of its own.
+    """
+    private, published = settings.warehouse_dir, settings.publish_dir
+    if published is not None and _real(private) != _real(published) and _are_nested(private, published):
         raise ConfigurationError(
-            f"WAREHOUSE__PUBLISH_DIR ({settings.publish_dir}) and WAREHOUSE__DIR ({settings.warehouse_dir}) are one "
+            f"WAREHOUSE__PUBLISH_DIR ({published}) and WAREHOUSE__DIR ({private}) are one "
             "inside the other: readers would see private files, or could not reach the published ones.",
             "Use two directories beside each other, such as data and published.",
         )
+    delivered = None if settings.deliver_to is None else settings.deliver_to.folder
+    if delivered is None:
+        return
+    for name, other in (("WAREHOUSE__DIR", private), ("WAREHOUSE__PUBLISH_DIR", published)):
+        if other is not None and (_real(other) == _real(delivered) or _are_nested(other, delivered)):
+            raise ConfigurationError(
+                f"WAREHOUSE__DELIVER_TO ({delivered}) and {name} ({other}) are the same directory, or one inside the "
+                "other: copies would replace what they are made from.",
+                "Use two directories beside each other, such as data and delivered.",
+            )
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _are_nested(one: Path, other: Path) -> bool:
+    return _real(one) in _real(other).parents or _real(other) in _real(one).parents
 
 
 def refuse_unsafe(settings: Settings) -> None:

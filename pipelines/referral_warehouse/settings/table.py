@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from referral_warehouse.settings.base_url import DEFAULT_BASE_URL
+from referral_warehouse.settings.delivery_target import PlaceOfFeeds
 from referral_warehouse.settings.notify import EVENTS, TIMEOUT_LIMITS_S, TIMEOUT_S
 from referral_warehouse.settings.readers_group import GroupOfReaders
 from referral_warehouse.settings.reward_units import reward_units
@@ -122,6 +123,11 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         WAREHOUSE, "snapshot_grace_minutes", WholeNumber(15, 0, 10_080),
         "minutes that a snapshot stays after another one replaced it, for those who are still reading it",
+    ),
+    Setting(
+        WAREHOUSE, "deliver_to", PlaceOfFeeds(),
+        "a folder, or `s3://bucket/prefix` with the extra `s3`, that gets a copy of the feeds of each publication. See "
+        "[readers](readers.md#deliver-feeds)",
     ),
     Setting(
         WAREHOUSE, "reward_units", Table(reward_units),

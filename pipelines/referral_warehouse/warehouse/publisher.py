@@ -37,11 +37,26 @@ def claim(settings: Settings) -> None:
         )
     if found is None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(theirs, own_name(settings))
+
+
+def own_name(settings: Settings) -> str:
+    """The random name of this warehouse, by which it knows what it wrote elsewhere; it gets one where it has none.
+
+    Raises: OSError.
+    """
+    path = settings.state_dir / MARK
+    name = _read(path)
+    if name is None:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = _read(own) or uuid.uuid4().hex
-        for path in (own, theirs):
-            write_regular(path, name + "\n")
-            Access().file(path)
+        name = uuid.uuid4().hex
+        _write(path, name)
+    return name
+
+
+def _write(path: Path, name: str) -> None:
+    write_regular(path, name + "\n")
+    Access().file(path)
 
 
 def _read(path: Path) -> str | None:

@@ -11,6 +11,7 @@ from referral_warehouse.cli.acceptance import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, 
 from referral_warehouse.cli.completion import complete_streams
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
+from referral_warehouse.cli.feed_delivery import deliver_published
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.report_file import add_missing_report, add_report
@@ -91,6 +92,7 @@ def _sync(
             log_problems(publication.problems)
             add_report(settings)
         remember_origin(settings)
+        deliver_published(settings)
     if as_json:
         say_json(summary(settings, report, publication))
     else:
@@ -166,6 +168,7 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
         work_is_done(f"Snapshot {publication.snapshot} is published.")
         log_problems(publication.problems)
         add_report(settings)
+        deliver_published(settings)
     if as_json:
         say_json(published(settings, publication))
     else:

@@ -1,0 +1,74 @@
+"""Which files at a place are those of delivered sets, and which sets are no longer needed. Pure; knows no place."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from referral_warehouse.workspace.current_snapshot import FEEDS, MANIFEST, SNAPSHOTS, folder_name
+
+SCHEMA = "schema.json"
+INCOMPLETE = "incomplete.json"
+"""Stands in a set while it is copied, with the content of its manifest, so that another delivery can continue."""
+
+OF_A_SET = re.compile(
+    rf"{SNAPSHOTS}/([0-9]{{6,18}})/"
+    rf"(?:\.?(?:{SCHEMA}|{MANIFEST}|{INCOMPLETE})(?:\.new)?|{FEEDS}/\.?[a-z_]+\.[a-z0-9_]+\.parquet(?:\.new)?)",
+    re.ASCII,
+)
+"""The names that a delivery writes; those with a dot before and ``.new`` after are left by one that was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file at a place: its size in bytes and the time of its last change, in seconds since 1970."""
+
+    size: int
+    changed_at: float
+
+
+def set_name(number: int) -> str:
+    """The folder of a set."""
+    return f"{SNAPSHOTS}/{folder_name(number)}"
+
+
+def is_of_a_set(name: str) -> bool:
+    """Whether a delivery writes files of that name."""
+    return _number_of(name) is not None
+
+
+def names_of_set(stored: Iterable[str], number: int) -> list[str]:
+    """The files of a set, without those that others put there."""
+    return sorted(name for name in stored if _number_of(name) == number)
+
+
+def removable_sets(stored: Mapping[str, Stored], current: int, keep: int, grace_s: float, now: float) -> list[int]:
+    """The numbers of sets that nobody needs: those before the last ``keep`` unless replaced a moment ago, and remains.
+
+    Sets are in the order in which they were delivered, which the times of their manifests say; a set is replaced when
+    the next one is delivered. What has no manifest is the remains of a delivery or a removal that was interrupted.
+
+    Args:
+        stored: the files below ``snapshots/`` by name.
+        current: the set that readers are sent to, which always stays.
+        grace_s: seconds that a replaced set stays.
+        now: the time, in seconds since 1970.
+    """
+    numbers = {number for name in stored if (number := _number_of(name)) is not None}
+    changed = {
+        number: stored[name].changed_at for number in numbers if (name := f"{set_name(number)}/{MANIFEST}") in stored
+    }
+    whole = sorted(changed, key=lambda number: (number == current, changed[number], number))
+    kept = {*whole[-keep:], current}
+    # A time far in the future comes from another clock; such a set must not stay until then.
+    kept |= {number for number, following in itertools.pairwise(whole) if abs(now - changed[following]) < grace_s}
+    return sorted(numbers - kept)
+
+
+def _number_of(name: str) -> int | None:
+    found = OF_A_SET.fullmatch(name)
+    if found is None or found[1] != folder_name(int(found[1])):
+        return None
+    return int(found[1])

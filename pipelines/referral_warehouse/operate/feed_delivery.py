@@ -1,0 +1,242 @@
+"""Copies the feeds of the published snapshot to another place, so that readers there see whole sets only.
+
+A set is complete before ``manifest.json``, which readers begin with, names it; older sets are removed afterwards. A
+delivery that stops anywhere leaves the set that the manifest names, and the next one continues. Knows no kind of place.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from referral_warehouse.display_text import json_text
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.operate.delivered_sets import (
+    INCOMPLETE,
+    SCHEMA,
+    Stored,
+    is_of_a_set,
+    names_of_set,
+    removable_sets,
+    set_name,
+)
+from referral_warehouse.warehouse.exports import file_sha256
+from referral_warehouse.warehouse.manifest import read_manifest
+from referral_warehouse.warehouse.publisher import MARK, own_name
+from referral_warehouse.workspace.current_snapshot import (
+    MANIFEST,
+    SNAPSHOTS,
+    current_number,
+    folder_name,
+)
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+
+
+class DeliveryFailed(Exception):
+    """Feeds that cannot be delivered; the text says why, as a clause."""
+
+
+class Place(Protocol):
+    """Where feeds are delivered. Names are relative and have slashes; a file is replaced as a whole or not at all."""
+
+    def files(self) -> dict[str, Stored]:
+        """The files below ``snapshots/``, whoever wrote them."""
+
+    def look(self, name: str) -> Stored | None:
+        """One file; None where there is none."""
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a small file; None where there is none."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file."""
+
+    def upload(self, name: str, source: Path, sha256: str) -> None:
+        """Copy a file. Raises: any error, also where other bytes than those of the checksum arrive."""
+
+    def remove(self, names: list[str]) -> None:
+        """Remove files, and the folders that are empty then; those that are gone already are no error."""
+
+    def let_readers_in(self, names: Iterable[str]) -> None:
+        """Give files to the readers that the settings name, where the place has owners and modes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What was delivered: the number of the snapshot, the files that were copied, and what could not be removed.
+
+    Attributes: ``is_new`` is true where readers were switched to this snapshot or its manifest changed.
+    """
+
+    snapshot: int
+    copied: int
+    is_new: bool
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """The set to deliver: ``files`` by name with their sources and checksums, and the two manifests."""
+
+    number: int
+    files: dict[str, tuple[Path, str]]
+    manifest: bytes
+    """That of the set, which never changes."""
+    announcement: bytes
+    """The one that readers begin with: the same with the time until which the data is current."""
+
+
+def deliver_feeds(settings: Settings, place: Place) -> Delivery | None:
+    """Bring the feeds of the published snapshot to a place; the caller holds the lock of the warehouse.
+
+    Returns: None where nothing is published. Raises: DeliveryFailed, ConfigurationError when another warehouse delivers
+    there, and the errors of the place. Readers then keep the set that they have.
+    """
+    wanted = _published_set(settings)
+    if wanted is None:
+        return None
+    _claim(settings, place)
+    before = place.read(MANIFEST)
+    stored = place.files()
+    is_new = before != wanted.announcement
+    announced = _number(before)
+    there, copied = _complete(place, wanted, stored, announced)
+    folder = set_name(wanted.number)
+    if announced != wanted.number or f"{folder}/{MANIFEST}" not in there:
+        # Written again where it is there already: its time is the time when the older set is replaced.
+        place.write(f"{folder}/{MANIFEST}", wanted.manifest)
+    if f"{folder}/{INCOMPLETE}" in there:
+        place.remove([f"{folder}/{INCOMPLETE}"])
+    if is_new:
+        place.write(MANIFEST, wanted.announcement)
+    place.let_readers_in([MANIFEST, *(name for name in stored if is_of_a_set(name))])
+    return Delivery(wanted.number, copied, is_new, tuple(_retain(settings, place, wanted.number, is_new=is_new)))
+
+
+def _published_set(settings: Settings) -> _Set | None:
+    """The set of the published snapshot; None where nothing is published. Raises: DeliveryFailed."""
+    published = settings.published_dir
+    number = current_number(published)
+    if number is None:
+        return None
+    folder = published / SNAPSHOTS / folder_name(number)
+    manifest = read_manifest(folder / MANIFEST)
+    if manifest is None or manifest["snapshot"] != number:
+        raise DeliveryFailed(
+            f"snapshot {number} has no readable manifest of its own, as those of earlier versions; the next "
+            "publication is delivered (`referrals publish` makes one)"
+        )
+    current = read_manifest(published / MANIFEST)
+    announced = current if current is not None and current["snapshot"] == number else manifest
+    sums = {table["feed"]: table["checksum"].removeprefix("sha256:") for table in manifest["tables"].values()}
+    files = {name: (published / name, checksum) for name, checksum in sums.items()}
+    if (folder / SCHEMA).is_file():
+        files[f"{set_name(number)}/{SCHEMA}"] = (folder / SCHEMA, file_sha256(folder / SCHEMA))
+    return _Set(number, files, _delivered(manifest), _delivered(announced))
+
+
+def _delivered(manifest: dict[str, Any]) -> bytes:
+    """A manifest without the name of the database, which is not delivered."""
+    kept = {key: value for key, value in manifest.items() if key != "warehouse"}
+    return (json_text(kept, indent=True) + "\n").encode()
+
+
+def _claim(settings: Settings, place: Place) -> None:
+    """Make a place this warehouse's own. Raises: ConfigurationError when another warehouse delivers there."""
+    own = own_name(settings)
+    found = (place.read(MARK) or b"").decode("utf-8", errors="replace").strip()
+    if found and found != own:
+        raise ConfigurationError(
+            "Another warehouse delivers there; this one would replace its feeds.",
+            f"Set WAREHOUSE__DELIVER_TO to another place; if that warehouse is no longer used, remove {MARK} there.",
+        )
+    if not found:
+        place.write(MARK, f"{own}\n".encode())
+
+
+def _complete(
+    place: Place, wanted: _Set, stored: dict[str, Stored], announced: int | None
+) -> tuple[dict[str, Stored], int]:
+    """Copy the files of a set that a place does not have. Raises: DeliveryFailed.
+
+    Files of the right size are taken as they are where the place says that they are of this very set.
+
+    Returns: the files that are there now, and how many were copied.
+    """
+    folder = set_name(wanted.number)
+    there = {name: stored[name] for name in names_of_set(stored, wanted.number)}
+    marks = [name for name in (f"{folder}/{MANIFEST}", f"{folder}/{INCOMPLETE}") if name in there]
+    if not marks or place.read(marks[0]) != wanted.manifest:
+        if marks and announced == wanted.number:
+            raise DeliveryFailed(
+                f"another snapshot {wanted.number} was delivered before, and readers may use it; the next publication "
+                "is delivered (`referrals publish` makes one)"
+            )
+        if marks:
+            _remove_set(place, wanted.number, there)
+        there = {}
+        place.write(f"{folder}/{INCOMPLETE}", wanted.manifest)
+    missing = [name for name, (source, _) in wanted.files.items() if not _is_there(source, there.get(name))]
+    for name in missing:
+        source, checksum = wanted.files[name]
+        if file_sha256(source) != checksum:
+            raise DeliveryFailed(f"{source} has changed since it was published; the next sync publishes it again")
+        place.upload(name, source, checksum)
+    if missing:
+        there = place.files()
+        wrong = [name for name, (source, _) in wanted.files.items() if not _is_there(source, there.get(name))]
+        if wrong:
+            raise DeliveryFailed(f"{wrong[0]} does not have its size after it was copied")
+    return there, len(missing)
+
+
+def _is_there(source: Path, found: Stored | None) -> bool:
+    return found is not None and found.size == source.stat().st_size
+
+
+def _retain(settings: Settings, place: Place, current: int, *, is_new: bool) -> list[str]:
+    """Remove older sets by the rule for snapshots, and what is left of others. Returns: what could not be removed.
+
+    The time is that of the place where something was just written there: its clock may differ from this machine's.
+    """
+    try:
+        stored = place.files()
+        written = place.look(MANIFEST) if is_new else None
+        now = time.time() if written is None else written.changed_at
+        grace_s = settings.snapshot_grace_minutes * 60
+        removable = removable_sets(stored, current, settings.keep_snapshots, grace_s, now)
+    except Exception as error:
+        return [f"older sets could not be listed ({type(error).__name__}: {error})"]
+    problems = []
+    for number in removable:
+        try:
+            _remove_set(place, number, stored)
+        except Exception as error:
+            problems.append(f"{set_name(number)} could not be removed ({type(error).__name__}: {error})")
+    return problems
+
+
+def _remove_set(place: Place, number: int, stored: dict[str, Stored]) -> None:
+    """Remove the files of a set, first the one that says that it is complete."""
+    names = names_of_set(stored, number)
+    first = f"{set_name(number)}/{MANIFEST}"
+    if first in names:
+        place.remove([first])
+    if rest := [name for name in names if name != first]:
+        place.remove(rest)
+
+
+def _number(manifest: bytes | None) -> int | None:
+    """The snapshot that a delivered manifest names; None where it is not readable as one."""
+    try:
+        document = json.loads(manifest or b"")
+    except (ValueError, RecursionError):
+        return None
+    number = document.get("snapshot") if isinstance(document, dict) else None
+    return number if type(number) is int else None
