@@ -14,7 +14,7 @@ import duckdb
 
 from referral_warehouse.cli.publication import publish_draft
 from referral_warehouse.operate.delivery_folder import DeliveryFolder
-from referral_warehouse.operate.feed_delivery import Place
+from referral_warehouse.operate.delivery_place import Place
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.manifest import read_manifest, write_manifest

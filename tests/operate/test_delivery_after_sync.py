@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from referral_warehouse.cli.feed_delivery import deliver_published
+from referral_warehouse.operate.delivery_folder import DeliveryFolder
 from referral_warehouse.settings import Settings
+from referral_warehouse.settings.delivery_target import DeliveryTarget
 from tests.operate.conftest import Run
 from tests.operate.deliveries import names_in, read_folder
 
@@ -30,6 +34,20 @@ def test_a_sync_delivers_what_is_published_and_the_next_one_what_is_missing(
     assert manifest is not None
     assert manifest["snapshot"] == 2
     assert "marts.reward_ledger" in manifest["tables"]
+
+
+def test_a_warning_has_one_line_and_no_password(
+    synced: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError('no connection to "https://user:hunter22@s3.example.com/bucket"\nsecond line')
+
+    monkeypatch.setattr(DeliveryFolder, "read", fail)
+    deliver_published(replace(synced, deliver_to=DeliveryTarget(tmp_path / "delivered")))
+    [message] = [record.getMessage() for record in caplog.records]
+    assert 'no connection to "https://***@s3.example.com/bucket" second line' in message
+    assert len(message.splitlines()) == 1
+    assert "hunter22" not in message
 
 
 def test_without_the_extra_a_bucket_is_refused_before_anything_is_done(

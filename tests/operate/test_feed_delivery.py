@@ -12,11 +12,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.operate.delivered_sets import Stored, names_of_set, removable_sets, set_name
 from referral_warehouse.operate.delivery_folder import DeliveryFolder
 from referral_warehouse.operate.feed_delivery import DeliveryFailed, deliver_feeds
 from referral_warehouse.settings import Settings
@@ -234,15 +231,16 @@ def test_readers_keep_the_older_set_where_a_place_fails(settings: Settings, plac
     assert found["snapshot"] == 1
 
 
-def test_an_older_set_that_cannot_be_removed_is_a_problem_of_a_delivery(
-    settings: Settings, place: WatchedFolder
+@pytest.mark.parametrize("method", ["look", "let_readers_in"])
+def test_what_fails_after_the_switch_is_a_problem_of_a_delivery(
+    settings: Settings, place: WatchedFolder, method: str
 ) -> None:
     deliver_feeds(settings, place)
-    broken = BrokenPlace(place, "look", PermissionError("denied"))
+    broken = BrokenPlace(place, method, PermissionError("denied"))
     delivery = deliver_feeds(without_grace(switch_to(settings, 2)), broken)
     assert delivery is not None
     assert "denied" in delivery.problems[0]
-    assert place.seen[-1] == 2
+    assert (read_folder(place.root) or {})["snapshot"] == 2
 
 
 def test_a_feed_that_has_changed_is_not_delivered(settings: Settings, place: WatchedFolder) -> None:
@@ -280,35 +278,3 @@ def test_members_of_the_readers_group_read_what_is_delivered(settings: Settings,
     deliver_feeds(settings, DeliveryFolder(root, Access()))  # before there was a group
     deliver_feeds(settings, DeliveryFolder(root, Access(GROUP)))
     assert {*modes(root)} == {("folder", 0o750, GROUP), ("frozen", 0o440, GROUP), ("file", 0o640, GROUP)}
-
-
-@given(
-    st.dictionaries(
-        st.tuples(st.integers(1, 30), st.sampled_from(["manifest.json", "incomplete.json", "schema.json"])),
-        st.floats(0, 10_000), max_size=30,
-    ),
-    st.integers(1, 30), st.integers(1, 5), st.sampled_from([0.0, 900.0]), st.floats(0, 10_000),
-)  # fmt: skip
-def test_the_current_set_the_last_ones_and_those_replaced_a_moment_ago_stay(
-    times: dict[tuple[int, str], float], current: int, keep: int, grace_s: float, now: float
-) -> None:
-    stored = {f"{set_name(number)}/{name}": Stored(1, at) for (number, name), at in times.items()}
-    removed = removable_sets(stored, current, keep, grace_s, now)
-    whole = {number: at for (number, name), at in times.items() if name == "manifest.json"}
-    stay = {number for number, _ in times} - {*removed}
-    assert current not in removed
-    assert {number for number, _ in times} - {*whole} - {current} <= {*removed}
-    assert len({*whole} & stay) >= min(keep, len(whole))
-    for number in {*whole} & {*removed}:
-        later = [at for other, at in whole.items() if at > whole[number] or other == current]
-        assert later, "a set is removed after another one has replaced it"
-        assert grace_s == 0 or all(not (0 <= now - at < grace_s) for at in [min(later)] if current not in whole)
-
-
-@given(st.text(max_size=40), st.integers(1, 10**12))
-def test_no_other_name_is_taken_for_a_file_of_a_set(name: str, number: int) -> None:
-    own = [f"{set_name(number)}/feeds/core.users.parquet", f"{set_name(number)}/.schema.json.new"]
-    strange = [name, f"snapshots/{name}", f"{set_name(number)}/{name}", f"{set_name(number)}/feeds/x{name}"]
-    written = {"manifest.json", "schema.json", "incomplete.json"}
-    if name.strip(".").removesuffix(".new") not in written and not name.endswith((".parquet", ".parquet.new")):
-        assert names_of_set([*strange, *own], number) == sorted(own)

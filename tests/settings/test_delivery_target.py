@@ -66,6 +66,29 @@ def test_a_password_in_an_address_is_never_repeated(user: str, password: str, sc
         assert "AWS_ACCESS_KEY_ID" in refused.value.next_step
 
 
+@pytest.mark.parametrize("token", ["", "environment", "home", "folder"])
+@pytest.mark.parametrize("target", ["environment", "home", "folder"])
+@pytest.mark.parametrize("text", ["s3://bucket/prefix", "delivered"])
+def test_a_bucket_that_only_a_folder_names_gets_nothing(tmp_path: Path, token: str, target: str, text: str) -> None:
+    environ = {}
+    for place, section, key, value in (
+        (token, "sources.referral_factory", "api_token", "tok-5e1f0a77c3"), (target, "warehouse", "deliver_to", text),
+    ):  # fmt: skip
+        if place == "environment":
+            environ["__".join([*section.split("."), key]).upper()] = value
+        elif place:
+            file = (tmp_path if place == "folder" else tmp_path / "home") / ".dlt" / "config.toml"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a") as stream:
+                stream.write(f'[{section}]\n{key} = "{value}"\n')
+            file.chmod(0o600)
+    if text.startswith("s3:") and target == "folder" and token != "folder":
+        with pytest.raises(ConfigurationError, match=r"only .*config\.toml names that bucket"):
+            load(tmp_path, **environ)
+    else:
+        assert load(tmp_path, **environ).deliver_to is not None
+
+
 @pytest.mark.parametrize(
     ("delivered", "is_refused"),
     [

@@ -14,7 +14,7 @@ from referral_warehouse.events import log_event, log_warning
 from referral_warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from referral_warehouse.operate.feed_delivery import Place
+    from referral_warehouse.operate.delivery_place import Place
     from referral_warehouse.settings.delivery_target import DeliveryTarget
 
 INSTALL = "pip install 'referral-warehouse[s3]'"

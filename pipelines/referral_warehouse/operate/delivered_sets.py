@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from referral_warehouse.operate.delivery_place import Stored
 from referral_warehouse.workspace.current_snapshot import FEEDS, MANIFEST, SNAPSHOTS, folder_name
 
 SCHEMA = "schema.json"
@@ -19,14 +19,6 @@ OF_A_SET = re.compile(
     re.ASCII,
 )
 """The names that a delivery writes; those with a dot before and ``.new`` after are left by one that was killed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A file at a place: its size in bytes and the time of its last change, in seconds since 1970."""
-
-    size: int
-    changed_at: float
 
 
 def set_name(number: int) -> str:

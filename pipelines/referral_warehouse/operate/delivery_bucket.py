@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from referral_warehouse.operate.delivered_sets import Stored
+from referral_warehouse.operate.delivery_place import Stored
 from referral_warehouse.redaction import register_secret
 from referral_warehouse.workspace.current_snapshot import SNAPSHOTS
 

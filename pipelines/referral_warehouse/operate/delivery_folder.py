@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from referral_warehouse.operate.delivered_sets import Stored
+from referral_warehouse.operate.delivery_place import Stored
 from referral_warehouse.warehouse.exports import file_sha256
 from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import SNAPSHOTS

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.display_text import json_text
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.operate.delivered_sets import (
     INCOMPLETE,
     SCHEMA,
-    Stored,
     is_of_a_set,
     names_of_set,
     removable_sets,
     set_name,
 )
+from referral_warehouse.operate.delivery_place import Place, Stored
 from referral_warehouse.warehouse.exports import file_sha256
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publisher import MARK, own_name
@@ -42,34 +41,9 @@ class DeliveryFailed(Exception):
     """Feeds that cannot be delivered; the text says why, as a clause."""
 
 
-class Place(Protocol):
-    """Where feeds are delivered. Names are relative and have slashes; a file is replaced as a whole or not at all."""
-
-    def files(self) -> dict[str, Stored]:
-        """The files below ``snapshots/``, whoever wrote them."""
-
-    def look(self, name: str) -> Stored | None:
-        """One file; None where there is none."""
-
-    def read(self, name: str) -> bytes | None:
-        """The bytes of a small file; None where there is none."""
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a small file."""
-
-    def upload(self, name: str, source: Path, sha256: str) -> None:
-        """Copy a file. Raises: any error, also where other bytes than those of the checksum arrive."""
-
-    def remove(self, names: list[str]) -> None:
-        """Remove files, and the folders that are empty then; those that are gone already are no error."""
-
-    def let_readers_in(self, names: Iterable[str]) -> None:
-        """Give files to the readers that the settings name, where the place has owners and modes."""
-
-
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What was delivered: the number of the snapshot, the files that were copied, and what could not be removed.
+    """What was delivered: the number of the snapshot, the files that were copied, and what went wrong afterwards.
 
     Attributes: ``is_new`` is true where readers were switched to this snapshot or its manifest changed.
     """
@@ -115,8 +89,8 @@ def deliver_feeds(settings: Settings, place: Place) -> Delivery | None:
         place.remove([f"{folder}/{INCOMPLETE}"])
     if is_new:
         place.write(MANIFEST, wanted.announcement)
-    place.let_readers_in([MANIFEST, *(name for name in stored if is_of_a_set(name))])
-    return Delivery(wanted.number, copied, is_new, tuple(_retain(settings, place, wanted.number, is_new=is_new)))
+    problems = [*_let_readers_in(place, stored), *_retain(settings, place, wanted.number, is_new=is_new)]
+    return Delivery(wanted.number, copied, is_new, tuple(problems))
 
 
 def _published_set(settings: Settings) -> _Set | None:
@@ -198,6 +172,15 @@ def _complete(
 
 def _is_there(source: Path, found: Stored | None) -> bool:
     return found is not None and found.size == source.stat().st_size
+
+
+def _let_readers_in(place: Place, stored: dict[str, Stored]) -> list[str]:
+    """Give the files that were there before to the readers of today. Returns: why that was not possible."""
+    try:
+        place.let_readers_in([MANIFEST, *(name for name in stored if is_of_a_set(name))])
+    except Exception as error:
+        return [f"its readers cannot be given what was delivered before ({type(error).__name__}: {error})"]
+    return []
 
 
 def _retain(settings: Settings, place: Place, current: int, *, is_new: bool) -> list[str]:

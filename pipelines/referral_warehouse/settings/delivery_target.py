@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.settings.sources import Found
+from referral_warehouse.settings.sources import Found, Place
 from referral_warehouse.settings.values import path_text
 from referral_warehouse.workspace.directories import warehouse_directory
 
@@ -67,3 +67,17 @@ class PlaceOfFeeds:
                 "Write it as in s3://bucket/prefix.",
             )
         return DeliveryTarget(bucket=host, prefix=prefix.strip("/"))
+
+
+def refuse_redirected_feeds(token_place: Place, target: DeliveryTarget, target_place: Place) -> None:
+    """Feeds hold personal data, so they go to a bucket that the user named; anybody may have written a folder's files.
+
+    Raises: ConfigurationError when the bucket comes from a folder and the token does not.
+    """
+    if target.folder is None and not target_place.is_own and token_place.is_own:
+        raise ConfigurationError(
+            f"Feeds are not delivered to {target}: only {target_place.name} names that bucket, and somebody else may "
+            "have written that file.",
+            "If the bucket is right, set WAREHOUSE__DELIVER_TO in the environment or in ~/.dlt/config.toml; else "
+            "remove deliver_to from that file.",
+        )

@@ -1,0 +1,41 @@
+"""What a delivery needs of the place that it writes to, whichever kind of place it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file at a place: its size in bytes and the time of its last change, in seconds since 1970."""
+
+    size: int
+    changed_at: float
+
+
+class Place(Protocol):
+    """Where feeds are delivered. Names are relative and have slashes; a file is replaced as a whole or not at all."""
+
+    def files(self) -> dict[str, Stored]:
+        """The files below ``snapshots/``, whoever wrote them."""
+
+    def look(self, name: str) -> Stored | None:
+        """One file; None where there is none."""
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a small file; None where there is none."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file."""
+
+    def upload(self, name: str, source: Path, sha256: str) -> None:
+        """Copy a file. Raises: any error, also where other bytes than those of the checksum arrive."""
+
+    def remove(self, names: list[str]) -> None:
+        """Remove files, and the folders that are empty then; those that are gone already are no error."""
+
+    def let_readers_in(self, names: Iterable[str]) -> None:
+        """Give files to the readers that the settings name, where the place has owners and modes."""
