@@ -49,9 +49,7 @@ HTTP = {"api", "sandbox"}
 USES: dict[str, set[str]] = {
     "dlt": {"dlt_source", "load"},
     "httpx": {*HTTP, "operate"},
-    "prometheus_client": {"operate"},
-    "fsspec": {"operate"},
-    "s3fs": {"operate"},
+    **dict.fromkeys(("prometheus_client", "fsspec", "s3fs"), {"operate"}),
     "urllib.request": HTTP,
     "http.client": HTTP,
     "requests": set(),
@@ -72,9 +70,8 @@ USES: dict[str, set[str]] = {
 }
 
 # `referrals --help` is fast because the command line imports none of these before a command needs it.
-SLOW_TO_IMPORT = {"jinja2", "vl_convert"} | {
+SLOW_TO_IMPORT = {"jinja2", "vl_convert", "fsspec", "s3fs"} | {
     "dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum", "prometheus_client",
-    "fsspec", "s3fs",
 }  # fmt: skip
 
 TELEMETRY = {
