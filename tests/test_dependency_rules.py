@@ -49,7 +49,7 @@ HTTP = {"api", "sandbox"}
 USES: dict[str, set[str]] = {
     "dlt": {"dlt_source", "load"},
     "httpx": {*HTTP, "operate"},
-    **dict.fromkeys(("prometheus_client", "fsspec", "s3fs"), {"operate"}),
+    **{name: {"operate"} for name in ("prometheus_client", "fsspec", "s3fs")},
     "urllib.request": HTTP,
     "http.client": HTTP,
     "requests": set(),
