@@ -115,6 +115,9 @@ class WatchedFolder(DeliveryFolder):
     def _look(self) -> None:
         manifest = read_folder(self.root)
         self.seen.append(None if manifest is None else manifest["snapshot"])
+        for of_a_set in self.root.glob(f"snapshots/{'[0-9]' * 6}/manifest.json"):
+            named = json.loads(of_a_set.read_text())["tables"].values()
+            assert all((self.root / table["feed"]).exists() for table in named), f"{of_a_set.parent} is not whole"
 
 
 class BrokenPlace:
