@@ -62,15 +62,17 @@ USES: dict[str, set[str]] = {
     "pandas": set(),
     "jinja2": {"consume"},
     "vl_convert": {"consume"},
+    "mcp": {"consume"},
+    "pydantic": {"consume"},
     "starlette": {"sandbox"},
-    "uvicorn": {"sandbox"},
+    "uvicorn": {"sandbox", "consume"},
     "anyio": {"sandbox"},
     "click": {"cli"},
     "rich": {"cli"},
 }
 
 # `referrals --help` is fast because the command line imports none of these before a command needs it.
-SLOW_TO_IMPORT = {"jinja2", "vl_convert"} | {
+SLOW_TO_IMPORT = {"jinja2", "mcp", "pydantic", "vl_convert"} | {
     "dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum", "prometheus_client",
 }  # fmt: skip
 
