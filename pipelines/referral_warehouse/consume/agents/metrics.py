@@ -120,7 +120,8 @@ def _notes_on_filters(reading: Reading, table: str, filters: Mapping[str, Any]) 
 def query(reading: Reading, sql: str, max_rows: int) -> dict[str, Any]:
     """The result of one SELECT, with the definitions of the tables that it names. Raises: ReferralsError."""
     result = table_of(reading, sql, (), max_rows)
-    tables = [table for table in reading.description.tables if table.name in tables_named(sql)]
+    named = tables_named(sql)
+    tables = [table for table in reading.description.tables if table.name in named]
     return with_facts(
         reading,
         definition={table.name: f"{table.description} One row is: {table.grain}." for table in tables},

@@ -261,15 +261,16 @@ def _hide(connection: duckdb.DuckDBPyConnection, hidden: Mapping[str, Sequence[s
         [CATALOG],
     ).fetchall():
         tables.setdefault((schema, table), []).append(column)
+    statements = [f"create schema if not exists {MEMORY}.{identifier(schema)}" for schema, _ in tables]
     for (schema, table), columns in tables.items():
         shown = [identifier(column) for column in columns if column not in hidden.get(f"{schema}.{table}", ())]
         if not shown:
             continue
-        connection.execute(f"create schema if not exists {MEMORY}.{identifier(schema)}")
-        connection.execute(
+        statements.append(
             f"create view {MEMORY}.{identifier(schema)}.{identifier(table)} as select {', '.join(shown)} "
             f"from {CATALOG}.{identifier(schema)}.{identifier(table)}"
         )
+    connection.execute("; ".join(statements))
 
 
 def _memory_limit_mb() -> int:
