@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,7 @@ def test_a_publication_has_its_report_where_that_is_set(published: Settings, tmp
     add_missing_report(settings)
     assert link.is_symlink()
     assert link.resolve() == settings.warehouse_path.resolve().with_name("report.html")
+    assert stat.S_IMODE(link.stat().st_mode) == 0o400, "a file of the snapshot, for its readers"
     written = link.stat().st_mtime_ns
     add_missing_report(settings)
     assert link.stat().st_mtime_ns == written

@@ -227,13 +227,18 @@ def test_other_files_called_draft_do_not_interfere(settings: Settings, name: str
     assert build(settings).draft_path.is_file()
 
 
-def test_an_idle_sync_sees_damage(settings: Settings) -> None:
+@pytest.mark.parametrize("path", ["feeds/marts.reward_ledger.parquet", "snapshots/000003/schema.json"])
+def test_an_idle_sync_sees_damage(settings: Settings, path: str) -> None:
     with duckdb.connect(str(settings.load_path)) as connection:
         connection.execute("create table raw._dlt_loads as select '1' as load_id")
-    publish(settings, build(settings))
+    publish(settings, build(settings), companions=[lambda _, __, folder: _write_description(folder)])
     from datetime import datetime
 
     noon = datetime.fromisoformat("2026-01-02T12:00:00+00:00")
     assert refresh(settings, noon)
-    damage(settings, "feeds/marts.reward_ledger.parquet", "noise in the middle")
+    damage(settings, path, "noise in the middle")
     assert not refresh(settings, noon)
+
+
+def _write_description(folder: Path) -> None:
+    (folder / "schema.json").write_text("{}" * 100, encoding="utf-8")

@@ -27,7 +27,7 @@ def add_report(settings: Settings) -> None:
     try:
         path = _path(settings)
         write_report(settings, path)
-        access_of(settings).file(path)
+        access_of(settings).frozen_file(path)
         _link(settings.published_dir / REPORT_NAME, path)
     except ReferralsError as error:
         _warn(f"{error.message} {error.next_step}")
@@ -44,12 +44,14 @@ def add_missing_report(settings: Settings) -> None:
 def demo_report(settings: Settings) -> Path | str:
     """Write the report of the demo. Returns: its path; where that is not possible, what to do."""
     from referral_warehouse.consume.report import write_report
+    from referral_warehouse.warehouse.snapshots import access_of
 
     path = settings.published_dir / REPORT_NAME
     try:
         if not (settings.report and path.exists()):
             path.unlink(missing_ok=True)  # it may be a link to that of an older snapshot
             write_report(settings, path)
+            access_of(settings).file(path)
     except ConfigurationError as error:
         return f"{error.message} {error.next_step}"
     return path

@@ -12,20 +12,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from referral_warehouse.workspace.current_snapshot import database_name, feeds_name
+from referral_warehouse.workspace.current_snapshot import SNAPSHOTS, database_name, feeds_name, folder_name
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular, write_regular
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
 RECORD_NAME = "published.json"
+DESCRIPTION = "schema.json"
+"""The description of the tables, which some publications have."""
 
 
 def remember_published(settings: Settings, number: int) -> None:
     """Record sizes and times of the files of a complete publication, and for whom they are."""
-    folder = feeds_name(number)
-    feeds = (f"{folder}/{path.name}" for path in (settings.published_dir / folder).glob("*.parquet"))
-    looks = {name: _look(settings.published_dir / name) for name in sorted([database_name(number), *feeds])}
+    database, feeds = settings.published_dir / database_name(number), settings.published_dir / feeds_name(number)
+    paths = [database, *feeds.glob("*.parquet"), *database.parent.glob(DESCRIPTION)]
+    looks = {str(path.relative_to(settings.published_dir)): _look(path) for path in sorted(paths)}
     settings.state_dir.mkdir(mode=0o700, exist_ok=True)
     record = {"snapshot": number, "readers": _readers(settings), "files": looks}
     write_regular(settings.state_dir / RECORD_NAME, json.dumps(record) + "\n")
@@ -37,6 +39,8 @@ def changed_files(settings: Settings, manifest: Mapping[str, Any]) -> list[str]:
     if not isinstance(looks, dict) or not looks:
         return [f"state/{RECORD_NAME}"]
     names = [database_name(manifest["snapshot"]), *(table["feed"] for table in manifest["tables"].values())]
+    description = f"{SNAPSHOTS}/{folder_name(manifest['snapshot'])}/{DESCRIPTION}"
+    names += [description] if description in looks else []
     return [name for name in names if looks.get(name) != (_look(settings.published_dir / name) or 0)]
 
 
