@@ -60,17 +60,16 @@ USES: dict[str, set[str]] = {
     "pyarrow": {"dlt_source", "load", "warehouse", "consume"},
     "sqlglot": set(),
     "pandas": set(),
-    "jinja2": {"consume"},
-    "vl_convert": {"consume"},
+    **{library: {"consume"} for library in ("jinja2", "mcp", "pydantic", "vl_convert")},
     "starlette": {"sandbox"},
-    "uvicorn": {"sandbox"},
+    "uvicorn": {"sandbox", "consume"},
     "anyio": {"sandbox"},
     "click": {"cli"},
     "rich": {"cli"},
 }
 
 # `referrals --help` is fast because the command line imports none of these before a command needs it.
-SLOW_TO_IMPORT = {"jinja2", "vl_convert", "fsspec", "s3fs"} | {
+SLOW_TO_IMPORT = {"fsspec", "jinja2", "mcp", "pydantic", "s3fs", "vl_convert"} | {
     "dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum", "prometheus_client",
 }  # fmt: skip
 

@@ -72,6 +72,12 @@ SHORTENED: dict[str, Shortened] = {
         "referrals sandbox --users 50 > said & until grep -q Sync said; do sleep 0.1; done; kill -TERM $!; wait $!",
         "it serves until it is stopped, and the port may be in use",
     ),
+    "referrals mcp": Shortened("referrals mcp < /dev/null", "it answers until its input ends"),
+    "referrals mcp --http --port 8765": Shortened(
+        "WAREHOUSE__AGENTS_TOKEN=tok-0123456789ab referrals mcp --http > said & "
+        "until grep -q Ready said; do sleep 0.1; done; kill -TERM $!; wait $! || test $? = 143",
+        "it serves until it is stopped, and the port may be in use",
+    ),
     "referrals demo --days 3": Shortened(
         "WAREHOUSE__DIR=other referrals demo --days 1 --users 60", "one day is enough, in a directory of its own"
     ),

@@ -41,4 +41,5 @@ def test_no_other_module_quotes_sql() -> None:
         if isinstance(call, ast.Call)
         and tuple(arg.value for arg in call.args if isinstance(arg, ast.Constant)) in doubled
     ]
-    assert sorted(set(found)) == ["referral_warehouse.sql_quoting"]
+    csv = "referral_warehouse.consume.query.formats"  # CSV doubles quotes too
+    assert sorted(set(found)) == [csv, "referral_warehouse.sql_quoting"]

@@ -132,8 +132,9 @@ def test_metrics_equal_sql_by_hand(described: Description, published: Settings) 
         assert asked("owed_value", ["unit"]) == by_hand("select unit, sum(due_value) from core.rewards_due group by 1")
         assert asked("liability_value", ["unit"]) == asked("owed_value", ["unit"])
         months = asked("liability_value", filters={"unit": "type:Cash"}, grain="month")
-        assert [str(month) for month, _ in months] == ["2026-01-01", "2026-02-01", "2026-03-01"]
-        assert {value for _, value in months} == {row[1] for row in asked("owed_value", ["unit"])}
+        assert [(str(month), str(value)) for month, value in months] == [
+            ("2026-01-01", "49.382712"), ("2026-02-01", "37.037034"), ("2026-03-01", "24.691356"),
+        ]  # fmt: skip
         years = [row for row in asked("new_users_count", ["campaign_id"], grain="year") if row[2]]
         assert years == by_hand("select campaign_id, date '2025-01-01', count(*) from core.users group by 1 order by 1")
 

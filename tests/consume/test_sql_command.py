@@ -110,6 +110,11 @@ def _referrals(published: Settings, home: Path, *arguments: str, **environ: str)
     )
 
 
+def heed_interrupts() -> None:
+    """Shells let what they start in the background ignore Ctrl-C, and so do its children then."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_reader_that_ends_early_and_ctrl_c_end_a_query_quietly(published: Settings, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "referral_warehouse", "sql", "--format", "csv", "--timeout", "600"]
     environ = _environ(published, tmp_path)
@@ -120,7 +125,9 @@ def test_a_reader_that_ends_early_and_ctrl_c_end_a_query_quietly(published: Sett
         process.stdout.close()
         assert process.stderr is not None
         assert (process.stderr.read(), process.wait(60)) == (b"", 0)
-    with subprocess.Popen([*command, endless], env=environ, stdout=-1, stderr=-1) as process:
+    with subprocess.Popen(
+        [*command, endless], env=environ, stdout=-1, stderr=-1, preexec_fn=heed_interrupts
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)

@@ -54,7 +54,14 @@ def terminal(published: Settings, home: Path, *options: str, path: str = "/usr/b
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "referral_warehouse", "sql", *options]
     process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=home, start_new_session=True
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environ,
+        cwd=home,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which the tests may have been told to ignore
     )
     os.close(theirs)
     try:

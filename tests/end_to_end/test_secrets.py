@@ -121,7 +121,11 @@ def test_the_token_is_nowhere_and_the_data_for_the_owner_alone(environ: dict[str
     assert {"load.duckdb", "warehouse.duckdb", "manifest.json", "core.users.parquet"} <= {path.name for path in kept}
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in kept}
     assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
-    assert {path.name for path, mode in modes.items() if path.is_file() and not mode & 0o200} == {"warehouse.duckdb"}
+    frozen = {path for path, mode in modes.items() if path.is_file() and not mode & 0o200}
+    snapshots = tmp_path / "data" / "snapshots"
+    assert {path for path in frozen if not path.is_symlink() and path.is_relative_to(snapshots)} == {
+        path for path in kept if path.is_file() and path.is_relative_to(snapshots)
+    }
 
 
 def test_the_process_list_does_not_show_it(environ: dict[str, str], tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ class Settings:
     max_quarantine_percent: int = default_of("max_quarantine_percent")
     max_vanished_percent: int = default_of("max_vanished_percent")
     report: bool = default_of("report")
+    agents_see_personal: bool = default_of("agents_see_personal")
+    agents_token: Token | None = None
     reward_units: tuple[tuple[str, str], ...] = ()
     """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
     settles_on: tuple[tuple[str, str], ...] = ()

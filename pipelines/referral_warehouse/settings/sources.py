@@ -19,6 +19,7 @@ from referral_warehouse.workspace.text_files import UnreadableFile
 
 FILE_NAMES = ("secrets.toml", "config.toml")
 # Editors, shells and `docker --env-file` put these around values; no value begins or ends with them.
+TOKENS = ("api_token", "agents_token")
 BYTE_ORDER_MARK = "\ufeff"
 QUOTES = ("'", '"')
 
@@ -165,10 +166,10 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def _holds_token(value: Any) -> bool:
-    """Whether a table, or one inside of it, gives an ``api_token``."""
+    """Whether a table, or one inside of it, gives a token."""
     if not isinstance(value, dict):
         return False
-    return any((key == "api_token" and inner != "") or _holds_token(inner) for key, inner in value.items())
+    return any((key in TOKENS and inner != "") or _holds_token(inner) for key, inner in value.items())
 
 
 def _is_same(directory: Path, other: Path) -> bool:

@@ -156,6 +156,15 @@ TABLE: tuple[Setting, ...] = (
         "make [the report](report.md) a part of every publication; needs the extra `report`",
     ),
     Setting(
+        WAREHOUSE, "agents_see_personal", Switch(),
+        "let [agents](agents.md) read columns that name people, such as names and e-mail addresses",
+    ),
+    Setting(
+        WAREHOUSE, "agents_token", Secret(),
+        "the token that `referrals mcp --http` asks [agents](agents.md) for, 16 characters or more; without it, a new "
+        "one is shown on the terminal",
+    ),
+    Setting(
         NOTIFY, "url", OfNotify(is_secret=True),
         "receives a JSON object by POST for each run with an event; http or https", "notify_url",
     ),

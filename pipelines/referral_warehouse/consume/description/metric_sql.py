@@ -6,14 +6,17 @@ The SQL is for DuckDB. Knows no connection; values of filters are bound as param
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from referral_warehouse.consume.description.model import Description, Metric
+from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.sql_quoting import identifier
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 LAST = "last_of_group"
+SUGGESTIONS = 3
 
 
 def expression(metric: Metric) -> str:
@@ -102,4 +105,8 @@ def _bare(metric: Metric) -> str:
 
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> ConfigurationError:
-    return ConfigurationError(f"There is no {what} {name!r}.", f"One of these: {', '.join(known)}.")
+    nearest = get_close_matches(name, known, n=SUGGESTIONS)
+    suggestion = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
+    return ConfigurationError(
+        f"There is no {what} {display_text(name, 60)!r}.", f"{suggestion}One of these: {', '.join(known)}."
+    )

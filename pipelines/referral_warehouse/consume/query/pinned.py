@@ -88,6 +88,7 @@ class PinnedSnapshot:
         timeout_s: float | None = DEFAULT_TIMEOUT_S,
         max_rows: int | None = None,
         shape: Any = None,
+        parameters: Sequence[Any] = (),
     ) -> Answer:
         """Run one SELECT. Its rows are read from ``Answer.batches``; the limits hold until the last is read.
 
@@ -97,12 +98,13 @@ class PinnedSnapshot:
             max_rows: Rows after which the result is cut; None for no limit.
             shape: Maps the types of the columns (strings) to an expression for each, of the columns ``#1``, ``#2`` and
                 so on; None returns the values as they are.
+            parameters: A value for each ``?`` of the query.
 
         Raises:
             ConfigurationError: It is not one SELECT, DuckDB refuses it, or it takes too long.
             SnapshotDamaged: The snapshot cannot be read.
         """
-        relation = self._bind(sql)
+        relation = self._bind(sql, parameters, timeout_s)
         types = [str(kind) for kind in relation.types]
         shaped = relation if shape is None else relation.project(", ".join(shape(types, relation.columns)))
         answer = Answer(list(relation.columns), types, iter(()))
@@ -121,13 +123,16 @@ class PinnedSnapshot:
             yield reader.schema
             yield from reader
 
-    def _bind(self, sql: str) -> duckdb.DuckDBPyRelation:
+    def _bind(
+        self, sql: str, parameters: Sequence[Any] = (), timeout_s: float | None = None
+    ) -> duckdb.DuckDBPyRelation:
+        """The query, bound. With parameters DuckDB runs it at once, so that the time limit holds here already."""
         import duckdb
 
         refuse_unsafe(sql, is_catalog_free=self._shows_personal)
-        with self._limits(sql, None):
+        with self._limits(sql, timeout_s if parameters else None):
             try:
-                return self._connection.sql(sql)
+                return self._connection.sql(sql, params=list(parameters) or None)
             except duckdb.Error as error:
                 self._raise_with_place(error, sql)
                 raise
@@ -177,7 +182,8 @@ class PinnedSnapshot:
         except (duckdb.Error, RuntimeError) as error:
             if is_late.is_set():
                 raise ConfigurationError(
-                    f"The query was stopped after {timeout_s:g} s.", "Ask for less, or give --timeout more seconds."
+                    f"The query was stopped after {timeout_s:g} s.",
+                    "Ask for less at once; `referrals sql` has --timeout for more time.",
                 ) from None
             if not isinstance(error, duckdb.Error):
                 raise  # a signal, which DuckDB wraps
@@ -255,13 +261,16 @@ def _hide(connection: duckdb.DuckDBPyConnection, hidden: Mapping[str, Sequence[s
         [CATALOG],
     ).fetchall():
         tables.setdefault((schema, table), []).append(column)
+    statements = [f"create schema if not exists {MEMORY}.{identifier(schema)}" for schema, _ in tables]
     for (schema, table), columns in tables.items():
         shown = [identifier(column) for column in columns if column not in hidden.get(f"{schema}.{table}", ())]
-        connection.execute(f"create schema if not exists {MEMORY}.{identifier(schema)}")
-        connection.execute(
+        if not shown:
+            continue
+        statements.append(
             f"create view {MEMORY}.{identifier(schema)}.{identifier(table)} as select {', '.join(shown)} "
             f"from {CATALOG}.{identifier(schema)}.{identifier(table)}"
         )
+    connection.execute("; ".join(statements))
 
 
 def _memory_limit_mb() -> int:

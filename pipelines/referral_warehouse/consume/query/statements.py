@@ -71,6 +71,16 @@ def refuse_unsafe(sql: str, *, is_catalog_free: bool = True) -> None:
             )
 
 
+def tables_named(sql: str) -> list[str]:
+    """The tables that a SELECT names with their schema, as ``schema.table``, each once. Raises: ConfigurationError."""
+    found = {
+        f"{node['schema_name']}.{node['table_name']}".lower()
+        for node in _nodes(_tree(sql))
+        if node.get("type") == "BASE_TABLE" and node.get("schema_name")
+    }
+    return sorted(found)
+
+
 def query_error(error: duckdb.Error, sql: str, before: str = "") -> ConfigurationError:
     """What DuckDB says of a query, in one line, with the place if it says one. ``before`` was put before the query."""
     kind, colon, rest = str(error).strip().partition(": ")

@@ -1,0 +1,89 @@
+"""``mcp`` answers questions of agents about the published data, over standard input and output or HTTP."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.signals import end_on_signals
+from referral_warehouse.cli.verbosity import logging_options
+from referral_warehouse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from referral_warehouse.consume.agents.server import AgentServer
+    from referral_warehouse.settings import Settings
+
+PACKAGES = ("mcp", "mcp_types", "pydantic", "uvicorn")
+INSTALL = "pip install 'referral-warehouse[mcp]'"
+TOKEN_SETTING = "WAREHOUSE__AGENTS_TOKEN"  # noqa: S105  (the name of a setting)
+
+
+@click.command(epilog="Example: referrals mcp --http --port 8765")
+@click.option("--http", is_flag=True, help="Serve HTTP on 127.0.0.1 instead of standard input and output.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of --http; 0 lets the system choose.")
+@logging_options
+def mcp(http: bool, port: int) -> None:
+    """Answer questions of agents (Model Context Protocol) about the published data, read-only."""
+    try:
+        from referral_warehouse.consume.agents.server import build_server
+        from referral_warehouse.consume.agents.source import Source
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in PACKAGES:
+            raise
+        raise ConfigurationError(
+            f"`referrals mcp` needs the package {missing}, which is not installed.", f"Run: {INSTALL}"
+        ) from None
+    if port and not http:
+        raise ConfigurationError("--port is for --http.", "Add --http, or leave --port out.")
+    settings = read_settings()
+    server = build_server(Source(settings))
+    if http:
+        _serve_http(settings, server, port)
+        return
+    end_on_signals()  # nothing is written, and a thread waits for standard input
+    server.run("stdio")
+
+
+def _serve_http(settings: Settings, server: AgentServer, port: int) -> None:
+    """Serve until a signal ends the command."""
+    from referral_warehouse.cli.console import say
+    from referral_warehouse.consume.agents.http_server import HttpServer
+
+    token, is_new = _token(settings)
+    try:
+        running = HttpServer(server, token, port).__enter__()
+    except OSError as error:
+        raise ConfigurationError(f"Port {port} cannot be opened: {error.strerror}.", "Choose another --port.") from None
+    try:
+        say(f"Ready for agents: {running.url}")
+        if is_new:
+            say(f"Token, shown once: {token}")
+            say(f"Set {TOKEN_SETTING} to keep one.")
+        threading.Event().wait()
+    finally:
+        running.__exit__(None, None, None)
+
+
+def _token(settings: Settings) -> tuple[str, bool]:
+    """The token of the settings; without one a new one, which only a terminal is shown. Raises: ConfigurationError."""
+    from referral_warehouse.consume.agents.http_server import SHORTEST_TOKEN, new_token
+
+    if settings.agents_token is not None:
+        token = settings.agents_token.reveal()
+        if len(token) < SHORTEST_TOKEN or not token.isascii():
+            raise ConfigurationError(
+                f"{TOKEN_SETTING} is too short, or not ASCII: it needs {SHORTEST_TOKEN} characters or more.",
+                "Set a long random text.",
+            )
+        return token, False
+    if not sys.stdout.isatty():
+        raise ConfigurationError(
+            f"{TOKEN_SETTING} is not set, and a new token would end up in what records this output.",
+            f"Set {TOKEN_SETTING}, or run the command on a terminal, which is shown a new one.",
+        )
+    return new_token(), True

@@ -1,0 +1,1 @@
+"""Answers questions of agents over the Model Context Protocol, from one published snapshot at a time."""
