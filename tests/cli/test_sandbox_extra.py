@@ -47,7 +47,12 @@ def test_commands_that_do_not_start_the_sandbox_work_without_its_packages(
 def test_every_module_outside_the_sandbox_can_be_imported_without_its_packages(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
-    modules = [name for name, module in SourceTree(PACKAGE).modules.items() if module.part != "sandbox"]
+    agents = "referral_warehouse.consume.agents"  # has an extra of its own, with the same web server
+    modules = [
+        name
+        for name, module in SourceTree(PACKAGE).modules.items()
+        if module.part != "sandbox" and not name.startswith(agents)
+    ]
     assert len(modules) > 50
     modules += ["referral_warehouse.sandbox", "referral_warehouse.sandbox.quirks"]
     code = f"{NOT_INSTALLED}\nimport importlib\nfor name in {modules!r}: importlib.import_module(name)"
