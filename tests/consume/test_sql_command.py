@@ -17,7 +17,7 @@ import pytest
 
 from referral_warehouse.display_text import display_text
 from referral_warehouse.settings import Settings
-from tests.consume.conftest import SYNCS, Run, database
+from tests.consume.conftest import SYNCS, Run, database, heed_interrupts
 from tests.hostile_text import HOSTILE
 
 VALUES = """
@@ -108,11 +108,6 @@ def _referrals(published: Settings, home: Path, *arguments: str, **environ: str)
     return subprocess.run(
         command, env=_environ(published, home) | environ, cwd=home, capture_output=True, timeout=120, check=False
     )
-
-
-def heed_interrupts() -> None:
-    """Shells let what they start in the background ignore Ctrl-C, and so do its children then."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_a_reader_that_ends_early_and_ctrl_c_end_a_query_quietly(published: Settings, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from referral_warehouse.cli.sql_prompt import RESTRICTED, find_program
 from referral_warehouse.settings import Settings
-from tests.consume.conftest import database
+from tests.consume.conftest import database, heed_interrupts
 
 
 class Terminal:
@@ -43,6 +44,18 @@ class Terminal:
         before, self.shown = self.shown[: found.end()], self.shown[found.end() :]
         return before
 
+    def wait_until_busy(self) -> None:
+        """Return when the program has computed for 0.3 s: a query runs, since nothing else takes so long."""
+        begin = self._cpu_s()
+        while self._cpu_s() < begin + 0.3:
+            assert self.process.poll() is None, "the program has ended"
+            time.sleep(0.01)
+
+    def _cpu_s(self) -> float:
+        """CPU time of all threads of the program."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextmanager
 def terminal(published: Settings, home: Path, *options: str, path: str = "/usr/bin:/bin") -> Iterator[Terminal]:
@@ -61,7 +74,7 @@ def terminal(published: Settings, home: Path, *options: str, path: str = "/usr/b
         env=environ,
         cwd=home,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which the tests may have been told to ignore
+        preexec_fn=heed_interrupts,
     )
     os.close(theirs)
     try:
@@ -85,6 +98,7 @@ def test_the_prompt_runs_queries_survives_errors_and_ctrl_c_and_ends(published: 
         assert "core.users" in screen.wait_for("sql> ")
         screen.type("select count(*) from range(1000000000000) as a(i) where i % 3 = 4;\n")
         screen.wait_for("3 = 4;")
+        screen.wait_until_busy()  # the line is shown before it is read
         screen.process.send_signal(signal.SIGINT)
         assert "Stopped." in screen.wait_for("sql> ")
         screen.type("quit\n")
