@@ -24,6 +24,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "": set(),
     "display_text": set(),
     "errors": {"display_text"},
+    "extras": {"errors"},
     "workspace": {"display_text", "errors"},
     "redaction": set(),
     "events": {"redaction"},
@@ -35,11 +36,11 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "dlt_source": {"api", "load", "settings"},
     "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "sql_quoting"},
     "operate": {"", "display_text", "errors", "redaction", "events", "workspace", "settings", "warehouse"},
-    "consume": {"", "display_text", "errors", "workspace", "settings", "sql_quoting", "warehouse"},
+    "consume": {"", "display_text", "errors", "extras", "workspace", "settings", "sql_quoting", "warehouse"},
     "sandbox": set(),
     "cli": {
-        "", "display_text", "errors", "redaction", "events", "workspace", "settings", "api", "load", "warehouse",
-        "operate", "consume", "sandbox",
+        "", "display_text", "errors", "extras", "redaction", "events", "workspace", "settings", "api", "load",
+        "warehouse", "operate", "consume", "sandbox",
     },
     "__main__": {"cli", "errors", "workspace"},
 }  # fmt: skip

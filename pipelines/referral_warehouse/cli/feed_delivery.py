@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ConfigurationError, ReferralsError
 from referral_warehouse.events import log_event, log_warning
+from referral_warehouse.extras import install_step
 from referral_warehouse.settings import Settings
 
 if TYPE_CHECKING:
     from referral_warehouse.operate.delivery_place import Place
     from referral_warehouse.settings.delivery_target import DeliveryTarget
 
-INSTALL = "pip install 'referral-warehouse[s3]'"
 USER_OF_ADDRESS = re.compile(r"(?<=//)[^/@\s]+@")
 
 
@@ -27,7 +27,7 @@ def refuse_missing_s3_extra(settings: Settings) -> None:
     if target is not None and target.folder is None and find_spec("s3fs") is None:
         raise ConfigurationError(
             f"WAREHOUSE__DELIVER_TO is {target}, which needs the package s3fs, and that is not installed.",
-            f"Run: {INSTALL}",
+            install_step("s3"),
         )
 
 

@@ -22,13 +22,14 @@ def add_report(settings: Settings) -> None:
     if not settings.report:
         return
     from referral_warehouse.consume.report import write_report
+    from referral_warehouse.warehouse.public_names import place_link
     from referral_warehouse.warehouse.snapshots import access_of
 
     try:
         path = _path(settings)
         write_report(settings, path)
         access_of(settings).frozen_file(path)
-        _link(settings.published_dir / REPORT_NAME, path)
+        place_link(settings.published_dir / REPORT_NAME, str(path.relative_to(settings.published_dir)))
     except ReferralsError as error:
         _warn(f"{error.message} {error.next_step}")
     except Exception as error:
@@ -60,21 +61,6 @@ def demo_report(settings: Settings) -> Path | str:
 def _path(settings: Settings) -> Path:
     """The report of the published snapshot, in the folder of its database."""
     return current_database(settings.published_dir).with_name(REPORT_NAME)
-
-
-def _link(link: Path, target: Path) -> None:
-    """Make ``link`` point at ``target`` in one step, relative to its folder; nothing where there are no links."""
-    from referral_warehouse.warehouse.public_names import WITHOUT_LINKS
-
-    new = link.with_name(f".{link.name}.new")
-    new.unlink(missing_ok=True)
-    try:
-        new.symlink_to(target.relative_to(link.parent))
-    except OSError as error:
-        if error.errno in WITHOUT_LINKS:
-            return
-        raise
-    new.replace(link)
 
 
 def _warn(why: str) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.extras import packages_of
 
 PACKAGES = ("starlette", "uvicorn")
-INSTALL = "pip install 'referral-warehouse[sandbox]'"
 
 
 def require_sandbox_extra() -> None:
@@ -13,12 +12,5 @@ def require_sandbox_extra() -> None:
 
     Raises: ConfigurationError when a package of the extra is not installed.
     """
-    try:
+    with packages_of("sandbox", PACKAGES, "The sandbox"):
         import referral_warehouse.sandbox.server  # noqa: F401
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in PACKAGES:
-            raise
-        raise ConfigurationError(
-            f"The sandbox needs the package {missing}, which is not installed.", f"Run: {INSTALL}"
-        ) from None

@@ -34,7 +34,7 @@ def switch_link(settings: Settings, number: int) -> bool:
     """
     sync_file(settings.snapshots_dir / folder_name(number))
     sync_file(settings.snapshots_dir)
-    return _link(settings.warehouse_path, database_name(number))
+    return place_link(settings.warehouse_path, database_name(number))
 
 
 def link_feeds(settings: Settings, number: int) -> str | None:
@@ -46,7 +46,7 @@ def link_feeds(settings: Settings, number: int) -> str | None:
     note = None
     if kind_of(feeds) is not None and not feeds.is_symlink():
         note = _make_room(feeds)
-    _link(feeds, feeds_name(number))
+    place_link(feeds, feeds_name(number))
     return note
 
 
@@ -74,7 +74,11 @@ def _make_room(feeds: Path) -> str | None:
     return f"{feeds} was not the link to the feeds; what was there is now {aside}"
 
 
-def _link(link: Path, target: str) -> bool:
+def place_link(link: Path, target: str) -> bool:
+    """Make ``link`` point at ``target`` in one step.
+
+    Returns: False where the file system has no links. Raises: OSError.
+    """
     temporary = free_name(link.with_name(f".{link.name}.new"))
     try:
         temporary.symlink_to(target)

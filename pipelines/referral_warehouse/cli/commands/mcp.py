@@ -12,13 +12,13 @@ from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.signals import end_on_signals
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.extras import packages_of
 
 if TYPE_CHECKING:
     from referral_warehouse.consume.agents.server import AgentServer
     from referral_warehouse.settings import Settings
 
 PACKAGES = ("mcp", "mcp_types", "pydantic", "uvicorn")
-INSTALL = "pip install 'referral-warehouse[mcp]'"
 TOKEN_SETTING = "WAREHOUSE__AGENTS_TOKEN"  # noqa: S105  (the name of a setting)
 
 
@@ -28,16 +28,9 @@ TOKEN_SETTING = "WAREHOUSE__AGENTS_TOKEN"  # noqa: S105  (the name of a setting)
 @logging_options
 def mcp(http: bool, port: int) -> None:
     """Answer questions of agents (Model Context Protocol) about the published data, read-only."""
-    try:
+    with packages_of("mcp", PACKAGES, "`referrals mcp`"):
         from referral_warehouse.consume.agents.server import build_server
         from referral_warehouse.consume.agents.source import Source
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in PACKAGES:
-            raise
-        raise ConfigurationError(
-            f"`referrals mcp` needs the package {missing}, which is not installed.", f"Run: {INSTALL}"
-        ) from None
     if port and not http:
         raise ConfigurationError("--port is for --http.", "Add --http, or leave --port out.")
     settings = read_settings()

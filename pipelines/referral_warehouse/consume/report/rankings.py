@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from referral_warehouse.consume.report import formats
@@ -57,10 +58,6 @@ def campaign_comparison(reader: Reader) -> list[Figure]:
 
 
 def _campaign(reader: Reader, row: dict[str, Any]) -> tuple[str, ...]:
-    unit = row["reward_unit"]
-    cost = formats.NONE
-    if unit is not None and row["cost_per_qualified_value"] is not None and reader.is_amount(unit):
-        cost = f"{reader.amount(row['cost_per_qualified_value'], unit)} {formats.unit_name(unit)}"
     return (
         formats.campaign(row["campaign_id"], row["campaign_name"]),
         "gone" if row["deleted_at"] else formats.name(row["status"]),
@@ -70,8 +67,15 @@ def _campaign(reader: Reader, row: dict[str, Any]) -> tuple[str, ...]:
         formats.days(row["median_days_to_qualify"]),
         formats.count(row["new_referrals_28d_count"]),
         formats.count(row["new_referrals_previous_28d_count"]),
-        cost,
+        _in_unit(reader, row["cost_per_qualified_value"], row["reward_unit"]),
     )
+
+
+def _in_unit(reader: Reader, value: Decimal | None, unit: str | None) -> str:
+    """A value with its unit; nothing where it has no value, no single unit, or one that cannot be added."""
+    if unit is None or value is None or not reader.is_amount(unit):
+        return formats.NONE
+    return f"{reader.amount(value, unit)} {formats.unit_name(unit)}"
 
 
 def top_referrers(reader: Reader) -> dict[str, list[Figure]]:
@@ -103,9 +107,6 @@ def _referrers(reader: Reader, scope: str, rows: list[dict[str, Any]]) -> Figure
 
 
 def _referrer(reader: Reader, row: dict[str, Any]) -> tuple[str, ...]:
-    unit, earned = row["reward_unit"], formats.NONE
-    if unit is not None and row["earned_value"] is not None and reader.is_amount(unit):
-        earned = f"{reader.amount(row['earned_value'], unit)} {formats.unit_name(unit)}"
     return (
         str(row["user_id"]),
         formats.count(row["referrals_count"]),
@@ -114,7 +115,7 @@ def _referrer(reader: Reader, row: dict[str, Any]) -> tuple[str, ...]:
         formats.count(row["downstream_count"]),
         formats.count(row["owed_count"]),
         formats.count(row["issued_count"]),
-        earned,
+        _in_unit(reader, row["earned_value"], row["reward_unit"]),
     )
 
 

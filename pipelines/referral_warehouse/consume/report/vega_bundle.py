@@ -10,11 +10,10 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.extras import packages_of
 from referral_warehouse.workspace.new_files import write_whole_file
 
 PACKAGES = ("jinja2", "vl_convert")
-INSTALL = "pip install 'referral-warehouse[report]'"
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 VEGA_LITE = "6.4"
 
@@ -24,16 +23,9 @@ def require_report_extra() -> None:
 
     Raises: ConfigurationError when one is not installed.
     """
-    try:
+    with packages_of("report", PACKAGES, "The report"):
         import jinja2  # noqa: F401
         import vl_convert  # noqa: F401
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in PACKAGES:
-            raise
-        raise ConfigurationError(
-            f"The report needs the package {missing.replace('_', '-')}, which is not installed.", f"Run: {INSTALL}"
-        ) from None
 
 
 def vega_bundle(state_dir: Path) -> str:
