@@ -57,8 +57,8 @@ streams by `python -m tests.schema_files`.
 - A row is refused, and kept in the [quarantine](streams.md#quarantine), where a required field is missing or a value
   does not fit its type. A page in which no row has a required field ends the sync.
 - A field is marked as personal data where it names a person, or may: free text of people, and links and codes that
-  are made from a name. Ids of users are pseudonyms and are not marked. [Security](../SECURITY.md) says what happens
-  to personal data.
+  are made from a name. Ids of users are pseudonyms and are not marked. [Personal data](privacy.md) says what happens
+  to it.
 - A field that is not listed is kept in the column `_extra`. Every row also has the time at which it was read,
   `_fetched_at`, and a row of a history has from and until when it was valid, `_dlt_valid_from` and `_dlt_valid_to`.
 """
@@ -103,7 +103,7 @@ def _table(schema: TableSchema) -> Iterator[str]:
     yield "|---|---|---|---|"
     for field in schema.fields:
         meaning = f"{field.kind}, " if field.kind in ("money", "time") else ""
-        personal = "yes" if field.name in schema.personal else "–"
+        personal = schema.personal.get(field.name, "–")
         yield f"| `{field.name}` | {meaning}`{SQL_TYPES[field.kind]}` | {REQUIRED[field.must]} | {personal} |"
 
 

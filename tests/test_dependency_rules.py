@@ -20,21 +20,22 @@ MAX_LINES = 300
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 
 # Part → the parts it may import besides itself. "" is the package's own __init__: it holds the version.
+DATA = {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "sql_quoting", "personal_kinds"}
 ALLOWED_IMPORTS: dict[str, set[str]] = {
     "": set(),
     "display_text": set(),
     "errors": {"display_text"},
     "extras": {"errors"},
     "workspace": {"display_text", "errors"},
-    "redaction": set(),
+    **{part: set() for part in ("redaction", "personal_kinds")},
     "events": {"redaction"},
     "settings": {"errors", "workspace", "redaction"},
     "deletion_limit": {"errors"},
     "sql_quoting": set(),
     "api": {"", "display_text", "errors", "redaction", "workspace", "settings", "events"},
-    "load": {"", "display_text", "errors", "workspace", "settings", "events", "deletion_limit", "sql_quoting", "api"},
+    "load": {*DATA, "events", "api"},
     "dlt_source": {"api", "load", "settings"},
-    "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "sql_quoting"},
+    "warehouse": DATA,
     "operate": {"", "display_text", "errors", "redaction", "events", "workspace", "settings", "warehouse"},
     "consume": {"", "display_text", "errors", "extras", "workspace", "settings", "sql_quoting", "warehouse"},
     "sandbox": set(),

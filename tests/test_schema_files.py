@@ -10,13 +10,14 @@ import pytest
 from referral_warehouse.load.records.schema import LoadStrategy, TableSchema, fields
 from referral_warehouse.load.records.table_sql import LINE_CHARS, SQL_TYPES, column_types, create_table
 from referral_warehouse.load.registry import TABLES
+from referral_warehouse.personal_kinds import KINDS
 from tests.schema_files import FILES, PROJECT, RAW_SQL, fields_page
 
 PLANTED = TableSchema(
     "referral_links",
     fields("id:int:value", "owner:text", "paid:money", "clicked_at:time:key"),
     LoadStrategy.LIST_HISTORY,
-    personal=frozenset({"owner"}),
+    personal={"owner": "name"},
 )
 
 
@@ -27,7 +28,16 @@ def test_a_file_that_follows_from_the_schemas_is_current(path: Path) -> None:
 
 @pytest.mark.parametrize("schema", TABLES.values(), ids=lambda schema: schema.name)
 def test_marked_fields_are_fields_of_their_table(schema: TableSchema) -> None:
-    assert schema.personal | schema.untracked <= {field.name for field in schema.fields}
+    assert {*schema.personal, *schema.impersonal, *schema.untracked} <= {field.name for field in schema.fields}
+
+
+@pytest.mark.parametrize("schema", TABLES.values(), ids=lambda schema: schema.name)
+def test_each_field_of_text_is_personal_of_a_known_kind_or_said_to_be_about_no_person(schema: TableSchema) -> None:
+    texts = {field.name for field in schema.fields if field.kind in ("text", "json")}
+    assert set(schema.personal) | schema.impersonal >= texts, "a new field of text: what does it say of a person?"
+    assert not set(schema.personal) & schema.impersonal
+    assert set(schema.personal.values()) <= set(KINDS)
+    assert ("_extra" in schema.personal_columns) == ("_extra" in schema.arrow.names)
 
 
 def test_the_page_lists_every_field_of_a_stream_with_its_type_and_whether_it_is_personal(
@@ -42,7 +52,7 @@ def test_the_page_lists_every_field_of_a_stream_with_its_type_and_whether_it_is_
         "| field | type | required | personal data |",
         "|---|---|---|---|",
         "| `id` | `bigint` | yes | – |",
-        "| `owner` | `varchar` | – | yes |",
+        "| `owner` | `varchar` | – | name |",
         "| `paid` | money, `decimal(38, 6)` | – | – |",
         "| `clicked_at` | time, `timestamp` | yes, may be empty | – |",
     ]

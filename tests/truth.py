@@ -50,7 +50,6 @@ COLUMNS: dict[str, tuple[str, str, dict[str, str]]] = {
             "id": "due_id", "reward_id": "reward_id", "recipient_id": "recipient_id", "total_due": "due_count",
             "total_value": "due_value", "status": "status", "reward_for": "reward_for", "reward_type": "reward_type",
             "reward_when_referral": "when_referral", "reward_value": "reward_value",
-            "recipient_first_name": "recipient_first_name", "recipient_email": "recipient_email",
         },
     ),
     "rewards_issued": (
@@ -60,7 +59,6 @@ COLUMNS: dict[str, tuple[str, str, dict[str, str]]] = {
             "id": "issued_id", "reward_id": "reward_id", "recipient_id": "recipient_id", "total_due": "issued_count",
             "total_value": "issued_value", "status": "status", "issued_at": "issued_at", "reward_for": "reward_for",
             "reward_type": "reward_type", "reward_when_referral": "when_referral", "reward_value": "reward_value",
-            "recipient_first_name": "recipient_first_name", "recipient_email": "recipient_email",
         },
     ),
     "coupons": (

@@ -1,5 +1,6 @@
 -- grain: one row per campaign
 -- key: campaign_id
+-- personal: extra (free text)
 -- reads: staging.stg_campaigns, staging.stg_campaign_reach
 -- money: none
 -- time: UTC, without a zone

@@ -1,6 +1,6 @@
 -- grain: one row per coupon
 -- key: coupon_id
--- personal: extra
+-- personal: extra (free text)
 -- reads: staging.stg_coupons, staging.stg_coupon_batches, staging.stg_users, intermediate.int_vanished_rows
 -- money: none
 -- time: UTC, without a zone

@@ -1,5 +1,6 @@
 -- grain: one row per reward definition
 -- key: reward_id
+-- personal: extra (free text)
 -- reads: intermediate.int_rewards_latest
 -- money: reward_value in whatever the reward type is counted in; the API names no currency
 -- time: UTC, without a zone

@@ -1,7 +1,7 @@
 -- grain: one row per row of the API's list of rewards due now
 -- key: due_id
 -- references: recipient_id core.users
--- personal: recipient_first_name, recipient_email, extra
+-- personal: extra (free text)
 -- reads: intermediate.int_reward_versions, staging.stg_run_streams
 -- money: due_value and reward_value in the row's unit; never add them across units
 -- time: UTC, without a zone
@@ -62,8 +62,6 @@ final as (
         spells.unit, -- what the values are counted in; values of different units must not be added
         spells.when_referral, -- what the referral must have done: invited or converted
         spells.reward_value, -- value of one reward, as in the list
-        spells.recipient_first_name, -- first name as in the list
-        spells.recipient_email, -- e-mail address as in the list
         spells.extra -- fields of the API that are not among the columns, as JSON
     from spells
     cross join last_list

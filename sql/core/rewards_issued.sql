@@ -1,7 +1,7 @@
 -- grain: one row per row of the API's list of rewards issued
 -- key: issued_id
 -- references: recipient_id core.users
--- personal: recipient_first_name, recipient_email, extra
+-- personal: extra (free text)
 -- reads: intermediate.int_issued_latest
 -- money: issued_value and reward_value in the row's unit; never add them across units
 -- time: UTC, without a zone
@@ -33,8 +33,6 @@ final as (
         unit, -- what the values are counted in; values of different units must not be added
         when_referral, -- what the referral must have done: invited or converted
         reward_value, -- value of one reward, as in the list
-        recipient_first_name, -- first name as in the list
-        recipient_email, -- e-mail address as in the list
         deleted_at, -- when we found it gone, UTC; null = still there
         extra -- fields of the API that are not among the columns, as JSON
     from latest

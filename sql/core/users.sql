@@ -1,12 +1,13 @@
 -- grain: one row per user (anyone in a campaign: people referring and people invited)
 -- key: user_id
 -- references: referrer_id core.users
--- personal: first_name, email, code, url, meta, sharing, sharing_message, extra
+-- personal: first_name (name), email (e-mail), code (code), url (link), meta (free text), sharing (link),
+--   sharing_message (free text), extra (free text)
 -- reads: staging.stg_users, intermediate.int_vanished_rows
 -- money: none
 -- time: UTC, without a zone
 -- Each person of each campaign as the API shows them now; a deleted one keeps the last known row and gets a
--- deleted_at. The only published table besides the reward lists that has names and addresses.
+-- deleted_at. The only published table that has names and addresses; others refer to people by id.
 -- answers: Who joined, when and through whom? Who has qualified? Who may be written to?
 -- wrong: changes of names, addresses and the API's own counters have no date; rows are read again by turns, and by
 -- each sweep. ops.freshness shows how old they may be.

@@ -1,6 +1,6 @@
 -- grain: one row per quarantined record and version of its text
 -- key: none
--- personal: record, reason
+-- personal: record (free text), reason (free text)
 -- reads: staging.stg_quarantine, staging.stg_run_streams
 -- money: none
 -- time: UTC, without a zone, the server's

@@ -13,8 +13,6 @@ final as (
         id as due_id,
         reward_id,
         recipient_id,
-        recipient_first_name,
-        recipient_email,
         reward_for,
         reward_type,
         reward_when_referral as when_referral,

@@ -10,14 +10,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from referral_warehouse.consume.description.describe import describe_database, personal_columns
+from referral_warehouse.consume.description.describe import describe_database
 from referral_warehouse.consume.description.headers import metrics, references
 from referral_warehouse.consume.description.mermaid import mermaid_text
 from referral_warehouse.consume.description.metric_sql import GRAINS, expression, metric_query
 from referral_warehouse.consume.description.model import Column, Description
 from referral_warehouse.consume.description.schema_json import schema_document, write_schema
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.load.registry import STREAMS
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.models import load_models
 from referral_warehouse.warehouse.snapshots import access_of
@@ -26,18 +25,6 @@ from tests.documentation import PROJECT
 
 WITHOUT_TABLE = {"batch_id", "record_id", "upto_id", "related_user_ids", "recipient_id"}
 """Columns that end in _id and refer to nothing that is published (recipient_id does so in every table that has it)."""
-
-RENAMED = {
-    "recipient_first_name",
-    "recipient_email",
-    "first_name",
-    "email",
-    "code",
-    "url",
-    "meta",
-    "sharing",
-    "sharing_message",
-}
 
 
 def test_every_table_has_a_description_a_grain_and_a_key(described: Description) -> None:
@@ -78,22 +65,6 @@ def test_every_id_refers_to_a_table_or_is_known_to_refer_to_none(described: Desc
                 assert column.name in WITHOUT_TABLE - {"recipient_id"}, f"{table.name}.{column.name}"
         for found in table.references:
             assert described.table(found.to_table).key == (found.to_column,)
-
-
-def test_personal_fields_of_the_streams_are_personal_columns(described: Description) -> None:
-    personal = personal_columns(described)
-    for stream in STREAMS.values():
-        fields = stream.schema.personal
-        assert fields <= RENAMED, "a new personal field: which columns hold it?"
-        columns = {column.name for column in described.table(f"core.{stream.name}").columns}
-        assert fields & columns <= set(personal.get(f"core.{stream.name}", ()))
-    texts = {
-        f"{table.name}.{column.name}"
-        for table in described.tables
-        for column in table.columns
-        if re.search("email|first_name|address|phone", column.name) and not column.is_personal
-    }
-    assert texts == set()
 
 
 def test_every_mart_says_which_metrics_it_has(described: Description) -> None:

@@ -32,7 +32,7 @@ def one(account: Account, condition: str) -> int:
 
 
 def test_counted_fields_are_no_personal_data() -> None:
-    assert not USERS.personal & set(COUNTED)
+    assert not set(USERS.personal) & set(COUNTED)
 
 
 def test_a_first_load_records_nothing(account: Account) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -122,6 +123,12 @@ def test_a_load_file_of_unknown_version_needs_a_build(settings: Settings) -> Non
 def test_changed_models_need_a_build(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "models_version", lambda: "another")
     assert not refresh(settings, NOON)
+
+
+@pytest.mark.parametrize("changes", [{"publish_personal": False}, {"feeds_have_personal": True}])
+def test_other_settings_of_personal_columns_need_a_build(settings: Settings, changes: dict[str, Any]) -> None:
+    assert refresh(settings, NOON)
+    assert not refresh(dataclasses.replace(settings, **changes), NOON)
 
 
 def test_other_reward_units_need_a_build(settings: Settings) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def test_a_publication_is_complete(settings: Settings) -> None:
 
 
 def test_feeds_and_manifest_are_correct(settings: Settings) -> None:
+    settings = replace(settings, feeds_have_personal=True)
     manifest = publish(settings, build(settings, now=NOW)).manifest
     assert json.loads(settings.manifest_path.read_text(encoding="utf-8")) == manifest
     assert manifest["schema_version"] == SCHEMA_VERSION

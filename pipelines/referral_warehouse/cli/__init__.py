@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "strikes": ("strikes", "Show rate-limit violations of the last 7 days; --forgive ends a protective stop."),
     "schedule": ("schedule", "Print a file that makes a scheduler run the sync of this directory."),
     "fix-clock": ("fix_clock", "Correct stored times that a wrong clock wrote, and publish."),
+    "privacy": ("privacy", "Show where personal data is held, for how long and under which policy."),
     "docs": ("docs", "Print the data dictionary: every published table and column."),
     "sandbox": ("sandbox", "Serve the documented API on this machine."),
     "demo": ("demo", "Simulate several days of a sandbox account and sync after each."),

@@ -46,6 +46,8 @@ class Settings:
     max_quarantine_percent: int = default_of("max_quarantine_percent")
     max_vanished_percent: int = default_of("max_vanished_percent")
     report: bool = default_of("report")
+    publish_personal: bool = default_of("publish_personal")
+    feeds_have_personal: bool = default_of("feeds_have_personal")
     agents_see_personal: bool = default_of("agents_see_personal")
     agents_token: Token | None = None
     reward_units: tuple[tuple[str, str], ...] = ()

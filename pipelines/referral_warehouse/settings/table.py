@@ -156,6 +156,16 @@ TABLE: tuple[Setting, ...] = (
         "make [the report](report.md) a part of every publication; needs the extra `report`",
     ),
     Setting(
+        WAREHOUSE, "publish_personal", Switch(default=True),
+        "publish the values of columns that name people; without, these columns are empty in the database and in "
+        "feeds. See [personal data](privacy.md)",
+    ),
+    Setting(
+        WAREHOUSE, "feeds_have_personal", Switch(),
+        "let feeds, and what is delivered of them, have the values of columns that name people; without, these columns "
+        "are empty there",
+    ),
+    Setting(
         WAREHOUSE, "agents_see_personal", Switch(),
         "let [agents](agents.md) read columns that name people, such as names and e-mail addresses",
     ),

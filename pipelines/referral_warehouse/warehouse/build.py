@@ -26,6 +26,12 @@ from referral_warehouse.warehouse.connection import (
     substitute_missing_tables,
 )
 from referral_warehouse.warehouse.database_errors import explain, query_failed
+from referral_warehouse.warehouse.personal import (
+    PUBLISHED,
+    copy_without_personal,
+    personal_state,
+    read_published_from_scratch,
+)
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units, with_digits
 from referral_warehouse.workspace.file_kinds import read_regular, refuse_other_kinds
 from referral_warehouse.workspace.removal import free_name, remove
@@ -55,6 +61,7 @@ class BuildReport:
     waiting_changes: int = 0
     reward_units: tuple[tuple[str, str], ...] = ()
     unit_terms: dict[str, list[str | int | None]] = field(default_factory=dict)
+    personal_columns: str = PUBLISHED
     problems: tuple[str, ...] = ()
     """What could not be removed from the directory."""
     recovered: tuple[str, ...] = ()
@@ -71,6 +78,7 @@ class BuildReport:
             "waiting_changes": self.waiting_changes,
             "reward_units": dict(self.reward_units),
             "unit_terms": self.unit_terms,
+            "personal_columns": self.personal_columns,
         }
 
 
@@ -102,7 +110,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         substitute_missing_tables(connection)
         units = declare_units(connection, settings.reward_units)
         terms = declare_terms(connection, settings)
-        tables = run_models(connection, models)
+        tables = run_models(connection, models, has_personal=settings.publish_personal)
         moment = _single(connection, "select as_of_at from intermediate.int_build_clock")
         waiting = _single(connection, "select count(*) from intermediate.int_reward_changes where sync_no is null")
         version = load_version(connection)
@@ -122,6 +130,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         waiting_changes=waiting,
         reward_units=units,
         unit_terms=terms,
+        personal_columns=personal_state(settings),
         problems=tuple(problems),
         recovered=tuple(recovery.done),
     )
@@ -155,16 +164,27 @@ def _single(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
     return row[0] if row else None
 
 
-def run_models(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> dict[str, int]:
+def run_models(
+    connection: duckdb.DuckDBPyConnection, models: Sequence[Model], *, has_personal: bool = True
+) -> dict[str, int]:
     """Create every model in the order given, with its comments.
+
+    Args:
+        connection: the draft.
+        models: what is created.
+        has_personal: whether personal columns have their values in the draft. Models read them in any case: without,
+            tables that have some are made in the scratch file, and copied with nulls in these columns at the end.
 
     Returns: rows of each published table, by qualified name in alphabetical order.
     Raises: DataRefused naming the model that failed.
     """
     tables: dict[str, int] = {}
     digits = _single(connection, "select getvariable('amount_digits')")
+    emptied = [] if has_personal else [model for model in models if model.is_published and model.personal]
+    if emptied:
+        read_published_from_scratch(connection)
     for model in models:
-        catalog = "draft" if model.is_published else "scratch"
+        catalog = "draft" if model.is_published and model not in emptied else "scratch"
         target = f"{catalog}.{model.layer}.{model.name}"
         connection.execute(f"create schema if not exists {catalog}.{model.layer}")
         try:
@@ -173,6 +193,8 @@ def run_models(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -
             raise query_failed(error, model) from error
         if model.is_published:
             tables[model.qualified_name] = _single(connection, f"select count(*) from {target}")
+    for model in emptied:
+        copy_without_personal(connection, model)
     write_comments(connection, [model for model in models if model.is_published])
     return dict(sorted(tables.items()))
 
@@ -237,6 +259,7 @@ def load_report(settings: Settings) -> BuildReport:
             document["waiting_changes"],
             tuple(document["reward_units"].items()),
             dict(document["unit_terms"]),
+            document["personal_columns"],
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.") from None

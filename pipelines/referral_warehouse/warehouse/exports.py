@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from referral_warehouse.sql_quoting import identifier, literal
@@ -34,10 +36,16 @@ class Feed:
         return f"{self.table}.parquet"
 
 
-def write_feeds(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Path) -> list[Feed]:
+def write_feeds(
+    connection: duckdb.DuckDBPyConnection,
+    catalog: str,
+    folder: Path,
+    hidden: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> list[Feed]:
     """Write one file per table of a catalog into an empty folder; readable by the owner alone.
 
-    The connection's time zone becomes UTC, which is then the zone of the instants.
+    ``hidden`` has, for each table, the columns that get no values, as ``warehouse.personal`` chooses them. The
+    connection's time zone becomes UTC, which is then the zone of the instants.
     """
     from referral_warehouse.warehouse.models import PUBLISHED_LAYERS
 
@@ -56,22 +64,32 @@ def write_feeds(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Pat
         ).fetchall()
     )
     return [
-        _write_feed(connection, catalog, folder, name, comments.get(name), found) for name, found in columns.items()
+        _write_feed(
+            connection,
+            f"{catalog}.{name}",
+            folder / f"{name}.parquet",
+            comments.get(name),
+            [
+                (_exported(column, kind, is_hidden=column in hidden.get(name, ())), column, text)
+                for column, kind, text in found
+            ],
+        )
+        for name, found in columns.items()
     ]
 
 
 def _write_feed(
-    connection: duckdb.DuckDBPyConnection, catalog: str, folder: Path, name: str, comment: str | None,
+    connection: duckdb.DuckDBPyConnection, source: str, path: Path, comment: str | None,
     columns: list[tuple[str, str, str | None]],
 ) -> Feed:  # fmt: skip
-    path = folder / f"{name}.parquet"
-    query = f"select {', '.join(_exported(column, kind) for column, kind, _ in columns)} from {catalog}.{name}"
-    metadata = _metadata(connection, query, comment, {column: text for column, _, text in columns if text})
+    """Write a feed; ``columns`` has an expression, the name and the comment of each."""
+    query = f"select {', '.join(expression for expression, *_ in columns)} from {source}"
+    metadata = _metadata(connection, query, comment, {column: text for _, column, text in columns if text})
     row = connection.execute(
         f"copy ({query}) to {literal(path)} (format parquet, kv_metadata {{{metadata}}})"
     ).fetchone()
     path.chmod(0o600)
-    return Feed(name, int(row[0]) if row else 0, file_sha256(path))
+    return Feed(path.stem, int(row[0]) if row else 0, file_sha256(path))
 
 
 def file_sha256(path: Path) -> str:
@@ -80,13 +98,15 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _exported(column: str, kind: str) -> str:
+def _exported(column: str, kind: str, *, is_hidden: bool) -> str:
     """A column as it is exported.
 
     A time in UTC without a zone becomes an instant, which no reader can take for local time ("adjusted to UTC" in the
     logical types of the Parquet format). JSON becomes text, which some readers otherwise take for bytes.
     """
     name = identifier(column)
+    if is_hidden:
+        return f"cast(null as {'varchar' if kind == 'JSON' else kind}) as {name}"
     if kind == "TIMESTAMP":
         return f"{name} at time zone 'UTC' as {name}"
     return f"cast({name} as varchar) as {name}" if kind == "JSON" else name

@@ -21,7 +21,7 @@ from referral_warehouse.workspace.durable_files import sync_file
 from referral_warehouse.workspace.file_kinds import read_regular, set_aside_unless_file
 from referral_warehouse.workspace.removal import free_name
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Grows when a published column changes its name, type or meaning; new columns and tables leave it."""
 
 TABLE_NAME = re.compile(r"[a-z_]+\.[a-z0-9_]+")
@@ -33,6 +33,7 @@ ORIGIN_KEYS = (
     "waiting_changes",
     "reward_units",
     "unit_terms",
+    "personal_columns",
 )
 
 
@@ -44,6 +45,7 @@ def manifest_of(number: int, origin: Mapping[str, Any], feeds: list[Feed]) -> di
     versions of what it was built from: load_version and models_version; waiting_changes counts reward changes that
     wait for a sync of both reward lists; reward_units is the setting of that name;
     unit_terms has each unit of the setting settles_on with its word and the days of expires_after_days.
+    personal_columns says where personal columns have values, as warehouse.personal does.
     current_at is when a sync last found nothing newer (the server's time); only that changes without a publication.
     """
     return {

@@ -13,6 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.personal_kinds import KINDS
 
 LAYERS = ("raw", "staging", "intermediate", "core", "marts", "ops", "checks")
 """In order: a file reads its own layer or earlier ones; a mart reads no other mart."""
@@ -56,6 +57,11 @@ class Model:
         return self.is_published or self.header.get("materialized", "").startswith("table")
 
     @property
+    def personal(self) -> dict[str, str]:
+        """The columns that name a person, or may, with their kinds. Raises: ConfigurationError for another kind."""
+        return personal_columns(self.qualified_name, self.header)
+
+    @property
     def comment(self) -> str:
         """The published table comment: description, grain, questions that it answers and known limits."""
         parts = [self.header.get("description", ""), f"Grain: {self.header.get('grain', '')}."]
@@ -68,6 +74,22 @@ class Model:
             if text := self.header.get(key, ""):
                 parts.append(f"{title}: {text if text.endswith(('.', '?')) else text + '.'}")
         return " ".join(part for part in parts if part)
+
+
+def personal_columns(table: str, header: Mapping[str, str]) -> dict[str, str]:
+    """The columns of the header line ``personal: column (kind), column (kind)``, in the order of the line.
+
+    Raises: ConfigurationError when an entry of the line has another form or names no kind of personal data.
+    """
+    entries = [entry.strip() for entry in header.get("personal", "").split(",") if entry.strip()]
+    found = [re.fullmatch(r"(\w+) \(([\w -]+)\)", entry) for entry in entries]
+    wrong = [entry for entry, match in zip(entries, found, strict=True) if match is None or match[2] not in KINDS]
+    if wrong:
+        raise ConfigurationError(
+            f"The header of {table} is wrong: personal has {', '.join(wrong)}.",
+            f"Write each as column (kind); kinds are {', '.join(KINDS)}.",
+        )
+    return {match[1]: match[2] for match in found if match is not None}
 
 
 def sql_dir() -> Path:

@@ -128,6 +128,7 @@ def check_and_export(
     from referral_warehouse.warehouse.connection import connect_draft, load_version
     from referral_warehouse.warehouse.exports import write_feeds
     from referral_warehouse.warehouse.models import load_checks
+    from referral_warehouse.warehouse.personal import hidden_in_feeds
 
     staged = staged_dir(settings)
     remove(staged)
@@ -141,7 +142,7 @@ def check_and_export(
         results = run_checks(connection, load_checks())
         record_results(connection, results, report.built_at)
         refuse_failures(results)
-        feeds = write_feeds(connection, "draft", staged / FEEDS)
+        feeds = write_feeds(connection, "draft", staged / FEEDS, hidden_in_feeds(settings))
         problems = [text for write in companions if (text := _failure(write, connection, staged)) is not None]
         connection.execute("checkpoint draft")
     except duckdb.IOException as error:

@@ -19,6 +19,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.warehouse.checks import TABLE_WORDS, record_results
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from referral_warehouse.warehouse.models import PUBLISHED_LAYERS, Model, load_models
+from referral_warehouse.warehouse.models import personal_columns as declared_personal
 
 if TYPE_CHECKING:
     import duckdb
@@ -103,11 +104,11 @@ def _columns(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, l
 
 
 def _table(name: str, header: Mapping[str, str], rows: list[tuple[str, str, str]]) -> Table:
-    personal = listed(header, "personal")
-    columns = tuple(Column(column, kind, comment, column in personal) for column, kind, comment in rows)
+    personal = declared_personal(name, header)
+    columns = tuple(Column(column, kind, comment, personal.get(column, "")) for column, kind, comment in rows)
     known = {column.name for column in columns}
-    for line in ("key", "personal"):
-        if unknown := sorted(set(listed(header, line)) - known):
+    for line, named in (("key", listed(header, "key")), ("personal", personal)):
+        if unknown := sorted(set(named) - known):
             raise ConfigurationError(
                 f"The header of {name} is wrong: {line} names columns that it does not have: {', '.join(unknown)}.",
                 "Correct the comments of its SQL file.",

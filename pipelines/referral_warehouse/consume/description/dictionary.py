@@ -62,8 +62,8 @@ def _table_words(table: Table) -> Iterator[str]:
     if table.references:
         joins = ", ".join(f"`{found.column}` = {found.to_table}.{found.to_column}" for found in table.references)
         yield f"- Joins: {joins}"
-    if personal := [column.name for column in table.columns if column.is_personal]:
-        yield f"- Personal data: {', '.join(f'`{name}`' for name in personal)}"
+    if personal := [f"`{c.name}` ({c.personal_kind})" for c in table.columns if c.is_personal]:
+        yield f"- Personal data: {', '.join(personal)}"
     if table.questions:
         yield "- Questions this answers:"
         yield from (f"  - {question}" for question in table.questions)

@@ -1,8 +1,8 @@
-"""Reads keys, relationships, personal columns and metrics from the headers of the SQL files. Pure.
+"""Reads keys, relationships and metrics from the headers of the SQL files. Pure.
 
 Header lines: ``key: a, b`` · ``references: column schema.table, …`` for columns that do not have the name of the key
-that they refer to · ``personal: a, b`` · ``metrics: column, column as name, column at last day_on, rows as name where
-condition``.
+that they refer to · ``metrics: column, column as name, column at last day_on, rows as name where condition``.
+``warehouse.models`` reads ``personal``.
 """
 
 from __future__ import annotations

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. ``is_personal``: it names a person, or may."""
+    """A column of a table. ``personal_kind``: what it says of a person, or may; empty for nothing."""
 
     name: str
     type: str
     comment: str
-    is_personal: bool = False
+    personal_kind: str = ""
+
+    @property
+    def is_personal(self) -> bool:
+        return bool(self.personal_kind)
 
     @property
     def is_text(self) -> bool:

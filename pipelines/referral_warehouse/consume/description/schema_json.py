@@ -53,7 +53,12 @@ def _table(table: Table) -> dict[str, Any]:
     found = asdict(table)
     found.pop("name")
     found["columns"] = {
-        column.name: {"type": column.type, "comment": column.comment, "is_personal": column.is_personal}
+        column.name: {
+            "type": column.type,
+            "comment": column.comment,
+            "is_personal": column.is_personal,
+            **({"personal_kind": column.personal_kind} if column.is_personal else {}),
+        }
         for column in table.columns
     }
     return found

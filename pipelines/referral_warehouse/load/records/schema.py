@@ -7,12 +7,14 @@ Knows no HTTP, no dlt and no stream. Each stream declares its own ``TableSchema`
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 import pyarrow as pa
 
 from referral_warehouse.load.records.converters import ARROW_TYPES
+from referral_warehouse.personal_kinds import FREE_TEXT
 
 EXTRA, FETCHED_AT, ROW_VERSION = "_extra", "_fetched_at", "_row_version"
 
@@ -58,7 +60,9 @@ class TableSchema:
         key: the columns that identify a row.
         stream: the stream whose report counts the rows; the table's own name where it is left out.
         untracked: fields whose change makes no new version of a row.
-        personal: fields that name a person, or may: free text of people and links that carry their code.
+        personal: fields that name a person, or may, with the kind of each: see ``personal_kinds``.
+        impersonal: fields of text and JSON that are about no person. One that is in neither has no decision, which a
+            test refuses; ids, numbers, times and switches are no personal data, because ids are pseudonyms.
         technical: further columns of the loader's own.
     """
 
@@ -68,7 +72,8 @@ class TableSchema:
     key: tuple[str, ...] = ("id",)
     stream: str = ""
     untracked: frozenset[str] = field(default=frozenset())
-    personal: frozenset[str] = field(default=frozenset())
+    personal: Mapping[str, str] = field(default_factory=dict)
+    impersonal: frozenset[str] = field(default=frozenset())
     technical: tuple[Field, ...] = (EXTRA_FIELD, FETCHED_AT_FIELD)
 
     @property
@@ -80,6 +85,12 @@ class TableSchema:
     def is_stream(self) -> bool:
         """Whether rows are the records of a stream; the loader's own tables and side tables are not."""
         return bool(self.technical) and not self.stream
+
+    @property
+    def personal_columns(self) -> dict[str, str]:
+        """All columns with personal data, with their kinds: what the API does not document may be anything."""
+        extra = {EXTRA: FREE_TEXT} if EXTRA_FIELD in self.technical else {}
+        return {**self.personal, **extra}
 
     @property
     def reported_as(self) -> str:
@@ -116,6 +127,7 @@ OBSERVATIONS = TableSchema(
     "observations",
     fields("stream:text", "id:int", "what:text", "observed_at:time", "before:json", "after:json"),
     key=("stream", "id", "what", "observed_at"), technical=(),
+    personal={"before": FREE_TEXT, "after": FREE_TEXT}, impersonal=frozenset({"stream", "what"}),
 )  # fmt: skip
 """What was found out about rows without a date of its own: that they vanished, reappeared, changed or were late."""
 
@@ -126,5 +138,7 @@ QUARANTINE = TableSchema(
         "resolved_at:time",
     ),
     key=("key",), technical=(),
+    personal={"reason": FREE_TEXT, "raw": FREE_TEXT},
+    impersonal=frozenset({"key", "stream", "record_id", "run_id"}),
 )  # fmt: skip
 """Rows that cannot be read exactly, with the reason; ``resolved_at`` once they could be read."""

@@ -31,6 +31,7 @@ class Campaigns(CompleteList):
         ),
         LoadStrategy.LIST_HISTORY,
         untracked=frozenset({"reach"}),
+        impersonal=frozenset({"name", "url", "code", "status"}),
     )  # fmt: skip
     side_tables: ClassVar[tuple[TableSchema, ...]] = (CAMPAIGN_REACH,)
 

@@ -21,4 +21,5 @@ class Rewards(CompleteList):
             "when_referral:text",
         ),
         LoadStrategy.LIST_HISTORY,
+        impersonal=frozenset({"name", "reward_for", "type", "when_referral"}),
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from referral_warehouse.load.records.schema import TableSchema, fields
+from referral_warehouse.personal_kinds import CODE, EMAIL, FREE_TEXT, LINK, NAME
 
 USERS = TableSchema(
     "users",
@@ -12,7 +13,11 @@ USERS = TableSchema(
         "referrals_count:int", "converted_referrals_count:int", "source:text", "date:time:date", "url:text",
         "meta:json", "sharing:json", "sharing_message:json",
     ),
-    personal=frozenset({"first_name", "email", "code", "url", "meta", "sharing", "sharing_message"}),
+    personal={
+        "first_name": NAME, "email": EMAIL, "code": CODE, "url": LINK, "meta": FREE_TEXT, "sharing": LINK,
+        "sharing_message": FREE_TEXT,
+    },
+    impersonal=frozenset({"source"}),
 )  # fmt: skip
 USER_PATH = "users"
 USER_CURSORS = ("date", "qualified_at", "unsubscribed_at")

@@ -1,0 +1,112 @@
+"""Where personal data is held in a deployment, for how long and under which policy. Reads no row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from referral_warehouse.settings import Settings
+
+NOWHERE = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldField:
+    """A field of the load file with personal data. ``published_as``: columns that hold it, separated by commas."""
+
+    table: str
+    field: str
+    kind: str
+    policy: str
+    published_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPlace:
+    """A place that holds personal data, or could: ``holds`` says what is there now, ``kept_for`` for how long."""
+
+    place: str
+    path: str
+    holds: str
+    kept_for: str
+
+
+def held_fields(settings: Settings) -> Iterator[HeldField]:
+    """The personal fields of every raw table, with the columns that they are published as."""
+    from referral_warehouse.load.registry import TABLES
+    from referral_warehouse.warehouse.models import load_models
+
+    published = {model.qualified_name: model.personal for model in load_models() if model.is_published}
+    renamed = {("quarantine", "raw"): "record", "_extra": "extra"}
+    for schema in TABLES.values():
+        for name, kind in schema.personal_columns.items():
+            column = renamed.get((schema.name, name)) or renamed.get(name, name)
+            found = [f"{layer}.{schema.name}" for layer in ("core", "ops")]
+            columns = [f"{table}.{column}" for table in found if column in published.get(table, {})]
+            shown = ", ".join(columns) if settings.publish_personal else ""
+            yield HeldField(schema.name, name, kind, "keep", shown or NOWHERE)
+
+
+def held_places(settings: Settings) -> Iterator[HeldPlace]:
+    """Every place that the product writes to, whether there is personal data in it or not."""
+    place = f"the last {settings.keep_snapshots} snapshots, and replaced ones for {settings.snapshot_grace_minutes} min"
+    until_forgotten = "as long as the load file"
+    yield HeldPlace("load file", str(settings.load_path), "the fields above", until_forgotten)
+    yield HeldPlace(
+        "quarantine", f"{settings.load_path} (raw.quarantine)", "records that could not be read, whole", until_forgotten
+    )
+    yield HeldPlace(
+        "packages of dlt", str(settings.state_dir / "dlt"), "rows on their way into the load file",
+        "until they are loaded; what a kill left is loaded or removed by the next sync",
+    )  # fmt: skip
+    yield HeldPlace("draft", str(settings.warehouse_dir / "draft"), "what the next snapshot has", "during a build")
+    for number, found in _snapshots(settings):
+        yield HeldPlace(f"snapshot {number}", str(settings.snapshots_dir / f"{number:06}"), found, place)
+    yield HeldPlace(
+        "feeds", str(settings.feeds_dir), _shown(settings.publish_personal and settings.feeds_have_personal), place
+    )
+    yield HeldPlace(
+        "report", str(settings.published_dir / "report.html"), "ids; first names only with `referrals report --names`",
+        "as the snapshot; a file of --out until you remove it",
+    )  # fmt: skip
+    yield HeldPlace(
+        "deliveries", NOWHERE if settings.deliver_to is None else str(settings.deliver_to),
+        "copies of the feeds", NOWHERE if settings.deliver_to is None else place,
+    )  # fmt: skip
+    yield HeldPlace(
+        "agents", "referrals mcp", _shown(settings.publish_personal and settings.agents_see_personal),
+        "nothing is stored; see what the agent keeps",
+    )  # fmt: skip
+    yield HeldPlace(
+        "logs", f"{settings.state_dir} (outcomes.jsonl, metrics.prom), standard error",
+        "counts, times and error texts without values", "outcomes: at most 512 KB",
+    )  # fmt: skip
+    yield HeldPlace("call store", "referrals strikes", "times of calls, no addresses", "7 days")
+
+
+def privacy_facts(settings: Settings) -> dict[str, Any]:
+    """Fields and places, for programs."""
+    from dataclasses import asdict
+
+    return {
+        "warehouse": str(settings.warehouse_dir),
+        "fields": [asdict(found) for found in held_fields(settings)],
+        "places": [asdict(found) for found in held_places(settings)],
+    }
+
+
+def _snapshots(settings: Settings) -> Iterator[tuple[int, str]]:
+    """The kept snapshots with where they have personal values; those of earlier versions have them everywhere."""
+    from referral_warehouse.warehouse.manifest import read_manifest
+    from referral_warehouse.warehouse.snapshots import snapshot_numbers
+    from referral_warehouse.workspace.current_snapshot import MANIFEST, folder_name
+
+    for number in snapshot_numbers(settings):
+        manifest = read_manifest(settings.snapshots_dir / folder_name(number) / MANIFEST)
+        found = "unknown: no readable manifest" if manifest is None else manifest.get("personal_columns", "published")
+        yield number, f"personal columns: {found}"
+
+
+def _shown(is_shown: bool) -> str:
+    return "personal columns with their values" if is_shown else "personal columns without values"
