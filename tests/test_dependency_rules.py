@@ -20,24 +20,24 @@ MAX_LINES = 300
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 
 # Part → the parts it may import besides itself. "" is the package's own __init__: it holds the version.
-DATA = {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "sql_quoting", "personal_kinds"}
+_BASE = {"", "display_text", "errors", "workspace", "settings"}
+DATA = {*_BASE, "deletion_limit", "sql_folder", "sql_quoting", "personal_kinds"}
 ALLOWED_IMPORTS: dict[str, set[str]] = {
     "": set(),
     "display_text": set(),
     "errors": {"display_text"},
-    "extras": {"errors"},
+    **{part: {"errors"} for part in ("extras", "sql_folder", "deletion_limit")},
     "workspace": {"display_text", "errors"},
     **{part: set() for part in ("redaction", "personal_kinds")},
     "events": {"redaction"},
     "settings": {"errors", "workspace", "redaction"},
-    "deletion_limit": {"errors"},
     "sql_quoting": set(),
-    "api": {"", "display_text", "errors", "redaction", "workspace", "settings", "events"},
+    "api": {*_BASE, "redaction", "events"},
     "load": {*DATA, "events", "api"},
     "dlt_source": {"api", "load", "settings"},
     "warehouse": DATA,
-    "operate": {"", "display_text", "errors", "redaction", "events", "workspace", "settings", "warehouse"},
-    "consume": {"", "display_text", "errors", "extras", "workspace", "settings", "sql_quoting", "warehouse"},
+    "operate": {*_BASE, "redaction", "events", "warehouse"},
+    "consume": {*_BASE, "extras", "sql_quoting", "warehouse"},
     "sandbox": set(),
     "cli": {
         "", "display_text", "errors", "extras", "redaction", "events", "workspace", "settings", "api", "load",

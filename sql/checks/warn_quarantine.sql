@@ -11,7 +11,7 @@ final as (
         stream,
         record_id,
         run_id,
-        reason
+        split_part(reason, ': ', 1) as problem -- the rest may quote the record
     from quarantine
     where is_open
 )

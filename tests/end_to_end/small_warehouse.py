@@ -34,16 +34,23 @@ class SmallWarehouse:
 
     def run(self, *arguments: str, **settings: str) -> Ended:
         """A command; ``settings`` are further environment variables."""
+        return self._run(arguments, settings)
+
+    def killed(self, at: int, *arguments: str, pattern: str = "", **settings: str) -> Ended:
+        """A command that is killed before its ``at``-th tick of a pattern."""
+        return self._run(arguments, settings, at=at, pattern=pattern)
+
+    def _run(self, arguments: tuple[str, ...], settings: dict[str, str], **deadly: Any) -> Ended:
         kept = {
             name: value for name, value in os.environ.items()
-            if not name.upper().endswith("_PROXY") and not name.startswith(("SOURCES__", "WAREHOUSE__"))
+            if not name.upper().endswith("_PROXY") and not name.startswith(("SOURCES__", "WAREHOUSE__", "PRIVACY__"))
         }  # fmt: skip
         own = {
             "HOME": str(self._folder), "XDG_STATE_HOME": str(self._folder / "machine"),
             "WAREHOUSE__DIR": str(self.data), f"{PREFIX}API_TOKEN": "a-token", f"{PREFIX}CALLS_PER_MINUTE": "0",
             f"{PREFIX}BASE_URL": self.api.base_url,
         }  # fmt: skip
-        return self._forks.run(self.data, arguments, kept | own | settings)
+        return self._forks.run(self.data, arguments, kept | own | settings, **deadly)
 
     def sync(self, *options: str, **settings: str) -> Ended:
         """``referrals sync``; the calls of this run alone are in ``api.calls`` afterwards."""

@@ -34,18 +34,21 @@ class HeldPlace:
 
 def held_fields(settings: Settings) -> Iterator[HeldField]:
     """The personal fields of every raw table, with the columns that they are published as."""
+    from referral_warehouse.load.privacy.policy import chosen_actions
     from referral_warehouse.load.registry import TABLES
     from referral_warehouse.warehouse.models import load_models
 
     published = {model.qualified_name: model.personal for model in load_models() if model.is_published}
     renamed = {("quarantine", "raw"): "record", "_extra": "extra"}
+    actions = chosen_actions(settings.privacy_mode, settings.privacy_fields, TABLES)
     for schema in TABLES.values():
         for name, kind in schema.personal_columns.items():
             column = renamed.get((schema.name, name)) or renamed.get(name, name)
             found = [f"{layer}.{schema.name}" for layer in ("core", "ops")]
             columns = [f"{table}.{column}" for table in found if column in published.get(table, {})]
             shown = ", ".join(columns) if settings.publish_personal else ""
-            yield HeldField(schema.name, name, kind, "keep", shown or NOWHERE)
+            action = actions.get((schema.name, name), "as the stream")
+            yield HeldField(schema.name, name, kind, action, shown or NOWHERE)
 
 
 def held_places(settings: Settings) -> Iterator[HeldPlace]:

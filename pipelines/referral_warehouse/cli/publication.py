@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 def publish_draft(
     settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False, accept_deletions: bool = False
 ) -> Publication:
-    """Publish a draft. Raises: as ``warehouse.publish.publish``."""
+    """Publish a draft, once older snapshots follow the policy of personal data. Raises: as ``publish``."""
+    from referral_warehouse.cli.erasing import erase_noted
     from referral_warehouse.warehouse.publish import publish
 
+    erase_noted(settings)
     return publish(
         settings, report, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions,
         companions=[_describe],

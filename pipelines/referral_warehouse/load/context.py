@@ -16,6 +16,7 @@ from referral_warehouse.api.responses import Page
 from referral_warehouse.events import Progress
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.page_parser import PageParser
+from referral_warehouse.load.privacy.policy import KEEP_ALL, Policy
 from referral_warehouse.load.report import LoadReport
 from referral_warehouse.load.storage.stored_rows import StoredRows
 from referral_warehouse.settings import Settings
@@ -41,6 +42,7 @@ class LoadRequest:
         coupon_names: names of coupons to request.
         on_progress: is called with a stage (the name of a stream, ``sweep`` or ``repair``) and
             ``{"rows": 250, "calls_left": 39}``; the latter only while a list of known length is read.
+        policy: what becomes of personal fields.
     """
 
     streams: frozenset[str]
@@ -51,6 +53,7 @@ class LoadRequest:
     command: str = "load"
     coupon_names: tuple[str, ...] = ()
     on_progress: Progress = ignore_progress
+    policy: Policy = KEEP_ALL
 
     def after_takeover(self) -> LoadRequest:
         """The request for a directory whose account is replaced: everything is read, and deletions are accepted."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 from referral_warehouse.api.responses import Page
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.clock.observation_clock import ObservationClock
+from referral_warehouse.load.privacy.policy import KEEP_ALL, Policy
 from referral_warehouse.load.quarantine import Quarantine, without_contradictions
 from referral_warehouse.load.records.coercion import Coerced, Reject, coerce
 from referral_warehouse.load.records.schema import QUARANTINE, TableSchema
@@ -26,14 +27,20 @@ class PageParser:
         report: where rows are counted; its run id marks the quarantined rows.
         clock: dates the responses.
         quarantine: keeps the rows that do not fit.
+        policy: what becomes of personal fields; nothing that leaves the parser has more of them.
     """
 
     def __init__(
-        self, report: LoadReport, clock: ObservationClock | None = None, quarantine: Quarantine | None = None
+        self,
+        report: LoadReport,
+        clock: ObservationClock | None = None,
+        quarantine: Quarantine | None = None,
+        policy: Policy = KEEP_ALL,
     ) -> None:
         self.report = report
         self.clock = ObservationClock() if clock is None else clock
         self._quarantine = Quarantine(report.run_id) if quarantine is None else quarantine
+        self._policy = policy
 
     @property
     def latest(self) -> datetime | None:
@@ -68,7 +75,7 @@ class PageParser:
             report.observed_at = observed_at
         report.rows_seen += len(page.rows)
         coerced = coerce(schema, page.rows, observed_at, f"{where} ({page.label})")
-        coerced = without_contradictions(coerced, page.rows)
+        coerced = self._policy.coerced(schema, without_contradictions(coerced, page.rows))
         self._record(schema, coerced, observed_at)
         for name in coerced.absent:
             if page.rows:
@@ -79,7 +86,7 @@ class PageParser:
         self, schema: TableSchema, rows: list[Any], observed_at: datetime, where: str
     ) -> tuple[pa.Table, list[Reject]]:
         """Parse single objects (those inside other rows, or fetched by name), as ``read`` does."""
-        coerced = coerce(schema, rows, observed_at, where)
+        coerced = self._policy.coerced(schema, coerce(schema, rows, observed_at, where))
         self._record(schema, coerced, observed_at)
         return coerced.table, coerced.rejects
 

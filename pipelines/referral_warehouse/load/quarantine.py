@@ -83,7 +83,7 @@ class Quarantine:
 
     def _row(self, stream: str, reject: Reject, observed_at: datetime) -> dict[str, Any]:
         return {
-            "key": hashlib.blake2b(f"{stream}\0{reject.raw}".encode(), digest_size=16).hexdigest(),
+            "key": quarantine_key(stream, reject.identity or reject.raw or ""),
             "stream": stream,
             "record_id": reject.record_id,
             "reason": reject.reason,
@@ -92,6 +92,11 @@ class Quarantine:
             "quarantined_at": observed_at,
             "resolved_at": None,
         }
+
+
+def quarantine_key(stream: str, identity: str) -> str:
+    """What identifies a row of the quarantine: a digest of its stream and its text, or of what stands for that."""
+    return hashlib.blake2b(f"{stream}\0{identity}".encode(), digest_size=16).hexdigest()
 
 
 def without_contradictions(coerced: Coerced, rows: Sequence[Any]) -> Coerced:

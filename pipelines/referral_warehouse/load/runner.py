@@ -25,6 +25,7 @@ from referral_warehouse.load.guards.account_guard import ACCOUNT_LIST, ACCOUNT_R
 from referral_warehouse.load.guards.known_account import KnownAccount
 from referral_warehouse.load.guards.list_guard import refuse_emptied_lists
 from referral_warehouse.load.page_parser import PageParser
+from referral_warehouse.load.privacy.stored_policy import all_was_read, apply_policy
 from referral_warehouse.load.quarantine import Quarantine
 from referral_warehouse.load.refresh_log import RefreshLog
 from referral_warehouse.load.registry import TABLES, in_order, with_required
@@ -75,9 +76,10 @@ def load(
     Raises:
         ReferralsError: any; what was committed before it is kept, and no cursor is past what was loaded.
     """
+    policy, is_reread_due = apply_policy(settings, TABLES)
     request = LoadRequest(
-        with_required(streams), sweep, rebuild, accept_account, accept_deletions, command,
-        read_names(settings.coupon_names_file), progress or ignore_progress,
+        with_required(streams), sweep, rebuild or is_reread_due, accept_account, accept_deletions, command,
+        read_names(settings.coupon_names_file), progress or ignore_progress, policy,
     )  # fmt: skip
     with LoadFile(settings.load_path) as load_file, client or Client(settings, on_event=on_event) as api:
         run = _Run(settings, request, load_file, api, local)
@@ -112,7 +114,9 @@ class _Run:
         self.report.drained, self.report.recovered = pipeline.drain(), pipeline.recovered
         pipeline.recovered[:0] = self._load_file.recovered
         clock = open_clock(self._load_file, simulated=self._settings.simulated_time, local=self._local)
-        parser = PageParser(self.report, clock, Quarantine(self.report.run_id, self._load_file.rows))
+        parser = PageParser(
+            self.report, clock, Quarantine(self.report.run_id, self._load_file.rows), self._request.policy
+        )
         run_log.start(self._load_file, self.report.run_id, self._request.command, self._local())
         self._parser = parser
         writer = BatchWriter(pipeline, self._load_file.rows, self.report, self._settings.slice_rows)
@@ -127,6 +131,8 @@ class _Run:
         }
         for step in plan.ordered(steps):
             steps[step]()
+        if self._request.rebuild and self._request.streams == with_required(()):
+            all_was_read(self._load_file.connection)
 
     def _recognise_account(self, ctx: LoadContext) -> None:
         """Find out whether another account takes the directory over; pages read for that are not requested again."""

@@ -1,13 +1,15 @@
-"""Which files at a place are those of delivered sets, and which sets are no longer needed. Pure; knows no place."""
+"""Which files at a place are those of delivered sets, and which sets are no longer needed. Knows no place."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from referral_warehouse.operate.delivery_place import Stored
 from referral_warehouse.workspace.current_snapshot import FEEDS, MANIFEST, SNAPSHOTS, folder_name
+from referral_warehouse.workspace.file_kinds import read_regular, write_regular
 
 SCHEMA = "schema.json"
 INCOMPLETE = "incomplete.json"
@@ -19,6 +21,20 @@ OF_A_SET = re.compile(
     re.ASCII,
 )
 """The names that a delivery writes; those with a dot before and ``.new`` after are left by one that was killed."""
+
+
+WITHDRAWN = "withdrawn_sets"
+
+
+def withdraw_sets(state_dir: Path, upto: int) -> None:
+    """Ask the next delivery to remove sets up to a number, except for the one that it announces."""
+    write_regular(state_dir / WITHDRAWN, f"{upto}\n")
+
+
+def withdrawn_upto(state_dir: Path) -> int:
+    """The number up to which sets are to be removed; 0 for none."""
+    text = (read_regular(state_dir / WITHDRAWN) or b"").decode("ascii", errors="replace").strip()
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
 
 
 def set_name(number: int) -> str:
@@ -36,7 +52,9 @@ def names_of_set(stored: Iterable[str], number: int) -> list[str]:
     return sorted(name for name in stored if _number_of(name) == number)
 
 
-def removable_sets(stored: Mapping[str, Stored], current: int, keep: int, grace_s: float, now: float) -> list[int]:
+def removable_sets(
+    stored: Mapping[str, Stored], current: int, keep: int, grace_s: float, now: float, withdrawn: int = 0
+) -> list[int]:
     """The numbers of sets that nobody needs: those before the last ``keep`` unless replaced a moment ago, and remains.
 
     Sets are in the order in which they were delivered, which the times of their manifests say; a set is replaced when
@@ -47,6 +65,7 @@ def removable_sets(stored: Mapping[str, Stored], current: int, keep: int, grace_
         current: the set that readers are sent to, which always stays.
         grace_s: seconds that a replaced set stays.
         now: the time, in seconds since 1970.
+        withdrawn: sets up to this number go, unless one of them is the current one.
     """
     numbers = {number for name in stored if (number := _number_of(name)) is not None}
     changed = {
@@ -56,6 +75,7 @@ def removable_sets(stored: Mapping[str, Stored], current: int, keep: int, grace_
     kept = {*whole[-keep:], current}
     # A time far in the future comes from another clock; such a set must not stay until then.
     kept |= {number for number, following in itertools.pairwise(whole) if abs(now - changed[following]) < grace_s}
+    kept = {number for number in kept if number > withdrawn or number == current}
     return sorted(numbers - kept)
 
 

@@ -21,6 +21,7 @@ from referral_warehouse.operate.delivered_sets import (
     names_of_set,
     removable_sets,
     set_name,
+    withdrawn_upto,
 )
 from referral_warehouse.operate.delivery_place import Place, Stored
 from referral_warehouse.warehouse.exports import file_sha256
@@ -193,7 +194,8 @@ def _retain(settings: Settings, place: Place, current: int, *, is_new: bool) -> 
         written = place.look(MANIFEST) if is_new else None
         now = time.time() if written is None else written.changed_at
         grace_s = settings.snapshot_grace_minutes * 60
-        removable = removable_sets(stored, current, settings.keep_snapshots, grace_s, now)
+        upto = withdrawn_upto(settings.state_dir)
+        removable = removable_sets(stored, current, settings.keep_snapshots, grace_s, now, upto)
     except Exception as error:
         return [f"older sets could not be listed ({type(error).__name__}: {error})"]
     problems = []

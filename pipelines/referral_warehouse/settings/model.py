@@ -50,6 +50,10 @@ class Settings:
     feeds_have_personal: bool = default_of("feeds_have_personal")
     agents_see_personal: bool = default_of("agents_see_personal")
     agents_token: Token | None = None
+    privacy_mode: str = default_of("privacy_mode")
+    privacy_fields: tuple[tuple[str, str], ...] = ()
+    """(table.field, policy), sorted: policies of single fields instead of the mode."""
+    privacy_key_file: Path | None = None
     reward_units: tuple[tuple[str, str], ...] = ()
     """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
     settles_on: tuple[tuple[str, str], ...] = ()
@@ -136,6 +140,18 @@ def refuse_nested_directories(settings: Settings) -> None:
             "Use two directories beside each other, such as data and published.",
         )
     delivered = None if settings.deliver_to is None else settings.deliver_to.folder
+    for name, folder in (
+        ("WAREHOUSE__DIR", private),
+        ("WAREHOUSE__PUBLISH_DIR", published),
+        ("WAREHOUSE__DELIVER_TO", delivered),
+    ):
+        key = settings.privacy_key_file
+        if key is not None and folder is not None and _real(folder) in _real(key).parents:
+            raise ConfigurationError(
+                f"PRIVACY__KEY_FILE ({key}) is in {name} ({folder}): a copy of that directory would hold both the "
+                "pseudonyms and their key.",
+                "Keep the key elsewhere, such as in ~/.config or where other secrets are.",
+            )
     if delivered is None:
         return
     for name, other in (("WAREHOUSE__DIR", private), ("WAREHOUSE__PUBLISH_DIR", published)):

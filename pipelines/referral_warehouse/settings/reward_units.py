@@ -95,7 +95,7 @@ def table_entries(name: str, value: Any, of_what: str, example: str) -> list[tup
     if not isinstance(entries, (dict, _Pairs)):
         raise ConfigurationError(
             f"{name} is no table of {of_what}.",
-            f"Write it as JSON, {example}, or as the table [warehouse.{name.rpartition('__')[2].lower()}].",
+            f"Write it as JSON, {example}, or as the table [{name.lower().replace('__', '.')}].",
         )
     return [(str(key), entry) for key, entry in (entries.items() if isinstance(entries, dict) else entries)]
 

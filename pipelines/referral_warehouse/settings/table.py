@@ -12,12 +12,14 @@ from typing import Any
 from referral_warehouse.settings.base_url import DEFAULT_BASE_URL
 from referral_warehouse.settings.delivery_target import PlaceOfFeeds
 from referral_warehouse.settings.notify import EVENTS, TIMEOUT_LIMITS_S, TIMEOUT_S
+from referral_warehouse.settings.privacy import KEEP, POLICIES, field_policies
 from referral_warehouse.settings.readers_group import GroupOfReaders
 from referral_warehouse.settings.reward_units import reward_units
 from referral_warehouse.settings.sources import variable
 from referral_warehouse.settings.unit_terms import expires_after_days, settles_on
 from referral_warehouse.settings.values import (
     BaseUrl,
+    Choice,
     Directory,
     FilePath,
     Kind,
@@ -31,6 +33,7 @@ from referral_warehouse.settings.values import (
 Section = tuple[str, ...]
 SOURCE: Section = ("sources", "referral_factory")
 WAREHOUSE: Section = ("warehouse",)
+PRIVACY: Section = ("privacy",)
 NOTIFY: Section = ("notify",)
 
 
@@ -173,6 +176,20 @@ TABLE: tuple[Setting, ...] = (
         WAREHOUSE, "agents_token", Secret(),
         "the token that `referrals mcp --http` asks [agents](agents.md) for, 16 characters or more; without it, a new "
         "one is shown on the terminal",
+    ),
+    Setting(
+        PRIVACY, "mode", Choice(KEEP, POLICIES),
+        "what is stored of personal fields: as received, a pseudonym made with the key, or nothing. A change holds for "
+        "what is stored too. See [policy](privacy.md#policy)", "privacy_mode",
+    ),
+    Setting(
+        PRIVACY, "fields", Table(field_policies),
+        'another policy for single fields, as in `{"users.email": "keep"}`', "privacy_fields",
+    ),
+    Setting(
+        PRIVACY, "key_file", FilePath(),
+        "path of the file with the key of pseudonyms, outside the directory of the deployment; `referrals privacy "
+        "--new-key` makes it", "privacy_key_file",
     ),
     Setting(
         NOTIFY, "url", OfNotify(is_secret=True),

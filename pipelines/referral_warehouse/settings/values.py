@@ -70,6 +70,24 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    default: str
+    words: tuple[str, ...]
+
+    @property
+    def limits(self) -> str:
+        return ", ".join(f"`{word}`" for word in self.words)
+
+    def read(self, name: str, found: Found, folder: Path | None) -> str:  # noqa: ARG002
+        given = text(name, found.value).strip().lower()
+        if given not in self.words:
+            raise ConfigurationError(f"{name} must be one of {', '.join(self.words)}, not {shown(found.value)}.")
+        return given
+
+
+@dataclass(frozen=True, slots=True)
 class Secret:
     """A text that is shown nowhere."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SPEAKING_COLUMNS = frozenset(
     [
-        *("table_name", "problem", "stream", "stage", "reason", "reward_type"),
+        *("table_name", "problem", "stream", "stage", "run_id", "reward_type"),
         *("unit", "relation", "key_values", "what", "status", "setting", "nearest"),
     ]
 )
@@ -105,7 +105,8 @@ def describe_row(names: Sequence[str], row: Sequence[Any]) -> str:
     shown = []
     for name, value in zip(names, row, strict=True):
         is_number = isinstance(value, (bool, int, float, Decimal, dt.date, dt.datetime)) or value is None
-        if is_number or name in SPEAKING_COLUMNS or name.endswith("_id"):
+        is_id = name.endswith("_id") and isinstance(value, str) and value.removeprefix("-").isdecimal()
+        if is_number or is_id or name in SPEAKING_COLUMNS:
             text = decimal_text(value) if isinstance(value, Decimal) else str(value)
             shown.append(f"{name}={'null' if value is None else display_text(text, EXAMPLE_COLUMNS)}")
     return ", ".join(shown) or "(no ids)"

@@ -35,8 +35,8 @@ SMALL_ACCOUNT_MB = 16
 UNPROFITABLE_COMPRESSION = "dictionary"
 """Tried on every text column and rarely chosen: without it users are written in 55 % of the time, 6 % larger."""
 
-CORRECTIONS = "clock_corrections"
-"""The loader's table of corrected times."""
+CORRECTIONS = ("clock_corrections", "rewritings")
+"""The loader's tables of corrected times and of rewritten rows."""
 
 
 def draft_dir(settings: Settings) -> Path:
@@ -149,13 +149,14 @@ def load_version(connection: duckdb.DuckDBPyConnection) -> str | None:
     """Identifies a state of the load file; None if unknown.
 
     It has dlt's count of packages, the id of the last one, and the row counts of records and their history, so that a
-    loss without a package is detected too. Corrections of stored times are counted, since they change rows in place.
+    loss without a package is detected too. Corrections of stored times and rewritings are counted, since they change
+    rows in place.
     """
     tables = _columns_of(connection, "load")
     if "_dlt_loads" not in tables:
         return None
     counted = " + ".join(f"(select count(*) from load.raw.{name})" for name in RECORD_TABLES if name in tables) or "0"
-    corrected = f"(select count(*) from load.raw.{CORRECTIONS})" if CORRECTIONS in tables else "0"
+    corrected = " + ".join(f"(select count(*) from load.raw.{name})" for name in CORRECTIONS if name in tables) or "0"
     row = connection.execute(
         f"select count(*), max(load_id), {counted}, {corrected} from load.raw._dlt_loads"
     ).fetchone()

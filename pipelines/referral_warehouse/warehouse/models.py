@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from referral_warehouse import sql_folder
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.personal_kinds import KINDS
 
@@ -93,12 +94,8 @@ def personal_columns(table: str, header: Mapping[str, str]) -> dict[str, str]:
 
 
 def sql_dir() -> Path:
-    """The folder of models: inside the installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    for candidate in (package / "sql", package.parents[1] / "sql"):
-        if (candidate / "core").is_dir():
-            return candidate
-    raise ConfigurationError("The folder of SQL models was not found.", "Reinstall the package.")
+    """The folder of models."""
+    return sql_folder.sql_dir()
 
 
 def load_models(folder: Path | None = None) -> list[Model]:

@@ -16,12 +16,19 @@ PLACES = ("place", "path", "holds", "kept_for")
 
 @click.command(epilog="Example: referrals privacy --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@click.option("--new-key", is_flag=True, help="Make the key of pseudonyms, in the file of PRIVACY__KEY_FILE.")
 @logging_options
-def privacy(as_json: bool) -> None:
+def privacy(as_json: bool, new_key: bool) -> None:
     """Show where personal data is held, for how long and under which policy."""
     from referral_warehouse.cli.console import say, say_json, show_table
 
     settings = read_settings()
+    if new_key:
+        from referral_warehouse.load.privacy.key_file import make_key
+
+        path = make_key(settings)
+        say_json({"key_file": str(path)}) if as_json else say(f"Key: {path}. Keep a copy of it in a safe place.")
+        return
     if as_json:
         say_json(privacy_facts(settings))
         return

@@ -9,7 +9,7 @@ not name are kept together in ``_extra``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from datetime import datetime
 from operator import itemgetter
@@ -26,20 +26,32 @@ from referral_warehouse.load.records.schema import Field, TableSchema, id_in
 RELATIONS = frozenset({"campaign", "referrer", "rewards_due", "rewards_issued", "coupon", "reward", "recipient",
                        "referral", "batch"})  # fmt: skip
 MAX_ID_CHARS = 100
+NO_TEXT = "null"
+"""Stands for the text of a row that may not be kept."""
+UNREADABLE = "a value that cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that does not fit: kept as JSON text with the reason, for ``raw.quarantine``."""
+    """A row that does not fit: kept as JSON text with the reason, for ``raw.quarantine``.
+
+    ``identity`` is what the row is recognised by; its text, unless that may not be kept.
+    """
 
     record_id: str
     reason: str
     raw: str
+    identity: str = ""
 
     @property
     def known_id(self) -> int | None:
         """The row's id where it can be read, so that its last good version can be kept."""
         return id_in(self.record_id)
+
+    def without_quotes(self) -> Reject:
+        """The same with a reason that quotes nothing of the row: the field, and what is wrong in general."""
+        name, found, _ = self.reason.partition(": ")
+        return replace(self, reason=f"{name}: {UNREADABLE}") if found else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,14 @@ TICK = timedelta(microseconds=1)
 def with_row_versions(schema: TableSchema, rows: pa.Table) -> pa.Table:
     """The table with one more column: the version of each row. Keeps the last row of each id."""
     rows = last_of_each_id(rows)
+    return rows.append_column(ROW_VERSION, row_versions(schema, rows))
+
+
+def row_versions(schema: TableSchema, rows: pa.Table) -> pa.Array:
+    """The version of each row of ``schema.arrow``."""
     left_out = schema.untracked | {FETCHED_AT}
     tracked = [rows.column(name).to_pylist() for name in rows.column_names if name not in left_out]
-    versions = [_version(values) for values in zip(*tracked, strict=True)]
-    return rows.append_column(ROW_VERSION, pa.array(versions, pa.string()))
+    return pa.array([_version(values) for values in zip(*tracked, strict=True)], pa.string())
 
 
 def last_of_each_id(rows: pa.Table, name: str = "id") -> pa.Table:

@@ -63,6 +63,7 @@ class TableSchema:
         personal: fields that name a person, or may, with the kind of each: see ``personal_kinds``.
         impersonal: fields of text and JSON that are about no person. One that is in neither has no decision, which a
             test refuses; ids, numbers, times and switches are no personal data, because ids are pseudonyms.
+        person: the field with the id of the person that a row is about; empty where it is about none.
         technical: further columns of the loader's own.
     """
 
@@ -74,6 +75,7 @@ class TableSchema:
     untracked: frozenset[str] = field(default=frozenset())
     personal: Mapping[str, str] = field(default_factory=dict)
     impersonal: frozenset[str] = field(default=frozenset())
+    person: str = ""
     technical: tuple[Field, ...] = (EXTRA_FIELD, FETCHED_AT_FIELD)
 
     @property

@@ -8,6 +8,7 @@ COUPONS = TableSchema(
     "coupons",
     fields("id:int:value", "name:text:value", "referral_id:int", "batch_id:int", "issued_at:time", "used_at:time"),
     impersonal=frozenset({"name"}),
+    person="referral_id",
 )
 COUPON_BATCHES = TableSchema(
     "coupon_batches", fields("id:int:value", "name:text", "campaign_id:int", "created_at:time"), stream="coupons",

@@ -15,9 +15,9 @@ _IMPERSONAL = frozenset({"reward_for", "reward_type", "reward_when_referral", "s
 
 REWARDS_DUE = TableSchema(
     "rewards_due", (*_SHARED, Field("issued_at", "time")), LoadStrategy.LIST_HISTORY,
-    personal=_PERSONAL, impersonal=_IMPERSONAL,
+    personal=_PERSONAL, impersonal=_IMPERSONAL, person="recipient_id",
 )  # fmt: skip
 REWARDS_ISSUED = TableSchema(
     "rewards_issued", (*_SHARED, Field("issued_at", "time", "key")), LoadStrategy.ROW_HISTORY,
-    personal=_PERSONAL, impersonal=_IMPERSONAL,
+    personal=_PERSONAL, impersonal=_IMPERSONAL, person="recipient_id",
 )  # fmt: skip

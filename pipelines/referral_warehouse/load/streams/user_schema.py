@@ -18,6 +18,7 @@ USERS = TableSchema(
         "sharing_message": FREE_TEXT,
     },
     impersonal=frozenset({"source"}),
+    person="id",
 )  # fmt: skip
 USER_PATH = "users"
 USER_CURSORS = ("date", "qualified_at", "unsubscribed_at")

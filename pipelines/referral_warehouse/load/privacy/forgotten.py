@@ -1,0 +1,166 @@
+"""Who was forgotten: salted digests, by which rows of these people are known again and stored without their values.
+
+Knows rows, and the file of digests beside the certificates; it outlives the load file, so that nobody returns with
+a new one.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.load.records.coercion import NO_TEXT, Coerced, Reject
+from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
+from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.file_kinds import read_regular
+from referral_warehouse.workspace.new_files import write_whole_file
+
+FOLDER, FILE = "forgotten", "people.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """``digests`` are those of ids and addresses; ``schemas`` has the raw tables, which say whom a row is about."""
+
+    salt: str = ""
+    digests: frozenset[str] = frozenset()
+    schemas: Mapping[str, TableSchema] = field(default_factory=dict)
+
+    def with_person(self, user_id: int, emails: Iterable[str]) -> Forgotten:
+        """The same with one more person."""
+        salted = Forgotten(self.salt or secrets.token_hex(32), self.digests, self.schemas)
+        new = {salted.digest("id", str(user_id)), *(salted.digest("e-mail", _address(email)) for email in emails)}
+        return replace(salted, digests=self.digests | new)
+
+    def digest(self, kind: str, value: str) -> str:
+        return sha256(f"{self.salt}\0{kind}\0{value}".encode("utf-8", "surrogatepass")).hexdigest()
+
+    def is_person(self, user_id: Any) -> bool:
+        """Whether an id is that of a forgotten person."""
+        return user_id is not None and self.digest("id", str(user_id)) in self.digests
+
+    def coerced(self, schema: TableSchema, coerced: Coerced) -> Coerced:
+        """Parsed rows, those of forgotten people without personal values."""
+        if not self.digests:
+            return coerced
+        rejects = [self.reject(schema.name, reject) for reject in coerced.rejects]
+        return replace(coerced, table=self.rows(schema, coerced.table), rejects=rejects)
+
+    def rows(self, schema: TableSchema, rows: pa.Table) -> pa.Table:
+        """Rows of a raw table, those of forgotten people without personal values; with the columns that they have."""
+        if not self.digests:
+            return rows
+        if schema.name in (QUARANTINE.name, OBSERVATIONS.name):
+            return pa.Table.from_pylist([self._own_row(schema, row) for row in rows.to_pylist()], schema=rows.schema)
+        if not schema.person or schema.person not in rows.column_names:
+            return rows
+        ids = rows.column(schema.person).to_pylist()
+        gone = {identifier for identifier in set(ids) if self.is_person(identifier)}
+        if not gone:
+            return rows
+        stays = pa.array([identifier not in gone for identifier in ids])
+        for name in schema.personal_columns.keys() & set(rows.column_names):
+            index = rows.column_names.index(name)
+            column = rows.column(index)
+            emptied = pc.if_else(stays, column, pa.scalar(None, column.type))
+            rows = rows.set_column(index, rows.schema.field(index), emptied)
+        return rows
+
+    def reject(self, table: str, reject: Reject) -> Reject:
+        """A row that could not be read: without its text where it is of a forgotten person."""
+        if not self._is_about(table, reject):
+            return reject
+        kept = reject.record_id if reject.known_id is not None else ""
+        return replace(reject.without_quotes(), raw=NO_TEXT, record_id=kept, identity=self.digest("row", reject.raw))
+
+    def _own_row(self, schema: TableSchema, row: dict[str, Any]) -> dict[str, Any]:
+        """A row of the quarantine, or an observation, which holds values of a row before and after."""
+        if schema.name == QUARANTINE.name:
+            found = self.reject(
+                row["stream"], Reject(row["record_id"] or "", row["reason"] or "", row["raw"] or NO_TEXT)
+            )
+            return {**row, "record_id": found.record_id, "reason": found.reason, "raw": found.raw}
+        about = self.schemas.get(row["stream"])
+        if about is None:
+            return row
+        values = {side: _object(row[side]) for side in ("before", "after") if row[side] is not None}
+        ids = [row["id"] if about.person == "id" else found.get(about.person) for found in values.values()]
+        if not any(map(self.is_person, ids)):
+            return row
+        kept = {name: json.dumps({n: v for n, v in found.items() if n not in about.personal_columns})
+                for name, found in values.items()}  # fmt: skip
+        return {**row, **kept}
+
+    def _is_about(self, table: str, reject: Reject) -> bool:
+        """Whether a row is about a forgotten person: by the id of the person, or the address where there is no id."""
+        row = _object(reject.raw)
+        person = self.schemas[table].person if table in self.schemas else ""
+        identifier = _whole(reject.record_id if person == "id" else row.get(person))
+        if identifier is not None:
+            return bool(person) and self.is_person(identifier)
+        return any(self.digest("e-mail", _address(email)) in self.digests for email in emails_in([row]))
+
+
+NOBODY = Forgotten()
+
+
+def people_file(settings: Settings) -> Path:
+    """The file of digests."""
+    return settings.warehouse_dir / FOLDER / FILE
+
+
+def read_forgotten(settings: Settings, schemas: Mapping[str, TableSchema]) -> Forgotten:
+    """Who was forgotten in this deployment. Raises: ConfigurationError where the file cannot be read."""
+    path = people_file(settings)
+    content = read_regular(path)
+    if content is None and not path.exists():
+        return Forgotten(schemas=schemas)
+    try:
+        document = json.loads(content or b"")
+        return Forgotten(str(document["salt"]), frozenset(map(str, document["people"])), schemas)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise ConfigurationError(
+            f"{path} cannot be read; without it, people who were forgotten would come back.",
+            "Restore the file from your backup.",
+        ) from None
+
+
+def write_forgotten(settings: Settings, forgotten: Forgotten) -> None:
+    """Write the digests, whole or not at all."""
+    path = people_file(settings)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    write_whole_file(path, json.dumps({"salt": forgotten.salt, "people": sorted(forgotten.digests)}, indent=2) + "\n")
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _whole(value: Any) -> int | None:
+    text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    return int(text) if text.lstrip("-").isdigit() and len(text) < 20 else None
+
+
+def _address(email: str) -> str:
+    return email.strip().casefold()
+
+
+def emails_in(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The addresses in rows."""
+    for row in rows:
+        for name in ("email", "recipient_email"):
+            if isinstance(row.get(name), str) and row[name]:
+                yield row[name]

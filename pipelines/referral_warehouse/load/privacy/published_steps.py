@@ -1,0 +1,42 @@
+"""Which fields have to leave what was published before: a note in the state folder, until that is done.
+
+Published values are dropped where stored ones become pseudonyms, so that doing it twice is doing it once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.file_kinds import read_regular
+from referral_warehouse.workspace.new_files import write_whole_file
+
+FILE = "published_fields.json"
+Place = tuple[str, str]
+
+
+def ask_for_published(settings: Settings, places: Iterable[Place]) -> None:
+    """Note fields that published snapshots may not have any more, beside those that are noted already."""
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    noted = sorted({*published_steps(settings), *places})
+    write_whole_file(_path(settings), json.dumps({"drop": noted}) + "\n")
+
+
+def published_steps(settings: Settings) -> list[Place]:
+    """The fields that are noted; none where there is no note."""
+    try:
+        document = json.loads(read_regular(_path(settings)) or b"{}")
+        return [(str(table), str(name)) for table, name in document.get("drop", [])]
+    except (ValueError, TypeError, AttributeError):
+        return []
+
+
+def published_is_done(settings: Settings) -> None:
+    """Remove the note."""
+    _path(settings).unlink(missing_ok=True)
+
+
+def _path(settings: Settings) -> Path:
+    return settings.state_dir / FILE

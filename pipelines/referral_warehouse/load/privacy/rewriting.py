@@ -1,0 +1,95 @@
+"""Rewrites the load file with other values: a new file takes its place, so that no free block keeps an old one.
+
+The file is replaced by a rename; a rewriting that is killed leaves the old file, and the next one begins again. Rows of
+dlt's staging tables are left out: dlt fills them anew for each package. Knows tables and rows, not why they change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from referral_warehouse.errors import ReferralsError
+from referral_warehouse.load.records.schema import TableSchema
+from referral_warehouse.load.storage.stored_rows import DATASET
+from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.workspace.disk_space import disk_full_error
+from referral_warehouse.workspace.durable_files import sync_file
+from referral_warehouse.workspace.file_kinds import remove_or_raise
+
+Change = Callable[[TableSchema, pa.Table], pa.Table]
+"""Makes the new rows of a raw table; it gets some at a time, with all their columns."""
+
+STAGING = "_staging"
+ROWS_AT_ONCE = 50_000
+
+
+def rewrite_load_file(
+    path: Path, schemas: Mapping[str, TableSchema], change: Change, state: Callable[[duckdb.DuckDBPyConnection], object]
+) -> None:
+    """Put a file with changed rows in the place of a load file that nobody has open.
+
+    Args:
+        path: the load file, without a log of changes beside it.
+        schemas: the raw tables that may change; all others are copied.
+        change: makes the new rows of these.
+        state: writes what else belongs into the new file, into the schema ``raw``.
+
+    Raises: DiskFull, ReferralsError; the old file is untouched then.
+    """
+    new = path.with_name(f"{path.name}.new")
+    discard_unfinished(path)
+    try:
+        with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "1GB"}) as connection:
+            connection.execute("set temp_directory = ''; set timezone = 'UTC'")
+            connection.execute(f"attach {literal(path)} as old (read_only)")
+            connection.execute(f"attach {literal(new)} as new")
+            _copy(connection, schemas, change)
+            connection.execute("use new")
+            state(connection)
+            connection.execute("checkpoint new")
+    except duckdb.Error as error:
+        discard_unfinished(path)
+        raise disk_full_error(error, f"{new} could not be written") or ReferralsError(
+            f"The load file could not be rewritten ({type(error).__name__}); it is as it was.",
+            "Run the same command again; report this if it happens again.",
+        ) from error
+    new.chmod(0o600)
+    sync_file(new)
+    new.replace(path)
+    sync_file(path.parent)
+
+
+def discard_unfinished(path: Path) -> None:
+    """Remove what a rewriting that was killed left."""
+    for name in (f"{path.name}.new", f"{path.name}.new.wal"):
+        remove_or_raise(path.with_name(name))
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, schemas: Mapping[str, TableSchema], change: Change) -> None:
+    connection.execute("copy from database old to new (schema)")
+    tables = connection.execute(
+        "select schema_name, table_name from duckdb_tables() where database_name = 'old' and not internal "
+        "and not ends_with(schema_name, ?) order by all",
+        [STAGING],
+    ).fetchall()
+    for schema, table in tables:
+        place = f"{identifier(schema)}.{identifier(table)}"
+        if schema == DATASET and table in schemas:
+            _change(connection, place, schemas[table], change)
+        else:
+            connection.execute(f"insert into new.{place} select * from old.{place}")
+
+
+def _change(connection: duckdb.DuckDBPyConnection, place: str, schema: TableSchema, change: Change) -> None:
+    reading = connection.cursor()
+    reading.execute("set timezone = 'UTC'")
+    reader = reading.execute(f"from old.{place}").to_arrow_reader(ROWS_AT_ONCE)
+    for batch in reader:
+        rows = change(schema, pa.Table.from_batches([batch]))
+        connection.register("changed_rows", rows)
+        connection.execute(f"insert into new.{place} by name from changed_rows")
+        connection.unregister("changed_rows")
