@@ -24,14 +24,12 @@ _BASE = {"", "display_text", "errors", "workspace", "settings"}
 DATA = {*_BASE, "deletion_limit", "sql_folder", "sql_quoting", "personal_kinds"}
 ALLOWED_IMPORTS: dict[str, set[str]] = {
     "": set(),
-    "display_text": set(),
+    **{part: set() for part in ("display_text", "redaction", "personal_kinds", "sql_quoting")},
     "errors": {"display_text"},
     **{part: {"errors"} for part in ("extras", "sql_folder", "deletion_limit")},
     "workspace": {"display_text", "errors"},
-    **{part: set() for part in ("redaction", "personal_kinds")},
     "events": {"redaction"},
     "settings": {"errors", "workspace", "redaction"},
-    "sql_quoting": set(),
     "api": {*_BASE, "redaction", "events"},
     "load": {*DATA, "events", "api"},
     "dlt_source": {"api", "load", "settings"},

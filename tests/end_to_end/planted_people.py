@@ -34,7 +34,7 @@ def planted(people: int = 20) -> dict[str, list[Row]]:
             if row["recipient_id"] <= people:
                 row.update(_recipient(row["recipient_id"]))
     lists["users"][people - 1]["qualified"] = _mark(people, "qualified")
-    lists["rewards/due"][0]["total_value"] = _mark(1, "value")
+    lists["rewards/due"][2]["total_value"] = _mark(3, "value")
     return lists
 
 

@@ -44,6 +44,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schedule": ("schedule", "Print a file that makes a scheduler run the sync of this directory."),
     "fix-clock": ("fix_clock", "Correct stored times that a wrong clock wrote, and publish."),
     "privacy": ("privacy", "Show where personal data is held, for how long and under which policy."),
+    "forget": ("forget", "Erase a person everywhere; amounts, counts and ids stay."),
+    "export": ("forget", "Write all that is held of a person, as JSON and as a page."),
     "docs": ("docs", "Print the data dictionary: every published table and column."),
     "sandbox": ("sandbox", "Serve the documented API on this machine."),
     "demo": ("demo", "Simulate several days of a sandbox account and sync after each."),

@@ -137,7 +137,8 @@ def _copy_checks(connection: duckdb.DuckDBPyConnection, place: str) -> list[str]
     """Copy the results of checks without quoted records; returns the table where there were some."""
     found = connection.execute(f"select count(*) from old.{place} where regexp_matches(example, '{QUOTED}')").fetchone()
     connection.execute(
-        f"insert into new.{place} select * replace (regexp_replace(example, '{QUOTED}', '') as example) from old.{place}"
+        f"insert into new.{place} select * replace (regexp_replace(example, '{QUOTED}', '') as example) "
+        f"from old.{place}"
     )
     return [CHECKS] if found and found[0] else []
 

@@ -44,6 +44,10 @@ class Forgotten:
     def digest(self, kind: str, value: str) -> str:
         return sha256(f"{self.salt}\0{kind}\0{value}".encode("utf-8", "surrogatepass")).hexdigest()
 
+    def is_address(self, email: str) -> bool:
+        """Whether an address is that of a forgotten person."""
+        return self.digest("e-mail", _address(email)) in self.digests
+
     def is_person(self, user_id: Any) -> bool:
         """Whether an id is that of a forgotten person."""
         return user_id is not None and self.digest("id", str(user_id)) in self.digests
@@ -107,7 +111,7 @@ class Forgotten:
         identifier = _whole(reject.record_id if person == "id" else row.get(person))
         if identifier is not None:
             return bool(person) and self.is_person(identifier)
-        return any(self.digest("e-mail", _address(email)) in self.digests for email in emails_in([row]))
+        return any(map(self.is_address, emails_in([row])))
 
 
 NOBODY = Forgotten()

@@ -16,8 +16,7 @@ from referral_warehouse.load.privacy.forgotten import NOBODY, Forgotten
 from referral_warehouse.load.privacy.pseudonyms import Pseudonyms
 from referral_warehouse.load.quarantine import quarantine_key
 from referral_warehouse.load.records.coercion import NO_TEXT, Coerced, Reject
-from referral_warehouse.load.records.row_version import row_versions
-from referral_warehouse.load.records.schema import QUARANTINE, ROW_VERSION, TableSchema, id_in
+from referral_warehouse.load.records.schema import QUARANTINE, TableSchema, id_in
 from referral_warehouse.personal_kinds import EMAIL, FREE_TEXT
 from referral_warehouse.settings.privacy import DROP, KEEP, PSEUDONYMISE
 
@@ -79,15 +78,13 @@ class Policy:
         """Rows of a raw table as they may be stored, with the columns that they have."""
         if schema.name == QUARANTINE.name:
             return self._quarantined(rows)
-        is_changed = False
         for name, kind in declared(schema).items():
             action = self.actions.get((schema.name, name), KEEP)
             if action != KEEP and name in rows.column_names:
-                is_changed = True
                 index = rows.column_names.index(name)
                 replaced = self._column(action, kind, rows.column(index), is_json=name in schema.json_columns)
                 rows = rows.set_column(index, rows.schema.field(index), replaced)
-        return _with_versions(schema, rows) if is_changed and ROW_VERSION in rows.column_names else rows
+        return rows
 
     def reject(self, reject: Reject) -> Reject:
         """A row that could not be read, as it may be kept: its text and what the reason quotes are free text."""
@@ -141,11 +138,3 @@ class Policy:
 
 
 KEEP_ALL = Policy()
-
-
-def _with_versions(schema: TableSchema, rows: pa.Table) -> pa.Table:
-    """Rows of a history with the versions of what they hold now, so that the next list begins no new ones."""
-    if not set(schema.arrow.names) <= set(rows.column_names):
-        return rows
-    index = rows.column_names.index(ROW_VERSION)
-    return rows.set_column(index, rows.schema.field(index), row_versions(schema, rows.select(schema.arrow.names)))

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from referral_warehouse.errors import ReferralsError
+from referral_warehouse.load.records.row_version import with_current_versions
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.sql_quoting import identifier, literal
@@ -89,7 +90,7 @@ def _change(connection: duckdb.DuckDBPyConnection, place: str, schema: TableSche
     reading.execute("set timezone = 'UTC'")
     reader = reading.execute(f"from old.{place}").to_arrow_reader(ROWS_AT_ONCE)
     for batch in reader:
-        rows = change(schema, pa.Table.from_batches([batch]))
+        rows = with_current_versions(schema, change(schema, pa.Table.from_batches([batch])))
         connection.register("changed_rows", rows)
         connection.execute(f"insert into new.{place} by name from changed_rows")
         connection.unregister("changed_rows")

@@ -33,6 +33,17 @@ def row_versions(schema: TableSchema, rows: pa.Table) -> pa.Array:
     return pa.array([_version(values) for values in zip(*tracked, strict=True)], pa.string())
 
 
+def with_current_versions(schema: TableSchema, rows: pa.Table) -> pa.Table:
+    """Stored rows with the versions of what they hold now, so that the next list of equal rows begins no new ones.
+
+    Rows that lack a column, as those of earlier versions of this software, and tables without versions stay the same.
+    """
+    if not {ROW_VERSION, *schema.arrow.names} <= set(rows.column_names):
+        return rows
+    index = rows.column_names.index(ROW_VERSION)
+    return rows.set_column(index, rows.schema.field(index), row_versions(schema, rows.select(schema.arrow.names)))
+
+
 def last_of_each_id(rows: pa.Table, name: str = "id") -> pa.Table:
     """Of rows that share an id (or the value of column ``name``), the last one."""
     if _is_ascending(rows.column(name).combine_chunks()):

@@ -1,0 +1,152 @@
+"""``forget`` erases a person, and ``export`` writes all that is held of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.recorded_run import recorded_run
+from referral_warehouse.cli.verbosity import logging_options
+from referral_warehouse.errors import ConfigurationError, DataRefused
+from referral_warehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from referral_warehouse.load.privacy.people import Rows
+
+BY_ID = click.option("--user-id", metavar="N", type=int, help="The person with this id.")
+BY_EMAIL = click.option("--email", metavar="ADDRESS", help="The person with this address; several are listed.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+
+
+@click.command(epilog="Example: referrals forget --user-id 7 --dry-run")
+@BY_ID
+@BY_EMAIL
+@click.option("--dry-run", is_flag=True, help="Show what is held of the person, and change nothing.")
+@AS_JSON
+@logging_options
+def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool) -> None:
+    """Erase a person everywhere; amounts, counts and ids stay.
+
+    A forgetting that was interrupted is completed first.
+    """
+    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.forgetting import forget_person, interrupted
+    from referral_warehouse.cli.reporting import log_problems
+
+    _refuse_no_choice(user_id, email)
+    settings = read_settings()
+    with recorded_run(settings, "forget"):
+        begun = interrupted(settings)
+        if begun is not None and not dry_run:
+            certificate = forget_person(settings, begun)
+            if user_id in (begun, None):  # an address is not there any more: it is known by its digest alone
+                found = begun if user_id is not None else _person(settings, None, email, begun)
+                if found == begun:
+                    work_is_done(f"User {begun} is forgotten.")
+                    _say_certified(certificate.document, certificate.path, as_json=as_json)
+                    return
+        chosen = _person(settings, user_id, email)
+        if dry_run:
+            counts = {table: len(rows) for table, rows in _held(settings, chosen).items()}
+            say_json({"user_id": chosen, "rows": counts, "forgotten": False}) if as_json else say(
+                f"Of user {chosen} are held: " + ", ".join(f"{n} rows of {t}" for t, n in counts.items() if n) + "."
+            )
+            return
+        certificate = forget_person(settings, chosen)
+        work_is_done(f"User {chosen} is forgotten.")
+        log_problems(certificate.problems)
+    _say_certified(certificate.document, certificate.path, as_json=as_json)
+
+
+@click.command(epilog="Example: referrals export --user-id 7 --out person-7")
+@BY_ID
+@BY_EMAIL
+@click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="The new folder; person-N by default.")
+@AS_JSON
+@logging_options
+def export(user_id: int | None, email: str | None, out: Path | None, as_json: bool) -> None:
+    """Write all that is held of a person, as JSON and as a page."""
+    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.person_export import write_export
+
+    _refuse_no_choice(user_id, email)
+    settings = read_settings()
+    with recorded_run(settings, "export"):
+        chosen = _person(settings, user_id, email)
+        held = _held(settings, chosen)
+        paths = write_export((out or Path(f"person-{chosen}")).absolute(), chosen, held)
+        work_is_done(f"What is held of user {chosen} is written.")
+    if as_json:
+        say_json({"user_id": chosen, "files": [str(path) for path in paths]})
+    for path in () if as_json else paths:
+        say(str(path))
+
+
+def _say_certified(document: dict[str, Any], path: Path, *, as_json: bool) -> None:
+    from referral_warehouse.cli.console import say, say_json
+
+    if as_json:
+        say_json({"user_id": document["user_id"], "forgotten": True, "certificate": str(path)})
+        return
+    say(f"User {document['user_id']} is forgotten; every total is unchanged. Certificate: {path}")
+    if document["deliveries"] != "none":
+        say(f"Deliveries: {document['deliveries']}.")
+    say("Backups, copies of what was published and lakes still hold the person: see docs/privacy.md.")
+
+
+def _refuse_no_choice(user_id: int | None, email: str | None) -> None:
+    if (user_id is None) == (email is None):
+        raise ConfigurationError("Say who is meant: --user-id N or --email ADDRESS, one of them.")
+
+
+def _person(settings: Settings, user_id: int | None, email: str | None, begun: int | None = None) -> int:
+    """The person that the options mean; ``begun`` is one whose address may be forgotten already.
+
+    Raises: DataRefused where nothing is held of such a person; ConfigurationError where several have the address.
+    """
+    import duckdb
+
+    from referral_warehouse.load.privacy.forgotten import read_forgotten
+    from referral_warehouse.load.privacy.people import find_by_email, find_by_id
+    from referral_warehouse.load.privacy.stored_policy import wanted_policy
+    from referral_warehouse.load.registry import TABLES
+
+    policy, _ = wanted_policy(settings, TABLES)
+    if not settings.load_path.is_file():
+        raise DataRefused("Nothing was loaded yet.", "Run `referrals sync` first.")
+    with duckdb.connect(str(settings.load_path), read_only=True) as connection:
+        if user_id is not None:
+            found = find_by_id(connection, TABLES, user_id)
+        else:
+            found = find_by_email(connection, TABLES, email or "", policy)
+    if not found and begun is not None and read_forgotten(settings, TABLES).is_address(email or ""):
+        return begun
+    if not found:
+        raise DataRefused(
+            "Nothing is held of such a person; nothing was changed.",
+            "Correct the id or the address; ids are those of core.users and of recipients in the reward lists.",
+        )
+    if len(found) > 1:
+        people = ", ".join(
+            f"{p.user_id} (campaign {'unknown' if p.campaign_id is None else p.campaign_id})" for p in found
+        )
+        raise ConfigurationError(
+            f"{len(found)} people have this address: users {people}; nothing was changed.",
+            "Choose one with --user-id, and run the command for each who is meant.",
+        )
+    return found[0].user_id
+
+
+def _held(settings: Settings, user_id: int) -> dict[str, Rows]:
+    import duckdb
+
+    from referral_warehouse.load.privacy.people import held_rows
+    from referral_warehouse.load.registry import TABLES
+
+    with duckdb.connect(str(settings.load_path), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        return held_rows(connection, TABLES, user_id)

@@ -1,0 +1,132 @@
+"""Forgets a person in the load file: the rows stay with their amounts and ids, and lose what is personal.
+
+The digest of the person is written first, so that nothing personal is stored of the person from then on. Everything
+here may be done again after it was interrupted. Knows the load file and dlt's folder, nothing that is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from referral_warehouse.load.privacy.forgotten import emails_in, read_forgotten, write_forgotten
+from referral_warehouse.load.privacy.people import Rows, held_rows
+from referral_warehouse.load.privacy.rewriting import rewrite_load_file
+from referral_warehouse.load.privacy.stored_policy import log_rewriting, read_stored, write_stored
+from referral_warehouse.load.records.run_tables import RUNS
+from referral_warehouse.load.records.schema import EXTRA, OBSERVATIONS, QUARANTINE, ROW_VERSION, TableSchema
+from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.stored_rows import DATASET
+from referral_warehouse.settings import Settings
+from referral_warehouse.sql_quoting import identifier
+from referral_warehouse.workspace.file_kinds import remove_or_raise
+
+FORGOTTEN = "forgotten person"
+LEFT_OUT = "(left out)"
+SHORTEST_VALUE = 4
+"""Shorter values are words of other texts too; no text of the log quotes one alone."""
+
+
+def load_packages(settings: Settings, schemas: Mapping[str, TableSchema]) -> None:
+    """Load what an earlier run left in dlt's folder, so that it is not there any more."""
+    with LoadFile(settings.load_path) as load_file:
+        LoadPipeline(load_file, settings.state_dir, schemas).drain()
+        load_file.connection.execute("checkpoint")
+
+
+def remember_person(
+    settings: Settings, schemas: Mapping[str, TableSchema], user_id: int, held: dict[str, Rows]
+) -> None:
+    """Write the digests of a person, by which rows that come are recognised."""
+    emails = emails_in([row for rows in held.values() for row in rows])
+    write_forgotten(settings, read_forgotten(settings, schemas).with_person(user_id, set(emails)))
+
+
+def personal_texts(schemas: Mapping[str, TableSchema], held: dict[str, Rows]) -> list[str]:
+    """What is held of a person as text, the longest first."""
+    found = {
+        str(row[name])
+        for table, rows in held.items()
+        for row in rows
+        for name in schemas[table].personal_columns
+        if row.get(name) is not None
+    }
+    return sorted((text for text in found if len(text) >= SHORTEST_VALUE), key=len, reverse=True)
+
+
+def erase_stored(settings: Settings, schemas: Mapping[str, TableSchema], texts: list[str]) -> None:
+    """Rewrite the load file without personal values of everybody who was forgotten, and remove dlt's folder.
+
+    Args: ``texts`` are values that the log of runs may quote.
+    """
+    forgotten = read_forgotten(settings, schemas)
+    with LoadFile(settings.load_path) as load_file:
+        stored = read_stored(load_file.connection)
+        load_file.connection.execute("checkpoint")
+
+    def change(schema: TableSchema, rows: pa.Table) -> pa.Table:
+        return _without_texts(rows, texts) if schema.name == RUNS.name else forgotten.rows(schema, rows)
+
+    def state(connection: duckdb.DuckDBPyConnection) -> None:
+        write_stored(connection, stored)
+        log_rewriting(connection, FORGOTTEN)
+
+    remove_or_raise(settings.state_dir / "dlt")
+    rewrite_load_file(settings.load_path, {**schemas, RUNS.name: RUNS}, change, state)
+
+
+def still_held(settings: Settings, schemas: Mapping[str, TableSchema], user_id: int) -> list[str]:
+    """Fields of the load file that have a personal value of a person."""
+    with duckdb.connect(str(settings.load_path), read_only=True) as connection:
+        held = held_rows(connection, schemas, user_id)
+    return sorted(
+        f"{table}.{name}"
+        for table, rows in held.items()
+        for row in rows
+        for name in schemas[table].personal_columns
+        if table not in (QUARANTINE.name, OBSERVATIONS.name) and row.get(name) is not None
+    )
+
+
+def load_totals(settings: Settings, schemas: Mapping[str, TableSchema]) -> dict[str, Any]:
+    """Rows, sums of amounts and a digest of all that is not personal, for each raw table."""
+    with duckdb.connect(str(settings.load_path), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        return {name: found for name, schema in schemas.items() if (found := _totals(connection, schema)) is not None}
+
+
+def _totals(connection: duckdb.DuckDBPyConnection, schema: TableSchema) -> dict[str, Any] | None:
+    present = [
+        name for (name,) in connection.execute(
+            "select column_name from duckdb_columns() where schema_name = ? and table_name = ?", [DATASET, schema.name]
+        ).fetchall()
+    ]  # fmt: skip
+    if not present:
+        return None
+    left_out = {
+        *schema.personal_columns,
+        ROW_VERSION,
+        EXTRA,
+        *(("key", "record_id") if schema.name == "quarantine" else ()),
+    }
+    kept = ", ".join(identifier(name) for name in present if name not in left_out)
+    amounts = [field.name for field in schema.fields if field.kind == "money" and field.name in present]
+    sums = "".join(f", coalesce(sum({identifier(name)}), 0)::varchar" for name in amounts)
+    table = f"{DATASET}.{identifier(schema.name)}"
+    row = (
+        connection.execute(f"select count(*), sum(hash({kept})::hugeint)::varchar{sums} from {table}").fetchone() or ()
+    )
+    return {"rows": row[0], "digest": row[1], **dict(zip(amounts, row[2:], strict=True))}
+
+
+def _without_texts(rows: pa.Table, texts: list[str]) -> pa.Table:
+    index = rows.column_names.index("error")
+    errors = rows.column(index)
+    for text in texts:
+        errors = pc.replace_substring(errors, text, LEFT_OUT)
+    return rows.set_column(index, rows.schema.field(index), errors)

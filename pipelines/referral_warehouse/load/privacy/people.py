@@ -1,0 +1,100 @@
+"""Finds a person in the load file, and all that is held of one. Reads only; knows raw tables by their declaration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from referral_warehouse.load.privacy.forgotten import emails_in
+from referral_warehouse.load.privacy.policy import Policy
+from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
+from referral_warehouse.load.storage.stored_rows import DATASET
+from referral_warehouse.sql_quoting import identifier
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person by the id that the account gave. ``campaign_id`` is None where no row of users is held."""
+
+    user_id: int
+    campaign_id: int | None
+
+
+def find_by_id(connection: duckdb.DuckDBPyConnection, schemas: Mapping[str, TableSchema], user_id: int) -> list[Person]:
+    """The person with an id, if anything is held of one."""
+    if not any(rows for rows in held_rows(connection, schemas, user_id).values()):
+        return []
+    campaigns = connection.execute(f"select campaign_id from {DATASET}.users where id = ?", [user_id]).fetchone()
+    return [Person(user_id, campaigns[0] if campaigns else None)]
+
+
+def find_by_email(
+    connection: duckdb.DuckDBPyConnection, schemas: Mapping[str, TableSchema], email: str, policy: Policy
+) -> list[Person]:
+    """Everybody with an address, however it is spelt in lower and upper case, in the order of their ids."""
+    wanted = [email.strip()]
+    if policy.pseudonyms is not None:
+        wanted += policy.pseudonyms.addresses(wanted)
+    found: dict[int, int | None] = {}
+    for schema in _about_people(schemas):
+        column = next((name for name in ("email", "recipient_email") if name in schema.arrow.names), None)
+        if column is None:
+            continue
+        campaign = "campaign_id" if "campaign_id" in schema.arrow.names else "null"
+        for user_id, campaign_id in connection.execute(
+            f"select distinct {schema.person}, {campaign} from {DATASET}.{schema.name} "
+            f"where lower(trim({column})) in (select lower(unnest(?))) and {schema.person} is not null",
+            [wanted],
+        ).fetchall():
+            found[user_id] = campaign_id if campaign_id is not None else found.get(user_id)
+    return [Person(user_id, found[user_id]) for user_id in sorted(found)]
+
+
+def held_rows(
+    connection: duckdb.DuckDBPyConnection, schemas: Mapping[str, TableSchema], user_id: int
+) -> dict[str, Rows]:
+    """Every row of the load file about a person, by raw table: all versions, the quarantine, observations."""
+    present = {
+        name for (name,) in connection.execute(
+            "select table_name from duckdb_tables() where database_name = current_database() and schema_name = ?",
+            [DATASET],
+        ).fetchall()
+    }  # fmt: skip
+    tables = [schema for schema in _about_people(schemas) if schema.name in present]
+    held = {schema.name: _rows(connection, schema.name, f"{schema.person} = ?", user_id) for schema in tables}
+    addresses = {email.strip().casefold() for rows in held.values() for email in emails_in(rows)}
+    people = {schema.name: schema.person for schema in tables}
+    for name in (QUARANTINE.name, OBSERVATIONS.name):
+        if name in present:
+            rows = _rows(connection, name, f"list_contains({sorted(people)!r}, stream)")
+            held[name] = [row for row in rows if _is_about(row, people, user_id, addresses)]
+    return held
+
+
+def _about_people(schemas: Mapping[str, TableSchema]) -> Iterator[TableSchema]:
+    return (schema for schema in schemas.values() if schema.person)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, table: str, condition: str, *values: Any) -> Rows:
+    cursor = connection.execute(f"from {DATASET}.{identifier(table)} where {condition}", list(values))
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _is_about(row: dict[str, Any], people: Mapping[str, str], user_id: int, addresses: set[str]) -> bool:
+    """Whether a row of the quarantine, or an observation, is about a person."""
+    person = people[row["stream"]]
+    texts = [text for text in (row.get("raw"), row.get("before"), row.get("after")) if text]
+    values = [found for text in texts if isinstance(found := json.loads(text), dict)]
+    own = str(row.get("record_id", row.get("id")))
+    ids = {own} if person == "id" else {str(found.get(person)) for found in values}
+    if ids & {str(user_id)}:
+        return True
+    is_nameless = not any(text.lstrip("-").isdigit() for text in ids)
+    return is_nameless and any(email.strip().casefold() in addresses for email in emails_in(values))
