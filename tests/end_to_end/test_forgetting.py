@@ -18,7 +18,7 @@ from tests.kills.forks import Forks
 Small = Callable[[dict[str, list[Row]]], SmallWarehouse]
 FREE = {
     "WAREHOUSE__MAX_QUARANTINE_PERCENT": "100", "WAREHOUSE__FEEDS_HAVE_PERSONAL": "true",
-    "WAREHOUSE__SNAPSHOT_GRACE_MINUTES": "0",
+    "WAREHOUSE__SNAPSHOT_GRACE_MINUTES": "0", "WAREHOUSE__DELIVER_TO": "delivered",
 }  # fmt: skip
 OTHERS = "select * exclude (_dlt_load_id) from raw.{} where {} > 2 order by all"
 PEOPLE = 20
@@ -43,13 +43,14 @@ def synced_twice(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path
         assert ours.sync(**FREE).returncode == 0
         api.become(_lists(later=True))
         assert ours.sync("--sweep", **FREE).returncode == 0
-    return folder / "data"
+    return folder
 
 
 @pytest.fixture
 def ours(small: Small, synced_twice: Path, tmp_path: Path) -> SmallWarehouse:
     """A test's own copy of it."""
-    shutil.copytree(synced_twice, tmp_path / "data", symlinks=True)
+    for name in ("data", "delivered"):
+        shutil.copytree(synced_twice / name, tmp_path / name, symlinks=True)
     return small(_lists(later=True))
 
 
@@ -80,14 +81,17 @@ def test_a_forgotten_person_is_nowhere_and_does_not_return(ours: SmallWarehouse)
     assert all(str(ours.data / "load.duckdb") in _held(ours, number) for number in (2, 3, PEOPLE))
     assert _others(ours) == others
     assert ours.published("from marts.referral_funnel order by all") == funnel
+    assert files_with(marks_of(1), ours.data.with_name("delivered")) != [], "the next delivery removes it"
     certificate = json.loads(Path(found["certificate"]).read_text("utf-8"))
+    assert "are removed once the next sync has delivered" in certificate["deliveries"]
     assert certificate["totals_before"] == certificate["totals_after"]
     assert {row["snapshot"] for row in certificate["rewritten"][1:]} == {1, 2}
     versions = "select count(*) from raw.rewards_due where recipient_id = 1"
     count = ours.loaded(versions)
     ours.api.lists["users"][0]["first_name"] = "zq7plant1xagain"
     assert ours.sync("--sweep", **FREE).returncode == 0
-    assert _held(ours, 1) == []
+    assert _held(ours, 1) == files_with(marks_of(1), ours.data.with_name("delivered")) == []
+    assert files_with(marks_of(2), ours.data.with_name("delivered")) != []
     assert ours.loaded("select email, first_name, campaign_id from raw.users where id = 1") == [(None, None, 1)]
     assert ours.loaded(versions) == count, "no version began"
     ours.lose("load.duckdb")

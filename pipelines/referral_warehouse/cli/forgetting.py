@@ -147,9 +147,9 @@ def _set_aside(settings: Settings) -> Iterator[Path]:
 
 
 def _searched(settings: Settings) -> list[str]:
-    from referral_warehouse.cli.personal_places import held_places
-
-    return [f"{found.place}: {found.path}" for found in held_places(settings)]
+    """The places of ``referrals privacy`` that were looked at."""
+    found = [settings.load_path, settings.state_dir / "dlt", settings.snapshots_dir, settings.state_dir]
+    return [str(path) for path in found]
 
 
 def _deliveries(settings: Settings) -> str:

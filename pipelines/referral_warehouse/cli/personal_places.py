@@ -85,6 +85,11 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
         "logs", f"{settings.state_dir} (outcomes.jsonl, metrics.prom), standard error",
         "counts, times and error texts without values", "outcomes: at most 512 KB",
     )  # fmt: skip
+    yield HeldPlace(
+        "forgotten people", str(settings.warehouse_dir / "forgotten"),
+        "ids and totals in certificates; salted digests of ids and addresses, by which these people are recognised",
+        "until you remove it; then they are stored again",
+    )  # fmt: skip
     yield HeldPlace("call store", "referrals strikes", "times of calls, no addresses", "7 days")
 
 
@@ -92,8 +97,14 @@ def privacy_facts(settings: Settings) -> dict[str, Any]:
     """Fields and places, for programs."""
     from dataclasses import asdict
 
+    from referral_warehouse.cli.forgetting import interrupted
+    from referral_warehouse.load.privacy.forgotten import read_forgotten
+
     return {
         "warehouse": str(settings.warehouse_dir),
+        "mode": settings.privacy_mode,
+        "has_forgotten_people": bool(read_forgotten(settings, {}).digests),
+        "interrupted_forgetting": interrupted(settings),
         "fields": [asdict(found) for found in held_fields(settings)],
         "places": [asdict(found) for found in held_places(settings)],
     }

@@ -76,12 +76,13 @@ def load(
     Raises:
         ReferralsError: any; what was committed before it is kept, and no cursor is past what was loaded.
     """
-    policy, is_reread_due = apply_policy(settings, TABLES)
+    applied = apply_policy(settings, TABLES)
     request = LoadRequest(
-        with_required(streams), sweep, rebuild or is_reread_due, accept_account, accept_deletions, command,
-        read_names(settings.coupon_names_file), progress or ignore_progress, policy,
+        with_required(streams), sweep, rebuild or applied.is_reread_due, accept_account, accept_deletions, command,
+        read_names(settings.coupon_names_file), progress or ignore_progress, applied.policy,
     )  # fmt: skip
     with LoadFile(settings.load_path) as load_file, client or Client(settings, on_event=on_event) as api:
+        load_file.recovered[:0] = applied.recovered
         run = _Run(settings, request, load_file, api, local)
         try:
             with Paginator(api, settings.concurrency) as paginator:

@@ -16,6 +16,7 @@ from referral_warehouse.warehouse.public_names import announce, switch_link
 from referral_warehouse.warehouse.published import snapshot_path, why_unreadable
 from referral_warehouse.warehouse.published_files import changed_files, has_other_readers
 from referral_warehouse.warehouse.publisher import claim
+from referral_warehouse.warehouse.snapshot_rewriting import WORK
 from referral_warehouse.warehouse.snapshots import grant, retain, snapshot_numbers, write_ahead_log
 from referral_warehouse.workspace.current_snapshot import (
     DATABASE,
@@ -65,6 +66,7 @@ def recover(settings: Settings) -> Recovery:
     if not published.is_dir():
         return Recovery([], problems)
     leftovers = [write_ahead_log(settings.warehouse_path)]  # written by a reader that does not resolve the link
+    leftovers.append(settings.snapshots_dir / WORK)
     for name in (DATABASE, FEEDS, MANIFEST):
         leftovers += sorted(published.glob(f".{name}.new*"))
     current = current_number(published)

@@ -45,6 +45,19 @@ class StoredPolicy:
         return self.actions.get(place, KEEP)
 
 
+@dataclass(frozen=True, slots=True)
+class AppliedPolicy:
+    """The policy of a run that what is stored follows.
+
+    ``is_reread_due``: everything has to be read again, because values that are to be kept are gone. ``recovered``
+    describes damage that was found and repaired.
+    """
+
+    policy: Policy
+    is_reread_due: bool
+    recovered: list[str]
+
+
 def read_stored(connection: duckdb.DuckDBPyConnection) -> StoredPolicy:
     """The policy of a load file; everything is kept as received where it has none."""
     if not _has(connection, "privacy_fields"):
@@ -85,12 +98,11 @@ def wanted_policy(settings: Settings, schemas: Mapping[str, TableSchema]) -> tup
     return Policy(changed, Pseudonyms(key), forgotten), StoredPolicy(changed, key_check(key))
 
 
-def apply_policy(settings: Settings, schemas: Mapping[str, TableSchema]) -> tuple[Policy, bool]:
+def apply_policy(settings: Settings, schemas: Mapping[str, TableSchema]) -> AppliedPolicy:
     """The policy of a run, once what is stored follows it: rows that do not are rewritten before anything is read.
 
     Packages that an earlier run left are loaded first, as they may hold values of the policy before.
 
-    Returns: the policy, and whether everything has to be read again, because values that are to be kept are gone.
     Raises: ConfigurationError where the key is missing, unusable or another one; nothing is changed then.
     """
     policy, wanted = wanted_policy(settings, schemas)
@@ -104,8 +116,9 @@ def apply_policy(settings: Settings, schemas: Mapping[str, TableSchema]) -> tupl
         if not steps or _is_empty(load_file.connection, settings):
             if remembered != stored:
                 write_stored(load_file.connection, remembered)
-            return policy, is_due
-        LoadPipeline(load_file, settings.state_dir, schemas).drain()
+            return AppliedPolicy(policy, is_due, load_file.recovered)
+        pipeline = LoadPipeline(load_file, settings.state_dir, schemas)
+        pipeline.drain()
         load_file.connection.execute("checkpoint")
 
     def state(connection: duckdb.DuckDBPyConnection) -> None:
@@ -114,7 +127,7 @@ def apply_policy(settings: Settings, schemas: Mapping[str, TableSchema]) -> tupl
 
     ask_for_published(settings, steps)
     rewrite_load_file(settings.load_path, schemas, Policy(steps, policy.pseudonyms).rows, state)
-    return policy, is_due
+    return AppliedPolicy(policy, is_due, [*load_file.recovered, *pipeline.recovered])
 
 
 def all_was_read(connection: duckdb.DuckDBPyConnection) -> None:
