@@ -71,7 +71,7 @@ def _others(ours: SmallWarehouse) -> list[Any]:
         ("coupons", "referral_id"))]  # fmt: skip
 
 
-def test_a_forgotten_person_is_nowhere_and_does_not_return(ours: SmallWarehouse) -> None:
+def test_a_forgotten_person_is_nowhere(ours: SmallWarehouse) -> None:
     """Of all versions, two snapshots with feeds, dlt's folder, the quarantine and free blocks nothing is left."""
     assert len(_held(ours, 1)) >= 5
     others = _others(ours)
@@ -86,6 +86,14 @@ def test_a_forgotten_person_is_nowhere_and_does_not_return(ours: SmallWarehouse)
     assert "are removed once the next sync has delivered" in certificate["deliveries"]
     assert certificate["totals_before"] == certificate["totals_after"]
     assert {row["snapshot"] for row in certificate["rewritten"][1:]} == {1, 2}
+    manifest = json.loads((ours.data / "snapshots" / "000002" / "manifest.json").read_text("utf-8"))
+    assert manifest["rewritten"] == "a person was forgotten"
+
+
+@pytest.mark.full
+def test_a_forgotten_person_does_not_return(ours: SmallWarehouse) -> None:
+    """Not with other values, not into a new load file, and not through a place of deliveries."""
+    _forget(ours, "--user-id", "1")
     versions = "select count(*) from raw.rewards_due where recipient_id = 1"
     count = ours.loaded(versions)
     ours.api.lists["users"][0]["first_name"] = "zq7plant1xagain"
@@ -97,10 +105,9 @@ def test_a_forgotten_person_is_nowhere_and_does_not_return(ours: SmallWarehouse)
     ours.lose("load.duckdb")
     assert ours.run("load", **FREE).returncode == 0
     assert _held(ours, 1) == []
-    manifest = json.loads((ours.data / "snapshots" / "000002" / "manifest.json").read_text("utf-8"))
-    assert manifest["rewritten"] == "a person was forgotten"
 
 
+@pytest.mark.full
 def test_the_quarantine_of_a_person_goes_with_the_person(ours: SmallWarehouse) -> None:
     """User 20 has no row that could be read; one of user 3 is in the list of rewards due."""
     open_before = ours.loaded("select stream, record_id, quarantined_at from raw.quarantine order by all")
@@ -134,6 +141,7 @@ def test_who_is_meant_has_to_be_clear(ours: SmallWarehouse) -> None:
     assert not (ours.data / "forgotten").exists()
 
 
+@pytest.mark.full
 def test_a_forgetting_that_is_killed_is_completed_by_the_next(ours: SmallWarehouse) -> None:
     others = _others(ours)
     address = "zq7plant2xmail@zq7plant2xhome.example"
