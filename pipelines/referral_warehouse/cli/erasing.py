@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.cli.published_personal import on_published
 from referral_warehouse.errors import DataRefused
 from referral_warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from referral_warehouse.load.records.schema import TableSchema
     from referral_warehouse.warehouse.snapshot_rewriting import Rewritten
 
-    Change = Callable[[TableSchema, pa.Table], pa.Table]
+Change = Callable[[Any, Any], Any]
+"""Makes new rows of a raw table, given its schema and rows in Arrow."""
 
 
 def erase_noted(settings: Settings) -> list[Rewritten]:

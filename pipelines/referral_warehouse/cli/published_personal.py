@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from referral_warehouse.load.records.schema import TableSchema
+from typing import Any
 
 RENAMED = {
     "core.users": {"user_id": "id"},
@@ -23,11 +18,11 @@ def raw_names(table: str) -> dict[str, str]:
     return {"extra": "_extra", **RENAMED.get(table, {})}
 
 
-def on_published(change: Callable[[TableSchema, pa.Table], pa.Table]) -> Callable[[str, pa.Table], pa.Table]:
-    """A change of raw rows as one of published rows."""
+def on_published(change: Callable[[Any, Any], Any]) -> Callable[[str, Any], Any]:
+    """A change of rows of a raw table, given its schema, as one of published rows, given their table; all in Arrow."""
     from referral_warehouse.load.registry import TABLES
 
-    def changed(table: str, rows: pa.Table) -> pa.Table:
+    def changed(table: str, rows: Any) -> Any:
         names = raw_names(table)
         renamed = rows.rename_columns([names.get(name, name) for name in rows.column_names])
         found = change(TABLES[table.partition(".")[2]], renamed)
