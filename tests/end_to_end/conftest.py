@@ -19,6 +19,7 @@ from tests.end_to_end.small_api import account as small_account
 from tests.end_to_end.small_warehouse import SmallWarehouse
 from tests.kills.forks import Forks
 from tests.kills.stage import Stage, staged
+from tests.warehouse.few_models import copy_few_models
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +43,16 @@ def empty(empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """300 users in two slices and three days, served by a process of its own."""
-    with staged(tmp_path_factory.mktemp("stage"), users=300, days=3, slice_rows=250) as stage:
+def models_of_a_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of few models, with the marts that the metrics of a run and the reader of a stage ask for."""
+    return copy_few_models(tmp_path_factory.mktemp("models"), "marts.reward_liability", "marts.referral_funnel")
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory, models_of_a_sync: Path) -> Iterator[Stage]:
+    """300 users in two slices and three days, served by a process of its own; ``make soak`` kills with all models."""
+    folder = tmp_path_factory.mktemp("stage")
+    with staged(folder, users=300, days=3, slice_rows=250, models=models_of_a_sync) as stage:
         yield stage
 
 

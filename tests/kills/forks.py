@@ -1,6 +1,6 @@
 """A process that has everything imported and forks a child for each command: a run that dies costs no start.
 
-Usage: python -m tests.kills.forks; reads a JSON object a line from standard input (see ``Forks.run``) and answers each
+Usage: python -m tests.kills.forks [FOLDER OF MODELS]; reads a JSON object a line from standard input (see ``Forks.run``) and answers each
 with one. Every child is a process of its own, with its own signals, files and end. ``run_referrals`` is the function
 for tests that run a command as a process and do not test how the interpreter starts.
 """
@@ -45,11 +45,11 @@ class Ended:
 
 
 class Forks(AbstractContextManager["Forks"]):
-    """The forking process, from outside."""
+    """The forking process, from outside; ``models`` is another folder of models for all its children."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: Path | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kills.forks"], cwd=PROJECT, text=True,
+            [sys.executable, "-m", "tests.kills.forks", *([str(models)] if models else [])], cwd=PROJECT, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
@@ -112,6 +112,10 @@ def run_referrals(
 
 
 def _main() -> None:
+    if len(sys.argv) > 1:  # before others import the function by its name
+        import referral_warehouse.warehouse.models
+
+        referral_warehouse.warehouse.models.sql_dir = lambda: Path(sys.argv[1])
     import referral_warehouse.cli.commands
     import referral_warehouse.load.runner
     import referral_warehouse.operate.announcements

@@ -29,9 +29,14 @@ def needed_models(names: Iterable[str]) -> list[Model]:
     return [model for name, model in models.items() if name in needed]
 
 
-def copy_few_models(target: Path) -> Path:
-    """Copy the SQL files that are kept, and the checks that read nothing else; returns the new folder."""
-    kept = needed_models(model.qualified_name for model in load_models() if model.qualified_name.startswith(KEPT))
+def copy_few_models(target: Path, *further: str) -> Path:
+    """Copy the SQL files that are kept, ``further`` ones by their qualified names, and the checks that read no others.
+
+    Returns: the new folder.
+    """
+    kept = needed_models(
+        model.qualified_name for model in load_models() if model.qualified_name.startswith((*KEPT, *further))
+    )
     left_out = {model.qualified_name for model in load_models()} - {model.qualified_name for model in kept}
     checks = [check for check in load_checks() if not check.reads & left_out]
     for model in [*kept, *checks]:
