@@ -17,9 +17,8 @@ from tests.end_to_end.day_by_day import DayByDay, day_by_day
 from tests.end_to_end.small_api import Row, SmallApi
 from tests.end_to_end.small_api import account as small_account
 from tests.end_to_end.small_warehouse import SmallWarehouse
-from tests.kills.forks import Forks
+from tests.kills.forks import Forks, forks_with
 from tests.kills.stage import Stage, staged
-from tests.warehouse.few_models import copy_few_models
 
 
 @pytest.fixture(scope="session")
@@ -43,24 +42,17 @@ def empty(empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture(scope="session")
-def models_of_a_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of few models, with the marts that the metrics of a run and the reader of a stage ask for."""
-    return copy_few_models(tmp_path_factory.mktemp("models"), "marts.reward_liability", "marts.referral_funnel")
-
-
-@pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory, models_of_a_sync: Path) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Iterator[Stage]:
     """300 users in two slices and three days, served by a process of its own; ``make soak`` kills with all models."""
     folder = tmp_path_factory.mktemp("stage")
-    with staged(folder, users=300, days=3, slice_rows=250, models=models_of_a_sync) as stage:
+    with staged(folder, users=300, days=3, slice_rows=250, models=few_models_folder) as stage:
         yield stage
 
 
 @pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    """Commands as processes of their own that start at once."""
-    with Forks() as forks:
-        yield forks
+def forks(few_models_folder: Path) -> Forks:
+    """Commands as processes of their own that start at once, with the models that they need."""
+    return forks_with(few_models_folder)
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +82,7 @@ def ours(
 
 
 @pytest.fixture(scope="session")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DayByDay]:
+def account(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Iterator[DayByDay]:
     """60 users over four days, of which the first two are in a warehouse directory."""
-    with day_by_day(tmp_path_factory.mktemp("days")) as account:
+    with day_by_day(tmp_path_factory.mktemp("days"), few_models_folder) as account:
         yield account

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import httpx
 
-from tests.kills.forks import Ended, Forks
+from tests.kills.forks import Ended, Forks, forks_with
 from tests.kills.readers import Reader
 
 PROJECT = Path(__file__).parents[2]
@@ -176,7 +176,7 @@ def staged(
     """
     with ExitStack() as stack:
         host = stack.enter_context(served(folder / "world.sqlite3", "--users", str(users), "--seed", str(seed)))
-        stage = Stage(folder, host, stack.enter_context(Forks(models)), stack.enter_context(Reader()), slice_rows)
+        stage = Stage(folder, host, forks_with(models), stack.enter_context(Reader()), slice_rows)
         first = folder / "first"
         ended = stage.sync(first)
         assert ended.returncode == 0, ended.stderr

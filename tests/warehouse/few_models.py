@@ -11,10 +11,11 @@ from pathlib import Path
 
 from referral_warehouse.warehouse.models import Model, load_checks, load_models, sql_dir
 
-KEPT = ("core.", "ops.", "marts.reward_ledger", "intermediate.int_build_clock", "intermediate.int_reward_changes",
-    "staging.stg_list_totals",
+KEPT = (
+    "core.", "ops.", "marts.reward_ledger", "marts.reward_liability", "marts.referral_funnel",
+    "intermediate.int_build_clock", "intermediate.int_reward_changes", "staging.stg_list_totals",
 )  # fmt: skip
-"""Beginnings of the names of the models that are kept, with all that they read: a build asks for each layer."""
+"""Beginnings of the names of the models that are kept, with all that they read: what builds and commands ask for."""
 
 
 def needed_models(names: Iterable[str]) -> list[Model]:
@@ -29,14 +30,9 @@ def needed_models(names: Iterable[str]) -> list[Model]:
     return [model for name, model in models.items() if name in needed]
 
 
-def copy_few_models(target: Path, *further: str) -> Path:
-    """Copy the SQL files that are kept, ``further`` ones by their qualified names, and the checks that read no others.
-
-    Returns: the new folder.
-    """
-    kept = needed_models(
-        model.qualified_name for model in load_models() if model.qualified_name.startswith((*KEPT, *further))
-    )
+def copy_few_models(target: Path) -> Path:
+    """Copy the SQL files that are kept, and the checks that read nothing else; returns the new folder."""
+    kept = needed_models(model.qualified_name for model in load_models() if model.qualified_name.startswith(KEPT))
     left_out = {model.qualified_name for model in load_models()} - {model.qualified_name for model in kept}
     checks = [check for check in load_checks() if not check.reads & left_out]
     for model in [*kept, *checks]:

@@ -17,6 +17,7 @@ from referral_warehouse.warehouse.publish import publish
 from tests.warehouse.planting import insert, plant
 from tests.warehouse.reading import READERS
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
 CHILD = Path(__file__).with_name("reading.py")
 HEAVY = ("pandas", "polars")
 
