@@ -80,7 +80,7 @@ class Account:
         members: list[array[int]] = [array("I") for _ in range(self.campaigns)]
         for index in range(self.size):
             drawn = (index * 2654435761 + 12345) % 2**32
-            campaign = drawn % self.campaigns
+            campaign = (drawn >> 8) % self.campaigns
             self.campaign[index] = campaign + 1
             earlier = members[campaign]
             if index % 20 >= 9 and earlier:
@@ -134,8 +134,8 @@ class Account:
             rows.add_rendered(row.encode(), moments, (qualified_at is not None, unsubscribed_at is not None), coupon)
         for index in range(self.size, self.size + later):
             at = f"{(FIRST_DAY + timedelta(days=DAYS + LATER_DAY)).isoformat(timespec='seconds')}.000000Z"
-            row = _joined_later(index + 1, index % self.campaigns + 1, at)
-            rows.add_rendered(json.dumps(row, separators=(",", ":")).encode(), (at, None, None), (False, False))
+            joined = _joined_later(index + 1, index % self.campaigns + 1, at)
+            rows.add_rendered(json.dumps(joined, separators=(",", ":")).encode(), (at, None, None), (False, False))
         return rows
 
     def _coupon(self, index: int, issued_at: str, used_at: str | None) -> bytes:

@@ -118,7 +118,8 @@ def _main() -> None:
     if len(sys.argv) > 1:  # before others import the function by its name
         import referral_warehouse.warehouse.models
 
-        referral_warehouse.warehouse.models.sql_dir = lambda: Path(sys.argv[1])
+        folder = Path(sys.argv[1])  # a child has the arguments of its command
+        referral_warehouse.warehouse.models.sql_dir = lambda: folder
     import referral_warehouse.cli.commands
     import referral_warehouse.load.runner
     import referral_warehouse.operate.announcements

@@ -63,7 +63,7 @@ def test_kill(moment: str, step: str, published: Path, tmp_path: Path, few_model
     folder = tmp_path / "data"
     shutil.copytree(published, folder, symlinks=True)
     settings = Settings(warehouse_dir=folder, keep_snapshots=2, snapshot_grace_minutes=0)
-    command = [sys.executable, CHILD, folder, moment, step, few_models_folder]
+    command: list[str | Path] = [sys.executable, CHILD, folder, moment, step, few_models_folder]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert users_in(settings) in (1, 2)
