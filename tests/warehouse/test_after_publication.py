@@ -19,7 +19,7 @@ from planting import insert, plant
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse import public_names
 from referral_warehouse.warehouse.build import build
-from referral_warehouse.warehouse.exports import file_sha256
+from referral_warehouse.workspace.durable_files import file_sha256
 from referral_warehouse.warehouse.freshness import refresh
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publish import Publication, publish
