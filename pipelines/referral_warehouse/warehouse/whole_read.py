@@ -9,7 +9,7 @@ from pathlib import Path
 
 from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.warehouse.connection import first_line
-from referral_warehouse.workspace.load_file_version import VERSION_TABLE
+from referral_warehouse.workspace.load_file_version import stored_version
 
 
 def read_whole(path: Path) -> str | None:
@@ -40,9 +40,4 @@ def version_of(path: Path) -> int | None:
 
     with duckdb.connect(":memory:", config={"threads": 1}) as connection:
         connection.execute(f"attach {literal(path)} as versioned (read_only)")
-        found = connection.execute(
-            "select 1 from duckdb_tables() where database_name = 'versioned' and schema_name || '.' || table_name = ?",
-            [VERSION_TABLE],
-        ).fetchone()
-        row = connection.execute(f"select version from versioned.{VERSION_TABLE}").fetchone() if found else None
-    return int(row[0]) if row else None
+        return stored_version(connection, "versioned")

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Protocol
 
 from referral_warehouse.errors import ConfigurationError
 
 LOAD_FILE_VERSION = 2
-"""Grows when an earlier program could not read the file, or a later one has to change it first: see ``UPGRADES``."""
+"""Grows when an earlier program could not read the file, or a later one has to change it first."""
 
-VERSION_TABLE = "main.load_file_version"
-"""One row: ``version``. Outside of dlt's schema, which dlt changes itself."""
+VERSION_TABLE = "load_file_version"
+"""One row: ``version``. In the schema ``main``, since dlt changes its own schema itself."""
 
 COPY_MARK = ".version-"
+
+
+class Connection(Protocol):
+    """A connection of DuckDB."""
+
+    def execute(self, query: str, parameters: Any = None) -> Any: ...
+
+
+def stored_version(connection: Connection, catalog: str) -> int | None:
+    """The version in an open load file; None where it carries none, as those of earlier programs.
+
+    Raises: the errors of the database.
+    """
+    has_table = connection.execute(
+        "select 1 from duckdb_tables() where database_name = ? and schema_name = 'main' and table_name = ?",
+        [catalog, VERSION_TABLE],
+    ).fetchone()
+    row = connection.execute(f'select version from "{catalog}".main.{VERSION_TABLE}').fetchone() if has_table else None
+    return int(row[0]) if row else None
 
 
 def copy_before_upgrade(load_path: Path, version: int) -> Path:
