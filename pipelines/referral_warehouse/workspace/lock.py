@@ -84,11 +84,10 @@ def _acquire(path: Path, warehouse_dir: Path, wait_s: float) -> FileLock:
     """The lock. Raises: AnotherSyncRunning; ConfigurationError where there can be none; OSError for all else."""
     refuse_other_kinds(path, "the lock file")
     lock = lock_file(path)
-    looks, pause_s = (int(wait_s), 1.0) if wait_s else (LOOKS, LOOK_S)
-    for _ in range(looks):  # `status` may look at the lock at this very moment
-        if lock is not None:
-            break
-        time.sleep(pause_s)
+    looks = max(LOOKS, round(wait_s / LOOK_S))  # `status` may look at the lock at this very moment
+    while lock is None and looks > 0:
+        time.sleep(LOOK_S)
+        looks -= 1
         lock = lock_file(path)
     if lock is None:
         raise AnotherSyncRunning(f"Another sync is writing to {warehouse_dir}.")
