@@ -52,7 +52,7 @@ def made_once(synced_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture
-def made(made_once: Path, synced: Settings, backups: Path) -> Path:  # noqa: ARG001 - a directory that was synced once
+def made(made_once: Path, synced: Settings, backups: Path) -> Path:
     """A test's own backup, whose files are links: whoever changes one makes a new file (see ``flip``)."""
     return Path(shutil.copytree(made_once, backups / made_once.name, copy_function=os.link))
 
@@ -241,10 +241,8 @@ def test_modes_places_and_readers_are_those_of_the_settings(
     assert referrals("publish", **environ).code == 0
     folder = make(referrals, backups, **environ)
     before = looks_below(synced.warehouse_dir) | looks_below(published)
-    refused(
-        referrals("restore", str(backups), WAREHOUSE__DIR=str(tmp_path / "other"), WAREHOUSE__PUBLISH_DIR=str(published)),
-        2, "has data already",
-    )  # fmt: skip
+    elsewhere = {"WAREHOUSE__DIR": str(tmp_path / "other"), "WAREHOUSE__PUBLISH_DIR": str(published)}
+    refused(referrals("restore", str(backups), **elsewhere), 2, "has data already")
     shutil.rmtree(published)
     done = referrals("restore", str(backups), "--replace", "--json", **environ)
     assert done.code == 0, done.err
