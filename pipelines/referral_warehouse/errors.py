@@ -173,8 +173,9 @@ class HistoryLost(DataRefused):
 
     kept = "Nothing was published: the last snapshot and the loaded data are kept."
     next_step = (
-        "Restore load.duckdb from a backup (`referrals restore DIR --replace`) and sync again. If there is none, run the same command with "
-        "--accept-shorter-history: the liability history then starts again; old snapshots keep theirs."
+        "Restore load.duckdb from a backup (`referrals restore DIR --replace`) and sync again. If there is none, "
+        "run the same command with --accept-shorter-history: the liability history then starts again; old snapshots "
+        "keep theirs."
     )
 
 
@@ -204,8 +205,9 @@ class LoadFileDamaged(DataRefused):
 
     kept = "The file and the last published snapshot are untouched."
     next_step = (
-        "Restore load.duckdb from a backup (`referrals restore DIR --replace`). Without one, move it away and run `referrals sync "
-        "--accept-shorter-history`: it is rebuilt from the API, and the history of rewards due starts again."
+        "Restore load.duckdb from a backup (`referrals restore DIR --replace`). Without one, move it away and "
+        "run `referrals sync --accept-shorter-history`: it is rebuilt from the API, and the history of rewards "
+        "due starts again."
     )
 
 

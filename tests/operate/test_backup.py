@@ -17,6 +17,7 @@ import pytest
 
 from referral_warehouse.operate import backup as making
 from referral_warehouse.operate.backup import make_backup
+from referral_warehouse.operate.backup_contents import Source
 from referral_warehouse.operate.backup_directory import BackupDirectory
 from referral_warehouse.operate.backup_manifest import read_backup_manifest
 from referral_warehouse.operate.backup_verification import damages_of
@@ -170,9 +171,10 @@ def test_a_damaged_warehouse_replaces_no_good_backup(made: Path, synced: Setting
 def test_a_run_that_writes_while_files_are_copied_is_in_the_backup_as_a_whole(
     synced: Settings, referrals: Run, backups: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take, runs = making._Copies.take, []
+    take = making._Copies.take
+    runs: list[Done] = []
 
-    def taken(copies: making._Copies, files: dict[str, making.Source], *, must_exist: bool = False) -> None:
+    def taken(copies: making._Copies, files: dict[str, Source], *, must_exist: bool = False) -> None:
         take(copies, files, must_exist=must_exist)
         if not runs:
             runs.append(referrals("publish"))

@@ -7,11 +7,11 @@ from there on the restore is completed, by another call if need be (``restore_sw
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from referral_warehouse.errors import BackupDamaged, ConfigurationError
+from referral_warehouse.errors import BackupDamaged, ConfigurationError, ReferralsError
 from referral_warehouse.operate.backup_contents import PRIVATE, PUBLISHED, is_frozen
 from referral_warehouse.operate.backup_directory import NAME_FORMAT, BackupDirectory, explained, refuse_damaged
 from referral_warehouse.operate.backup_manifest import BackupManifest, read_backup_manifest
@@ -21,11 +21,12 @@ from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from referral_warehouse.warehouse.publisher import refuse_other_publisher
 from referral_warehouse.warehouse.snapshots import next_number, write_ahead_log
 from referral_warehouse.workspace.current_snapshot import announced_number, current_number, is_published
+from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.durable_files import copy_file, sync_file
 from referral_warehouse.workspace.file_kinds import remove_or_raise
 from referral_warehouse.workspace.load_file_version import refuse_newer
 from referral_warehouse.workspace.lock import UNFINISHED_RESTORE, warehouse_lock
-from referral_warehouse.workspace.removal import remove
+from referral_warehouse.workspace.removal import reason, remove
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
@@ -37,10 +38,8 @@ def restore_backup(settings: Settings, directory: BackupDirectory, name: str | N
     Args: ``name`` is the backup's, None for the newest; ``is_replacing`` allows to move other data aside.
 
     Raises: BackupDamaged; ConfigurationError when the directory has data, or the backup is newer than this program;
-    AnotherSyncRunning; DiskFull. Nothing is changed then, unless the message of a later call says that a restore was
-    interrupted.
+    AnotherSyncRunning; DiskFull. Nothing is changed then. ReferralsError when a restore that has begun cannot go on.
     """
-    what = f"The restore into {settings.warehouse_dir} was not done"
     try:
         if (settings.warehouse_dir / UNFINISHED_RESTORE).exists():
             with warehouse_lock(settings.warehouse_dir, completes_restore=True):
@@ -64,7 +63,17 @@ def restore_backup(settings: Settings, directory: BackupDirectory, name: str | N
                 raise
             return complete(settings, journal)
     except OSError as error:
-        raise explained(error, what) from error
+        if (settings.warehouse_dir / UNFINISHED_RESTORE).exists():
+            raise _interrupted(settings, error) from error
+        raise explained(error, f"The restore into {settings.warehouse_dir} was not done") from error
+
+
+def _interrupted(settings: Settings, error: OSError) -> ReferralsError:
+    what = f"The restore into {settings.warehouse_dir} has begun and is not complete"
+    return disk_full_error(error, what) or ReferralsError(
+        f"{what}: {reason(error)}.",
+        "Correct that and run the same command again, which completes it; no sync runs until then.",
+    )
 
 
 def _staged(settings: Settings, folder: Path, manifest: BackupManifest) -> Journal:
@@ -92,13 +101,23 @@ def _staged(settings: Settings, folder: Path, manifest: BackupManifest) -> Journ
     published = settings.published_dir
     return Journal(
         backup=folder.name,
-        aside=f"replaced-{datetime.now(UTC).strftime(NAME_FORMAT)}",
+        aside=_free_aside(settings),
         published_dir=str(published),
         units=units_below(stage_of(settings, PRIVATE)),
         snapshots=[int(number) for number in numbers],
         current=manifest.snapshot,
         used=next_number(settings, max(announced_number(published) or 0, current_number(published) or 0)) - 1,
     )
+
+
+def _free_aside(settings: Settings) -> str:
+    """A name for the folder of old files that neither directory has."""
+    now = datetime.now(UTC)
+    while True:
+        name = f"replaced-{now.strftime(NAME_FORMAT)}"
+        if not any(os.path.lexists(place / name) for place in (settings.warehouse_dir, settings.published_dir)):
+            return name
+        now += timedelta(seconds=1)
 
 
 def _number(name: str) -> str:

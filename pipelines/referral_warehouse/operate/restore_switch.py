@@ -30,13 +30,11 @@ from referral_warehouse.workspace.directories import STATE
 from referral_warehouse.workspace.durable_files import copy_file, replaced_file, sync_file
 from referral_warehouse.workspace.file_kinds import read_regular
 from referral_warehouse.workspace.load_file_version import copies_before_upgrades
-from referral_warehouse.workspace.lock import UNFINISHED_RESTORE
+from referral_warehouse.workspace.lock import RESTORE_STAGE, UNFINISHED_RESTORE
 from referral_warehouse.workspace.removal import remove
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
-
-STAGE = UNFINISHED_RESTORE.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ class Journal:
 
 def stage_of(settings: Settings, part: str) -> Path:
     """Where the private or the published files of a backup are copied to: on the file system of their place."""
-    return (settings.warehouse_dir if part == PRIVATE else settings.published_dir) / STAGE / part
+    return (settings.warehouse_dir if part == PRIVATE else settings.published_dir) / RESTORE_STAGE / part
 
 
 def units_below(folder: Path) -> list[str]:
@@ -122,8 +120,8 @@ def complete(settings: Settings, journal: Journal, *, is_completion: bool = Fals
     for folder in {settings.warehouse_dir, settings.published_dir, settings.state_dir}:
         sync_file(folder)
     (settings.warehouse_dir / UNFINISHED_RESTORE).unlink()
-    sync_file(settings.warehouse_dir / STAGE)
-    stages = {settings.warehouse_dir / STAGE, settings.published_dir / STAGE}
+    sync_file(settings.warehouse_dir / RESTORE_STAGE)
+    stages = {settings.warehouse_dir / RESTORE_STAGE, settings.published_dir / RESTORE_STAGE}
     problems = [problem for stage in sorted(stages) if (problem := remove(stage)) is not None]
     places = [path for path in dict.fromkeys((aside, published_aside)) if path.is_dir()]
     return Restored(journal.backup, journal.current, places, is_completion, problems)

@@ -18,7 +18,9 @@ from referral_warehouse.workspace.file_kinds import kind_of, refuse_other_kinds
 from referral_warehouse.workspace.file_locks import FileLock, lock_file
 from referral_warehouse.workspace.process_limits import refuse_small_limits
 
-UNFINISHED_RESTORE = Path(".restore", "journal.json")
+RESTORE_STAGE = ".restore"
+"""The folder of what a restore puts into a directory."""
+UNFINISHED_RESTORE = Path(RESTORE_STAGE, "journal.json")
 """Stands in a warehouse directory while a restore replaces its files."""
 
 LOOKS, LOOK_S = 5, 0.02

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from referral_warehouse.cli.configuration import read_settings
-from referral_warehouse.cli.output import work_is_done
-from referral_warehouse.cli.reporting import log_problems
+from referral_warehouse.cli.output import warn, work_is_done
 from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
@@ -45,7 +44,8 @@ def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> No
     refuse_missing_warehouse(settings)
     made = make_backup(settings, place, keep)
     work_is_done(f"The backup {made.folder.name} is made.")
-    log_problems(made.problems)
+    for problem in made.problems:
+        warn("backup", problem)
     if as_json:
         say_json({
             "backup": made.folder.name, "folder": str(made.folder), "snapshot": made.manifest.snapshot,
@@ -97,7 +97,8 @@ def restore(directory: Path, name: str | None, replace: bool, as_json: bool) -> 
     refuse_files_of_others(settings.warehouse_dir)
     done = restore_backup(settings, backup_directory(settings, directory), name, is_replacing=replace)
     work_is_done(f"The backup {done.backup} is restored.")
-    log_problems(done.problems)
+    for problem in done.problems:
+        warn("restore", problem)
     if as_json:
         say_json({
             "backup": done.backup, "snapshot": done.snapshot, "is_completion": done.is_completion,
