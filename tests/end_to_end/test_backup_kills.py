@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,11 +174,11 @@ def test_syncs_and_backups_at_once_do_not_fail(place: Place) -> None:
     place.stage.copy("nothing", place.data)
     first = place.stage.sync(place.data, at=1, pattern="execute .*insert into")  # killed: its log is in the backup, too
     assert first.returncode == -9
-    ended: list[Ended] = []
+    ended: list[subprocess.CompletedProcess[str]] = []
     with Forks() as forks:
         environ = place.stage.environ() | {"WAREHOUSE__DIR": str(place.data)}
         syncing = threading.Thread(
-            target=lambda: ended.extend(forks.run(place.data, ["sync", "--json"], environ) for _ in range(2))
+            target=lambda: ended.extend(forks.referrals(["sync"], environ, place.data) for _ in range(2))
         )
         syncing.start()
         made = []
