@@ -26,7 +26,7 @@ DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.
 # Commands that run in the test exactly as a reader types them (patterns for the whole command).
 AS_IT_STANDS: list[str] = [
     r"export (SOURCES__REFERRAL_FACTORY__API_TOKEN(_FILE)?|WAREHOUSE__DELIVER_TO)=.*",
-    r"referrals (sync|load|build|publish|check|status|config|strikes|schedule|docs|sql|report)( .*)?",
+    r"referrals (sync|load|build|publish|check|status|config|strikes|schedule|docs|sql|report|backup|restore)( .*)?",
     r"referrals (--version|sandbox --help)",
     r"referrals sandbox --file .*",
     r"python -c .*",

@@ -43,6 +43,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "strikes": ("strikes", "Show rate-limit violations of the last 7 days; --forgive ends a protective stop."),
     "schedule": ("schedule", "Print a file that makes a scheduler run the sync of this directory."),
     "fix-clock": ("fix_clock", "Correct stored times that a wrong clock wrote, and publish."),
+    "backup": ("backup", "Copy the whole warehouse into a directory elsewhere, or verify such copies."),
+    "restore": ("backup", "Put a backup into the warehouse directory; the next sync continues from there."),
     "docs": ("docs", "Print the data dictionary: every published table and column."),
     "sandbox": ("sandbox", "Serve the documented API on this machine."),
     "demo": ("demo", "Simulate several days of a sandbox account and sync after each."),
