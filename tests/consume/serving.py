@@ -93,3 +93,9 @@ def copy_published(published: Settings, into: Path) -> Settings:
 
 def snapshot_folder(settings: Settings, number: int) -> Path:
     return settings.snapshots_dir / folder_name(number)
+
+
+def tables_of(settings: Settings) -> dict[str, Any]:
+    """The tables of the manifest of snapshot 3."""
+    found: dict[str, Any] = json.loads((snapshot_folder(settings, 3) / "manifest.json").read_text())["tables"]
+    return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +19,18 @@ import pytest
 from serving import TOKEN, Asked, copy_published, served
 
 from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.exports import Feed, file_sha256
+from referral_warehouse.warehouse.manifest import manifest_of, write_manifest
 from referral_warehouse.warehouse.public_names import switch_link
+from referral_warehouse.workspace.access import Access
+from referral_warehouse.workspace.current_snapshot import feeds_name, snapshot_name
 from tests.consume.conftest import Run
 from tests.consume.terminal_server import environ_of, on_a_terminal
+from tests.documentation import PAGES
+from tests.fences import fences_of
 from tests.httpfs import connect_httpfs
 
+ALL = "0.0.0.0"  # noqa: S104 - it is refused
 SUM = "select sum(owed_value), count(*) from {}"
 
 
@@ -51,6 +60,18 @@ def test_duckdb_reads_the_published_feed_and_that_of_a_snapshot(server: Asked, s
         switch_link(settings, 3)
 
 
+def test_the_statements_of_the_page_run(server: Asked) -> None:
+    shown = [fence.text for fence in fences_of(PAGES["docs/serving.md"]) if fence.info == "text"]
+    statements = "\n".join(shown).replace("http://127.0.0.1:8780", server.url).replace("<token>", TOKEN)
+    with connect_httpfs(server.url, "another") as connection:
+        connection.execute("drop secret __default_http")
+        rows = 0
+        for statement in statements.split(";\n"):
+            if statement.strip() and not statement.startswith(("install", "load")):
+                rows += len(connection.execute(statement).fetchall())
+        assert rows > 4
+
+
 def test_duckdb_with_another_token_gets_nothing(server: Asked) -> None:
     """DuckDB 1.5 says HTTP 0 instead of 401."""
     with (
@@ -60,12 +81,66 @@ def test_duckdb_with_another_token_gets_nothing(server: Asked) -> None:
         connection.execute(f"from '{server.url}/feeds/core.units.parquet'")
 
 
+def test_duckdb_never_mixes_two_publications(tmp_path: Path) -> None:
+    """The row count, and every value of a feed, are the number of its snapshot; the link is switched all the time."""
+    settings = numbered_publications(tmp_path / "data", 40)
+    done = threading.Event()
+
+    def switch() -> None:
+        for number in itertools.cycle(range(1, 41)):
+            if done.is_set():
+                return
+            switch_link(settings, number)
+
+    with served(settings) as server, connect_httpfs(server.url, TOKEN) as connection:
+        switching = threading.Thread(target=switch)
+        switching.start()
+        try:
+            seen, listed = set(), set()
+            query = f"select count(*), min(a), max(a) from '{server.url}/feeds/core.units.parquet'"
+            for _ in range(60):
+                [row] = connection.execute(query).fetchall()
+                assert len(set(row)) == 1, row
+                seen.add(row[0])
+                [[number, feeds]] = connection.execute(
+                    f"select published, feeds from read_json('{server.url}/')"
+                ).fetchall()
+                assert feeds == f"/snapshots/{number:06d}/feeds/"
+                listed.add(number)
+        finally:
+            done.set()
+            switching.join()
+    assert min(len(seen), len(listed)) > 10
+
+
+def numbered_publications(folder: Path, count: int) -> Settings:
+    """A directory with snapshots of one feed. It has as many rows as the snapshot's number, which is their value."""
+    settings = Settings(warehouse_dir=folder, serve_personal=True)
+    for number in range(1, count + 1):
+        feed = folder / feeds_name(number) / "core.units.parquet"
+        feed.parent.mkdir(parents=True)
+        duckdb.sql(f"select {number} as a, hash(range) as b from range({number})").write_parquet(str(feed))
+        written = Feed("core.units", number, file_sha256(feed))
+        (folder / snapshot_name(number) / "warehouse.duckdb").touch()
+        write_manifest(folder / snapshot_name(number) / "manifest.json", manifest_of(number, {}, [written]), Access())
+    return settings
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="this machine has no curl")
 def test_curl_continues_a_download_and_asks_for_changes_alone(
     server: Asked, settings: Settings, tmp_path: Path
 ) -> None:
     def curl(*arguments: str) -> str:
-        command = ["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "-H", f"Authorization: Bearer {TOKEN}"]
+        command = [
+            "curl",
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--noproxy",
+            "*",
+            "-H",
+            f"Authorization: Bearer {TOKEN}",
+        ]
         return subprocess.run([*command, *arguments], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
 
     feed = "snapshots/000003/feeds/core.users.parquet"
@@ -110,7 +185,7 @@ def test_the_command_shows_its_token_once_and_ends_with_a_signal(settings: Setti
     [
         ([], {}, "WAREHOUSE__SERVE_TOKEN is not set"),
         ([], {"WAREHOUSE__SERVE_TOKEN": "short"}, "needs 16 characters or more"),
-        (["--host", "0.0.0.0"], {}, "WAREHOUSE__SERVE_TOKEN is not set, and other machines can connect to 0.0.0.0"),
+        (["--host", ALL], {}, f"WAREHOUSE__SERVE_TOKEN is not set, and other machines can connect to {ALL}"),
         (["--host", "::"], {}, "other machines can connect to ::"),
         (["--host", "no.such.invalid"], {"WAREHOUSE__SERVE_TOKEN": TOKEN}, "'no.such.invalid' is no address"),
         (["--host", ""], {"WAREHOUSE__SERVE_TOKEN": TOKEN}, "'' is no address of this machine"),

@@ -26,7 +26,10 @@ def new_token() -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens there. Raises: OSError or UnicodeError where there is no such host."""
+    """Whether only this machine reaches a server that listens there.
+
+    Raises: OSError or UnicodeError where there is no such host.
+    """
     return all(
         ipaddress.ip_address(str(place[0])).is_loopback
         for *_, place in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -62,7 +65,9 @@ class TokenRequired:
 
     async def _refuse(self, send: Any) -> None:
         body = b"A token is needed: Authorization: Bearer <token>.\n"
-        challenge = b'Bearer, Basic realm="token as the password", charset="UTF-8"' if self._has_passwords else b"Bearer"
+        challenge = (
+            b'Bearer, Basic realm="token as the password", charset="UTF-8"' if self._has_passwords else b"Bearer"
+        )
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", str(len(body)).encode()),

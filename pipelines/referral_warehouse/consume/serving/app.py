@@ -2,15 +2,16 @@
 
 Paths with the number of a snapshot never change what they hold, and have ranges. The names without a number, such as
 ``/feeds/core.users.parquet``, are those of the published snapshot at the time of the request. Programs read a Parquet
-file by several requests, and a publication in between would mix two files; so these names are answered as a whole, in
-one response whose length no HEAD tells beforehand: DuckDB reads such a file by a single GET, and programs that need
-ranges refuse it.
+file by several requests, and a publication in between would mix two files; so these names are answered as a whole. A
+HEAD tells nothing of the file that the GET after it may find replaced: DuckDB, which asks so, then reads the file by
+that one GET, and uses nothing that it kept of an earlier one. Programs that need ranges refuse these names.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -31,7 +32,7 @@ from referral_warehouse.consume.serving.contents import (
 )
 from referral_warehouse.display_text import json_text
 from referral_warehouse.warehouse.published_files import DESCRIPTION
-from referral_warehouse.workspace.current_snapshot import FEEDS, MANIFEST, NUMBERED, SNAPSHOTS, folder_name
+from referral_warehouse.workspace.current_snapshot import MANIFEST, NUMBERED, SNAPSHOTS, folder_name
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -81,7 +82,7 @@ class WholeFile(OpenedFile):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send all of it, whatever range is asked for."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
-        _tell_no_length(scope, self.headers)
+        _promise_nothing(scope, self.headers)
         await super().__call__({**scope, "headers": headers}, receive, send)
 
 
@@ -99,7 +100,7 @@ class WholeDocument(JSONResponse):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it."""
-        _tell_no_length(scope, self.headers)
+        _promise_nothing(scope, self.headers)
         await super().__call__(scope, receive, send)
 
     def close(self) -> None:
@@ -111,10 +112,16 @@ def _only_as_a_whole(headers: MutableHeaders) -> None:
     del headers["last-modified"]  # two publications may have the same second
 
 
-def _tell_no_length(scope: Any, headers: MutableHeaders) -> None:
-    """A client that knows the length asks for ranges."""
+def _promise_nothing(scope: Any, headers: MutableHeaders) -> None:
+    """Let a HEAD not tell what the next GET may contradict.
+
+    A client that knows the length asks for ranges. One that knows the checksum takes what it kept under it for the
+    file, and keeps the next file under it; without one, what changed this moment is kept for no later reading.
+    """
     if scope["method"] == "HEAD":
         del headers["content-length"]
+        del headers["etag"]
+        headers["last-modified"] = formatdate(usegmt=True)
 
 
 class Endpoints:
@@ -151,7 +158,7 @@ def serving_app(settings: Settings) -> Starlette:
         Route("/", endpoints.list_all),
         Route(f"/{MANIFEST}", endpoints.current_manifest),
         Route(f"/{SNAPSHOTS}/{{number}}/{{name:path}}", endpoints.of_snapshot),
-        Route(f"/{{name:path}}", endpoints.current),
+        Route("/{name:path}", endpoints.current),
     ]
     app = Starlette(routes=routes, exception_handlers={NotServed: _not_served, HTTPException: _refused})
     app.router.redirect_slashes = False

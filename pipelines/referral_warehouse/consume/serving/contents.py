@@ -202,7 +202,7 @@ def _impersonal_tables(path: Path) -> set[str]:
 
 
 def _open_regular(folder: Path, name: str) -> BinaryIO:
-    """Open a regular file of a folder, and neither a pipe nor what a link on the way to it leads to. Raises: OSError."""
+    """Open a regular file of a folder: no pipe, and nothing that a link in the folder leads to. Raises: OSError."""
     path = Path(os.path.realpath(folder)) / name
     if os.path.realpath(path) != str(path):
         raise OSError(f"{path} is behind a link")
