@@ -19,7 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from referral_warehouse.settings import Settings
 from tests.consume.agent_client import answered
 from tests.consume.conftest import Run
-from tests.consume.terminal_server import TerminalServer, environ_of, on_a_terminal
+from tests.consume.terminals import Terminal, environ_of, on_a_terminal
 
 TOKEN = "tok-0123456789abcdef"
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -49,7 +49,7 @@ class Served(NamedTuple):
 
     url: str
     token: str
-    server: TerminalServer
+    terminal: Terminal
 
     def post(self, token: str | None = None, **headers: str) -> httpx.Response:
         authorization = {} if token is None else {"Authorization": token}
@@ -59,9 +59,9 @@ class Served(NamedTuple):
 @pytest.fixture(scope="module")
 def served(published: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("home")
-    with on_a_terminal(["mcp", "--http"], environ_of(published, home), home) as server:
-        found = server.read_until(r"agents: (\S+)\r?\n.*shown once: (\S+)\r?\n.*keep one")
-        yield Served(found[1], found[2], server)
+    with on_a_terminal(["mcp", "--http"], environ_of(published, home), home) as terminal:
+        said = terminal.wait_for("keep one").split()
+        yield Served(said[said.index("agents:") + 1], said[said.index("once:") + 1], terminal)
 
 
 def test_an_agent_with_the_token_asks_over_http(served: Served) -> None:
@@ -154,4 +154,4 @@ def test_without_the_extra_the_command_says_what_to_install(referrals: Run, monk
 
 
 def test_a_signal_ends_the_server(served: Served) -> None:
-    assert served.server.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert served.terminal.end(signal.SIGTERM) == 128 + signal.SIGTERM

@@ -25,7 +25,7 @@ from referral_warehouse.warehouse.public_names import switch_link
 from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import feeds_name, snapshot_name
 from tests.consume.conftest import Run
-from tests.consume.terminal_server import environ_of, on_a_terminal
+from tests.consume.terminals import environ_of, on_a_terminal
 from tests.documentation import PAGES
 from tests.fences import fences_of
 from tests.httpfs import connect_httpfs
@@ -160,8 +160,9 @@ def test_curl_continues_a_download_and_asks_for_changes_alone(
 def test_the_command_shows_its_token_once_and_ends_with_a_signal(settings: Settings, tmp_path: Path) -> None:
     environ = environ_of(settings, tmp_path) | {"WAREHOUSE__SERVE_PERSONAL": "true"}
     with on_a_terminal(["serve", "--verbose"], environ, tmp_path) as server:
-        found = server.read_until(r"Serving at (\S+)/ from \S+: snapshot 3 and.*shown once: (\S+)\r?\n.*keep one")
-        url, token = found[1], found[2]
+        said = server.wait_for("keep one")
+        assert f"/ from {settings.published_dir}: snapshot 3 and" in said
+        url, token = said.split()[2].rstrip("/"), said.partition("shown once: ")[2].split()[0]
         right = {"Authorization": f"Bearer {token}"}
         with httpx.Client(base_url=url, trust_env=False) as client:
             assert client.get("/feeds/core.users.parquet", headers=right).content[:4] == b"PAR1"
