@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +46,14 @@ class Terminal:
             assert self.process.poll() is None, "the program has ended"
             time.sleep(0.01)
 
+    def interrupt_when_idle(self) -> None:
+        """Send what Ctrl-C does once the program waits for input, which it begins a moment after it shows a prompt."""
+        idle = 0
+        while idle < 3:
+            idle = idle + 1 if self._fields()[0] == "S" else 0
+            time.sleep(0.01)
+        self.process.send_signal(signal.SIGINT)
+
     def end(self, number: int) -> int:
         """Send a signal. Returns: the exit code, when everything that was shown is read."""
         self.process.send_signal(number)
@@ -62,8 +71,12 @@ class Terminal:
 
     def _cpu_s(self) -> float:
         """CPU time of all threads of the program."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        fields = self._fields()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _fields(self) -> list[str]:
+        """What the kernel says of the program's main thread, from its state on."""
+        return Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
 
 
 def environ_of(settings: Settings, home: Path) -> dict[str, str]:

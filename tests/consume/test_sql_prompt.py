@@ -50,12 +50,12 @@ def test_ctrl_c_drops_what_was_typed_and_the_prompt_goes_on(published: Settings,
             for line in typed.splitlines(keepends=True):
                 screen.type(line)
                 screen.wait_for("  -> " if line.endswith("\n") else line)
-            screen.process.send_signal(signal.SIGINT)
+            screen.interrupt_when_idle()
             screen.wait_for("sql> ")
             screen.type("select 40 + 2 as answer;\n")
             assert re.search(r"answer.*\s42\s", screen.wait_for("sql> "), re.DOTALL), typed
         for _ in range(2):
-            screen.process.send_signal(signal.SIGINT)
+            screen.interrupt_when_idle()
             screen.wait_for("sql> ")
         screen.type("select 1")
         screen.wait_for("select 1")
