@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from serving import BEARER, SECRETS, TOKEN, Asked, copy_published, served, snapshot_folder, tables_of
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.public_names import switch_link
+from tests.consume.serving import BEARER, SECRETS, TOKEN, Asked, copy_published, served, snapshot_folder, tables_of
 
 FEED = "marts.reward_liability"
 NUMBERED = f"/snapshots/000003/feeds/{FEED}.parquet"

@@ -16,7 +16,6 @@ from pathlib import Path
 import duckdb
 import httpx
 import pytest
-from serving import TOKEN, Asked, copy_published, served
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.exports import Feed, file_sha256
@@ -25,6 +24,7 @@ from referral_warehouse.warehouse.public_names import switch_link
 from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import feeds_name, snapshot_name
 from tests.consume.conftest import Run
+from tests.consume.serving import TOKEN, Asked, copy_published, served
 from tests.consume.terminals import environ_of, on_a_terminal
 from tests.documentation import PAGES
 from tests.fences import fences_of

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from serving import copy_published, served, snapshot_folder, tables_of
 
 from referral_warehouse.consume.description.describe import personal_columns
 from referral_warehouse.consume.description.model import Description
 from referral_warehouse.settings import Settings
+from tests.consume.serving import copy_published, served, snapshot_folder, tables_of
 from tests.documentation import PAGES
 
 FEED = "marts.reward_liability"
