@@ -78,6 +78,11 @@ SHORTENED: dict[str, Shortened] = {
         "until grep -q Ready said; do sleep 0.1; done; kill -TERM $!; wait $! || test $? = 143",
         "it serves until it is stopped, and the port may be in use",
     ),
+    "referrals serve --port 8780": Shortened(
+        "WAREHOUSE__SERVE_TOKEN=tok-0123456789ab referrals serve > said & "
+        "until grep -q Serving said; do sleep 0.1; done; kill -TERM $!; wait $! || test $? = 143",
+        "it serves until it is stopped, and the port may be in use",
+    ),
     "referrals demo --days 3": Shortened(
         "WAREHOUSE__DIR=other referrals demo --days 1 --users 60", "one day is enough, in a directory of its own"
     ),

@@ -48,6 +48,8 @@ class Settings:
     report: bool = default_of("report")
     agents_see_personal: bool = default_of("agents_see_personal")
     agents_token: Token | None = None
+    serve_personal: bool = default_of("serve_personal")
+    serve_token: Token | None = None
     reward_units: tuple[tuple[str, str], ...] = ()
     """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
     settles_on: tuple[tuple[str, str], ...] = ()

@@ -165,6 +165,16 @@ TABLE: tuple[Setting, ...] = (
         "one is shown on the terminal",
     ),
     Setting(
+        WAREHOUSE, "serve_personal", Switch(),
+        "let [`referrals serve`](serving.md) serve the tables that have columns that name people, such as names and "
+        "e-mail addresses",
+    ),
+    Setting(
+        WAREHOUSE, "serve_token", Secret(),
+        "the token that [`referrals serve`](serving.md) asks readers for, 16 characters or more; without it, a new one "
+        "is shown on the terminal",
+    ),
+    Setting(
         NOTIFY, "url", OfNotify(is_secret=True),
         "receives a JSON object by POST for each run with an event; http or https", "notify_url",
     ),
