@@ -40,7 +40,8 @@ def few_models_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _using(folder: Path) -> Iterator[None]:
+def using_models(folder: Path) -> Iterator[None]:
+    """Builds in this process use another folder of models."""
     from referral_warehouse.warehouse import models
 
     with pytest.MonkeyPatch.context() as patch:
@@ -50,15 +51,15 @@ def _using(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def few_models_in_module(few_models_folder: Path) -> Iterator[None]:
-    """Builds of this module have the tables of core and ops, and one mart."""
-    with _using(few_models_folder):
+    """Builds of this module have the tables of core and ops, and few marts."""
+    with using_models(few_models_folder):
         yield
 
 
 @pytest.fixture
 def few_models(few_models_folder: Path) -> Iterator[None]:
-    """Builds of this test have the tables of core and ops, and one mart."""
-    with _using(few_models_folder):
+    """Builds of this test have the tables of core and ops, and few marts."""
+    with using_models(few_models_folder):
         yield
 
 

@@ -73,6 +73,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tests/load/test_damaged_dlt_folder.py", "tests/api/test_damaged_call_store.py", "tests/cli/test_origin.py",
         "tests/test_warehouse_lock.py",
     ),
+    "Backups, restores and upgrades": (
+        "tests/operate/test_backup.py", "tests/end_to_end/test_backup_kills.py",
+    ),
     "Secrets": ("tests/end_to_end/test_secrets.py",),
     "What a run says": ("tests/cli/test_run_output.py",),
     "How runs ended, and who learns of it": (

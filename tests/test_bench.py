@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import pytest
 
 from tests.bench import floor
 from tests.bench.account import Account
-from tests.bench.plan import Server, serving
 from tests.bench.server import Desk
+from tests.bench.serving import Server, serving
 
 USERS = 1200
 
@@ -163,6 +164,35 @@ def test_what_was_not_thought_of_is_refused(
 ) -> None:
     assert client.request(method, path, params=params).status_code == status
     assert httpx.get(str(client.base_url) + "users").status_code == 401
+
+
+def test_a_server_has_short_pages_of_rewards_a_batch_for_each_campaign_and_users_who_come_later() -> None:
+    desk = Desk(Account(400, campaigns=40, reward_page_rows=7, later=30))
+
+    def get(target: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(desk.answer("GET", f"/api/v1/{target}", True)[1])
+        return found
+
+    rewards = get("rewards?per_page=250")
+    assert (rewards["meta"]["per_page"], rewards["meta"]["total"], len(rewards["data"])) == (7, 82, 7)
+    assert get("users?per_page=250")["meta"]["per_page"] == 250
+    assert len({coupon["batch_id"] for coupon in desk.account.coupons.values()}) > 15
+    for row in (get(f"rewards/issued?page={page}") for page in (1, 2, 3)):
+        assert {issued["reward_id"] for issued in row["data"]} <= set(range(1, 83))
+    filters = "filters[0][field]=date&filters[0][operator]=gte&filters[0][value]=2025-06-24"
+    assert (get("users")["meta"]["total"], get(f"users?{filters}")["meta"]["total"]) == (400, 0)
+    assert desk.answer("GET", "/_bench/grow", True)[0] == 200
+    assert (get("users")["meta"]["total"], get(f"users?{filters}")["meta"]["total"]) == (430, 30)
+
+
+def test_calls_beyond_the_limit_of_a_minute_are_refused() -> None:
+    now = [0.0]
+    desk = Desk(Account(10), calls_per_minute=2, clock=lambda: now[0])
+    found = []
+    for now[0] in (0, 30, 59.9, 60, 61, 90):
+        found.append(desk.answer("GET", "/api/v1/users", True)[0])
+    assert found == [200, 200, 429, 200, 429, 200]
+    assert json.loads(desk.answer("GET", "/_bench/stats", True)[1])["refused"] == 2
 
 
 def test_calls_are_counted_between_two_requests(server: Server, client: httpx.Client) -> None:

@@ -19,8 +19,9 @@ from tests.bench.__main__ import main
 from tests.bench.forest import build_tree
 from tests.bench.loadfile import make_load_file
 from tests.bench.measure import Usage, measure
-from tests.bench.plan import Bench, Result, Server, serving
+from tests.bench.plan import Bench, Result, Waits
 from tests.bench.report import as_json, render, verdicts
+from tests.bench.serving import Server, serving
 
 USERS = 1200
 PROJECT = Path(__file__).parents[1]
@@ -74,17 +75,19 @@ def _bench(tmp_path: Path, lost: int) -> list[Result]:
 
 def test_a_bench_measures_each_command_and_counts_its_calls(tmp_path: Path) -> None:
     results = {result.name: result for result in _bench(tmp_path, lost=0)}
+    grown = results.pop("grown sync")
+    assert "rows are missing or too many: {'users': 200} instead of" in (grown.failure or ""), "the stand-in loads once"
     assert {(name, len(r.runs), r.failure) for name, r in results.items()} == {
         *(("floor", 2, None), ("load", 2, None), ("sync", 2, None), ("idle sync", 2, None))
     }
-    assert results["sync"].calls == results["floor"].calls == [5, 5]
+    assert results["sync"].calls == results["floor"].calls == [13, 13]
     assert results["idle sync"].calls == [0, 0]
 
 
 def test_a_load_that_loses_a_row_is_not_measured(tmp_path: Path) -> None:
     results = {result.name: result for result in _bench(tmp_path, lost=1)}
     assert results["floor"].failure is None
-    assert "rows are missing or too many: {'campaigns': 4" in (results["load"].failure or "")
+    assert "rows are missing or too many: {'campaigns': 99," in (results["load"].failure or "")
     assert "× floor" in render(list(results.values()), verdicts(list(results.values())))
 
 
@@ -94,17 +97,52 @@ def test_goals_are_judged_and_printed() -> None:
 
     results = [
         result("floor", 100_000, 1.0), result("load", 100_000, 5.0), result("load", 500_000, 15.0, 400),
-        result("idle sync", 100_000, 1.4), result("help", 0, 0.1), Result("build", 5_000, failure="exit code 2: no"),
+        result("idle sync", 100_000, 0.9), result("grown sync", 100_000, 4.0),
+        result("help", 0, 0.1), Result("build", 5_000, failure="exit code 2: no"),
     ]  # fmt: skip
     judged = verdicts(results)
-    assert [verdict.is_met for verdict in judged] == [False, True, True, True, True, True, None, None, False]
+    assert [verdict.is_met for verdict in judged] == [True, True, True, True, True, False, True, None, None, False]
     text = render(results, judged)
     assert "not measured: exit code 2: no" in text
     assert text.count("MISSED") == 2
     assert "load: 25.0 CPU s for each further million users" in text
-    assert "20,000      5.0       7" in text
+    assert "50      5.0       7" in text, "CPU seconds for a million users, times the floor, calls"
     written = json.loads(json.dumps(as_json(results, judged)))
-    assert [len(entry["runs"]) for entry in written["results"]] == [3, 3, 3, 3, 3, 0]
+    assert [len(entry["runs"]) for entry in written["results"]] == [3, 3, 3, 3, 3, 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("waits", "calls", "ideal_s"),
+    [
+        (Waits(50), 161, 21 * 0.05), (Waits(50, concurrency=1), 161, 161 * 0.05), (Waits(300, 600), 600, 75 * 0.3),
+        (Waits(300, 600), 601, 60 + 0.3), (Waits(300, 600), 1_250, 120 + 7 * 0.3),
+    ],
+)  # fmt: skip
+def test_a_load_that_waits_is_compared_with_what_its_calls_take_at_least(
+    waits: Waits, calls: int, ideal_s: float
+) -> None:
+    assert waits.ideal_s(calls) == pytest.approx(ideal_s)
+    factor = 1.08 if waits.calls_per_minute else 1.3
+    for more, is_met in ((0.999, True), (1.001, False)):
+        run = Usage(1.0, ideal_s * factor * more, 100, 0, "", "")
+        [verdict] = verdicts([Result("waiting", 100, [run], [calls], waits=waits)])
+        assert verdict.is_met is is_met
+
+
+def test_peers_and_a_server_that_makes_wait_are_measured(tmp_path: Path) -> None:
+    script = tmp_path / "planted.py"
+    script.write_text(f"import sys\nsys.path.insert(0, {str(PROJECT)!r})\nsys.argv.append('0')\n{PLANTED}")
+    bench = Bench(tmp_path, lambda _: None, [sys.executable, str(script)])
+    bench.peers(200, 1)
+    bench.wait(200, Waits(latency_ms=20))
+    bench.wait(200, Waits(latency_ms=1, calls_per_minute=5))
+    script_, rest_api, late, limited = bench.results
+    assert [(r.name, len(r.runs), r.failure) for r in (script_, rest_api, late)] == [
+        ("script", 1, None), ("rest_api", 1, None), ("20 ms", 1, None)
+    ]  # fmt: skip
+    assert script_.calls == late.calls == [13]
+    assert late.runs[0].wall_s >= 13 * 0.02, "the stand-in waits for one page after the other"
+    assert limited.failure is not None
 
 
 def test_builds_are_compared_with_the_goal_of_their_size() -> None:

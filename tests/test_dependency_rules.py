@@ -61,7 +61,7 @@ USES: dict[str, set[str]] = {
     "sqlglot": set(),
     "pandas": set(),
     **{library: {"consume"} for library in ("jinja2", "mcp", "pydantic", "vl_convert")},
-    "starlette": {"sandbox"},
+    "starlette": {"sandbox", "consume"},
     "uvicorn": {"sandbox", "consume"},
     "anyio": {"sandbox"},
     "click": {"cli"},

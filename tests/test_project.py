@@ -92,12 +92,13 @@ def test_the_documentation_has_a_reason_for_each_dependency(name: str) -> None:
     assert reasons.get(name), f"docs/dependencies.md gives no reason for {name}"
 
 
-def test_the_sandbox_the_report_and_the_server_for_agents_are_extras_that_developers_install() -> None:
+def test_what_only_some_commands_need_are_extras_that_developers_install() -> None:
     extras = PYPROJECT["project"]["optional-dependencies"]
     assert {Requirement(line).name for line in extras["sandbox"]} == {"starlette", "uvicorn"}
     assert {Requirement(line).name for line in extras["report"]} == {"jinja2", "vl-convert-python"}
     assert {Requirement(line).name for line in extras["mcp"]} == {"mcp", "uvicorn"}
-    assert "referral-warehouse[mcp,report,sandbox]" in extras["dev"]
+    assert {Requirement(line).name for line in extras["serve"]} == {"starlette", "uvicorn"}
+    assert "referral-warehouse[mcp,report,sandbox,serve]" in extras["dev"]
 
 
 def test_the_client_of_buckets_is_an_extra_that_only_the_long_tests_install() -> None:

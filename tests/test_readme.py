@@ -26,7 +26,7 @@ DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.
 # Commands that run in the test exactly as a reader types them (patterns for the whole command).
 AS_IT_STANDS: list[str] = [
     r"export (SOURCES__REFERRAL_FACTORY__API_TOKEN(_FILE)?|WAREHOUSE__DELIVER_TO|PRIVACY__KEY_FILE)=.*",
-    r"referrals (sync|load|build|publish|check|status|config|strikes|schedule|docs|sql|report)( .*)?",
+    r"referrals (sync|load|build|publish|check|status|config|strikes|schedule|docs|sql|report|backup|restore)( .*)?",
     r"referrals (privacy|forget|export)( .*)?",
     r"referrals (--version|sandbox --help)",
     r"referrals sandbox --file .*",
@@ -80,6 +80,11 @@ SHORTENED: dict[str, Shortened] = {
     "referrals mcp --http --port 8765": Shortened(
         "WAREHOUSE__AGENTS_TOKEN=tok-0123456789ab referrals mcp --http > said & "
         "until grep -q Ready said; do sleep 0.1; done; kill -TERM $!; wait $! || test $? = 143",
+        "it serves until it is stopped, and the port may be in use",
+    ),
+    "referrals serve --port 8780": Shortened(
+        "WAREHOUSE__SERVE_TOKEN=tok-0123456789ab referrals serve > said & "
+        "until grep -q Serving said; do sleep 0.1; done; kill -TERM $!; wait $! || test $? = 143",
         "it serves until it is stopped, and the port may be in use",
     ),
     "referrals demo --days 3": Shortened(

@@ -20,7 +20,8 @@
     │   ├── AnotherAccount                     the token belongs to another account than the directory
     │   ├── MassDisappearance                  more records are gone than the configured share
     │   ├── LoadFileDamaged                    the load file cannot be read
-    │   └── SnapshotDamaged                    the published snapshot cannot be read
+    │   ├── SnapshotDamaged                    the published snapshot cannot be read
+    │   └── BackupDamaged                      a backup is not as it was written, or what it would be made of
     ├── DiskFull                        exit 1   the disk (or a quota) is full: committed data is kept
     ├── ProtectiveStop                exit 6   rate-limit violations or a block: more calls could block the address
     └── AnotherSyncRunning            exit 75  another process has the lock
@@ -172,8 +173,9 @@ class HistoryLost(DataRefused):
 
     kept = "Nothing was published: the last snapshot and the loaded data are kept."
     next_step = (
-        "Restore load.duckdb from a backup and sync again. If there is none, run the same command with "
-        "--accept-shorter-history: the liability history then starts again; old snapshots keep theirs."
+        "Restore load.duckdb from a backup (`referrals restore DIR --replace`) and sync again. If there is none, "
+        "run the same command with --accept-shorter-history: the liability history then starts again; old snapshots "
+        "keep theirs."
     )
 
 
@@ -203,8 +205,9 @@ class LoadFileDamaged(DataRefused):
 
     kept = "The file and the last published snapshot are untouched."
     next_step = (
-        "Restore load.duckdb from a backup. Without one, move it away and run `referrals sync "
-        "--accept-shorter-history`: it is rebuilt from the API, and the history of rewards due starts again."
+        "Restore load.duckdb from a backup (`referrals restore DIR --replace`). Without one, move it away and "
+        "run `referrals sync --accept-shorter-history`: it is rebuilt from the API, and the history of rewards "
+        "due starts again."
     )
 
 
@@ -213,6 +216,13 @@ class SnapshotDamaged(DataRefused):
 
     kept = "The load file and older snapshots are untouched."
     next_step = "Run `referrals publish` (or `referrals sync`) to rebuild it from the load file."
+
+
+class BackupDamaged(DataRefused):
+    """A backup is not as it was written, or a file that was to be backed up cannot be read."""
+
+    kept = "Nothing was changed."
+    next_step = "Use another backup: `referrals backup DIR --verify` says which of them are whole."
 
 
 class DiskFull(ReferralsError):

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from tests.bench.lists import Rows
 
 CAMPAIGNS = 5
-REWARDS = 12
+LATER_DAY = 5
+"""How many days after everything else the users join who are served later."""
 FIRST_DAY = datetime(2023, 1, 2, 8)  # noqa: DTZ001 — rendered with a Z below
 DAYS = 900
 FIRST_NAMES = (
@@ -33,28 +34,41 @@ FIRST_NAMES = (
 )
 SOURCES = ("Direct", "Added", "API")
 NETWORKS = ("facebook", "whatsapp", "linkedin", "email")
-# Campaigns 1 and 2 have three rewards, the others two; the first is the referrer's, the second the invited person's.
-REWARD_CAMPAIGNS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 5)
 REWARD_TYPES = ("Amazon Voucher", "Cash Digital Card", "Coupon")
 FOR_REFERRER, FOR_INVITED = "Person Referring (Direct User)", "Person Invited (Referred User)"
 
 
 class Account:
-    """The lists of the API by path, and the coupons by name."""
+    """The lists of the API by path, and the coupons by name.
 
-    def __init__(self, users: int) -> None:
+    Args:
+        users: how many users there are at first.
+        campaigns: how many campaigns there are; each has a batch of coupons.
+        reward_page_rows: the most rows of a page of the lists of rewards.
+        later: how many more users there are after ``grow``; nobody referred them.
+    """
+
+    def __init__(self, users: int, campaigns: int = CAMPAIGNS, reward_page_rows: int = 250, later: int = 0) -> None:
         self.size = users
+        self.campaigns = campaigns
+        # Campaigns 1 and 2 have three rewards, the others two; the first is the referrer's, the second the invited
+        # person's.
+        self.reward_campaigns = [number for number in range(1, campaigns + 1) for _ in range(3 if number < 3 else 2)]
         self.coupons: dict[str, dict[str, object]] = {}
         self._draw_tree()
         self.lists = {
             "campaigns": self._campaigns(),
-            "users": self._users(),
+            "users": self._users(later),
             "rewards": self._rewards(),
             "rewards/due": self._due(),
             "rewards/issued": self._issued(),
         }
-        for rows in self.lists.values():
-            rows.seal()
+        for path, rows in self.lists.items():
+            rows.seal(later if path == "users" else 0, reward_page_rows if path.startswith("rewards") else 250)
+
+    def grow(self) -> None:
+        """Serve the users who come later, too."""
+        self.lists["users"].seal()
 
     def _draw_tree(self) -> None:
         """Who joined which campaign through whom: 55 % by referral, a fifth qualified, most by early joiners."""
@@ -63,10 +77,10 @@ class Account:
         self.referrals = array("I", bytes(4 * self.size))
         self.converted = array("I", bytes(4 * self.size))
         self.qualified = bytearray(self.size)
-        members: list[array[int]] = [array("I") for _ in range(CAMPAIGNS)]
+        members: list[array[int]] = [array("I") for _ in range(self.campaigns)]
         for index in range(self.size):
             drawn = (index * 2654435761 + 12345) % 2**32
-            campaign = drawn % CAMPAIGNS
+            campaign = (drawn >> 8) % self.campaigns
             self.campaign[index] = campaign + 1
             earlier = members[campaign]
             if index % 20 >= 9 and earlier:
@@ -86,7 +100,7 @@ class Account:
 
     def _campaigns(self) -> Rows:
         rows = Rows()
-        for number in range(1, CAMPAIGNS + 1):
+        for number in range(1, self.campaigns + 1):
             rows.add({
                 "id": number, "name": f"Campaign {number}", "url": f"https://example.com/c{number}",
                 "code": f"camp{number}", "reach": self.size * 3, "live": True, "status": "launched",
@@ -94,7 +108,7 @@ class Account:
             })  # fmt: skip
         return rows
 
-    def _users(self) -> Rows:
+    def _users(self, later: int) -> Rows:
         rows = Rows(dates=("date", "qualified_at", "unsubscribed_at"), flags=("qualified", "unsubscribed"))
         for index in range(self.size):
             number, code = index + 1, f"c{index * 48271 % 2**31:08x}"
@@ -118,6 +132,10 @@ class Account:
             moments = (at, qualified_at, unsubscribed_at)
             coupon = self._coupon(index, at, qualified_at) if index % 10 == 3 else None
             rows.add_rendered(row.encode(), moments, (qualified_at is not None, unsubscribed_at is not None), coupon)
+        for index in range(self.size, self.size + later):
+            at = f"{(FIRST_DAY + timedelta(days=DAYS + LATER_DAY)).isoformat(timespec='seconds')}.000000Z"
+            joined = _joined_later(index + 1, index % self.campaigns + 1, at)
+            rows.add_rendered(json.dumps(joined, separators=(",", ":")).encode(), (at, None, None), (False, False))
         return rows
 
     def _coupon(self, index: int, issued_at: str, used_at: str | None) -> bytes:
@@ -134,9 +152,9 @@ class Account:
 
     def _rewards(self) -> Rows:
         rows = Rows()
-        for index in range(REWARDS):
-            rows.add({"id": index + 1, "campaign_id": REWARD_CAMPAIGNS[index], "name": f"Reward {index + 1}"} | {
-                "reward_for": _reward_for(index), "type": REWARD_TYPES[index % 3], "value": _value(index),
+        for index, campaign in enumerate(self.reward_campaigns):
+            rows.add({"id": index + 1, "campaign_id": campaign, "name": f"Reward {index + 1}"} | {
+                "reward_for": self._reward_for(index), "type": REWARD_TYPES[index % 3], "value": _value(index),
                 "when_referral": "converted",
             })  # fmt: skip
         return rows
@@ -146,7 +164,7 @@ class Account:
         earned: list[tuple[int, int]] = []
         for index in range(self.size):
             if self.qualified[index]:
-                own = REWARD_CAMPAIGNS.index(self.campaign[index])
+                own = self.reward_campaigns.index(self.campaign[index])
                 earned.append((own, self.referrer[index] - 1) if len(earned) % 4 == 3 else (own + 1, index))
         return earned
 
@@ -155,7 +173,7 @@ class Account:
         rows = Rows(dates=("issued_at",), words=("status",))
         for number, (reward, recipient) in enumerate(self._earned()[: self.size * 6 // 100], start=1):
             issued_at = None if number % 50 == 0 else self._at(recipient, 30)
-            row = _owed(number, reward, recipient, 1)
+            row = self._owed(number, reward, recipient, 1)
             rows.add(row | {"status": "Issued" if issued_at else "Invoice Due", "issued_at": issued_at})
         return rows
 
@@ -166,33 +184,42 @@ class Account:
             if key in totals or len(totals) < self.size * 4 // 100:
                 totals[key] = totals.get(key, 0) + 1
         for number, ((reward, recipient), total) in enumerate(totals.items(), start=1):
-            rows.add(_owed(number, reward, recipient, total) | {"status": "Due", "issued_at": None})
+            rows.add(self._owed(number, reward, recipient, total) | {"status": "Due", "issued_at": None})
         return rows
 
+    def _reward_for(self, index: int) -> str:
+        own = self.reward_campaigns
+        is_second = index > 0 and own[index - 1] == own[index] and index not in (2, 5)
+        return FOR_INVITED if is_second else FOR_REFERRER
 
-def _reward_for(index: int) -> str:
-    is_second = index > 0 and REWARD_CAMPAIGNS[index - 1] == REWARD_CAMPAIGNS[index] and index not in (2, 5)
-    return FOR_INVITED if is_second else FOR_REFERRER
+    def _owed(self, number: int, reward: int, recipient: int, total: int) -> dict[str, object]:
+        return {
+            "id": number,
+            "reward_id": reward + 1,
+            "reward_for": self._reward_for(reward),
+            "reward_type": REWARD_TYPES[reward % 3],
+            "reward_when_referral": "converted",
+            "reward_value": _value(reward),
+            "recipient_id": recipient + 1,
+            "recipient_first_name": FIRST_NAMES[recipient % 12],
+            "recipient_email": f"user{recipient + 1}@example.com",
+            "total_due": total,
+            "total_value": round(total * _value(reward), 2),
+        }
 
 
 def _value(index: int) -> float:
     return 5 * (index + 1) - 0.01
 
 
-def _owed(number: int, reward: int, recipient: int, total: int) -> dict[str, object]:
+def _joined_later(number: int, campaign: int, at: str) -> dict[str, object]:
     return {
-        "id": number,
-        "reward_id": reward + 1,
-        "reward_for": _reward_for(reward),
-        "reward_type": REWARD_TYPES[reward % 3],
-        "reward_when_referral": "converted",
-        "reward_value": _value(reward),
-        "recipient_id": recipient + 1,
-        "recipient_first_name": FIRST_NAMES[recipient % 12],
-        "recipient_email": f"user{recipient + 1}@example.com",
-        "total_due": total,
-        "total_value": round(total * _value(reward), 2),
-    }
+        "id": number, "first_name": "Lena", "email": f"user{number}@example.com", "referrer_id": None,
+        "campaign_id": campaign, "qualified": False, "qualified_at": None, "unsubscribed": False,
+        "unsubscribed_at": None, "code": f"c{number}", "url": f"https://promo.example.com/c{number}", "meta": {},
+        "sharing": [], "sharing_message": None, "reach": 0, "referrals_count": 0, "converted_referrals_count": 0,
+        "source": "Direct", "date": at,
+    }  # fmt: skip
 
 
 def _meta(index: int) -> str:

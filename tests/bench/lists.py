@@ -79,10 +79,11 @@ class Rows:
         self._moments: dict[str, list[tuple[str, int]]] = {name: [] for name in dates}
         self._flags: dict[str, bytearray] = {name: bytearray() for name in flags}
         self._words: dict[str, dict[str, set[int]]] = {name: {} for name in words}
+        self._hidden, self._page_rows = 0, MAX_PER_PAGE
         self._select = lru_cache(maxsize=64)(self._select_uncached)
 
     def __len__(self) -> int:
-        return len(self._starts) - 1
+        return len(self._starts) - 1 - self._hidden
 
     def add(self, row: dict[str, object]) -> None:
         rendered = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
@@ -105,14 +106,22 @@ class Rows:
         if coupon is not None:
             self._coupons[position] = coupon
 
-    def seal(self) -> None:
-        """Sort the date columns; call once after the last row."""
+    def seal(self, hidden: int = 0, page_rows: int = MAX_PER_PAGE) -> None:
+        """Sort the date columns; call after the last row.
+
+        Args:
+            hidden: how many of the last rows are not served; another call may show them.
+            page_rows: the most rows of a page.
+        """
+        self._hidden, self._page_rows = hidden, page_rows
+        self._select.cache_clear()
         for column in self._moments.values():
             column.sort()
 
     def page(self, path: str, base_url: str, query: Query) -> bytes:
         """One page in the documented envelope; links carry the page alone, as the documentation's samples show."""
         chosen = self._select(query.filters)
+        query = query._replace(per_page=min(query.per_page, self._page_rows))
         total, last_page = len(chosen), max(-(-len(chosen) // query.per_page), 1)
         first = (query.page - 1) * query.per_page
         wanted = (chosen[::-1] if query.is_descending else chosen)[first : first + query.per_page]

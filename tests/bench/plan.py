@@ -12,25 +12,43 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 from tests.bench.measure import Usage, measure
+from tests.bench.serving import PROJECT, Server, serving
 
-PROJECT = Path(__file__).parents[2]
 BUILD_USERS = 5_000
 HELP_RUNS = 10
+LATER_USERS = 1_000
+REWARD_PAGE_ROWS = 25
+CAMPAIGNS = 100
+PEER_USERS = 100_000
+"""The size of the account for the peers, which take a multiple of the time."""
+PEERS = {"script": "tests.bench.peer_script", "rest_api": "tests.bench.peer_rest_api"}
 RAW_TABLES = {"campaigns", "users", "rewards", "rewards/due", "rewards/issued", "coupons"}
 COUNT_ROWS = """
 import duckdb, json, sys
 with duckdb.connect(sys.argv[1], read_only=True) as db:
     print(json.dumps({t: db.sql(f"select count(distinct id) from raw.{t}").fetchone()[0] for t in sys.argv[2:]}))
 """
+
+
+@dataclass(frozen=True)
+class Waits:
+    """How the server makes a client wait; ``calls_per_minute`` is 0 where there is no limit."""
+
+    latency_ms: int
+    calls_per_minute: int = 0
+    concurrency: int = 8
+
+    def ideal_s(self, calls: int) -> float:
+        """How long so many calls take at least: whole minutes of the limit, then what is in flight at once."""
+        minutes, rest = divmod(calls - 1, self.calls_per_minute) if self.calls_per_minute else (0, calls - 1)
+        return 60 * minutes + -(-(rest + 1) // self.concurrency) * self.latency_ms / 1000
 
 
 @dataclass
@@ -45,35 +63,10 @@ class Result:
     runs: list[Usage] = field(default_factory=list)
     calls: list[int] = field(default_factory=list)
     failure: str | None = None
+    waits: Waits | None = None
 
     def median_of(self, what: str) -> float:
         return float(median(getattr(run, what) for run in self.runs))
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running bench server: where it is and how many rows each list has."""
-
-    base_url: str
-    rows: dict[str, int]
-
-    def answered(self) -> int:
-        """API requests since the last time this was asked."""
-        url = self.base_url.replace("/api/v1", "/_bench/stats")
-        with urllib.request.urlopen(url) as answer:  # noqa: S310 — a loopback server of our own
-            return int(json.load(answer)["answered"])
-
-
-@contextmanager
-def serving(users: int) -> Iterator[Server]:
-    """The bench server in a process of its own; ends with the block."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.server", "--users", str(users)],
-        cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    with process:
-        assert process.stdout is not None
-        yield Server(**json.loads(process.stdout.readline()))
 
 
 class Bench:
@@ -117,15 +110,15 @@ class Bench:
         shutil.rmtree(folder)
 
     def load(self, users: int, runs: int) -> None:
-        """The floor, a load alone, a sync and an idle sync after it."""
-        floor, load, sync, idle = (self._result(name, users) for name in ("floor", "load", "sync", "idle sync"))
-        with serving(users) as server:
-            for _ in range(runs):
-                folder = self._folder()
-                arguments = [sys.executable, "-m", "tests.bench.floor", server.base_url, str(folder / "floor.duckdb")]
-                self._run(floor, arguments, folder, server)
-                self._expect(floor, server, lambda: json.loads(floor.runs[-1].output))
-                shutil.rmtree(folder)
+        """The floor, peers, a load alone, a sync, an idle sync after it, and one after a thousand users joined."""
+        floor, load, sync, idle, grown = (
+            self._result(name, users) for name in ("floor", "load", "sync", "idle sync", "grown sync")
+        )
+        for _ in range(runs):
+            # a server of its own, because it grows
+            options = {"campaigns": CAMPAIGNS, "reward_page_rows": REWARD_PAGE_ROWS, "later": LATER_USERS}
+            with serving(users, **options) as server:
+                self._fetch(floor, "tests.bench.floor", server)
 
                 folder = self._folder()
                 self._run(load, self._referrals("load"), folder, server)
@@ -138,7 +131,40 @@ class Bench:
                 idle.failure = idle.failure or sync.failure
                 self._run(idle, self._referrals("sync"), folder, server)
                 self._expect(idle, server, partial(_count, folder))
+                server.ask("grow")
+                server.rows["users"] += LATER_USERS
+                grown.failure = grown.failure or idle.failure
+                self._run(grown, self._referrals("sync"), folder, server)
+                self._expect(grown, server, partial(_count, folder))
                 shutil.rmtree(folder)
+
+    def peers(self, users: int, runs: int) -> None:
+        """Other ways to load the same account, with the same pages."""
+        with serving(users, campaigns=CAMPAIGNS, reward_page_rows=REWARD_PAGE_ROWS) as server:
+            for name, module in PEERS.items():
+                result = self._result(name, users)
+                for _ in range(runs):
+                    self._fetch(result, module, server)
+
+    def wait(self, users: int, waits: Waits) -> None:
+        """A sync that waits for the server: the time is what counts."""
+        result = self._result(f"{waits.latency_ms} ms", users)
+        result.waits = waits
+        options = {"campaigns": CAMPAIGNS, "reward_page_rows": REWARD_PAGE_ROWS, "latency_ms": waits.latency_ms}
+        with serving(users, calls_per_minute=waits.calls_per_minute, **options) as server:
+            folder = self._folder()
+            settings = {"CALLS_PER_MINUTE": str(waits.calls_per_minute), "CONCURRENCY": str(waits.concurrency)}
+            self._run(result, self._referrals("load"), folder, server, settings)
+            self._expect(result, server, partial(_count, folder))
+            shutil.rmtree(folder)
+
+    def _fetch(self, result: Result, module: str, server: Server) -> None:
+        """Run a module of the bench that loads the account into a file and prints the rows per list."""
+        folder = self._folder()
+        arguments = [sys.executable, "-m", module, server.base_url, str(folder / "lists.duckdb")]
+        self._run(result, arguments, folder, server)
+        self._expect(result, server, lambda: json.loads(result.runs[-1].output))
+        shutil.rmtree(folder)
 
     def _result(self, name: str, users: int) -> Result:
         self.results.append(Result(name, users))
@@ -154,7 +180,10 @@ class Bench:
     def _referrals(self, *arguments: str) -> list[str]:
         return [*self.command, *arguments]
 
-    def _run(self, result: Result, arguments: list[str], folder: Path, server: Server | None = None) -> None:
+    def _run(
+        self, result: Result, arguments: list[str], folder: Path, server: Server | None = None,
+        settings: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
         """One measured run, with the API requests it made."""
         if result.failure:
             return
@@ -163,7 +192,7 @@ class Bench:
             server.answered()
         try:
             is_ours = arguments[1:2] == ["-m"]
-            usage = measure(arguments, _environ(folder, server), PROJECT if is_ours else folder)
+            usage = measure(arguments, _environ(folder, server, settings or {}), PROJECT if is_ours else folder)
         except OSError as error:
             result.failure = str(error)
             return
@@ -173,7 +202,10 @@ class Bench:
             return
         result.runs.append(usage)
         if server:
-            result.calls.append(server.answered())
+            stats = server.ask("stats")
+            result.calls.append(int(stats["answered"]))
+            if stats["refused"]:
+                result.failure = f"{stats['refused']:.0f} calls were refused for being too many"
 
     def _expect(self, result: Result, server: Server, count: Callable[[], dict[str, int]]) -> None:
         if result.failure:
@@ -193,7 +225,7 @@ def _count(folder: Path) -> dict[str, int]:
     return {tables[table]: rows for table, rows in counted.items()}
 
 
-def _environ(folder: Path, server: Server | None) -> dict[str, str]:
+def _environ(folder: Path, server: Server | None, settings: dict[str, str]) -> dict[str, str]:
     """Nothing of the developer's own configuration may play a part."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SOURCES__", "WAREHOUSE__"))}
     ours = {
@@ -207,5 +239,5 @@ def _environ(folder: Path, server: Server | None) -> dict[str, str]:
             "SOURCES__REFERRAL_FACTORY__API_TOKEN": "bench",
             "SOURCES__REFERRAL_FACTORY__BASE_URL": server.base_url,
             "SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE": "0",
-        }
+        } | {f"SOURCES__REFERRAL_FACTORY__{name}": value for name, value in settings.items()}
     return kept | ours

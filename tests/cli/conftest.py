@@ -44,11 +44,11 @@ def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def synced_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def synced_once(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Path:
     """A warehouse directory that was synced once from an account like the one of ``sandbox``."""
     folder = tmp_path_factory.mktemp("synced")
     with Sandbox(users=80, seed=4, calls_per_minute=0) as running:
-        run_referrals(["sync"], environ_of(running, folder), folder).check_returncode()
+        run_referrals(["sync"], environ_of(running, folder), folder, few_models_folder).check_returncode()
     return folder / "data"
 
 
@@ -59,13 +59,15 @@ def synced(synced_once: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def referrals(environ: dict[str, str], tmp_path: Path) -> Referrals:
+def referrals(environ: dict[str, str], tmp_path: Path, few_models_folder: Path) -> Referrals:
+    """Run a command as a process; builds have the tables of core and ops, and few marts."""
+
     def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         if any(name.startswith(READ_AT_START) for name in changes):
             return subprocess.run(
                 [sys.executable, "-m", "referral_warehouse", *arguments], env=environ | changes, cwd=tmp_path,
                 text=True, capture_output=True, timeout=120, check=False,
             )  # fmt: skip
-        return run_referrals(arguments, environ | changes, tmp_path)
+        return run_referrals(arguments, environ | changes, tmp_path, few_models_folder)
 
     return run

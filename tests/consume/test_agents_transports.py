@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import pty
-import re
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,15 +19,11 @@ from mcp.client.streamable_http import streamable_http_client
 from referral_warehouse.settings import Settings
 from tests.consume.agent_client import answered
 from tests.consume.conftest import Run
+from tests.consume.terminals import Terminal, environ_of, on_a_terminal
 
 TOKEN = "tok-0123456789abcdef"
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 ACCEPT = {"Accept": "application/json, text/event-stream"}
-
-
-def environ_of(published: Settings, home: Path) -> dict[str, str]:
-    package = Path(sys.modules["referral_warehouse"].__path__[0]).parent
-    return {"WAREHOUSE__DIR": str(published.warehouse_dir), "HOME": str(home), "PYTHONPATH": str(package)}
 
 
 def test_an_agent_asks_over_standard_input_and_output(published: Settings, tmp_path: Path) -> None:
@@ -57,7 +49,7 @@ class Served(NamedTuple):
 
     url: str
     token: str
-    process: subprocess.Popen[bytes]
+    terminal: Terminal
 
     def post(self, token: str | None = None, **headers: str) -> httpx.Response:
         authorization = {} if token is None else {"Authorization": token}
@@ -67,24 +59,9 @@ class Served(NamedTuple):
 @pytest.fixture(scope="module")
 def served(published: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("home")
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "referral_warehouse", "mcp", "--http"]
-    environ = environ_of(published, home) | {"TERM": "dumb"}
-    process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, cwd=home, start_new_session=True
-    )
-    os.close(theirs)
-    try:
-        shown = ""
-        while not (found := re.search(r"agents: (\S+)\r?\n.*shown once: (\S+)\r?\n.*keep one", shown, re.DOTALL)):
-            data = os.read(ours, 65_536)
-            assert data, shown
-            shown += data.decode()
-        yield Served(found[1], found[2], process)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
+    with on_a_terminal(["mcp", "--http"], environ_of(published, home), home) as terminal:
+        said = terminal.wait_for("keep one").split()
+        yield Served(said[said.index("agents:") + 1], said[said.index("once:") + 1], terminal)
 
 
 def test_an_agent_with_the_token_asks_over_http(served: Served) -> None:
@@ -177,5 +154,4 @@ def test_without_the_extra_the_command_says_what_to_install(referrals: Run, monk
 
 
 def test_a_signal_ends_the_server(served: Served) -> None:
-    served.process.terminate()
-    assert served.process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert served.terminal.end(signal.SIGTERM) == 128 + signal.SIGTERM

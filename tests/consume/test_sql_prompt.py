@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,72 +12,15 @@ import pytest
 
 from referral_warehouse.cli.sql_prompt import RESTRICTED, find_program
 from referral_warehouse.settings import Settings
-from tests.consume.conftest import database, heed_interrupts
-
-
-class Terminal:
-    """A program on a pseudo-terminal: text goes in, and what it shows is waited for."""
-
-    def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
-        self.process = process
-        self._descriptor = descriptor
-        self.shown = ""
-
-    def type(self, text: str) -> None:
-        os.write(self._descriptor, text.encode())
-
-    def wait_for(self, pattern: str) -> str:
-        """What is shown up to a pattern; it is forgotten then."""
-        while not (found := re.search(pattern, self.shown)):
-            try:
-                data = os.read(self._descriptor, 65_536)
-            except OSError:  # the program has ended
-                data = b""
-            if not data:
-                raise AssertionError(f"{pattern!r} never came: {self.shown}")
-            self.shown += data.decode("utf-8", "replace")
-        before, self.shown = self.shown[: found.end()], self.shown[found.end() :]
-        return before
-
-    def wait_until_busy(self) -> None:
-        """Return when the program has computed for 0.3 s: a query runs, since nothing else takes so long."""
-        begin = self._cpu_s()
-        while self._cpu_s() < begin + 0.3:
-            assert self.process.poll() is None, "the program has ended"
-            time.sleep(0.01)
-
-    def _cpu_s(self) -> float:
-        """CPU time of all threads of the program."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+from tests.consume.conftest import database
+from tests.consume.terminals import Terminal, environ_of, on_a_terminal
 
 
 @contextmanager
 def terminal(published: Settings, home: Path, *options: str, path: str = "/usr/bin:/bin") -> Iterator[Terminal]:
-    package = Path(sys.modules["referral_warehouse"].__path__[0]).parent
-    environ = {
-        "WAREHOUSE__DIR": str(published.warehouse_dir), "HOME": str(home), "PATH": path, "TERM": "dumb",
-        "PYTHONPATH": str(package), "SOURCES__REFERRAL_FACTORY__API_TOKEN": "tok-5e1f0a77c3",
-    }  # fmt: skip
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "referral_warehouse", "sql", *options]
-    process = subprocess.Popen(
-        command,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environ,
-        cwd=home,
-        start_new_session=True,
-        preexec_fn=heed_interrupts,
-    )
-    os.close(theirs)
-    try:
-        yield Terminal(process, ours)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
+    environ = {"PATH": path, "SOURCES__REFERRAL_FACTORY__API_TOKEN": "tok-5e1f0a77c3"}
+    with on_a_terminal(["sql", *options], environ_of(published, home) | environ, home) as screen:
+        yield screen
 
 
 def test_the_prompt_runs_queries_survives_errors_and_ctrl_c_and_ends(published: Settings, tmp_path: Path) -> None:
@@ -103,6 +41,25 @@ def test_the_prompt_runs_queries_survives_errors_and_ctrl_c_and_ends(published: 
         assert "Stopped." in screen.wait_for("sql> ")
         screen.type("quit\n")
         assert screen.process.wait(60) == 0
+
+
+def test_ctrl_c_drops_what_was_typed_and_the_prompt_goes_on(published: Settings, tmp_path: Path) -> None:
+    with terminal(published, tmp_path, "--plain") as screen:
+        screen.wait_for("sql> ")
+        for typed in ("", "select not_meant", "quit", "select 1,\n", "select 1,\n select 2,\n half"):
+            for line in typed.splitlines(keepends=True):
+                screen.type(line)
+                screen.wait_for("  -> " if line.endswith("\n") else line)
+            screen.interrupt_when_idle()
+            screen.wait_for("sql> ")
+            screen.type("select 40 + 2 as answer;\n")
+            assert re.search(r"answer.*\s42\s", screen.wait_for("sql> "), re.DOTALL), typed
+        for _ in range(2):
+            screen.interrupt_when_idle()
+            screen.wait_for("sql> ")
+        screen.type("select 1")
+        screen.wait_for("select 1")
+        assert screen.end(signal.SIGTERM) == 128 + signal.SIGTERM, "only Ctrl-C is for the line"
 
 
 def test_duckdbs_program_is_started_with_the_options_that_restrict_it_and_no_token(

@@ -15,6 +15,7 @@ from referral_warehouse.consume.description.model import Description
 from referral_warehouse.consume.description.superset import superset_files
 from referral_warehouse.settings import Settings
 from tests.consume.conftest import Run, database
+from tests.consume.superset_bundle import tables_of_bundle
 
 
 def test_dbt_names_every_table_column_and_metric(described: Description) -> None:
@@ -79,24 +80,7 @@ def test_the_sql_of_cube_runs_on_the_warehouse(described: Description, published
 
 def test_the_bundle_of_superset_is_connected_by_its_ids(described: Description) -> None:
     files = {path.partition("/")[2]: yaml.safe_load(text) for path, text in superset_files(described).items()}
-    assert files["metadata.yaml"]["type"] == "Dashboard"
-    [database_file] = [document for path, document in files.items() if path.startswith("databases/")]
-    datasets = {document["uuid"]: document for path, document in files.items() if path.startswith("datasets/")}
-    charts = {document["uuid"]: document for path, document in files.items() if path.startswith("charts/")}
-    assert {f"{d['schema']}.{d['table_name']}" for d in datasets.values()} == {table.name for table in described.tables}
-    assert {d["database_uuid"] for d in datasets.values()} == {database_file["uuid"]}
-    for chart in charts.values():
-        dataset = datasets[chart["dataset_uuid"]]
-        assert set(chart["params"]["metrics"]) <= {metric["metric_name"] for metric in dataset["metrics"]}
-        columns = {column["column_name"] for column in dataset["columns"]}
-        assert {chart["params"]["x_axis"], *chart["params"]["groupby"]} <= columns
-    [dashboard] = [document for path, document in files.items() if path.startswith("dashboards/")]
-    placed = {
-        entry["meta"]["uuid"]
-        for entry in dashboard["position"].values()
-        if isinstance(entry, dict) and entry["type"] == "CHART"
-    }
-    assert placed == charts.keys()
+    assert tables_of_bundle(files) == {table.name for table in described.tables}
 
 
 @pytest.mark.parametrize("tool", ["dbt", "cube", "superset"])

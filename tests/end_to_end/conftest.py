@@ -8,16 +8,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from small_api import Row, SmallApi
-from small_api import account as small_account
-from small_warehouse import SmallWarehouse
 
 from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.settings import Settings, Token
 from tests.end_to_end.day_by_day import DayByDay, day_by_day
-from tests.kills.forks import Forks
+from tests.end_to_end.small_api import Row, SmallApi
+from tests.end_to_end.small_api import account as small_account
+from tests.end_to_end.small_warehouse import SmallWarehouse
+from tests.kills.forks import Forks, forks_with
 from tests.kills.stage import Stage, staged
 
 
@@ -42,17 +42,17 @@ def empty(empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """300 users in two slices and three days, served by a process of its own."""
-    with staged(tmp_path_factory.mktemp("stage"), users=300, days=3, slice_rows=250) as stage:
+def stage(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Iterator[Stage]:
+    """300 users in two slices and three days, served by a process of its own; ``make soak`` kills with all models."""
+    folder = tmp_path_factory.mktemp("stage")
+    with staged(folder, users=300, days=3, slice_rows=250, models=few_models_folder) as stage:
         yield stage
 
 
 @pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    """Commands as processes of their own that start at once."""
-    with Forks() as forks:
-        yield forks
+def forks(few_models_folder: Path) -> Forks:
+    """Commands as processes of their own that start at once, with the models that they need."""
+    return forks_with(few_models_folder)
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +82,7 @@ def ours(
 
 
 @pytest.fixture(scope="session")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DayByDay]:
+def account(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Iterator[DayByDay]:
     """60 users over four days, of which the first two are in a warehouse directory."""
-    with day_by_day(tmp_path_factory.mktemp("days")) as account:
+    with day_by_day(tmp_path_factory.mktemp("days"), few_models_folder) as account:
         yield account

@@ -31,9 +31,13 @@ Published = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
 @dataclass(slots=True)
 class DayByDay:
-    """Servers of the third and the fourth day (by number), and the directory that knows the first two."""
+    """Servers of the third and the fourth day (by number), and the directory that knows the first two.
+
+    ``models`` is the folder of models of all syncs but those in another environment.
+    """
 
     folder: Path
+    models: Path
     servers: dict[int, Sandbox] = field(default_factory=dict)
     expected: dict[int, Published] = field(default_factory=dict)
 
@@ -61,7 +65,7 @@ class DayByDay:
             f"{SOURCE}CALLS_PER_MINUTE": "0", "WAREHOUSE__DIR": str(directory),
         }  # fmt: skip
         if changes is None:
-            return run_referrals(["sync"], environ, home)
+            return run_referrals(["sync"], environ, home, self.models)
         return subprocess.run(  # dlt reads some variables while it is imported
             [sys.executable, "-m", "referral_warehouse", "sync"], env=dict(changes or {}) | environ, cwd=home,
             text=True, capture_output=True, timeout=300, check=False,
@@ -81,9 +85,9 @@ def published(directory: Path) -> Published:
 
 
 @contextmanager
-def day_by_day(folder: Path) -> Iterator[DayByDay]:
+def day_by_day(folder: Path, models: Path) -> Iterator[DayByDay]:
     """Sync the account's first two days, serve the next two, and find out what is right on them."""
-    account = DayByDay(folder)
+    account = DayByDay(folder, models)
     world = folder / "world.sqlite3"
     with Sandbox(world, users=60, seed=3, calls_per_minute=0) as server:
         for _ in range(2):

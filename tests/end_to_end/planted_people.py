@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from small_api import Row, account
+from tests.end_to_end.small_api import Row, account
 
 MARK = b"zq7plant"
 """In every planted value, in lower case, which no other text of the account or the product has."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted_people import files_with, marks_of, planted
-from small_api import Row, SmallApi
-from small_warehouse import SmallWarehouse
 
+from tests.end_to_end.planted_people import files_with, marks_of, planted
+from tests.end_to_end.small_api import Row, SmallApi
+from tests.end_to_end.small_warehouse import SmallWarehouse
 from tests.kills.forks import Forks
 
 Small = Callable[[dict[str, list[Row]]], SmallWarehouse]

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted_people import MARK, files_with, planted, watched
-from small_api import Row
-from small_warehouse import SmallWarehouse
+
+from tests.end_to_end.planted_people import MARK, files_with, planted, watched
+from tests.end_to_end.small_api import Row
+from tests.end_to_end.small_warehouse import SmallWarehouse
 
 Small = Callable[[dict[str, list[Row]]], SmallWarehouse]
 FREE = {"WAREHOUSE__MAX_QUARANTINE_PERCENT": "100", "WAREHOUSE__FEEDS_HAVE_PERSONAL": "true"}

@@ -1,8 +1,8 @@
 """A process that has everything imported and forks a child for each command: a run that dies costs no start.
 
-Usage: python -m tests.kills.forks; reads a JSON object a line from standard input (see ``Forks.run``) and answers each
-with one. Every child is a process of its own, with its own signals, files and end. ``run_referrals`` is the function
-for tests that run a command as a process and do not test how the interpreter starts.
+Usage: python -m tests.kills.forks [FOLDER OF MODELS]; reads a JSON object a line from standard input (see
+``Forks.run``) and answers each with one. Every child is a process of its own, with its own signals, files and end.
+``run_referrals`` is the function for tests that run a command as a process and do not test how the interpreter starts.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Ended:
 
 
 class Forks(AbstractContextManager["Forks"]):
-    """The forking process, from outside."""
+    """The forking process, from outside; ``models`` is another folder of models for all its children."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: Path | None = None) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kills.forks"], cwd=PROJECT, text=True,
+            [sys.executable, "-m", "tests.kills.forks", *([str(models)] if models else [])], cwd=PROJECT, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
@@ -97,21 +97,29 @@ class Forks(AbstractContextManager["Forks"]):
 
 
 @cache
-def _forks() -> Forks:
-    """The forking process of this test process; it ends with it."""
-    forks = Forks()
+def forks_with(models: Path | None = None) -> Forks:
+    """The forking process of this test process for a folder of models (none: the product's); it ends with it."""
+    forks = Forks(models)
     atexit.register(forks.__exit__, None, None, None)
     return forks
 
 
 def run_referrals(
-    arguments: Sequence[str], environ: Mapping[str, str], folder: Path
+    arguments: Sequence[str], environ: Mapping[str, str], folder: Path, models: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """``python -m referral_warehouse ARGUMENTS`` as a process, without the second that its imports take."""
-    return _forks().referrals(arguments, environ, folder)
+    """``python -m referral_warehouse ARGUMENTS`` as a process, without the second that its imports take.
+
+    ``models`` is another folder of models than the product's.
+    """
+    return forks_with(models).referrals(arguments, environ, folder)
 
 
 def _main() -> None:
+    if len(sys.argv) > 1:  # before others import the function by its name
+        import referral_warehouse.warehouse.models
+
+        folder = Path(sys.argv[1])  # a child has the arguments of its command
+        referral_warehouse.warehouse.models.sql_dir = lambda: folder
     import referral_warehouse.cli.commands
     import referral_warehouse.load.runner
     import referral_warehouse.operate.announcements

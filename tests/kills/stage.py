@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import httpx
 
-from tests.kills.forks import Ended, Forks
+from tests.kills.forks import Ended, Forks, forks_with
 from tests.kills.readers import Reader
 
 PROJECT = Path(__file__).parents[2]
@@ -167,11 +167,16 @@ def killed_and_rerun(stage: Stage, start: str, data: Path, **deadly: Any) -> lis
 
 
 @contextmanager
-def staged(folder: Path, *, users: int, days: int, slice_rows: int, seed: int = 17) -> Iterator[Stage]:
-    """An account of some users, with two starts: ``nothing``, and ``days`` (synced once, then days went by)."""
+def staged(
+    folder: Path, *, users: int, days: int, slice_rows: int, seed: int = 17, models: Path | None = None
+) -> Iterator[Stage]:
+    """An account of some users, with two starts: ``nothing``, and ``days`` (synced once, then days went by).
+
+    ``models`` is another folder of models than the product's.
+    """
     with ExitStack() as stack:
         host = stack.enter_context(served(folder / "world.sqlite3", "--users", str(users), "--seed", str(seed)))
-        stage = Stage(folder, host, stack.enter_context(Forks()), stack.enter_context(Reader()), slice_rows)
+        stage = Stage(folder, host, forks_with(models), stack.enter_context(Reader()), slice_rows)
         first = folder / "first"
         ended = stage.sync(first)
         assert ended.returncode == 0, ended.stderr

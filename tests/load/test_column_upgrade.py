@@ -27,7 +27,7 @@ def test_amounts_of_an_earlier_version_are_widened_once(
         before.setattr(converters, "MONEY", narrow)
         before.setitem(converters.ARROW_TYPES, "money", narrow)
         before.setitem(table_sql.SQL_TYPES, "money", "decimal(18, 2)")
-        before.setattr(load_file, "widen_amounts", lambda _connection: None)
+        before.setattr(load_file, "upgrade", lambda _connection, _version: None)
         before.setattr(row_version, "_amount", str)
         account.load()
         assert dict(account.query(TYPES)) == {"DECIMAL(18,2)": 1}

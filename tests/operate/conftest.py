@@ -16,6 +16,7 @@ from referral_warehouse.cli.exit_codes import report_end
 from referral_warehouse.settings import Settings, load_settings
 from tests.account_server import AccountServer
 from tests.cli.processes import PREFIX
+from tests.conftest import using_models
 
 
 class Done(NamedTuple):
@@ -46,10 +47,10 @@ def environ_of(account: AccountServer, folder: Path) -> dict[str, str | None]:
 
 
 @pytest.fixture(scope="session")
-def synced_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def synced_once(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Path:
     """A warehouse directory after one sync of the small account."""
     folder = tmp_path_factory.mktemp("synced")
-    with AccountServer() as running:
+    with AccountServer() as running, using_models(few_models_folder):
         result = CliRunner(env=environ_of(running, folder)).invoke(cli, ["sync"], obj={}, standalone_mode=False)
     assert result.exception is None, result.exception
     return folder / "data"
@@ -63,8 +64,8 @@ def synced(synced_once: Path, settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def settings(account: AccountServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The settings of the commands, which are those of the environment."""
+def settings(account: AccountServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_models: None) -> Settings:
+    """The settings of the commands, which are those of the environment; they build few marts."""
     for name, value in environ_of(account, tmp_path).items():
         if value is None:
             monkeypatch.delenv(name)

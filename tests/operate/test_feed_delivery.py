@@ -33,7 +33,7 @@ from tests.warehouse.planting import plant
 
 pytestmark = pytest.mark.usefixtures("few_models_in_module")
 GROUP = 54_330
-STEPS = 37
+STEPS = 45
 """Files that are written or removed when a set is delivered and an older one is removed."""
 
 

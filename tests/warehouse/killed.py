@@ -1,6 +1,6 @@
 """A child process for the tests: publishes, and kills itself with SIGKILL before or after a named step.
 
-Usage: python killed.py WAREHOUSE_DIR before|after MODULE.FUNCTION
+Usage: python killed.py WAREHOUSE_DIR before|after MODULE.FUNCTION FOLDER_OF_MODELS
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse import models
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 
 
 def main() -> None:
-    folder, moment, step = sys.argv[1:]
+    folder, moment, step, sql = sys.argv[1:]
+    models.sql_dir = lambda: Path(sql)
     module_name, _, function_name = step.rpartition(".")
     importlib.import_module(f"referral_warehouse.warehouse.{module_name}")
     # The name of the module `publish` is also a function of the package; sys.modules knows them apart.

@@ -1,6 +1,7 @@
 """A child process for the tests: publishes where the system makes no links, once cut off before the manifest.
 
-Usage: python publishing_without_links.py WAREHOUSE_DIR. Prints the current snapshot after each step as a JSON object.
+Usage: python publishing_without_links.py WAREHOUSE_DIR FOLDER_OF_MODELS. Prints the current snapshot after each step
+as a JSON object.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from referral_warehouse.settings import Settings
-from referral_warehouse.warehouse import manifest
+from referral_warehouse.warehouse import manifest, models
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.warehouse.published import open_published
@@ -25,6 +26,7 @@ from tests.damage.without_features import no_links
 
 def main() -> None:
     settings = Settings(warehouse_dir=Path(sys.argv[1]))
+    models.sql_dir = lambda: Path(sys.argv[2])
     no_links()
     publish(settings, build(settings))
     found = {"first": current_number(settings.published_dir)}

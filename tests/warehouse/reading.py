@@ -1,11 +1,13 @@
 """A child process for the tests: reads what is published repeatedly until it is stopped, and reports what it read.
 
-Usage: python reading.py READER PUBLISHED_DIRECTORY STOP_FILE, where READER is one of READERS. Prints one JSON object.
+Usage: python reading.py READER PUBLISHED_DIRECTORY STOP_FILE, where READER is one of READERS; those over HTTP have the
+server's address and token in SERVED_AT and SERVE_TOKEN. Prints one JSON object.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,10 +70,46 @@ def from_pyarrow(published: Path) -> tuple[int, int]:
     return int(pc.sum(funnel.filter(pc.equal(funnel["stage"], "users"))["stage_count"]).as_py()), users.num_rows
 
 
+def served_by_snapshot() -> Read:
+    """Both feeds of the snapshot that the server names first."""
+    connection, url = _connect_served()
+
+    def read(_: Path) -> tuple[int, int]:
+        connection.execute(f"set variable feeds = (select '{url}' || feeds from read_json('{url}/'))")
+        names = (
+            f"read_parquet(getvariable('feeds') || '{name}.parquet')"
+            for name in ("marts.referral_funnel", "core.users")
+        )
+        return from_duckdb(connection, *names)
+
+    return read
+
+
+def served_by_name() -> Read:
+    """One feed by the name that always means the published one; its users are numbered without a gap."""
+    connection, url = _connect_served()
+
+    def read(_: Path) -> tuple[int, int]:
+        query = f"select count(*), max(user_id) from '{url}/feeds/core.users.parquet' where first_name is null"
+        [(count, last)] = connection.execute(query).fetchall()
+        return int(count), int(last)
+
+    return read
+
+
+def _connect_served() -> tuple[duckdb.DuckDBPyConnection, str]:
+    from tests.httpfs import connect_httpfs
+
+    url = os.environ["SERVED_AT"]
+    return connect_httpfs(url, os.environ["SERVE_TOKEN"]), url
+
+
 READERS: dict[str, Callable[[], Read]] = {
     "database": lambda: database,
     "duckdb cold": lambda: duckdb_cold,
     "duckdb warm": duckdb_warm,
+    "duckdb over http, by snapshot": served_by_snapshot,
+    "duckdb over http, by name": served_by_name,
     "pyarrow": lambda: from_pyarrow,
     "pandas": lambda: from_pandas,
     "polars": lambda: from_polars,

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planting import insert, plant
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse import public_names
 from referral_warehouse.warehouse.build import build
-from referral_warehouse.warehouse.exports import file_sha256
 from referral_warehouse.warehouse.freshness import refresh
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.published import published_manifest
+from referral_warehouse.workspace.durable_files import file_sha256
 from tests.sampling import sampled
+from tests.warehouse.planting import insert, plant
 
 pytestmark = pytest.mark.usefixtures("few_models_in_module")
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
-from planting import insert, plant
-from reading import READERS
 
+from referral_warehouse.consume.http_server import HttpServer
+from referral_warehouse.consume.serving.app import serving_app
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.warehouse.planting import insert, plant
+from tests.warehouse.reading import READERS
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
 CHILD = Path(__file__).with_name("reading.py")
-HEAVY = ("pandas", "polars")
+PROJECT = CHILD.parents[2]
+HEAVY = ("pandas", "polars", "duckdb over http, by snapshot", "duckdb over http, by name")
+TOKEN = "tok-0123456789abcdef"
 
 
 def test_readers_never_see_an_error_or_a_mixture(tmp_path: Path) -> None:
@@ -27,10 +34,10 @@ def test_readers_never_see_an_error_or_a_mixture(tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_no_reader_ever_sees_an_error_or_a_mixture(tmp_path: Path) -> None:
-    """Fifty publications, and also readers that are too heavy for every environment."""
+    """Fifty publications, and also readers that take much time or are too heavy for every environment."""
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    packages = ["duckdb==1.5.5", "pyarrow>=22", *HEAVY]
+    packages = ["duckdb==1.5.5", "duckdb-extension-httpfs==1.5.5", "pyarrow>=22", "pandas", "polars"]
     subprocess.run([environment / "bin" / "pip", "install", "-q", *packages], check=True)
     read_during_publications(tmp_path, environment / "bin" / "python", 50, list(READERS))
 
@@ -47,11 +54,14 @@ def read_during_publications(tmp_path: Path, python: Path, publications: int, na
         drafts.append((report, report.draft_path.parent.rename(tmp_path / f"draft of {number}")))
     stop = tmp_path / "stop"
     with ExitStack() as stack:
+        app = serving_app(replace(settings, serve_personal=True))
+        server = stack.enter_context(HttpServer(lambda _port: app, TOKEN))
+        environ = {**os.environ, "SERVED_AT": server.url, "SERVE_TOKEN": TOKEN, "PYTHONPATH": str(PROJECT)}
         readers = {
             name: stack.enter_context(
                 subprocess.Popen(
                     [str(python), str(CHILD), name, str(settings.published_dir), str(stop)],
-                    stdout=subprocess.PIPE, text=True,
+                    stdout=subprocess.PIPE, text=True, env=environ,
                 )
             )
             for name in names

@@ -18,8 +18,8 @@ from referral_warehouse.display_text import json_text
 from referral_warehouse.errors import DataRefused
 from referral_warehouse.events import log_stage
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
-from referral_warehouse.workspace.new_files import write_whole_file
 from referral_warehouse.workspace.removal import remove
 
 JOURNAL = "journal.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.workspace.new_files import write_whole_file
+from referral_warehouse.workspace.durable_files import write_whole_file
 
 STYLE = (
     "body{font:15px sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse;margin:0 0 1.5em;width:100%}"

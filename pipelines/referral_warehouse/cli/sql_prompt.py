@@ -23,7 +23,7 @@ RESTRICTED = ("-no-init", "-safe", "-readonly")
 """Options of DuckDB's program: no commands of its own file, no files, network, shell and settings, and no writing."""
 
 HELP = "Write a query and end it with a semicolon, as in: select * from marts.referral_funnel limit 5;"
-COMMANDS = "tables: lists the tables; Ctrl-C: stops a query; quit or Ctrl-D: ends."
+COMMANDS = "tables: lists the tables; Ctrl-C: stops a query, or drops what was typed; quit or Ctrl-D: ends."
 TABLES = "select schema_name || '.' || table_name as \"table\", estimated_size as rows from duckdb_tables() order by 1;"
 LEAVE = frozenset({"quit", "exit", ".quit", ".exit", "\\q"})
 SECRET_PREFIXES = ("SOURCES__", "NOTIFY__")
@@ -57,7 +57,10 @@ def run_program(program: str, database: Path) -> int:
 
 
 def prompt(run: Callable[[str], None]) -> None:
-    """Read queries from the terminal and run each, until the end. Errors are shown, and Ctrl-C ends only a query."""
+    """Read queries from the terminal and run each, until the end. Errors are shown.
+
+    Ctrl-C ends only a query, or drops what was typed.
+    """
     if sys.stdin.isatty():
         import readline  # noqa: F401 - lines can be edited
 
@@ -69,6 +72,12 @@ def prompt(run: Callable[[str], None]) -> None:
             line = input("sql> " if not text else "  -> ")
         except EOFError:
             break
+        except Terminated as error:
+            if not _is_interrupt(error):
+                raise
+            say()
+            text = ""
+            continue
         word = line.strip().lower().rstrip(";")
         if not text and word in LEAVE:
             break

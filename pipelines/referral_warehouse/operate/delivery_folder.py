@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from referral_warehouse.operate.delivery_place import Stored
-from referral_warehouse.warehouse.exports import file_sha256
 from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import SNAPSHOTS
-from referral_warehouse.workspace.durable_files import sync_file
+from referral_warehouse.workspace.durable_files import file_sha256, replaced_file
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular
-from referral_warehouse.workspace.removal import free_name, remove
+from referral_warehouse.workspace.removal import remove
 
 
 class DeliveryFolder:
@@ -84,18 +83,12 @@ class DeliveryFolder:
     def _put(self, name: str, stream: BinaryIO, sha256: str | None = None) -> None:
         path = self._root / name
         self._make_folders(path)
-        temporary = free_name(path.with_name(f".{path.name}.new"))
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
+        with replaced_file(path) as (target, temporary):
             shutil.copyfileobj(stream, target)
             target.flush()
-            os.fsync(descriptor)
-        if sha256 is not None and file_sha256(temporary) != sha256:
-            remove(temporary)
-            raise OSError(f"{path} has other bytes than its source after it was copied")
-        self._let_readers_read(path, temporary)
-        temporary.replace(path)
-        sync_file(path.parent)
+            if sha256 is not None and file_sha256(temporary) != sha256:
+                raise OSError(f"{path} has other bytes than its source after it was copied")
+            self._let_readers_read(path, temporary)
 
     def _let_readers_read(self, path: Path, where: Path) -> None:
         """Set the mode of the file ``path``, which is still at ``where``: only those in sets never change."""

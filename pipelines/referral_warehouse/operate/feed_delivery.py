@@ -24,7 +24,6 @@ from referral_warehouse.operate.delivered_sets import (
     withdrawn_upto,
 )
 from referral_warehouse.operate.delivery_place import Place, Stored
-from referral_warehouse.warehouse.exports import file_sha256
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publisher import MARK, own_name
 from referral_warehouse.workspace.current_snapshot import (
@@ -33,6 +32,7 @@ from referral_warehouse.workspace.current_snapshot import (
     current_number,
     folder_name,
 )
+from referral_warehouse.workspace.durable_files import file_sha256
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings

@@ -54,6 +54,8 @@ class Settings:
     privacy_fields: tuple[tuple[str, str], ...] = ()
     """(table.field, policy), sorted: policies of single fields instead of the mode."""
     privacy_key_file: Path | None = None
+    serve_personal: bool = default_of("serve_personal")
+    serve_token: Token | None = None
     reward_units: tuple[tuple[str, str], ...] = ()
     """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
     settles_on: tuple[tuple[str, str], ...] = ()

@@ -19,7 +19,7 @@ from referral_warehouse.workspace.text_files import UnreadableFile
 
 FILE_NAMES = ("secrets.toml", "config.toml")
 # Editors, shells and `docker --env-file` put these around values; no value begins or ends with them.
-TOKENS = ("api_token", "agents_token")
+TOKENS = ("api_token", "agents_token", "serve_token")
 BYTE_ORDER_MARK = "\ufeff"
 QUOTES = ("'", '"')
 

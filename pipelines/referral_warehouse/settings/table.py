@@ -178,6 +178,16 @@ TABLE: tuple[Setting, ...] = (
         "one is shown on the terminal",
     ),
     Setting(
+        WAREHOUSE, "serve_personal", Switch(),
+        "let [`referrals serve`](serving.md) serve the tables that have columns that name people, such as names and "
+        "e-mail addresses",
+    ),
+    Setting(
+        WAREHOUSE, "serve_token", Secret(),
+        "the token that [`referrals serve`](serving.md) asks readers for, 16 characters or more; without it, a new one "
+        "is shown on the terminal",
+    ),
+    Setting(
         PRIVACY, "mode", Choice(KEEP, POLICIES),
         "what is stored of personal fields: as received, a pseudonym made with the key, or nothing. A change holds for "
         "what is stored too. See [policy](privacy.md#policy)", "privacy_mode",

@@ -13,6 +13,7 @@ from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import AnotherSyncRunning, LoadFileDamaged
 from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.workspace.file_locks import is_lock_refused, refuse_lockless
+from referral_warehouse.workspace.load_file_version import refuse_newer, stored_version
 
 if TYPE_CHECKING:
     import duckdb
@@ -100,7 +101,10 @@ def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def attach_load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Attach the load file as ``load``, read-only. Raises: AnotherSyncRunning, LoadFileDamaged."""
+    """Attach the load file as ``load``, read-only.
+
+    Raises: AnotherSyncRunning, LoadFileDamaged; ConfigurationError when a newer program wrote it.
+    """
     import duckdb
 
     try:
@@ -110,6 +114,7 @@ def attach_load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             refuse_lockless(path)
             raise AnotherSyncRunning(f"Another process is writing {path}.") from error
         raise LoadFileDamaged(f"{path} cannot be opened: {first_line(error)}") from error
+    refuse_newer(path, stored_version(connection, "load") or 0)
 
 
 def substitute_missing_tables(connection: duckdb.DuckDBPyConnection) -> None:

@@ -7,7 +7,6 @@ read. Knows a DuckDB file that is complete; knows nothing of how it was built or
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.workspace.durable_files import file_sha256
 
 if TYPE_CHECKING:
     import duckdb
@@ -90,12 +90,6 @@ def _write_feed(
     ).fetchone()
     path.chmod(0o600)
     return Feed(path.stem, int(row[0]) if row else 0, file_sha256(path))
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _exported(column: str, kind: str, *, is_hidden: bool) -> str:

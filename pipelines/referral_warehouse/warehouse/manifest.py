@@ -6,7 +6,6 @@ Knows the feeds that it lists; knows nothing of databases and links.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,9 +16,8 @@ from referral_warehouse.display_text import json_text
 from referral_warehouse.warehouse.exports import Feed
 from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import LARGEST_NUMBER, database_name, feeds_name
-from referral_warehouse.workspace.durable_files import sync_file
+from referral_warehouse.workspace.durable_files import replaced_file
 from referral_warehouse.workspace.file_kinds import read_regular, set_aside_unless_file
-from referral_warehouse.workspace.removal import free_name
 
 SCHEMA_VERSION = 4
 """Grows when a published column changes its name, type or meaning; new columns and tables leave it."""
@@ -71,16 +69,11 @@ def write_manifest(path: Path, manifest: Mapping[str, Any], access: Access, *, i
     Args: ``is_frozen`` is for the manifest of a snapshot, which nobody changes.
     Raises: ConfigurationError, OSError.
     """
-    temporary = free_name(path.with_name(f".{path.name}.new"))
     if path.is_dir():
         set_aside_unless_file(path)
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(json_text(dict(manifest), indent=True) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    (access.frozen_file if is_frozen else access.file)(temporary)
-    temporary.replace(path)
-    sync_file(path.parent)
+    with replaced_file(path) as (stream, temporary):
+        stream.write((json_text(dict(manifest), indent=True) + "\n").encode())
+        (access.frozen_file if is_frozen else access.file)(temporary)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from referral_warehouse.errors import ReferralsError, SnapshotDamaged
 from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.warehouse.connection import connect_scratch, draft_dir, draft_path, first_line
-from referral_warehouse.warehouse.exports import file_sha256
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.snapshots import snapshot_numbers, write_ahead_log
 from referral_warehouse.workspace.current_snapshot import (
@@ -29,6 +28,7 @@ from referral_warehouse.workspace.current_snapshot import (
     database_name,
     folder_name,
 )
+from referral_warehouse.workspace.durable_files import file_sha256
 from referral_warehouse.workspace.file_kinds import kind_of
 from referral_warehouse.workspace.file_locks import is_lock_refused
 from referral_warehouse.workspace.removal import reason, remove

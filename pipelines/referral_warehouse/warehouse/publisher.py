@@ -25,19 +25,33 @@ def claim(settings: Settings) -> None:
 
     Raises: ConfigurationError when another warehouse publishes there; OSError.
     """
-    folder = settings.published_dir
-    if folder == settings.warehouse_dir:
+    if settings.published_dir == settings.warehouse_dir:
         return
-    own, theirs = settings.state_dir / MARK, folder / MARK
-    found = _read(theirs)
-    if found is not None and found != _read(own):
+    refuse_other_publisher(settings)
+    if _read(settings.published_dir / MARK) is None:
+        take_over(settings)
+
+
+def refuse_other_publisher(settings: Settings, name: str | None = None) -> None:
+    """Refuse to publish where another warehouse does; ``name`` is a further name of this one, from a backup.
+
+    Raises: ConfigurationError.
+    """
+    folder = settings.published_dir
+    found = None if folder == settings.warehouse_dir else _read(folder / MARK)
+    if found is not None and found not in (_read(settings.state_dir / MARK), name):
         raise ConfigurationError(
             f"Another warehouse publishes into {folder}; {settings.warehouse_dir} would replace its snapshots.",
-            f"Set WAREHOUSE__PUBLISH_DIR to another directory; if that warehouse is no longer used, remove {theirs}.",
+            f"Set WAREHOUSE__PUBLISH_DIR to another directory; if that warehouse is no longer used, remove "
+            f"{folder / MARK}.",
         )
-    if found is None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(theirs, own_name(settings))
+
+
+def take_over(settings: Settings) -> None:
+    """Write the name of this warehouse into the directory of WAREHOUSE__PUBLISH_DIR, if it is set. Raises: OSError."""
+    if settings.published_dir != settings.warehouse_dir:
+        settings.published_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(settings.published_dir / MARK, own_name(settings))
 
 
 def own_name(settings: Settings) -> str:

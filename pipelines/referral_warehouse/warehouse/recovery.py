@@ -30,6 +30,7 @@ from referral_warehouse.workspace.current_snapshot import (
     linked_number,
 )
 from referral_warehouse.workspace.file_kinds import set_aside_unless_file, set_aside_unless_folder
+from referral_warehouse.workspace.lock import RESTORE_STAGE
 from referral_warehouse.workspace.removal import remove
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def recover(settings: Settings) -> Recovery:
     """
     done: list[str] = []
     published = settings.published_dir
-    problems = [problem for path in sorted(settings.warehouse_dir.glob("draft-*")) if (problem := remove(path))]
+    # of a restore that ended before it began, or at its end: in between it has to be completed first
+    stages = [folder / RESTORE_STAGE for folder in (settings.warehouse_dir, published)]
+    remains = [*sorted(settings.warehouse_dir.glob("draft-*")), *stages]
+    problems = [problem for path in remains if (problem := remove(path))]
     claim(settings)
     if published != settings.warehouse_dir and os.path.lexists(settings.warehouse_dir / DATABASE):
         problems.append(

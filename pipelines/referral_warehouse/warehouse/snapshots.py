@@ -14,15 +14,19 @@ from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import (
     DATABASE,
     FEEDS,
+    LARGEST_NUMBER,
     NUMBERED,
     folder_name,
 )
 from referral_warehouse.workspace.durable_files import move, sync_file
-from referral_warehouse.workspace.file_kinds import kind_of
+from referral_warehouse.workspace.file_kinds import kind_of, read_regular, write_regular
 from referral_warehouse.workspace.removal import remove
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
+
+USED_NUMBERS = "last_number_before_restore"
+"""In ``state/``: the largest number of a snapshot that a restore moved away."""
 
 
 def access_of(settings: Settings) -> Access:
@@ -152,8 +156,15 @@ def snapshot_numbers(settings: Settings) -> list[int]:
 
 
 def next_number(settings: Settings, announced: int) -> int:
-    """One more than any number in use, also by other files, and than the one ``announced`` before."""
-    return max([announced, *(int(path.name) for path in _numbered(settings))]) + 1
+    """One more than any number in use, also by other files, than the one ``announced``, and than before a restore."""
+    used = (read_regular(settings.state_dir / USED_NUMBERS) or b"").decode("ascii", "replace").strip()
+    before = int(used) if NUMBERED.fullmatch(used) and int(used) < LARGEST_NUMBER else 0
+    return max([announced, before, *(int(path.name) for path in _numbered(settings))]) + 1
+
+
+def remember_numbers(settings: Settings, used: int) -> None:
+    """Let no later snapshot have a number up to ``used``: readers may know other data by it. Raises: OSError."""
+    write_regular(settings.state_dir / USED_NUMBERS, f"{folder_name(used)}\n")
 
 
 def _numbered(settings: Settings) -> list[Path]:

@@ -24,14 +24,19 @@ def folder_name(number: int) -> str:
     return f"{number:06d}"
 
 
+def snapshot_name(number: int) -> str:
+    """A snapshot, relative to the published directory, so that that can be moved or mounted elsewhere."""
+    return f"{SNAPSHOTS}/{folder_name(number)}"
+
+
 def database_name(number: int) -> str:
-    """The database of a snapshot, relative to the published directory, so that it can be moved or mounted elsewhere."""
-    return f"{SNAPSHOTS}/{folder_name(number)}/{DATABASE}"
+    """The database of a snapshot, relative to the published directory."""
+    return f"{snapshot_name(number)}/{DATABASE}"
 
 
 def feeds_name(number: int) -> str:
     """The folder of a snapshot's feeds, relative to the published directory."""
-    return f"{SNAPSHOTS}/{folder_name(number)}/{FEEDS}"
+    return f"{snapshot_name(number)}/{FEEDS}"
 
 
 def linked_number(published: Path) -> int | None:

@@ -18,16 +18,25 @@ from referral_warehouse.workspace.file_kinds import kind_of, refuse_other_kinds
 from referral_warehouse.workspace.file_locks import FileLock, lock_file
 from referral_warehouse.workspace.process_limits import refuse_small_limits
 
+RESTORE_STAGE = ".restore"
+"""The folder of what a restore puts into a directory."""
+UNFINISHED_RESTORE = Path(RESTORE_STAGE, "journal.json")
+"""Stands in a warehouse directory while a restore replaces its files."""
+
 LOOKS, LOOK_S = 5, 0.02
 """How often, and how far apart in seconds, a lock that is held is tried again: looking at it takes microseconds."""
 
 
 @contextmanager
-def warehouse_lock(warehouse_dir: Path) -> Iterator[None]:
+def warehouse_lock(warehouse_dir: Path, *, wait_s: float = 0, completes_restore: bool = False) -> Iterator[None]:
     """Lock the directory for the length of a ``with``.
 
-    Raises: AnotherSyncRunning at once when another process holds it; ConfigurationError when it cannot be written;
-    LimitReached when a limit of the process is too small.
+    Args:
+        wait_s: seconds to wait where another process holds it.
+        completes_restore: whether the caller completes a restore that was interrupted; nobody else may write then.
+
+    Raises: AnotherSyncRunning when another process holds it, at once or after the wait; ConfigurationError when it
+    cannot be written, or a restore has to be completed first; LimitReached when a limit of the process is too small.
     """
     refuse_small_limits(writes=True)
     state_dir = warehouse_dir / STATE
@@ -35,10 +44,12 @@ def warehouse_lock(warehouse_dir: Path) -> Iterator[None]:
     try:
         warehouse_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         state_dir.mkdir(exist_ok=True, mode=0o700)
-        lock = _acquire(path, warehouse_dir)
+        lock = _acquire(path, warehouse_dir, wait_s)
     except OSError as error:
         raise disk_full_error(error, f"{warehouse_dir} cannot be written") or _explain(error, warehouse_dir) from None
     try:
+        if not completes_restore:
+            refuse_unfinished_restore(warehouse_dir)
         _provide_folders(state_dir)
         yield
     finally:
@@ -62,14 +73,23 @@ def _provide_folders(state_dir: Path) -> None:
         tempfile.tempdir = str(state_dir)
 
 
-def _acquire(path: Path, warehouse_dir: Path) -> FileLock:
+def refuse_unfinished_restore(warehouse_dir: Path) -> None:
+    """Raises: ConfigurationError where a restore was interrupted while it replaced the files of the directory."""
+    if (warehouse_dir / UNFINISHED_RESTORE).exists():
+        raise ConfigurationError(
+            f"A restore of {warehouse_dir} was interrupted, and its files belong to two states.",
+            "Run the same `referrals restore` again: it completes what was begun.",
+        )
+
+
+def _acquire(path: Path, warehouse_dir: Path, wait_s: float) -> FileLock:
     """The lock. Raises: AnotherSyncRunning; ConfigurationError where there can be none; OSError for all else."""
     refuse_other_kinds(path, "the lock file")
     lock = lock_file(path)
-    for _ in range(LOOKS):  # `status` may look at the lock at this very moment
-        if lock is not None:
-            break
+    looks = max(LOOKS, round(wait_s / LOOK_S))  # `status` may look at the lock at this very moment
+    while lock is None and looks > 0:
         time.sleep(LOOK_S)
+        looks -= 1
         lock = lock_file(path)
     if lock is None:
         raise AnotherSyncRunning(f"Another sync is writing to {warehouse_dir}.")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from typing import TYPE_CHECKING
 
 import click
 
 from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.http_service import say_token, serve_until_signal, usable_token
 from referral_warehouse.cli.signals import end_on_signals
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
@@ -45,38 +44,14 @@ def mcp(http: bool, port: int) -> None:
 def _serve_http(settings: Settings, server: AgentServer, port: int) -> None:
     """Serve until a signal ends the command."""
     from referral_warehouse.cli.console import say
-    from referral_warehouse.consume.agents.http_server import HttpServer
+    from referral_warehouse.consume.agents.http_server import PATH, agents_app
+    from referral_warehouse.consume.http_server import HttpServer
 
-    token, is_new = _token(settings)
-    try:
-        running = HttpServer(server, token, port).__enter__()
-    except OSError as error:
-        raise ConfigurationError(f"Port {port} cannot be opened: {error.strerror}.", "Choose another --port.") from None
-    try:
-        say(f"Ready for agents: {running.url}")
+    token, is_new = usable_token(TOKEN_SETTING, settings.agents_token)
+
+    def say_ready(url: str) -> None:
+        say(f"Ready for agents: {url}{PATH}")
         if is_new:
-            say(f"Token, shown once: {token}")
-            say(f"Set {TOKEN_SETTING} to keep one.")
-        threading.Event().wait()
-    finally:
-        running.__exit__(None, None, None)
+            say_token(token, TOKEN_SETTING)
 
-
-def _token(settings: Settings) -> tuple[str, bool]:
-    """The token of the settings; without one a new one, which only a terminal is shown. Raises: ConfigurationError."""
-    from referral_warehouse.consume.agents.http_server import SHORTEST_TOKEN, new_token
-
-    if settings.agents_token is not None:
-        token = settings.agents_token.reveal()
-        if len(token) < SHORTEST_TOKEN or not token.isascii():
-            raise ConfigurationError(
-                f"{TOKEN_SETTING} is too short, or not ASCII: it needs {SHORTEST_TOKEN} characters or more.",
-                "Set a long random text.",
-            )
-        return token, False
-    if not sys.stdout.isatty():
-        raise ConfigurationError(
-            f"{TOKEN_SETTING} is not set, and a new token would end up in what records this output.",
-            f"Set {TOKEN_SETTING}, or run the command on a terminal, which is shown a new one.",
-        )
-    return new_token(), True
+    serve_until_signal(HttpServer(agents_app(server), token, port), f"Port {port}", say_ready)

@@ -14,9 +14,9 @@ from referral_warehouse.consume.description.model import Description
 from referral_warehouse.consume.query.pinned import CATALOG, PinnedSnapshot, open_pinned
 from referral_warehouse.consume.query.snapshots import Snapshot, choose_snapshot
 from referral_warehouse.errors import SnapshotDamaged
-from referral_warehouse.warehouse.exports import file_sha256
 from referral_warehouse.warehouse.published import attach_published, tables_of
 from referral_warehouse.workspace.current_snapshot import MANIFEST, current_number
+from referral_warehouse.workspace.durable_files import file_sha256
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings

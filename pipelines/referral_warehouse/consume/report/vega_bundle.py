@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from referral_warehouse.extras import packages_of
-from referral_warehouse.workspace.new_files import write_whole_file
+from referral_warehouse.workspace.durable_files import write_whole_file
 
 PACKAGES = ("jinja2", "vl_convert")
 SNIPPET = "window.vegaEmbed = vegaEmbed;"

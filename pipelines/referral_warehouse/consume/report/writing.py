@@ -15,8 +15,8 @@ from referral_warehouse.consume.report.reading import ALL, Reader, define_scopes
 from referral_warehouse.errors import ConfigurationError, NothingPublished
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.current_snapshot import is_published
+from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import kind_of
-from referral_warehouse.workspace.new_files import write_whole_file
 
 ANOTHER_FILE = "Name another file with --out."
 

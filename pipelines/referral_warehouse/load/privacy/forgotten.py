@@ -21,8 +21,8 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.load.records.coercion import NO_TEXT, Coerced, Reject
 from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
-from referral_warehouse.workspace.new_files import write_whole_file
 
 FOLDER, FILE = "forgotten", "people.json"
 

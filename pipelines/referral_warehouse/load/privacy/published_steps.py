@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
-from referral_warehouse.workspace.new_files import write_whole_file
 
 FILE = "published_fields.json"
 Place = tuple[str, str]

@@ -1,7 +1,8 @@
 """Rewrites the load file with other values: a new file takes its place, so that no free block keeps an old one.
 
 The file is replaced by a rename; a rewriting that is killed leaves the old file, and the next one begins again. Rows of
-dlt's staging tables are left out: dlt fills them anew for each package. Knows tables and rows, not why they change.
+dlt's staging tables are left out: dlt fills them anew for each package. Copies from before an
+upgrade are removed. Knows tables and rows, not why they change.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pyarrow as pa
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.load.records.row_version import with_current_versions
 from referral_warehouse.load.records.schema import TableSchema
+from referral_warehouse.load.storage.load_file_upgrade import remove_copies
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.workspace.disk_space import disk_full_error
@@ -62,6 +64,7 @@ def rewrite_load_file(
     sync_file(new)
     new.replace(path)
     sync_file(path.parent)
+    remove_copies(path)
 
 
 def discard_unfinished(path: Path) -> None:

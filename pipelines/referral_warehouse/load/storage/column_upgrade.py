@@ -13,19 +13,23 @@ from referral_warehouse.sql_quoting import identifier
 FORMER_AMOUNT = "DECIMAL(18,2)"
 
 
+def has_narrow_amounts(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether an earlier version created a column of amounts."""
+    return bool(_narrow_columns(connection))
+
+
 def widen_amounts(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give all columns of amounts six decimal places, in one transaction; dlt's staging tables included."""
-    narrow = connection.execute(
-        "select schema_name, table_name, column_name from duckdb_columns() "
-        "where data_type = ? and database_name = current_database() and not internal",
-        [FORMER_AMOUNT],
-    ).fetchall()
-    if not narrow:
-        return
-    connection.execute("begin")
-    for schema, table, column in narrow:
+    """Give all columns of amounts six decimal places; dlt's staging tables included."""
+    for schema, table, column in _narrow_columns(connection):
         connection.execute(
             f"alter table {identifier(schema)}.{identifier(table)} "
             f"alter column {identifier(column)} set data type {SQL_TYPES['money']}"
         )
-    connection.execute("commit")
+
+
+def _narrow_columns(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    return connection.execute(
+        "select schema_name, table_name, column_name from duckdb_columns() "
+        "where data_type = ? and database_name = current_database() and not internal",
+        [FORMER_AMOUNT],
+    ).fetchall()

@@ -15,10 +15,11 @@ import duckdb
 
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, LoadFileDamaged, ReferralsError, causes
-from referral_warehouse.load.storage.column_upgrade import widen_amounts
+from referral_warehouse.load.storage.load_file_upgrade import is_stamped, keep_copy, remove_copies, upgrade, version_of
 from referral_warehouse.load.storage.stored_rows import StoredRows
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, refuse_lockless, refuse_other_kinds, set_aside
+from referral_warehouse.workspace.load_file_version import LOAD_FILE_VERSION, refuse_newer
 
 MEMORY_LIMIT = "160MB"  # a second thread costs memory and, at the size of a slice, saves no time
 _LOG_LOST = "{log} could not be replayed and is now {aside}; its changes are read from the API again"
@@ -37,7 +38,7 @@ class LoadFile:
     Raises:
         AnotherSyncRunning: when another program has the file open.
         LoadFileDamaged: when it is not a readable DuckDB file, or a part of it is not.
-        ConfigurationError: when something else has its name, or this user has no permission.
+        ConfigurationError: when something else has its name, this user has no permission, or a newer program wrote it.
         DiskFull: when the disk is full.
     """
 
@@ -52,12 +53,12 @@ class LoadFile:
         self._umask_before = os.umask(0o077)
         try:
             self.connection = self._connect(path)
+            self._is_upgraded = self._upgrade()
         except BaseException:
             os.umask(self._umask_before)
             raise
         path.chmod(0o600)
         self.connection.execute("set TimeZone = 'UTC'")
-        widen_amounts(self.connection)
         self.rows = StoredRows(self.connection)
 
     def _connect(self, path: Path) -> duckdb.DuckDBPyConnection:
@@ -79,6 +80,35 @@ class LoadFile:
             self.recovered.append(_LOG_LOST.format(log=log, aside=aside.name))
             return connection
 
+    def _upgrade(self) -> bool:
+        """Bring a file of an earlier version up to date, after a copy of it was made.
+
+        Returns: whether it was one. Raises: as the class; the connection is closed then.
+        """
+        path = self._path
+        try:
+            version = version_of(self.connection)
+            refuse_newer(path, version)
+            is_older = version < LOAD_FILE_VERSION
+            if is_older:
+                self.connection.execute("checkpoint")
+                self.connection.close()  # a second descriptor of an open file would release DuckDB's lock of it
+                copy = keep_copy(path, version)
+                self.recovered.append(
+                    f"{path} was upgraded from version {version} to {LOAD_FILE_VERSION}; {copy.name} is the file of "
+                    "before, until the next load succeeds"
+                )
+                self.connection = self._connect(path)
+            if is_older or not is_stamped(self.connection):
+                upgrade(self.connection, version)
+        except (duckdb.Error, OSError) as error:
+            self.connection.close()
+            raise _translated(path, error) or ReferralsError(f"{path} could not be upgraded: {error}.") from error
+        except BaseException:
+            self.connection.close()
+            raise
+        return is_older
+
     def damage_behind(self, error: BaseException) -> ReferralsError | None:
         """The error to raise where a damaged load file is the cause of an error; None for any other error."""
         found = [cause for cause in causes(error) if isinstance(cause, duckdb.Error) and _names_damage(cause)]
@@ -98,6 +128,8 @@ class LoadFile:
             error = error or closing
         finally:
             os.umask(self._umask_before)
+        if error is None and not self._is_upgraded:
+            remove_copies(self._path)
         translated = _translated(self._path, error) if isinstance(error, duckdb.Error) else None
         if translated is not None:
             raise translated from error

@@ -1,0 +1,115 @@
+"""``backup`` and ``restore``: copies of the whole warehouse in a directory elsewhere, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.output import warn, work_is_done
+from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
+from referral_warehouse.cli.verbosity import logging_options
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.workspace.ownership import refuse_files_of_others
+
+if TYPE_CHECKING:
+    from referral_warehouse.operate.backup_directory import BackupDirectory
+
+DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+
+
+@click.command(epilog="Example: referrals backup /mnt/backups --keep 14")
+@DIRECTORY
+@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Remove all but the newest N backups afterwards.")
+@click.option("--verify", is_flag=True, help="Make none: read every backup in DIR as a whole and say what is damaged.")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@logging_options
+def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> None:
+    """Copy the whole warehouse into a new folder in DIR, also while syncs run; what did not change is not copied."""
+    from referral_warehouse.operate.backup_directory import backup_directory
+
+    settings = read_settings()
+    place = backup_directory(settings, directory)
+    if verify:
+        if keep is not None:
+            raise ConfigurationError("--verify makes no backup, so --keep does not go with it.", "Run them one by one.")
+        _verify(place, as_json=as_json)
+        return
+    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.operate.backup import make_backup
+
+    refuse_files_of_others(settings.warehouse_dir)
+    refuse_missing_warehouse(settings)
+    made = make_backup(settings, place, keep)
+    work_is_done(f"The backup {made.folder.name} is made.")
+    for problem in made.problems:
+        warn("backup", problem)
+    if as_json:
+        say_json({
+            "backup": made.folder.name, "folder": str(made.folder), "snapshot": made.manifest.snapshot,
+            "files": len(made.manifest.files), "bytes": made.manifest.size, "copied_bytes": made.copied,
+            "shared_bytes": made.shared,
+        })  # fmt: skip
+    else:
+        say(f"Backup: {made.folder} ({_megabytes(made.copied)} copied, {_megabytes(made.shared)} shared)")
+
+
+def _verify(place: BackupDirectory, *, as_json: bool) -> None:
+    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.operate.backup_directory import refuse_damaged
+    from referral_warehouse.operate.backup_verification import damages_of
+
+    names = place.names()
+    if not names:
+        place.folder(None)  # which says that there is none
+    damages = {name: damages_of(place.root / name) for name in names}
+    if as_json:
+        say_json({"backups": [{"backup": name, "damages": found} for name, found in damages.items()]})
+    else:
+        for name, found in damages.items():
+            say(f"{name}: {'whole' if not found else 'damaged'}")
+            for damage in found:
+                say(f"  {damage}")
+    wrong = [name for name, found in damages.items() if found]
+    whole = [name for name in names if name not in wrong]
+    refuse_damaged(
+        [damages[name][0] for name in wrong], f"{len(wrong)} of {len(names)} backups are damaged",
+        f"Use the newest whole one, {whole[-1]}, and remove the damaged ones." if whole else
+        "Make a new one with `referrals backup DIR`, in another directory.",
+    )  # fmt: skip
+
+
+@click.command(epilog="Example: referrals restore /mnt/backups --replace")
+@DIRECTORY
+@click.option("--backup", "name", metavar="NAME", help="The backup to restore; the newest without it.")
+@click.option("--replace", is_flag=True, help="Move the data of the directory aside first; nothing is deleted.")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@logging_options
+def restore(directory: Path, name: str | None, replace: bool, as_json: bool) -> None:
+    """Put a backup of DIR into the warehouse directory, after it was verified. The next sync continues from there."""
+    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.operate.backup_directory import backup_directory
+    from referral_warehouse.operate.restore import restore_backup
+
+    settings = read_settings()
+    refuse_files_of_others(settings.warehouse_dir)
+    done = restore_backup(settings, backup_directory(settings, directory), name, is_replacing=replace)
+    work_is_done(f"The backup {done.backup} is restored.")
+    for problem in done.problems:
+        warn("restore", problem)
+    if as_json:
+        say_json({
+            "backup": done.backup, "snapshot": done.snapshot, "is_completion": done.is_completion,
+            "aside": [str(path) for path in done.aside],
+        })  # fmt: skip
+        return
+    begun = "The restore that was interrupted is complete: backup" if done.is_completion else "Restored: backup"
+    say(f"{begun} {done.backup} in {settings.warehouse_dir}")
+    for path in done.aside:
+        say(f"What was there before is in {path}")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,197 @@
+"""The files of published snapshots as an application of HTTP: GET and HEAD, ranges, conditions, errors as JSON.
+
+Paths with the number of a snapshot never change what they hold, and have ranges. The names without a number, such as
+``/feeds/core.users.parquet``, are those of the published snapshot at the time of the request. Programs read a Parquet
+file by several requests, and a publication in between would mix two files; so these names are answered as a whole. A
+HEAD tells nothing of the file that the GET after it may find replaced: DuckDB, which asks so, then reads the file by
+that one GET, and uses nothing that it kept of an earlier one. Programs that need ranges refuse these names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+
+from referral_warehouse.consume.serving.contents import (
+    REPORT,
+    NotNow,
+    NotServed,
+    NotThere,
+    Opened,
+    PublishedFiles,
+    Withheld,
+)
+from referral_warehouse.display_text import json_text
+from referral_warehouse.warehouse.published_files import DESCRIPTION
+from referral_warehouse.workspace.current_snapshot import MANIFEST, NUMBERED, SNAPSHOTS, folder_name
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from referral_warehouse.settings import Settings
+
+FOR_EVER = "private, max-age=31536000, immutable"
+ASK_AGAIN = "private, no-cache"
+STATUS = {NotThere: 404, Withheld: 403, NotNow: 503}
+PARQUET_TYPE = "application/vnd.apache.parquet"
+MEDIA_TYPES = {MANIFEST: "application/json", DESCRIPTION: "application/json", REPORT: "text/html; charset=utf-8"}
+
+_conditions = StaticFiles(check_dir=False)
+
+
+class OpenedFile(FileResponse):
+    """A file that is open already: whatever is removed or replaced meanwhile, the response is whole."""
+
+    def __init__(self, opened: Opened, cache_control: str) -> None:
+        descriptor = opened.stream.fileno()
+        headers = {"cache-control": cache_control, "content-location": f"/{opened.name}"}
+        if opened.checksum is not None:
+            headers["etag"] = f'"{opened.checksum}"'
+        media_type = MEDIA_TYPES.get(opened.name.rpartition("/")[2], PARQUET_TYPE)
+        super().__init__(
+            f"/dev/fd/{descriptor}", headers=headers, media_type=media_type, stat_result=os.fstat(descriptor)
+        )
+        self._stream = opened.stream
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it, and close it."""
+        with self._stream:
+            await super().__call__(scope, receive, send)
+
+    def close(self) -> None:
+        """Send nothing."""
+        self._stream.close()
+
+
+class WholeFile(OpenedFile):
+    """The file that a name without a number stands for now."""
+
+    def __init__(self, opened: Opened) -> None:
+        super().__init__(opened, ASK_AGAIN)
+        _only_as_a_whole(self.headers)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send all of it, whatever range is asked for."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        _promise_nothing(scope, self.headers)
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+class WholeDocument(JSONResponse):
+    """A JSON document that was made for this request."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        super().__init__(document, headers={"cache-control": ASK_AGAIN})
+        self.headers["etag"] = f'"sha256:{hashlib.sha256(self.body).hexdigest()}"'
+        _only_as_a_whole(self.headers)
+
+    def render(self, content: Any) -> bytes:
+        """The document as it is written to files."""
+        return f"{json_text(content, indent=True)}\n".encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it."""
+        _promise_nothing(scope, self.headers)
+        await super().__call__(scope, receive, send)
+
+    def close(self) -> None:
+        """Send nothing."""
+
+
+def _only_as_a_whole(headers: MutableHeaders) -> None:
+    headers["accept-ranges"] = "none"
+    del headers["last-modified"]  # two publications may have the same second
+
+
+def _promise_nothing(scope: Any, headers: MutableHeaders) -> None:
+    """Let a HEAD not tell what the next GET may contradict.
+
+    A client that knows the length asks for ranges. One that knows the checksum takes what it kept under it for the
+    file, and keeps the next file under it; without one, what changed this moment is kept for no later reading.
+    """
+    if scope["method"] == "HEAD":
+        del headers["content-length"]
+        del headers["etag"]
+        headers["last-modified"] = formatdate(usegmt=True)
+
+
+class Endpoints:
+    """What answers each path."""
+
+    def __init__(self, files: PublishedFiles) -> None:
+        self._files = files
+
+    def list_all(self, request: Request) -> Response:
+        """What there is."""
+        return _conditional(request, WholeDocument(self._files.listed()))
+
+    def current_manifest(self, request: Request) -> Response:
+        """The manifest of the published snapshot, with the time when a sync last found nothing newer."""
+        return _conditional(request, WholeDocument(self._files.manifest()))
+
+    def current(self, request: Request) -> Response:
+        """A file of the published snapshot."""
+        opened = self._files.open(self._files.published_number(), request.path_params["name"])
+        return _conditional(request, WholeFile(opened))
+
+    def of_snapshot(self, request: Request) -> Response:
+        """A file of a snapshot, which never changes."""
+        number = request.path_params["number"]
+        if NUMBERED.fullmatch(number) is None or folder_name(int(number)) != number:
+            raise HTTPException(404)
+        return _conditional(request, OpenedFile(self._files.open(int(number), request.path_params["name"]), FOR_EVER))
+
+
+def serving_app(settings: Settings) -> Starlette:
+    """The ASGI application that serves one published directory. Whoever reaches it may read: it asks for no token."""
+    endpoints = Endpoints(PublishedFiles(settings))
+    routes = [
+        Route("/", endpoints.list_all),
+        Route(f"/{MANIFEST}", endpoints.current_manifest),
+        Route(f"/{SNAPSHOTS}/{{number}}/{{name:path}}", endpoints.of_snapshot),
+        Route("/{name:path}", endpoints.current),
+    ]
+    app = Starlette(routes=routes, exception_handlers={NotServed: _not_served, HTTPException: _refused})
+    app.router.redirect_slashes = False
+    return app
+
+
+def _conditional(request: Request, response: OpenedFile | WholeDocument) -> Response:
+    """The response, or that the client has it already (304), or has another one and wants no mixture (412)."""
+    wanted = request.headers.get("if-match", "*")
+    if wanted.strip() != "*" and response.headers["etag"] not in [tag.strip() for tag in wanted.split(",")]:
+        response.close()
+        return _error(412, "The file is another one by now.", "Begin again with the manifest.")
+    if _conditions.is_not_modified(response.headers, request.headers):
+        response.close()
+        return NotModifiedResponse(response.headers)
+    return response
+
+
+def _not_served(_: Request, error: Exception) -> Response:
+    assert isinstance(error, NotServed)  # noqa: S101 - what it is registered for
+    response = _error(STATUS[type(error)], error.message, error.next_step)
+    if isinstance(error, NotNow):
+        response.headers["retry-after"] = "60"
+    return response
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    words = {404: "There is no such path.", 405: "Only GET and HEAD are answered."}
+    response = _error(error.status_code, words.get(error.status_code, error.detail), "/ lists what there is.")
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _error(status: int, message: str, next_step: str) -> Response:
+    return JSONResponse({"error": message, "next_step": next_step}, status, {"cache-control": "no-store"})

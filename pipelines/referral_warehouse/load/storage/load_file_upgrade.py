@@ -1,0 +1,74 @@
+"""Upgrades a load file of an earlier version in place, after a copy of it was made.
+
+An upgrade is one transaction with the new version in it, so that a kill leaves the old file or the new one. Knows what
+differs between versions, and no stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from referral_warehouse.load.storage.column_upgrade import has_narrow_amounts, widen_amounts
+from referral_warehouse.workspace.durable_files import copy_file, sync_file
+from referral_warehouse.workspace.load_file_version import (
+    LOAD_FILE_VERSION,
+    VERSION_TABLE,
+    copies_before_upgrades,
+    copy_before_upgrade,
+    stored_version,
+)
+from referral_warehouse.workspace.removal import remove
+
+UPGRADES: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {1: widen_amounts}
+"""Version → what makes the next version of it, without a transaction of its own."""
+
+
+def version_of(connection: duckdb.DuckDBPyConnection) -> int:
+    """The version of an open load file. Files of programs that wrote none are told apart by their columns."""
+    found = _stored(connection)
+    return found if found is not None else 1 if has_narrow_amounts(connection) else 2
+
+
+def is_stamped(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether an open load file carries its version."""
+    return _stored(connection) is not None
+
+
+def _stored(connection: duckdb.DuckDBPyConnection) -> int | None:
+    [(catalog,)] = connection.execute("select current_database()").fetchall()
+    return stored_version(connection, str(catalog))
+
+
+def keep_copy(path: Path, version: int) -> Path:
+    """Copy a load file that nobody has open, and that has no log, before it is upgraded. Raises: OSError.
+
+    Returns: the copy, which ``remove_copies`` removes after the next successful load.
+    """
+    copy = copy_before_upgrade(path, version)
+    draft = copy.with_name(f"{copy.name}.new")
+    remove(draft)
+    copy_file(path, draft)
+    draft.replace(copy)
+    sync_file(path.parent)
+    return copy
+
+
+def upgrade(connection: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Make the current version of a file of an earlier one, or write the version into one that has none yet.
+
+    Raises: duckdb.Error; the file is as before then.
+    """
+    connection.execute("begin")
+    for step in range(version, LOAD_FILE_VERSION):
+        UPGRADES[step](connection)
+    connection.execute(f"create or replace table main.{VERSION_TABLE} as select {LOAD_FILE_VERSION} as version")
+    connection.execute("commit")
+
+
+def remove_copies(path: Path) -> None:
+    """Remove the copies of before upgrades: a load has succeeded since."""
+    for copy in copies_before_upgrades(path):
+        remove(copy)
