@@ -18,11 +18,12 @@ import httpx
 import pytest
 
 from referral_warehouse.settings import Settings
-from referral_warehouse.warehouse.exports import Feed, file_sha256
+from referral_warehouse.warehouse.exports import Feed
 from referral_warehouse.warehouse.manifest import manifest_of, write_manifest
 from referral_warehouse.warehouse.public_names import switch_link
 from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import feeds_name, snapshot_name
+from referral_warehouse.workspace.durable_files import file_sha256
 from tests.consume.conftest import Run
 from tests.consume.serving import TOKEN, Asked, copy_published, served
 from tests.consume.terminals import environ_of, on_a_terminal
