@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Write the report: one HTML page that shows the published snapshot."),
     "sql": ("sql", "Query the published warehouse read-only, or open a prompt for queries."),
     "mcp": ("mcp", "Answer questions of agents (MCP) about the published data, read-only."),
+    "snapshots": ("snapshots", "List the published snapshots that are kept, and pin one."),
     "config": ("config", "Show every setting with its value and where that came from."),
     "strikes": ("strikes", "Show rate-limit violations of the last 7 days; --forgive ends a protective stop."),
     "schedule": ("schedule", "Print a file that makes a scheduler run the sync of this directory."),
