@@ -15,6 +15,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.redaction import register_secret
 from referral_warehouse.settings.lake_target import POSTGRES, SQLITE
 from referral_warehouse.sql_quoting import literal
+from referral_warehouse.warehouse.connection import thread_count
 from referral_warehouse.warehouse.lake.extensions import load_extensions, needed_extensions
 from referral_warehouse.warehouse.lake.faults import explained
 
@@ -40,17 +41,11 @@ def open_lake(settings: Settings, *, create: bool = False) -> Iterator[duckdb.Du
 
     Raises: ConfigurationError, LakeUnavailable.
     """
-    import duckdb
-
     connection = bare_connection(settings)
     try:
         with explained(settings, "The lake cannot be opened"):
             add_secrets(connection, settings)
-            try:
-                connection.execute(_attach(settings, create=False))
-            except duckdb.InvalidInputException as error:
-                if MISSING not in str(error):
-                    raise
+            if not _is_there(connection, settings):
                 _refuse_used_data(connection, settings)
                 if not create:
                     yield None
@@ -61,13 +56,28 @@ def open_lake(settings: Settings, *, create: bool = False) -> Iterator[duckdb.Du
         connection.close()
 
 
+def _is_there(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
+    """Attach the lake, if there is one. A file that is missing is not asked for: a scanner would create it."""
+    import duckdb
+
+    path = None if settings.lake_catalog is None else settings.lake_catalog.path
+    if path is not None and path.parent.is_dir() and not path.exists():
+        return False
+    try:
+        connection.execute(_attach(settings, create=False))
+    except duckdb.InvalidInputException as error:
+        if MISSING not in str(error):
+            raise
+        return False
+    return True
+
+
 def bare_connection(settings: Settings) -> duckdb.DuckDBPyConnection:
     """A connection that has what the lake needs, and attaches nothing yet. Raises: ConfigurationError."""
     import duckdb
 
-    connection = duckdb.connect(
-        ":memory:", config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    )
+    config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    connection = duckdb.connect(":memory:", config={**config, "threads": str(thread_count(settings.load_path))})
     try:
         load_extensions(connection, needed_extensions(settings))
         connection.execute("set timezone = 'UTC'")
