@@ -17,7 +17,8 @@ from referral_warehouse.warehouse import models
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.workspace.current_snapshot import folder_name
 from tests.dlt_source.postgres_server import PostgresServer, running_server
-from tests.lake.lakes import HAS_LAKE, NO_LAKE, altered, with_lake
+from tests.lake.lakes import altered, with_lake
+from tests.lake.packages import HAS_LAKE, NO_LAKE
 from tests.operate.deliveries import switch_to
 from tests.warehouse.planting import plant
 

@@ -6,7 +6,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,7 @@ from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import folder_name
 from tests.operate.deliveries import switch_to
 
-NO_LAKE = "the packages of the extra lake are not installed"
-HAS_LAKE = find_spec("duckdb_extension_ducklake") is not None
+PROJECT = Path(__file__).parents[2]
 ONLY_CONTROL = set(CONTROL)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from referral_warehouse.display_text import one_line
+from referral_warehouse.display_text import LINE_COLUMNS, one_line
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.events import log_event, log_warning
 from referral_warehouse.redaction import redact
@@ -64,7 +64,7 @@ def publish_lake(settings: Settings, refuse_lost_lock: Callable[[], None]) -> No
             if isinstance(error, ReferralsError)
             else f"{type(error).__name__}: {error}"
         )
-        problem = one_line(redact(why)).rstrip(".")
+        problem = one_line(redact(why), LINE_COLUMNS).rstrip(".")
         log_warning(
             "warehouse", "lake",
             f"the lake does not have this publication yet: {problem}; readers there keep what they have, and the next "

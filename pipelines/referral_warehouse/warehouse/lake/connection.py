@@ -87,6 +87,16 @@ def bare_connection(settings: Settings) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def end_transaction(connection: duckdb.DuckDBPyConnection) -> None:
+    """Roll back what is open. Without this, DuckDB aborts the process where PostgreSQL went away in a transaction."""
+    import duckdb
+
+    try:
+        connection.execute("rollback")
+    except duckdb.Error:
+        return  # there is none, or it ended with its connection
+
+
 def add_secrets(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Give a connection the password of the catalog and the keys of the bucket. Raises: ConfigurationError."""
     catalog, data = settings.lake_catalog, settings.lake_data

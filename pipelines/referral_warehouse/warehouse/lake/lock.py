@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from referral_warehouse.errors import AnotherSyncRunning, LakeUnavailable
+from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, LakeUnavailable
 from referral_warehouse.settings.lake_target import POSTGRES
 from referral_warehouse.sql_quoting import literal
-from referral_warehouse.warehouse.lake.connection import add_secrets, bare_connection, postgres_address
+from referral_warehouse.warehouse.lake.connection import (
+    add_secrets,
+    bare_connection,
+    end_transaction,
+    postgres_address,
+)
 from referral_warehouse.warehouse.lake.faults import explained
 from referral_warehouse.workspace.file_locks import lock_file
 
@@ -41,6 +46,11 @@ def lake_lock(settings: Settings) -> Iterator[Callable[[], None]]:
     path = None if catalog is None else catalog.path
     if path is None:
         raise LakeUnavailable("There is no catalog to lock.")
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            f"WAREHOUSE__LAKE_CATALOG ({path}) is in a folder that does not exist.",
+            f"Create {path.parent}, or set it to a file in another folder.",
+        )
     with explained(settings, "The lake cannot be locked"):
         lock = lock_file(path.with_name(f"{path.name}.lock"))
     if lock is None:
@@ -79,6 +89,7 @@ def _postgres_lock(settings: Settings) -> Iterator[Callable[[], None]]:
 
         yield refuse_lost_lock
     finally:
+        end_transaction(connection)
         connection.close()
 
 

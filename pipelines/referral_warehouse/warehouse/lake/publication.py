@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.warehouse.exports import file_sha256
+from referral_warehouse.warehouse.lake.connection import end_transaction
 from referral_warehouse.warehouse.lake.state import CONTROL, PUBLISHED, PUBLISHED_TABLES, LakeState, lake_state
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publisher import own_name
@@ -99,19 +100,10 @@ def publish_to_lake(
         refuse_lost_lock()
         lake.execute("commit")
     except BaseException:
-        _roll_back(lake)
+        end_transaction(lake)
         raise
     lake.execute("detach snapshot")
     return LakePublication(wanted.number, written, len(tables))
-
-
-def _roll_back(lake: duckdb.DuckDBPyConnection) -> None:
-    import duckdb
-
-    try:
-        lake.execute("rollback")
-    except duckdb.Error:
-        return  # a failed commit has ended the transaction
 
 
 def _write_tables(lake: duckdb.DuckDBPyConnection, tables: dict[str, Any], before: dict[str, str]) -> int:
