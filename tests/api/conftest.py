@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_server import ScriptedServer
-from stand_ins import TOKEN, FakeTime
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.settings import Settings, Token
+from tests.api.scripted_server import ScriptedServer
+from tests.api.stand_ins import TOKEN, FakeTime
 
 
 @pytest.fixture(autouse=True)

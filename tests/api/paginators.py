@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
-from moving_lists import MovingList
-
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page
+from tests.api.moving_lists import MovingList
 
 LIST = Query("users")
 SINCE = Filter("day", "gte", 5)

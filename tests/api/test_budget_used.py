@@ -6,7 +6,8 @@ import random
 from pathlib import Path
 
 import pytest
-from limiter_model import WINDOW_S, Caller, Server, World, most_in_a_window
+
+from tests.api.limiter_model import WINDOW_S, Caller, Server, World, most_in_a_window
 
 
 @pytest.mark.parametrize("fixed_from", [None, 0.0, 41.7], ids=["sliding", "fixed at 0", "fixed at 41.7"])

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from stand_ins import taken
 
 from referral_warehouse.api.rate_limit.host import (
     HostClock,
@@ -25,6 +24,7 @@ from referral_warehouse.api.rate_limit.host import (
 from referral_warehouse.api.rate_limit.store import CallCounts, CallStore, TakeResult
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
+from tests.api.stand_ins import taken
 
 WORKER = Path(__file__).with_name("ledger_worker.py")
 DAY_S = 86_400.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from scripted_server import Say, ScriptedServer, ok
-from stand_ins import FakeTime
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import ApiUnavailable, AuthenticationError, BudgetExhausted, ProtectiveStop
+from tests.api.scripted_server import Say, ScriptedServer, ok
+from tests.api.stand_ins import FakeTime
 
 USERS = Query("users")
 MakeClient = Callable[..., Client]

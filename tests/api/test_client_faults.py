@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from scripted_server import HangUp, Reset, Say, ScriptedServer, Step, ok
-from stand_ins import TOKEN, FakeTime
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.clock import ClientClock
@@ -17,6 +15,8 @@ from referral_warehouse.api.query import Query
 from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.errors import ApiUnavailable, AuthenticationError, ProtectiveStop, RequestRefused
 from referral_warehouse.settings import Settings, Token
+from tests.api.scripted_server import HangUp, Reset, Say, ScriptedServer, Step, ok
+from tests.api.stand_ins import TOKEN, FakeTime
 
 USERS = Query("users", order="id")
 MakeClient = Callable[..., Client]

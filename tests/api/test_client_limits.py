@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from scripted_server import Say, ScriptedServer, ok
-from stand_ins import FakeTime
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.clock import ClientClock
@@ -17,6 +15,8 @@ from referral_warehouse.api.rate_limit.limiter import open_rate_limiter
 from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.errors import ApiError, BudgetExhausted, ProtectiveStop, ReferralsError
 from referral_warehouse.settings import Settings
+from tests.api.scripted_server import Say, ScriptedServer, ok
+from tests.api.stand_ins import FakeTime
 
 USERS = Query("users", order="id")
 MakeClient = Callable[..., Client]

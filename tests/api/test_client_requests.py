@@ -11,14 +11,14 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from scripted_server import Say, ScriptedServer, ok
-from stand_ins import TOKEN
 
 from referral_warehouse import __version__
 from referral_warehouse.api.client import Client, quote_segment
 from referral_warehouse.api.query import Filter, Query, query_params
 from referral_warehouse.errors import ConfigurationError, RequestRefused
 from referral_warehouse.settings import Settings, Token
+from tests.api.scripted_server import Say, ScriptedServer, ok
+from tests.api.stand_ins import TOKEN
 
 USERS = Query("users", order="id")
 MakeClient = Callable[..., Client]

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from scripted_server import Request, Say, ScriptedServer
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination import list_bound
@@ -17,6 +16,7 @@ from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page
 from referral_warehouse.errors import BadEnvelope, DataRefused, IncompleteList
+from tests.api.scripted_server import Request, Say, ScriptedServer
 
 USERS = Query("users")
 SIZE = 3

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 import trustme
-from endless_bytes import letters
-from raw_server import RawServer
-from scripted_server import Say, ScriptedServer, ok
-from tunnel import Tunnel
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.decompression import UNPACKED_BYTES
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import ApiError, ApiUnavailable
 from referral_warehouse.settings import Settings
+from tests.api.endless_bytes import letters
+from tests.api.raw_server import RawServer
+from tests.api.scripted_server import Say, ScriptedServer, ok
+from tests.api.tunnel import Tunnel
 
 MakeClient = Callable[..., Client]
 USERS = Query("users")

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 import trustme
-from scripted_server import ScriptedServer
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import ApiUnavailable
 from referral_warehouse.settings import Settings
+from tests.api.scripted_server import ScriptedServer
 
 AUTHORITY = trustme.CA()
 MakeClient = Callable[..., Client]

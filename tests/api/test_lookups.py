@@ -11,7 +11,6 @@ from functools import partial
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_server import Request, Say, ScriptedServer
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination.id_ranges import page_starts
@@ -19,6 +18,7 @@ from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.pagination.prefetch import Prefetcher
 from referral_warehouse.api.query import Purpose, Query
 from referral_warehouse.errors import ProtectiveStop
+from tests.api.scripted_server import Request, Say, ScriptedServer, Step
 
 THREADS = 4
 
@@ -143,7 +143,7 @@ def test_a_second_violation_ends_all_lookups(
 ) -> None:
     client, accepted = make_client(), server.default
 
-    def answer(request: Request) -> Say:
+    def answer(request: Request) -> Step:
         return Say(429, b"{}", {"Retry-After": "1"}) if len(server.requests) > 10 else accepted(request)
 
     server.default = answer

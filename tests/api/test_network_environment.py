@@ -10,13 +10,13 @@ import pytest
 import trustme
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_server import ScriptedServer
-from stand_ins import TOKEN
 
 from referral_warehouse.api.network_environment import proxy_for, tls_context
 from referral_warehouse.api.transport import Transport
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
+from tests.api.scripted_server import ScriptedServer
+from tests.api.stand_ins import TOKEN
 
 HOST = "https://api.example.com/v1"
 PROXY = {"HTTPS_PROXY": "http://proxy.example.com:3128"}

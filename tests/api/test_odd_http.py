@@ -6,14 +6,14 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 import pytest
-from raw_server import RawServer
-from scripted_server import Say, ScriptedServer, ok
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.retry import LONGEST_RETRY_AFTER_S, parse_date, retry_after_s
 from referral_warehouse.errors import ReferralsError, RequestRefused
 from referral_warehouse.settings import Settings
+from tests.api.raw_server import RawServer
+from tests.api.scripted_server import Say, ScriptedServer, ok
 
 MakeClient = Callable[..., Client]
 USERS = Query("users")

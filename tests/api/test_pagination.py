@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from moving_lists import MovingList, numbered_rows
-from paginators import LIST, SINCE, WAYS, honours, kept, paginator_of
 
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import FilterIgnored, IncompleteList
+from tests.api.moving_lists import MovingList, numbered_rows
+from tests.api.paginators import LIST, SINCE, WAYS, honours, kept, paginator_of
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 9, 10, 25])

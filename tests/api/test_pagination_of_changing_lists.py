@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from moving_lists import Change, MovingList, numbered_rows
-from paginators import LIST, SINCE, WAYS, honours, kept, paginator_of
 
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import FilterIgnored, IncompleteList
+from tests.api.moving_lists import Change, MovingList, numbered_rows
+from tests.api.paginators import LIST, SINCE, WAYS, honours, kept, paginator_of
 
 
 def scripted(**at: list[Change]) -> Iterator[list[Change]]:
@@ -135,7 +135,7 @@ def test_no_row_that_kept_matching_is_missing(make: Callable[[], MovingList]) ->
         change(what, number)
         touched.update(i for i, row in rows.items() if moving.rows.get(i) is not row)
 
-    moving._change = noting
+    moving._change = noting  # type: ignore[method-assign]
     with paginator_of(moving, concurrency=1) as paginator:
         try:
             found = kept(paginator.iter_matching(LIST, SINCE, honours))

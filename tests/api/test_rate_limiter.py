@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from limiter_model import Caller, Server, World, most_in_a_window
 
 from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.api.rate_limit.limiter import VIOLATIONS_THAT_STOP, CallLimits, RateLimiter, open_rate_limiter
 from referral_warehouse.api.rate_limit.store import CallStore
 from referral_warehouse.errors import BudgetExhausted, ConfigurationError, ProtectiveStop
 from referral_warehouse.settings import Settings, Token
+from tests.api.limiter_model import Caller, Server, World, most_in_a_window
 
 
 @settings(deadline=None, max_examples=60)

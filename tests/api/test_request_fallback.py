@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from scripted_server import Request, Say, ScriptedServer, ok
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.clock import ClientClock
@@ -18,6 +17,7 @@ from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.errors import ApiUnavailable, AuthenticationError, BadEnvelope, FilterIgnored, RequestRefused
 from referral_warehouse.settings import Settings
+from tests.api.scripted_server import Request, Say, ScriptedServer, ok
 
 USERS = Query("users", order="id", relations=("coupon",))
 PARAMETERS = {"relations": "with[]", "order": "order[field]", "per_page": "per_page"}

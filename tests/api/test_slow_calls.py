@@ -8,11 +8,11 @@ from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from scripted_server import Request, Say, ScriptedServer
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination.paginator import PAGES_AHEAD, Paginator
 from referral_warehouse.api.query import Query
+from tests.api.scripted_server import Request, Say, ScriptedServer
 
 SIZE, THREADS = 5, 3
 

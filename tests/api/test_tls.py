@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 import trustme
-from scripted_server import Say, ScriptedServer, ok
-from stand_ins import TOKEN
-from tunnel import Tunnel
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import ApiError, ApiUnavailable, ConfigurationError
 from referral_warehouse.settings import Settings
+from tests.api.scripted_server import Say, ScriptedServer, ok
+from tests.api.stand_ins import TOKEN
+from tests.api.tunnel import Tunnel
 
 AUTHORITY = trustme.CA()
 MakeClient = Callable[..., Client]

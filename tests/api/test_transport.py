@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from scripted_server import Say, ScriptedServer
-from stand_ins import TOKEN
 
 from referral_warehouse.api.transport import UNPACKED_BYTES, Transport
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
+from tests.api.scripted_server import Say, ScriptedServer
+from tests.api.stand_ins import TOKEN
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "get"])

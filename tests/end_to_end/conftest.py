@@ -8,15 +8,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from small_api import Row, SmallApi
-from small_api import account as small_account
-from small_warehouse import SmallWarehouse
 
 from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.settings import Settings, Token
 from tests.end_to_end.day_by_day import DayByDay, day_by_day
+from tests.end_to_end.small_api import Row, SmallApi
+from tests.end_to_end.small_api import account as small_account
+from tests.end_to_end.small_warehouse import SmallWarehouse
 from tests.kills.forks import Forks
 from tests.kills.stage import Stage, staged
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from small_api import SmallApi
 
+from tests.end_to_end.small_api import SmallApi
 from tests.kills.forks import Ended, Forks
 
 PREFIX = "SOURCES__REFERRAL_FACTORY__"

@@ -7,9 +7,9 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from small_api import Row, account, campaign, user
-from small_warehouse import SmallWarehouse
 
+from tests.end_to_end.small_api import Row, account, campaign, user
+from tests.end_to_end.small_warehouse import SmallWarehouse
 from tests.sampling import sampled
 
 Small = Callable[..., SmallWarehouse]

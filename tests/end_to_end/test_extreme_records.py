@@ -14,9 +14,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from fronting import Bend, Front, as_it_came
 
 from referral_warehouse.sandbox import Quirks, Sandbox
+from tests.end_to_end.fronting import Bend, Front, as_it_came
 from tests.kills.forks import run_referrals
 from tests.sampling import sampled
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from itertools import product
 
 import pytest
-from small_api import Row, campaign, issued, reward
-from small_warehouse import SmallWarehouse
 
+from tests.end_to_end.small_api import Row, campaign, issued, reward
+from tests.end_to_end.small_warehouse import SmallWarehouse
 from tests.sampling import sampled
 
 Lists = dict[str, list[Row]]

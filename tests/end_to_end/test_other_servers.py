@@ -10,12 +10,12 @@ from typing import Any
 
 import duckdb
 import pytest
-from fronting import Front, Own
-from load_truth import World, differences, foreign_rows, run
 
 from referral_warehouse.errors import IncompleteList, RequestRefused
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
+from tests.end_to_end.fronting import Front, Own
+from tests.end_to_end.load_truth import World, differences, foreign_rows, run
 from tests.sampling import sampled
 
 Parameters = dict[str, str]

@@ -9,7 +9,6 @@ from typing import Any
 
 import duckdb
 import pytest
-from random_account import RandomActions
 
 from referral_warehouse.load.runner import load
 from referral_warehouse.sandbox import NoSuchRow, Sandbox
@@ -17,6 +16,7 @@ from referral_warehouse.sandbox.domain.store import stamp
 from referral_warehouse.settings import Settings, Token
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.end_to_end.random_account import RandomActions
 
 MEASURES = ("new_users_count", "new_referrals_count", "qualified_count", "unsubscribed_count", "deleted_count")
 SUMS = ", ".join(f"sum({measure})" for measure in MEASURES)

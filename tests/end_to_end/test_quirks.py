@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from load_truth import Row, World, differences, foreign_rows, run
 
 from referral_warehouse.errors import (
     ApiUnavailable,
@@ -24,6 +23,7 @@ from referral_warehouse.errors import (
 )
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
+from tests.end_to_end.load_truth import Row, World, differences, foreign_rows, run
 from tests.sampling import sampled
 
 USERS = 600

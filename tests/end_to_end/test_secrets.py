@@ -18,11 +18,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from fronting import Front
 
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
+from tests.end_to_end.fronting import Front
 
 TOKEN = "tok-planted-7f3a9c41d2"
 PREFIX = "SOURCES__REFERRAL_FACTORY__"

@@ -12,9 +12,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from fronting import Front
 
 from referral_warehouse.sandbox import Sandbox
+from tests.end_to_end.fronting import Front
 from tests.kills.forks import run_referrals
 from tests.sampling import sampled
 

@@ -16,14 +16,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from fronting import Bend, Front, as_it_came
-from load_truth import World, differences, foreign_rows, run
 
 from referral_warehouse.errors import BadEnvelope, ChecksFailed, DataRefused, IncompleteList, ReferralsError
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.end_to_end.fronting import Bend, Front, as_it_came
+from tests.end_to_end.load_truth import World, differences, foreign_rows, run
 from tests.sampling import sampled
 
 Payload = dict[str, Any]

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from report_account import publish_account
 
 from referral_warehouse.consume.report import ReportOptions, write_report
 from referral_warehouse.settings import Settings
 from tests.chromium import NO_BROWSER, chromium, chromium_path
+from tests.report.report_account import publish_account
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -14,7 +14,6 @@ import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_account import FIRST_NAME
 
 from referral_warehouse.consume.report import ReportOptions, formats, write_report
 from referral_warehouse.consume.report.document import Figure, Page, Scope
@@ -22,6 +21,7 @@ from referral_warehouse.consume.report.rendering import inert_json, script_text
 from referral_warehouse.consume.report.rewards import STEPS
 from referral_warehouse.consume.report.writing import read_page
 from referral_warehouse.settings import Settings
+from tests.report.report_account import FIRST_NAME
 
 
 @pytest.fixture(scope="module")

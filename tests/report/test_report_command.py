@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from report_account import CAMPAIGN_NAMES
 
 from referral_warehouse.cli import cli
 from referral_warehouse.cli.exit_codes import report_end
 from referral_warehouse.cli.report_file import add_missing_report, add_report
 from referral_warehouse.consume.report.vega_bundle import vega_bundle
 from referral_warehouse.settings import Settings
+from tests.report.report_account import CAMPAIGN_NAMES
 
 
 def run(settings: Settings, *arguments: str) -> tuple[int, str, str]:

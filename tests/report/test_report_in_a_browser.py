@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from report_account import CAMPAIGN_NAMES, FIRST_NAME
 
 from referral_warehouse.consume.report import ReportOptions, write_report
 from referral_warehouse.consume.report.formats import name
 from referral_warehouse.settings import Settings
 from tests.chromium import DESKTOP, PHONE, Opened
+from tests.report.report_account import CAMPAIGN_NAMES, FIRST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

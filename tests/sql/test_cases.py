@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
-from planting import plant
 
 from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
 from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
 from referral_warehouse.warehouse.models import Model, load_models
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units
+from tests.warehouse.planting import plant
 
 HERE = Path(__file__).parent
 RATIO_PREFIXES = ("share_", "median_", "p90_")
@@ -40,7 +40,7 @@ def test_case(path: Path, tmp_path: Path) -> None:
     known = {"syncs", "partial_syncs", "given", "reward_units", "settles_on", "expires_after_days", "expect", "where"}
     assert set(case) <= known, "a case has no other keys"
     settings = plant(tmp_path, case.get("given"), case.get("syncs", ()), case.get("partial_syncs", ()))
-    terms = {key: tuple(case.get(key, {}).items()) for key in ("settles_on", "expires_after_days")}
+    terms: dict[str, Any] = {key: tuple(case.get(key, {}).items()) for key in ("settles_on", "expires_after_days")}
     settings = replace(settings, **terms)
     model = MODELS[path.parent.name]
     columns = sorted({name for row in case["expect"] for name in row}) or ["count(*)"]

@@ -9,12 +9,12 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planting import plant
-from test_cases import MODELS, needed_for
 
 from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
 from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
 from tests.forests import Person, walk
+from tests.sql.test_cases import MODELS, needed_for
+from tests.warehouse.planting import plant
 
 COLUMNS = (
     "user_id, root_id, depth, referrals_count, qualified_count, downstream_count, qualified_downstream_count, "

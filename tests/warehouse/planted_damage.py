@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 FIRST, SECOND = "2026-01-01 08:00:00", "2026-01-02 08:00:00"
 SOUND = {
     "campaigns": [{"id": 5, "name": "Spring", "reach": 9, "seen": [FIRST, None]}],
@@ -77,7 +79,7 @@ DAMAGE = {
     "select 5 as campaign_id, 'percent' as unit",
     "warn_waiting_changes": "update scratch.intermediate.int_reward_changes set sync_no = null",
 }
-DAMAGED_SOURCE = {
+DAMAGED_SOURCE: dict[str, tuple[dict[str, list[dict[str, Any]]], str]] = {
     "warn_total_value": (
         {"rewards_due": [{"id": 1, "reward_value": 50, "total_due": 2, "total_value": 99, "seen": [FIRST, None]}]},
         "stream=rewards_due, row_id=1, given_count=2, given_value=99.00, reward_value=50.00",

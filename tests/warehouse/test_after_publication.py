@@ -14,7 +14,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planting import insert, plant
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse import public_names
@@ -25,6 +24,7 @@ from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.published import published_manifest
 from tests.sampling import sampled
+from tests.warehouse.planting import insert, plant
 
 pytestmark = pytest.mark.usefixtures("few_models_in_module")
 

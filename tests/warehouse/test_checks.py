@@ -8,8 +8,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planted_damage import CHANCE, DAILY, DAMAGE, DAMAGED_SOURCE, FIRST, LEDGER, SECOND, SOUND
-from planting import plant
 
 from referral_warehouse.errors import ChecksFailed, DataRefused
 from referral_warehouse.settings import Settings
@@ -20,6 +18,8 @@ from referral_warehouse.warehouse.models import load_checks, parse_model
 from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units
 from tests.warehouse.few_models import needed_models
+from tests.warehouse.planted_damage import CHANCE, DAILY, DAMAGE, DAMAGED_SOURCE, FIRST, LEDGER, SECOND, SOUND
+from tests.warehouse.planting import plant
 
 
 @pytest.fixture(scope="module")

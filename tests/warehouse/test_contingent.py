@@ -6,10 +6,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planting import plant
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
+from tests.warehouse.planting import plant
 
 CAMPAIGNS, PEOPLE = 160, 220
 LOOK = "2026-06-01 00:00:00"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planting import add_run, plant
 
 from referral_warehouse.errors import ConfigurationError, HistoryLost, SnapshotDamaged
 from referral_warehouse.settings import Settings
@@ -21,6 +20,7 @@ from referral_warehouse.warehouse.published_files import changed_files
 from referral_warehouse.warehouse.recovery import Recovery, recover
 from tests.damage.damages import CONTENT, FOLDERS, JSON, KINDS, damages_of
 from tests.sampling import sampled
+from tests.warehouse.planting import add_run, plant
 
 pytestmark = pytest.mark.usefixtures("few_models_in_module")
 

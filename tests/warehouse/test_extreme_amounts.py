@@ -8,14 +8,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from exact_totals import cents_per
-from extremes import FIRST, LONG, MOST, SYNCS, Tables, ordinary_account, planted
-from planting import plant
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.sampling import sampled
+from tests.warehouse.exact_totals import cents_per
+from tests.warehouse.extremes import FIRST, LONG, MOST, SYNCS, Tables, ordinary_account, planted
+from tests.warehouse.planting import plant
 
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
 
@@ -50,7 +50,9 @@ def due(number: int, **values: Any) -> dict[str, Any]:
          2 * SMALLEST * Decimal(100_000)),
     ], 2),
 )  # fmt: skip
-def test_sums_beyond_single_values_are_exact(rows: Tables, count: int, value: Decimal, tmp_path: Path) -> None:
+def test_sums_beyond_single_values_are_exact(
+    rows: list[dict[str, Any]], count: int, value: Decimal, tmp_path: Path
+) -> None:
     settings = published(tmp_path, ordinary_account() | {"rewards_due": rows, "rewards_issued": []})
     assert ask(settings, "select due_count, due_value, owed_count, owed_value from marts.reward_liability") == [
         (count, value, count, value)

@@ -9,15 +9,15 @@ from typing import Any
 
 import duckdb
 import pytest
-from exact_totals import added, balances, held_at, per_key
-from extremes import FIRST, SECOND, SYNCS, Tables, every_extreme, ordinary_account, planted, random_rows
-from planting import plant
 
 from referral_warehouse.load.registry import DOCUMENTED
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import Publication, publish
 from tests.sampling import sampled
+from tests.warehouse.exact_totals import added, balances, held_at, per_key
+from tests.warehouse.extremes import FIRST, SECOND, SYNCS, Tables, every_extreme, ordinary_account, planted, random_rows
+from tests.warehouse.planting import plant
 
 Rows = list[tuple[Any, ...]]
 

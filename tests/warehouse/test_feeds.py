@@ -8,11 +8,11 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from planting import plant
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.warehouse.planting import plant
 
 USERS = [
     {"id": 1, "campaign_id": 5, "email": "ada@example.com", "meta": '{"a": 1}', "date": "2026-01-01 07:00:00"},

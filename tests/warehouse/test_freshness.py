@@ -10,7 +10,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planting import add_run, insert, plant
 
 from referral_warehouse.operate.health import read_health
 from referral_warehouse.settings import Settings
@@ -18,6 +17,7 @@ from referral_warehouse.warehouse import models
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.freshness import refresh
 from referral_warehouse.warehouse.publish import publish
+from tests.warehouse.planting import add_run, insert, plant
 
 pytestmark = pytest.mark.usefixtures("few_models_in_module")
 

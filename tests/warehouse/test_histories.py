@@ -12,12 +12,12 @@ from typing import Any
 
 import duckdb
 import pytest
-from planting import plant
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.sampling import sampled
+from tests.warehouse.planting import plant
 
 START = datetime.fromisoformat("2026-01-01T06:00:00")
 TYPES = ("Cash", "Voucher")

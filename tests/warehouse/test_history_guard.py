@@ -8,13 +8,13 @@ from typing import Any
 
 import duckdb
 import pytest
-from planting import add_run, insert, plant
 
 from referral_warehouse.errors import HistoryLost
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import Publication, publish
 from tests.sampling import sampled
+from tests.warehouse.planting import add_run, insert, plant
 
 pytestmark = pytest.mark.usefixtures("few_models_in_module")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planting import plant
 
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.sampling import sampled
+from tests.warehouse.planting import plant
 
 DATES = ["0001-01-01", "1969-12-31", "1970-01-01", "2030-06-01", "9999-12-31 23:59:59"]
 FIRST, LAST = "2026-01-01 08:00:00", "2026-01-03 08:00:00"

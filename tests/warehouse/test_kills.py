@@ -11,12 +11,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planting import insert, plant
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.sampling import sampled
+from tests.warehouse.planting import insert, plant
 
 CHILD = Path(__file__).with_name("killed.py")
 STEPS = [

@@ -8,7 +8,6 @@ from pathlib import Path
 import duckdb
 import pytest
 import sqlglot
-from planting import plant
 from sqlglot import exp
 
 from referral_warehouse.errors import ConfigurationError
@@ -23,6 +22,7 @@ from referral_warehouse.warehouse.models import (
     raw_tables,
     sql_dir,
 )
+from tests.warehouse.planting import plant
 
 MODELS = load_models()
 CHECKS = load_checks()

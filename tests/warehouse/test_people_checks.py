@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from planted_damage import CLOSED_DAY, FIRST, SECOND, SOUND
-from planting import plant
-from test_checks import counts
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
+from tests.warehouse.planted_damage import CLOSED_DAY, FIRST, SECOND, SOUND
+from tests.warehouse.planting import plant
+from tests.warehouse.test_checks import counts
 
 FUNNEL, PERFORMANCE = "update marts.referral_funnel set ", "update marts.campaign_performance set "
 COUNTS = "{} as first_published_count, {} as change_count, {} as current_count"

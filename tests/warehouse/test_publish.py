@@ -13,7 +13,6 @@ from typing import Any
 
 import duckdb
 import pytest
-from planting import add_run, insert, plant
 
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, DataRefused
 from referral_warehouse.settings import Settings
@@ -21,6 +20,7 @@ from referral_warehouse.warehouse.build import BuildReport, build, load_report
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.warehouse.snapshots import retain
+from tests.warehouse.planting import add_run, insert, plant
 
 EXPORTED = {"TIMESTAMP": "TIMESTAMP WITH TIME ZONE", "JSON": "VARCHAR"}
 MORNING = "2026-01-01 08:00:00"

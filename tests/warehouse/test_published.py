@@ -12,7 +12,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planting import insert, plant
 
 from referral_warehouse.errors import HistoryLost, ReferralsError
 from referral_warehouse.settings import Settings
@@ -21,6 +20,7 @@ from referral_warehouse.warehouse.freshness import refresh
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.published import open_published
+from tests.warehouse.planting import insert, plant
 
 pytestmark = pytest.mark.usefixtures("few_models_in_module")
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 import pytest
-from planting import insert, plant
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
@@ -27,6 +26,7 @@ from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.freshness import refresh
 from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.workspace.current_snapshot import current_number, public_database
+from tests.warehouse.planting import insert, plant
 
 OWNER, READER, STRANGER, GROUP = 54_321, 54_322, 54_323, 54_330
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

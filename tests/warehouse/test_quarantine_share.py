@@ -9,13 +9,13 @@ from typing import Any
 
 import duckdb
 import pytest
-from planting import plant
 
 from referral_warehouse.errors import ChecksFailed
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.kills.forks import run_referrals
 from tests.sampling import sampled
+from tests.warehouse.planting import plant
 
 pytestmark = pytest.mark.usefixtures("few_models_in_module")
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import duckdb
 import pytest
-from planted_damage import FIRST, SECOND, SOUND
-from planting import plant
 
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.connection import connect_draft
 from referral_warehouse.warehouse.models import Model, load_checks, load_models
+from tests.warehouse.planted_damage import FIRST, SECOND, SOUND
+from tests.warehouse.planting import plant
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from planting import insert, plant
-from reading import READERS
 
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.warehouse.planting import insert, plant
+from tests.warehouse.reading import READERS
 
 CHILD = Path(__file__).with_name("reading.py")
 HEAVY = ("pandas", "polars")

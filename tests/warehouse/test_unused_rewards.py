@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planting import plant
 
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.checks import run_checks
 from referral_warehouse.warehouse.connection import connect_draft
 from referral_warehouse.warehouse.models import load_checks
 from tests.sampling import sampled
+from tests.warehouse.planting import plant
 
 FIRST, NOW = (dt.datetime.fromisoformat(text) for text in ("2026-01-01T08:00:00", "2026-05-01T08:00:00"))
-CREDIT = {"settles_on": (("credit", "use"),), "reward_units": (("Coupon", "credit"),)}
+CREDIT: dict[str, Any] = {"settles_on": (("credit", "use"),), "reward_units": (("Coupon", "credit"),)}
 
 
 def random_account(seed: int) -> dict[str, list[dict[str, Any]]]:

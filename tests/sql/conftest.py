@@ -1,6 +1,0 @@
-"""Lets the cases use the planting of tests/warehouse."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "warehouse"))
