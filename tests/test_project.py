@@ -97,7 +97,7 @@ def test_the_sandbox_the_report_and_the_server_for_agents_are_extras_that_develo
     assert {Requirement(line).name for line in extras["sandbox"]} == {"starlette", "uvicorn"}
     assert {Requirement(line).name for line in extras["report"]} == {"jinja2", "vl-convert-python"}
     assert {Requirement(line).name for line in extras["mcp"]} == {"mcp", "uvicorn"}
-    assert "referral-warehouse[mcp,report,sandbox]" in extras["dev"]
+    assert "referral-warehouse[lake,mcp,report,sandbox]" in extras["dev"]
 
 
 def test_the_client_of_buckets_is_an_extra_that_only_the_long_tests_install() -> None:

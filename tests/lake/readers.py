@@ -2,8 +2,8 @@
 
 Usage: python -m tests.lake.readers, with the environment that means the lake; prints ``ready`` when it has read once,
 and ends with its standard input. The lake is attached as docs/lake.md says. Each look is one transaction: the number of
-the snapshot, and one value of each table that
-the publications of the test change together. It reports its looks, the errors, the numbers and the slowest look.
+the snapshot, and one value of each table that the publications of the test change together. It reports its looks, the
+errors, the numbers and the slowest look.
 """
 
 from __future__ import annotations
