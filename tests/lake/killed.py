@@ -31,7 +31,7 @@ def main() -> None:
             return
         if not asked["after_us"]:
             die()
-        threading.Thread(target=lambda: (time.sleep(asked["after_us"] / 1e6), die()), daemon=True).start()
+        threading.Thread(target=die, args=[asked["after_us"] / 1e6], daemon=True).start()
 
     class Counted:
         """A connection whose statements are counted."""
@@ -53,7 +53,8 @@ def main() -> None:
     sys.stdout.write(f"{seen}\n")
 
 
-def die() -> None:
+def die(after_s: float = 0) -> None:
+    time.sleep(after_s)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

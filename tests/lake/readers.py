@@ -26,7 +26,7 @@ select (select snapshot from lake.ops.published), (select max(reach) from lake.c
 
 def main() -> None:
     ended, seen, errors, slow_s, looks = threading.Event(), set[int](), list[str](), list[float](), 0
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    threading.Thread(target=wait_for_end, args=[ended], daemon=True).start()
     settings = load_settings()
     assert settings.lake_catalog is not None
     with bare_connection(settings) as lake:
@@ -50,6 +50,11 @@ def main() -> None:
     slow_s.sort()
     report = {"looks": looks, "errors": errors, "seen": sorted(seen)}
     sys.stdout.write(json.dumps({**report, "median_s": slow_s[len(slow_s) // 2], "slowest_s": slow_s[-1]}) + "\n")
+
+
+def wait_for_end(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
 
 
 def look(lake: Any) -> int:

@@ -14,6 +14,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.exports import file_sha256
 from referral_warehouse.warehouse.lake.connection import METADATA, open_lake
+from referral_warehouse.warehouse.lake.publication import LakePublication
 from tests.lake.lakes import altered, data_files, differences, differences_in, show, show_in, shown, with_lake
 
 EXTREMES = """
@@ -56,7 +57,7 @@ def follow(settings: Settings, changes: list[tuple[str, ...]]) -> None:
         assert differences_in(lake, settings, 1) == []
         for number, statements in enumerate(changes, start=4):
             altered(settings, 1, number, *statements)
-            assert show_in(lake, settings, number).written > 0
+            assert show_in(lake, settings, number).is_new
             assert differences_in(lake, settings, number) == [], statements
         assert differences_in(lake, settings, 1, "at (version => 1)") == []
         show_in(lake, settings, 1)
@@ -86,7 +87,7 @@ def test_a_catalog_in_postgresql_shows_every_publication(in_postgres: Settings) 
 def test_what_did_not_change_is_not_written_again(in_sqlite: Settings) -> None:
     first = show(in_sqlite, 1)
     assert first.written == first.tables
-    assert show(in_sqlite).written == 0
+    assert show(in_sqlite) == LakePublication(1, 0, first.tables, is_new=False)
     assert shown(in_sqlite, "select max(snapshot_id) from lake.snapshots()") == [(1,)]
     before, files = _files_of(in_sqlite), data_files(in_sqlite)
     altered(in_sqlite, 1, 4, "update core.users set email = 'x@example.com'")

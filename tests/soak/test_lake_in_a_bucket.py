@@ -48,6 +48,7 @@ def files_of(lake: Any, settings: Settings) -> int:
 
 def test_publications_are_the_files_and_old_ones_are_removed(settings: Settings) -> None:
     with open_lake(settings, create=True) as lake:
+        assert lake is not None
         for number in (1, 2, 3):
             show_in(lake, settings, number)
             assert differences_in(lake, settings, number) == []

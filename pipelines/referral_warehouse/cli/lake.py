@@ -97,14 +97,14 @@ def _publish(settings: Settings, refuse_lost_lock: Callable[[], None]) -> tuple[
         with explained(settings, "The snapshot cannot be published to the lake"):
             publication = publish_to_lake(lake, settings, wanted, refuse_lost_lock)
             _log(settings, publication)
-        done = maintain(lake, settings, pinned_numbers(settings.state_dir), compact=bool(publication.written))
+        done = maintain(lake, settings, pinned_numbers(settings.state_dir), compact=publication.is_new)
     for problem in done.problems:
         log_warning("warehouse", "lake", f"the lake was published, but not all of it was cleaned up: {redact(problem)}")
     return wanted.number, wanted.sha256
 
 
 def _log(settings: Settings, publication: LakePublication) -> None:
-    if publication.written:
+    if publication.is_new:
         log_event(
             "warehouse", "lake",
             f"snapshot {publication.snapshot} is in the lake of {settings.lake_catalog} ({publication.written} of "

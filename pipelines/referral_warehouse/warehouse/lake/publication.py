@@ -45,11 +45,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class LakePublication:
-    """What was published: the number, and how many of how many tables were written; none where it was there already."""
+    """What was published: the number, and how many of how many tables were written; ``is_new`` unless it was there."""
 
     snapshot: int
     written: int
     tables: int
+    is_new: bool = True
 
 
 def wanted_snapshot(settings: Settings) -> Wanted | None:
@@ -86,7 +87,7 @@ def publish_to_lake(
     refuse_other_publisher(settings, state)
     tables = wanted.manifest["tables"]
     if state is not None and state.manifest_sha256 == wanted.sha256:
-        return LakePublication(wanted.number, 0, len(tables))
+        return LakePublication(wanted.number, 0, len(tables), is_new=False)
     lake.execute(f"attach {literal(wanted.folder / DATABASE)} as snapshot (read_only)")
     lake.execute("begin")
     try:
