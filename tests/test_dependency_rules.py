@@ -34,7 +34,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "api": {"", "display_text", "errors", "redaction", "workspace", "settings", "events"},
     "load": {"", "display_text", "errors", "workspace", "settings", "events", "deletion_limit", "sql_quoting", "api"},
     "dlt_source": {"api", "load", "settings"},
-    "warehouse": {"", "display_text", "errors", "workspace", "settings", "deletion_limit", "sql_quoting"},
+    "warehouse": {"", "display_text", "errors", "redaction", "workspace", "settings", "deletion_limit", "sql_quoting"},
     "operate": {"", "display_text", "errors", "redaction", "events", "workspace", "settings", "warehouse"},
     "consume": {"", "display_text", "errors", "extras", "workspace", "settings", "sql_quoting", "warehouse"},
     "sandbox": set(),

@@ -70,6 +70,24 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    default: str
+    choices: tuple[str, ...]
+
+    @property
+    def limits(self) -> str:
+        return ", ".join(self.choices)
+
+    def read(self, name: str, found: Found, folder: Path | None) -> str:  # noqa: ARG002
+        value = text(name, found.value)
+        if value not in self.choices:
+            raise ConfigurationError(f"{name} must be one of {self.limits}, not {shown(value)}.")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class Secret:
     """A text that is shown nowhere."""
 
