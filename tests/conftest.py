@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from referral_warehouse import redaction
 from tests.chromium import NO_BROWSER
+from tests.lake.packages import NO_LAKE
 
 # No test depends on how fast a machine is.
 settings.register_profile("any speed", deadline=None)
@@ -63,8 +64,14 @@ def few_models(few_models_folder: Path) -> Iterator[None]:
         yield
 
 
+NOT_RUN = {NO_BROWSER: "of the report", NO_LAKE: "of the lake"}
+"""Why tests are skipped, and which ones they are."""
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say which tests did not run because this machine has no browser: a skipped test is one letter otherwise."""
-    without = [found for found in terminalreporter.stats.get("skipped", []) if NO_BROWSER in str(found.longrepr)]
-    if without:
-        terminalreporter.write_line(f"{len(without)} tests of the report did not run: {NO_BROWSER}.", yellow=True)
+    """Say which tests did not run because this machine lacks something: a skipped test is one letter otherwise."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for reason, which in NOT_RUN.items():
+        without = [found for found in skipped if reason in str(found.longrepr)]
+        if without:
+            terminalreporter.write_line(f"{len(without)} tests {which} did not run: {reason}.", yellow=True)

@@ -76,6 +76,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Backups, restores and upgrades": (
         "tests/operate/test_backup.py", "tests/end_to_end/test_backup_kills.py",
     ),
+    "The lake": (
+        "tests/lake/test_lake_faults.py", "tests/lake/test_lake_kills.py", "tests/lake/test_lake_lock.py",
+        "tests/lake/test_lake_readers.py", "tests/lake/test_lake_maintenance.py", "tests/lake/test_lake_publication.py",
+        "tests/settings/test_lake_target.py",
+    ),
     "Secrets": ("tests/end_to_end/test_secrets.py",),
     "What a run says": ("tests/cli/test_run_output.py",),
     "How runs ended, and who learns of it": (

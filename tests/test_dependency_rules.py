@@ -33,7 +33,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "api": {*_BASE, "redaction", "events"},
     "load": {*DATA, "events", "api"},
     "dlt_source": {"api", "load", "settings"},
-    "warehouse": DATA,
+    "warehouse": {*DATA, "redaction"},
     "operate": {*_BASE, "redaction", "events", "warehouse"},
     "consume": {*_BASE, "extras", "sql_quoting", "warehouse"},
     "sandbox": set(),

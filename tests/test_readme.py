@@ -25,9 +25,10 @@ DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.
 
 # Commands that run in the test exactly as a reader types them (patterns for the whole command).
 AS_IT_STANDS: list[str] = [
-    r"export (SOURCES__REFERRAL_FACTORY__API_TOKEN(_FILE)?|WAREHOUSE__DELIVER_TO|PRIVACY__KEY_FILE)=.*",
-    r"referrals (sync|load|build|publish|check|status|config|strikes|schedule|docs|sql|report|backup|restore)( .*)?",
-    r"referrals (privacy|forget|export)( .*)?",
+    r"export (SOURCES__REFERRAL_FACTORY__API_TOKEN(_FILE)?|WAREHOUSE__DELIVER_TO|WAREHOUSE__STORAGE)=.*",
+    r"export (WAREHOUSE__LAKE_(CATALOG|DATA)|PRIVACY__KEY_FILE)=.*",
+    r"referrals (sync|load|build|publish|check|status|config|strikes|schedule|docs|sql|report)( .*)?",
+    r"referrals (backup|restore|snapshots|privacy|forget|export)( .*)?",
     r"referrals (--version|sandbox --help)",
     r"referrals sandbox --file .*",
     r"python -c .*",
@@ -58,6 +59,9 @@ SHORTENED: dict[str, Shortened] = {
     ),
     "referrals privacy --new-key": Shortened(
         "PRIVACY__KEY_FILE=$HOME/key referrals privacy --new-key", "the setting is exported in the user's shell"
+    ),
+    "pip install 'referral-warehouse[lake]'": Shortened(
+        "python -c 'import duckdb_extension_ducklake'", "the tests have its packages"
     ),
     "referrals init": Shortened(
         "token=$SOURCES__REFERRAL_FACTORY__API_TOKEN; unset SOURCES__REFERRAL_FACTORY__API_TOKEN; "

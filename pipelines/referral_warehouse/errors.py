@@ -11,6 +11,7 @@
     │   ├── BudgetExhausted                    other users of the token use all calls of the minute
     │   └── RequestRefused                     400/404/405/406/410/422: the API refuses the request
     ├── NothingPublished              exit 4   there is no snapshot to read yet
+    ├── LakeUnavailable               exit 4   the catalog or the data of the lake cannot be reached
     ├── DataRefused                   exit 5   invalid data; publication refused
     │   ├── BadEnvelope                        a response whose shape is not the documented one
     │   ├── IncompleteList                     a list that changed while it was read, or contradicts itself
@@ -118,6 +119,14 @@ class NothingPublished(ReferralsError):
     exit_code = 4
     kept = "Nothing was changed."
     next_step = "Run `referrals sync`, or `referrals demo` for a simulated account."
+
+
+class LakeUnavailable(ReferralsError):
+    """The catalog or the data of the lake cannot be reached, or refuses what is asked of it."""
+
+    exit_code = 4
+    kept = "Nothing was touched."
+    next_step = "Check WAREHOUSE__LAKE_CATALOG and WAREHOUSE__LAKE_DATA, and run the same command again."
 
 
 class RequestRefused(ApiError):

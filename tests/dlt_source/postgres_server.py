@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 
 STARTS_TRIED = 300
+PASSWORD = "unused-3f9c"
 
 
 def _binaries(folder: Path) -> Path:
@@ -33,42 +36,88 @@ def _free_port() -> int:
         return port
 
 
+class PostgresServer:
+    """A server with its own data; ``url`` is the address of a database, with the password that it asks for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._account = "nobody" if os.geteuid() == 0 else None
+        folder.chmod(0o755)
+        self._binaries, self._data = _binaries(folder), folder / "data"
+        self._data.mkdir(mode=0o700)
+        password = folder / "password"
+        password.write_text(f"{PASSWORD}\n")
+        if self._account is not None:
+            shutil.chown(self._data, self._account)
+        self._run(
+            "initdb", "-D", self._data, "-U", "postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync",
+            f"--pwfile={password}",
+        )  # fmt: skip
+        self.port = _free_port()
+        self.url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
+        with (self._data / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._data, "-p", str(self.port), *options],
+                stdout=log, stderr=log, user=self._account, cwd=self._folder,
+            )  # fmt: skip
+        _wait_until_ready(self._server, self.port, self._data / "log")
+
+    def stop(self) -> None:
+        """End the server and all its connections; it can be started again."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGINT)
+            self._server.wait()
+            self._server = None
+
+    def new_database(self, name: str) -> str:
+        """Make a database. Returns: its address."""
+        connection = _connect(self.port)
+        connection.autocommit = True
+        connection.cursor().execute(f"create database {name}")
+        connection.close()
+        return f"{self.url.removesuffix('postgres')}{name}"
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        subprocess.run(
+            [self._binaries / program, *arguments],
+            check=True, capture_output=True, user=self._account, cwd=self._folder,
+        )  # fmt: skip
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresServer]:
+    """Start a server, and stop it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="referral-postgres-"))
+    try:
+        server = PostgresServer(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """Start a server; yields the address of a database, and stops the server afterwards."""
-    account = "nobody" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="referral-postgres-"))
-    try:
-        folder.chmod(0o755)
-        binaries, data = _binaries(folder), folder / "data"
-        data.mkdir(mode=0o700)
-        if account is not None:
-            shutil.chown(data, account)
-        subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"],
-            check=True, capture_output=True, user=account, cwd=folder,
-        )  # fmt: skip
-        port = _free_port()
-        options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
-        with (data / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-p", str(port), *options],
-                stdout=log, stderr=log, user=account, cwd=folder,
-            )  # fmt: skip
-        try:
-            _wait_until_ready(server, port, data / "log")
-            yield f"postgresql://postgres:unused@127.0.0.1:{port}/postgres"
-        finally:
-            server.terminate()
-            server.wait()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with running_server() as server:
+        yield server.url
+
+
+def _connect(port: int) -> Any:
+    return psycopg2.connect(host="127.0.0.1", port=port, user="postgres", password=PASSWORD, dbname="postgres")
 
 
 def _wait_until_ready(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
     for _ in range(STARTS_TRIED):
         try:
-            psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres").close()
+            _connect(port).close()
         except psycopg2.OperationalError:
             try:
                 server.wait(0.1)

@@ -83,7 +83,7 @@ def test_a_bucket_that_only_a_folder_names_gets_nothing(tmp_path: Path, token: s
                 stream.write(f'[{section}]\n{key} = "{value}"\n')
             file.chmod(0o600)
     if text.startswith("s3:") and target == "folder" and token != "folder":
-        with pytest.raises(ConfigurationError, match=r"only .*config\.toml names that bucket"):
+        with pytest.raises(ConfigurationError, match=r"only .*config\.toml names it"):
             load(tmp_path, **environ)
     else:
         assert load(tmp_path, **environ).deliver_to is not None

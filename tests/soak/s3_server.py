@@ -2,7 +2,8 @@
 
 Prints its port, and ends with its standard input. ``PUT /__fail`` with a JSON object makes it answer requests with an
 error: ``method``, ``contains`` (a part of the path), ``status``, ``code`` (the word of S3 for it), ``skip`` (so many go
-well first), ``wait_s`` (seconds before it answers); an empty object ends that. ``GET /__requests`` lists the requests
+well first), ``wait_s`` (seconds before it answers), or ``is_cut`` instead of the status (the answer ends half-way);
+an empty object ends that. ``GET /__requests`` lists the requests
 so far. Like Amazon's, it refuses a body that does not have the checksum that is sent along; moto itself does not look.
 """
 
@@ -51,6 +52,9 @@ class FailingServer:
             if fault and method == fault["method"] and fault["contains"] in path:
                 fails = fault["skip"] <= 0
                 fault["skip"] -= 1
+        if fails and fault.get("is_cut"):
+            content = b"".join(self._s3(environ, start))
+            return [content[: len(content) // 2]]
         if fails:
             time.sleep(fault.get("wait_s", 0))
             return self._answer(start, f"{fault['status']} Error", XML.format(code=fault["code"]))

@@ -6,8 +6,8 @@ Knows how errors end a command; what a command does is its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +15,7 @@ import click
 from referral_warehouse.cli.configuration import refuse_missing_token
 from referral_warehouse.cli.exit_codes import explain
 from referral_warehouse.cli.feed_delivery import refuse_missing_s3_extra
+from referral_warehouse.cli.lake import locked_lake
 from referral_warehouse.cli.output import DONE
 from referral_warehouse.cli.settings_in_use import (
     announce_new_directory,
@@ -45,7 +46,8 @@ class CurrentRun:
     """The run as its command sees it; the command leaves its results here.
 
     Attributes: ``log`` is attached; ``report`` is that of the loader; ``publication`` what was published, if anything;
-    ``streams`` are those that were asked for, all without any.
+    ``streams`` are those that were asked for, all without any. ``refuse_lost_lock`` raises where the lock of the
+    lake was lost.
     """
 
     def __init__(self, log: LogHandler, streams: list[str]) -> None:
@@ -53,6 +55,7 @@ class CurrentRun:
         self.streams = streams
         self.report: LoadReport | None = None
         self.publication: Publication | None = None
+        self.refuse_lost_lock: Callable[[], None] = lambda: None
 
 
 @contextmanager
@@ -84,7 +87,10 @@ def recorded_run(settings: Settings, command: str, streams: list[str] | None = N
                 refuse_missing_token(settings)
             if command not in CREATE:
                 refuse_missing_warehouse(settings)
-            with warehouse_lock(settings.warehouse_dir):
+            with ExitStack() as locks:
+                locks.enter_context(warehouse_lock(settings.warehouse_dir))
+                if command in DELIVER:
+                    run.refuse_lost_lock = locks.enter_context(locked_lake(settings))
                 if is_new and command != "demo":  # which says where its warehouse is at the end
                     announce_new_directory(settings)
                 recorder.start(os.getpid())

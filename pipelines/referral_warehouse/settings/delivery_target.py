@@ -29,6 +29,10 @@ class DeliveryTarget:
     bucket: str = ""
     prefix: str = ""
 
+    @property
+    def is_remote(self) -> bool:
+        return self.folder is None
+
     def __str__(self) -> str:
         return str(self.folder) if self.folder is not None else f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
@@ -69,15 +73,18 @@ class PlaceOfFeeds:
         return DeliveryTarget(bucket=host, prefix=prefix.strip("/"))
 
 
-def refuse_redirected_feeds(token_place: Place, target: DeliveryTarget, target_place: Place) -> None:
-    """Feeds hold personal data, so they go to a bucket that the user named; anybody may have written a folder's files.
+def refuse_redirected_data(token_place: Place, name: str, target: str, place: Place) -> None:
+    """What is published has personal data, so it leaves the machine only for a place that the user named; anybody may
+    have written a folder's files.
 
-    Raises: ConfigurationError when the bucket comes from a folder and the token does not.
+    Args: ``name`` is the setting, ``target`` its value for a message.
+    Raises: ConfigurationError when the value comes from a folder and the token does not.
     """
-    if target.folder is None and not target_place.is_own and token_place.is_own:
+    if not place.is_own and token_place.is_own:
+        key = name.removeprefix("WAREHOUSE__").lower()
         raise ConfigurationError(
-            f"Feeds are not delivered to {target}: only {target_place.name} names that bucket, and somebody else may "
-            "have written that file.",
-            "If the bucket is right, set WAREHOUSE__DELIVER_TO in the environment or in ~/.dlt/config.toml; else "
-            "remove deliver_to from that file.",
+            f"Nothing is published to {target}: only {place.name} names it, and somebody else may have written that "
+            "file.",
+            f"If it is right, set {name} in the environment or in ~/.dlt/config.toml; else remove {key} from that "
+            "file.",
         )

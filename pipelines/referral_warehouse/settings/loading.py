@@ -10,7 +10,7 @@ from typing import Any
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.base_url import refuse_redirected_token
-from referral_warehouse.settings.delivery_target import refuse_redirected_feeds
+from referral_warehouse.settings.delivery_target import refuse_redirected_data
 from referral_warehouse.settings.file_owners import leave_files_of_others
 from referral_warehouse.settings.model import Settings, refuse_unsafe
 from referral_warehouse.settings.secret_files import read_secret_file
@@ -87,8 +87,12 @@ def effective_settings(
     )
     if settings.api_token is not None:
         refuse_redirected_token(by_field["api_token"].place, settings.base_url, by_field["base_url"].place)
-    if settings.deliver_to is not None:
-        refuse_redirected_feeds(by_field["api_token"].place, settings.deliver_to, by_field["deliver_to"].place)
+    for name in ("deliver_to", "lake_catalog", "lake_data"):
+        found_value = by_field[name].value
+        if found_value is not None and found_value.is_remote:
+            refuse_redirected_data(
+                by_field["api_token"].place, by_field[name].setting.name, str(found_value), by_field[name].place
+            )
     refuse_unsafe(settings)
     _refuse_skipped_files(sources)
     return settings, list(values.values())

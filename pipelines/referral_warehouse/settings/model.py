@@ -9,6 +9,7 @@ from pathlib import Path
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.base_url import checked_base_url, is_loopback_url
 from referral_warehouse.settings.delivery_target import DeliveryTarget
+from referral_warehouse.settings.lake_target import DUCKLAKE, LakeCatalog, refuse_incomplete_lake
 from referral_warehouse.settings.readers_group import ReadersGroup
 from referral_warehouse.settings.table import default_of, numbers
 from referral_warehouse.settings.token import Token
@@ -43,6 +44,9 @@ class Settings:
     keep_snapshots: int = default_of("keep_snapshots")
     snapshot_grace_minutes: int = default_of("snapshot_grace_minutes")
     deliver_to: DeliveryTarget | None = None
+    storage: str = default_of("storage")
+    lake_catalog: LakeCatalog | None = None
+    lake_data: DeliveryTarget | None = None
     max_quarantine_percent: int = default_of("max_quarantine_percent")
     max_vanished_percent: int = default_of("max_vanished_percent")
     report: bool = default_of("report")
@@ -102,6 +106,11 @@ class Settings:
         return self.warehouse_dir / STATE
 
     @property
+    def has_lake(self) -> bool:
+        """Whether publications go to a lake too."""
+        return self.storage == DUCKLAKE
+
+    @property
     def is_loopback(self) -> bool:
         return is_loopback_url(self.base_url)
 
@@ -141,27 +150,28 @@ def refuse_nested_directories(settings: Settings) -> None:
             "inside the other: readers would see private files, or could not reach the published ones.",
             "Use two directories beside each other, such as data and published.",
         )
-    delivered = None if settings.deliver_to is None else settings.deliver_to.folder
-    for name, folder in (
-        ("WAREHOUSE__DIR", private),
-        ("WAREHOUSE__PUBLISH_DIR", published),
-        ("WAREHOUSE__DELIVER_TO", delivered),
-    ):
-        key = settings.privacy_key_file
+    others = [("WAREHOUSE__DIR", private), ("WAREHOUSE__PUBLISH_DIR", published)]
+    for name, target in (("WAREHOUSE__DELIVER_TO", settings.deliver_to), ("WAREHOUSE__LAKE_DATA", settings.lake_data)):
+        folder = None if target is None else target.folder
+        for other_name, other in others if folder is not None else ():
+            if (
+                other is not None
+                and folder is not None
+                and (_real(other) == _real(folder) or _are_nested(other, folder))
+            ):
+                raise ConfigurationError(
+                    f"{name} ({folder}) and {other_name} ({other}) are the same directory, or one inside the other: "
+                    "files would be replaced or removed that others need.",
+                    "Use directories beside each other, such as data and delivered.",
+                )
+        others.append((name, folder))
+    key = settings.privacy_key_file
+    for name, folder in others:
         if key is not None and folder is not None and _real(folder) in _real(key).parents:
             raise ConfigurationError(
                 f"PRIVACY__KEY_FILE ({key}) is in {name} ({folder}): a copy of that directory would hold both the "
                 "pseudonyms and their key.",
                 "Keep the key elsewhere, such as in ~/.config or where other secrets are.",
-            )
-    if delivered is None:
-        return
-    for name, other in (("WAREHOUSE__DIR", private), ("WAREHOUSE__PUBLISH_DIR", published)):
-        if other is not None and (_real(other) == _real(delivered) or _are_nested(other, delivered)):
-            raise ConfigurationError(
-                f"WAREHOUSE__DELIVER_TO ({delivered}) and {name} ({other}) are the same directory, or one inside the "
-                "other: copies would replace what they are made from.",
-                "Use two directories beside each other, such as data and delivered.",
             )
 
 
@@ -180,6 +190,7 @@ def refuse_unsafe(settings: Settings) -> None:
     refuse_unlimited_calls(settings)
     refuse_expiry_without_use(settings.settles_on, settings.expires_after_days)
     refuse_nested_directories(settings)
+    refuse_incomplete_lake(settings.storage, settings.lake_catalog, settings.lake_data)
     if settings.simulated_time and not settings.is_loopback:
         raise ConfigurationError(
             "SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=true (the server's Date counts, however far from this machine's "

@@ -11,6 +11,7 @@ from typing import Any
 
 from referral_warehouse.settings.base_url import DEFAULT_BASE_URL
 from referral_warehouse.settings.delivery_target import PlaceOfFeeds
+from referral_warehouse.settings.lake_target import DUCKDB, DUCKLAKE, CatalogOfLake
 from referral_warehouse.settings.notify import EVENTS, TIMEOUT_LIMITS_S, TIMEOUT_S
 from referral_warehouse.settings.privacy import KEEP, POLICIES, field_policies
 from referral_warehouse.settings.readers_group import GroupOfReaders
@@ -131,6 +132,19 @@ TABLE: tuple[Setting, ...] = (
         WAREHOUSE, "deliver_to", PlaceOfFeeds(),
         "a folder, or `s3://bucket/prefix` with the extra `s3`, that gets a copy of the feeds of each publication. See "
         "[readers](readers.md#deliver-feeds)",
+    ),
+    Setting(
+        WAREHOUSE, "storage", Choice(DUCKDB, (DUCKDB, DUCKLAKE)),
+        "`ducklake` makes each publication the state of [a lake](lake.md) too; needs the extra `lake`",
+    ),
+    Setting(
+        WAREHOUSE, "lake_catalog", CatalogOfLake(),
+        "the catalog of the lake: `postgresql://user:password@host/database`, or for one machine the path of a file "
+        "that ends with `.sqlite` or `.duckdb`. The password is shown nowhere",
+    ),
+    Setting(
+        WAREHOUSE, "lake_data", PlaceOfFeeds(),
+        "the data of the lake: a folder of its own, or `s3://bucket/prefix`",
     ),
     Setting(
         WAREHOUSE, "reward_units", Table(reward_units),

@@ -74,17 +74,17 @@ class Choice:
     """One of a few words."""
 
     default: str
-    words: tuple[str, ...]
+    choices: tuple[str, ...]
 
     @property
     def limits(self) -> str:
-        return ", ".join(f"`{word}`" for word in self.words)
+        return ", ".join(self.choices)
 
     def read(self, name: str, found: Found, folder: Path | None) -> str:  # noqa: ARG002
-        given = text(name, found.value).strip().lower()
-        if given not in self.words:
-            raise ConfigurationError(f"{name} must be one of {', '.join(self.words)}, not {shown(found.value)}.")
-        return given
+        value = text(name, found.value)
+        if value not in self.choices:
+            raise ConfigurationError(f"{name} must be one of {self.limits}, not {shown(value)}.")
+        return value
 
 
 @dataclass(frozen=True, slots=True)

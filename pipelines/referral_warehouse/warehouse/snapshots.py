@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from referral_warehouse.warehouse.pins import pinned_numbers
 from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import (
     DATABASE,
@@ -76,7 +77,7 @@ def grant(settings: Settings) -> None:
 
 
 def retain(settings: Settings, current: int, now: datetime | None = None) -> list[str]:
-    """Delete the oldest snapshots beyond the number to keep, never the current one nor one replaced a moment ago.
+    """Delete the oldest snapshots beyond the number to keep, never the current, a pinned, or a just replaced one.
 
     Leftovers of an earlier deletion have no database: they are deleted again and do not count.
 
@@ -88,7 +89,7 @@ def retain(settings: Settings, current: int, now: datetime | None = None) -> lis
     """
     numbers = snapshot_numbers(settings)
     whole = [number for number in numbers if _may_be_whole(settings.snapshots_dir / folder_name(number))]
-    kept = {*whole[-settings.keep_snapshots :], current}
+    kept = {*whole[-settings.keep_snapshots :], current, *pinned_numbers(settings.state_dir)}
     grace = timedelta(minutes=settings.snapshot_grace_minutes)
     if grace:
         replaced = _replaced_at(settings, whole)

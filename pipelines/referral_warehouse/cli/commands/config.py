@@ -14,6 +14,7 @@ from referral_warehouse.cli.output import write_json, write_line
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.redaction import MASK
 from referral_warehouse.settings.delivery_target import DeliveryTarget
+from referral_warehouse.settings.lake_target import LakeCatalog
 from referral_warehouse.settings.loading import Effective, effective_settings
 from referral_warehouse.settings.readers_group import ReadersGroup
 from referral_warehouse.settings.table import SECTIONS
@@ -50,7 +51,7 @@ def shown_value(row: Effective) -> Any:
         return MASK
     if isinstance(row.value, tuple):
         return dict(row.value)
-    return str(row.value) if isinstance(row.value, (Path, ReadersGroup, DeliveryTarget)) else row.value
+    return str(row.value) if isinstance(row.value, (Path, ReadersGroup, DeliveryTarget, LakeCatalog)) else row.value
 
 
 def toml_lines(rows: list[Effective]) -> Iterator[str]:

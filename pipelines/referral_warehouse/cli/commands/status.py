@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.lake import lake_facts, lake_sentence
 from referral_warehouse.cli.settings_in_use import in_use_facts, print_in_use
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
@@ -101,10 +102,13 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
     now = utc_now()
     health = read_health(settings, now, max_age_s)
     strikes = strike_facts(settings)
+    lake = lake_facts(settings)
     if not as_json:
         for text in sentences(health, now):
             say_paragraph(text)
         print_in_use(settings)
+        if lake is not None:
+            say_paragraph(lake_sentence(lake))
         say(in_words(strikes))
     refuse_unreadable(settings)
     if as_json:
@@ -112,6 +116,7 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
             **facts(health, settings.warehouse_dir),
             "warehouse": str(public_database(settings.published_dir)),
             **strikes,
+            **({} if lake is None else {"lake": lake}),
         }
         found |= in_use_facts(settings)
         say_json({**found, **({"snapshot": None} if health.state == UNPUBLISHED else _published(settings, health))})

@@ -12,6 +12,7 @@ from referral_warehouse.cli.completion import complete_streams
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
 from referral_warehouse.cli.feed_delivery import deliver_published
+from referral_warehouse.cli.lake import publish_lake
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.report_file import add_missing_report, add_report
@@ -92,6 +93,7 @@ def _sync(
             log_problems(publication.problems)
             add_report(settings)
         remember_origin(settings)
+        publish_lake(settings, run.refuse_lost_lock)
         deliver_published(settings)
     if as_json:
         say_json(summary(settings, report, publication))
@@ -168,6 +170,7 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
         work_is_done(f"Snapshot {publication.snapshot} is published.")
         log_problems(publication.problems)
         add_report(settings)
+        publish_lake(settings, run.refuse_lost_lock)
         deliver_published(settings)
     if as_json:
         say_json(published(settings, publication))

@@ -1,0 +1,94 @@
+"""Says in one line what is wrong with a lake: errors of DuckDB and of what is behind it become errors of this program.
+
+DuckDB's exceptions say in words alone what happened, so this is the one place that reads the words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from referral_warehouse.display_text import one_line
+from referral_warehouse.errors import ConfigurationError, LakeUnavailable, ReferralsError
+from referral_warehouse.redaction import redact
+from referral_warehouse.workspace.disk_space import disk_full_error
+from referral_warehouse.workspace.file_locks import is_lock_refused
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+
+CATALOG, DATA = "WAREHOUSE__LAKE_CATALOG", "WAREHOUSE__LAKE_DATA"
+REASON = re.compile(
+    r"connection to server .*|could not translate host name .*|Cannot open file .*|Unable to open database .*"
+    r"|The file .*|Could not set lock .*|file is not a database.*",
+    re.DOTALL,
+)
+"""Where the reason begins; what stands before it repeats the address."""
+
+NEXT: tuple[tuple[str, str], ...] = (
+    (
+        r"password authentication failed|no password supplied|role .* does not exist|database .* does not exist"
+        r"|permission denied for|pg_hba\.conf",
+        f"Correct {CATALOG}: the user, the password, the database, or what the user may do in it.",
+    ),
+    (r"could not translate host name", f"Correct the host in {CATALOG}."),
+    (
+        r"catalog version|only supports reading DuckLake",
+        "Use the version of referral-warehouse that wrote this lake, or another catalog.",
+    ),
+    (r"does not match existing data path", f"Set {DATA} to the place that the catalog names, or use another catalog."),
+    (r"not a database|not a valid DuckDB", f"Set {CATALOG} to another file, or restore this one from a backup."),
+    (
+        r"Cannot open file|unable to open database file",
+        f"Set {CATALOG} to a file in a folder that exists and that this user may write.",
+    ),
+    (
+        r"NoSuchBucket|HTTP 404|\(404",
+        f"Create the bucket, or correct {DATA}; another server than Amazon's belongs into AWS_ENDPOINT_URL.",
+    ),
+    (
+        r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|HTTP 40[13]|\(40[13]|Authentication Failure",
+        "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what they may do in the bucket.",
+    ),
+)
+"""What is found in the reason, and the next step; these are faults of the configuration."""
+
+
+class LakeInUse(LakeUnavailable):
+    """A file of DuckDB is the catalog, and another process has it open."""
+
+    next_step = (
+        "Close it in the other processes; many processes at once need a catalog in PostgreSQL or a file of SQLite."
+    )
+
+
+def lake_error(error: BaseException, settings: Settings, what: str) -> ReferralsError:
+    """The error of this program for one of DuckDB. ``what`` is the beginning of the sentence."""
+    text = redact(str(error)).strip()
+    found = REASON.search(text)
+    reason = one_line(found[0] if found else text.partition("\n")[0], 300).rstrip(".")
+    message = f"{what} ({settings.lake_catalog}; data in {settings.lake_data}): {reason}."
+    if full := disk_full_error(error, what):
+        return full
+    if is_lock_refused(error) or "database is locked" in text:
+        return LakeInUse(message)
+    for words, next_step in NEXT:
+        if re.search(words, text):
+            return ConfigurationError(message, next_step)
+    return LakeUnavailable(message)
+
+
+@contextmanager
+def explained(settings: Settings, what: str) -> Iterator[None]:
+    """Errors of DuckDB in the length of a ``with`` become errors of this program.
+
+    Raises: ConfigurationError, LakeUnavailable, DiskFull.
+    """
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        raise lake_error(error, settings, what) from error

@@ -1,0 +1,190 @@
+"""Makes the published snapshot the state of the lake, in one transaction: readers see the old state or the new one.
+
+A table whose checksum is that of the manifest before is left as it is; any other gets new rows, or is made anew where
+its columns changed. Knows the snapshot's files; knows nothing of how they were built.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.warehouse.lake.connection import end_transaction
+from referral_warehouse.warehouse.lake.state import CONTROL, PUBLISHED, PUBLISHED_TABLES, LakeState, lake_state
+from referral_warehouse.warehouse.manifest import read_manifest
+from referral_warehouse.warehouse.publisher import own_name
+from referral_warehouse.workspace.current_snapshot import DATABASE, MANIFEST, current_number, folder_name
+from referral_warehouse.workspace.durable_files import file_sha256
+from referral_warehouse.workspace.file_kinds import read_regular
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from referral_warehouse.settings import Settings
+
+AUTHOR = "referral-warehouse"
+SCHEMA = "schema.json"
+Columns = list[tuple[str, str, str | None]]
+"""Name, type and comment of each column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The snapshot that the lake is to show. ``sha256`` is that of its manifest's bytes."""
+
+    number: int
+    folder: Path
+    manifest: dict[str, Any]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class LakePublication:
+    """What was published: the number, and how many of how many tables were written; ``is_new`` unless it was there."""
+
+    snapshot: int
+    written: int
+    tables: int
+    is_new: bool = True
+
+
+def wanted_snapshot(settings: Settings) -> Wanted | None:
+    """The published snapshot of the directory; None where there is none, or none with a manifest of its own."""
+    number = current_number(settings.published_dir)
+    if number is None:
+        return None
+    folder = settings.snapshots_dir / folder_name(number)
+    manifest = read_manifest(folder / MANIFEST)
+    if manifest is None or manifest["snapshot"] != number:
+        return None
+    return Wanted(number, folder, manifest, file_sha256(folder / MANIFEST))
+
+
+def refuse_other_publisher(settings: Settings, state: LakeState | None) -> None:
+    """Raises: ConfigurationError when another warehouse publishes into the lake."""
+    if state is not None and state.publisher != own_name(settings):
+        raise ConfigurationError(
+            f"Another warehouse publishes into the lake of {settings.lake_catalog}; this one would replace its tables.",
+            "Set WAREHOUSE__LAKE_CATALOG and WAREHOUSE__LAKE_DATA to places of its own. If that warehouse is no longer "
+            f"used, run `update lake.{PUBLISHED} set publisher = '{own_name(settings)}'` there.",
+        )
+
+
+def publish_to_lake(
+    lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: Wanted, refuse_lost_lock: Callable[[], None]
+) -> LakePublication:
+    """Make the lake show a snapshot, unless it does; the caller holds the lock of the lake.
+
+    Raises: ConfigurationError when another warehouse publishes there; LakeUnavailable when the lock was lost; DuckDB's
+    errors. The lake then keeps its state.
+    """
+    state = lake_state(lake)
+    refuse_other_publisher(settings, state)
+    tables = wanted.manifest["tables"]
+    if state is not None and state.manifest_sha256 == wanted.sha256:
+        return LakePublication(wanted.number, 0, len(tables), is_new=False)
+    lake.execute(f"attach {literal(wanted.folder / DATABASE)} as snapshot (read_only)")
+    lake.execute("begin")
+    try:
+        written = _write_tables(lake, tables, {} if state is None else state.checksums)
+        _write_control(lake, settings, wanted)
+        info = {"snapshot": wanted.number, "manifest_sha256": wanted.sha256, "synced_at": wanted.manifest["synced_at"]}
+        lake.execute(
+            f"call lake.set_commit_message({literal(AUTHOR)}, {literal(f'snapshot {wanted.number}')}, "
+            f"extra_info => {literal(json.dumps(info))})"
+        )
+        refuse_lost_lock()
+        lake.execute("commit")
+    except BaseException:
+        end_transaction(lake)
+        raise
+    lake.execute("detach snapshot")
+    return LakePublication(wanted.number, written, len(tables))
+
+
+def _write_tables(lake: duckdb.DuckDBPyConnection, tables: dict[str, Any], before: dict[str, str]) -> int:
+    """Write the tables that changed and drop those that are gone. Returns: how many were written."""
+    there, comments = _columns(lake, "lake")
+    columns, new_comments = _columns(lake, "snapshot")
+    schemas = {
+        row[0]
+        for row in lake.execute("select schema_name from duckdb_schemas() where database_name = 'lake'").fetchall()
+    }
+    for schema in sorted({name.partition(".")[0] for name in (*tables, *CONTROL)} - schemas):
+        lake.execute(f"create schema lake.{schema}")
+    for name in sorted(set(there) - set(tables) - set(CONTROL)):
+        lake.execute(f"drop table lake.{name}")
+    changed = [name for name, table in tables.items() if name not in there or before.get(name) != table["checksum"]]
+    for name in changed:
+        if [column[:2] for column in there.get(name, [])] == [column[:2] for column in columns[name]]:
+            lake.execute(f"delete from lake.{name}")
+        else:
+            lake.execute(f"create or replace table lake.{name} as from snapshot.{name} limit 0")
+            there.pop(name, None)
+            comments.pop(name, None)
+        lake.execute(f"insert into lake.{name} from snapshot.{name}")
+        old = {column: text for column, _, text in there.get(name, [])}
+        if comments.get(name) != new_comments.get(name):
+            lake.execute(f"comment on table lake.{name} is {_text(new_comments.get(name))}")
+        for column, _, text in columns[name]:
+            if old.get(column) != text:
+                lake.execute(f"comment on column lake.{name}.{identifier(column)} is {_text(text)}")
+    return len(changed)
+
+
+def _columns(lake: duckdb.DuckDBPyConnection, catalog: str) -> tuple[dict[str, Columns], dict[str, str | None]]:
+    """The columns of each table of a catalog, and the comment of each table."""
+    found: dict[str, Columns] = {}
+    for name, *column in lake.execute(
+        "select schema_name || '.' || table_name, column_name, data_type, comment from duckdb_columns() "
+        "where database_name = ? order by schema_name, table_name, column_index",
+        [catalog],
+    ).fetchall():
+        found.setdefault(name, []).append((column[0], column[1], column[2]))
+    comments = lake.execute(
+        "select schema_name || '.' || table_name, comment from duckdb_tables() where database_name = ?", [catalog]
+    ).fetchall()
+    return found, dict(comments)
+
+
+def _write_control(lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: Wanted) -> None:
+    """Write the rows of the tables of control, which are made at the first publication."""
+    there, _ = _columns(lake, "lake")
+    for name, (comment, columns) in CONTROL.items():
+        if name in there:
+            lake.execute(f"delete from lake.{name}")
+            continue
+        lake.execute(
+            f"create table lake.{name} ({', '.join(f'{column} {kind}' for column, (kind, _) in columns.items())})"
+        )
+        lake.execute(f"comment on table lake.{name} is {literal(comment)}")
+        for column, (_, text) in columns.items():
+            lake.execute(f"comment on column lake.{name}.{column} is {literal(text)}")
+    manifest = wanted.manifest
+    row = [wanted.number, wanted.sha256, manifest["synced_at"], manifest["built_at"], manifest["schema_version"]]
+    lake.execute(
+        f"insert into lake.{PUBLISHED} values (?, ?, cast(? as timestamptz), cast(? as timestamptz), ?, ?)",
+        [*row, own_name(settings)],
+    )
+    keys = _keys(wanted.folder)
+    rows = [[name, table["rows"], table["checksum"], keys.get(name, [])] for name, table in manifest["tables"].items()]
+    marks = ", ".join("(?, ?, ?, ?)" for _ in rows)
+    lake.execute(f"insert into lake.{PUBLISHED_TABLES} values {marks}", [value for row in rows for value in row])
+
+
+def _keys(folder: Path) -> dict[str, list[str]]:
+    """The key of each table, from the snapshot's description; none where it has no readable one."""
+    try:
+        tables = json.loads(read_regular(folder / SCHEMA) or b"{}")["tables"]
+        return {name: [str(column) for column in table["key"]] for name, table in tables.items()}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def _text(text: str | None) -> str:
+    return "null" if text is None else literal(text)

@@ -1,0 +1,43 @@
+"""What this directory knows of its lake without asking it: which snapshot it showed last, and why not a newer one.
+
+Kept in the state of the directory, so that ``referrals status`` needs no network.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from referral_warehouse.workspace.file_kinds import read_regular, write_regular
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+
+NAME = "lake.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LakeRecord:
+    """The last publication that is known to be in ``catalog``, and what prevented the one after it."""
+
+    catalog: str
+    snapshot: int | None = None
+    manifest_sha256: str | None = None
+    problem: str | None = None
+
+
+def read_record(settings: Settings) -> LakeRecord:
+    """The record of the lake that is set; an empty one where there is none."""
+    catalog = str(settings.lake_catalog)
+    try:
+        found = LakeRecord(**json.loads(read_regular(settings.state_dir / NAME) or b""))
+    except (ValueError, TypeError, RecursionError):
+        return LakeRecord(catalog)
+    is_sound = isinstance(found.snapshot, int | None) and isinstance(found.problem, str | None)
+    return found if is_sound and found.catalog == catalog else LakeRecord(catalog)
+
+
+def write_record(settings: Settings, record: LakeRecord) -> None:
+    """Replace the record. Raises: OSError."""
+    write_regular(settings.state_dir / NAME, json.dumps(asdict(record)) + "\n")

@@ -1,0 +1,62 @@
+"""A process that publishes to a lake, maintains it, and kills itself before one of the statements that it gives DuckDB.
+
+Usage: python -m tests.lake.killed JSON, with the environment that means its settings. ``at``: before which statement;
+``after_us``: so many microseconds later, whatever runs then. It prints how many statements there were when it lives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+from referral_warehouse.cli.lake import locked_lake, publish_lake
+from referral_warehouse.settings import load_settings
+from referral_warehouse.warehouse.lake import connection as lake_connection
+
+
+def main() -> None:
+    asked = json.loads(sys.argv[1])
+    settings, original = load_settings(), lake_connection.bare_connection
+    seen = 0
+
+    def tick() -> None:
+        nonlocal seen
+        seen += 1
+        if seen != asked["at"]:
+            return
+        if not asked["after_us"]:
+            die()
+        threading.Thread(target=die, args=[asked["after_us"] / 1e6], daemon=True).start()
+
+    class Counted:
+        """A connection whose statements are counted."""
+
+        def __init__(self, connection: Any) -> None:
+            self._connection = connection
+
+        def execute(self, *arguments: Any) -> Any:
+            tick()
+            return self._connection.execute(*arguments)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+    lake_connection.bare_connection = lambda settings: Counted(original(settings))  # type: ignore[assignment, return-value]
+    with locked_lake(settings) as refuse_lost_lock:
+        seen = 0
+        publish_lake(settings, refuse_lost_lock)
+    sys.stdout.write(f"{seen}\n")
+
+
+def die(after_s: float = 0) -> None:
+    time.sleep(after_s)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
