@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,13 @@ def show_in(
     return publish_to_lake(lake, settings, wanted, refuse_lost_lock)
 
 
-def altered(settings: Settings, source: int, number: int, *statements: str) -> None:
-    """A snapshot that is another one after some statements, with feeds and checksums of its own."""
+def altered(
+    settings: Settings, source: int, number: int, *statements: str, hidden: Mapping[str, Collection[str]] | None = None
+) -> None:
+    """A snapshot that is another one after some statements, with feeds and checksums of its own.
+
+    ``hidden`` has the columns that get no values in the feeds.
+    """
     folder = settings.snapshots_dir / folder_name(number)
     shutil.copytree(settings.snapshots_dir / folder_name(source), folder)
     shutil.rmtree(folder / "feeds", ignore_errors=True)
@@ -73,7 +78,7 @@ def altered(settings: Settings, source: int, number: int, *statements: str) -> N
     with duckdb.connect(str(database)) as connection:
         for statement in statements:
             connection.execute(statement)
-        feeds = write_feeds(connection, "warehouse", folder / "feeds")
+        feeds = write_feeds(connection, "warehouse", folder / "feeds", hidden or {})
     write_manifest(folder / "manifest.json", manifest_of(number, manifest, feeds), Access(), is_frozen=True)
 
 

@@ -77,7 +77,8 @@ def forget_person(settings: Settings, user_id: int) -> Certificate:
     document = {
         "user_id": user_id, "started_at": before["started_at"], "ended_at": _now(),
         "searched": _searched(settings), "rewritten": ["load.duckdb", *(asdict(found) for found in rewritten)],
-        "removed": ["state/dlt", *removed], "deliveries": _deliveries(settings), "unchanged": True,
+        "removed": ["state/dlt", *removed], "deliveries": _deliveries(settings), "lake": _lake(settings),
+        "unchanged": True,
         "totals_before": before["totals"], "totals_after": after,
     }  # fmt: skip
     document["digest"] = sha256(json_text(document).encode()).hexdigest()
@@ -156,6 +157,15 @@ def _deliveries(settings: Settings) -> str:
     if settings.deliver_to is None:
         return "none"
     return f"sets at {settings.deliver_to} are removed once the next sync has delivered another one"
+
+
+def _lake(settings: Settings) -> str:
+    if not settings.has_lake:
+        return "none"
+    return (
+        f"versions of the lake of {settings.lake_catalog} that have the person are expired next, by a sync where that "
+        f"fails; their files are removed by a sync {settings.snapshot_grace_minutes} minutes later"
+    )
 
 
 def _folder(settings: Settings) -> Path:

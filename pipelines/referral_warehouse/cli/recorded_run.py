@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 NEED_TOKEN = frozenset({"sync", "load"})
 DELIVER = frozenset({"sync", "publish"})
+USE_LAKE = DELIVER | {"forget"}
 CREATE = NEED_TOKEN | {"demo"}
 """The commands that begin a new warehouse; the others need one."""
 
@@ -89,7 +90,7 @@ def recorded_run(settings: Settings, command: str, streams: list[str] | None = N
                 refuse_missing_warehouse(settings)
             with ExitStack() as locks:
                 locks.enter_context(warehouse_lock(settings.warehouse_dir))
-                if command in DELIVER:
+                if command in USE_LAKE:
                     run.refuse_lost_lock = locks.enter_context(locked_lake(settings))
                 if is_new and command != "demo":  # which says where its warehouse is at the end
                     announce_new_directory(settings)

@@ -35,14 +35,16 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
     """
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.forgetting import forget_person, interrupted
+    from referral_warehouse.cli.lake import publish_lake
     from referral_warehouse.cli.reporting import log_problems
 
     _refuse_no_choice(user_id, email)
     settings = read_settings()
-    with recorded_run(settings, "forget"):
+    with recorded_run(settings, "forget") as run:
         begun = interrupted(settings)
         if begun is not None and not dry_run:
             certificate = forget_person(settings, begun)
+            publish_lake(settings, run.refuse_lost_lock)
             if user_id in (begun, None):  # an address is not there any more: it is known by its digest alone
                 found = begun if user_id is not None else _person(settings, None, email, begun)
                 if found == begun:
@@ -57,6 +59,7 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
             )
             return
         certificate = forget_person(settings, chosen)
+        publish_lake(settings, run.refuse_lost_lock)
         work_is_done(f"User {chosen} is forgotten.")
         log_problems(certificate.problems)
     _say_certified(certificate.document, certificate.path, as_json=as_json)
@@ -93,9 +96,10 @@ def _say_certified(document: dict[str, Any], path: Path, *, as_json: bool) -> No
         say_json({"user_id": document["user_id"], "forgotten": True, "certificate": str(path)})
         return
     say(f"User {document['user_id']} is forgotten; every total is unchanged. Certificate: {path}")
-    if document["deliveries"] != "none":
-        say(f"Deliveries: {document['deliveries']}.")
-    say("Backups, copies of what was published and lakes still hold the person: see docs/privacy.md.")
+    for title, key in (("Deliveries", "deliveries"), ("Lake", "lake")):
+        if document[key] != "none":
+            say(f"{title}: {document[key]}.")
+    say("Backups, and copies that others made of what is published, still hold the person: see docs/privacy.md.")
 
 
 def _refuse_no_choice(user_id: int | None, email: str | None) -> None:

@@ -1,6 +1,7 @@
 """Keeps a lake small: compacts files, expires what retention does not keep, and removes files that nothing needs.
 
-A publication that is kept stays readable with ``AT``. Each step is one transaction of the catalog, or removes files
+A publication that is kept stays readable with ``AT``, unless its snapshot was rewritten since, as when a person is
+forgotten. Each step is one transaction of the catalog, or removes files
 that the catalog no longer names, so that a killed run leaves nothing that the next one does not complete.
 """
 
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from referral_warehouse.warehouse.connection import first_line
 from referral_warehouse.warehouse.lake.connection import data_path
-from referral_warehouse.warehouse.lake.state import all_versions, lake_snapshots
+from referral_warehouse.warehouse.lake.state import LakeSnapshot, all_versions, lake_snapshots
 from referral_warehouse.warehouse.models import PUBLISHED_LAYERS
+from referral_warehouse.workspace.current_snapshot import MANIFEST, folder_name
+from referral_warehouse.workspace.durable_files import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -77,8 +80,11 @@ def maintain(
 def kept_versions(
     lake: duckdb.DuckDBPyConnection, settings: Settings, pinned: Set[int], now: datetime
 ) -> dict[int, int]:
-    """The publications that stay, as the rule for snapshots says: number → version of the lake."""
-    found = lake_snapshots(lake)
+    """The publications that stay, as the rule for snapshots says: number → version of the lake.
+
+    One whose snapshot the directory has rewritten since is none of them, pinned or not.
+    """
+    found = [one for one in lake_snapshots(lake) if not _is_rewritten(settings, one)]
     kept = {one.snapshot: one.version for one in found[-settings.keep_snapshots :]}
     kept |= {one.snapshot: one.version for one in found if one.snapshot in pinned}
     grace = timedelta(minutes=settings.snapshot_grace_minutes)
@@ -86,6 +92,12 @@ def kept_versions(
         if timedelta(0) <= now - following.committed_at < grace:
             kept[one.snapshot] = one.version
     return kept
+
+
+def _is_rewritten(settings: Settings, one: LakeSnapshot) -> bool:
+    """Whether the directory has the snapshot with another manifest than the one that was published to the lake."""
+    manifest = settings.snapshots_dir / folder_name(one.snapshot) / MANIFEST
+    return manifest.is_file() and one.manifest_sha256 != file_sha256(manifest)
 
 
 def _compact(lake: duckdb.DuckDBPyConnection) -> int:

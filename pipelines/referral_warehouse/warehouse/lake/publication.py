@@ -1,7 +1,8 @@
 """Makes the published snapshot the state of the lake, in one transaction: readers see the old state or the new one.
 
-A table whose checksum is that of the manifest before is left as it is; any other gets new rows, or is made anew where
-its columns changed. Knows the snapshot's files; knows nothing of how they were built.
+A table whose content is that of the publication before is left as it is; any other gets new rows, or is made anew
+where its columns changed, or where personal values were taken out of it. Knows the snapshot's files; knows nothing of
+how they were built.
 """
 
 from __future__ import annotations
@@ -91,8 +92,9 @@ def publish_to_lake(
     lake.execute(f"attach {literal(wanted.folder / DATABASE)} as snapshot (read_only)")
     lake.execute("begin")
     try:
-        written = _write_tables(lake, tables, {} if state is None else state.checksums)
-        _write_control(lake, settings, wanted)
+        contents = _contents(lake, wanted)
+        written = _write_tables(lake, wanted, contents, {} if state is None else state.checksums)
+        _write_control(lake, settings, wanted, contents)
         info = {"snapshot": wanted.number, "manifest_sha256": wanted.sha256, "synced_at": wanted.manifest["synced_at"]}
         lake.execute(
             f"call lake.set_commit_message({literal(AUTHOR)}, {literal(f'snapshot {wanted.number}')}, "
@@ -107,21 +109,41 @@ def publish_to_lake(
     return LakePublication(wanted.number, written, len(tables))
 
 
-def _write_tables(lake: duckdb.DuckDBPyConnection, tables: dict[str, Any], before: dict[str, str]) -> int:
+def _contents(lake: duckdb.DuckDBPyConnection, wanted: Wanted) -> dict[str, str]:
+    """What each table holds, as a checksum: that of its feed, with a digest of all rows where feeds leave columns out.
+
+    Feeds have no personal values by default, so that the checksum of one is the same when an address has changed.
+    """
+    found = {}
+    complete = _without_personal(wanted.folder)
+    for name, table in wanted.manifest["tables"].items():
+        found[name] = str(table["checksum"])
+        if name not in complete:
+            row = lake.execute(f"select count(*), sum(hash(whole)) from snapshot.{name} as whole").fetchone()
+            found[name] += f" rows:{row[0]}:{row[1]}" if row else ""
+    return found
+
+
+def _write_tables(
+    lake: duckdb.DuckDBPyConnection, wanted: Wanted, contents: dict[str, str], before: dict[str, str]
+) -> int:
     """Write the tables that changed and drop those that are gone. Returns: how many were written."""
+    is_rewritten = bool(wanted.manifest.get("rewritten"))
     there, comments = _columns(lake, "lake")
     columns, new_comments = _columns(lake, "snapshot")
     schemas = {
         row[0]
         for row in lake.execute("select schema_name from duckdb_schemas() where database_name = 'lake'").fetchall()
     }
-    for schema in sorted({name.partition(".")[0] for name in (*tables, *CONTROL)} - schemas):
+    for schema in sorted({name.partition(".")[0] for name in (*contents, *CONTROL)} - schemas):
         lake.execute(f"create schema lake.{schema}")
-    for name in sorted(set(there) - set(tables) - set(CONTROL)):
+    for name in sorted(set(there) - set(contents) - set(CONTROL)):
         lake.execute(f"drop table lake.{name}")
-    changed = [name for name, table in tables.items() if name not in there or before.get(name) != table["checksum"]]
+    changed = [name for name, content in contents.items() if name not in there or before.get(name) != content]
     for name in changed:
-        if [column[:2] for column in there.get(name, [])] == [column[:2] for column in columns[name]]:
+        # the catalog has the least and the largest value that a table ever had, as long as there is the table
+        old_columns, new_columns = ([column[:2] for column in found] for found in (there.get(name, []), columns[name]))
+        if old_columns == new_columns and not is_rewritten:
             lake.execute(f"delete from lake.{name}")
         else:
             lake.execute(f"create or replace table lake.{name} as from snapshot.{name} limit 0")
@@ -152,7 +174,9 @@ def _columns(lake: duckdb.DuckDBPyConnection, catalog: str) -> tuple[dict[str, C
     return found, dict(comments)
 
 
-def _write_control(lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: Wanted) -> None:
+def _write_control(
+    lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: Wanted, contents: dict[str, str]
+) -> None:
     """Write the rows of the tables of control, which are made at the first publication."""
     there, _ = _columns(lake, "lake")
     for name, (comment, columns) in CONTROL.items():
@@ -172,7 +196,7 @@ def _write_control(lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: 
         [*row, own_name(settings)],
     )
     keys = _keys(wanted.folder)
-    rows = [[name, table["rows"], table["checksum"], keys.get(name, [])] for name, table in manifest["tables"].items()]
+    rows = [[name, table["rows"], contents[name], keys.get(name, [])] for name, table in manifest["tables"].items()]
     marks = ", ".join("(?, ?, ?, ?)" for _ in rows)
     lake.execute(f"insert into lake.{PUBLISHED_TABLES} values {marks}", [value for row in rows for value in row])
 
@@ -184,6 +208,15 @@ def _keys(folder: Path) -> dict[str, list[str]]:
         return {name: [str(column) for column in table["key"]] for name, table in tables.items()}
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}
+
+
+def _without_personal(folder: Path) -> set[str]:
+    """The tables without personal columns, by the snapshot's description; none where it has no readable one."""
+    try:
+        tables = json.loads(read_regular(folder / SCHEMA) or b"{}")["tables"]
+        return {name for name, table in tables.items() if not any(c["is_personal"] for c in table["columns"].values())}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return set()
 
 
 def _text(text: str | None) -> str:

@@ -33,7 +33,10 @@ CONTROL: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         {
             "table_name": ("varchar", "schema and name"),
             "rows_count": ("bigint", "rows of the table"),
-            "checksum": ("varchar", "that of the table's feed in the manifest; the same checksum is the same content"),
+            "checksum": (
+                "varchar",
+                "of the table's feed in the manifest, with a digest of the rows where feeds leave columns out",
+            ),
             "key_columns": ("varchar[]", "the columns that identify a row; a lake has no constraints"),
         },
     ),
@@ -53,12 +56,16 @@ class LakeState:
 
 @dataclass(frozen=True, slots=True)
 class LakeSnapshot:
-    """A publication that the lake still has. ``version`` is what ``AT (VERSION => …)`` names; times are UTC."""
+    """A publication that the lake still has. ``version`` is what ``AT (VERSION => …)`` names; times are UTC.
+
+    ``manifest_sha256`` is that of the manifest of what was published.
+    """
 
     snapshot: int
     version: int
     committed_at: datetime
     synced_at: str | None
+    manifest_sha256: str | None = None
 
 
 def lake_state(lake: duckdb.DuckDBPyConnection) -> LakeState | None:
@@ -84,9 +91,11 @@ def lake_snapshots(lake: duckdb.DuckDBPyConnection) -> list[LakeSnapshot]:
         info = _read(text)
         number = info.get("snapshot")
         if type(number) is int:
-            synced_at = info.get("synced_at")
+            synced_at, checksum = (
+                text if isinstance(text := info.get(name), str) else None for name in ("synced_at", "manifest_sha256")
+            )
             found.pop(number, None)
-            found[number] = LakeSnapshot(number, int(version), at, synced_at if isinstance(synced_at, str) else None)
+            found[number] = LakeSnapshot(number, int(version), at, synced_at, checksum)
     return list(found.values())
 
 

@@ -1,0 +1,100 @@
+"""Personal values in a lake: a change of them arrives although no feed shows it, and what was erased leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.lake.connection import open_lake
+from referral_warehouse.warehouse.lake.maintenance import maintain
+from referral_warehouse.warehouse.lake.state import all_versions, lake_snapshots
+from referral_warehouse.warehouse.manifest import read_manifest
+from referral_warehouse.warehouse.snapshot_rewriting import rewrite_snapshots
+from referral_warehouse.workspace.current_snapshot import folder_name
+from tests.lake.lakes import altered, differences_in, show_in
+from tests.operate.deliveries import without_grace
+
+HIDDEN = {"core.users": frozenset({"email", "first_name"})}
+SECRET = "planted-4711@example.com"
+EMAIL = "select email from lake.core.users where user_id = 1"
+
+
+def change_email(settings: Settings, source: int, number: int, email: str) -> None:
+    """A snapshot with another address, which no feed has."""
+    altered(settings, source, number, f"update core.users set email = '{email}' where user_id = 1", hidden=HIDDEN)
+
+
+@contextmanager
+def lake_with_the_address(settings: Settings) -> Iterator[Any]:
+    """A lake of three publications, of which the second and the third have the address."""
+    change_email(settings, 1, 4, "first@example.com")
+    change_email(settings, 4, 5, SECRET)
+    altered(settings, 5, 6, "update core.users set is_qualified = not is_qualified", hidden=HIDDEN)
+    with open_lake(settings, create=True) as lake:
+        assert lake is not None
+        for number in (4, 5, 6):
+            show_in(lake, settings, number)
+        yield lake
+
+
+def test_a_changed_address_is_in_the_lake_although_the_feeds_are_the_same(in_sqlite: Settings) -> None:
+    change_email(in_sqlite, 1, 4, "first@example.com")
+    change_email(in_sqlite, 4, 5, SECRET)
+    feeds = [read_manifest(in_sqlite.snapshots_dir / folder_name(number) / "manifest.json") for number in (4, 5)]
+    assert len({found["tables"]["core.users"]["checksum"] for found in feeds if found}) == 1
+    with open_lake(in_sqlite, create=True) as lake:
+        assert lake is not None
+        show_in(lake, in_sqlite, 4)
+        assert show_in(lake, in_sqlite, 5).written >= 1
+        assert lake.execute(EMAIL).fetchall() == [(SECRET,)]
+        assert differences_in(lake, in_sqlite, 5) == []
+        assert show_in(lake, in_sqlite, 5).is_new is False
+
+
+@pytest.mark.parametrize("pinned", [frozenset(), frozenset({5})], ids=["nothing pinned", "pinned"])
+def test_what_was_erased_in_the_snapshots_leaves_every_version_and_file(
+    in_sqlite: Settings, pinned: frozenset[int]
+) -> None:
+    settings = without_grace(in_sqlite)
+    with lake_with_the_address(settings) as lake:
+        assert SECRET.encode() in data_bytes(settings), "the comparison can fail"
+
+        def erase(table: str, rows: pa.Table) -> pa.Table:
+            if table != "core.users":
+                return rows
+            place = rows.schema.get_field_index("email")
+            return rows.set_column(place, rows.schema.field(place), pa.nulls(rows.num_rows, pa.string()))
+
+        list(rewrite_snapshots(settings, erase, "a person was forgotten"))
+        assert show_in(lake, settings, 6).is_new
+        done = maintain(lake, settings, pinned, compact=True, now=datetime.now(UTC) + timedelta(seconds=1))
+        assert done.problems == ()
+        assert [one.snapshot for one in lake_snapshots(lake)] == [6]
+        for version in all_versions(lake):
+            assert lake.execute(f"select count(email) from lake.core.users at (version => {version})").fetchone() == (
+                0,
+            )
+        assert differences_in(lake, settings, 6) == []
+        maintain(lake, settings, pinned, compact=True, now=datetime.now(UTC) + timedelta(seconds=2))
+    assert SECRET.encode() not in data_bytes(settings)
+
+
+def data_bytes(settings: Settings) -> bytes:
+    """All bytes of the data, and what the catalog says of values."""
+    assert settings.lake_data is not None
+    assert settings.lake_data.folder is not None
+    files = [path for path in Path(settings.lake_data.folder).rglob("*") if path.is_file()]
+    with open_lake(settings) as lake:
+        assert lake is not None
+        said = [
+            lake.execute(f"select min_value, max_value from __ducklake_metadata_lake.{table}").fetchall()
+            for table in ("ducklake_file_column_stats", "ducklake_table_column_stats")
+        ]
+    return b"".join(path.read_bytes() for path in files) + repr(said).encode()
