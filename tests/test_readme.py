@@ -63,6 +63,10 @@ SHORTENED: dict[str, Shortened] = {
     "pip install 'referral-warehouse[lake]'": Shortened(
         "python -c 'import duckdb_extension_ducklake'", "the tests have its packages"
     ),
+    "pip install streamlit duckdb": Shortened("python -c 'import duckdb'", "make soak installs it"),
+    "WAREHOUSE_FILE=data/warehouse.duckdb streamlit run examples/streamlit_app.py": Shortened(
+        "python -m py_compile examples/streamlit_app.py", "it serves until it is stopped; make soak runs it"
+    ),
     "referrals init": Shortened(
         "token=$SOURCES__REFERRAL_FACTORY__API_TOKEN; unset SOURCES__REFERRAL_FACTORY__API_TOKEN; "
         'echo "$token" | referrals init && rm .dlt/secrets.toml',
