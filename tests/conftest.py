@@ -68,6 +68,11 @@ NOT_RUN = {NO_BROWSER: "of the report", NO_LAKE: "of the lake"}
 """Why tests are skipped, and which ones they are."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test, so that no process of xdist waits for it at the end."""
+    items.sort(key=lambda item: item.name != "test_every_command_and_query_of_the_documentation_runs")
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say which tests did not run because this machine lacks something: a skipped test is one letter otherwise."""
     skipped = terminalreporter.stats.get("skipped", [])

@@ -22,7 +22,8 @@ def test_every_personal_field_is_listed_with_its_kind_and_where_it_is_published(
     assert found["users", "email"]["published_as"] == "core.users.email"
     assert found["quarantine", "raw"]["published_as"] == "ops.quarantine.record"
     assert found["rewards_due", "recipient_email"]["published_as"] == "–"
-    assert {row["policy"] for row in found.values()} == {"keep"}
+    assert {row["policy"] for row in found.values()} == {"keep", "as the stream"}
+    assert {table for (table, _), row in found.items() if row["policy"] != "keep"} == {"observations"}
 
 
 def test_every_place_is_listed_with_what_it_holds_under_these_settings(referrals: Run, published: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def published(folder: Path, tables: Tables) -> tuple[Settings, Publication]:
-    settings = plant(folder, tables, syncs=SYNCS)
+    settings = replace(plant(folder, tables, syncs=SYNCS), feeds_have_personal=True)
     return settings, publish(settings, build(settings))
 
 

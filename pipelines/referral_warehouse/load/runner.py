@@ -33,9 +33,11 @@ from referral_warehouse.load.report import LoadReport
 from referral_warehouse.load.storage.batch_writer import BatchWriter
 from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_file_upgrade import remove_copies
 from referral_warehouse.load.streams.coupon_names import read_names
 from referral_warehouse.load.streams.stream import Stream, gather
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.load_file_version import copies_before_upgrades
 
 __all__ = ["LoadReport", "load"]
 
@@ -76,6 +78,7 @@ def load(
     Raises:
         ReferralsError: any; what was committed before it is kept, and no cursor is past what was loaded.
     """
+    copies = copies_before_upgrades(settings.load_path)  # of earlier runs: one that this run makes stays
     applied = apply_policy(settings, TABLES)
     request = LoadRequest(
         with_required(streams), sweep, rebuild or applied.is_reread_due, accept_account, accept_deletions, command,
@@ -94,6 +97,7 @@ def load(
                 run.record(status="failed" if isinstance(error, Exception) else "interrupted", error=text)
             raise
         run.record(status="done")
+    remove_copies(copies)
     return run.report
 
 

@@ -22,6 +22,7 @@ from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.durable_files import sync_file
 from referral_warehouse.workspace.file_kinds import remove_or_raise
+from referral_warehouse.workspace.load_file_version import copies_before_upgrades
 
 Change = Callable[[TableSchema, pa.Table], pa.Table]
 """Makes the new rows of a raw table; it gets some at a time, with all their columns."""
@@ -64,7 +65,7 @@ def rewrite_load_file(
     sync_file(new)
     new.replace(path)
     sync_file(path.parent)
-    remove_copies(path)
+    remove_copies(copies_before_upgrades(path))
 
 
 def discard_unfinished(path: Path) -> None:

@@ -15,7 +15,7 @@ import duckdb
 
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, LoadFileDamaged, ReferralsError, causes
-from referral_warehouse.load.storage.load_file_upgrade import is_stamped, keep_copy, remove_copies, upgrade, version_of
+from referral_warehouse.load.storage.load_file_upgrade import is_stamped, keep_copy, upgrade, version_of
 from referral_warehouse.load.storage.stored_rows import StoredRows
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, refuse_lockless, refuse_other_kinds, set_aside
@@ -53,7 +53,7 @@ class LoadFile:
         self._umask_before = os.umask(0o077)
         try:
             self.connection = self._connect(path)
-            self._is_upgraded = self._upgrade()
+            self._upgrade()
         except BaseException:
             os.umask(self._umask_before)
             raise
@@ -80,10 +80,10 @@ class LoadFile:
             self.recovered.append(_LOG_LOST.format(log=log, aside=aside.name))
             return connection
 
-    def _upgrade(self) -> bool:
+    def _upgrade(self) -> None:
         """Bring a file of an earlier version up to date, after a copy of it was made.
 
-        Returns: whether it was one. Raises: as the class; the connection is closed then.
+        Raises: as the class; the connection is closed then.
         """
         path = self._path
         try:
@@ -107,7 +107,6 @@ class LoadFile:
         except BaseException:
             self.connection.close()
             raise
-        return is_older
 
     def damage_behind(self, error: BaseException) -> ReferralsError | None:
         """The error to raise where a damaged load file is the cause of an error; None for any other error."""
@@ -128,8 +127,6 @@ class LoadFile:
             error = error or closing
         finally:
             os.umask(self._umask_before)
-        if error is None and not self._is_upgraded:
-            remove_copies(self._path)
         translated = _translated(self._path, error) if isinstance(error, duckdb.Error) else None
         if translated is not None:
             raise translated from error

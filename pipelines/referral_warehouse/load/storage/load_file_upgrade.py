@@ -6,7 +6,7 @@ differs between versions, and no stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import duckdb
@@ -16,7 +16,6 @@ from referral_warehouse.workspace.durable_files import copy_file, sync_file
 from referral_warehouse.workspace.load_file_version import (
     LOAD_FILE_VERSION,
     VERSION_TABLE,
-    copies_before_upgrades,
     copy_before_upgrade,
     stored_version,
 )
@@ -45,7 +44,7 @@ def _stored(connection: duckdb.DuckDBPyConnection) -> int | None:
 def keep_copy(path: Path, version: int) -> Path:
     """Copy a load file that nobody has open, and that has no log, before it is upgraded. Raises: OSError.
 
-    Returns: the copy, which ``remove_copies`` removes after the next successful load.
+    Returns: the copy, which the next successful load removes.
     """
     copy = copy_before_upgrade(path, version)
     draft = copy.with_name(f"{copy.name}.new")
@@ -68,7 +67,7 @@ def upgrade(connection: duckdb.DuckDBPyConnection, version: int) -> None:
     connection.execute("commit")
 
 
-def remove_copies(path: Path) -> None:
-    """Remove the copies of before upgrades: a load has succeeded since."""
-    for copy in copies_before_upgrades(path):
+def remove_copies(copies: Iterable[Path]) -> None:
+    """Remove copies of before upgrades; what cannot be removed is left to the next call."""
+    for copy in copies:
         remove(copy)
