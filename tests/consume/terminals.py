@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from referral_warehouse.settings import Settings
 from tests.consume.conftest import heed_interrupts
+
+PATIENCE_S = 120
 
 
 class Terminal:
@@ -46,12 +49,19 @@ class Terminal:
             assert self.process.poll() is None, "the program has ended"
             time.sleep(0.01)
 
-    def interrupt_when_idle(self) -> None:
-        """Send what Ctrl-C does once the program waits for input, which it begins a moment after it shows a prompt."""
+    def wait_until_idle(self) -> None:
+        """Return when the program waits for input, which it begins a moment after it shows a prompt or what was typed.
+
+        A signal in that moment is noticed with the next key only.
+        """
         idle = 0
         while idle < 3:
             idle = idle + 1 if self._fields()[0] == "S" else 0
             time.sleep(0.01)
+
+    def interrupt_when_idle(self) -> None:
+        """Send what Ctrl-C does once the program waits for input."""
+        self.wait_until_idle()
         self.process.send_signal(signal.SIGINT)
 
     def end(self, number: int) -> int:
@@ -62,6 +72,8 @@ class Terminal:
         return self.process.wait(timeout=60)
 
     def _read(self) -> str:
+        if not select.select([self._descriptor], [], [], PATIENCE_S)[0]:
+            raise AssertionError(f"the program shows nothing more and does not end: {self.shown[-1000:]}")
         try:
             data = os.read(self._descriptor, 65_536).decode("utf-8", "replace")
         except OSError:  # the program has ended

@@ -59,6 +59,7 @@ def test_ctrl_c_drops_what_was_typed_and_the_prompt_goes_on(published: Settings,
             screen.wait_for("sql> ")
         screen.type("select 1")
         screen.wait_for("select 1")
+        screen.wait_until_idle()
         assert screen.end(signal.SIGTERM) == 128 + signal.SIGTERM, "only Ctrl-C is for the line"
 
 
