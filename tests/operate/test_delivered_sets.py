@@ -7,8 +7,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_warehouse.operate.delivered_sets import names_of_set, removable_sets, set_name
+from referral_warehouse.operate.delivered_sets import names_of_set, removable_sets
 from referral_warehouse.operate.delivery_place import Stored
+from referral_warehouse.workspace.current_snapshot import snapshot_name
 
 
 @given(
@@ -21,7 +22,7 @@ from referral_warehouse.operate.delivery_place import Stored
 def test_the_current_set_the_last_ones_and_those_replaced_a_moment_ago_stay(
     times: dict[tuple[int, str], float], current: int, keep: int, grace_s: float, now: float
 ) -> None:
-    stored = {f"{set_name(number)}/{name}": Stored(1, at) for (number, name), at in times.items()}
+    stored = {f"{snapshot_name(number)}/{name}": Stored(1, at) for (number, name), at in times.items()}
     removed = removable_sets(stored, current, keep, grace_s, now)
     whole = {number: at for (number, name), at in times.items() if name == "manifest.json"}
     stay = {number for number, _ in times} - {*removed}
@@ -37,8 +38,8 @@ def test_the_current_set_the_last_ones_and_those_replaced_a_moment_ago_stay(
 
 @given(st.text(max_size=40), st.integers(1, 10**12))
 def test_no_other_name_is_taken_for_a_file_of_a_set(name: str, number: int) -> None:
-    own = [f"{set_name(number)}/feeds/core.users.parquet", f"{set_name(number)}/.schema.json.new"]
-    strange = [name, f"snapshots/{name}", f"{set_name(number)}/{name}", f"{set_name(number)}/feeds/x{name}"]
+    own = [f"{snapshot_name(number)}/feeds/core.users.parquet", f"{snapshot_name(number)}/.schema.json.new"]
+    strange = [name, f"snapshots/{name}", f"{snapshot_name(number)}/{name}", f"{snapshot_name(number)}/feeds/x{name}"]
     written = {"manifest.json", "schema.json", "incomplete.json"}
     if name.strip(".").removesuffix(".new") not in written and not name.endswith((".parquet", ".parquet.new")):
         assert names_of_set([*strange, *own], number) == sorted(own)

@@ -8,10 +8,10 @@ from referral_warehouse.cli.output import warn
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.current_snapshot import DATABASE, FEEDS, MANIFEST, SNAPSHOTS, is_published
+from referral_warehouse.workspace.directories import DEMO_MARKER
 from referral_warehouse.workspace.file_kinds import read_regular, refuse_other_kinds, write_regular
 
 ORIGINS = ("this machine", "the vendor")
-DEMO_MARKER = "sandbox.sqlite3"
 
 
 def refuse_mixing(settings: Settings, *, accept_account: bool = False) -> None:

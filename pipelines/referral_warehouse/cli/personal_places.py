@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from referral_warehouse.cli.published_personal import raw_names
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.current_snapshot import MANIFEST, REPORT, folder_name
 
 NOWHERE = "–"
 
@@ -39,13 +41,15 @@ def held_fields(settings: Settings) -> Iterator[HeldField]:
     from referral_warehouse.warehouse.models import load_models
 
     published = {model.qualified_name: model.personal for model in load_models() if model.is_published}
-    renamed = {("quarantine", "raw"): "record", "_extra": "extra"}
     actions = chosen_actions(settings.privacy_mode, settings.privacy_fields, TABLES)
     for schema in TABLES.values():
         for name, kind in schema.personal_columns.items():
-            column = renamed.get((schema.name, name)) or renamed.get(name, name)
-            found = [f"{layer}.{schema.name}" for layer in ("core", "ops")]
-            columns = [f"{table}.{column}" for table in found if column in published.get(table, {})]
+            columns = [
+                f"{table}.{column}"
+                for table in (f"core.{schema.name}", f"ops.{schema.name}")
+                for column in published.get(table, {})
+                if raw_names(table).get(column, column) == name
+            ]
             shown = ", ".join(columns) if settings.publish_personal else ""
             action = actions.get((schema.name, name), "as the stream")
             yield HeldField(schema.name, name, kind, action, shown or NOWHERE)
@@ -65,12 +69,12 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
     )  # fmt: skip
     yield HeldPlace("draft", str(settings.warehouse_dir / "draft"), "what the next snapshot has", "during a build")
     for number, found in _snapshots(settings):
-        yield HeldPlace(f"snapshot {number}", str(settings.snapshots_dir / f"{number:06}"), found, place)
+        yield HeldPlace(f"snapshot {number}", str(settings.snapshots_dir / folder_name(number)), found, place)
     yield HeldPlace(
         "feeds", str(settings.feeds_dir), _shown(settings.publish_personal and settings.feeds_have_personal), place
     )
     yield HeldPlace(
-        "report", str(settings.published_dir / "report.html"), "ids; first names only with `referrals report --names`",
+        "report", str(settings.published_dir / REPORT), "ids; first names only with `referrals report --names`",
         "as the snapshot; a file of --out until you remove it",
     )  # fmt: skip
     yield HeldPlace(
@@ -114,7 +118,6 @@ def _snapshots(settings: Settings) -> Iterator[tuple[int, str]]:
     """The kept snapshots with where they have personal values; those of earlier versions have them everywhere."""
     from referral_warehouse.warehouse.manifest import read_manifest
     from referral_warehouse.warehouse.snapshots import snapshot_numbers
-    from referral_warehouse.workspace.current_snapshot import MANIFEST, folder_name
 
     for number in snapshot_numbers(settings):
         manifest = read_manifest(settings.snapshots_dir / folder_name(number) / MANIFEST)

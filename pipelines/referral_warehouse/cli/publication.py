@@ -31,5 +31,6 @@ def _describe(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Path)
     """Write ``schema.json``."""
     from referral_warehouse.consume.description.schema_json import write_schema
     from referral_warehouse.workspace.access import Access
+    from referral_warehouse.workspace.current_snapshot import DESCRIPTION
 
-    write_schema(folder / "schema.json", connection, catalog, Access())
+    write_schema(folder / DESCRIPTION, connection, catalog, Access())

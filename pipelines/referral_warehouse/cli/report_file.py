@@ -8,9 +8,7 @@ from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ConfigurationError, ReferralsError
 from referral_warehouse.events import log_warning
 from referral_warehouse.settings import Settings
-from referral_warehouse.workspace.current_snapshot import current_database
-
-REPORT_NAME = "report.html"
+from referral_warehouse.workspace.current_snapshot import REPORT, current_database
 
 
 def add_report(settings: Settings) -> None:
@@ -29,7 +27,7 @@ def add_report(settings: Settings) -> None:
         path = _path(settings)
         write_report(settings, path)
         access_of(settings).frozen_file(path)
-        place_link(settings.published_dir / REPORT_NAME, str(path.relative_to(settings.published_dir)))
+        place_link(settings.published_dir / REPORT, str(path.relative_to(settings.published_dir)))
     except ReferralsError as error:
         _warn(f"{error.message} {error.next_step}")
     except Exception as error:
@@ -47,7 +45,7 @@ def demo_report(settings: Settings) -> Path | str:
     from referral_warehouse.consume.report import write_report
     from referral_warehouse.warehouse.snapshots import access_of
 
-    path = settings.published_dir / REPORT_NAME
+    path = settings.published_dir / REPORT
     try:
         if not (settings.report and path.exists()):
             path.unlink(missing_ok=True)  # it may be a link to that of an older snapshot
@@ -60,7 +58,7 @@ def demo_report(settings: Settings) -> Path | str:
 
 def _path(settings: Settings) -> Path:
     """The report of the published snapshot, in the folder of its database."""
-    return current_database(settings.published_dir).with_name(REPORT_NAME)
+    return current_database(settings.published_dir).with_name(REPORT)
 
 
 def _warn(why: str) -> None:

@@ -39,7 +39,7 @@ from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publisher import MARK
 from referral_warehouse.warehouse.whole_read import version_of
 from referral_warehouse.workspace.current_snapshot import MANIFEST, SNAPSHOTS, folder_name
-from referral_warehouse.workspace.directories import STATE
+from referral_warehouse.workspace.directories import DEMO_MARKER, STATE
 from referral_warehouse.workspace.durable_files import copy_file, sync_file
 from referral_warehouse.workspace.file_kinds import read_regular, remove_or_raise
 from referral_warehouse.workspace.lock import warehouse_lock
@@ -54,7 +54,7 @@ NEXT_STEP = (
     "Run `referrals sync`: it writes damaged published files again, and says what to do about a damaged load file. A "
     "damaged older snapshot can be removed."
 )
-LOAD_NAME, DEMO = "load.duckdb", "sandbox.sqlite3"
+LOAD_NAME = "load.duckdb"
 FROZEN_MODE = 0o400
 """Of every file of a backup: links share it, so nobody may change one."""
 
@@ -77,7 +77,7 @@ def make_backup(settings: Settings, directory: BackupDirectory, keep: int | None
     BackupDamaged when the load file or a snapshot cannot be read; ConfigurationError; DiskFull. Nothing that looks like
     a backup is left then, and older ones stay.
     """
-    if (settings.warehouse_dir / DEMO).exists():
+    if (settings.warehouse_dir / DEMO_MARKER).exists():
         raise ConfigurationError(
             f"{settings.warehouse_dir} holds a demo, whose data is simulated.", "`referrals demo` makes it again."
         )

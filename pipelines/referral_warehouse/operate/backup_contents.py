@@ -18,6 +18,7 @@ from referral_warehouse.workspace.current_snapshot import (
     DATABASE,
     FEEDS,
     MANIFEST,
+    REPORT,
     SNAPSHOTS,
     current_number,
     folder_name,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
 PRIVATE, PUBLISHED = "private", "published"
-REPORT = "report.html"
 LINKS = (DATABASE, FEEDS, REPORT)
 LOCK = "lock"
 TEMPORARY = re.compile(r"\..+\.new(-\d+)?")

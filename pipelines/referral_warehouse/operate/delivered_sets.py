@@ -8,16 +8,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from referral_warehouse.operate.delivery_place import Stored
-from referral_warehouse.workspace.current_snapshot import FEEDS, MANIFEST, SNAPSHOTS, folder_name
+from referral_warehouse.workspace.current_snapshot import (
+    DESCRIPTION,
+    FEEDS,
+    MANIFEST,
+    SNAPSHOTS,
+    folder_name,
+    snapshot_name,
+)
 from referral_warehouse.workspace.file_kinds import read_regular, write_regular
 
-SCHEMA = "schema.json"
 INCOMPLETE = "incomplete.json"
 """Stands in a set while it is copied, with the content of its manifest, so that another delivery can continue."""
 
 OF_A_SET = re.compile(
     rf"{SNAPSHOTS}/([0-9]{{6,18}})/"
-    rf"(?:\.?(?:{SCHEMA}|{MANIFEST}|{INCOMPLETE})(?:\.new)?|{FEEDS}/\.?[a-z_]+\.[a-z0-9_]+\.parquet(?:\.new)?)",
+    rf"(?:\.?(?:{DESCRIPTION}|{MANIFEST}|{INCOMPLETE})(?:\.new)?|{FEEDS}/\.?[a-z_]+\.[a-z0-9_]+\.parquet(?:\.new)?)",
     re.ASCII,
 )
 """The names that a delivery writes; those with a dot before and ``.new`` after are left by one that was killed."""
@@ -35,11 +41,6 @@ def withdrawn_upto(state_dir: Path) -> int:
     """The number up to which sets are to be removed; 0 for none."""
     text = (read_regular(state_dir / WITHDRAWN) or b"").decode("ascii", errors="replace").strip()
     return int(text) if text.isdecimal() and len(text) < 20 else 0
-
-
-def set_name(number: int) -> str:
-    """The folder of a set."""
-    return f"{SNAPSHOTS}/{folder_name(number)}"
 
 
 def is_of_a_set(name: str) -> bool:
@@ -69,7 +70,9 @@ def removable_sets(
     """
     numbers = {number for name in stored if (number := _number_of(name)) is not None}
     changed = {
-        number: stored[name].changed_at for number in numbers if (name := f"{set_name(number)}/{MANIFEST}") in stored
+        number: stored[name].changed_at
+        for number in numbers
+        if (name := f"{snapshot_name(number)}/{MANIFEST}") in stored
     }
     whole = sorted(changed, key=lambda number: (number == current, changed[number], number))
     kept = {*whole[-keep:], current}

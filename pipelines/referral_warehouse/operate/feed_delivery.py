@@ -16,21 +16,21 @@ from referral_warehouse.display_text import json_text
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.operate.delivered_sets import (
     INCOMPLETE,
-    SCHEMA,
     is_of_a_set,
     names_of_set,
     removable_sets,
-    set_name,
     withdrawn_upto,
 )
 from referral_warehouse.operate.delivery_place import Place, Stored
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publisher import MARK, own_name
 from referral_warehouse.workspace.current_snapshot import (
+    DESCRIPTION,
     MANIFEST,
     SNAPSHOTS,
     current_number,
     folder_name,
+    snapshot_name,
 )
 from referral_warehouse.workspace.durable_files import file_sha256
 
@@ -82,7 +82,7 @@ def deliver_feeds(settings: Settings, place: Place) -> Delivery | None:
     is_new = before != wanted.announcement
     announced = _number(before)
     there, copied = _complete(place, wanted, stored, announced)
-    folder = set_name(wanted.number)
+    folder = snapshot_name(wanted.number)
     if announced != wanted.number or f"{folder}/{MANIFEST}" not in there:
         # Written again where it is there already: its time is the time when the older set is replaced.
         place.write(f"{folder}/{MANIFEST}", wanted.manifest)
@@ -111,8 +111,8 @@ def _published_set(settings: Settings) -> _Set | None:
     announced = current if current is not None and current["snapshot"] == number else manifest
     sums = {table["feed"]: table["checksum"].removeprefix("sha256:") for table in manifest["tables"].values()}
     files = {name: (published / name, checksum) for name, checksum in sums.items()}
-    if (folder / SCHEMA).is_file():
-        files[f"{set_name(number)}/{SCHEMA}"] = (folder / SCHEMA, file_sha256(folder / SCHEMA))
+    if (folder / DESCRIPTION).is_file():
+        files[f"{snapshot_name(number)}/{DESCRIPTION}"] = (folder / DESCRIPTION, file_sha256(folder / DESCRIPTION))
     return _Set(number, files, _delivered(manifest), _delivered(announced))
 
 
@@ -144,7 +144,7 @@ def _complete(
 
     Returns: the files that are there now, and how many were copied.
     """
-    folder = set_name(wanted.number)
+    folder = snapshot_name(wanted.number)
     there = {name: stored[name] for name in names_of_set(stored, wanted.number)}
     marks = [name for name in (f"{folder}/{MANIFEST}", f"{folder}/{INCOMPLETE}") if name in there]
     if not marks or place.read(marks[0]) != wanted.manifest:
@@ -203,14 +203,14 @@ def _retain(settings: Settings, place: Place, current: int, *, is_new: bool) -> 
         try:
             _remove_set(place, number, stored)
         except Exception as error:
-            problems.append(f"{set_name(number)} could not be removed ({type(error).__name__}: {error})")
+            problems.append(f"{snapshot_name(number)} could not be removed ({type(error).__name__}: {error})")
     return problems
 
 
 def _remove_set(place: Place, number: int, stored: dict[str, Stored]) -> None:
     """Remove the files of a set, first the one that says that it is complete."""
     names = names_of_set(stored, number)
-    first = f"{set_name(number)}/{MANIFEST}"
+    first = f"{snapshot_name(number)}/{MANIFEST}"
     if first in names:
         place.remove([first])
     if rest := [name for name in names if name != first]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from referral_warehouse.errors import BackupDamaged, ConfigurationError
-from referral_warehouse.operate.backup_contents import LINKS, LOCK, PRIVATE, PUBLISHED, REPORT
+from referral_warehouse.operate.backup_contents import LINKS, LOCK, PRIVATE, PUBLISHED
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.public_names import announce, place_link, switch_link
 from referral_warehouse.warehouse.publisher import take_over
@@ -25,7 +25,7 @@ from referral_warehouse.warehouse.snapshots import (
     snapshot_numbers,
     write_ahead_log,
 )
-from referral_warehouse.workspace.current_snapshot import MANIFEST, SNAPSHOTS, database_name, folder_name
+from referral_warehouse.workspace.current_snapshot import MANIFEST, REPORT, SNAPSHOTS, folder_name, snapshot_name
 from referral_warehouse.workspace.directories import STATE
 from referral_warehouse.workspace.durable_files import copy_file, replaced_file, sync_file
 from referral_warehouse.workspace.file_kinds import read_regular
@@ -179,7 +179,7 @@ def _announce(settings: Settings, number: int, aside: Path) -> None:
         announce(settings, number, manifest)
     report = settings.published_dir / REPORT
     if (folder / REPORT).exists():
-        place_link(report, str(Path(database_name(number)).with_name(REPORT)))
+        place_link(report, f"{snapshot_name(number)}/{REPORT}")
     elif report.is_symlink():
         _set_aside(report, aside / REPORT)
 

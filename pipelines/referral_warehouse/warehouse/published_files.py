@@ -12,15 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from referral_warehouse.workspace.current_snapshot import SNAPSHOTS, database_name, feeds_name, folder_name
+from referral_warehouse.workspace.current_snapshot import DESCRIPTION, database_name, feeds_name, snapshot_name
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular, write_regular
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
 RECORD_NAME = "published.json"
-DESCRIPTION = "schema.json"
-"""The description of the tables, which some publications have."""
 
 
 def remember_published(settings: Settings, number: int) -> None:
@@ -39,7 +37,7 @@ def changed_files(settings: Settings, manifest: Mapping[str, Any]) -> list[str]:
     if not isinstance(looks, dict) or not looks:
         return [f"state/{RECORD_NAME}"]
     names = [database_name(manifest["snapshot"]), *(table["feed"] for table in manifest["tables"].values())]
-    description = f"{SNAPSHOTS}/{folder_name(manifest['snapshot'])}/{DESCRIPTION}"
+    description = f"{snapshot_name(manifest['snapshot'])}/{DESCRIPTION}"
     names += [description] if description in looks else []
     return [name for name in names if looks.get(name) != (_look(settings.published_dir / name) or 0)]
 

@@ -14,6 +14,8 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular
 
 SNAPSHOTS, DATABASE, FEEDS, MANIFEST = "snapshots", "warehouse.duckdb", "feeds", "manifest.json"
+DESCRIPTION, REPORT = "schema.json", "report.html"
+"""Files of a snapshot that some publications have."""
 NUMBERED = re.compile(r"[0-9]{6,18}", re.ASCII)
 LARGEST_NUMBER = 10**12
 """No directory has seen so many publications: a larger snapshot number comes from a damaged manifest."""

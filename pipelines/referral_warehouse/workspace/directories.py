@@ -15,6 +15,9 @@ from referral_warehouse.errors import ConfigurationError
 STATE = "state"
 """The folder of a warehouse directory for dlt's working folder, the call store and the lock."""
 
+DEMO_MARKER = "sandbox.sqlite3"
+"""The file of a simulated account, in the directory of a demo."""
+
 UNUSABLE = {
     "?": "DuckDB puts its write-ahead log into another folder then",
     "%": "dlt takes it for a placeholder",

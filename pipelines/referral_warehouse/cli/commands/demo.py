@@ -12,7 +12,6 @@ import click
 from referral_warehouse.cli.commands.sandbox import DEMO_TOKEN
 from referral_warehouse.cli.commands.sync import sync_once
 from referral_warehouse.cli.configuration import read_settings
-from referral_warehouse.cli.directory_state import DEMO_MARKER
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.reporting import log_problems
@@ -21,6 +20,7 @@ from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
 from referral_warehouse.workspace.current_snapshot import current_database, public_database
+from referral_warehouse.workspace.directories import DEMO_MARKER
 from referral_warehouse.workspace.file_kinds import refuse_other_kinds
 
 if TYPE_CHECKING:

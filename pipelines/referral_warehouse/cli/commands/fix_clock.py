@@ -6,7 +6,6 @@ import click
 
 from referral_warehouse.cli.acceptance import ACCEPT_HISTORY
 from referral_warehouse.cli.configuration import read_settings
-from referral_warehouse.cli.directory_state import DEMO_MARKER
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import recorded_run
 from referral_warehouse.cli.report_file import add_report
@@ -15,6 +14,7 @@ from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
 from referral_warehouse.workspace.current_snapshot import public_database
+from referral_warehouse.workspace.directories import DEMO_MARKER
 
 
 @click.command("fix-clock", epilog="Example: referrals fix-clock")

@@ -22,7 +22,6 @@ from starlette.routing import Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 from referral_warehouse.consume.serving.contents import (
-    REPORT,
     NotNow,
     NotServed,
     NotThere,
@@ -31,8 +30,14 @@ from referral_warehouse.consume.serving.contents import (
     Withheld,
 )
 from referral_warehouse.display_text import json_text
-from referral_warehouse.warehouse.published_files import DESCRIPTION
-from referral_warehouse.workspace.current_snapshot import MANIFEST, NUMBERED, SNAPSHOTS, folder_name
+from referral_warehouse.workspace.current_snapshot import (
+    DESCRIPTION,
+    MANIFEST,
+    NUMBERED,
+    REPORT,
+    SNAPSHOTS,
+    folder_name,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -13,27 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-import orjson
-
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.published import published_manifest
-from referral_warehouse.warehouse.published_files import DESCRIPTION
+from referral_warehouse.warehouse.snapshot_description import impersonal_tables
 from referral_warehouse.warehouse.snapshots import snapshot_numbers
 from referral_warehouse.workspace.current_snapshot import (
+    DESCRIPTION,
     FEEDS,
     MANIFEST,
+    REPORT,
     current_number,
     feeds_name,
     folder_name,
     snapshot_name,
 )
-from referral_warehouse.workspace.file_kinds import read_regular
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
-REPORT = "report.html"
 PARQUET = ".parquet"
 LISTED = 100
 """Snapshots that the list names at most."""
@@ -61,7 +59,7 @@ class Withheld(NotServed):
 
 
 class NotNow(NotServed):
-    """Nothing is published, or it is damaged: a sync mends it."""
+    """Nothing is published, or it is damaged: a sync repairs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +173,7 @@ class PublishedFiles:
         checksums = {name: str(table["checksum"]) for name, table in sorted(manifest["tables"].items())}
         if self._settings.serve_personal:
             return _Known(checksums, ())
-        described = _impersonal_tables(folder / DESCRIPTION)
+        described = impersonal_tables(folder)
         return _Known(checksums, {table for table in checksums if table not in described})
 
 
@@ -186,19 +184,6 @@ def _damaged(number: int) -> NotNow:
     return NotNow(
         f"Snapshot {number} is damaged: its manifest cannot be read.", "Run `referrals publish` on the server."
     )
-
-
-def _impersonal_tables(path: Path) -> set[str]:
-    """The tables that a snapshot's schema knows, and no column of which names a person."""
-    try:
-        tables = orjson.loads(read_regular(path) or b"")["tables"]
-        return {
-            str(name)
-            for name, table in tables.items()
-            if table["columns"] and all(column["is_personal"] is False for column in table["columns"].values())
-        }
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return set()
 
 
 def _open_regular(folder: Path, name: str) -> BinaryIO:

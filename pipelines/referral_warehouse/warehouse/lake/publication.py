@@ -19,9 +19,9 @@ from referral_warehouse.warehouse.lake.connection import end_transaction
 from referral_warehouse.warehouse.lake.state import CONTROL, PUBLISHED, PUBLISHED_TABLES, LakeState, lake_state
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publisher import own_name
+from referral_warehouse.warehouse.snapshot_description import impersonal_tables, keys_of
 from referral_warehouse.workspace.current_snapshot import DATABASE, MANIFEST, current_number, folder_name
 from referral_warehouse.workspace.durable_files import file_sha256
-from referral_warehouse.workspace.file_kinds import read_regular
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
 AUTHOR = "referral-warehouse"
-SCHEMA = "schema.json"
 Columns = list[tuple[str, str, str | None]]
 """Name, type and comment of each column."""
 
@@ -115,7 +114,7 @@ def _contents(lake: duckdb.DuckDBPyConnection, wanted: Wanted) -> dict[str, str]
     Feeds have no personal values by default, so that the checksum of one is the same when an address has changed.
     """
     found = {}
-    complete = _without_personal(wanted.folder)
+    complete = impersonal_tables(wanted.folder)
     for name, table in wanted.manifest["tables"].items():
         found[name] = str(table["checksum"])
         if name not in complete:
@@ -195,28 +194,10 @@ def _write_control(
         f"insert into lake.{PUBLISHED} values (?, ?, cast(? as timestamptz), cast(? as timestamptz), ?, ?)",
         [*row, own_name(settings)],
     )
-    keys = _keys(wanted.folder)
+    keys = keys_of(wanted.folder)
     rows = [[name, table["rows"], contents[name], keys.get(name, [])] for name, table in manifest["tables"].items()]
     marks = ", ".join("(?, ?, ?, ?)" for _ in rows)
     lake.execute(f"insert into lake.{PUBLISHED_TABLES} values {marks}", [value for row in rows for value in row])
-
-
-def _keys(folder: Path) -> dict[str, list[str]]:
-    """The key of each table, from the snapshot's description; none where it has no readable one."""
-    try:
-        tables = json.loads(read_regular(folder / SCHEMA) or b"{}")["tables"]
-        return {name: [str(column) for column in table["key"]] for name, table in tables.items()}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return {}
-
-
-def _without_personal(folder: Path) -> set[str]:
-    """The tables without personal columns, by the snapshot's description; none where it has no readable one."""
-    try:
-        tables = json.loads(read_regular(folder / SCHEMA) or b"{}")["tables"]
-        return {name for name, table in tables.items() if not any(c["is_personal"] for c in table["columns"].values())}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return set()
 
 
 def _text(text: str | None) -> str:
