@@ -21,11 +21,12 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "m
 
 # Part → the parts it may import besides itself. "" is the package's own __init__: it holds the version.
 _BASE = {"", "display_text", "errors", "workspace", "settings"}
-DATA = {*_BASE, "deletion_limit", "sql_folder", "sql_quoting", "personal_kinds"}
+DATA = {*_BASE, "deletion_limit", "sql_folder", "sql_quoting", "personal_kinds", "rewritten_database"}
 ALLOWED_IMPORTS: dict[str, set[str]] = {
     "": set(),
     **{part: set() for part in ("display_text", "redaction", "personal_kinds", "sql_quoting")},
     "errors": {"display_text"},
+    "rewritten_database": {"sql_quoting"},
     **{part: {"errors"} for part in ("extras", "sql_folder", "deletion_limit")},
     "workspace": {"display_text", "errors"},
     "events": {"redaction"},
@@ -56,8 +57,8 @@ USES: dict[str, set[str]] = {
     "urllib3": set(),
     "aiohttp": set(),
     "dlt.sources.helpers": set(),
-    "duckdb": {"load", "warehouse", "consume", "cli"},
-    "pyarrow": {"dlt_source", "load", "warehouse", "consume"},
+    "duckdb": {"load", "warehouse", "consume", "cli", "rewritten_database"},
+    "pyarrow": {"dlt_source", "load", "warehouse", "consume", "rewritten_database"},
     "sqlglot": set(),
     "pandas": set(),
     **{library: {"consume"} for library in ("jinja2", "mcp", "pydantic", "vl_convert")},

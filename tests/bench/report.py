@@ -64,7 +64,9 @@ def verdicts(results: Sequence[Result]) -> list[Verdict]:
         if result.name in ("load", "sync"):
             most = SYNC_GOAL
             if result.name == "load":
-                most = next((limit for users, limit in LOAD_GOALS.items() if result.users <= users), 45.0)
+                most = next(
+                    (limit for users, limit in LOAD_GOALS.items() if result.users <= users), LOAD_GOALS[500_000]
+                )
             found.append(Verdict(name, most, value(per_million), "CPU s per million"))
             found.append(Verdict(name, 600, value(lambda r: max(run.peak_mb for run in r.runs)), "MB at the peak"))
         elif result.name == "idle sync":

@@ -13,9 +13,9 @@ import pytest
 
 from referral_warehouse.cli.publication import publish_draft
 from referral_warehouse.settings import Settings
-from referral_warehouse.warehouse import models
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.workspace.current_snapshot import folder_name
+from tests.conftest import using_models
 from tests.dlt_source.postgres_server import PostgresServer, running_server
 from tests.lake.lakes import altered, with_lake
 from tests.lake.packages import HAS_LAKE, NO_LAKE
@@ -38,8 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def publications(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Settings:
     """Three snapshots of ten tables: the second has one user more, and the third other statuses."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "sql_dir", lambda: few_models_folder)
+    with using_models(few_models_folder):
         settings = plant(
             tmp_path_factory.mktemp("published") / "data", {"users": [{"id": 1, "campaign_id": 5}]},
             syncs=["2026-01-01 08:00:00"],

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from referral_warehouse.settings import Settings
-from referral_warehouse.warehouse.lake.connection import open_lake
+from referral_warehouse.warehouse.lake.connection import METADATA, open_lake
 from referral_warehouse.warehouse.lake.maintenance import maintain
 from referral_warehouse.warehouse.lake.state import all_versions, lake_snapshots
 from referral_warehouse.warehouse.manifest import read_manifest
@@ -94,7 +94,7 @@ def data_bytes(settings: Settings) -> bytes:
     with open_lake(settings) as lake:
         assert lake is not None
         said = [
-            lake.execute(f"select min_value, max_value from __ducklake_metadata_lake.{table}").fetchall()
+            lake.execute(f"select min_value, max_value from {METADATA}.{table}").fetchall()
             for table in ("ducklake_file_column_stats", "ducklake_table_column_stats")
         ]
     return b"".join(path.read_bytes() for path in files) + repr(said).encode()

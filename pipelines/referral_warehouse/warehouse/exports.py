@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ARROW_SCHEMA = "ARROW:schema"
 """Key of Parquet's metadata under which Arrow keeps a file's schema, with the metadata of each field."""
 
+Columns = list[tuple[str, str, str | None]]
+"""Name, type and comment of each column."""
+
 
 @dataclass(frozen=True, slots=True)
 class Feed:
@@ -36,33 +39,41 @@ class Feed:
         return f"{self.table}.parquet"
 
 
+def described_columns(
+    connection: duckdb.DuckDBPyConnection, catalog: str
+) -> tuple[dict[str, Columns], dict[str, str | None]]:
+    """The columns of each table of a catalog in their order, and the comment of each table, by schema and name."""
+    found: dict[str, Columns] = {}
+    for name, *column in connection.execute(
+        "select schema_name || '.' || table_name, column_name, data_type, comment from duckdb_columns() "
+        f"where database_name = {literal(catalog)} order by schema_name, table_name, column_index"
+    ).fetchall():
+        found.setdefault(name, []).append((column[0], column[1], column[2]))
+    comments = connection.execute(
+        "select schema_name || '.' || table_name, comment from duckdb_tables() "
+        f"where database_name = {literal(catalog)}"
+    ).fetchall()
+    return found, dict(comments)
+
+
 def write_feeds(
     connection: duckdb.DuckDBPyConnection,
     catalog: str,
     folder: Path,
     hidden: Mapping[str, Collection[str]] = MappingProxyType({}),
+    *,
+    only: Collection[str] | None = None,
 ) -> list[Feed]:
     """Write one file per table of a catalog into an empty folder; readable by the owner alone.
 
-    ``hidden`` has, for each table, the columns that get no values, as ``warehouse.personal`` chooses them. The
-    connection's time zone becomes UTC, which is then the zone of the instants.
+    ``hidden`` has, for each table, the columns that get no values, as ``warehouse.personal`` chooses them; ``only``
+    has the tables, without it all are written. The connection's time zone becomes UTC, which is then the zone of the
+    instants.
     """
     from referral_warehouse.warehouse.models import PUBLISHED_LAYERS
 
     connection.execute("set timezone = 'UTC'")
-    columns: dict[str, list[tuple[str, str, str | None]]] = {}
-    for schema, table, *column in connection.execute(
-        "select schema_name, table_name, column_name, data_type, comment from duckdb_columns() "
-        "where database_name = ? order by schema_name, table_name, column_index",
-        [catalog],
-    ).fetchall():
-        if schema in PUBLISHED_LAYERS:
-            columns.setdefault(f"{schema}.{table}", []).append((column[0], column[1], column[2]))
-    comments = dict(
-        connection.execute(
-            "select schema_name || '.' || table_name, comment from duckdb_tables() where database_name = ?", [catalog]
-        ).fetchall()
-    )
+    columns, comments = described_columns(connection, catalog)
     return [
         _write_feed(
             connection,
@@ -75,6 +86,7 @@ def write_feeds(
             ],
         )
         for name, found in columns.items()
+        if name.partition(".")[0] in PUBLISHED_LAYERS and (only is None or name in only)
     ]
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.rewritten_database import copy_changed_rows, copy_rows, empty_copy
+from referral_warehouse.sql_quoting import identifier
 from referral_warehouse.warehouse.exports import Feed, write_feeds
 from referral_warehouse.warehouse.manifest import read_manifest, write_manifest
 from referral_warehouse.warehouse.models import load_models
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     Change = Callable[[str, "pa.Table"], "pa.Table"]
 
 WORK = ".rewriting"
-ROWS_AT_ONCE = 50_000
 FORMER_PERSONAL = dict.fromkeys(
     ("core.rewards_due", "core.rewards_issued"), ("recipient_first_name", "recipient_email")
 )
@@ -82,21 +83,17 @@ def personal_tables() -> dict[str, tuple[str, ...]]:
 
 
 def _rewrite(settings: Settings, number: int, work: Path, change: Change, reason: str) -> Rewritten:
-    import duckdb
-
     folder = settings.snapshots_dir / folder_name(number)
     database, manifest = folder / DATABASE, read_manifest(folder / MANIFEST)
-    with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "1GB"}) as connection:
-        connection.execute("set temp_directory = ''; set timezone = 'UTC'")
-        connection.execute(f"attach {literal(database)} as old (read_only)")
-        connection.execute(f"attach {literal(work / DATABASE)} as new")
+    with empty_copy(database, work / DATABASE) as connection:
         changed = _copy(connection, change)
         before, after = fingerprint(connection, "old"), fingerprint(connection, "new")
         if before != after:
             raise SnapshotChanged(f"snapshot {number} would have changed beyond personal columns")
         connection.execute("checkpoint new")
         in_feeds = changed if _has_personal_feeds(manifest) else [name for name in changed if name == CHECKS]
-        feeds = _feeds(connection, in_feeds, work) if in_feeds else []
+        (work / FEEDS).mkdir(mode=0o700)
+        feeds = write_feeds(connection, "new", work / FEEDS, only=in_feeds)
     for source, target in [(work / DATABASE, database), *((_feed(work, f), _feed(folder, f)) for f in feeds)]:
         access_of(settings).frozen_file(source)
         sync_file(source)
@@ -109,10 +106,7 @@ def _rewrite(settings: Settings, number: int, work: Path, change: Change, reason
 
 def _copy(connection: duckdb.DuckDBPyConnection, change: Change) -> list[str]:
     """Copy the tables; returns the names of those whose rows were made anew."""
-    import pyarrow as pa
-
     personal = personal_tables()
-    connection.execute("copy from database old to new (schema)")
     changed = []
     for schema, table in connection.execute(
         "select schema_name, table_name from duckdb_tables() where database_name = 'old' and not internal order by all"
@@ -122,14 +116,10 @@ def _copy(connection: duckdb.DuckDBPyConnection, change: Change) -> list[str]:
             changed += _copy_checks(connection, place)
             continue
         if name not in personal:
-            connection.execute(f"insert into new.{place} from old.{place}")
+            copy_rows(connection, place)
             continue
         changed.append(name)
-        reader = connection.cursor().execute(f"from old.{place}").to_arrow_reader(ROWS_AT_ONCE)
-        for batch in reader:
-            connection.register("changed_rows", change(name, pa.Table.from_batches([batch])))
-            connection.execute(f"insert into new.{place} by name from changed_rows")
-            connection.unregister("changed_rows")
+        copy_changed_rows(connection, place, partial(change, name))
     return changed
 
 
@@ -171,11 +161,6 @@ def _columns(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, l
 def _has_personal_feeds(manifest: dict[str, Any] | None) -> bool:
     """Whether the feeds of a snapshot have personal values, as those of earlier versions."""
     return manifest is None or manifest.get("personal_columns", PUBLISHED) == PUBLISHED
-
-
-def _feeds(connection: duckdb.DuckDBPyConnection, tables: list[str], work: Path) -> list[Feed]:
-    (work / FEEDS).mkdir(mode=0o700)
-    return [feed for feed in write_feeds(connection, "new", work / FEEDS) if feed.table in tables]
 
 
 def _feed(folder: Path, feed: Feed) -> Path:

@@ -9,12 +9,13 @@ import click
 
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
-from referral_warehouse.cli.recorded_run import recorded_run
+from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError, DataRefused
 from referral_warehouse.settings import Settings
 
 if TYPE_CHECKING:
+    from referral_warehouse.cli.forgetting import Certificate
     from referral_warehouse.load.privacy.people import Rows
 
 BY_ID = click.option("--user-id", metavar="N", type=int, help="The person with this id.")
@@ -34,34 +35,26 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
     A forgetting that was interrupted is completed first.
     """
     from referral_warehouse.cli.console import say, say_json
-    from referral_warehouse.cli.forgetting import forget_person, interrupted
-    from referral_warehouse.cli.lake import publish_lake
-    from referral_warehouse.cli.reporting import log_problems
+    from referral_warehouse.cli.forgetting import interrupted
 
     _refuse_no_choice(user_id, email)
     settings = read_settings()
     with recorded_run(settings, "forget") as run:
         begun = interrupted(settings)
-        if begun is not None and not dry_run:
-            certificate = forget_person(settings, begun)
-            publish_lake(settings, run.refuse_lost_lock)
-            if user_id in (begun, None):  # an address is not there any more: it is known by its digest alone
-                found = begun if user_id is not None else _person(settings, None, email, begun)
-                if found == begun:
-                    work_is_done(f"User {begun} is forgotten.")
-                    _say_certified(certificate.document, certificate.path, as_json=as_json)
-                    return
-        chosen = _person(settings, user_id, email)
+        certificate = None if begun is None or dry_run else _forget(settings, run, begun)
+        if certificate is not None and begun is not None and user_id == begun:
+            chosen = begun
+        else:  # an address that was just forgotten is not there any more: it is known by its digest alone
+            chosen = _person(settings, user_id, email, begun if certificate else None)
         if dry_run:
             counts = {table: len(rows) for table, rows in _held(settings, chosen).items()}
             say_json({"user_id": chosen, "rows": counts, "forgotten": False}) if as_json else say(
                 f"Of user {chosen} are held: " + ", ".join(f"{n} rows of {t}" for t, n in counts.items() if n) + "."
             )
             return
-        certificate = forget_person(settings, chosen)
-        publish_lake(settings, run.refuse_lost_lock)
+        if certificate is None or chosen != begun:
+            certificate = _forget(settings, run, chosen)
         work_is_done(f"User {chosen} is forgotten.")
-        log_problems(certificate.problems)
     _say_certified(certificate.document, certificate.path, as_json=as_json)
 
 
@@ -87,6 +80,18 @@ def export(user_id: int | None, email: str | None, out: Path | None, as_json: bo
         say_json({"user_id": chosen, "files": [str(path) for path in paths]})
     for path in () if as_json else paths:
         say(str(path))
+
+
+def _forget(settings: Settings, run: CurrentRun, user_id: int) -> Certificate:
+    """Forget a person, in the lake too. Raises: DataRefused."""
+    from referral_warehouse.cli.forgetting import forget_person
+    from referral_warehouse.cli.lake import publish_lake
+    from referral_warehouse.cli.reporting import log_problems
+
+    certificate = forget_person(settings, user_id)
+    publish_lake(settings, run.refuse_lost_lock)
+    log_problems(certificate.problems)
+    return certificate
 
 
 def _say_certified(document: dict[str, Any], path: Path, *, as_json: bool) -> None:

@@ -1,13 +1,14 @@
 """Rewrites the load file with other values: a new file takes its place, so that no free block keeps an old one.
 
 The file is replaced by a rename; a rewriting that is killed leaves the old file, and the next one begins again. Rows of
-dlt's staging tables are left out: dlt fills them anew for each package. Copies from before an
-upgrade are removed. Knows tables and rows, not why they change.
+dlt's staging tables are left out: dlt fills them anew for each package. Copies from before an upgrade are removed.
+Knows tables and rows, not why they change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -18,7 +19,8 @@ from referral_warehouse.load.records.row_version import with_current_versions
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.storage.load_file_upgrade import remove_copies
 from referral_warehouse.load.storage.stored_rows import DATASET
-from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.rewritten_database import copy_changed_rows, copy_rows, empty_copy
+from referral_warehouse.sql_quoting import identifier
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.durable_files import sync_file
 from referral_warehouse.workspace.file_kinds import remove_or_raise
@@ -28,7 +30,6 @@ Change = Callable[[TableSchema, pa.Table], pa.Table]
 """Makes the new rows of a raw table; it gets some at a time, with all their columns."""
 
 STAGING = "_staging"
-ROWS_AT_ONCE = 50_000
 
 
 def rewrite_load_file(
@@ -47,10 +48,7 @@ def rewrite_load_file(
     new = path.with_name(f"{path.name}.new")
     discard_unfinished(path)
     try:
-        with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "1GB"}) as connection:
-            connection.execute("set temp_directory = ''; set timezone = 'UTC'")
-            connection.execute(f"attach {literal(path)} as old (read_only)")
-            connection.execute(f"attach {literal(new)} as new")
+        with empty_copy(path, new) as connection:
             _copy(connection, schemas, change)
             connection.execute("use new")
             state(connection)
@@ -75,7 +73,6 @@ def discard_unfinished(path: Path) -> None:
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, schemas: Mapping[str, TableSchema], change: Change) -> None:
-    connection.execute("copy from database old to new (schema)")
     tables = connection.execute(
         "select schema_name, table_name from duckdb_tables() where database_name = 'old' and not internal "
         "and not ends_with(schema_name, ?) order by all",
@@ -84,17 +81,10 @@ def _copy(connection: duckdb.DuckDBPyConnection, schemas: Mapping[str, TableSche
     for schema, table in tables:
         place = f"{identifier(schema)}.{identifier(table)}"
         if schema == DATASET and table in schemas:
-            _change(connection, place, schemas[table], change)
+            copy_changed_rows(connection, place, partial(_changed, schemas[table], change))
         else:
-            connection.execute(f"insert into new.{place} select * from old.{place}")
+            copy_rows(connection, place)
 
 
-def _change(connection: duckdb.DuckDBPyConnection, place: str, schema: TableSchema, change: Change) -> None:
-    reading = connection.cursor()
-    reading.execute("set timezone = 'UTC'")
-    reader = reading.execute(f"from old.{place}").to_arrow_reader(ROWS_AT_ONCE)
-    for batch in reader:
-        rows = with_current_versions(schema, change(schema, pa.Table.from_batches([batch])))
-        connection.register("changed_rows", rows)
-        connection.execute(f"insert into new.{place} by name from changed_rows")
-        connection.unregister("changed_rows")
+def _changed(schema: TableSchema, change: Change, rows: pa.Table) -> pa.Table:
+    return with_current_versions(schema, change(schema, rows))

@@ -15,7 +15,7 @@ import duckdb
 
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, LoadFileDamaged, ReferralsError, causes
-from referral_warehouse.load.storage.load_file_upgrade import is_stamped, keep_copy, upgrade, version_of
+from referral_warehouse.load.storage.load_file_upgrade import keep_copy, upgrade, version_of
 from referral_warehouse.load.storage.stored_rows import StoredRows
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, refuse_lockless, refuse_other_kinds, set_aside
@@ -87,7 +87,7 @@ class LoadFile:
         """
         path = self._path
         try:
-            version = version_of(self.connection)
+            version, is_stamped = version_of(self.connection)
             refuse_newer(path, version)
             is_older = version < LOAD_FILE_VERSION
             if is_older:
@@ -99,7 +99,7 @@ class LoadFile:
                     "before, until the next load succeeds"
                 )
                 self.connection = self._connect(path)
-            if is_older or not is_stamped(self.connection):
+            if is_older or not is_stamped:
                 upgrade(self.connection, version)
         except (duckdb.Error, OSError) as error:
             self.connection.close()

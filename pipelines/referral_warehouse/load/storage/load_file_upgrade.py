@@ -25,20 +25,16 @@ UPGRADES: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {1: widen_amo
 """Version → what makes the next version of it, without a transaction of its own."""
 
 
-def version_of(connection: duckdb.DuckDBPyConnection) -> int:
-    """The version of an open load file. Files of programs that wrote none are told apart by their columns."""
-    found = _stored(connection)
-    return found if found is not None else 1 if has_narrow_amounts(connection) else 2
+def version_of(connection: duckdb.DuckDBPyConnection) -> tuple[int, bool]:
+    """The version of an open load file, and whether it carries it.
 
-
-def is_stamped(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether an open load file carries its version."""
-    return _stored(connection) is not None
-
-
-def _stored(connection: duckdb.DuckDBPyConnection) -> int | None:
+    Files of programs that wrote none are told apart by their columns.
+    """
     [(catalog,)] = connection.execute("select current_database()").fetchall()
-    return stored_version(connection, str(catalog))
+    found = stored_version(connection, str(catalog))
+    if found is not None:
+        return found, True
+    return (1 if has_narrow_amounts(connection) else 2), False
 
 
 def keep_copy(path: Path, version: int) -> Path:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.warehouse.exports import described_columns
 from referral_warehouse.warehouse.lake.connection import end_transaction
 from referral_warehouse.warehouse.lake.state import CONTROL, PUBLISHED, PUBLISHED_TABLES, LakeState, lake_state
 from referral_warehouse.warehouse.manifest import read_manifest
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
 AUTHOR = "referral-warehouse"
-Columns = list[tuple[str, str, str | None]]
-"""Name, type and comment of each column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +127,8 @@ def _write_tables(
 ) -> int:
     """Write the tables that changed and drop those that are gone. Returns: how many were written."""
     is_rewritten = bool(wanted.manifest.get("rewritten"))
-    there, comments = _columns(lake, "lake")
-    columns, new_comments = _columns(lake, "snapshot")
+    there, comments = described_columns(lake, "lake")
+    columns, new_comments = described_columns(lake, "snapshot")
     schemas = {
         row[0]
         for row in lake.execute("select schema_name from duckdb_schemas() where database_name = 'lake'").fetchall()
@@ -158,26 +157,11 @@ def _write_tables(
     return len(changed)
 
 
-def _columns(lake: duckdb.DuckDBPyConnection, catalog: str) -> tuple[dict[str, Columns], dict[str, str | None]]:
-    """The columns of each table of a catalog, and the comment of each table."""
-    found: dict[str, Columns] = {}
-    for name, *column in lake.execute(
-        "select schema_name || '.' || table_name, column_name, data_type, comment from duckdb_columns() "
-        "where database_name = ? order by schema_name, table_name, column_index",
-        [catalog],
-    ).fetchall():
-        found.setdefault(name, []).append((column[0], column[1], column[2]))
-    comments = lake.execute(
-        "select schema_name || '.' || table_name, comment from duckdb_tables() where database_name = ?", [catalog]
-    ).fetchall()
-    return found, dict(comments)
-
-
 def _write_control(
     lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: Wanted, contents: dict[str, str]
 ) -> None:
     """Write the rows of the tables of control, which are made at the first publication."""
-    there, _ = _columns(lake, "lake")
+    there, _ = described_columns(lake, "lake")
     for name, (comment, columns) in CONTROL.items():
         if name in there:
             lake.execute(f"delete from lake.{name}")
