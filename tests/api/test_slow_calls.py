@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import threading
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
@@ -17,7 +18,7 @@ from tests.api.scripted_server import Request, Say, ScriptedServer
 SIZE, THREADS = 5, 3
 
 
-def numbers(upto: int, hold: dict[int, threading.Event], seen: list[int]) -> Callable[[Request], Say]:
+def numbers(upto: int, hold: dict[int, threading.Event], asked_for: queue.Queue[int]) -> Callable[[Request], Say]:
     """A list of the ids 1 to ``upto`` in pages of five; the pages of ``hold`` wait for their event."""
 
     def answer(request: Request) -> Say:
@@ -36,7 +37,7 @@ def numbers(upto: int, hold: dict[int, threading.Event], seen: list[int]) -> Cal
         rows = [{"id": one} for one in ids[(page - 1) * size : page * size]]
         meta = {"total": len(ids), "last_page": -(-len(ids) // size)}
         if page > 1:
-            seen.append(page)
+            asked_for.put(page)
         return Say(body=json.dumps({"data": rows, "meta": meta}).encode(), wait=hold.get(page))
 
     return answer
@@ -44,8 +45,8 @@ def numbers(upto: int, hold: dict[int, threading.Event], seen: list[int]) -> Cal
 
 @pytest.mark.parametrize("held", [2, 9])
 def test_all_other_pages_are_fetched_while_one_is_slow(client: Client, server: ScriptedServer, held: int) -> None:
-    upto, slow, seen = SIZE * 25, threading.Event(), list[int]()
-    server.default = numbers(upto, {held: slow}, seen)
+    upto, slow, asked_for = SIZE * 25, threading.Event(), queue.Queue[int]()
+    server.default = numbers(upto, {held: slow}, asked_for)
     found: list[int] = []
 
     def walk() -> None:
@@ -57,28 +58,29 @@ def test_all_other_pages_are_fetched_while_one_is_slow(client: Client, server: S
     walking.start()
     try:
         # All but the first: that one was fetched to see what the server supports, and again when pagination begins.
-        while len(seen) < 23:
-            assert server.arrived.acquire(timeout=30), "the others wait for the slow one"
+        seen = [asked_for.get(timeout=30) for _ in range(23)]
         assert max(found) < held * SIZE + SIZE
     finally:
         slow.set()
         walking.join(30)
     assert found == list(range(1, upto + 1))
+    while not asked_for.empty():
+        seen.append(asked_for.get())
     assert len(seen) == len(set(seen)), "no page was asked for twice"
 
 
 def test_what_is_fetched_beyond_a_slow_call_is_bounded(client: Client, server: ScriptedServer) -> None:
-    most, slow, seen = THREADS * PAGES_AHEAD, threading.Event(), list[int]()
-    server.default = numbers(SIZE * (most + 40), {2: slow}, seen)
+    most, slow, asked_for = THREADS * PAGES_AHEAD, threading.Event(), queue.Queue[int]()
+    server.default = numbers(SIZE * (most + 40), {2: slow}, asked_for)
     with Paginator(client, THREADS) as paginator:
         pages = paginator.iter_all(Query("users"))
         walking = threading.Thread(target=lambda: list(pages))
         walking.start()
         try:
-            while len(seen) < most:
-                assert server.arrived.acquire(timeout=30)
-            assert not server.arrived.acquire(timeout=0.2), "one more was asked for"
-            assert len(seen) == most
+            for _ in range(most):
+                asked_for.get(timeout=30)
+            with pytest.raises(queue.Empty):
+                asked_for.get(timeout=0.2)
         finally:
             slow.set()
             walking.join(30)
