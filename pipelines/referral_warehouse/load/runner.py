@@ -31,9 +31,9 @@ from referral_warehouse.load.refresh_log import RefreshLog
 from referral_warehouse.load.registry import TABLES, in_order, with_required
 from referral_warehouse.load.report import LoadReport
 from referral_warehouse.load.storage.batch_writer import BatchWriter
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.load_file_upgrade import remove_copies
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.load.streams.coupon_names import read_names
 from referral_warehouse.load.streams.stream import Stream, gather
 from referral_warehouse.settings import Settings

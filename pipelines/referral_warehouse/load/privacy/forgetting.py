@@ -19,8 +19,8 @@ from referral_warehouse.load.privacy.rewriting import rewrite_load_file
 from referral_warehouse.load.privacy.stored_policy import log_rewriting, read_stored, write_stored
 from referral_warehouse.load.records.run_tables import RUNS
 from referral_warehouse.load.records.schema import EXTRA, OBSERVATIONS, QUARANTINE, ROW_VERSION, TableSchema
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.settings import Settings
 from referral_warehouse.sql_quoting import identifier
