@@ -303,5 +303,6 @@ def test_packages_that_were_renamed_are_no_reason_to_recover(account: Account) -
         pipeline = LoadPipeline(load_file, account.settings.state_dir, TABLES)
         before = pipeline.state("users")
         load_file.connection.execute("update raw._dlt_loads set load_id = '1' || load_id")
+        load_file.connection.execute("update raw._dlt_pipeline_state set _dlt_load_id = '1' || _dlt_load_id")
         pipeline.reopen()
         assert (pipeline.state("users"), pipeline.recovered) == (before, [])
