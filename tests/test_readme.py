@@ -63,6 +63,11 @@ SHORTENED: dict[str, Shortened] = {
     "pip install 'referral-warehouse[lake]'": Shortened(
         "python -c 'import duckdb_extension_ducklake'", "the tests have its packages"
     ),
+    "referrals migrate --to ducklake": Shortened(
+        "WAREHOUSE__STORAGE=ducklake WAREHOUSE__LAKE_CATALOG=moved.sqlite WAREHOUSE__LAKE_DATA=moved "
+        "referrals migrate --to ducklake",
+        "the settings are exported in the user's shell",
+    ),
     "pip install streamlit duckdb": Shortened("python -c 'import duckdb'", "make soak installs it"),
     "WAREHOUSE_FILE=data/warehouse.duckdb streamlit run examples/streamlit_app.py": Shortened(
         "python -m py_compile examples/streamlit_app.py", "it serves until it is stopped; make soak runs it"

@@ -55,8 +55,11 @@ class LakePublication:
 def wanted_snapshot(settings: Settings) -> Wanted | None:
     """The published snapshot of the directory; None where there is none, or none with a manifest of its own."""
     number = current_number(settings.published_dir)
-    if number is None:
-        return None
+    return None if number is None else kept_snapshot(settings, number)
+
+
+def kept_snapshot(settings: Settings, number: int) -> Wanted | None:
+    """A snapshot of the directory by its number; None where it has no manifest of its own."""
     folder = settings.snapshots_dir / folder_name(number)
     manifest = read_manifest(folder / MANIFEST)
     if manifest is None or manifest["snapshot"] != number:
