@@ -72,7 +72,7 @@ def test_what_was_erased_in_the_snapshots_leaves_every_version_and_file(
             place = rows.schema.get_field_index("email")
             return rows.set_column(place, rows.schema.field(place), pa.nulls(rows.num_rows, pa.string()))
 
-        list(rewrite_snapshots(settings, erase, "a person was forgotten"))
+        rewrite_snapshots(settings, erase, "a person was forgotten")
         assert show_in(lake, settings, 6).is_new
         done = maintain(lake, settings, pinned, compact=True, now=datetime.now(UTC) + timedelta(seconds=1))
         assert done.problems == ()

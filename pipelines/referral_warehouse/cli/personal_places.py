@@ -104,11 +104,12 @@ def privacy_facts(settings: Settings) -> dict[str, Any]:
     from referral_warehouse.cli.forgetting import interrupted
     from referral_warehouse.load.privacy.forgotten import read_forgotten
 
+    begun = interrupted(settings)
     return {
         "warehouse": str(settings.warehouse_dir),
         "mode": settings.privacy_mode,
         "has_forgotten_people": bool(read_forgotten(settings, {}).digests),
-        "interrupted_forgetting": interrupted(settings),
+        "interrupted_forgetting": None if begun is None else list(begun.user_ids),
         "fields": [asdict(found) for found in held_fields(settings)],
         "places": [asdict(found) for found in held_places(settings)],
     }
