@@ -186,3 +186,36 @@ def test_a_snapshot_that_cannot_be_rewritten_delays_the_forgetting_and_not_the_s
     assert _sync(deleted, 33)["recovered"] == ["an erasure that was interrupted is complete: 2 people"]
     assert _held(deleted, OWED) == _held(deleted, PAID) == []
     assert len(_certificates(deleted)) == 1
+
+
+def test_records_in_the_quarantine_and_errors_of_runs_age_out_and_stay_counted(ours: SmallWarehouse) -> None:
+    """What is still received as it was stays whole; also records without a readable id keep their place."""
+    free = {"WAREHOUSE__MAX_QUARANTINE_PERCENT": "100"}
+    lists, whole = ours.api.lists, [dict(row) for row in ours.api.lists["users"]]
+    lists["users"][4]["qualified"] = "zq7user"
+    lists["rewards/due"][7]["total_value"] = "zq7due"
+    _sync(ours, 0, "--sweep", **free)
+    ours.damage(
+        "update raw.runs set error = 'zq7error', status = 'failed' where run_id = (select min(run_id) from raw.runs)",
+        "insert into raw.quarantine by name select * replace ('x' as key, 'zq7id' as record_id, "
+        "'{\"id\": \"zq7id\"}' as raw) from raw.quarantine where stream = 'users'",
+    )
+    counted = "select stream, count(*), count(*) filter (where is_open) from ops.quarantine group by stream order by 1"
+    lists["users"] = whole
+    _sync(ours, 1, "--sweep", **free)
+    before = ours.published(counted)
+    assert sum(row[1] for row in before) == 3
+    kept = {"PRIVACY__QUARANTINE_DAYS": "0", "PRIVACY__LOG_DAYS": "0"}
+    assert _sync(ours, 400, **free, **kept)["forgotten"] == {}
+    assert all(files_with(mark, ours.data) for mark in (b"zq7user", b"zq7id", b"zq7due", b"zq7error"))
+    found = _sync(ours, 400, **free)
+    assert found["forgotten"] == {"records": 2, "errors": 1}
+    assert [files_with(mark, ours.data) for mark in (b"zq7user", b"zq7id")] == [[], []]
+    assert [Path(name).name for name in files_with(b"zq7error", ours.data)] != ["load.duckdb"]
+    assert files_with(b"zq7due", ours.data) != []
+    assert ours.published(counted) == before
+    assert not (ours.data / "forgotten" / "journal.json").exists()
+    lists["users"][4]["qualified"] = "zq7user"
+    _sync(ours, 401, "--sweep", **free)
+    again = ours.published(counted)
+    assert [row[1] for row in again] == [row[1] for row in before], "the same record is the same row"

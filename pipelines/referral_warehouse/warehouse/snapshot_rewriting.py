@@ -100,9 +100,11 @@ def _rewrite(settings: Settings, number: int, work: Path, change: Change, reason
         if before != after:
             raise SnapshotChanged(f"snapshot {number} would have changed beyond personal columns")
         connection.execute("checkpoint new")
-        in_feeds = changed if _has_personal_feeds(manifest) else [name for name in changed if name == CHECKS]
+        has_values = _has_personal_feeds(manifest)
+        in_feeds = [name for name in changed if has_values or name in (CHECKS, QUARANTINE)]
+        hidden = {} if has_values else personal_tables()
         (work / FEEDS).mkdir(mode=0o700)
-        feeds = write_feeds(connection, "new", work / FEEDS, only=in_feeds)
+        feeds = write_feeds(connection, "new", work / FEEDS, hidden, only=in_feeds)
     for source, target in [(work / DATABASE, database), *((_feed(work, f), _feed(folder, f)) for f in feeds)]:
         access_of(settings).frozen_file(source)
         sync_file(source)
