@@ -46,7 +46,7 @@ def deleted(
     return ours
 
 
-def _sync(ours: SmallWarehouse, day: int, *options: str, code: int = 0, **settings: str) -> dict[str, Any]:
+def _sync(ours: SmallWarehouse, day: int, *options: str, code: int = 0, **settings: Any) -> dict[str, Any]:
     """A sync on a day after the first; its summary, or what it said where it fails."""
     ours.api.days_ahead = day
     ended = ours.sync("--json", *options, **SIMULATED | settings)
@@ -190,7 +190,7 @@ def test_a_snapshot_that_cannot_be_rewritten_delays_the_forgetting_and_not_the_s
 
 def test_records_in_the_quarantine_and_errors_of_runs_age_out_and_stay_counted(ours: SmallWarehouse) -> None:
     """What is still received as it was stays whole; also records without a readable id keep their place."""
-    free = {"WAREHOUSE__MAX_QUARANTINE_PERCENT": "100"}
+    free: dict[str, Any] = {"WAREHOUSE__MAX_QUARANTINE_PERCENT": "100"}
     lists, whole = ours.api.lists, [dict(row) for row in ours.api.lists["users"]]
     lists["users"][4]["qualified"] = "zq7user"
     lists["rewards/due"][7]["total_value"] = "zq7due"
@@ -205,7 +205,7 @@ def test_records_in_the_quarantine_and_errors_of_runs_age_out_and_stay_counted(o
     _sync(ours, 1, "--sweep", **free)
     before = ours.published(counted)
     assert sum(row[1] for row in before) == 3
-    kept = {"PRIVACY__QUARANTINE_DAYS": "0", "PRIVACY__LOG_DAYS": "0"}
+    kept: dict[str, Any] = {"PRIVACY__QUARANTINE_DAYS": "0", "PRIVACY__LOG_DAYS": "0"}
     assert _sync(ours, 400, **free, **kept)["forgotten"] == {}
     assert all(files_with(mark, ours.data) for mark in (b"zq7user", b"zq7id", b"zq7due", b"zq7error"))
     found = _sync(ours, 400, **free)

@@ -107,9 +107,9 @@ def test_the_files_stay_small(tmp_path: Path) -> None:
 def test_records_that_are_too_old_are_left_out_unless_the_history_needs_them(tmp_path: Path) -> None:
     """Of both files; what is left is still for the owner alone."""
     log = OutcomeLog(tmp_path, max_bytes=1)
-    append_runs(log, [("sync", "ok"), ("load", "failed"), ("sync", "failed")])
+    append_runs(log, [("sync", "ok"), ("sync", "ok"), ("load", "failed"), ("sync", "failed")])
     log.begin_new_file([])
-    append_runs(log, [("publish", "ok")])
+    log.append(outcome("publish", 8), outcome("publish", 9))
     before = history_of(log.read())
     assert log.drop_older(FIRST - timedelta(days=1)) == 0
     assert log.drop_older(FIRST + timedelta(days=400)) > 0

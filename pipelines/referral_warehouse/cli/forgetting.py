@@ -13,16 +13,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from referral_warehouse.cli.copies_elsewhere import copies_elsewhere
 from referral_warehouse.cli.erasing import erase_published
 from referral_warehouse.display_text import json_text
 from referral_warehouse.errors import DataRefused, ReferralsError
 from referral_warehouse.events import log_stage, log_warning
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.directories import FORGOTTEN, FORGOTTEN_JOURNAL
 from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
 from referral_warehouse.workspace.removal import remove
 
-JOURNAL = "journal.json"
 ASIDE = ".aside-"
 """In the names of files that a command set aside because they could not be used."""
 
@@ -102,6 +103,7 @@ def erase(settings: Settings, erasure: Erasure) -> Certificate:
         "started_at": before["started_at"], "ended_at": _now(),
         "searched": _searched(settings), "rewritten": ["load.duckdb", *(asdict(found) for found in rewritten)],
         "removed": ["state/dlt", *removed], "deliveries": _deliveries(settings), "lake": _lake(settings),
+        "not_reached": [asdict(found) for found in copies_elsewhere(settings)],
         "unchanged": True,
         "totals_before": before["totals"], "totals_after": after,
     }  # fmt: skip
@@ -109,6 +111,17 @@ def erase(settings: Settings, erasure: Erasure) -> Certificate:
     path = _certify(settings, erasure, document)
     _journal(settings).unlink()
     return Certificate(path, document, tuple(problems))
+
+
+def announce(settings: Settings, erasure: Erasure) -> None:
+    """Write the journal of an erasure that is to follow: the next run completes it if that does not happen."""
+    _folder(settings).mkdir(mode=0o700, exist_ok=True)
+    _write_journal(settings, {**_journal_of(erasure), "totals": None})
+
+
+def withdraw(settings: Settings) -> None:
+    """Remove the journal of an erasure that is not to follow after all."""
+    _journal(settings).unlink(missing_ok=True)
 
 
 def complete_interrupted(settings: Settings) -> list[str]:
@@ -127,7 +140,7 @@ def complete_interrupted(settings: Settings) -> list[str]:
         why = f"{error.message} {error.next_step}"
         log_warning("load", "forget", f"{_named(erasure)} could not be forgotten yet: {why}")
         document = json.loads(_journal(settings).read_bytes())
-        write_whole_file(_journal(settings), json_text({**document, "totals": None}, indent=True) + "\n")
+        _write_journal(settings, {**document, "totals": None})
         return []
     return [f"an erasure that was interrupted is complete: {_named(erasure)}"]
 
@@ -147,27 +160,38 @@ def _certify(settings: Settings, erasure: Erasure, document: dict[str, Any]) -> 
 
 def _begun(settings: Settings, erasure: Erasure) -> dict[str, Any]:
     """The journal: that of the erasure that was interrupted, else a new one."""
-    journal: dict[str, Any] = {
-        "user_ids": list(erasure.user_ids), "why": erasure.why, "aged": dict(erasure.aged), "started_at": _now(),
-    }  # fmt: skip
+    journal = _journal_of(erasure)
     if interrupted(settings) == erasure:
-        journal = json.loads(_journal(settings).read_bytes())
+        journal |= json.loads(_journal(settings).read_bytes())
         if journal.get("totals") is not None:
             return journal
     _folder(settings).mkdir(mode=0o700, exist_ok=True)
     journal["totals"] = _totals(settings)
-    write_whole_file(_journal(settings), json_text(journal, indent=True) + "\n")
+    _write_journal(settings, journal)
     return journal
+
+
+def _journal_of(erasure: Erasure) -> dict[str, Any]:
+    return {
+        "user_ids": list(erasure.user_ids), "why": erasure.why, "aged": dict(erasure.aged), "started_at": _now(),
+    }  # fmt: skip
+
+
+def _write_journal(settings: Settings, journal: dict[str, Any]) -> None:
+    write_whole_file(_journal(settings), json_text(journal, indent=True) + "\n")
 
 
 def _named(erasure: Erasure) -> str:
     if len(erasure.user_ids) == 1:
         return f"user {erasure.user_ids[0]}"
-    return f"{len(erasure.user_ids):,} people" if erasure.user_ids else "what is too old"
+    if erasure.user_ids:
+        return f"{len(erasure.user_ids):,} people"
+    return "what is too old" if erasure.aged else "who was forgotten before"
 
 
 def _reason(erasure: Erasure) -> str:
-    return "a person was forgotten" if erasure.user_ids else "records in the quarantine were too old"
+    is_about_people = erasure.user_ids or not erasure.aged
+    return "a person was forgotten" if is_about_people else "records in the quarantine were too old"
 
 
 def _totals(settings: Settings) -> dict[str, Any]:
@@ -232,13 +256,11 @@ def _lake(settings: Settings) -> str:
 
 
 def _folder(settings: Settings) -> Path:
-    from referral_warehouse.load.privacy.forgotten import FOLDER
-
-    return settings.warehouse_dir / FOLDER
+    return settings.warehouse_dir / FORGOTTEN
 
 
 def _journal(settings: Settings) -> Path:
-    return _folder(settings) / JOURNAL
+    return _folder(settings) / FORGOTTEN_JOURNAL
 
 
 def _now() -> str:

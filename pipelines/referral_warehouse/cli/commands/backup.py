@@ -16,6 +16,7 @@ from referral_warehouse.workspace.ownership import refuse_files_of_others
 
 if TYPE_CHECKING:
     from referral_warehouse.operate.backup_directory import BackupDirectory
+    from referral_warehouse.settings import Settings
 
 DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 
@@ -44,7 +45,7 @@ def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> No
     refuse_missing_warehouse(settings)
     made = make_backup(settings, place, keep)
     work_is_done(f"The backup {made.folder.name} is made.")
-    for problem in made.problems:
+    for problem in [*made.problems, *_remembered(settings, [place.root])]:
         warn("backup", problem)
     if as_json:
         say_json({
@@ -54,6 +55,17 @@ def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> No
         })  # fmt: skip
     else:
         say(f"Backup: {made.folder} ({_megabytes(made.copied)} copied, {_megabytes(made.shared)} shared)")
+
+
+def _remembered(settings: Settings, directories: list[Path]) -> list[str]:
+    """Remember where backups are, so that `referrals forget` can name them; returns what went wrong."""
+    from referral_warehouse.operate.known_backups import remember_directories
+
+    try:
+        remember_directories(settings.state_dir, directories)
+    except OSError as error:
+        return [f"that there are backups in {directories[-1]} could not be recorded ({error.strerror})"]
+    return []
 
 
 def _verify(place: BackupDirectory, *, as_json: bool) -> None:
@@ -90,14 +102,19 @@ def _verify(place: BackupDirectory, *, as_json: bool) -> None:
 def restore(directory: Path, name: str | None, replace: bool, as_json: bool) -> None:
     """Put a backup of DIR into the warehouse directory, after it was verified. The next sync continues from there."""
     from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.restored_people import erased_afterwards
+    from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.operate.backup_directory import backup_directory
+    from referral_warehouse.operate.known_backups import known_directories
     from referral_warehouse.operate.restore import restore_backup
 
     settings = read_settings()
     refuse_files_of_others(settings.warehouse_dir)
-    done = restore_backup(settings, backup_directory(settings, directory), name, is_replacing=replace)
-    work_is_done(f"The backup {done.backup} is restored.")
-    for problem in done.problems:
+    place, known = backup_directory(settings, directory), known_directories(settings.state_dir)
+    with open_log(), erased_afterwards(settings):
+        done = restore_backup(settings, place, name, is_replacing=replace)
+        work_is_done(f"The backup {done.backup} is restored.")
+    for problem in [*done.problems, *_remembered(settings, [*known, place.root])]:
         warn("restore", problem)
     if as_json:
         say_json({

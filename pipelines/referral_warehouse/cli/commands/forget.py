@@ -105,7 +105,9 @@ def _say_certified(user_id: int, certificate: Certificate, *, as_json: bool) -> 
     for title, key in (("Deliveries", "deliveries"), ("Lake", "lake")):
         if certificate.document[key] != "none":
             say(f"{title}: {certificate.document[key]}.")
-    say("Backups, and copies that others made of what is published, still hold the person: see docs/privacy.md.")
+    for copy in certificate.document["not_reached"]:
+        say(f"Not reached: {copy['path']} ({copy['what']}). Next: {copy['command']}")
+    say("Other backups, and copies that others made of what is published, may hold the person: see docs/privacy.md.")
 
 
 def _refuse_no_choice(user_id: int | None, email: str | None) -> None:

@@ -21,10 +21,11 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.load.records.coercion import NO_TEXT, Coerced, Reject
 from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.directories import FORGOTTEN
 from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
 
-FOLDER, FILE = "forgotten", "people.json"
+FILE = "people.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ NOBODY = Forgotten()
 
 def people_file(settings: Settings) -> Path:
     """The file of digests."""
-    return settings.warehouse_dir / FOLDER / FILE
+    return settings.warehouse_dir / FORGOTTEN / FILE
 
 
 def read_forgotten(settings: Settings, schemas: Mapping[str, TableSchema]) -> Forgotten:

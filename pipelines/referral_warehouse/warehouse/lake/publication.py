@@ -92,9 +92,8 @@ def publish_to_lake(
     try:
         contents = _contents(lake, wanted)
         is_rewritten = bool(wanted.manifest.get("rewritten")) or (state is not None and not _is_kept(settings, state))
-        written = _write_tables(
-            lake, wanted, contents, {} if state is None else state.checksums, is_rewritten=is_rewritten
-        )
+        before = {} if state is None else state.checksums
+        written = _write_tables(lake, contents, before, is_rewritten=is_rewritten)
         _write_control(lake, settings, wanted, contents)
         info = {"snapshot": wanted.number, "manifest_sha256": wanted.sha256, "synced_at": wanted.manifest["synced_at"]}
         lake.execute(
@@ -132,12 +131,7 @@ def _contents(lake: duckdb.DuckDBPyConnection, wanted: Wanted) -> dict[str, str]
 
 
 def _write_tables(
-    lake: duckdb.DuckDBPyConnection,
-    wanted: Wanted,
-    contents: dict[str, str],
-    before: dict[str, str],
-    *,
-    is_rewritten: bool,
+    lake: duckdb.DuckDBPyConnection, contents: dict[str, str], before: dict[str, str], *, is_rewritten: bool
 ) -> int:
     """Write the tables that changed and drop those that are gone. Returns: how many were written.
 
