@@ -33,6 +33,8 @@ def stored() -> Iterator[duckdb.DuckDBPyConnection]:
             "insert into raw.users (id, first_name, date, _fetched_at) values "
             "(1, 'A', '2026-01-01', '2026-05-01'), (2, 'B', '2026-01-01', '2026-05-01')"
         )
+        for stream in ("users", "rewards_due", "rewards_issued", "coupons"):
+            connection.execute(f"insert into raw.run_streams (stream, observed_at) values ('{stream}', '2026-05-01')")
         yield connection
 
 
@@ -108,11 +110,13 @@ def test_who_has_no_values_or_is_forgotten_is_due_for_nothing(stored: duckdb.Duc
     assert (forgotten.deleted(BEFORE), forgotten.inactive(BEFORE)) == ([], [7])
 
 
-def test_nobody_is_due_before_every_list_was_loaded(stored: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize("stream", ["users", "rewards_due", "rewards_issued", "coupons"])
+def test_nobody_is_due_before_what_tells_of_it_was_read(stored: duckdb.DuckDBPyConnection, stream: str) -> None:
     _add(stored, "observations", "users", 1, "vanished", OLD)
-    stored.execute("drop table raw.rewards_issued")
+    stored.execute(f"update raw.run_streams set observed_at = null where stream = '{stream}'")
     people = _people(stored)
-    assert (people.deleted(BEFORE), people.inactive(BEFORE)) == ([], [])
+    assert people.inactive(BEFORE) == []
+    assert people.deleted(BEFORE) == ([] if stream == "users" else [1])
 
 
 def test_too_many_deletions_are_implausible(stored: duckdb.DuckDBPyConnection) -> None:

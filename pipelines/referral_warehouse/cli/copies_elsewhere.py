@@ -12,6 +12,8 @@ from pathlib import Path
 
 from referral_warehouse.settings import Settings
 
+NOTHING_NOW = "a directory of backups that is empty now: nothing to do, unless its disk is not connected"
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
@@ -28,8 +30,9 @@ def copies_elsewhere(settings: Settings) -> list[Copy]:
 
     found = []
     for known in known_backups(settings.state_dir):
-        names = known.names
-        what = "backups in a directory that cannot be read now" if names is None else f"{len(names):,} backups"
+        what = f"{len(known.names or []):,} backups"
+        if not known.names:
+            what = "a directory of backups that cannot be read now" if known.names is None else NOTHING_NOW
         command = f"referrals backup {shlex.quote(str(known.directory))} --keep 1"
         found.append(Copy(what, str(known.directory), command))
     return [

@@ -6,7 +6,7 @@ Knows names of directories and of backups, and no content of one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.operate.backup_directory import BackupDirectory
 from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
+from referral_warehouse.workspace.removal import reason
 
 FILE = "backups.json"
 
@@ -35,23 +36,25 @@ def known_directories(state_dir: Path) -> list[Path]:
         return []
 
 
-def remember_directories(state_dir: Path, directories: Iterable[Path]) -> None:
-    """Add directories to the list. Raises: OSError."""
+def remembered(state_dir: Path, directories: Sequence[Path]) -> list[str]:
+    """Add directories to the list. Returns: what went wrong, in words."""
     before = known_directories(state_dir)
     names = sorted({*before, *directories})
-    if names != before:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole_file(state_dir / FILE, json.dumps([str(name) for name in names], indent=2) + "\n")
+    try:
+        if names != before:
+            write_whole_file(state_dir / FILE, json.dumps([str(name) for name in names], indent=2) + "\n")
+    except OSError as error:
+        return [f"that there are backups in {directories[-1]} could not be recorded ({reason(error)})"]
+    return []
 
 
 def known_backups(state_dir: Path) -> list[KnownBackups]:
-    """What is in these directories now; one that is there and has no backups any more is left out."""
+    """What is in these directories now; an empty one may be where a disk is not connected."""
     found = []
     for directory in known_directories(state_dir):
         try:
             names = BackupDirectory(directory).names() if directory.is_dir() else None
         except ConfigurationError:
             names = None
-        if names != []:
-            found.append(KnownBackups(directory, names))
+        found.append(KnownBackups(directory, names))
     return found

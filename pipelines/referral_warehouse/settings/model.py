@@ -36,6 +36,8 @@ class Settings:
     issued_lookback_days: int = default_of("issued_lookback_days")
     refresh_calls: int = default_of("refresh_calls")
     slice_rows: int = default_of("slice_rows")
+    streams: tuple[str, ...] = ()
+    """The streams that are loaded, sorted; all where it is empty."""
     coupon_names_file: Path | None = None
     simulated_time: bool = default_of("simulated_time")
     warehouse_dir: Path = field(default_factory=lambda: Path(default_of("warehouse_dir")).absolute())

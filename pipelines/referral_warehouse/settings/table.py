@@ -24,6 +24,7 @@ from referral_warehouse.settings.values import (
     Directory,
     FilePath,
     Kind,
+    Names,
     OfNotify,
     Secret,
     Switch,
@@ -100,6 +101,11 @@ TABLE: tuple[Setting, ...] = (
         "sweep",
     ),
     Setting(SOURCE, "slice_rows", WholeNumber(50_000, 250, 1_000_000), "rows per committed slice of a long load"),
+    Setting(
+        SOURCE, "streams", Names(),
+        "the streams that are loaded, separated by commas (in TOML also a list); the others are [left out](privacy.md"
+        "#leaving-streams-and-fields-out). Without it, all are loaded",
+    ),
     Setting(
         SOURCE, "coupon_names_file", FilePath(),
         "path of a file with names of unassigned coupons: one name a line, UTF-8, no comments",

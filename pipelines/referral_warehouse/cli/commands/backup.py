@@ -16,7 +16,6 @@ from referral_warehouse.workspace.ownership import refuse_files_of_others
 
 if TYPE_CHECKING:
     from referral_warehouse.operate.backup_directory import BackupDirectory
-    from referral_warehouse.settings import Settings
 
 DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 
@@ -45,7 +44,7 @@ def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> No
     refuse_missing_warehouse(settings)
     made = make_backup(settings, place, keep)
     work_is_done(f"The backup {made.folder.name} is made.")
-    for problem in [*made.problems, *_remembered(settings, [place.root])]:
+    for problem in made.problems:
         warn("backup", problem)
     if as_json:
         say_json({
@@ -55,17 +54,6 @@ def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> No
         })  # fmt: skip
     else:
         say(f"Backup: {made.folder} ({_megabytes(made.copied)} copied, {_megabytes(made.shared)} shared)")
-
-
-def _remembered(settings: Settings, directories: list[Path]) -> list[str]:
-    """Remember where backups are, so that `referrals forget` can name them; returns what went wrong."""
-    from referral_warehouse.operate.known_backups import remember_directories
-
-    try:
-        remember_directories(settings.state_dir, directories)
-    except OSError as error:
-        return [f"that there are backups in {directories[-1]} could not be recorded ({error.strerror})"]
-    return []
 
 
 def _verify(place: BackupDirectory, *, as_json: bool) -> None:
@@ -105,7 +93,7 @@ def restore(directory: Path, name: str | None, replace: bool, as_json: bool) -> 
     from referral_warehouse.cli.restored_people import erased_afterwards
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.operate.backup_directory import backup_directory
-    from referral_warehouse.operate.known_backups import known_directories
+    from referral_warehouse.operate.known_backups import known_directories, remembered
     from referral_warehouse.operate.restore import restore_backup
 
     settings = read_settings()
@@ -114,7 +102,7 @@ def restore(directory: Path, name: str | None, replace: bool, as_json: bool) -> 
     with open_log(), erased_afterwards(settings):
         done = restore_backup(settings, place, name, is_replacing=replace)
         work_is_done(f"The backup {done.backup} is restored.")
-    for problem in [*done.problems, *_remembered(settings, [*known, place.root])]:
+    for problem in [*done.problems, *remembered(settings.state_dir, [*known, place.root])]:
         warn("restore", problem)
     if as_json:
         say_json({

@@ -76,7 +76,7 @@ def _sync(
     from referral_warehouse.cli.console import say_json
 
     settings = read_settings()
-    chosen = chosen_streams(streams)
+    chosen = asked_streams(settings, streams)
     with recorded_run(settings, "sync", chosen) as run:
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
@@ -114,7 +114,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
     from referral_warehouse.load.runner import load as run_load
 
     settings = read_settings()
-    chosen = chosen_streams(streams)
+    chosen = asked_streams(settings, streams)
     with recorded_run(settings, "load", chosen) as run, Reporter(run.log, quiet=as_json) as reporter:
         run.log.pace.budget = settings.calls_per_minute
         set_demo_aside(settings)
@@ -187,16 +187,13 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
         print_warnings(publication)
 
 
-def chosen_streams(text: str) -> list[str]:
-    """The streams named on the command line. Raises: ConfigurationError for an unknown one."""
+def asked_streams(settings: Settings, text: str) -> list[str]:
+    """The streams named on the command line. Raises: ConfigurationError for an unknown one, or one that is left out."""
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        return []
-    from referral_warehouse.load.registry import STREAMS
+    if names or settings.streams:
+        from referral_warehouse.load.registry import chosen_streams
 
-    unknown = [name for name in names if name not in STREAMS]
-    if unknown:
-        raise ConfigurationError(f"There is no stream {', '.join(unknown)}.", f"Choose from {', '.join(STREAMS)}.")
+        chosen_streams(settings.streams, names)
     return names
 
 

@@ -60,7 +60,9 @@ group by user_id
 having max(active_at) < ?
 """
 """People without a reward due who did nothing, and got nothing, since before a time."""
-NEEDED = frozenset({"users", "observations", "rewards_due", "rewards_issued", "coupons"})
+TELLING = frozenset({"users", "rewards_due", "rewards_issued", "coupons"})
+"""The streams that tell of activity."""
+READ = f"select distinct stream from {DATASET}.run_streams where observed_at is not null"
 
 
 class HeldPeople:
@@ -79,8 +81,8 @@ class HeldPeople:
         self._connection = connection
         self._forgotten = forgotten
         columns = _columns(connection)
-        self.is_complete = columns.keys() >= NEEDED
-        """Whether every list that tells of activity was loaded; nobody is due before."""
+        has_log = "run_streams" in columns
+        self._read = {name for (name,) in connection.execute(READ).fetchall()} if has_log else set()
         self._held = " union ".join(
             f"select {schema.person} as user_id from {DATASET}.{identifier(schema.name)} "
             f"where {' or '.join(f'{identifier(name)} is not null' for name in names)}"
@@ -95,11 +97,14 @@ class HeldPeople:
 
     def deleted(self, before: datetime) -> list[int]:
         """Who was first observed to be gone before a time (naive UTC), and did not return."""
-        return self._those(DELETED, before)
+        return self._those(DELETED, before) if "users" in self._read else []
 
     def inactive(self, before: datetime) -> list[int]:
-        """Who has no reward due, and did nothing since before a time (naive UTC)."""
-        return self._those(INACTIVE, before)
+        """Who has no reward due, and did nothing since before a time (naive UTC).
+
+        Nobody before every stream that tells of activity was read once.
+        """
+        return self._those(INACTIVE, before) if self._read >= TELLING else []
 
     def implausible(self, deleted: Set[int], max_percent: int) -> str | None:
         """Why so many deletions are more likely a fault of the API, in words; None where they are plausible."""
@@ -107,8 +112,6 @@ class HeldPeople:
         return str(found) if found.exceeds(max_percent) else None
 
     def _those(self, sql: str, before: datetime) -> list[int]:
-        if not self.is_complete:
-            return []
         rows = self._connection.execute(
             f"select user_id from ({sql}) where user_id in (select user_id from ({self._held})) order by user_id",
             [before],
