@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.end_to_end.planted_people import files_with
 from tests.end_to_end.small_warehouse import SmallWarehouse
 
@@ -69,6 +71,7 @@ def test_who_was_forgotten_does_not_come_back_with_a_backup(ours: SmallWarehouse
     assert (ours.data.with_name("other") / "forgotten" / "people.json").read_bytes() == people
 
 
+@pytest.mark.full
 def test_a_restore_that_is_killed_brings_nobody_back_either(ours: SmallWarehouse) -> None:
     backups = _backup(ours)
     assert ours.run("forget", "--user-id", "1").returncode == 0

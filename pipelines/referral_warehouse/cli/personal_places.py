@@ -115,6 +115,7 @@ def privacy_facts(settings: Settings) -> dict[str, Any]:
     from dataclasses import asdict
 
     from referral_warehouse.cli.forgetting import interrupted
+    from referral_warehouse.cli.personal_terms import due_now
     from referral_warehouse.load.privacy.forgotten import read_forgotten
 
     begun = interrupted(settings)
@@ -123,6 +124,7 @@ def privacy_facts(settings: Settings) -> dict[str, Any]:
         "mode": settings.privacy_mode,
         "has_forgotten_people": bool(read_forgotten(settings, {}).digests),
         "interrupted_forgetting": None if begun is None else list(begun.user_ids),
+        "due": due_now(settings),
         "fields": [asdict(found) for found in held_fields(settings)],
         "places": [asdict(found) for found in held_places(settings)],
     }

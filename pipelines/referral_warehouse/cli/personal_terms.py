@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 5_000
 """So many people are forgotten by one sync; the others by the next ones."""
 
-__all__ = ["apply_terms", "complete_interrupted", "in_words"]
+__all__ = ["apply_terms", "complete_interrupted", "due_now", "in_words", "listed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +56,50 @@ def apply_terms(settings: Settings, report: LoadReport, *, accept_deletions: boo
         why = f"{error.message} {error.next_step}"
         log_warning("load", "terms", f"personal data whose term has ended is still held: {why}")
         return
-    counts = {"deleted": len(due.deleted), "inactive": len({*due.inactive} - {*due.deleted}), **due.texts}
-    report.forgotten = {name: count for name, count in counts.items() if count}
+    report.forgotten = _counts(due)
     for problem in certificate.problems:
         log_warning("load", "terms", problem)
     where = "" if certificate.path is None else f"; certificate: {certificate.path}"
     log_event("load", "forgotten", f"{in_words(report.forgotten)}{where}", **report.forgotten)
 
 
+def due_now(settings: Settings) -> dict[str, int] | None:
+    """How many a sync would forget now, by kind, as of the last load; None where that is not known.
+
+    Nothing is changed. The load file cannot be read while a sync has it.
+    """
+    import duckdb
+
+    from referral_warehouse.load.storage.stored_rows import DATASET
+
+    try:
+        with duckdb.connect(str(settings.load_path), read_only=True) as connection:
+            found = connection.execute(f"select max(observed_at) from {DATASET}.runs").fetchone()
+        if found is None or found[0] is None:
+            return None
+        due = _due(settings, found[0], accept_deletions=True)
+    except (duckdb.Error, ReferralsError):
+        return None
+    return _counts(due)
+
+
 def in_words(forgotten: dict[str, int]) -> str:
     """What was forgotten, as one sentence without its end."""
+    return f"forgotten as their terms have ended: {listed(forgotten)}"
+
+
+def listed(counts: dict[str, int]) -> str:
+    """Numbers of people and texts with what they are."""
     names = {
         "deleted": "people who were deleted in the account", "inactive": "people without activity",
         "records": "records in the quarantine", "errors": "error texts of runs",
     }  # fmt: skip
-    return "forgotten as their terms have ended: " + ", ".join(
-        f"{count:,} {names[name]}" for name, count in forgotten.items()
-    )
+    return ", ".join(f"{count:,} {names[name]}" for name, count in counts.items()) or "nothing"
+
+
+def _counts(due: _Due) -> dict[str, int]:
+    counts = {"deleted": len(due.deleted), "inactive": len({*due.inactive} - {*due.deleted}), **due.texts}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _due(settings: Settings, now: datetime, *, accept_deletions: bool) -> _Due:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from referral_warehouse.cli.forgetting import Erasure, announce, complete_interrupted, interrupted, withdraw
+from referral_warehouse.errors import AnotherSyncRunning
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.lock import UNFINISHED_RESTORE, warehouse_lock
 
@@ -18,10 +19,7 @@ BY_RESTORE = "a restored backup"
 
 @contextmanager
 def erased_afterwards(settings: Settings) -> Iterator[None]:
-    """Restore in a ``with``; afterwards, whoever this directory has forgotten is erased from what was restored.
-
-    Raises: AnotherSyncRunning where a sync began in between, which erases them itself.
-    """
+    """Restore in a ``with``; afterwards, whoever this directory has forgotten is erased from what was restored."""
     from referral_warehouse.load.privacy.forgotten import people_file
 
     erasure = Erasure((), BY_RESTORE)
@@ -35,5 +33,5 @@ def erased_afterwards(settings: Settings) -> Iterator[None]:
             withdraw(settings)
         raise
     if is_needed:
-        with warehouse_lock(settings.warehouse_dir):
+        with suppress(AnotherSyncRunning), warehouse_lock(settings.warehouse_dir):  # a sync that began completes it
             complete_interrupted(settings)

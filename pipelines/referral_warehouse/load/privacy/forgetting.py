@@ -45,10 +45,10 @@ def remember_people(
     settings: Settings, schemas: Mapping[str, TableSchema], held: Mapping[int, dict[str, Rows]]
 ) -> None:
     """Write the digests of people, by which rows that come are recognised; ``held`` is what is held of each."""
-    forgotten = read_forgotten(settings, schemas)
-    for user_id, tables in held.items():
-        forgotten = forgotten.with_person(user_id, set(emails_in([row for rows in tables.values() for row in rows])))
-    write_forgotten(settings, forgotten)
+    emails = {
+        user_id: set(emails_in([row for rows in tables.values() for row in rows])) for user_id, tables in held.items()
+    }
+    write_forgotten(settings, read_forgotten(settings, schemas).with_people(emails))
 
 
 def personal_texts(schemas: Mapping[str, TableSchema], held: Mapping[int, dict[str, Rows]]) -> list[str]:

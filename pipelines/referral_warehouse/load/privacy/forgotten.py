@@ -38,8 +38,13 @@ class Forgotten:
 
     def with_person(self, user_id: int, emails: Iterable[str]) -> Forgotten:
         """The same with one more person."""
-        salted = Forgotten(self.salt or secrets.token_hex(32), self.digests, self.schemas)
-        new = {salted.digest("id", str(user_id)), *(salted.digest("e-mail", _address(email)) for email in emails)}
+        return self.with_people({user_id: emails})
+
+    def with_people(self, emails: Mapping[int, Iterable[str]]) -> Forgotten:
+        """The same with more people: their addresses by their ids."""
+        salted = replace(self, salt=self.salt or secrets.token_hex(32))
+        new = {salted.digest("id", str(user_id)) for user_id in emails}
+        new |= {salted.digest("e-mail", _address(email)) for found in emails.values() for email in found}
         return replace(salted, digests=self.digests | new)
 
     def digest(self, kind: str, value: str) -> str:
