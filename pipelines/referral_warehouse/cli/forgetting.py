@@ -136,13 +136,19 @@ def complete_interrupted(settings: Settings) -> list[str]:
         return []
     try:
         erase(settings, erasure)
-    except ReferralsError as error:
-        why = f"{error.message} {error.next_step}"
-        log_warning("load", "forget", f"{_named(erasure)} could not be forgotten yet: {why}")
+    except (ReferralsError, OSError) as error:
+        log_warning("load", "forget", f"{_named(erasure)} could not be forgotten yet: {why_not(error)}")
         document = json.loads(_journal(settings).read_bytes())
         _write_journal(settings, {**document, "totals": None})
         return []
     return [f"an erasure that was interrupted is complete: {_named(erasure)}"]
+
+
+def why_not(error: ReferralsError | OSError) -> str:
+    """Why an erasure failed, with what to do, for a warning."""
+    if isinstance(error, ReferralsError):
+        return f"{error.message} {error.next_step}"
+    return f"{type(error).__name__}: {error}. The next sync tries again."
 
 
 def _certify(settings: Settings, erasure: Erasure, document: dict[str, Any]) -> Path | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from referral_warehouse.cli.forgetting import BY_TERMS, Erasure, complete_interrupted, erase, interrupted
+from referral_warehouse.cli.forgetting import BY_TERMS, Erasure, complete_interrupted, erase, interrupted, why_not
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.events import log_event, log_warning
 from referral_warehouse.settings import Settings
@@ -52,9 +52,8 @@ def apply_terms(settings: Settings, report: LoadReport, *, accept_deletions: boo
         if not user_ids and not due.texts:
             return
         certificate = erase(settings, Erasure(user_ids, BY_TERMS, tuple(sorted(due.aged.as_json().items()))))
-    except ReferralsError as error:
-        why = f"{error.message} {error.next_step}"
-        log_warning("load", "terms", f"personal data whose term has ended is still held: {why}")
+    except (ReferralsError, OSError) as error:
+        log_warning("load", "terms", f"personal data whose term has ended is still held: {why_not(error)}")
         return
     report.forgotten = _counts(due)
     for problem in certificate.problems:
@@ -139,7 +138,8 @@ def _plausible(settings: Settings, people: HeldPeople, deleted: list[int], *, ac
     from referral_warehouse.warehouse.published_people import deleted_people
 
     found = {*deleted} & deleted_people(settings) if deleted else set()
-    why = None if accept_deletions else people.implausible(found, settings.max_vanished_percent)
+    is_doubted = bool(found) and not accept_deletions
+    why = people.implausible(found, settings.max_vanished_percent) if is_doubted else None
     if why is not None:
         log_warning(
             "load", "terms",
