@@ -60,7 +60,7 @@ def test_a_changed_address_is_in_the_lake_although_the_feeds_are_the_same(in_sql
 
 @pytest.mark.parametrize(
     ("pinned", "number"),
-    [(frozenset(), 6), (frozenset({5}), 6), (frozenset(), 7)],
+    [(frozenset(), 6), (frozenset({5}), 6), pytest.param(frozenset(), 7, marks=pytest.mark.full)],
     ids=["nothing pinned", "pinned", "published next"],
 )
 def test_what_was_erased_in_the_snapshots_leaves_every_version_and_file(
