@@ -1,8 +1,8 @@
-"""Tells the models in which units rewards are counted: the rules of the settings, now and before, and each unit's kind;
-and with how many digits amounts are published.
+"""Tells the models in which units rewards are counted and when they are settled: the rules of the settings, now and
+before, and each unit's kind; and with how many digits amounts are published.
 
-A changed setting counts from the run that loaded with it, so that closed days keep the units they were booked in. A
-load file without such a run, as of an earlier version, has the units of the settings from its beginning.
+A changed setting counts from the run that loaded with it, so that closed days keep the units and terms they were booked
+with. A load file without such a run, as of an earlier version, has those of the settings from its beginning.
 
 Source of names and digits of currencies: ISO 4217, in the package iso4217.
 """
@@ -58,21 +58,17 @@ def declare_units(connection: duckdb.DuckDBPyConnection, current: Units) -> Unit
 
 
 def declare_terms(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[str, list[str | int | None]]:
-    """Fill ``raw.unit_terms`` with what the settings say on settlement and expiry.
+    """Fill ``raw.unit_terms`` with what the settings say on settlement and expiry, now and before.
 
-    Returns: unit → [``issue`` or ``use``, days until unused rewards expire or None], as the manifest has it.
+    Returns: what holds in this build: unit → [``issue`` or ``use``, days until unused rewards expire or None].
     """
-    terms = unit_terms(settings)
+    rows = connection.execute("select terms_no, terms from raw.term_settings order by terms_no").fetchall()
+    history = [(number, dict(json.loads(terms))) for number, terms in rows] or [(1, settings.unit_terms)]
     connection.execute("delete from scratch.raw.unit_terms")
-    for unit, (word, days) in terms.items():
-        connection.execute("insert into scratch.raw.unit_terms values (?, ?, ?)", [unit, word, days])
-    return terms
-
-
-def unit_terms(settings: Settings) -> dict[str, list[str | int | None]]:
-    """Unit → [``issue`` or ``use``, days until unused rewards expire or None], for the units that the settings name."""
-    days = dict(settings.expires_after_days)
-    return {unit: [word, days.get(unit)] for unit, word in settings.settles_on}
+    for number, terms in history:
+        for unit, (word, days) in terms.items():
+            connection.execute("insert into scratch.raw.unit_terms values (?, ?, ?, ?)", [number, unit, word, days])
+    return history[-1][1]
 
 
 def with_digits(model: Model, digits: int) -> str:
