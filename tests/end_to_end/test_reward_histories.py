@@ -39,7 +39,8 @@ def test_histories_have_every_kind_of_correction_between_two_syncs(
     monkeypatch.setattr(reward_histories, "load", lambda *_, **__: None)
     found: Counter[str] = Counter()
     for seed in range(20):
-        history = reward_histories.play(seed, empty_warehouse, tmp_path / str(seed), ("rewards_due",), correct, SETTINGS_OF_UNITS)
+        folder = tmp_path / str(seed)
+        history = reward_histories.play(seed, empty_warehouse, folder, (), correct, SETTINGS_OF_UNITS)
         owed = {event["reward_id"] for event in history.events if event["kind"] == "accrued"}
         for event in history.events[history.syncs[0][0] :]:
             is_place = event["kind"] in ("reward_moved", "reward_type_renamed")
@@ -47,7 +48,7 @@ def test_histories_have_every_kind_of_correction_between_two_syncs(
             value = Decimal(event["value"] or 0)
             found["three decimals"] += event["kind"] in ("repriced", "accrued") and value != round(value, 2)
         found["unit changed"] += len(set(history.units)) > 1
-        shutil.rmtree(tmp_path / str(seed))
+        shutil.rmtree(folder)
     wanted = {
         "accrued", "reversed", "issued", "in_process", "completed", "repriced", "payout_amended", "payout_cancelled",
         "payout_failed", "reward_moved", "reward_type_renamed", "three decimals", "unit changed",
