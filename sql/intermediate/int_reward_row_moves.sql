@@ -6,20 +6,20 @@
 -- a row that names none is the same one where its list shows its id without interruption, for the same recipient. If it
 -- is then in another place (another type or unit, another campaign of the recipient, a reward that it names from now on
 -- or no longer), what was owed for it went along. state: due or in process; a row that was issued in its new place went
--- there in process. A row that was away from the list in between, that was not owed, or whose recipient changed does not
--- move. Between two syncs a row goes from its first place to its last one.
+-- there in process. A row that was away from the list in between or is then, that was not owed, or whose recipient
+-- changed does not move. Between two syncs a row goes from its first place to its last one.
 
 with versions as (
     select * from intermediate.int_reward_versions
 ),
 
-returns as (
+absences as (
     select
         'issued' as list_name,
         record_id,
         change_at
     from intermediate.int_reward_changes
-    where is_absence and direction = 1
+    where is_absence
 ),
 
 moments as (
@@ -68,11 +68,11 @@ continued as (
         moments.sync_no
     from followed
     inner join moments on followed.seen_from_at = moments.change_at
-    anti join returns
+    anti join absences
         on
-            followed.list_name = returns.list_name
-            and followed.record_id = returns.record_id
-            and followed.seen_from_at = returns.change_at
+            followed.list_name = absences.list_name
+            and followed.record_id = absences.record_id
+            and followed.seen_from_at = absences.change_at
     where
         followed.seen_from_at = followed.previous_until_at
         and followed.recipient_id = followed.from_recipient_id
