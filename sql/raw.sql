@@ -87,6 +87,10 @@ create table raw.unit_settings (
     settings_no bigint, run_id varchar, units json
 );
 
+create table raw.term_settings (
+    terms_no bigint, run_id varchar, terms json
+);
+
 create table raw.refresh_rounds (
     stream varchar, complete_at timestamp, sweep_every_days bigint, lookback_days bigint, syncs_per_round bigint,
     page_rows bigint
@@ -105,5 +109,5 @@ create table raw.units (
     unit varchar, kind varchar, name varchar, is_money boolean, digits bigint
 );
 create table raw.unit_terms (
-    unit varchar, settles_on varchar, expires_after_days bigint
+    terms_no bigint, unit varchar, settles_on varchar, expires_after_days bigint
 );

@@ -42,7 +42,7 @@ create table raw.units (
     unit varchar, kind varchar, name varchar, is_money boolean, digits bigint
 );
 create table raw.unit_terms (
-    unit varchar, settles_on varchar, expires_after_days bigint
+    terms_no bigint, unit varchar, settles_on varchar, expires_after_days bigint
 );
 """
 PAGE_HEAD = """\

@@ -1,18 +1,43 @@
 -- rule: what leaves a campaign or a reward type comes to another one in the same sync: in and out are equal
 -- reads: marts.reward_ledger
--- Per reward, recipient and sync, for counts and values, in total and for each state. To the cent; there is no tolerance.
+-- Per reward, recipient and sync, for counts and values, in total and for each state. A row may come to name a reward, or
+-- name one no longer: where a recipient's rows without a reward move, all of the recipient's add up together. To the cent;
+-- there is no tolerance.
 
 with ledger as (
     select * from marts.reward_ledger
 ),
 
-final as (
-    select
-        reward_id,
+unnamed as (
+    select distinct
         recipient_id,
         sync_no
     from ledger
-    group by reward_id, recipient_id, sync_no
+    where
+        reward_id = 0
+        and (
+            reclassified_in_count <> 0
+            or reclassified_out_count <> 0
+            or reclassified_in_value <> 0
+            or reclassified_out_value <> 0
+        )
+),
+
+moved as (
+    select
+        ledger.*,
+        unnamed.recipient_id is not null as has_unnamed
+    from ledger
+    left join unnamed on ledger.recipient_id = unnamed.recipient_id and ledger.sync_no = unnamed.sync_no
+),
+
+final as (
+    select
+        case when has_unnamed then 0 else reward_id end as reward_id,
+        recipient_id,
+        sync_no
+    from moved
+    group by all
     having
         sum(reclassified_in_count - reclassified_out_count) <> 0
         or sum(reclassified_in_value - reclassified_out_value) <> 0

@@ -1,6 +1,6 @@
 -- rule: rewards settled on use are all issued rewards of their unit; they are used, expired, withdrawn or unused; and the
 --   last day of the roll-forward closes with the unused ones
--- reads: marts.unused_rewards, marts.unused_rewards_daily, core.rewards_issued, staging.stg_unit_terms
+-- reads: marts.unused_rewards, marts.unused_rewards_daily, core.rewards_issued, intermediate.int_unit_terms
 -- The list of rewards issued is added up without the coupons and without the settings of expiry.
 
 with rewards as (
@@ -11,6 +11,11 @@ daily as (
     select * from marts.unused_rewards_daily
 ),
 
+terms as (
+    select unit from intermediate.int_unit_terms
+    where settles_on = 'use' and until_on is null
+),
+
 listed as (
     select
         issued.campaign_id,
@@ -18,7 +23,7 @@ listed as (
         sum(issued.issued_count) as issued_count,
         sum(issued.issued_value) as issued_value
     from core.rewards_issued as issued
-    semi join staging.stg_unit_terms as terms on issued.unit = terms.unit and terms.settles_on = 'use'
+    semi join terms on issued.unit = terms.unit
     where issued.issued_at is not null and issued.issued_count > 0
     group by issued.campaign_id, issued.unit
 ),

@@ -1,7 +1,7 @@
 -- rule: each reward, campaign and reward type that the settings give a unit is in this account, and each unit that they
 --   give terms of settlement occurs
 -- reads: intermediate.int_unit_rules, intermediate.int_unit_periods, staging.stg_rewards, staging.stg_campaigns,
---   intermediate.int_reward_types, staging.stg_unit_terms, core.units
+--   intermediate.int_reward_types, staging.stg_unit_terms, staging.stg_term_settings, core.units
 -- next: Correct warehouse.reward_units or warehouse.settles_on: spelling and capital letters count. nearest is
 --   the most similar one that exists.
 -- A rule that fits nothing has no effect: the rewards it was meant for keep another unit, or stand alone.
@@ -80,6 +80,7 @@ wanted as (
         'unit' as what,
         unit as setting
     from staging.stg_unit_terms
+    where terms_no = coalesce((select max(terms_no) from staging.stg_term_settings), 1)
 ),
 
 unknown as (

@@ -1,6 +1,6 @@
 -- grain: one row per unit that rewards are or were counted in, or that the settings name
 -- key: unit
--- reads: intermediate.int_units, staging.stg_unit_terms, intermediate.int_reward_versions, intermediate.int_reward_promises
+-- reads: intermediate.int_units, intermediate.int_unit_terms, intermediate.int_reward_versions, intermediate.int_reward_promises
 -- money: none
 -- time: none
 -- What the values of rewards mean. The API names no currency: the setting warehouse.reward_units gives units to reward
@@ -14,7 +14,8 @@ with units as (
 ),
 
 terms as (
-    select * from staging.stg_unit_terms
+    select * from intermediate.int_unit_terms
+    where until_on is null
 ),
 
 occurring as (

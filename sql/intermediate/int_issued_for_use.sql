@@ -1,12 +1,13 @@
--- grain: one row per row of the list of rewards issued whose unit is settled on use
--- reads: intermediate.int_issued_latest, staging.stg_unit_terms, intermediate.int_build_clock
+-- grain: one row per row of the list of rewards issued whose unit is or was settled on use
+-- reads: intermediate.int_issued_latest, intermediate.int_use_periods, intermediate.int_build_clock
 -- money: total_value and single_value in the row's unit, exact; single_value is rounded down to the digits with which amounts are
 --   published
 -- time: UTC; days that lie after the build or more than ten years before it are moved to the nearest day in between
 -- materialized: table
 -- Issued rewards that stay owed until they are used. first_no and last_no number the single rewards of a recipient in the
--- order of issue, so that the recipient's coupons can be assigned to them; null for rows that left the list. The last
--- reward of a row has what single_value leaves over.
+-- order of issue, so that the recipient's coupons can be assigned to them; null for rows that left the list. Rewards of a
+-- unit that came to be settled on use later follow those that were issued before, whose coupons they must not take. The
+-- last reward of a row has what single_value leaves over.
 
 with issued as (
     select * from intermediate.int_issued_latest
@@ -14,8 +15,11 @@ with issued as (
 ),
 
 terms as (
-    select * from staging.stg_unit_terms
-    where settles_on = 'use'
+    select
+        unit,
+        min(from_on) as first_use_on
+    from intermediate.int_use_periods
+    group by unit
 ),
 
 clock as (
@@ -38,7 +42,7 @@ owed as (
             as digits, -- the value in millionths
         case when issued.total_count = 1 then issued.total_value else issued.price end as exact_value,
         issued.deleted_at,
-        terms.expires_after_days
+        greatest(issued.issued_at, cast(terms.first_use_on as timestamp)) as owed_from_at
     from issued
     inner join terms on issued.unit = terms.unit
     cross join clock
@@ -52,7 +56,7 @@ numbered as (
                 then sum(case when deleted_at is null then cast(total_count as hugeint) else 0 end) over earlier
         end as last_no
     from owed
-    window earlier as (partition by recipient_id order by issued_at, issued_id rows unbounded preceding)
+    window earlier as (partition by recipient_id order by owed_from_at, issued_at, issued_id rows unbounded preceding)
 ),
 
 steps as (
@@ -61,7 +65,7 @@ steps as (
 
 divided as (
     select
-        numbered.* exclude (digits),
+        numbered.* exclude (digits, owed_from_at),
         -- in whole steps of the published digits
         ((cast(numbered.digits as hugeint) // numbered.total_count) // steps.size) * steps.size as millionths
     from numbered

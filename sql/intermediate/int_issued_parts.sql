@@ -1,12 +1,15 @@
--- grain: one row per row of rewards issued that are settled on use, and coupon of it; the rewards of a row that have no
+-- grain: one row per row of rewards issued that are or were settled on use, and coupon of it; the rewards of a row that have no
 --   coupon are one row together
--- reads: intermediate.int_issued_for_use, intermediate.int_vanished_rows, intermediate.int_build_clock, staging.stg_coupons
+-- reads: intermediate.int_issued_for_use, intermediate.int_unit_terms, intermediate.int_vanished_rows,
+--   intermediate.int_build_clock, staging.stg_coupons
 -- money: part_value in the row's unit, exact; the parts of a row add up to its value
 -- time: UTC; ended_on is null while a part is unused and never before issued_on
 -- materialized: table
 -- What became of issued rewards: used (their coupon was), expired (unused for as many days as the settings give), withdrawn
 -- (the coupon was deleted unused, or the reward left the list), or unused. The n-th reward of a recipient is taken to be
--- the recipient's n-th coupon, both in the order of issue, because the API does not connect them.
+-- the recipient's n-th coupon, both in the order of issue, because the API does not connect them. A reward expires on the
+-- first day on which the days of expiry that hold then have passed; not on a day that was over when they were set.
+-- is_settled_on_use: whether the unit is now.
 
 with issued as (
     select * from intermediate.int_issued_for_use
@@ -24,6 +27,48 @@ vanished as (
 
 clock as (
     select * from intermediate.int_build_clock
+),
+
+terms as (
+    select * from intermediate.int_unit_terms
+    where settles_on = 'use'
+),
+
+terms_now as (
+    select
+        unit,
+        expires_after_days
+    from terms
+    where until_on is null
+),
+
+issue_days as (
+    select distinct
+        unit,
+        issued_on
+    from issued
+),
+
+expiring as (
+    select
+        issue_days.unit,
+        issue_days.issued_on,
+        terms.until_on,
+        greatest(issue_days.issued_on + cast(terms.expires_after_days as integer), terms.from_on) as expired_on
+    from issue_days
+    inner join terms on issue_days.unit = terms.unit
+    where terms.expires_after_days is not null
+),
+
+expiries as (
+    select
+        expiring.unit,
+        expiring.issued_on,
+        min(expiring.expired_on) as expired_on
+    from expiring
+    cross join clock
+    where expiring.expired_on <= clock.as_of_on and (expiring.until_on is null or expiring.expired_on < expiring.until_on)
+    group by expiring.unit, expiring.issued_on
 ),
 
 held as (
@@ -94,7 +139,7 @@ ended as (
             when parts.deleted_at is not null then 'withdrawn'
             when parts.used_at is not null then 'used'
             when parts.coupon_deleted_at is not null then 'withdrawn'
-            when date_diff('day', parts.issued_on, clock.as_of_on) >= parts.expires_after_days then 'expired'
+            when expiries.expired_on is not null then 'expired'
             else 'unused'
         end as outcome,
         case
@@ -102,9 +147,14 @@ ended as (
             when parts.used_at is not null then parts.used_at
             when parts.coupon_deleted_at is not null then parts.coupon_deleted_at
         end as ended_at,
+        expiries.expired_on,
+        terms_now.expires_after_days,
+        terms_now.unit is not null as is_settled_on_use,
         clock.as_of_on
     from parts
     cross join clock
+    left join expiries on parts.unit = expiries.unit and parts.issued_on = expiries.issued_on
+    left join terms_now on parts.unit = terms_now.unit
 ),
 
 final as (
@@ -117,13 +167,14 @@ final as (
         issued_at,
         issued_on,
         expires_after_days,
+        is_settled_on_use,
         cast(part_count as decimal(38, 0)) as part_count,
         cast(part_value as decimal(38, 6)) as part_value,
         coupon_id is not null as has_coupon,
         outcome,
         case outcome
             when 'unused' then null
-            when 'expired' then issued_on + cast(expires_after_days as integer)
+            when 'expired' then expired_on
             else greatest(cast(least(ended_at, as_of_on) as date), issued_on)
         end as ended_on
     from ended

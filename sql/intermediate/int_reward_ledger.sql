@@ -31,21 +31,9 @@ syncs as (
 ),
 
 -- The first sync has no movements; what it finds is the opening balance, and what was issued before it is no part of it.
-happened as (
-    select *
-    from movements
-    where
-        due_count <> 0
-        or due_value <> 0
-        or in_process_count <> 0
-        or in_process_value <> 0
-        or (sync_no > 1 and (due_issued_count <> 0 or due_issued_value <> 0))
-        or (sync_no > 1 and (in_process_issued_count <> 0 or in_process_issued_value <> 0))
-),
-
 placed as (
     select
-        happened.* exclude (unlisted_count, unlisted_value),
+        movements.* exclude (unlisted_count, unlisted_value),
         coalesce(moved.due_in_count, 0) as due_in_count,
         coalesce(moved.due_in_value, 0) as due_in_value,
         coalesce(moved.due_out_count, 0) as due_out_count,
@@ -54,16 +42,25 @@ placed as (
         coalesce(moved.in_process_in_value, 0) as in_process_in_value,
         coalesce(moved.in_process_out_count, 0) as in_process_out_count,
         coalesce(moved.in_process_out_value, 0) as in_process_out_value,
-        happened.unlisted_count + coalesce(moved.unlisted_shift_count, 0) as unlisted_count,
-        happened.unlisted_value + coalesce(moved.unlisted_shift_value, 0) as unlisted_value
-    from happened
+        movements.unlisted_count + coalesce(moved.unlisted_shift_count, 0) as unlisted_count,
+        movements.unlisted_value + coalesce(moved.unlisted_shift_value, 0) as unlisted_value
+    from movements
     left join reclassifications as moved
         on
-            happened.reward_id = moved.reward_id
-            and happened.recipient_id = moved.recipient_id
-            and happened.sync_no = moved.sync_no
-            and happened.campaign_id = moved.campaign_id
-            and happened.type_no = moved.type_no
+            movements.reward_id = moved.reward_id
+            and movements.recipient_id = moved.recipient_id
+            and movements.sync_no = moved.sync_no
+            and movements.campaign_id = moved.campaign_id
+            and movements.type_no = moved.type_no
+    where
+        movements.due_count <> 0
+        or movements.due_value <> 0
+        or movements.in_process_count <> 0
+        or movements.in_process_value <> 0
+        or (movements.sync_no > 1 and (movements.due_issued_count <> 0 or movements.due_issued_value <> 0))
+        or (movements.sync_no > 1 and (movements.in_process_issued_count <> 0 or movements.in_process_issued_value <> 0))
+        or moved.due_in_count + moved.due_out_count + moved.in_process_in_count + moved.in_process_out_count <> 0
+        or moved.due_in_value + moved.due_out_value + moved.in_process_in_value + moved.in_process_out_value <> 0
 ),
 
 -- The rest of a change is what neither the lists nor a change of place explain.

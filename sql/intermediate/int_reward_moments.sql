@@ -3,9 +3,9 @@
 -- money: none
 -- time: UTC, the server's
 -- Which run saw a change, and on which sync point the change is booked. A moment belongs to the first run that was
--- observing then; a moment in no run (the loader keeps its moments growing by microseconds) to the run that began
--- last before it; a moment before all runs to the first. previous_started_at is when
--- the sync point before began to observe, null at the first.
+-- observing then; a moment in no run (the loader keeps its moments growing by microseconds) to the last run whose changes
+-- hold by then; a moment before all runs to the first. previous_started_at is when the sync point before began to
+-- observe, null at the first.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -38,14 +38,6 @@ run_ends as (
     group by run_ended_at
 ),
 
-run_starts as (
-    select
-        run_started_at,
-        max(run_no) as run_no
-    from sync_points
-    group by run_started_at
-),
-
 first_run as (
     select min(run_no) as run_no from sync_points
 ),
@@ -54,10 +46,10 @@ placed as (
     select
         moments.change_at,
         case when run_ends.run_started_at <= moments.change_at then run_ends.run_no end as observing_run_no,
-        run_starts.run_no as latest_run_no
+        begun.run_no as latest_run_no
     from moments
     asof left join run_ends on moments.change_at <= run_ends.run_ended_at
-    asof left join run_starts on moments.change_at >= run_starts.run_started_at
+    asof left join sync_points as begun on moments.change_at >= begun.changes_from_at
 ),
 
 sync_starts as (

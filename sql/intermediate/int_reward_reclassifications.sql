@@ -1,5 +1,5 @@
 -- grain: one row per campaign x reward x recipient x reward type (type_no) x sync that a balance left or came to
--- reads: intermediate.int_reward_movements
+-- reads: intermediate.int_reward_movements, intermediate.int_reward_row_moves
 -- money: exact; what leaves one place comes to another, so values add up to nothing over the places of a balance
 -- time: by sync
 -- A place is a campaign and a reward type. A reward definition that is moved to another campaign, or whose type gets
@@ -7,11 +7,62 @@
 -- and recipient. As many rewards as were lost in some places and gained in others have changed their place; the rest is
 -- an ordinary movement. What leaves a place takes its share of the value that was lost there, and brings it to the new
 -- place. unlisted_shift: an issued reward that left the list did so in its old place; if it is due again, it is so in the
--- new one, so it counts where most became due. Rows that name no reward are left out: nothing shows that they are the
--- same reward.
+-- new one, so it counts where most became due. Nothing shows that two rows that name no reward are the same one, unless it
+-- is one row of its list: int_reward_row_moves has those, and each takes along all that it was worth.
 
 with movements as (
     select * from intermediate.int_reward_movements
+),
+
+row_moves as (
+    select * from intermediate.int_reward_row_moves
+),
+
+row_sides as (
+    select
+        from_campaign_id as campaign_id,
+        from_reward_id as reward_id,
+        recipient_id,
+        from_type_no as type_no,
+        sync_no,
+        state,
+        0 as in_count,
+        0 as in_value,
+        moved_count as out_count,
+        moved_value as out_value
+    from row_moves
+    union all
+    select
+        to_campaign_id as campaign_id,
+        to_reward_id as reward_id,
+        recipient_id,
+        to_type_no as type_no,
+        sync_no,
+        state,
+        moved_count as in_count,
+        moved_value as in_value,
+        0 as out_count,
+        0 as out_value
+    from row_moves
+),
+
+row_places as (
+    select
+        campaign_id,
+        reward_id,
+        recipient_id,
+        type_no,
+        sync_no,
+        coalesce(sum(in_count) filter (where state = 'due'), 0) as due_in_count,
+        coalesce(sum(in_value) filter (where state = 'due'), 0) as due_in_value,
+        coalesce(sum(out_count) filter (where state = 'due'), 0) as due_out_count,
+        coalesce(sum(out_value) filter (where state = 'due'), 0) as due_out_value,
+        coalesce(sum(in_count) filter (where state = 'in process'), 0) as in_process_in_count,
+        coalesce(sum(in_value) filter (where state = 'in process'), 0) as in_process_in_value,
+        coalesce(sum(out_count) filter (where state = 'in process'), 0) as in_process_out_count,
+        coalesce(sum(out_value) filter (where state = 'in process'), 0) as in_process_out_value
+    from row_sides
+    group by campaign_id, reward_id, recipient_id, type_no, sync_no
 ),
 
 several_places as (
@@ -37,13 +88,15 @@ states as (
         unnest([
             {
                 'state': 'due',
-                'count': movements.due_rest_count,
-                'value': movements.due_rest_value
+                'count': movements.due_rest_count - coalesce(row_places.due_in_count - row_places.due_out_count, 0),
+                'value': movements.due_rest_value - coalesce(row_places.due_in_value - row_places.due_out_value, 0)
             },
             {
                 'state': 'in process',
-                'count': movements.in_process_rest_count,
+                'count': movements.in_process_rest_count
+                - coalesce(row_places.in_process_in_count - row_places.in_process_out_count, 0),
                 'value': movements.in_process_rest_value
+                - coalesce(row_places.in_process_in_value - row_places.in_process_out_value, 0)
             }
         ]) as part
     from movements
@@ -52,6 +105,13 @@ states as (
             movements.reward_id = several_places.reward_id
             and movements.recipient_id = several_places.recipient_id
             and movements.sync_no = several_places.sync_no
+    left join row_places
+        on
+            movements.reward_id = row_places.reward_id
+            and movements.recipient_id = row_places.recipient_id
+            and movements.sync_no = row_places.sync_no
+            and movements.campaign_id = row_places.campaign_id
+            and movements.type_no = row_places.type_no
 ),
 
 sides as (
@@ -161,12 +221,43 @@ ranked as (
     window balance as (partition by reward_id, recipient_id, sync_no)
 ),
 
-final as (
+shifted as (
     select
         * exclude (unlisted_count, unlisted_value, due_again_count, all_unlisted_count, all_unlisted_value, is_due_again),
         case when is_due_again then all_unlisted_count else 0 end - unlisted_count as unlisted_shift_count,
         case when is_due_again then all_unlisted_value else 0 end - unlisted_value as unlisted_shift_value
     from ranked
+),
+
+both_kinds as (
+    select * from shifted
+    union all by name
+    select
+        *,
+        0 as unlisted_shift_count,
+        0 as unlisted_shift_value
+    from row_places
+),
+
+final as (
+    select
+        campaign_id,
+        reward_id,
+        recipient_id,
+        type_no,
+        sync_no,
+        sum(due_in_count) as due_in_count,
+        sum(due_in_value) as due_in_value,
+        sum(due_out_count) as due_out_count,
+        sum(due_out_value) as due_out_value,
+        sum(in_process_in_count) as in_process_in_count,
+        sum(in_process_in_value) as in_process_in_value,
+        sum(in_process_out_count) as in_process_out_count,
+        sum(in_process_out_value) as in_process_out_value,
+        sum(unlisted_shift_count) as unlisted_shift_count,
+        sum(unlisted_shift_value) as unlisted_shift_value
+    from both_kinds
+    group by campaign_id, reward_id, recipient_id, type_no, sync_no
 )
 
 select * from final

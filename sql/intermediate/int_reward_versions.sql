@@ -1,7 +1,7 @@
 -- grain: one row per list (due, issued), record, version and period of the reward definition
--- reads: staging.stg_rewards_due, staging.stg_rewards_issued, staging.stg_users, intermediate.int_rewards_latest,
---   intermediate.int_reward_periods, intermediate.int_reward_types, intermediate.int_unit_rules,
---   intermediate.int_payout_statuses
+-- reads: staging.stg_rewards_due, staging.stg_rewards_issued, staging.stg_users, intermediate.int_user_versions,
+--   intermediate.int_sync_points, intermediate.int_rewards_latest, intermediate.int_reward_periods,
+--   intermediate.int_reward_types, intermediate.int_unit_rules, intermediate.int_payout_statuses
 -- money: total_value, exact; null totals are count times price, 0 where there is no price (warn_price_unknown names them)
 --   or the price is a percentage; null where count times price reaches 10^24, which sums could not hold
 -- time: UTC; seen_from_at is in the interval, seen_until_at is not; row_seen_* is the same for the version of the row,
@@ -12,7 +12,7 @@
 -- or total means, and which campaign, type and unit a reward had at a time. price: null where the value is not count
 -- times price. State: due; in process (in the issued list
 -- without a date: still owed); cancelled (without a date, and its status says that it is not owed); issued (dated).
--- Campaign: the reward's at that time, else the recipient's, else 0. issued_from: in process where the row was in
+-- Campaign: the reward's at that time, else the recipient's at that time, else 0. issued_from: in process where the row was in
 -- process when it was last seen without a date, else due. is_entry: the first version of a row of the issued list.
 -- corrected_*: what an issued version has more than the issued version before it.
 
@@ -26,6 +26,18 @@ issued as (
 
 users as (
     select * from staging.stg_users
+),
+
+user_versions as (
+    select
+        user_id,
+        campaign_id,
+        seen_from_at
+    from intermediate.int_user_versions
+),
+
+runs as (
+    select * from intermediate.int_sync_points
 ),
 
 types as (
@@ -94,12 +106,49 @@ unplaced as (
     anti join campaign_rewards on issued.reward_id = campaign_rewards.reward_id
 ),
 
+-- A recipient who came to another campaign is there from the beginning of the run that saw it, as a reward would be.
+followed_homes as (
+    select
+        user_versions.*,
+        lag(user_versions.campaign_id) over (
+            partition by user_versions.user_id order by user_versions.seen_from_at
+        ) as previous_campaign_id
+    from user_versions
+    semi join unplaced on user_versions.user_id = unplaced.recipient_id
+),
+
+moved_homes as (
+    select
+        followed_homes.user_id,
+        followed_homes.campaign_id,
+        case
+            when followed_homes.seen_from_at <= runs.run_ended_at
+                then least(followed_homes.seen_from_at, runs.changes_from_at)
+            else followed_homes.seen_from_at
+        end as valid_from_at
+    from followed_homes
+    asof left join runs on followed_homes.seen_from_at >= runs.run_started_at
+    where followed_homes.campaign_id is distinct from followed_homes.previous_campaign_id
+),
+
 homes as (
     select
         users.user_id,
-        users.campaign_id
+        users.campaign_id,
+        timestamp '-infinity' as valid_from_at,
+        timestamp 'infinity' as valid_until_at
     from users
     semi join unplaced on users.user_id = unplaced.recipient_id
+    anti join user_versions on users.user_id = user_versions.user_id
+    union all
+    select
+        user_id,
+        campaign_id,
+        valid_from_at,
+        coalesce(
+            lead(valid_from_at) over (partition by user_id order by valid_from_at), timestamp 'infinity'
+        ) as valid_until_at
+    from moved_homes
 ),
 
 both_lists as (
@@ -124,31 +173,49 @@ both_lists as (
 ),
 
 -- A version lasts no longer than the period of its reward definition: a reward that moves begins a new one.
-placed as (
+defined as (
     select
-        both_lists.* exclude (reward_type, seen_from_at, seen_until_at),
+        both_lists.* exclude (seen_from_at, seen_until_at),
         both_lists.seen_from_at as row_seen_from_at,
         both_lists.seen_until_at as row_seen_until_at,
-        greatest(both_lists.seen_from_at, coalesce(periods.valid_from_at, both_lists.seen_from_at)) as seen_from_at,
-        nullif(
-            least(
-                coalesce(both_lists.seen_until_at, timestamp 'infinity'),
-                coalesce(periods.valid_until_at, timestamp 'infinity')
-            ), timestamp 'infinity'
-        ) as seen_until_at,
-        coalesce(periods.campaign_id, homes.campaign_id, 0) as campaign_id,
-        coalesce(own_types.name_no, periods.name_no, unknown_type.name_no) as name_no,
+        greatest(both_lists.seen_from_at, coalesce(periods.valid_from_at, both_lists.seen_from_at)) as defined_from_at,
+        least(
+            coalesce(both_lists.seen_until_at, timestamp 'infinity'), coalesce(periods.valid_until_at, timestamp 'infinity')
+        ) as defined_until_at,
+        periods.campaign_id,
+        periods.name_no as defined_name_no,
         periods.settings_no,
-        coalesce(both_lists.given_count, 1) as total_count
+        case when periods.campaign_id is null then both_lists.recipient_id end as placed_by_id
     from both_lists
-    cross join unknown_type
     left join periods
         on
             coalesce(both_lists.reward_id, 0) = periods.reward_id
             and both_lists.seen_from_at < periods.valid_until_at
             and coalesce(both_lists.seen_until_at, timestamp 'infinity') > periods.valid_from_at
-    left join type_names as own_types on trim(both_lists.reward_type) = own_types.reward_type
-    left join homes on both_lists.recipient_id = homes.user_id
+),
+
+-- Nor does it last longer than its recipient stays in a campaign, where the campaign is the recipient's.
+placed as (
+    select
+        defined.* exclude (
+            reward_type, defined_from_at, defined_until_at, campaign_id, defined_name_no, settings_no, placed_by_id
+        ),
+        greatest(defined.defined_from_at, coalesce(homes.valid_from_at, defined.defined_from_at)) as seen_from_at,
+        nullif(
+            least(defined.defined_until_at, coalesce(homes.valid_until_at, timestamp 'infinity')), timestamp 'infinity'
+        ) as seen_until_at,
+        coalesce(defined.campaign_id, homes.campaign_id, 0) as campaign_id,
+        coalesce(own_types.name_no, defined.defined_name_no, unknown_type.name_no) as name_no,
+        defined.settings_no,
+        coalesce(defined.given_count, 1) as total_count
+    from defined
+    cross join unknown_type
+    left join type_names as own_types on trim(defined.reward_type) = own_types.reward_type
+    left join homes
+        on
+            defined.placed_by_id = homes.user_id
+            and defined.defined_from_at < homes.valid_until_at
+            and defined.defined_until_at > homes.valid_from_at
 ),
 
 -- The most specific rule that holds for a reward gives its unit.

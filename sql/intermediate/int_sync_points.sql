@@ -5,7 +5,9 @@
 -- Which observations belong together. A movement is known only where one run read both reward lists: due completely,
 -- issued incrementally or completely. Such a run is a sync point. Changes that another run saw in one list alone wait for
 -- the next sync point; otherwise every issued reward would first look reversed. sync_no is null until then.
--- changes_from_at: from when on what a run found changed is taken to hold: its beginning, but after the run before.
+-- changes_from_at: from when on what a run found changed is taken to hold: its beginning, but after the run before. It
+-- grows from run to run, by a microsecond where the server's clock, which counts seconds, shows the same for both; such
+-- runs are in the order of this machine's clock.
 
 with runs as (
     select * from staging.stg_runs
@@ -18,6 +20,7 @@ run_streams as (
 observed as (
     select
         run_id,
+        started_at,
         observed_at,
         false as has_due,
         false as has_issued
@@ -25,6 +28,7 @@ observed as (
     union all
     select
         run_id,
+        null as started_at,
         observed_at,
         stream = 'rewards_due' and is_complete as has_due,
         stream = 'rewards_issued' as has_issued
@@ -36,6 +40,7 @@ per_run as (
         run_id,
         min(observed_at) as run_started_at,
         max(observed_at) as run_ended_at,
+        max(started_at) as started_at,
         coalesce(bool_or(has_due), false) and coalesce(bool_or(has_issued), false) as is_sync_point
     from observed
     where observed_at is not null
@@ -45,13 +50,16 @@ per_run as (
 numbered as (
     select
         *,
-        row_number() over (order by run_started_at, run_ended_at, run_id) as run_no
+        row_number() over (order by run_started_at, run_ended_at, started_at, run_id) as run_no
     from per_run
 ),
 
 with_next as (
     select
         *,
+        greatest(
+            run_started_at, lag(run_ended_at) over (order by run_no) + interval 1 microsecond
+        ) - run_no * interval 1 microsecond as begins_at,
         min(case when is_sync_point then run_no end) over (
             order by run_no rows between current row and unbounded following
         ) as sync_run_no
@@ -64,10 +72,8 @@ final as (
         with_next.run_id,
         with_next.run_started_at,
         with_next.run_ended_at,
-        greatest(
-            with_next.run_started_at,
-            lag(with_next.run_ended_at) over (order by with_next.run_no) + interval 1 microsecond
-        ) as changes_from_at,
+        max(with_next.begins_at) over (order by with_next.run_no rows unbounded preceding)
+        + with_next.run_no * interval 1 microsecond as changes_from_at,
         with_next.is_sync_point,
         sync_run.run_ended_at as sync_at,
         case when sync_run.run_no is not null then dense_rank() over (order by with_next.sync_run_no) end as sync_no

@@ -10,7 +10,7 @@
 
 with parts as (
     select * from intermediate.int_issued_parts
-    where has_coupon
+    where has_coupon and is_settled_on_use
 ),
 
 clock as (

@@ -178,6 +178,14 @@ per_day as (
     group by campaign_id, source, day_on
 ),
 
+units as (
+    select
+        campaign_id,
+        case when count(distinct unit) = 1 then any_value(unit) end as reward_unit
+    from ledger
+    group by campaign_id
+),
+
 spans as (
     select
         campaign_id,
@@ -187,21 +195,16 @@ spans as (
     group by campaign_id, source
 ),
 
+-- What is the same on all days is joined before there are many.
 days as (
     select
         spans.campaign_id,
         spans.source,
+        units.reward_unit,
         cast(unnest(generate_series(spans.first_on, clock.as_of_on, interval 1 day)) as date) as day_on
     from spans
     cross join clock
-),
-
-units as (
-    select
-        campaign_id,
-        case when count(distinct unit) = 1 then any_value(unit) end as reward_unit
-    from ledger
-    group by campaign_id
+    left join units on spans.campaign_id = units.campaign_id
 ),
 
 final as (
@@ -219,19 +222,18 @@ final as (
         cast(coalesce(per_day.rewards_issued_count, 0) as decimal(38, 0)) as rewards_issued_count, -- rewards that were issued
         cast(coalesce(per_day.rewards_reversed_count, 0) as decimal(38, 0))
             as rewards_reversed_count, -- rewards no longer owed and not issued
-        units.reward_unit, -- unit of the three values below; null = no movements or several units, which must not be added
-        case when units.reward_unit is not null then coalesce(per_day.rewards_accrued_value, 0) end
+        days.reward_unit, -- unit of the three values below; null = no movements or several units, which must not be added
+        case when days.reward_unit is not null then coalesce(per_day.rewards_accrued_value, 0) end
             as rewards_accrued_value, -- value that newly became owed; null where units differ
-        case when units.reward_unit is not null then coalesce(per_day.rewards_issued_value, 0) end
+        case when days.reward_unit is not null then coalesce(per_day.rewards_issued_value, 0) end
             as rewards_issued_value, -- value that was issued; null where units differ
-        case when units.reward_unit is not null then coalesce(per_day.rewards_reversed_value, 0) end
+        case when days.reward_unit is not null then coalesce(per_day.rewards_reversed_value, 0) end
             as rewards_reversed_value, -- value no longer owed and not issued; null where units differ
         cast(coalesce(per_day.coupons_issued_count, 0) as bigint) as coupons_issued_count, -- coupons handed out
         cast(coalesce(per_day.coupons_used_count, 0) as bigint) as coupons_used_count -- coupons used
     from days
     left join per_day
         on days.campaign_id = per_day.campaign_id and days.source = per_day.source and days.day_on = per_day.day_on
-    left join units on days.campaign_id = units.campaign_id
 )
 
 select * from final

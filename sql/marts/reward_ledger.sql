@@ -11,18 +11,20 @@
 -- for counts and values: opening + accrued + reclassified in - issued - reversed - reclassified out = closing; the same
 -- for due with "- moved to process", and for in process with "+ moved to process". Issued is what the issued list
 -- gained, less what was taken back: an issued reward that left the list and is due again. Reclassified is what went to
--- another campaign, another reward type or another unit with its reward definition; over all rows of a reward, a recipient and a sync,
--- in and out are equal. Moved to process is what came into the issued list without a date; of what is left, a gain of
--- one state that meets a loss of the other was moved as well, the rest of a gain is accrued, of a loss reversed. An
--- undated payout that is cancelled or failed is not owed. Between two rows of a key nothing moved, so a balance as of
--- any time is the closing of the row with sync_at <= that time and until_sync_at > that time (or null).
+-- another campaign, another reward type or another unit with its reward definition, or with a row that names no reward
+-- and kept its id; over all rows of a reward, a recipient and a sync, in and out are equal (together with those that
+-- name no reward, where such a row came to name one). Moved to process is what came into the issued list without a
+-- date; of what is left, a gain of one state that meets a loss of the other was moved as well, the rest of a gain is
+-- accrued, of a loss reversed. An undated payout that is cancelled or failed is not owed. Between two rows of a key
+-- nothing moved, so a balance as of any time is the closing of the row with sync_at <= that time and until_sync_at >
+-- that time (or null).
 -- answers: What happened to the rewards of one person? Why did the liability change between two syncs? What do we know
 -- today that an earlier statement did not (where restatement is not null)?
 -- wrong: within one interval, accruals and reversals of one balance are seen net. A change of price is in accrued (up)
 -- or reversed (down). It is told apart (repriced_value) where the count stood still, or where each row is worth count
 -- times price: what accrued is taken to have accrued at the new price, what was reversed at the old one. What was issued
--- before the first sync is not in it. Rows that name no reward are never reclassified: a changed unit reverses and
--- accrues them.
+-- before the first sync is not in it. Rows that name no reward are reclassified only where one row of a list shows it: a row
+-- that leaves the list, whose successor is of another type or in the other list, is reversed and accrued.
 
 with ledger as (
     select * from intermediate.int_reward_ledger

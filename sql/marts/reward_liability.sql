@@ -93,19 +93,27 @@ balances as (
 
 -- Since when something has been owed without a break: the unit of age is the balance, not the single reward. A balance
 -- that came from another campaign or reward type keeps its age, so the places of a reward and recipient count together;
--- where no reward is named, each reward type counts alone.
+-- where no reward is named, each reward type counts alone, unless rows of the recipient went from one to another.
+moved_recipients as (
+    select distinct recipient_id
+    from ledger
+    where reward_id = 0 and (reclassified_in_count <> 0 or reclassified_out_count <> 0)
+),
+
 changes as (
     select
-        reward_id,
-        recipient_id,
-        case when reward_id = 0 then reward_type else '' end as own_type,
-        sync_no,
-        any_value(sync_at) as sync_at,
-        bool_or(is_opening_balance) as is_opening_balance,
-        sum(closing_count - case when is_opening_balance then 0 else opening_count end) as change_count,
-        sum(closing_value - case when is_opening_balance then 0 else opening_value end) as change_value
+        ledger.reward_id,
+        ledger.recipient_id,
+        case when ledger.reward_id = 0 and moved_recipients.recipient_id is null then ledger.reward_type else '' end
+            as own_type,
+        ledger.sync_no,
+        any_value(ledger.sync_at) as sync_at,
+        bool_or(ledger.is_opening_balance) as is_opening_balance,
+        sum(ledger.closing_count - case when ledger.is_opening_balance then 0 else ledger.opening_count end) as change_count,
+        sum(ledger.closing_value - case when ledger.is_opening_balance then 0 else ledger.opening_value end) as change_value
     from ledger
-    group by reward_id, recipient_id, own_type, sync_no
+    left join moved_recipients on ledger.recipient_id = moved_recipients.recipient_id
+    group by ledger.reward_id, ledger.recipient_id, own_type, ledger.sync_no
 ),
 
 running as (
@@ -143,11 +151,13 @@ aged as (
         ) as age_days_count
     from balances
     cross join clock
+    left join moved_recipients on balances.recipient_id = moved_recipients.recipient_id
     left join owed_since
         on
             balances.reward_id = owed_since.reward_id
             and balances.recipient_id = owed_since.recipient_id
-            and case when balances.reward_id = 0 then balances.reward_type else '' end = owed_since.own_type
+            and case when balances.reward_id = 0 and moved_recipients.recipient_id is null then balances.reward_type else '' end
+            = owed_since.own_type
     left join rewards on balances.reward_id = rewards.reward_id
     left join campaigns on balances.campaign_id = campaigns.campaign_id
 ),

@@ -113,16 +113,35 @@ spans as (
     group by movements.campaign_id, movements.reward_type, movements.unit, movements.is_estimated
 ),
 
-grid as (
+-- The days on which something moved, and the first day of each series.
+moved_days as (
     select
-        * exclude (from_on),
-        cast(unnest(generate_series(from_on, until_on, interval 1 day)) as date) as day_on
+        campaign_id,
+        reward_type,
+        unit,
+        is_estimated,
+        from_on as day_on
     from spans
+    union
+    select
+        campaign_id,
+        reward_type,
+        unit,
+        is_estimated,
+        day_on
+    from movements
 ),
 
-filled as (
+moved as (
     select
-        grid.*,
+        spans.campaign_id,
+        spans.reward_type,
+        spans.unit,
+        spans.is_estimated,
+        spans.until_on,
+        spans.found_count,
+        spans.found_value,
+        moved_days.day_on as moved_on,
         coalesce(movements.accrued_count, 0) as accrued_count,
         coalesce(movements.accrued_value, 0) as accrued_value,
         coalesce(movements.issued_count, 0) as issued_count,
@@ -136,32 +155,84 @@ filled as (
         coalesce(movements.repriced_value, 0) as repriced_value,
         coalesce(movements.restated_count, 0) as restated_count,
         coalesce(movements.restated_value, 0) as restated_value,
-        coalesce(movements.in_process_count, 0) as in_process_count,
-        coalesce(movements.in_process_value, 0) as in_process_value
-    from grid
+        coalesce(movements.in_process_count, 0) as moved_in_process_count,
+        coalesce(movements.in_process_value, 0) as moved_in_process_value
+    from spans
+    inner join moved_days
+        on
+            spans.campaign_id = moved_days.campaign_id
+            and spans.reward_type = moved_days.reward_type
+            and spans.unit = moved_days.unit
+            and spans.is_estimated = moved_days.is_estimated
     left join movements
         on
-            grid.campaign_id = movements.campaign_id
-            and grid.reward_type = movements.reward_type
-            and grid.unit = movements.unit
-            and grid.is_estimated = movements.is_estimated
-            and grid.day_on = movements.day_on
+            moved_days.campaign_id = movements.campaign_id
+            and moved_days.reward_type = movements.reward_type
+            and moved_days.unit = movements.unit
+            and moved_days.is_estimated = movements.is_estimated
+            and moved_days.day_on = movements.day_on
+    where moved_days.day_on <= spans.until_on
 ),
 
-rolled as (
+balanced as (
     select
-        * exclude (in_process_count, in_process_value),
+        *,
         accrued_count + reclassified_in_count - issued_count - reversed_count - reclassified_out_count as net_count,
         accrued_value + reclassified_in_value - issued_value - reversed_value - reclassified_out_value as net_value,
         coalesce(found_count, 0) + sum(net_count) over running as closing_count,
         coalesce(found_value, 0) + sum(net_value) over running as closing_value,
-        case when not is_estimated then sum(in_process_count) over running end as in_process_count,
-        case when not is_estimated then sum(in_process_value) over running end as in_process_value
-    from filled
+        case when not is_estimated then sum(moved_in_process_count) over running end as in_process_count,
+        case when not is_estimated then sum(moved_in_process_value) over running end as in_process_value,
+        lead(moved_on) over running as next_on
+    from moved
     window running as (
         partition by campaign_id, reward_type, unit, is_estimated
-        order by day_on rows unbounded preceding
+        order by moved_on rows unbounded preceding
     )
+),
+
+-- Most days have no movement: they repeat the day before, which costs less than a sum of its own.
+grid as (
+    select
+        *,
+        cast(unnest(generate_series(moved_on, coalesce(next_on - 1, until_on), interval 1 day)) as date) as day_on
+    from balanced
+),
+
+rolled as (
+    select
+        * exclude (moved_on, next_on) replace (
+            case when day_on = moved_on then accrued_count else 0 end as accrued_count,
+            case when day_on = moved_on then accrued_value else 0 end as accrued_value,
+            case when day_on = moved_on then issued_count else 0 end as issued_count,
+            case when day_on = moved_on then issued_value else 0 end as issued_value,
+            case when day_on = moved_on then reversed_count else 0 end as reversed_count,
+            case when day_on = moved_on then reversed_value else 0 end as reversed_value,
+            case when day_on = moved_on then reclassified_in_count else 0 end as reclassified_in_count,
+            case when day_on = moved_on then reclassified_in_value else 0 end as reclassified_in_value,
+            case when day_on = moved_on then reclassified_out_count else 0 end as reclassified_out_count,
+            case when day_on = moved_on then reclassified_out_value else 0 end as reclassified_out_value,
+            case when day_on = moved_on then repriced_value else 0 end as repriced_value,
+            case when day_on = moved_on then restated_count else 0 end as restated_count,
+            case when day_on = moved_on then restated_value else 0 end as restated_value,
+            case when day_on = moved_on then net_count else 0 end as net_count,
+            case when day_on = moved_on then net_value else 0 end as net_value
+        )
+    from grid
+),
+
+all_days as (
+    select cast(unnest(generate_series(min(from_on), max(until_on), interval 1 day)) as date) as day_on
+    from spans
+),
+
+calendar as (
+    select
+        all_days.day_on,
+        observed.last_sync_at,
+        observed.day_on = all_days.day_on as had_sync
+    from all_days
+    asof left join sync_days as observed on all_days.day_on >= observed.day_on
 ),
 
 first_found as (
@@ -182,8 +253,8 @@ final as (
         rolled.unit, -- what the values are counted in; values of different units must not be added
         rolled.day_on, -- day, UTC
         rolled.is_estimated, -- true: before the first sync, reckoned from dates and promises; never add these to exact rows
-        not rolled.is_estimated and sync_days.last_sync_at is not null as had_sync, -- whether a sync saw both reward lists on this day
-        case when not rolled.is_estimated then observed.last_sync_at end
+        not rolled.is_estimated and coalesce(calendar.had_sync, false) as had_sync, -- whether a sync saw both reward lists on this day
+        case when not rolled.is_estimated then calendar.last_sync_at end
             as observed_until_at, -- last such sync up to the end of the day, UTC: what the closing is true for; null = estimated
         rolled.closing_count - rolled.net_count
             as opening_count, -- rewards owed when the day began; on the first exact day: what the first sync found
@@ -214,8 +285,7 @@ final as (
                 then coalesce(first_found.found_value, 0) - rolled.closing_value
         end as gap_value -- their value; null on all other days
     from rolled
-    left join sync_days on rolled.day_on = sync_days.day_on
-    asof left join sync_days as observed on rolled.day_on >= observed.day_on
+    left join calendar on rolled.day_on = calendar.day_on
     left join first_found
         on
             rolled.campaign_id = first_found.campaign_id

@@ -17,6 +17,7 @@
 
 with parts as (
     select * from intermediate.int_issued_parts
+    where is_settled_on_use
 ),
 
 forecasts as (

@@ -1,16 +1,19 @@
--- grain: one row per campaign, unit that is settled on use, and day, without gaps to the day of the build
+-- grain: one row per campaign, unit that is or was settled on use, and day, without gaps to the day of the build
 -- key: campaign_id, unit, day_on
 -- metrics: used_value as rewards_used_value, expired_value as rewards_expired_value,
 --   closing_value at last day_on as unused_closing_value
--- reads: intermediate.int_issued_parts, intermediate.int_build_clock
+-- reads: intermediate.int_issued_parts, intermediate.int_use_periods, intermediate.int_build_clock
 -- money: exact, in the row's unit; never add values across units
 -- time: days in UTC, by the vendor's dates of issue and use
 -- compression: rle
--- Roll-forward of issued rewards that are owed until they are used: opening + issued - used - expired - withdrawn =
--- closing, for counts and values, each day's opening being the closing of the day before.
+-- Roll-forward of issued rewards that are owed until they are used: opening + issued + reclassified in - used - expired -
+-- withdrawn - reclassified out = closing, for counts and values, each day's opening being the closing of the day before.
+-- Reclassified is what a changed setting warehouse.settles_on makes owed, or owed no longer, on the day of the sync that
+-- first had it: what was issued before and is unused then.
 -- answers: What did we owe in unused coupons on a given day? How much was used, how much expired this month?
--- wrong: dates are the vendor's, so that a use or issue that is reported late changes closed days. A changed setting of
--- warehouse.settles_on or warehouse.expires_after_days holds for all days. It reaches back ten years at most.
+-- wrong: dates are the vendor's, so that a use or issue that is reported late changes closed days. The first setting of
+-- warehouse.settles_on and warehouse.expires_after_days that a sync had is taken to have held before; a reward counts in
+-- the unit that it has now on all days. It reaches back ten years at most.
 
 with parts as (
     select * from intermediate.int_issued_parts
@@ -20,29 +23,48 @@ clock as (
     select * from intermediate.int_build_clock
 ),
 
+use_periods as (
+    select * from intermediate.int_use_periods
+),
+
+-- The rewards that were owed in a period of their unit: issued in it, or unused when it began.
+owed as (
+    select
+        parts.campaign_id,
+        parts.unit,
+        parts.part_count,
+        parts.part_value,
+        parts.outcome,
+        parts.issued_on < use_periods.from_on as is_reclassified,
+        greatest(parts.issued_on, use_periods.from_on) as entered_on,
+        least(coalesce(parts.ended_on, date 'infinity'), use_periods.until_on) as left_on,
+        coalesce(parts.ended_on < use_periods.until_on, false) as is_ended
+    from parts
+    inner join use_periods on parts.unit = use_periods.unit
+    where
+        parts.issued_on < use_periods.until_on
+        and coalesce(parts.ended_on, date 'infinity') >= use_periods.from_on
+),
+
 movements as (
     select
         campaign_id,
         unit,
-        issued_on as day_on,
-        part_count as issued_count,
-        part_value as issued_value,
-        null as outcome,
-        null as ended_count,
-        null as ended_value
-    from parts
+        entered_on as day_on,
+        case when is_reclassified then 'in' else 'issued' end as movement,
+        part_count as moved_count,
+        part_value as moved_value
+    from owed
     union all
     select
         campaign_id,
         unit,
-        ended_on as day_on,
-        null as issued_count,
-        null as issued_value,
-        outcome,
-        part_count as ended_count,
-        part_value as ended_value
-    from parts
-    where ended_on is not null
+        left_on as day_on,
+        case when is_ended then outcome else 'out' end as movement,
+        part_count as moved_count,
+        part_value as moved_value
+    from owed
+    where left_on <> date 'infinity'
 ),
 
 days as (
@@ -50,14 +72,18 @@ days as (
         campaign_id,
         unit,
         day_on,
-        sum(issued_count) as issued_count,
-        sum(issued_value) as issued_value,
-        sum(ended_count) filter (where outcome = 'used') as used_count,
-        sum(ended_value) filter (where outcome = 'used') as used_value,
-        sum(ended_count) filter (where outcome = 'expired') as expired_count,
-        sum(ended_value) filter (where outcome = 'expired') as expired_value,
-        sum(ended_count) filter (where outcome = 'withdrawn') as withdrawn_count,
-        sum(ended_value) filter (where outcome = 'withdrawn') as withdrawn_value
+        sum(moved_count) filter (where movement = 'issued') as issued_count,
+        sum(moved_value) filter (where movement = 'issued') as issued_value,
+        sum(moved_count) filter (where movement = 'used') as used_count,
+        sum(moved_value) filter (where movement = 'used') as used_value,
+        sum(moved_count) filter (where movement = 'expired') as expired_count,
+        sum(moved_value) filter (where movement = 'expired') as expired_value,
+        sum(moved_count) filter (where movement = 'withdrawn') as withdrawn_count,
+        sum(moved_value) filter (where movement = 'withdrawn') as withdrawn_value,
+        sum(moved_count) filter (where movement = 'in') as reclassified_in_count,
+        sum(moved_value) filter (where movement = 'in') as reclassified_in_value,
+        sum(moved_count) filter (where movement = 'out') as reclassified_out_count,
+        sum(moved_value) filter (where movement = 'out') as reclassified_out_value
     from movements
     group by campaign_id, unit, day_on
 ),
@@ -91,7 +117,11 @@ filled as (
         coalesce(days.expired_count, 0) as expired_count,
         coalesce(days.expired_value, 0) as expired_value,
         coalesce(days.withdrawn_count, 0) as withdrawn_count,
-        coalesce(days.withdrawn_value, 0) as withdrawn_value
+        coalesce(days.withdrawn_value, 0) as withdrawn_value,
+        coalesce(days.reclassified_in_count, 0) as reclassified_in_count,
+        coalesce(days.reclassified_in_value, 0) as reclassified_in_value,
+        coalesce(days.reclassified_out_count, 0) as reclassified_out_count,
+        coalesce(days.reclassified_out_value, 0) as reclassified_out_value
     from grid
     left join days on grid.campaign_id = days.campaign_id and grid.unit = days.unit and grid.day_on = days.day_on
 ),
@@ -99,8 +129,8 @@ filled as (
 rolled as (
     select
         *,
-        issued_count - used_count - expired_count - withdrawn_count as net_count,
-        issued_value - used_value - expired_value - withdrawn_value as net_value,
+        issued_count + reclassified_in_count - used_count - expired_count - withdrawn_count - reclassified_out_count as net_count,
+        issued_value + reclassified_in_value - used_value - expired_value - withdrawn_value - reclassified_out_value as net_value,
         sum(net_count) over running as closing_count,
         sum(net_value) over running as closing_value
     from filled
@@ -117,12 +147,16 @@ final as (
         used_count, -- rewards used
         expired_count, -- rewards that expired unused
         withdrawn_count, -- rewards withdrawn: the coupon was deleted unused, or the reward left the list
+        reclassified_in_count, -- unused rewards that a changed setting made owed
+        reclassified_out_count, -- unused rewards that a changed setting made owed no longer
         closing_count, -- unused rewards when the day ended
         closing_value - net_value as opening_value, -- value owed when the day began
         issued_value, -- value issued
         used_value, -- value used
         expired_value, -- value expired
         withdrawn_value, -- value withdrawn
+        reclassified_in_value, -- value that a changed setting made owed
+        reclassified_out_value, -- value that a changed setting made owed no longer
         closing_value -- value owed when the day ended
     from rolled
 )

@@ -1,4 +1,4 @@
--- grain: one row per unit that the settings give terms of settlement
+-- grain: one row per version of the settings of settlement and expiry, and unit that it names
 -- reads: raw.unit_terms
 -- money: none
 -- time: none
@@ -11,6 +11,7 @@ with source as (
 
 final as (
     select
+        terms_no,
         unit,
         settles_on,
         expires_after_days

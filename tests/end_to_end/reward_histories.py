@@ -110,7 +110,7 @@ def play(
                     (happen or act)(sandbox, chance)
             if settings_of_units and chance.random() < 0.5:
                 settings = replace(settings, reward_units=tuple(sorted(chance.choice(settings_of_units))))
-            load(settings, streams)
+            load(settings, streams, accept_deletions=True)
             units.append(settings.reward_units)
             found.append((len(sandbox.events()), sandbox.now.replace(tzinfo=None)))
         rewards = {row["id"]: row for row in sandbox.rows("rewards")}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end import reward_histories
+from tests.end_to_end.corrected_histories import SETTINGS_OF_UNITS, correct
 from tests.end_to_end.histories_checked import check_corrected_history, check_history
 from tests.sampling import sampled
 
@@ -25,3 +30,27 @@ def test_corrected_histories_equal_the_event_log(
     """With payouts that are amended, cancelled or fail, and rewards that are renamed, moved or repriced."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
     check_corrected_history(seed, empty_warehouse, tmp_path / "data")
+
+
+def test_histories_have_every_kind_of_correction_between_two_syncs(
+    empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kinds of events after the first sync, told without loading anything."""
+    monkeypatch.setattr(reward_histories, "load", lambda *_, **__: None)
+    found: Counter[str] = Counter()
+    for seed in range(20):
+        folder = tmp_path / str(seed)
+        history = reward_histories.play(seed, empty_warehouse, folder, (), correct, SETTINGS_OF_UNITS)
+        owed = {event["reward_id"] for event in history.events if event["kind"] == "accrued"}
+        for event in history.events[history.syncs[0][0] :]:
+            is_place = event["kind"] in ("reward_moved", "reward_type_renamed")
+            found[event["kind"]] += not is_place or event["reward_id"] in owed
+            value = Decimal(event["value"] or 0)
+            found["three decimals"] += event["kind"] in ("repriced", "accrued") and value != round(value, 2)
+        found["unit changed"] += len(set(history.units)) > 1
+        shutil.rmtree(folder)
+    wanted = {
+        "accrued", "reversed", "issued", "in_process", "completed", "repriced", "payout_amended", "payout_cancelled",
+        "payout_failed", "reward_moved", "reward_type_renamed", "three decimals", "unit changed",
+    }  # fmt: skip
+    assert {kind: found[kind] for kind in wanted if found[kind] < 3} == {}

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,3 +64,28 @@ def test_the_streams_of_a_run_are_counted(account: Account) -> None:
     for stream, count in counts.items():
         assert (stream, True, True, count, count) in found
     assert {row[0] for row in found} == {*counts, "rewards_issued", "coupons"}
+
+
+def test_changed_settings_of_units_and_settlement_are_recorded_with_their_first_run(
+    account: Account,
+) -> None:
+    unchanged = account.settings
+    for settings in (
+        unchanged,
+        replace(unchanged, settles_on=(("credit", "use"),)),
+        replace(unchanged, settles_on=(("credit", "use"),), expires_after_days=(("credit", 30),)),
+    ):
+        account.settings = settings
+        for _ in range(2):
+            account.load("rewards_due")
+    account.settings = replace(unchanged, reward_units=(("Coupon", "credit"),))
+    account.load("rewards_due")
+    runs = account.query("select run_id from raw.runs order by started_at")
+    terms = account.query("select terms_no, run_id, terms from raw.term_settings order by terms_no")
+    assert [(number, json.loads(value)) for number, _, value in terms] == [
+        (1, {}), (2, {"credit": ["use", None]}), (3, {"credit": ["use", 30]}), (4, {})
+    ]  # fmt: skip
+    assert [run_id for _, run_id, _ in terms[1:]] == [runs[-5][0], runs[-3][0], runs[-1][0]]
+    units = account.query("select settings_no, run_id, units from raw.unit_settings order by settings_no")
+    assert [(number, json.loads(value)) for number, _, value in units] == [(1, {}), (2, {"Coupon": "credit"})]
+    assert units[-1][1] == runs[-1][0]

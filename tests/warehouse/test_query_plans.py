@@ -1,4 +1,4 @@
-"""How DuckDB carries out the models and checks: no join compares all rows of one table with all rows of another."""
+"""How DuckDB carries out models and checks: no join compares all rows of two tables, and amounts are decimals."""
 
 from __future__ import annotations
 
@@ -36,3 +36,10 @@ def nodes(children: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for node in children:
         yield node
         yield from nodes(node["children"])
+
+
+@pytest.mark.parametrize("model", [m for m in load_models() if m.is_published], ids=lambda model: model.qualified_name)
+def test_published_amounts_are_decimals(model: Model, draft: duckdb.DuckDBPyConnection) -> None:
+    """Those of a floating-point number would be rounded twice before they are published."""
+    columns = draft.execute(f"describe {model.sql}").fetchall()
+    assert [name for name, kind, *_ in columns if name.endswith("_value") and not kind.startswith("DECIMAL(38,")] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import random
 from collections import defaultdict
 from dataclasses import replace
@@ -12,11 +13,14 @@ from typing import Any
 
 import pytest
 
-from referral_warehouse.warehouse.build import build
+from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.build import build, prepare_draft_dir, run_models
 from referral_warehouse.warehouse.checks import run_checks
-from referral_warehouse.warehouse.connection import connect_draft
+from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
 from referral_warehouse.warehouse.models import load_checks
+from referral_warehouse.warehouse.reward_units import declare_terms, declare_units
 from tests.sampling import sampled
+from tests.sql.test_cases import MODELS, needed_for
 from tests.warehouse.planting import plant
 
 FIRST, NOW = (dt.datetime.fromisoformat(text) for text in ("2026-01-01T08:00:00", "2026-05-01T08:00:00"))
@@ -113,3 +117,68 @@ def test_every_single_reward_is_used_expired_withdrawn_or_unused(seed: int, tmp_
             r.check for r in run_checks(connection, load_checks()) if r.violations_count and r.check.startswith("fail")
         ]
     assert failed == []
+
+
+TERMS: tuple[dict[str, list[str | int | None]], ...] = (
+    {},
+    {"credit": ["use", None]},
+    {"credit": ["use", 30]},
+    {"credit": ["use", 120], "points": ["use", None]},
+    {"points": ["use", 45]},
+    {"credit": ["issue", None], "points": ["use", 10]},
+)
+
+
+@pytest.mark.parametrize("seed", sampled(range(40), 1))
+def test_changed_terms_of_settlement_leave_closed_days_as_they_were(seed: int, tmp_path: Path) -> None:
+    """The daily roll-forward after each run, whose setting may be another one, against the one of the run before."""
+    draw = random.Random(f"terms {seed}")
+    account = random_account(seed)
+    for row in account["rewards_issued"]:
+        row["reward_type"] = draw.choice(("Coupon", "Gift"))
+    moments = sorted(NOW - dt.timedelta(days=days) for days in draw.sample(range(100), 4))
+    history = [draw.choice(TERMS) for _ in moments]
+    account["term_settings"] = []
+    before: dict[Any, Any] = {}
+    for number, terms in enumerate(history, start=1):
+        account["term_settings"].append({"terms_no": number, "run_id": f"r{number}", "terms": json.dumps(terms)})
+        settings = plant(tmp_path / str(number), account, syncs=moments[:number])
+        after = roll_forward(settings)
+        if number > 1:
+            over = moments[number - 2].date()
+            assert closed_days(after, over) == closed_days(before, over)
+        before = after
+    for unit in ("credit", "points"):
+        still_owed = sum(row["closing_value"] for key, row in before.items() if key[1:] == (unit, moments[-1].date()))
+        assert (still_owed > 0) == (history[-1].get(unit, ["issue"])[0] == "use"), unit
+
+
+def closed_days(days: dict[Any, dict[str, Any]], over: dt.date) -> dict[Any, dict[str, Any]]:
+    return {key: row for key, row in days.items() if key[2] < over}
+
+
+def roll_forward(settings: Settings) -> dict[Any, dict[str, Any]]:
+    """(campaign_id, unit, day) → the movements of the day, after the check of the sums; each day adds up."""
+    models = needed_for(MODELS["unused_rewards_daily"]) + needed_for(MODELS["unused_rewards"])
+    wanted = {model.qualified_name for model in [*models, MODELS["rewards_issued"]]}
+    wanted |= {model.qualified_name for model in needed_for(MODELS["rewards_issued"])}
+    prepare_draft_dir(settings)
+    with connect_draft(settings) as connection:
+        substitute_missing_tables(connection)
+        declare_units(connection, (("Coupon", "credit"), ("Gift", "points")))
+        declare_terms(connection, settings)
+        run_models(connection, [model for model in MODELS.values() if model.qualified_name in wanted])
+        checks = [check for check in load_checks() if check.name == "fail_unused_rewards_add_up"]
+        assert [result.violations_count for result in run_checks(connection, checks)] == [0]
+        cursor = connection.execute("select * from marts.unused_rewards_daily order by day_on")
+        names = [column[0] for column in cursor.description or []]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    closing: dict[Any, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        place = row["campaign_id"], row["unit"]
+        assert row["opening_value"] == closing[place]
+        gained = row["issued_value"] + row["reclassified_in_value"]
+        lost = [row[f"{name}_value"] for name in ("used", "expired", "withdrawn", "reclassified_out")]
+        assert row["closing_value"] == row["opening_value"] + gained - sum(lost)
+        closing[place] = row["closing_value"]
+    return {(row["campaign_id"], row["unit"], row["day_on"]): row for row in rows}

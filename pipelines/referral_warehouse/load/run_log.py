@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from referral_warehouse.load.clock.observation_clock import utc_now
-from referral_warehouse.load.records.run_tables import RUN_TABLES
+from referral_warehouse.load.records.run_tables import RUN_TABLES, TERM_SETTINGS, UNIT_SETTINGS
+from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.records.table_sql import create_table
 from referral_warehouse.load.registry import STREAMS
 from referral_warehouse.load.report import StreamReport
@@ -52,10 +53,12 @@ def finish(
     error: str | None = None,
     now: datetime | None = None,
     reward_units: Iterable[tuple[str, str]] | None = None,
+    unit_terms: Mapping[str, Any] | None = None,
 ) -> None:
     """Record how a run ended, with the report of each stream and the comparisons of counts.
 
-    ``reward_units`` is the setting that the run had; a changed one is written down, if the run observed anything.
+    ``reward_units`` and ``unit_terms`` are the settings that the run had; a changed one is written down, if the run
+    observed anything.
     """
     connection = load_file.connection
     connection.execute("begin")
@@ -79,17 +82,21 @@ def finish(
     ])  # fmt: skip
     insert_rows(load_file.connection, "reconciliation", [_reconciled(run_id, report) for report in reconciled])
     if reward_units is not None and observed_at is not None:
-        _record_units(load_file, run_id, json.dumps(dict(reward_units)))
+        _record_setting(load_file, run_id, UNIT_SETTINGS, dict(reward_units))
+    if unit_terms is not None and observed_at is not None:
+        _record_setting(load_file, run_id, TERM_SETTINGS, dict(unit_terms))
     connection.execute("commit")
 
 
-def _record_units(load_file: LoadFile, run_id: str, units: str) -> None:
-    """Record the reward units of the settings, if they are not those of the run before."""
+def _record_setting(load_file: LoadFile, run_id: str, schema: TableSchema, value: dict[str, Any]) -> None:
+    """Record a setting in its table (number, run, value), if it is not that of the run before."""
+    number, _, column = (field.name for field in schema.fields)
     last = load_file.connection.execute(
-        f"select settings_no, units from {DATASET}.unit_settings order by settings_no desc limit 1"
+        f"select {number}, {column} from {DATASET}.{schema.name} order by {number} desc limit 1"
     ).fetchone()
-    if last is None or json.loads(last[1]) != json.loads(units):
-        insert_rows(load_file.connection, "unit_settings", [[1 if last is None else last[0] + 1, run_id, units]])
+    if last is None or json.loads(last[1]) != value:
+        rows = [[1 if last is None else last[0] + 1, run_id, json.dumps(value)]]
+        insert_rows(load_file.connection, schema.name, rows)
 
 
 def _reconciled(run_id: str, report: StreamReport) -> list[Any]:

@@ -195,6 +195,6 @@ class _Run:
             self._load_file, self.report.run_id, status=status, calls=self._api.calls, error=error, now=self._local(),
             observed_at=self._parser.latest if is_done else None,
             reports=reports if is_done else (),
-            reward_units=self._settings.reward_units,
+            reward_units=self._settings.reward_units, unit_terms=self._settings.unit_terms,
             reconciled=[report for report in reports if is_done or report.reconciliation.is_contradiction],
         )  # fmt: skip

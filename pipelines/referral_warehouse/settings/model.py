@@ -113,6 +113,12 @@ class Settings:
         return self.warehouse_dir / STATE
 
     @property
+    def unit_terms(self) -> dict[str, list[str | int | None]]:
+        """Unit → [``issue`` or ``use``, days until unused rewards expire or None], for the units that are named."""
+        days = dict(self.expires_after_days)
+        return {unit: [word, days.get(unit)] for unit, word in self.settles_on}
+
+    @property
     def has_lake(self) -> bool:
         """Whether publications go to a lake too."""
         return self.storage == DUCKLAKE

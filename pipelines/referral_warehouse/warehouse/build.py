@@ -186,10 +186,14 @@ def run_models(
     emptied = [] if has_personal else [model for model in models if model.is_published and model.personal]
     if emptied:
         read_published_from_scratch(connection)
+    schemas: set[str] = set()
     for model in models:
         catalog = "draft" if model.is_published and model not in emptied else "scratch"
-        target = f"{catalog}.{model.layer}.{model.name}"
-        connection.execute(f"create schema if not exists {catalog}.{model.layer}")
+        schema = f"{catalog}.{model.layer}"
+        target = f"{schema}.{model.name}"
+        if schema not in schemas:
+            connection.execute(f"create schema if not exists {schema}")
+            schemas.add(schema)
         try:
             _create(connection, model, target, digits)
         except Exception as error:

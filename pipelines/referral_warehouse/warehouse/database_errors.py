@@ -22,7 +22,7 @@ ADVICE = (
 )
 BOOKKEEPING = frozenset({
     "runs", "run_streams", "reconciliation", "observations", "quarantine", "reward_units", "unit_settings", "units",
-    "unit_terms",
+    "unit_terms", "term_settings",
 })  # fmt: skip
 """Tables of schema raw that no stream of the API fills."""
 

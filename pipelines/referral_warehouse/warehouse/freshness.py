@@ -27,7 +27,6 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     from referral_warehouse.warehouse.models import models_version
     from referral_warehouse.warehouse.personal import personal_state
     from referral_warehouse.warehouse.published_files import changed_files, has_other_readers
-    from referral_warehouse.warehouse.reward_units import unit_terms
     from referral_warehouse.warehouse.snapshots import access_of, write_ahead_log
     from referral_warehouse.workspace.current_snapshot import current_number, database_name
 
@@ -41,7 +40,7 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
         manifest.get("schema_version") == SCHEMA_VERSION
         and manifest.get("models_version") == models_version()
         and manifest.get("reward_units") == dict(settings.reward_units)
-        and manifest.get("unit_terms") == unit_terms(settings)
+        and manifest.get("unit_terms") == settings.unit_terms
         and manifest.get("personal_columns") == personal_state(settings)
         and manifest.get("streams") == (list(settings.streams) or None)
         and _same_day(manifest.get("synced_at"), observed_at)

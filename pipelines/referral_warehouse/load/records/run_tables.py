@@ -59,6 +59,13 @@ UNIT_SETTINGS = TableSchema(
 )  # fmt: skip
 """The setting of reward units (``units``, an object), once for each run that found it changed, numbered from 1."""
 
+TERM_SETTINGS = TableSchema(
+    "term_settings",
+    fields("terms_no:int:value", "run_id:text:value", "terms:json:value"),
+    key=("terms_no",), technical=(),
+)  # fmt: skip
+"""The settings of settlement and expiry (``terms``, an object), once for each run that found them changed, from 1."""
+
 REFRESH_ROUNDS = TableSchema(
     "refresh_rounds",
     fields(
@@ -83,4 +90,7 @@ REFRESH_RANGES = TableSchema(
 An end without a value is no bound. The ids are those of users, also for coupons, which are read with their holders.
 """
 
-RUN_TABLES = (RUNS, RUN_STREAMS, RUN_CALLS, RECONCILIATION, LIST_TOTALS, UNIT_SETTINGS, REFRESH_ROUNDS, REFRESH_RANGES)
+RUN_TABLES = (
+    RUNS, RUN_STREAMS, RUN_CALLS, RECONCILIATION, LIST_TOTALS, UNIT_SETTINGS, TERM_SETTINGS, REFRESH_ROUNDS,
+    REFRESH_RANGES,
+)  # fmt: skip
