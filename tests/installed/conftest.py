@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,12 +48,28 @@ def wheel(checkout: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def on_disk() -> Iterator[Path]:
+    """A folder on the disk: /dev, where the files of other tests may be, is another one in a container."""
+    with tempfile.TemporaryDirectory(prefix="installed-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def tmp_path(on_disk: Path) -> Iterator[Path]:
+    """A test's own folder there."""
+    with tempfile.TemporaryDirectory(dir=on_disk) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, on_disk: Path) -> Installed:
     """The wheel in an environment of its own.
 
     The packages it needs are those of the tests, which are not downloaded again, or those of deploy/runtime.lock.
     """
-    folder = tmp_path_factory.mktemp("server") / "referrals"
+    folder = on_disk / "server" / "referrals"
+    folder.parent.mkdir()
     subprocess.run([ANOTHER or sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "-q"]
     if ANOTHER is None:

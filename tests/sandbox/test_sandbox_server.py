@@ -219,7 +219,6 @@ def test_an_idle_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, http:
         headers = {"Authorization": f"Bearer {sandbox.token}"}
         assert http.get(f"{sandbox.base_url}/users", headers=headers).status_code == 200
     assert [seconds for seconds in sleeps if seconds > 0] == []
-    assert not [thread for thread in threading.enumerate() if thread.name == "sandbox" and thread.is_alive()]
 
 
 def test_a_taken_port_is_an_error(fresh: Sandbox):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TO_LAKE, TO_FILES = "ducklake", "duckdb"
 
 
-@click.command(epilog="Example: WAREHOUSE__STORAGE=ducklake referrals migrate --to ducklake")
+@click.command(epilog="Example: referrals migrate --to ducklake")
 @click.option("--to", "target", type=click.Choice([TO_LAKE, TO_FILES]), required=True, help="The storage to change to.")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
