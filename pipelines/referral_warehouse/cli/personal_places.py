@@ -82,6 +82,10 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
         "copies of the feeds", NOWHERE if settings.deliver_to is None else place,
     )  # fmt: skip
     yield HeldPlace(
+        "destinations", ", ".join(settings.destinations) or NOWHERE, "the rows of the feeds",
+        "until the next delivery; what the database keeps of replaced rows is its own",
+    )  # fmt: skip
+    yield HeldPlace(
         "agents", "referrals mcp", _shown(settings.publish_personal and settings.agents_see_personal),
         "nothing is stored; see what the agent keeps",
     )  # fmt: skip
