@@ -17,6 +17,7 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination.exceptions import InvalidDestinationReference, UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
 
+from referral_warehouse.destinations.tables import LOCKED
 from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ConfigurationError, DestinationUnavailable, ReferralsError, causes
 from referral_warehouse.extras import install_step
@@ -79,6 +80,11 @@ def destination_error(error: BaseException, values: DestinationValues) -> Referr
             message,
             f"Correct {variable((SECTION, name), 'credentials')}: the user, the password, the database, or what the "
             "user may do there.",
+        )
+    if LOCKED in reason:
+        return DestinationUnavailable(
+            f"{message[:-1]}: others use a table there whose columns change.",
+            "End long queries there and run `referrals deliver` again; the next sync tries again too.",
         )
     return DestinationUnavailable(message)
 

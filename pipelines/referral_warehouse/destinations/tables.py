@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from dlt.destinations.job_client_impl import SqlJobClientBase
 
 Columns = dict[str, Any]
+ATTEMPTS = 10
+"""How often a transaction is tried that alters tables which others read."""
+LOCKED = "lock timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +31,20 @@ class Engine:
         has_ddl: tables can be made and altered inside a transaction.
         has_comments: it has ``comment on``; where it has not, dlt writes comments when it makes a table, or nobody.
         has_keys: it has primary keys, and enforces them.
+        lock_limit: the statement that ends a transaction that waits for readers of a table that it alters. It must be
+            shorter than what a server waits until it looks for deadlocks, which could end a reader.
     """
 
     has_ddl: bool = False
     has_comments: bool = False
     has_keys: bool = False
+    lock_limit: str = ""
 
 
 TRANSACTIONAL: Mapping[str, Engine] = {
-    "postgres": Engine(has_ddl=True, has_comments=True, has_keys=True),
+    "postgres": Engine(
+        has_ddl=True, has_comments=True, has_keys=True, lock_limit="set local lock_timeout = '500ms'"
+    ),
     "duckdb": Engine(has_ddl=True, has_comments=True),
     "motherduck": Engine(has_ddl=True, has_comments=True),
     "redshift": Engine(has_ddl=True, has_comments=True),
@@ -74,11 +82,20 @@ class DatasetTables:
         if not self._engine.has_ddl:
             for table in tables:
                 self._shape(table, new[table.name], old[table.name])
-        with self._sql.begin_transaction():
-            for table in tables:
-                self._fill(table, new[table.name], old[table.name], old_keys)
-            if self._engine.has_ddl:
-                self._drop(gone)
+        is_altered = bool(gone) or any(old[name] not in ({}, new[name]) for name in names)
+        for attempt in range(ATTEMPTS):
+            try:
+                with self._sql.begin_transaction():
+                    if is_altered and self._engine.lock_limit:
+                        self._sql.execute_sql(self._engine.lock_limit)
+                    for table in tables:
+                        self._fill(table, new[table.name], old[table.name], old_keys)
+                    if self._engine.has_ddl:
+                        self._drop(gone)
+                break
+            except Exception as error:
+                if LOCKED not in str(error) or attempt == ATTEMPTS - 1:
+                    raise
         if not self._engine.has_ddl:
             self._drop(gone)
 
