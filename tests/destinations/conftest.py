@@ -33,7 +33,9 @@ def address(postgres: PostgresServer) -> str:
 @pytest.fixture
 def values(address: str) -> DestinationValues:
     """A destination in that database."""
-    return values_of({f"DESTINATION__{NAME}__CREDENTIALS": address, f"DESTINATION__{NAME}__DESTINATION_TYPE": "postgres"})
+    return values_of(
+        {f"DESTINATION__{NAME}__CREDENTIALS": address, f"DESTINATION__{NAME}__DESTINATION_TYPE": "postgres"}
+    )
 
 
 @pytest.fixture

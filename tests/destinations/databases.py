@@ -96,7 +96,9 @@ def tables_in(dataset: str) -> str:
 
 def datasets(address: str) -> set[str]:
     """The schemas of a database that are not PostgreSQL's own."""
-    rows = query(address, "select nspname from pg_namespace where nspname !~ '^pg_' and nspname != 'information_schema'")
+    rows = query(
+        address, "select nspname from pg_namespace where nspname !~ '^pg_' and nspname != 'information_schema'"
+    )
     return {row[0] for row in rows} - {"public"}
 
 

@@ -65,7 +65,9 @@ def test_a_first_delivery_that_is_killed_anywhere_is_completed(
     """Before its end readers have nothing at all."""
     for at in range(1, 40, 3):
         run_killed(settings, address, at)
-        assert query(address, "select count(*) from information_schema.tables where table_schema = 'referrals'") == [(0,)]
+        assert query(address, "select count(*) from information_schema.tables where table_schema = 'referrals'") == [
+            (0,)
+        ]
     deliver(settings, values)
     assert differences(address, settings, 1) == []
 

@@ -45,7 +45,7 @@ def test_the_control_table_has_the_number_the_checksum_and_the_times(
         "between now() - interval '1 hour' and now() + interval '1 hour' from referrals.ops_published",
     )
     assert row == (1, delivery.manifest_sha256, True, True)
-    tables = dict(query(address, "select table_name, checksum from referrals.ops_published_tables"))
+    tables: dict[str, Any] = dict(query(address, "select table_name, checksum from referrals.ops_published_tables"))
     assert tables == {name.replace(".", "_"): table["checksum"] for name, table in manifest["tables"].items()}
 
 
@@ -53,7 +53,7 @@ def test_comments_keys_and_types_are_those_of_the_warehouse(
     settings: Settings, values: DestinationValues, address: str
 ) -> None:
     deliver(settings, values)
-    kinds = dict(query(
+    kinds: dict[str, Any] = dict(query(
         address,
         "select table_name || '.' || column_name, data_type || coalesce(' ' || nullif(numeric_precision, 64) || ',' || "
         "numeric_scale, '') from information_schema.columns where table_schema = 'referrals'",
@@ -61,7 +61,9 @@ def test_comments_keys_and_types_are_those_of_the_warehouse(
     assert kinds["core_rewards.reward_value"] == "numeric 38,2"
     assert kinds["core_users.joined_at"] == "timestamp with time zone"
     assert kinds["core_users.user_id"] == "bigint"
-    comments = "select col_description('referrals.core_users'::regclass, ordinal_position) from information_schema.columns"
+    comments = (
+        "select col_description('referrals.core_users'::regclass, ordinal_position) from information_schema.columns"
+    )
     [[comment]] = query(address, f"{comments} where table_name = 'core_users' and column_name = 'referrer_id'")
     assert comment == "user who invited this one; null = joined without an invitation"
     [[comment]] = query(address, "select obj_description('referrals.core_users'::regclass)")
@@ -78,7 +80,9 @@ def test_only_tables_that_changed_are_sent_and_the_others_are_equal(
     settings: Settings, values: DestinationValues, address: str
 ) -> None:
     """Row versions show what was written: of tables that were not sent, each row is the one of the first delivery."""
-    versions = "select xmin::text, ctid::text from referrals.core_campaigns union all select xmin::text, ctid::text from "
+    versions = (
+        "select xmin::text, ctid::text from referrals.core_campaigns union all select xmin::text, ctid::text from "
+    )
     deliver(settings, values, 1)
     execute(address, "insert into referrals.core_campaigns (campaign_id) values (-1)")  # what nobody should do
     before = query(address, f"{versions} referrals.ops_runs order by 1, 2")
@@ -86,7 +90,7 @@ def test_only_tables_that_changed_are_sent_and_the_others_are_equal(
     assert second.sent == 1, "the second snapshot has one user more"
     assert query(address, f"{versions} referrals.ops_runs order by 1, 2") == before
     assert differences(address, settings, 2) == ["core_campaigns"], "what was changed there, and nothing else"
-    sent = dict(query(address, "select table_name, snapshot from referrals.ops_published_tables"))
+    sent: dict[str, Any] = dict(query(address, "select table_name, snapshot from referrals.ops_published_tables"))
     assert (sent["core_users"], sent["ops_runs"]) == (2, 1)
     everything = deliver(settings, values, everything=True)
     assert everything.sent == everything.tables

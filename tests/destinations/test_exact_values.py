@@ -16,14 +16,15 @@ from referral_warehouse.settings.destinations import DestinationValues
 from tests.destinations.databases import NAME, deliver, digest, query, rows_of, values_of
 from tests.lake.lakes import altered
 
-TEXTS = ["", None, "NULL", "\\N", "\\.", 'a\tb\n"q\' \\n\r\n \x01', "Zoë 😀", "a\n\\.\nb"]
+TEXTS = ["", None, "NULL", "\\N", "\\.", "a\tb\n\"q' \\n\r\n \x01", "Zoë 😀", "a\n\\.\nb"]
 LARGEST = Decimal("999999999999999999999999999999999999.99")
 CREATE = """
 create table marts.extremes as
 select
     id,
     case id when 1 then '' when 3 then 'NULL' when 4 then '\\N' when 5 then '\\.' when 6 then 'a' || chr(9) || chr(10)
-        || '"q'' \\n' || chr(13) || chr(10) || chr(1) when 7 then 'Zoë 😀' when 8 then 'a' || chr(10) || '\\.' end as text,
+        || '"q'' \\n' || chr(13) || chr(10) || chr(1) when 7 then 'Zoë 😀'
+        when 8 then 'a' || chr(10) || '\\.' end as text,
     case id when 1 then cast('999999999999999999999999999999999999.99' as decimal(38, 2)) when 3 then -0.01
         when 4 then 0 end as value,
     case id when 1 then timestamp '2026-03-29 01:30:00.123456' when 3 then timestamp '0001-01-01 00:00:00'
@@ -84,7 +85,9 @@ def test_duckdb_has_every_value_comment_and_type(extreme: Settings, tmp_path: Pa
             "select column_name, data_type from duckdb_columns() where table_name = 'marts_extremes'"
         ).fetchall())  # fmt: skip
         assert (types["value"], types["happened_at"]) == ("DECIMAL(38,2)", "TIMESTAMP WITH TIME ZONE")
-        comments = "select comment from duckdb_columns() where table_name = 'core_users' and column_name = 'referrer_id'"
+        comments = (
+            "select comment from duckdb_columns() where table_name = 'core_users' and column_name = 'referrer_id'"
+        )
         assert connection.execute(comments).fetchall() == [
             ("user who invited this one; null = joined without an invitation",)
         ]

@@ -72,9 +72,7 @@ def opened_pipeline(values: DestinationValues, folder: Path, dataset: str) -> It
     """
     with ClosedConfiguration(folder, [_DestinationProvider(values)]).applied():
         destination = Destination.from_reference(values.kind, destination_name=values.name)
-        pipeline = dlt.pipeline(
-            PIPELINE, destination=destination, dataset_name=dataset, pipelines_dir=str(folder)
-        )
+        pipeline = dlt.pipeline(PIPELINE, destination=destination, dataset_name=dataset, pipelines_dir=str(folder))
         yield pipeline
 
 

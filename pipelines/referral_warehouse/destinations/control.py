@@ -26,6 +26,11 @@ _SCHEMAS: dict[str, list[tuple[str, pa.DataType, str]]] = {
         ("built_at", _UTC, "when the tables were built, UTC"),
         ("delivered_at", _UTC, "when the delivery was made, by the clock of the machine that delivers, UTC"),
         ("schema_version", pa.int64(), "grows when a published column changes its name, type or meaning"),
+        (
+            "dataset_name",
+            pa.string(),
+            "the dataset that has the rows; where tables are views, readers may use it instead",
+        ),
         ("publisher", pa.string(), "random name of the warehouse directory that delivers here"),
     ],
     PUBLISHED_TABLES: [
@@ -60,6 +65,7 @@ class DestinationState:
     snapshot: int
     manifest_sha256: str
     publisher: str
+    dataset: str
     tables: Mapping[str, SentTable] = field(default_factory=dict)
 
 
@@ -69,7 +75,7 @@ def read_state(client: SqlClientBase[Any]) -> DestinationState | None:
 
     name = client.make_qualified_table_name
     try:
-        rows = client.execute_sql(f"select snapshot, manifest_sha256, publisher from {name(PUBLISHED)}")
+        rows = client.execute_sql(f"select snapshot, manifest_sha256, publisher, dataset_name from {name(PUBLISHED)}")
         found = client.execute_sql(
             f"select table_name, checksum, rows_count, key_columns, snapshot from {name(PUBLISHED_TABLES)}"
         )
@@ -81,7 +87,7 @@ def read_state(client: SqlClientBase[Any]) -> DestinationState | None:
         table: SentTable(checksum, int(count), tuple(filter(None, (key or "").split(","))), int(snapshot))
         for table, checksum, count, key, snapshot in found or ()
     }
-    return DestinationState(int(rows[0][0]), rows[0][1], rows[0][2], tables)
+    return DestinationState(int(rows[0][0]), rows[0][1], rows[0][2], rows[0][3], tables)
 
 
 def comments_of(table: str) -> dict[str, str]:
@@ -89,13 +95,15 @@ def comments_of(table: str) -> dict[str, str]:
     return {name: comment for name, _, comment in _SCHEMAS[table]}
 
 
-def published_rows(manifest: Mapping[str, Any], sha256: str, publisher: str, delivered_at: datetime) -> pa.Table:
+def published_rows(
+    manifest: Mapping[str, Any], sha256: str, publisher: str, delivered_at: datetime, dataset: str
+) -> pa.Table:
     """The row of ``ops_published``."""
     return _rows(PUBLISHED, [
         {
             "snapshot": manifest["snapshot"], "manifest_sha256": sha256, "synced_at": _time(manifest["synced_at"]),
             "built_at": _time(manifest["built_at"]), "delivered_at": delivered_at,
-            "schema_version": manifest["schema_version"], "publisher": publisher,
+            "schema_version": manifest["schema_version"], "publisher": publisher, "dataset_name": dataset,
         },
     ])  # fmt: skip
 

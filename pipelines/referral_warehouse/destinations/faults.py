@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from referral_warehouse.destinations.configuration import SECTION  # first: it imports dlt
+from referral_warehouse.destinations import configuration  # noqa: F401 - first: it imports dlt
 
 # isort: split
 from dlt.common.configuration.exceptions import ConfigurationException
@@ -22,6 +22,7 @@ from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ConfigurationError, DestinationUnavailable, ReferralsError, causes
 from referral_warehouse.extras import install_step
 from referral_warehouse.redaction import redact
+from referral_warehouse.settings.destinations import SECTION
 from referral_warehouse.settings.sources import variable
 from referral_warehouse.workspace.disk_space import disk_full_error
 

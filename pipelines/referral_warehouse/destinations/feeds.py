@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from referral_warehouse.load.storage.dlt_configuration import dlt  # first: dlt must not be imported before it
 
@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-COPY, INSERT = "csv", "insert_values"
+COPY: Final = "csv"
+INSERT: Final = "insert_values"
 """How PostgreSQL gets rows: the first is five times faster, and does not tell an empty text from none."""
 
 
@@ -53,10 +54,10 @@ def feed_table(name: str, path: Path, key: Sequence[str]) -> FeedTable:
 
 def feed_resource(table: FeedTable, *, into_postgres: bool) -> Any:
     """A dlt resource with all rows of a feed, in batches."""
-    file_format = (COPY if is_copied_exactly(table.path) else INSERT) if into_postgres else None
+    exactly: Literal["csv", "insert_values"] = COPY if is_copied_exactly(table.path) else INSERT
     return dlt.resource(
         _batches(table.path), name=table.name, write_disposition="append", columns=table.columns,
-        file_format=file_format,
+        file_format=exactly if into_postgres else "preferred",
     )  # fmt: skip
 
 
@@ -65,12 +66,12 @@ def rows_resource(name: str, rows: pa.Table, comments: dict[str, str], *, into_p
     return dlt.resource(
         [rows], name=name, write_disposition="append",
         columns={column: {"description": text} for column, text in comments.items()},
-        file_format=INSERT if into_postgres else None,
+        file_format=INSERT if into_postgres else "preferred",
     )  # fmt: skip
 
 
 def is_copied_exactly(path: Path) -> bool:
-    """Whether every text arrives as it is with PostgreSQL's COPY from CSV: none is empty, or contains an end of data."""
+    """Whether PostgreSQL's COPY from CSV leaves every text as it is: none is empty, or contains an end of data."""
     with pq.ParquetFile(path) as feed:
         texts = [field.name for field in feed.schema_arrow if pa.types.is_string(field.type)]
         for batch in feed.iter_batches(columns=texts):

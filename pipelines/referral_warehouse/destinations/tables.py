@@ -42,9 +42,7 @@ class Engine:
 
 
 TRANSACTIONAL: Mapping[str, Engine] = {
-    "postgres": Engine(
-        has_ddl=True, has_comments=True, has_keys=True, lock_limit="set local lock_timeout = '500ms'"
-    ),
+    "postgres": Engine(has_ddl=True, has_comments=True, has_keys=True, lock_limit="set local lock_timeout = '500ms'"),
     "duckdb": Engine(has_ddl=True, has_comments=True),
     "motherduck": Engine(has_ddl=True, has_comments=True),
     "redshift": Engine(has_ddl=True, has_comments=True),
@@ -67,7 +65,9 @@ class DatasetTables:
         self._engine = engine
         self._dataset = dataset
 
-    def replace(self, tables: Sequence[FeedTable], gone: Collection[str], old_keys: Mapping[str, Sequence[str]]) -> None:
+    def replace(
+        self, tables: Sequence[FeedTable], gone: Collection[str], old_keys: Mapping[str, Sequence[str]]
+    ) -> None:
         """Give tables the rows that were loaded, and drop those that are gone, in one transaction.
 
         Args: ``old_keys`` are the keys that the tables of the delivery before have. Raises: dlt's errors; readers then

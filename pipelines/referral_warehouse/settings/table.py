@@ -136,8 +136,8 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         WAREHOUSE, "destinations", DestinationNames(),
-        "names of dlt destinations, separated by commas (in TOML also a list), that get the tables of each publication. "
-        "See [delivering](delivering.md)",
+        "names of dlt destinations, separated by commas (in TOML also a list), that get the tables of each "
+        "publication. See [delivering](delivering.md)",
     ),
     Setting(
         WAREHOUSE, "dataset_name", DatasetName(DATASET),
