@@ -12,7 +12,7 @@ from referral_warehouse.errors import ConfigurationError, NothingPublished
 from referral_warehouse.settings import Settings
 
 
-@click.command(epilog="Example: referrals deliver --to postgres")
+@click.command(epilog="Example: referrals deliver --to analytics")
 @click.option("--to", "name", metavar="NAME", help="The destination; without it, all of WAREHOUSE__DESTINATIONS.")
 @click.option("--all", "everything", is_flag=True, help="Send every table, also those that did not change.")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
