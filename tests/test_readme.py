@@ -64,7 +64,9 @@ SHORTENED: dict[str, Shortened] = {
     "pip install 'referral-warehouse[lake]'": Shortened(
         "python -c 'import duckdb_extension_ducklake'", "the tests have its packages"
     ),
-    "pip install 'referral-warehouse[postgres]'": Shortened("python -c 'import psycopg2'", "the tests have its package"),
+    "pip install 'referral-warehouse[postgres]'": Shortened(
+        "python -c 'import psycopg2'", "the tests have its package"
+    ),
     "referrals deliver --to analytics": Shortened(
         "DESTINATION__ANALYTICS__DESTINATION_TYPE=duckdb DESTINATION__ANALYTICS__CREDENTIALS=$HOME/analytics.duckdb "
         "referrals deliver --to analytics",

@@ -69,10 +69,14 @@ def test_a_text_that_copying_would_change_is_inserted(tmp_path: Path) -> None:
         assert is_copied_exactly(path) is not (text == "" or "\\." in (text or "")), text
 
 
-def test_duckdb_has_every_value_comment_and_type(extreme: Settings, tmp_path: Path) -> None:
+def test_duckdb_has_every_value_comment_and_type(
+    extreme: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path begins at the working directory."""
     file = tmp_path / "analytics.duckdb"
+    monkeypatch.chdir(tmp_path)
     values = values_of({
-        f"DESTINATION__{NAME}__CREDENTIALS": str(file), f"DESTINATION__{NAME}__DESTINATION_TYPE": "duckdb",
+        f"DESTINATION__{NAME}__CREDENTIALS": file.name, f"DESTINATION__{NAME}__DESTINATION_TYPE": "duckdb",
     })  # fmt: skip
     first = deliver(extreme, values, 4)
     assert first.sent == first.tables

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from referral_warehouse.cli.erasing import erase_published
+from referral_warehouse.cli.table_delivery import known_destinations
 from referral_warehouse.display_text import json_text
 from referral_warehouse.errors import DataRefused
 from referral_warehouse.events import log_stage
@@ -160,8 +161,8 @@ def _deliveries(settings: Settings) -> str:
     found = []
     if settings.deliver_to is not None:
         found.append(f"sets at {settings.deliver_to} are removed once the next sync has delivered another one")
-    if settings.destinations:
-        found.append(f"rows at {', '.join(settings.destinations)} are replaced by the next sync or `referrals deliver`")
+    if names := known_destinations(settings):
+        found.append(f"rows at {', '.join(names)} are replaced by the next sync or `referrals deliver`")
     return "; ".join(found) or "none"
 
 

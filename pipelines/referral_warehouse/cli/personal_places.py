@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from referral_warehouse.cli.published_personal import raw_names
+from referral_warehouse.cli.table_delivery import known_destinations
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.current_snapshot import MANIFEST, REPORT, folder_name
 
@@ -82,7 +83,7 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
         "copies of the feeds", NOWHERE if settings.deliver_to is None else place,
     )  # fmt: skip
     yield HeldPlace(
-        "destinations", ", ".join(settings.destinations) or NOWHERE, "the rows of the feeds",
+        "destinations", ", ".join(known_destinations(settings)) or NOWHERE, "the rows of the feeds",
         "until the next delivery; what the database keeps of replaced rows is its own",
     )  # fmt: skip
     yield HeldPlace(

@@ -118,6 +118,14 @@ def destination_sentence(found: dict[str, Any]) -> str:
     )
 
 
+def known_destinations(settings: Settings) -> list[str]:
+    """The destinations that are set, and those that got tables before."""
+    from referral_warehouse.destinations.record import read_records
+
+    got = {name for name, record in read_records(settings).items() if record.snapshot is not None}
+    return sorted({*settings.destinations, *got})
+
+
 def _record(settings: Settings, name: str, record: Any = None, *, problem: str = "") -> None:
     from dataclasses import replace
 

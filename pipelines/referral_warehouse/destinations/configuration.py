@@ -22,6 +22,7 @@ from dlt.common.destination import Destination
 from dlt.common.schema import Schema
 
 from referral_warehouse.settings.destinations import SECTION
+from referral_warehouse.settings.sources import working_folder
 
 if TYPE_CHECKING:
     from referral_warehouse.settings.destinations import DestinationValues
@@ -70,7 +71,7 @@ def opened_pipeline(values: DestinationValues, folder: Path, dataset: str) -> It
     Args: ``folder`` is for dlt's working files.
     Raises: ConfigurationError, and dlt's errors where there is no such destination or a package for it is missing.
     """
-    with ClosedConfiguration(folder, [_DestinationProvider(values)]).applied():
+    with ClosedConfiguration(folder, [_DestinationProvider(values)], working_folder()).applied():
         destination = Destination.from_reference(values.kind, destination_name=values.name)
         pipeline = dlt.pipeline(PIPELINE, destination=destination, dataset_name=dataset, pipelines_dir=str(folder))
         yield pipeline

@@ -77,10 +77,11 @@ def deliver_tables(settings: Settings, values: DestinationValues, *, everything:
 def _in_transaction(steps: Steps, *, everything: bool) -> int | None:
     """Send what changed, and replace rows in one transaction. Returns: how many tables were sent; None for nothing."""
     dataset = steps.settings.dataset_name
-    state = steps.readers_state()
-    steps.remove(dataset + STAGING)
-    before: Mapping[str, SentTable] = {} if state is None else state.tables
-    there = set() if everything else steps.there(list(before))
+    with steps.pipeline.destination_client() as client:
+        state = steps.readers_state(client)
+        steps.remove(client, dataset + STAGING)
+        before: Mapping[str, SentTable] = {} if state is None else state.tables
+        there = set() if everything else steps.there(client, list(before))
     if _is_there(steps, state) and there >= set(steps.tables):
         return None
     sent = {
@@ -93,23 +94,24 @@ def _in_transaction(steps: Steps, *, everything: bool) -> int | None:
     control = steps.load(changed, sent, dataset)
     keys = {name: table.key for name, table in before.items()} | (KEYS if state is not None else {})
     with steps.pipeline.destination_client() as client:
+        steps.refuse_incomplete(client)
         target = DatasetTables(client, TRANSACTIONAL[steps.values.kind], dataset)
         target.replace([*changed, *control], set(before) - set(steps.tables), keys)
-    steps.remove(dataset + STAGING)
+        steps.remove(client, dataset + STAGING)
     return len(changed)
 
 
 def _by_views(steps: Steps, *, everything: bool) -> int | None:
     """Send all tables into a dataset of their own, and point the views of readers there. Returns: as above."""
     dataset = steps.settings.dataset_name
-    state = steps.readers_state()
-    current = None if state is None else state.dataset
-    new = next(dataset + slot for slot in SLOTS if dataset + slot != current)
-    with steps.pipeline.sql_client() as client:
-        views = DatasetViews(client, dataset)
+    with steps.pipeline.destination_client() as client:
+        state = steps.readers_state(client)
+        current = None if state is None else state.dataset
+        new = next(dataset + slot for slot in SLOTS if dataset + slot != current)
         if state is not None and current is not None:
-            views.point_to(current, list(state.tables))  # a delivery that was killed may have switched some
-        steps.remove(new)
+            # a delivery that was killed may have switched some of them
+            DatasetViews(client.sql_client, dataset).point_to(current, list(state.tables))
+        steps.remove(client, new)
         if _is_there(steps, state) and not everything:
             return None
     sent = {
@@ -118,12 +120,13 @@ def _by_views(steps: Steps, *, everything: bool) -> int | None:
     }
     steps.pipeline.dataset_name = new
     steps.load([table.feed for table in steps.tables.values()], sent, new)
-    with steps.pipeline.sql_client() as client:
-        views = DatasetViews(client, dataset)
+    with steps.pipeline.destination_client() as client:
+        steps.refuse_incomplete(client)
+        views = DatasetViews(client.sql_client, dataset)
         views.point_to(new, list(sent))
         views.drop(set() if state is None else set(state.tables) - set(sent))
-    if current is not None:
-        steps.remove(current)
+        if current is not None:
+            steps.remove(client, current)
     return len(sent)
 
 

@@ -50,6 +50,8 @@ class WantedTable:
 class Steps:
     """The steps of one delivery, in a pipeline into the dataset where new rows are loaded.
 
+    ``client`` is dlt's client of that dataset, with an open connection.
+
     Attributes: ``tables`` are those of the snapshot by their names at the destination.
     """
 
@@ -59,12 +61,13 @@ class Steps:
         self.wanted = wanted
         self.pipeline = pipeline
         self.tables = _tables(settings, wanted)
+        self._expected: dict[str, int] = {}
 
-    def readers_state(self) -> DestinationState | None:
+    def readers_state(self, client: Any) -> DestinationState | None:
         """What readers have. Raises: ConfigurationError when another warehouse delivers there; dlt's errors."""
         dataset = self.settings.dataset_name
-        with self.pipeline.sql_client() as client, client.with_alternative_dataset_name(dataset):
-            state = read_state(client) if client.has_dataset() else None
+        with client.sql_client.with_alternative_dataset_name(dataset) as sql:
+            state = read_state(sql) if sql.has_dataset() else None
         own = own_name(self.settings)
         if state is not None and state.publisher != own:
             raise ConfigurationError(
@@ -75,28 +78,25 @@ class Steps:
             )
         return state
 
-    def remove(self, dataset: str) -> None:
+    def remove(self, client: Any, dataset: str) -> None:
         """Remove a dataset that no reader uses, if there is one."""
-        with self.pipeline.sql_client() as client, client.with_alternative_dataset_name(dataset):
-            if client.has_dataset():
-                client.drop_dataset()
+        with client.sql_client.with_alternative_dataset_name(dataset) as sql:
+            if sql.has_dataset():
+                sql.drop_dataset()
 
-    def there(self, names: Sequence[str]) -> set[str]:
+    def there(self, client: Any, names: Sequence[str]) -> set[str]:
         """Those tables that readers have."""
         if not names:
             return set()
-        with (
-            self.pipeline.destination_client() as client,
-            client.sql_client.with_alternative_dataset_name(self.settings.dataset_name),
-        ):
+        with client.sql_client.with_alternative_dataset_name(self.settings.dataset_name):
             return {name for name, columns in client.get_storage_tables(names) if columns}
 
     def load(self, changed: Sequence[FeedTable], sent: Mapping[str, SentTable], dataset: str) -> list[FeedTable]:
-        """Load the rows of tables, and of those of control, where no reader looks, and count them there.
+        """Load the rows of tables, and of those of control, where no reader looks.
 
         Args: ``sent`` is what the destination has afterwards; ``dataset`` the one where its rows are then.
         Returns: the tables of control.
-        Raises: DataRefused where a feed is not as it was published, or other rows arrived; dlt's errors.
+        Raises: DataRefused where a feed is not as it was published; dlt's errors.
         """
         for table in changed:
             if f"sha256:{file_sha256(table.path)}" != self.tables[table.name].checksum:
@@ -119,20 +119,21 @@ class Steps:
             ],
             schema=new_schema(),
         )
-        counts = {table.name: sent[table.name].rows for table in changed}
-        self._refuse_incomplete(counts | {name: rows.num_rows for name, rows in control.items()})
+        self._expected = {table.name: sent[table.name].rows for table in changed}
+        self._expected |= {name: rows.num_rows for name, rows in control.items()}
         return [FeedTable(name, Path(), KEYS[name], COMMENTS[name], comments_of(name)) for name in control]
 
-    def _refuse_incomplete(self, expected: Mapping[str, int]) -> None:
-        with self.pipeline.sql_client() as client:
-            for name, rows in expected.items():
-                found = client.execute_sql(f"select count(*) from {client.make_qualified_table_name(name)}")
-                if not found or found[0][0] != rows:
-                    raise DataRefused(
-                        f"{self.values.name} has {found[0][0] if found else 'no'} rows of {name} after loading, the "
-                        f"feed has {rows}.",
-                        "Run the same command again; readers there keep what they have.",
-                    )
+    def refuse_incomplete(self, client: Any) -> None:
+        """Count the rows that were loaded. Raises: DataRefused where a table does not have as many as its feed."""
+        sql = client.sql_client
+        for name, rows in self._expected.items():
+            found = sql.execute_sql(f"select count(*) from {sql.make_qualified_table_name(name)}")
+            if not found or found[0][0] != rows:
+                raise DataRefused(
+                    f"{self.values.name} has {found[0][0] if found else 'no'} rows of {name} after loading, the feed "
+                    f"has {rows}.",
+                    "Run the same command again; readers there keep what they have.",
+                )
 
 
 def _tables(settings: Settings, wanted: Wanted) -> dict[str, WantedTable]:

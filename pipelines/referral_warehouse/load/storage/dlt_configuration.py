@@ -87,9 +87,10 @@ class _FixedValues(ConfigProvider):
 class _ClosedRunContext(RunContext):
     """The places where dlt looks for settings and folders: one folder of ours; it loads no code."""
 
-    def __init__(self, folder: Path, before: Sequence[ConfigProvider]) -> None:
+    def __init__(self, folder: Path, before: Sequence[ConfigProvider], files: Path | None) -> None:
         super().__init__(str(folder))
         self._folder = str(folder)
+        self._files = str(files or folder)
         self._global_dir = self._folder
         self._before = before
 
@@ -103,7 +104,7 @@ class _ClosedRunContext(RunContext):
 
     @property
     def local_dir(self) -> str:
-        return self._folder
+        return self._files
 
     @property
     def settings_dir(self) -> str:
@@ -131,10 +132,11 @@ class ClosedConfiguration:
     Args:
         folder: the folder that holds dlt's working folders.
         before: further sources of values, which win over the fixed ones.
+        files: where relative paths of destinations begin; without it, the same folder.
     """
 
-    def __init__(self, folder: Path, before: Sequence[ConfigProvider] = ()) -> None:
-        self._run_context = PluggableRunContext(_ClosedRunContext(folder, before))
+    def __init__(self, folder: Path, before: Sequence[ConfigProvider] = (), files: Path | None = None) -> None:
+        self._run_context = PluggableRunContext(_ClosedRunContext(folder, before, files))
         self._contexts = (TimezoneContext("UTC"), PipelineContext(), ConfigSectionContext())
         self._depth = 0
 
