@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2
 import pytest
 
-from referral_warehouse.errors import ConfigurationError, DataRefused
+from referral_warehouse.destinations import tables
+from referral_warehouse.errors import ConfigurationError, DataRefused, DestinationUnavailable
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.destinations import DestinationValues
 from referral_warehouse.warehouse.manifest import read_manifest
@@ -42,8 +44,8 @@ def test_the_control_table_has_the_number_the_checksum_and_the_times(once: Setti
         f"between now() - interval '1 hour' and now() + interval '1 hour', dataset_name from {ONCE}.ops_published",
     )
     assert row == (1, hashlib.sha256(path.read_bytes()).hexdigest(), True, True, ONCE)
-    tables: dict[str, Any] = dict(query(address, f"select table_name, checksum from {ONCE}.ops_published_tables"))
-    assert tables == {name.replace(".", "_"): table["checksum"] for name, table in manifest["tables"].items()}
+    sums: dict[str, Any] = dict(query(address, f"select table_name, checksum from {ONCE}.ops_published_tables"))
+    assert sums == {name.replace(".", "_"): table["checksum"] for name, table in manifest["tables"].items()}
 
 
 def test_comments_keys_and_types_are_those_of_the_warehouse(once: Settings, address: str) -> None:
@@ -161,6 +163,34 @@ def test_eight_readers_see_one_snapshot_during_fifty_deliveries(
     settings: Settings, values: DestinationValues, address: str
 ) -> None:
     read_while_delivering(settings, values, address, readers=8, last=54)
+
+
+def test_a_transaction_that_is_open_keeps_its_snapshot_and_holds_no_delivery_up(
+    settings: Settings, values: DestinationValues, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless its tables must be altered: then the delivery gives up, and not the reader."""
+    monkeypatch.setattr(tables, "ATTEMPTS", 2)
+    altered(settings, 2, 4, "alter table core.users add column shoe_size integer")
+    deliver(settings, values, 1)
+    reader = psycopg2.connect(address)
+    try:
+        reader.set_session(isolation_level="REPEATABLE READ")
+        cursor = reader.cursor()
+        count = "select count(*) from referrals.core_users"
+        for number in (1, 2):
+            if number == 2:
+                deliver(settings, values, number)
+            cursor.execute(count)
+            assert cursor.fetchall() == [(1,)]
+        with pytest.raises(DestinationUnavailable, match="others use a table there whose columns change"):
+            deliver(settings, values, 4)
+        cursor.execute(count)
+        assert cursor.fetchall() == [(1,)]
+    finally:
+        reader.close()
+    assert differences(address, settings, 2) == []
+    deliver(settings, values)
+    assert differences(address, settings, 4) == []
 
 
 def test_columns_and_tables_that_change_are_followed(
