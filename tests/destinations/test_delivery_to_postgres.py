@@ -169,6 +169,7 @@ def test_eight_readers_see_one_snapshot_during_fifty_deliveries(
     read_while_delivering(settings, values, address, readers=8, count=50)
 
 
+@pytest.mark.full
 def test_a_transaction_that_is_open_keeps_its_snapshot_and_holds_no_delivery_up(
     settings: Settings, values: DestinationValues, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
