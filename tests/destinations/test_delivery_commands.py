@@ -52,12 +52,21 @@ def referrals(
 def test_it_says_what_was_delivered(referrals: Run, settings: Settings, address: str) -> None:
     done = referrals(*TO)
     assert done.code == 0, done.err
-    assert done.out.startswith("Analytics has snapshot 1 (5 of 5 tables were sent).")
+    assert done.out.startswith("Snapshot 1 is at analytics (5 of 5 tables were sent).")
     assert differences(address, settings, 1) == []
     again = referrals(*TO, "--json")
     assert json.loads(again.out) == {
         "deliveries": [{"destination": "analytics", "snapshot": 1, "sent": 0, "tables": 5, "is_new": False}]
     }
+
+
+def test_a_destination_that_fails_leaves_the_next_one_alone(referrals: Run, settings: Settings, address: str) -> None:
+    other = {"DESTINATION__AWAY__DESTINATION_TYPE": "duckdb", "DESTINATION__AWAY__CREDENTIALS": "away/away.duckdb"}
+    done = referrals("deliver", WAREHOUSE__DESTINATIONS="away,analytics", **other)
+    assert done.code == 4
+    assert "cannot be delivered to away" in one_line(done)
+    assert done.out.startswith("Snapshot 1 is at analytics")
+    assert differences(address, settings, 1) == []
 
 
 def one_line(done: Done) -> str:

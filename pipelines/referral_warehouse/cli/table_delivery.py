@@ -84,8 +84,8 @@ def facts(delivery: TableDelivery) -> dict[str, Any]:
 def delivered(name: str, delivery: TableDelivery) -> str:
     """A delivery as a clause."""
     if not delivery.is_new:
-        return f"{name} has snapshot {delivery.snapshot} already"
-    return f"{name} has snapshot {delivery.snapshot} ({delivery.sent} of {delivery.tables} tables were sent)"
+        return f"snapshot {delivery.snapshot} is at {name} already"
+    return f"snapshot {delivery.snapshot} is at {name} ({delivery.sent} of {delivery.tables} tables were sent)"
 
 
 def destination_facts(settings: Settings) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
 from referral_warehouse.cli.verbosity import logging_options
-from referral_warehouse.errors import ConfigurationError, NothingPublished
+from referral_warehouse.errors import ConfigurationError, NothingPublished, ReferralsError
 from referral_warehouse.settings import Settings
 
 
@@ -31,20 +31,28 @@ def deliver(name: str | None, everything: bool, as_json: bool) -> None:
     names = _chosen(settings, name)
     refuse_files_of_others(settings.warehouse_dir)
     refuse_missing_warehouse(settings)
-    found, texts = [], []
+    found, texts, failed = [], [], None
     with warehouse_lock(settings.warehouse_dir):
         for one in names:
-            delivery = deliver_to(settings, one, everything=everything)
+            try:
+                delivery = deliver_to(settings, one, everything=everything)
+            except ReferralsError as error:  # which is no reason to leave the next destination as it is
+                failed = failed or error
+                continue
             if delivery is None:
                 raise NothingPublished("Nothing is published yet, or nothing with a manifest of its own.")
             found.append({"destination": one, **facts(delivery)})
             texts.append(delivered(one, delivery))
-        work_is_done("The tables are delivered.")
+        if failed is None:
+            work_is_done("The tables are delivered.")
     if as_json:
-        say_json({"deliveries": found})
-        return
-    for text in texts:
-        say(f"{text[0].upper()}{text[1:]}.")
+        if failed is None:
+            say_json({"deliveries": found})
+    else:
+        for text in texts:
+            say(f"{text[0].upper()}{text[1:]}.")
+    if failed is not None:
+        raise failed
 
 
 def _chosen(settings: Settings, name: str | None) -> tuple[str, ...]:
