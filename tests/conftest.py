@@ -5,6 +5,7 @@ Also a smaller set of models, for tests of files and their order, not of what th
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,22 @@ def few_models(few_models_folder: Path) -> Iterator[None]:
     """Builds of this test have the tables of core and ops, and few marts."""
     with using_models(few_models_folder):
         yield
+
+
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there
+ROOM_BYTES = 6 << 30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the files of tests in memory where there is room: waiting for the disk is a quarter of their time.
+
+    The large files of ``make soak`` stay on the disk, and so do all where programs cannot be started from memory.
+    """
+    if "full" in config.option.markexpr.replace("not full", "") or not IN_MEMORY.is_dir():
+        return
+    found = os.statvfs(IN_MEMORY)
+    if found.f_bavail * found.f_frsize >= ROOM_BYTES and not found.f_flag & (os.ST_NOEXEC | os.ST_RDONLY):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 NOT_RUN = {NO_BROWSER: "of the report", NO_LAKE: "of the lake"}

@@ -72,6 +72,11 @@ SHORTENED: dict[str, Shortened] = {
         "referrals deliver --to analytics",
         "a file of DuckDB takes the place of a server",
     ),
+    "referrals migrate --to ducklake": Shortened(
+        "WAREHOUSE__STORAGE=ducklake WAREHOUSE__LAKE_CATALOG=moved.sqlite WAREHOUSE__LAKE_DATA=moved "
+        "referrals migrate --to ducklake",
+        "the settings are exported in the user's shell",
+    ),
     "pip install streamlit duckdb": Shortened("python -c 'import duckdb'", "make soak installs it"),
     "WAREHOUSE_FILE=data/warehouse.duckdb streamlit run examples/streamlit_app.py": Shortened(
         "python -m py_compile examples/streamlit_app.py", "it serves until it is stopped; make soak runs it"

@@ -6,9 +6,10 @@
 -- One unreadable record is a matter of the account; many are a change of the API, and totals would be too small.
 
 with open_records as (
-    select distinct
+    -- each open row is one record; one without a readable id is among no good records
+    select
         case stream when 'coupon_batches' then 'coupons' else stream end as stream,
-        coalesce(cast(try_cast(record_id as bigint) as varchar), cast(record as varchar)) as record_key
+        cast(try_cast(record_id as bigint) as varchar) as record_key
     from ops.quarantine
     where is_open
 ),

@@ -32,7 +32,7 @@ ordered as (
         row_number() over (
             partition by
                 quarantine.stream,
-                coalesce(cast(try_cast(quarantine.record_id as bigint) as varchar), cast(quarantine.record as varchar))
+                coalesce(cast(try_cast(quarantine.record_id as bigint) as varchar), quarantine.record_key)
             order by quarantine.quarantined_at desc, quarantine.reason asc
         ) as newest_first_no
     from quarantine
@@ -44,7 +44,7 @@ final as (
         stream, -- stream of the record
         record_id, -- its id, as text, where it has one
         reason, -- why it was quarantined
-        record, -- the record as received, JSON; may contain personal data
+        record, -- the record as received, JSON; may contain personal data; the word null where its time is over
         run_id, -- last run that set it aside
         resolved_at is null and quarantined_at >= coalesce(began_at, quarantined_at) and newest_first_no = 1
             as is_open, -- whether it is open: not read since, not replaced by a later version, not missing from a complete list

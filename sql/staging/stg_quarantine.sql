@@ -11,6 +11,7 @@ with source as (
 final as (
     select
         stream,
+        key as record_key,
         record_id,
         run_id,
         reason,

@@ -28,6 +28,7 @@ class RawServer:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
@@ -41,6 +42,10 @@ class RawServer:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        with self._lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
 
@@ -64,6 +69,8 @@ class RawServer:
         try:
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
+            with self._lock:
+                self._open.add(connection)
             _await_request(connection)
             for piece in self.pieces():
                 if piece is None:
@@ -79,6 +86,8 @@ class RawServer:
             with self._lock:
                 self.closed_by_client += 1
         finally:
+            with self._lock:
+                self._open.discard(connection)
             connection.close()
 
 

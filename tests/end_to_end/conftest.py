@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.settings import Settings, Token
 from tests.end_to_end.day_by_day import DayByDay, day_by_day
 from tests.end_to_end.small_api import Row, SmallApi

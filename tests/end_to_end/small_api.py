@@ -6,6 +6,7 @@ Rows are plain dictionaries; the test changes ``lists`` between syncs. Knows not
 from __future__ import annotations
 
 import json
+import time
 from copy import deepcopy
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -34,14 +35,16 @@ def _meets(value: Any, operator: str, wanted: str) -> bool:
 class SmallApi(LoopbackServer):
     """Serves ``lists`` by path, such as ``rewards/due``. Use as a context manager.
 
-    ``calls`` are the paths asked for since it was emptied; ``honours_filters`` may be switched off. Coupons are found
-    by name as long as they are in ``coupons``, whoever lists their holders.
+    ``calls`` are the paths asked for since it was emptied; ``honours_filters`` may be switched off; ``days_ahead`` is
+    what its clock is ahead, which counts where SIMULATED_TIME is set. Coupons are found by name as long as they are in
+    ``coupons``, whoever lists their holders.
     """
 
     def __init__(self, lists: dict[str, list[Row]]) -> None:
         self.become(lists)
         self.calls: list[str] = []
         self.honours_filters = True
+        self.days_ahead = 0
         api = self
 
         class Handler(QuietHandler):
@@ -50,7 +53,11 @@ class SmallApi(LoopbackServer):
                 path = unquote(asked.path).removeprefix("/api/v1/")
                 api.calls.append(path)
                 status, payload = api._answer(path, parse_qsl(asked.query))
-                self.answer(status, json.dumps(payload).encode(), {"Date": self.date_time_string()})
+                self.answer(
+                    status,
+                    json.dumps(payload).encode(),
+                    {"Date": self.date_time_string(time.time() + 86_400 * api.days_ahead)},
+                )
 
         super().__init__(Handler)
 

@@ -12,9 +12,9 @@ import duckdb
 
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.dlt_resources import batch_source
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from tests.damage.damages import damages_of
 from tests.load.accounts import DATA, reopened
 from tests.load.test_load_pipeline import opened, repriced

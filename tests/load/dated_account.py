@@ -16,8 +16,8 @@ import duckdb
 
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.settings import Settings, Token
 from tests.loopback_server import LoopbackServer, QuietHandler
 

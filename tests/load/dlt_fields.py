@@ -29,8 +29,7 @@ from dlt.common.configuration.resolve import resolve_configuration
 from dlt.common.configuration.specs import BaseConfiguration, known_sections
 
 from referral_warehouse.load.storage import dlt_configuration
-from referral_warehouse.load.storage.dlt_pipeline import PIPELINE_NAME
-from referral_warehouse.load.storage.dlt_resources import SOURCE_NAME
+from referral_warehouse.load.storage.dlt_state import PIPELINE_NAME, SOURCE_NAME
 
 NOT_IMPORTED = ("__main__", "._workspace.cli", "._workspace.helpers")  # programs, which do something when imported
 OURS = ("SOURCES__REFERRAL_FACTORY__", "WAREHOUSE__")

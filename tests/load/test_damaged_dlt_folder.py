@@ -16,9 +16,9 @@ import pytest
 
 from referral_warehouse.errors import ConfigurationError, DiskFull, LoadFileDamaged
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.dlt_recovery import may_be_to_blame
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from tests.damage.damages import CONTENT, KINDS
 from tests.load.accounts import DATA, Account
 from tests.load.damaged_folder import Starts, cases, make_starts, pattern, problems_after

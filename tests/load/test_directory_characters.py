@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.coercion import coerce
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.sql_quoting import literal
 from referral_warehouse.warehouse.exports import write_feeds
 from referral_warehouse.workspace.directories import UNUSABLE

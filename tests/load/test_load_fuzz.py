@@ -27,8 +27,8 @@ from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.errors import ApiUnavailable, BadEnvelope, ReferralsError
 from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.runner import load
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.settings import Settings, Token
 from tests.api.scripted_server import Request, Say, ScriptedServer
 from tests.load.parsing import new_parser, quarantined

@@ -20,9 +20,10 @@ from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.coercion import coerce
 from referral_warehouse.load.records.row_version import with_row_versions
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_pipeline import PIPELINE_NAME, LoadPipeline
+from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
 from referral_warehouse.load.storage.dlt_recovery import recover
 from referral_warehouse.load.storage.dlt_resources import batch_source
+from referral_warehouse.load.storage.dlt_state import PIPELINE_NAME
 from referral_warehouse.load.storage.load_file import LoadFile
 from tests.load.accounts import Account
 
@@ -49,9 +50,9 @@ def repriced(account: Account) -> LoadBatch:
 
 
 @contextmanager
-def opened(account: Account) -> Iterator[LoadPipeline]:
+def opened(account: Account) -> Iterator[DltPipeline]:
     with LoadFile(account.settings.load_path) as load_file:
-        pipeline = LoadPipeline(load_file, account.settings.state_dir, TABLES)
+        pipeline = DltPipeline(load_file, account.settings.state_dir / "dlt", TABLES, [])
         with pipeline._configuration.applied():  # for the steps of dlt that the tests take one by one
             yield pipeline
 

@@ -16,8 +16,8 @@ from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext, LoadRequest
 from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.batch_writer import BatchWriter
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.load.streams.coupon_reader import CouponReader
 from referral_warehouse.sandbox import Quirks
 from tests.load.accounts import Account

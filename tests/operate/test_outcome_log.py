@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from referral_warehouse.operate.history import History, history_of
 from referral_warehouse.operate.outcome_log import OutcomeLog
 from referral_warehouse.operate.outcomes import Outcome, Start, from_record, to_record
 from tests.damage.damages import damages_of
-from tests.operate.runs import COMMANDS, STREAMS, append_runs, made, outcome
+from tests.operate.runs import COMMANDS, FIRST, STREAMS, append_runs, made, outcome
 
 
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
@@ -101,6 +102,21 @@ def test_the_files_stay_small(tmp_path: Path) -> None:
     assert set(sizes) == {"outcomes.jsonl", "outcomes.1.jsonl"}
     assert max(sizes.values()) < 6_000
     assert history_of(log.read()).failures == 300
+
+
+def test_records_that_are_too_old_are_left_out_unless_the_history_needs_them(tmp_path: Path) -> None:
+    """Of both files; what is left is still for the owner alone."""
+    log = OutcomeLog(tmp_path, max_bytes=1)
+    append_runs(log, [("sync", "ok"), ("sync", "ok"), ("load", "failed"), ("sync", "failed")])
+    log.begin_new_file([])
+    log.append(outcome("publish", 8), outcome("publish", 9))
+    before = history_of(log.read())
+    assert log.drop_older(FIRST - timedelta(days=1)) == 0
+    assert log.drop_older(FIRST + timedelta(days=400)) > 0
+    assert {path.name for path in tmp_path.iterdir()} == {"outcomes.jsonl", "outcomes.1.jsonl"}
+    assert all(oct(path.stat().st_mode)[-3:] == "600" for path in tmp_path.iterdir())
+    assert history_of(log.read()).needed == before.needed
+    assert len(log.read()) == len(before.needed)
 
 
 def test_writers_at_the_same_time_lose_no_line(tmp_path: Path) -> None:

@@ -25,6 +25,16 @@ CAMPAIGN_NAMES = [
 FIRST_NAME = "<svg onload=alert(4)>"
 
 
+def _correct_a_closed_day(world: Path, api: Sandbox) -> None:
+    """Somebody who qualified is not qualified any more: days that were over count one less."""
+    with sqlite3.connect(world) as rows:
+        [[user_id]] = rows.execute(
+            "select id from users where qualified = 1 and referrer_id is not null order by qualified_at limit 1"
+        ).fetchall()
+    rows.close()
+    api.unqualify(user_id)
+
+
 def publish_account(folder: Path) -> Settings:
     """Sync the account after each day. Returns: the settings of the published directory."""
     world = folder / "world.sqlite3"
@@ -44,6 +54,7 @@ def publish_account(folder: Path) -> Settings:
         rows.close()
         for day in range(DAYS):
             if day:
+                _correct_a_closed_day(world, api)
                 api.advance(days=1)
             load(settings)
             publish(settings, build(settings))

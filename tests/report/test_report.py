@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from referral_warehouse.consume.report import ReportOptions, formats, write_report
+from referral_warehouse.consume.report.corrections import CHANGES
 from referral_warehouse.consume.report.document import Figure, Page, Scope
 from referral_warehouse.consume.report.rendering import inert_json, script_text
 from referral_warehouse.consume.report.rewards import STEPS
@@ -142,6 +143,30 @@ def test_cohorts_coupons_and_signals_equal_their_marts(page: Page, warehouse: du
         == {rule.replace("_", " ").capitalize(): f"{count:,}" for rule, count in found}
         != {}
     )
+
+
+def test_closed_days_that_changed_are_those_of_the_mart(page: Page, warehouse: duckdb.DuckDBPyConnection) -> None:
+    everything, *campaigns = page.scopes
+    changes = warehouse.execute(
+        "select day_on, measure, first_published_count, change_count, current_count, reason, campaign_id "
+        "from marts.period_changes order by changed_at desc, day_on desc, campaign_id, measure, reason"
+    ).fetchall()
+    assert any(change[-2] == "un-qualified" for change in changes)
+    expected = [
+        (
+            str(day), measure.removesuffix("_count").replace("_", " ").capitalize(), f"{first:,}", f"{change:+,}",
+            f"{now:,}", reason,
+        )
+        for day, measure, first, change, now, reason, _ in changes
+    ]  # fmt: skip
+    table = figures(everything, "corrections")["Closed days that changed"].table
+    assert [(row[0], *row[2:7]) for row in table.rows] == expected[:CHANGES]
+    assert table.note == (f"The latest {CHANGES} of {len(changes):,} changes." if len(changes) > CHANGES else "")
+    for scope in campaigns:
+        of_campaign = sum(str(change[-1]) == scope.key for change in changes)
+        assert sum(len(figure.table.rows) for figure in figures(scope, "corrections").values()) == min(
+            of_campaign, CHANGES
+        )
 
 
 def test_intervals_stand_beside_their_back_test(page: Page, warehouse: duckdb.DuckDBPyConnection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -202,6 +203,23 @@ def test_a_slow_response_does_not_delay_the_stop(http: httpx.Client):
         assert arrived.wait(20)
         sandbox.stop()
         assert waiting.result().status_code == 200
+
+
+def test_an_idle_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, http: httpx.Client):
+    """Tests start hundreds of servers; uvicorn by itself sleeps for a tenth of a second, twice."""
+    sleeps: list[float] = []
+    sleep = asyncio.sleep
+
+    async def recorded(seconds: float) -> None:
+        sleeps.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", recorded)
+    with Sandbox(users=1) as sandbox:
+        headers = {"Authorization": f"Bearer {sandbox.token}"}
+        assert http.get(f"{sandbox.base_url}/users", headers=headers).status_code == 200
+    assert [seconds for seconds in sleeps if seconds > 0] == []
+    assert not [thread for thread in threading.enumerate() if thread.name == "sandbox" and thread.is_alive()]
 
 
 def test_a_taken_port_is_an_error(fresh: Sandbox):

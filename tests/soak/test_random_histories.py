@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.settings import Settings
 from tests.end_to_end.histories_checked import check_corrected_history, check_history
 

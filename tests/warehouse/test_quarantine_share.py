@@ -44,6 +44,7 @@ def bad(*ids: Any, stream: str = "users", **changed: Any) -> list[dict[str, Any]
         (5, bad(7), 1, ""),  # one odd record is the account's
         (5, bad("null", "null"), 1, "open_count=2, records_count=7, limit_percent=1"),
         (5, bad("null", "null"), 30, ""),
+        (5, bad("null", "", raw="null"), 1, "open_count=2, records_count=7, limit_percent=1"),  # no longer kept
         (0, bad(*range(50)), 99, "open_count=50, records_count=50, limit_percent=99"),
         (0, bad(*range(50)), 100, ""),
         (5, bad(7, 8, resolved_at=AT), 1, ""),

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "Serve feeds, schema, report and manifest read-only over HTTP, with a token."),
     "deliver": ("deliver", "Bring the published tables to a database or warehouse that dlt knows."),
     "snapshots": ("snapshots", "List the published snapshots that are kept, and pin one."),
+    "migrate": ("migrate", "Take the kept snapshots into a lake with their history, or leave it."),
     "config": ("config", "Show every setting with its value and where that came from."),
     "strikes": ("strikes", "Show rate-limit violations of the last 7 days; --forgive ends a protective stop."),
     "schedule": ("schedule", "Print a file that makes a scheduler run the sync of this directory."),

@@ -34,20 +34,27 @@ def erase_noted(settings: Settings) -> list[Rewritten]:
 def erase_published(settings: Settings, change: Change, reason: str) -> list[Rewritten]:
     """Rewrite every kept snapshot, and have older delivered sets removed by the next delivery.
 
-    Raises: DataRefused where a rewriting would change more than personal columns; that snapshot is as it was.
+    Raises: DataRefused where one cannot be read, or where more than personal columns would change; the others are
+    rewritten then, and that one is as it was.
     """
-    import duckdb
-
     from referral_warehouse.operate.delivered_sets import withdraw_sets
-    from referral_warehouse.warehouse.snapshot_rewriting import SnapshotChanged, rewrite_snapshots
+    from referral_warehouse.warehouse.snapshot_rewriting import rewrite_snapshots
     from referral_warehouse.warehouse.snapshots import snapshot_numbers
 
     if settings.deliver_to is not None and (numbers := snapshot_numbers(settings)):
         withdraw_sets(settings.state_dir, max(numbers))
     try:
-        return list(rewrite_snapshots(settings, on_published(change), reason))
-    except (SnapshotChanged, duckdb.Error, OSError) as error:
-        raise DataRefused(
-            f"A published snapshot could not be rewritten ({type(error).__name__}: {str(error).splitlines()[0]}).",
-            "Correct that and run the same command again: it continues.",
-        ) from error
+        rewritten, failures = rewrite_snapshots(settings, on_published(change), reason)
+    except OSError as error:
+        raise _refused("The published snapshots", error) from error
+    for number, failure in failures.items():
+        raise _refused(f"Snapshot {number}", failure) from failure
+    return rewritten
+
+
+def _refused(what: str, error: Exception) -> DataRefused:
+    why = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    return DataRefused(
+        f"{what} could not be rewritten ({why}).",
+        "Correct that, or remove the folder of a damaged older snapshot, and run the same command again: it continues.",
+    )

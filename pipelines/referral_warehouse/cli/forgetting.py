@@ -1,6 +1,6 @@
-"""Forgets a person in a deployment, step by step, and certifies it; a forgetting that was interrupted is continued.
+"""Forgets people in a deployment, step by step, and certifies it; an erasure that was interrupted is continued.
 
-The journal is written first and removed last. It holds the id and the totals before, and no personal value.
+The journal is written first and removed last. It holds the ids and the totals before, and no personal value.
 """
 
 from __future__ import annotations
@@ -13,101 +13,194 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from referral_warehouse.cli.copies_elsewhere import copies_elsewhere
 from referral_warehouse.cli.erasing import erase_published
 from referral_warehouse.cli.table_delivery import known_destinations
 from referral_warehouse.display_text import json_text
-from referral_warehouse.errors import DataRefused
-from referral_warehouse.events import log_stage
+from referral_warehouse.errors import DataRefused, ReferralsError
+from referral_warehouse.events import log_stage, log_warning
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.directories import FORGOTTEN, FORGOTTEN_JOURNAL
 from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
 from referral_warehouse.workspace.removal import remove
 
-JOURNAL = "journal.json"
 DELIVERING = "destinations"
 """The folder of the state that has rows on their way to a destination; a delivery that was killed leaves it."""
 ASIDE = ".aside-"
 """In the names of files that a command set aside because they could not be used."""
 
 
+BY_COMMAND, BY_TERMS = "referrals forget", "terms of personal data"
+"""Why people were forgotten, in certificates."""
+
+
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What was done; ``path`` is the file that says so, ``problems`` what was left."""
+    """What was done; ``path`` is the file that says so (None without people), ``problems`` what was left."""
 
-    path: Path
+    path: Path | None
     document: dict[str, Any]
     problems: tuple[str, ...] = ()
 
 
-def interrupted(settings: Settings) -> int | None:
-    """The person whose forgetting was interrupted; None for nobody."""
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What is to be erased: people, and texts that are too old (by name of their kind, up to which time)."""
+
+    user_ids: tuple[int, ...]
+    why: str = BY_COMMAND
+    aged: tuple[tuple[str, str], ...] = ()
+
+
+def interrupted(settings: Settings) -> Erasure | None:
+    """The erasure that was interrupted; None for none."""
     try:
-        return int(json.loads(read_regular(_journal(settings)) or b"")["user_id"])
-    except (ValueError, LookupError, TypeError):
+        found = json.loads(read_regular(_journal(settings)) or b"")
+        aged = {str(name): str(until) for name, until in found["aged"].items()}
+        return Erasure(tuple(map(int, found["user_ids"])), str(found["why"]), tuple(sorted(aged.items())))
+    except (ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
 def forget_person(settings: Settings, user_id: int) -> Certificate:
-    """Forget a person everywhere; the caller holds the lock of the warehouse.
+    """Forget one person everywhere. Raises: as ``erase``."""
+    return erase(settings, Erasure((user_id,)))
+
+
+def erase(settings: Settings, erasure: Erasure) -> Certificate:
+    """Forget people everywhere, and what is too old, in one rewriting; the caller holds the lock of the warehouse.
 
     Raises: DataRefused where a total would have changed or a value is left; what was erased stays erased.
     """
     import duckdb
 
     from referral_warehouse.load.privacy import forgetting
-    from referral_warehouse.load.privacy.people import held_rows
+    from referral_warehouse.load.privacy.aging import Aged
+    from referral_warehouse.load.privacy.people import held_rows_of
     from referral_warehouse.load.registry import TABLES
 
-    log_stage("load", "forget", {})
+    log_stage("load", "forget", {"people": len(erasure.user_ids)})
+    aged = Aged.from_json(dict(erasure.aged))
     forgetting.load_packages(settings, TABLES)
     with duckdb.connect(str(settings.load_path), read_only=True) as connection:
-        held = held_rows(connection, TABLES, user_id)
-    before = _begun(settings, user_id)
-    forgetting.remember_person(settings, TABLES, user_id, held)
+        held = held_rows_of(connection, TABLES, erasure.user_ids)
+    before = _begun(settings, erasure)
+    forgetting.remember_people(settings, TABLES, held)
     texts = forgetting.personal_texts(TABLES, held)
     _clean_outcomes(settings, texts)
-    forgetting.erase_stored(settings, TABLES, texts)
-    rewritten = erase_published(settings, _erasure(settings), "a person was forgotten")
+    forgetting.erase_stored(settings, TABLES, texts, aged)
+    rewritten = erase_published(settings, forgetting.erasing(settings, TABLES, aged), _reason(erasure))
     removed, problems = _remove_leftovers(settings)
     after = _totals(settings)
-    if left := forgetting.still_held(settings, TABLES, user_id):
-        raise DataRefused(f"Values of user {user_id} are left in {', '.join(left)}.", "Run the same command again.")
+    if left := forgetting.still_held(settings, TABLES, erasure.user_ids):
+        raise DataRefused(f"Values of {_named(erasure)} are left in {', '.join(left)}.", "Run the same command again.")
     if before["totals"] != after:
         raise DataRefused(
-            f"Totals changed while user {user_id} was forgotten; {_journal(settings)} has those before.",
+            f"Totals changed while {_named(erasure)} was forgotten; {_journal(settings)} has those before.",
             "Compare them with the load file, and restore it from your backup where it is wrong.",
         )
+    one = {"user_id": erasure.user_ids[0]} if len(erasure.user_ids) == 1 else {}
     document = {
-        "user_id": user_id, "started_at": before["started_at"], "ended_at": _now(),
+        **one, "user_ids": list(erasure.user_ids), "why": erasure.why,
+        "started_at": before["started_at"], "ended_at": _now(),
         "searched": _searched(settings), "rewritten": ["load.duckdb", *(asdict(found) for found in rewritten)],
         "removed": ["state/dlt", *removed], "deliveries": _deliveries(settings), "lake": _lake(settings),
+        "not_reached": [asdict(found) for found in copies_elsewhere(settings)],
         "unchanged": True,
         "totals_before": before["totals"], "totals_after": after,
     }  # fmt: skip
     document["digest"] = sha256(json_text(document).encode()).hexdigest()
-    path = _folder(settings) / f"{user_id}.json"
-    write_whole_file(path, json_text(document, indent=True) + "\n")
-    path.chmod(0o600)
+    path = _certify(settings, erasure, document)
     _journal(settings).unlink()
     return Certificate(path, document, tuple(problems))
 
 
-def _begun(settings: Settings, user_id: int) -> dict[str, Any]:
-    """The journal: that of the forgetting that was interrupted, else a new one."""
-    if interrupted(settings) == user_id:
-        found: dict[str, Any] = json.loads(_journal(settings).read_bytes())
-        return found
+def announce(settings: Settings, erasure: Erasure) -> None:
+    """Write the journal of an erasure that is to follow: the next run completes it if that does not happen."""
     _folder(settings).mkdir(mode=0o700, exist_ok=True)
-    journal = {"user_id": user_id, "started_at": _now(), "totals": _totals(settings)}
-    write_whole_file(_journal(settings), json_text(journal, indent=True) + "\n")
+    _write_journal(settings, {**_journal_of(erasure), "totals": None})
+
+
+def withdraw(settings: Settings) -> None:
+    """Remove the journal of an erasure that is not to follow after all."""
+    _journal(settings).unlink(missing_ok=True)
+
+
+def complete_interrupted(settings: Settings) -> list[str]:
+    """Complete an erasure that was interrupted, before anything else is loaded; failures are warnings.
+
+    What a run adds afterwards changes the totals, so that they are taken anew by the next attempt.
+
+    Returns: what was completed, in words.
+    """
+    erasure = interrupted(settings)
+    if erasure is None:
+        return []
+    try:
+        erase(settings, erasure)
+    except (ReferralsError, OSError) as error:
+        log_warning("load", "forget", f"{_named(erasure)} could not be forgotten yet: {why_not(error)}")
+        document = json.loads(_journal(settings).read_bytes())
+        _write_journal(settings, {**document, "totals": None})
+        return []
+    return [f"an erasure that was interrupted is complete: {_named(erasure)}"]
+
+
+def why_not(error: ReferralsError | OSError) -> str:
+    """Why an erasure failed, with what to do, for a warning."""
+    if isinstance(error, ReferralsError):
+        return f"{error.message} {error.next_step}"
+    return f"{type(error).__name__}: {error}. The next sync tries again."
+
+
+def _certify(settings: Settings, erasure: Erasure, document: dict[str, Any]) -> Path | None:
+    """Write the certificate: ``ID.json`` of one person, ``people-TIME.json`` of several."""
+    if not erasure.user_ids:
+        return None
+    at = "".join(letter for letter in document["started_at"] if letter.isalnum())
+    several = f"people-{at}-{document['digest'][:8]}"
+    name = several if len(erasure.user_ids) > 1 else str(erasure.user_ids[0])
+    path = _folder(settings) / f"{name}.json"
+    write_whole_file(path, json_text(document, indent=True) + "\n")
+    path.chmod(0o600)
+    return path
+
+
+def _begun(settings: Settings, erasure: Erasure) -> dict[str, Any]:
+    """The journal: that of the erasure that was interrupted, else a new one."""
+    journal = _journal_of(erasure)
+    if interrupted(settings) == erasure:
+        journal |= json.loads(_journal(settings).read_bytes())
+        if journal.get("totals") is not None:
+            return journal
+    _folder(settings).mkdir(mode=0o700, exist_ok=True)
+    journal["totals"] = _totals(settings)
+    _write_journal(settings, journal)
     return journal
 
 
-def _erasure(settings: Settings) -> Any:
-    from referral_warehouse.load.privacy.forgotten import read_forgotten
-    from referral_warehouse.load.registry import TABLES
+def _journal_of(erasure: Erasure) -> dict[str, Any]:
+    return {
+        "user_ids": list(erasure.user_ids), "why": erasure.why, "aged": dict(erasure.aged), "started_at": _now(),
+    }  # fmt: skip
 
-    return read_forgotten(settings, TABLES).rows
+
+def _write_journal(settings: Settings, journal: dict[str, Any]) -> None:
+    write_whole_file(_journal(settings), json_text(journal, indent=True) + "\n")
+
+
+def _named(erasure: Erasure) -> str:
+    if len(erasure.user_ids) == 1:
+        return f"user {erasure.user_ids[0]}"
+    if erasure.user_ids:
+        return f"{len(erasure.user_ids):,} people"
+    return "what is too old" if erasure.aged else "who was forgotten before"
+
+
+def _reason(erasure: Erasure) -> str:
+    is_about_people = erasure.user_ids or not erasure.aged
+    return "a person was forgotten" if is_about_people else "records in the quarantine were too old"
 
 
 def _totals(settings: Settings) -> dict[str, Any]:
@@ -176,13 +269,11 @@ def _lake(settings: Settings) -> str:
 
 
 def _folder(settings: Settings) -> Path:
-    from referral_warehouse.load.privacy.forgotten import FOLDER
-
-    return settings.warehouse_dir / FOLDER
+    return settings.warehouse_dir / FORGOTTEN
 
 
 def _journal(settings: Settings) -> Path:
-    return _folder(settings) / JOURNAL
+    return _folder(settings) / FORGOTTEN_JOURNAL
 
 
 def _now() -> str:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from referral_warehouse.cli.copies_elsewhere import copies_elsewhere
 from referral_warehouse.cli.published_personal import raw_names
 from referral_warehouse.cli.table_delivery import known_destinations
 from referral_warehouse.settings import Settings
+from referral_warehouse.settings.privacy import FORGET
 from referral_warehouse.workspace.current_snapshot import MANIFEST, REPORT, folder_name
 
 NOWHERE = "–"
@@ -59,10 +61,18 @@ def held_fields(settings: Settings) -> Iterator[HeldField]:
 def held_places(settings: Settings) -> Iterator[HeldPlace]:
     """Every place that the product writes to, whether there is personal data in it or not."""
     place = f"the last {settings.keep_snapshots} snapshots, and replaced ones for {settings.snapshot_grace_minutes} min"
-    until_forgotten = "as long as the load file"
+    until_forgotten = "as long as the load file" + (
+        f"; people without activity for {settings.privacy_retain_days} days" if settings.privacy_retain_days else ""
+    )
+    if settings.privacy_on_delete == FORGET:
+        until_forgotten += f"; people who are deleted in the account for {settings.privacy_grace_days} days"
+    quarantine = f"{settings.privacy_quarantine_days} days after they were received last, or could be read"
     yield HeldPlace("load file", str(settings.load_path), "the fields above", until_forgotten)
     yield HeldPlace(
-        "quarantine", f"{settings.load_path} (raw.quarantine)", "records that could not be read, whole", until_forgotten
+        "quarantine",
+        f"{settings.load_path} (raw.quarantine)",
+        "records that could not be read, whole",
+        quarantine if settings.privacy_quarantine_days else "as long as the load file",
     )
     yield HeldPlace(
         "packages of dlt", str(settings.state_dir / "dlt"), "rows on their way into the load file",
@@ -92,13 +102,16 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
     )  # fmt: skip
     yield HeldPlace(
         "logs", f"{settings.state_dir} (outcomes.jsonl, metrics.prom), standard error",
-        "counts, times and error texts without values", "outcomes: at most 512 KB",
+        "counts, times and error texts without values",
+        "outcomes: at most 512 KB" + (f" and {settings.privacy_log_days} days" if settings.privacy_log_days else ""),
     )  # fmt: skip
     yield HeldPlace(
         "forgotten people", str(settings.warehouse_dir / "forgotten"),
         "ids and totals in certificates; salted digests of ids and addresses, by which these people are recognised",
         "until you remove it; then they are stored again",
     )  # fmt: skip
+    for copy in copies_elsewhere(settings):
+        yield HeldPlace("copies", copy.path, copy.what, f"until you remove them: {copy.command}")
     yield HeldPlace("call store", "referrals strikes", "times of calls, no addresses", "7 days")
 
 
@@ -107,13 +120,16 @@ def privacy_facts(settings: Settings) -> dict[str, Any]:
     from dataclasses import asdict
 
     from referral_warehouse.cli.forgetting import interrupted
+    from referral_warehouse.cli.personal_terms import due_now
     from referral_warehouse.load.privacy.forgotten import read_forgotten
 
+    begun = interrupted(settings)
     return {
         "warehouse": str(settings.warehouse_dir),
         "mode": settings.privacy_mode,
         "has_forgotten_people": bool(read_forgotten(settings, {}).digests),
-        "interrupted_forgetting": interrupted(settings),
+        "interrupted_forgetting": None if begun is None else list(begun.user_ids),
+        "due": due_now(settings),
         "fields": [asdict(found) for found in held_fields(settings)],
         "places": [asdict(found) for found in held_places(settings)],
     }

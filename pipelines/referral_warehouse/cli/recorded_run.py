@@ -163,6 +163,7 @@ def _numbers(settings: Settings, run: CurrentRun) -> dict[str, Any]:
     }
     if report is not None:
         numbers["rows"] = report.rows_written
+        numbers["forgotten"] = report.forgotten or None
         numbers["streams"] = {
             name: {
                 "rows_seen": found.rows_seen, "rows_written": found.rows_written,

@@ -27,6 +27,7 @@ def summary(settings: Settings, report: LoadReport, publication: Publication | N
         "swept": report.swept,
         "differences": report.differences,
         "recovered": report.recovered,
+        "forgotten": report.forgotten,
         "notes": report.warnings,
         "streams": {
             name: {
@@ -62,6 +63,7 @@ def published(settings: Settings, publication: Publication) -> dict[str, Any]:
 def print_summary(settings: Settings, report: LoadReport, publication: Publication | None) -> None:
     """The summary of a run for people."""
     from referral_warehouse.cli.console import say, show_table
+    from referral_warehouse.cli.personal_terms import in_words
 
     rows = [
         (name, found.rows_seen, found.rows_written, found.rows_quarantined, found.api_count, found.calls)
@@ -77,6 +79,8 @@ def print_summary(settings: Settings, report: LoadReport, publication: Publicati
         say(f"recovered: {text}")
     for difference in report.differences:
         say(f"audit: {difference}")
+    if report.forgotten:
+        say(in_words(report.forgotten))
     if publication is not None:
         say(f"Snapshot {publication.snapshot} published: {public_database(settings.published_dir)}")
         print_warnings(publication)

@@ -23,6 +23,7 @@ def in_use_facts(settings: Settings) -> dict[str, Any]:
         "published_directory": str(settings.published_dir),
         "is_directory_new": is_directory_new(settings),
         "settings_files": [str(path) for path in settings.files],
+        "left_out_streams": _left_out(settings),
     }
 
 
@@ -35,6 +36,8 @@ def print_in_use(settings: Settings) -> None:
     if settings.published_dir != settings.warehouse_dir:
         write_line(f"Published in: {settings.published_dir}")
     write_line(f"Settings: {_places(settings)}")
+    if names := _left_out(settings):
+        write_line(f"Left out by SOURCES__REFERRAL_FACTORY__STREAMS: {', '.join(names)}")
     if is_directory_new(settings):
         write_line("There is no warehouse in this directory yet: the first sync creates it.")
 
@@ -71,6 +74,15 @@ def announce_new_directory(settings: Settings) -> None:
         )
     elif not click.get_current_context().params.get("as_json"):
         write_line(text)
+
+
+def _left_out(settings: Settings) -> list[str]:
+    """The streams that the settings leave out."""
+    if not settings.streams:
+        return []
+    from referral_warehouse.load.registry import left_out
+
+    return left_out(settings.streams)
 
 
 def _places(settings: Settings) -> str:

@@ -75,6 +75,7 @@ class LoadReport:
         recovered: descriptions of what was recovered before the run.
         warnings: warnings about the clocks.
         times_corrected: whether stored times of a wrong clock were corrected.
+        forgotten: how many people were forgotten after the load, and texts left out, by kind.
     """
 
     run_id: str
@@ -88,6 +89,7 @@ class LoadReport:
     recovered: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     times_corrected: bool = False
+    forgotten: dict[str, int] = field(default_factory=dict)
 
     def stream(self, name: str) -> StreamReport:
         """The report of a stream, made on first use."""

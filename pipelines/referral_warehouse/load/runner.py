@@ -28,12 +28,12 @@ from referral_warehouse.load.page_parser import PageParser
 from referral_warehouse.load.privacy.stored_policy import all_was_read, apply_policy
 from referral_warehouse.load.quarantine import Quarantine
 from referral_warehouse.load.refresh_log import RefreshLog
-from referral_warehouse.load.registry import TABLES, in_order, with_required
+from referral_warehouse.load.registry import TABLES, chosen_streams, in_order
 from referral_warehouse.load.report import LoadReport
 from referral_warehouse.load.storage.batch_writer import BatchWriter
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.load_file_upgrade import remove_copies
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.load.streams.coupon_names import read_names
 from referral_warehouse.load.streams.stream import Stream, gather
 from referral_warehouse.settings import Settings
@@ -79,9 +79,10 @@ def load(
         ReferralsError: any; what was committed before it is kept, and no cursor is past what was loaded.
     """
     copies = copies_before_upgrades(settings.load_path)  # of earlier runs: one that this run makes stays
+    chosen = chosen_streams(settings.streams, streams)
     applied = apply_policy(settings, TABLES)
     request = LoadRequest(
-        with_required(streams), sweep, rebuild or applied.is_reread_due, accept_account, accept_deletions, command,
+        chosen, sweep, rebuild or applied.is_reread_due, accept_account, accept_deletions, command,
         read_names(settings.coupon_names_file), progress or ignore_progress, applied.policy,
     )  # fmt: skip
     with LoadFile(settings.load_path) as load_file, client or Client(settings, on_event=on_event) as api:
@@ -136,7 +137,7 @@ class _Run:
         }
         for step in plan.ordered(steps):
             steps[step]()
-        if self._request.rebuild and self._request.streams == with_required(()):
+        if self._request.rebuild and self._request.streams == chosen_streams(self._settings.streams, ()):
             all_was_read(self._load_file.connection)
 
     def _recognise_account(self, ctx: LoadContext) -> None:

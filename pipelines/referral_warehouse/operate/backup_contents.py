@@ -23,7 +23,7 @@ from referral_warehouse.workspace.current_snapshot import (
     current_number,
     folder_name,
 )
-from referral_warehouse.workspace.directories import STATE
+from referral_warehouse.workspace.directories import FORGOTTEN, FORGOTTEN_JOURNAL, STATE
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
@@ -83,6 +83,9 @@ def contents_of(settings: Settings) -> Contents:
         _add(found, f"{PRIVATE}/{path.name}", path)
     for path in _walk(settings.state_dir, found):
         _add(found, f"{PRIVATE}/{STATE}/{path.relative_to(settings.state_dir).as_posix()}", path)
+    for path in _walk(settings.warehouse_dir / FORGOTTEN, None):
+        if path.name != FORGOTTEN_JOURNAL:
+            _add(found, f"{PRIVATE}/{FORGOTTEN}/{path.name}", path)
     if number is None:
         return found
     for kept in snapshot_numbers(settings):

@@ -10,11 +10,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from referral_warehouse.display_text import json_text
-from referral_warehouse.operate.outcomes import Outcome, Start, from_record, to_record
+from referral_warehouse.operate.history import history_of
+from referral_warehouse.operate.outcomes import Outcome, Start, from_record, moment, to_record
+from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import kind_of, set_aside_unless_file
 
 FILE, OLD_FILE = "outcomes.jsonl", "outcomes.1.jsonl"
@@ -60,6 +63,24 @@ class OutcomeLog:
         set_aside_unless_file(self._old)
         self.path.replace(self._old)
         self.append(*kept)
+
+    def drop_older(self, before: datetime) -> int:
+        """Leave out records of before a time, except for those that the history needs; returns how many.
+
+        Only the holder of the directory's lock may do so. Raises: OSError.
+        """
+        records = self.read()
+        needed = {outcome.run for outcome in history_of(records).needed}
+        old = {record.run for record in records if moment(record.at) < before} - needed
+        dropped = 0
+        for path in (self._old, self.path) if old else ():
+            found = _records(path)
+            kept = [record for record in found if record.run not in old]
+            if len(kept) < len(found):
+                write_whole_file(path, "".join(_line(to_record(record)) for record in kept))
+                path.chmod(0o600)
+                dropped += len(found) - len(kept)
+        return dropped
 
 
 def _line(record: dict[str, Any]) -> str:

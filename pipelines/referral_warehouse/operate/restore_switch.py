@@ -26,7 +26,7 @@ from referral_warehouse.warehouse.snapshots import (
     write_ahead_log,
 )
 from referral_warehouse.workspace.current_snapshot import MANIFEST, REPORT, SNAPSHOTS, folder_name, snapshot_name
-from referral_warehouse.workspace.directories import STATE
+from referral_warehouse.workspace.directories import FORGOTTEN, STATE
 from referral_warehouse.workspace.durable_files import copy_file, replaced_file, sync_file
 from referral_warehouse.workspace.file_kinds import read_regular
 from referral_warehouse.workspace.load_file_version import copies_before_upgrades
@@ -136,12 +136,25 @@ def _switch_private(settings: Settings, journal: Journal, aside: Path) -> None:
             staged.replace(live)
         elif unit not in journal.units:
             _set_aside(live, aside / unit)
+    _keep_forgotten(settings, stage / FORGOTTEN)
     used = stage / STATE / USED_NUMBERS
     if used.exists():
         used.replace(settings.state_dir / USED_NUMBERS)
     used_numbers = next_number(settings, journal.used) - 1
     if used_numbers:
         remember_numbers(settings, used_numbers)
+
+
+def _keep_forgotten(settings: Settings, staged: Path) -> None:
+    """Take over who was forgotten, and the certificates, where the directory has none of that name.
+
+    Its own digests stay: they have everybody who was forgotten since the backup was made.
+    """
+    live = settings.warehouse_dir / FORGOTTEN
+    for path in sorted(staged.iterdir()) if staged.is_dir() else ():
+        live.mkdir(mode=0o700, exist_ok=True)
+        if not os.path.lexists(live / path.name):
+            path.replace(live / path.name)
 
 
 def _switch_published(settings: Settings, journal: Journal, aside: Path) -> None:

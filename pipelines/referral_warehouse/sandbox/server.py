@@ -19,6 +19,7 @@ from referral_warehouse.sandbox.domain.resources import USERS
 from referral_warehouse.sandbox.http.app import build_app
 from referral_warehouse.sandbox.http.connections import Connections
 from referral_warehouse.sandbox.http.endpoints import API
+from referral_warehouse.sandbox.http.prompt_server import PromptServer
 from referral_warehouse.sandbox.http.query_parser import ResourceQuery
 from referral_warehouse.sandbox.http.webhook import OutboundWebhook
 from referral_warehouse.sandbox.quirks import Quirks
@@ -58,7 +59,7 @@ class Sandbox(Actions):
         self._webhook_url = webhook_url
         self._webhook_pause = webhook_pause
         self._webhook: OutboundWebhook | None = None
-        self._server: uvicorn.Server | None = None
+        self._server: PromptServer | None = None
         self._thread: threading.Thread | None = None
         self._connections = Connections()
         self.host_url = ""
@@ -84,7 +85,7 @@ class Sandbox(Actions):
         if self._webhook_url:
             self._webhook = OutboundWebhook(self._webhook_url, self._user_row, self._webhook_pause)
             self._store.listeners.append(self._webhook.notify)
-        self._server = uvicorn.Server(
+        self._server = PromptServer(
             uvicorn.Config(
                 build_app(self._service, self._connections),
                 http=self._connections.protocol_class(),
@@ -106,8 +107,8 @@ class Sandbox(Actions):
     def stop(self) -> None:
         """Stop serving and close the account; a file at ``path`` is kept."""
         if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
             self._connections.close()
+            self._server.stop()
             self._thread.join()
             self._server = self._thread = None
         if self._webhook is not None:

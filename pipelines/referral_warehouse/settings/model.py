@@ -36,6 +36,8 @@ class Settings:
     issued_lookback_days: int = default_of("issued_lookback_days")
     refresh_calls: int = default_of("refresh_calls")
     slice_rows: int = default_of("slice_rows")
+    streams: tuple[str, ...] = ()
+    """The streams that are loaded, sorted; all where it is empty."""
     coupon_names_file: Path | None = None
     simulated_time: bool = default_of("simulated_time")
     warehouse_dir: Path = field(default_factory=lambda: Path(default_of("warehouse_dir")).absolute())
@@ -61,6 +63,11 @@ class Settings:
     privacy_fields: tuple[tuple[str, str], ...] = ()
     """(table.field, policy), sorted: policies of single fields instead of the mode."""
     privacy_key_file: Path | None = None
+    privacy_on_delete: str = default_of("privacy_on_delete")
+    privacy_grace_days: int = default_of("privacy_grace_days")
+    privacy_retain_days: int = default_of("privacy_retain_days")
+    privacy_quarantine_days: int = default_of("privacy_quarantine_days")
+    privacy_log_days: int = default_of("privacy_log_days")
     serve_personal: bool = default_of("serve_personal")
     serve_token: Token | None = None
     reward_units: tuple[tuple[str, str], ...] = ()

@@ -13,6 +13,8 @@ from referral_warehouse.settings.sources import shown
 
 KEEP, PSEUDONYMISE, DROP = "keep", "pseudonymise", "drop"
 POLICIES = (KEEP, PSEUDONYMISE, DROP)
+FORGET = "forget"
+"""What becomes of people who are deleted in the account; the other choice is ``KEEP``."""
 
 
 def field_policies(name: str, value: Any) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,7 @@ from referral_warehouse.settings.delivery_target import PlaceOfFeeds
 from referral_warehouse.settings.destination_names import DATASET, DatasetName, DestinationNames
 from referral_warehouse.settings.lake_target import DUCKDB, DUCKLAKE, CatalogOfLake
 from referral_warehouse.settings.notify import EVENTS, TIMEOUT_LIMITS_S, TIMEOUT_S
-from referral_warehouse.settings.privacy import KEEP, POLICIES, field_policies
+from referral_warehouse.settings.privacy import FORGET, KEEP, POLICIES, field_policies
 from referral_warehouse.settings.readers_group import GroupOfReaders
 from referral_warehouse.settings.reward_units import reward_units
 from referral_warehouse.settings.sources import variable
@@ -25,6 +25,7 @@ from referral_warehouse.settings.values import (
     Directory,
     FilePath,
     Kind,
+    Names,
     OfNotify,
     Secret,
     Switch,
@@ -101,6 +102,11 @@ TABLE: tuple[Setting, ...] = (
         "sweep",
     ),
     Setting(SOURCE, "slice_rows", WholeNumber(50_000, 250, 1_000_000), "rows per committed slice of a long load"),
+    Setting(
+        SOURCE, "streams", Names(),
+        "the streams that are loaded, separated by commas (in TOML also a list); the others are [left out](privacy.md"
+        "#leaving-streams-and-fields-out). Without it, all are loaded",
+    ),
     Setting(
         SOURCE, "coupon_names_file", FilePath(),
         "path of a file with names of unassigned coupons: one name a line, UTF-8, no comments",
@@ -224,6 +230,31 @@ TABLE: tuple[Setting, ...] = (
         PRIVACY, "key_file", FilePath(),
         "path of the file with the key of pseudonyms, outside the directory of the deployment; `referrals privacy "
         "--new-key` makes it", "privacy_key_file",
+    ),
+    Setting(
+        PRIVACY, "on_delete", Choice(FORGET, (FORGET, KEEP)),
+        "what a sync does about people who are deleted in the account: `forget` erases them once `PRIVACY__GRACE_DAYS` "
+        "are over, `keep` leaves the last known row. See [terms](privacy.md#terms)", "privacy_on_delete",
+    ),
+    Setting(
+        PRIVACY, "grace_days", WholeNumber(30, 0, 3660),
+        "whole days (UTC) from the day on which a deletion was first observed until the person is forgotten",
+        "privacy_grace_days",
+    ),
+    Setting(
+        PRIVACY, "retain_days", WholeNumber(0, 0, 36_600),
+        "whole days (UTC) without [activity](privacy.md#activity) and without anything owed after which a sync forgets "
+        "a person; 0 forgets nobody for that", "privacy_retain_days",
+    ),
+    Setting(
+        PRIVACY, "quarantine_days", WholeNumber(90, 0, 3660),
+        "whole days (UTC) that a record stays in the quarantine as it was received, once it was not received so again; "
+        "afterwards its id, times and the field stay. 0 keeps it", "privacy_quarantine_days",
+    ),
+    Setting(
+        PRIVACY, "log_days", WholeNumber(365, 0, 3660),
+        "whole days (UTC) that error texts of runs stay in the load file, and outcomes of runs in `state/`; 0 keeps "
+        "them", "privacy_log_days",
     ),
     Setting(
         NOTIFY, "url", OfNotify(is_secret=True),

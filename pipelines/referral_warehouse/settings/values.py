@@ -145,6 +145,19 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Words separated by commas, or a list of TOML; each once, sorted."""
+
+    default: None = None
+    limits: str = ""
+
+    def read(self, name: str, found: Found, folder: Path | None) -> tuple[str, ...]:  # noqa: ARG002
+        value = found.value
+        words = value if isinstance(value, list) else text(name, value).split(",")
+        return tuple(sorted({text(name, word).strip() for word in words} - {""}))
+
+
+@dataclass(frozen=True, slots=True)
 class OfNotify:
     """A value of the section ``notify``, which ``settings.notify`` reads and checks where notifications are sent."""
 

@@ -62,6 +62,7 @@ class BuildReport:
     reward_units: tuple[tuple[str, str], ...] = ()
     unit_terms: dict[str, list[str | int | None]] = field(default_factory=dict)
     personal_columns: str = PUBLISHED
+    streams: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     """What could not be removed from the directory."""
     recovered: tuple[str, ...] = ()
@@ -79,6 +80,7 @@ class BuildReport:
             "reward_units": dict(self.reward_units),
             "unit_terms": self.unit_terms,
             "personal_columns": self.personal_columns,
+            "streams": list(self.streams) or None,
         }
 
 
@@ -131,6 +133,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         reward_units=units,
         unit_terms=terms,
         personal_columns=personal_state(settings),
+        streams=settings.streams,
         problems=tuple(problems),
         recovered=tuple(recovery.done),
     )
@@ -260,6 +263,7 @@ def load_report(settings: Settings) -> BuildReport:
             tuple(document["reward_units"].items()),
             dict(document["unit_terms"]),
             document["personal_columns"],
+            tuple(document["streams"] or ()),
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.") from None

@@ -18,9 +18,9 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
 
     ``synced_at`` stays what ``ops.runs`` of the snapshot says, and ages in the marts count from.
     False, and nothing is done, where a build is needed: nothing published, an incomplete publication, missing or
-    changed published files, loaded packages, changed models, reward units, terms of units or settings of personal
-    columns, changes that waited for this sync, a new day (ages and daily tables change), another group of readers, or a
-    file that a reader wrote beside the snapshot.
+    changed published files, loaded packages, changed models, reward units, terms of units, settings of personal
+    columns or streams, changes that waited for this sync, a new day (ages and daily tables change), another group of
+    readers, or a file that a reader wrote beside the snapshot.
     """
     from referral_warehouse.warehouse.build import zulu
     from referral_warehouse.warehouse.manifest import SCHEMA_VERSION, read_manifest, write_manifest
@@ -43,6 +43,7 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
         and manifest.get("reward_units") == dict(settings.reward_units)
         and manifest.get("unit_terms") == unit_terms(settings)
         and manifest.get("personal_columns") == personal_state(settings)
+        and manifest.get("streams") == (list(settings.streams) or None)
         and _same_day(manifest.get("synced_at"), observed_at)
         and not manifest.get("waiting_changes")
         and manifest.get("load_version") is not None

@@ -32,6 +32,7 @@ ORIGIN_KEYS = (
     "reward_units",
     "unit_terms",
     "personal_columns",
+    "streams",
 )
 
 
@@ -44,6 +45,7 @@ def manifest_of(number: int, origin: Mapping[str, Any], feeds: list[Feed]) -> di
     wait for a sync of both reward lists; reward_units is the setting of that name;
     unit_terms has each unit of the setting settles_on with its word and the days of expires_after_days.
     personal_columns says where personal columns have values, as warehouse.personal does.
+    streams are those of the setting of that name, null where all are loaded: the tables of the others are empty.
     current_at is when a sync last found nothing newer (the server's time); only that changes without a publication.
     """
     return {

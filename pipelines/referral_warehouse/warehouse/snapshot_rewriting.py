@@ -8,7 +8,7 @@ personal, not why they change.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ FORMER_PERSONAL = dict.fromkeys(
     ("core.rewards_due", "core.rewards_issued"), ("recipient_first_name", "recipient_email")
 )
 """Personal columns that snapshots of earlier versions have."""
-CHECKS = "ops.checks"
+CHECKS, QUARANTINE = "ops.checks", "ops.quarantine"
 QUOTED = "reason=[^,]*:.*$"
 """What examples of checks quoted of records in the quarantine, in snapshots of earlier versions."""
 
@@ -57,7 +57,7 @@ class SnapshotChanged(Exception):
     """A rewriting that would have changed more than personal columns; the snapshot is as it was."""
 
 
-def rewrite_snapshots(settings: Settings, change: Change, reason: str) -> Iterator[Rewritten]:
+def rewrite_snapshots(settings: Settings, change: Change, reason: str) -> tuple[list[Rewritten], dict[int, Exception]]:
     """Rewrite the personal columns of every kept snapshot; the caller holds the lock of the warehouse.
 
     Args:
@@ -65,15 +65,24 @@ def rewrite_snapshots(settings: Settings, change: Change, reason: str) -> Iterat
         change: makes the new rows of a published table that has personal columns; it gets some at a time.
         reason: why, for the manifests.
 
-    Raises: SnapshotChanged, OSError, duckdb.Error; the snapshots before it are rewritten then.
+    Returns: what was rewritten, and why the others could not be, by number; those are as they were.
+    Raises: OSError where nothing can be written.
     """
+    import duckdb
+
     folder = settings.snapshots_dir / WORK
-    remove_or_raise(folder)
+    rewritten: list[Rewritten] = []
+    failures: dict[int, Exception] = {}
     for number in snapshot_numbers(settings):
+        remove_or_raise(folder)
         if (settings.snapshots_dir / folder_name(number) / DATABASE).is_file():
             folder.mkdir(mode=0o700)
-            yield _rewrite(settings, number, folder, change, reason)
-            remove_or_raise(folder)
+            try:
+                rewritten.append(_rewrite(settings, number, folder, change, reason))
+            except (SnapshotChanged, duckdb.Error, OSError) as error:
+                failures[number] = error
+    remove_or_raise(folder)
+    return rewritten, failures
 
 
 def personal_tables() -> dict[str, tuple[str, ...]]:
@@ -91,9 +100,11 @@ def _rewrite(settings: Settings, number: int, work: Path, change: Change, reason
         if before != after:
             raise SnapshotChanged(f"snapshot {number} would have changed beyond personal columns")
         connection.execute("checkpoint new")
-        in_feeds = changed if _has_personal_feeds(manifest) else [name for name in changed if name == CHECKS]
+        has_values = _has_personal_feeds(manifest)
+        in_feeds = [name for name in changed if has_values or name in (CHECKS, QUARANTINE)]
+        hidden = {} if has_values else personal_tables()
         (work / FEEDS).mkdir(mode=0o700)
-        feeds = write_feeds(connection, "new", work / FEEDS, only=in_feeds)
+        feeds = write_feeds(connection, "new", work / FEEDS, hidden, only=in_feeds)
     for source, target in [(work / DATABASE, database), *((_feed(work, f), _feed(folder, f)) for f in feeds)]:
         access_of(settings).frozen_file(source)
         sync_file(source)
@@ -139,6 +150,8 @@ def fingerprint(connection: duckdb.DuckDBPyConnection, catalog: str) -> str:
     sums: list[str] = []
     for name, columns in _columns(connection, catalog).items():
         left_out = ("example",) if name == CHECKS else personal.get(name, ())
+        if name == QUARANTINE:
+            left_out = (*left_out, "record_id")  # what stands in the place of an id may be anything
         kept = [identifier(column) for column in columns if column not in left_out]
         row = connection.execute(
             f"select count(*), coalesce(sum(hash({', '.join(kept)})::hugeint), 0) from {catalog}.{name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.sql_quoting import identifier, literal
@@ -18,14 +19,17 @@ NUMBERS = ("BIGINT", "INTEGER", "HUGEINT", "DECIMAL")
 
 
 def snapshot_totals(settings: Settings) -> dict[str, dict[str, Any]]:
-    """For each kept snapshot: a digest of all but personal columns, and rows and sums of each mart, as texts."""
+    """For each kept snapshot: a digest of all but personal columns, and rows and sums of each mart, as texts.
+
+    Nothing is known of one that cannot be read.
+    """
     import duckdb
 
     found = {}
     for number in snapshot_numbers(settings):
         path = settings.snapshots_dir / folder_name(number) / DATABASE
         if path.is_file():
-            with duckdb.connect(":memory:", config={"threads": 1}) as connection:
+            with duckdb.connect(":memory:", config={"threads": 1}) as connection, suppress(duckdb.Error):
                 connection.execute(f"attach {literal(path)} as snapshot (read_only)")
                 found[f"snapshot {number}"] = {"digest": fingerprint(connection, "snapshot"), **_marts(connection)}
     return found

@@ -15,6 +15,12 @@ from referral_warehouse.errors import ConfigurationError
 STATE = "state"
 """The folder of a warehouse directory for dlt's working folder, the call store and the lock."""
 
+FORGOTTEN = "forgotten"
+"""The folder of a warehouse directory for digests of forgotten people, certificates, and the journal of an erasure."""
+
+FORGOTTEN_JOURNAL = "journal.json"
+"""The journal in that folder, as long as an erasure is not complete."""
+
 DEMO_MARKER = "sandbox.sqlite3"
 """The file of a simulated account, in the directory of a demo."""
 

@@ -90,14 +90,19 @@ def _verify(place: BackupDirectory, *, as_json: bool) -> None:
 def restore(directory: Path, name: str | None, replace: bool, as_json: bool) -> None:
     """Put a backup of DIR into the warehouse directory, after it was verified. The next sync continues from there."""
     from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.restored_people import erased_afterwards
+    from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.operate.backup_directory import backup_directory
+    from referral_warehouse.operate.known_backups import known_directories, remembered
     from referral_warehouse.operate.restore import restore_backup
 
     settings = read_settings()
     refuse_files_of_others(settings.warehouse_dir)
-    done = restore_backup(settings, backup_directory(settings, directory), name, is_replacing=replace)
-    work_is_done(f"The backup {done.backup} is restored.")
-    for problem in done.problems:
+    place, known = backup_directory(settings, directory), known_directories(settings.state_dir)
+    with open_log(), erased_afterwards(settings):
+        done = restore_backup(settings, place, name, is_replacing=replace)
+        work_is_done(f"The backup {done.backup} is restored.")
+    for problem in [*done.problems, *remembered(settings.state_dir, [*known, place.root])]:
         warn("restore", problem)
     if as_json:
         say_json({

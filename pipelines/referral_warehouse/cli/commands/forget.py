@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +15,7 @@ from referral_warehouse.errors import ConfigurationError, DataRefused
 from referral_warehouse.settings import Settings
 
 if TYPE_CHECKING:
-    from referral_warehouse.cli.forgetting import Certificate
+    from referral_warehouse.cli.forgetting import Certificate, Erasure
     from referral_warehouse.load.privacy.people import Rows
 
 BY_ID = click.option("--user-id", metavar="N", type=int, help="The person with this id.")
@@ -35,27 +35,28 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
     A forgetting that was interrupted is completed first.
     """
     from referral_warehouse.cli.console import say, say_json
-    from referral_warehouse.cli.forgetting import interrupted
+    from referral_warehouse.cli.forgetting import Erasure, interrupted
 
     _refuse_no_choice(user_id, email)
     settings = read_settings()
     with recorded_run(settings, "forget") as run:
         begun = interrupted(settings)
         certificate = None if begun is None or dry_run else _forget(settings, run, begun)
-        if certificate is not None and begun is not None and user_id == begun:
-            chosen = begun
+        completed = begun.user_ids if begun is not None and certificate is not None else ()
+        if user_id is not None and user_id in completed:
+            chosen = user_id
         else:  # an address that was just forgotten is not there any more: it is known by its digest alone
-            chosen = _person(settings, user_id, email, begun if certificate else None)
+            chosen = _person(settings, user_id, email, completed)
         if dry_run:
             counts = {table: len(rows) for table, rows in _held(settings, chosen).items()}
             say_json({"user_id": chosen, "rows": counts, "forgotten": False}) if as_json else say(
                 f"Of user {chosen} are held: " + ", ".join(f"{n} rows of {t}" for t, n in counts.items() if n) + "."
             )
             return
-        if certificate is None or chosen != begun:
-            certificate = _forget(settings, run, chosen)
+        if certificate is None or chosen not in completed:
+            certificate = _forget(settings, run, Erasure((chosen,)))
         work_is_done(f"User {chosen} is forgotten.")
-    _say_certified(certificate.document, certificate.path, as_json=as_json)
+    _say_certified(chosen, certificate, as_json=as_json)
 
 
 @click.command(epilog="Example: referrals export --user-id 7 --out person-7")
@@ -82,29 +83,31 @@ def export(user_id: int | None, email: str | None, out: Path | None, as_json: bo
         say(str(path))
 
 
-def _forget(settings: Settings, run: CurrentRun, user_id: int) -> Certificate:
-    """Forget a person, in the lake too. Raises: DataRefused."""
-    from referral_warehouse.cli.forgetting import forget_person
+def _forget(settings: Settings, run: CurrentRun, erasure: Erasure) -> Certificate:
+    """Forget people, in the lake too. Raises: DataRefused."""
+    from referral_warehouse.cli.forgetting import erase
     from referral_warehouse.cli.lake import publish_lake
     from referral_warehouse.cli.reporting import log_problems
 
-    certificate = forget_person(settings, user_id)
+    certificate = erase(settings, erasure)
     publish_lake(settings, run.refuse_lost_lock)
     log_problems(certificate.problems)
     return certificate
 
 
-def _say_certified(document: dict[str, Any], path: Path, *, as_json: bool) -> None:
+def _say_certified(user_id: int, certificate: Certificate, *, as_json: bool) -> None:
     from referral_warehouse.cli.console import say, say_json
 
     if as_json:
-        say_json({"user_id": document["user_id"], "forgotten": True, "certificate": str(path)})
+        say_json({"user_id": user_id, "forgotten": True, "certificate": str(certificate.path)})
         return
-    say(f"User {document['user_id']} is forgotten; every total is unchanged. Certificate: {path}")
+    say(f"User {user_id} is forgotten; every total is unchanged. Certificate: {certificate.path}")
     for title, key in (("Deliveries", "deliveries"), ("Lake", "lake")):
-        if document[key] != "none":
-            say(f"{title}: {document[key]}.")
-    say("Backups, and copies that others made of what is published, still hold the person: see docs/privacy.md.")
+        if certificate.document[key] != "none":
+            say(f"{title}: {certificate.document[key]}.")
+    for copy in certificate.document["not_reached"]:
+        say(f"Not reached: {copy['path']} ({copy['what']}). Next: {copy['command']}")
+    say("Other backups, and copies that others made of what is published, may hold the person: see docs/privacy.md.")
 
 
 def _refuse_no_choice(user_id: int | None, email: str | None) -> None:
@@ -112,8 +115,8 @@ def _refuse_no_choice(user_id: int | None, email: str | None) -> None:
         raise ConfigurationError("Say who is meant: --user-id N or --email ADDRESS, one of them.")
 
 
-def _person(settings: Settings, user_id: int | None, email: str | None, begun: int | None = None) -> int:
-    """The person that the options mean; ``begun`` is one whose address may be forgotten already.
+def _person(settings: Settings, user_id: int | None, email: str | None, completed: tuple[int, ...] = ()) -> int:
+    """The person that the options mean; ``completed`` was just forgotten, so that the address may be gone already.
 
     Raises: DataRefused where nothing is held of such a person; ConfigurationError where several have the address.
     """
@@ -132,8 +135,8 @@ def _person(settings: Settings, user_id: int | None, email: str | None, begun: i
             found = find_by_id(connection, TABLES, user_id)
         else:
             found = find_by_email(connection, TABLES, email or "", policy)
-    if not found and begun is not None and read_forgotten(settings, TABLES).is_address(email or ""):
-        return begun
+    if not found and len(completed) == 1 and read_forgotten(settings, TABLES).is_address(email or ""):
+        return completed[0]
     if not found:
         raise DataRefused(
             "Nothing is held of such a person; nothing was changed.",

@@ -14,6 +14,7 @@ from referral_warehouse.cli.directory_state import refuse_mixing, remember_origi
 from referral_warehouse.cli.feed_delivery import deliver_published
 from referral_warehouse.cli.lake import publish_lake
 from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.personal_terms import apply_terms, complete_interrupted
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.report_file import add_missing_report, add_report
 from referral_warehouse.cli.reporting import log_problems, print_summary, print_warnings, published, summary
@@ -76,16 +77,18 @@ def _sync(
     from referral_warehouse.cli.console import say_json
 
     settings = read_settings()
-    chosen = chosen_streams(streams)
+    chosen = asked_streams(settings, streams)
     with recorded_run(settings, "sync", chosen) as run:
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
+        completed = complete_interrupted(settings)
         report, publication = sync_once(
             settings, chosen, run, sweep=sweep, rebuild=rebuild, quiet=as_json,
             accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions,
             accept_account=accept_account,
         )  # fmt: skip
+        report.recovered[:0] = completed
         if publication is None:
             work_is_done("The sync is done; the published snapshot is still current.")
             add_missing_report(settings)
@@ -113,16 +116,18 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
     from referral_warehouse.load.runner import load as run_load
 
     settings = read_settings()
-    chosen = chosen_streams(streams)
+    chosen = asked_streams(settings, streams)
     with recorded_run(settings, "load", chosen) as run, Reporter(run.log, quiet=as_json) as reporter:
         run.log.pace.budget = settings.calls_per_minute
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
+        completed = complete_interrupted(settings)
         report = run.report = run_load(
             settings, chosen, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
             accept_account=accept_account, progress=reporter.stage,
         )  # fmt: skip
+        report.recovered[:0] = completed
         work_is_done("The load is done; the data is in the load file.")
         remember_origin(settings)
     if as_json:
@@ -164,6 +169,7 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
 
     settings = read_settings()
     with recorded_run(settings, "publish") as run:
+        completed = complete_interrupted(settings)
         log_stage("warehouse", "publish", {})
         publication = run.publication = publish_draft(
             settings, build_draft(settings), accept_shorter_history=accept_shorter_history,
@@ -178,22 +184,19 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
     if as_json:
         say_json(published(settings, publication))
     else:
-        for text in publication.recovered:
+        for text in [*completed, *publication.recovered]:
             say(f"recovered: {text}")
         say(f"Snapshot {publication.snapshot} published: {public_database(settings.published_dir)}")
         print_warnings(publication)
 
 
-def chosen_streams(text: str) -> list[str]:
-    """The streams named on the command line. Raises: ConfigurationError for an unknown one."""
+def asked_streams(settings: Settings, text: str) -> list[str]:
+    """The streams named on the command line. Raises: ConfigurationError for an unknown one, or one that is left out."""
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        return []
-    from referral_warehouse.load.registry import STREAMS
+    if names or settings.streams:
+        from referral_warehouse.load.registry import chosen_streams
 
-    unknown = [name for name in names if name not in STREAMS]
-    if unknown:
-        raise ConfigurationError(f"There is no stream {', '.join(unknown)}.", f"Choose from {', '.join(STREAMS)}.")
+        chosen_streams(settings.streams, names)
     return names
 
 
@@ -228,6 +231,7 @@ def sync_once(
         from referral_warehouse.warehouse.build import build as build_draft
         from referral_warehouse.warehouse.freshness import refresh
 
+        apply_terms(settings, report, accept_deletions=accept_deletions)
         is_idle = report.rows_written == 0 and not report.drained and not report.times_corrected
         if is_idle and refresh(settings, report.observed_at):
             return report, None

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 ALL = "all"
 CAMPAIGN_TABLES = (
     "campaign_performance", "campaign_costs_monthly", "contingent_backtest", "contingent_liability", "coupon_usage",
-    "fraud_signals", "referral_cohorts", "referral_funnel", "referral_funnel_daily", "referrer_performance",
-    "reward_liability", "unused_rewards",
+    "fraud_signals", "period_changes", "referral_cohorts", "referral_funnel", "referral_funnel_daily",
+    "referrer_performance", "reward_liability", "unused_rewards",
 )  # fmt: skip
 UNITS = "select unit, kind, digits, settles_on from core.units"
 PERCENT = "percent"

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from referral_warehouse import __version__
-from referral_warehouse.consume.report import expected, formats, health, people, rankings, rewards, signals
+from referral_warehouse.consume.report import (
+    corrections,
+    expected,
+    formats,
+    health,
+    people,
+    rankings,
+    rewards,
+    signals,
+)
 from referral_warehouse.consume.report.choice import Choice, choose
 from referral_warehouse.consume.report.document import Definition, Page, Scope, Section
 from referral_warehouse.consume.report.reading import ALL, Reader, define_scopes, read_definitions
@@ -119,6 +128,10 @@ def _figures(reader: Reader) -> list[tuple[str, str, dict[str, Any], str, dict[s
         (
             "weeks", f"Last {people.WEEKS} weeks", people.trends(reader),
             f"Nobody joined or qualified in the last {2 * people.WEEKS} weeks.", nothing,
+        ),
+        (
+            "corrections", "Corrections", corrections.changed_days(reader), "No day that was over has changed.",
+            nothing,
         ),
         ("cohorts", "Cohorts", people.cohorts(reader), "No referral has joined in the last twelve months.", nothing),
         (

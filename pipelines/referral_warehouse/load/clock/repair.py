@@ -34,8 +34,8 @@ from referral_warehouse.load.clock.stored_times import (
 from referral_warehouse.load.clock.validity_times import correct_validity
 from referral_warehouse.load.records.converters import TIME
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.settings import Settings
 

@@ -1,26 +1,27 @@
-"""Forgets a person in the load file: the rows stay with their amounts and ids, and lose what is personal.
+"""Forgets people in the load file: the rows stay with their amounts and ids, and lose what is personal.
 
-The digest of the person is written first, so that nothing personal is stored of the person from then on. Everything
+The digests of the people are written first, so that nothing personal is stored of them from then on. Everything
 here may be done again after it was interrupted. Knows the load file and dlt's folder, nothing that is published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from referral_warehouse.load.privacy.aging import Aged
 from referral_warehouse.load.privacy.forgotten import emails_in, read_forgotten, write_forgotten
-from referral_warehouse.load.privacy.people import Rows, held_rows
-from referral_warehouse.load.privacy.rewriting import rewrite_load_file
+from referral_warehouse.load.privacy.people import Rows, held_rows_of
+from referral_warehouse.load.privacy.rewriting import Change, rewrite_load_file
 from referral_warehouse.load.privacy.stored_policy import log_rewriting, read_stored, write_stored
 from referral_warehouse.load.records.run_tables import RUNS
 from referral_warehouse.load.records.schema import EXTRA, OBSERVATIONS, QUARANTINE, ROW_VERSION, TableSchema
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.settings import Settings
 from referral_warehouse.sql_quoting import identifier
@@ -28,6 +29,7 @@ from referral_warehouse.workspace.file_kinds import remove_or_raise
 
 FORGOTTEN = "forgotten person"
 LEFT_OUT = "(left out)"
+NOTHING_AGED = Aged()
 SHORTEST_VALUE = 4
 """Shorter values are words of other texts too; no text of the log quotes one alone."""
 
@@ -39,19 +41,22 @@ def load_packages(settings: Settings, schemas: Mapping[str, TableSchema]) -> Non
         load_file.connection.execute("checkpoint")
 
 
-def remember_person(
-    settings: Settings, schemas: Mapping[str, TableSchema], user_id: int, held: dict[str, Rows]
+def remember_people(
+    settings: Settings, schemas: Mapping[str, TableSchema], held: Mapping[int, dict[str, Rows]]
 ) -> None:
-    """Write the digests of a person, by which rows that come are recognised."""
-    emails = emails_in([row for rows in held.values() for row in rows])
-    write_forgotten(settings, read_forgotten(settings, schemas).with_person(user_id, set(emails)))
+    """Write the digests of people, by which rows that come are recognised; ``held`` is what is held of each."""
+    emails = {
+        user_id: set(emails_in([row for rows in tables.values() for row in rows])) for user_id, tables in held.items()
+    }
+    write_forgotten(settings, read_forgotten(settings, schemas).with_people(emails))
 
 
-def personal_texts(schemas: Mapping[str, TableSchema], held: dict[str, Rows]) -> list[str]:
-    """What is held of a person as text, the longest first."""
+def personal_texts(schemas: Mapping[str, TableSchema], held: Mapping[int, dict[str, Rows]]) -> list[str]:
+    """What is held of people as text, the longest first."""
     found = {
         str(row[name])
-        for table, rows in held.items()
+        for tables in held.values()
+        for table, rows in tables.items()
         for row in rows
         for name in schemas[table].personal_columns
         if row.get(name) is not None
@@ -59,18 +64,20 @@ def personal_texts(schemas: Mapping[str, TableSchema], held: dict[str, Rows]) ->
     return sorted((text for text in found if len(text) >= SHORTEST_VALUE), key=len, reverse=True)
 
 
-def erase_stored(settings: Settings, schemas: Mapping[str, TableSchema], texts: list[str]) -> None:
+def erase_stored(
+    settings: Settings, schemas: Mapping[str, TableSchema], texts: list[str], aged: Aged = NOTHING_AGED
+) -> None:
     """Rewrite the load file without personal values of everybody who was forgotten, and remove dlt's folder.
 
-    Args: ``texts`` are values that the log of runs may quote.
+    Args: ``texts`` are values that the log of runs may quote; ``aged`` is what goes because it is too old.
     """
-    forgotten = read_forgotten(settings, schemas)
+    erased = erasing(settings, schemas, aged)
     with LoadFile(settings.load_path) as load_file:
         stored = read_stored(load_file.connection)
         load_file.connection.execute("checkpoint")
 
     def change(schema: TableSchema, rows: pa.Table) -> pa.Table:
-        return _without_texts(rows, texts) if schema.name == RUNS.name else forgotten.rows(schema, rows)
+        return _without_texts(erased(schema, rows), texts) if schema.name == RUNS.name else erased(schema, rows)
 
     def state(connection: duckdb.DuckDBPyConnection) -> None:
         write_stored(connection, stored)
@@ -80,17 +87,24 @@ def erase_stored(settings: Settings, schemas: Mapping[str, TableSchema], texts: 
     rewrite_load_file(settings.load_path, {**schemas, RUNS.name: RUNS}, change, state)
 
 
-def still_held(settings: Settings, schemas: Mapping[str, TableSchema], user_id: int) -> list[str]:
-    """Fields of the load file that have a personal value of a person."""
+def erasing(settings: Settings, schemas: Mapping[str, TableSchema], aged: Aged = NOTHING_AGED) -> Change:
+    """The change of rows that takes out forgotten people, and what is too old."""
+    forgotten = read_forgotten(settings, schemas)
+    return lambda schema, rows: aged.rows(schema, forgotten.rows(schema, rows))
+
+
+def still_held(settings: Settings, schemas: Mapping[str, TableSchema], user_ids: Collection[int]) -> list[str]:
+    """Fields of the load file that have a personal value of one of these people."""
     with duckdb.connect(str(settings.load_path), read_only=True) as connection:
-        held = held_rows(connection, schemas, user_id)
-    return sorted(
+        held = held_rows_of(connection, schemas, user_ids)
+    return sorted({
         f"{table}.{name}"
-        for table, rows in held.items()
+        for tables in held.values()
+        for table, rows in tables.items()
         for row in rows
         for name in schemas[table].personal_columns
         if table not in (QUARANTINE.name, OBSERVATIONS.name) and row.get(name) is not None
-    )
+    })  # fmt: skip
 
 
 def load_totals(settings: Settings, schemas: Mapping[str, TableSchema]) -> dict[str, Any]:
@@ -127,6 +141,8 @@ def _totals(connection: duckdb.DuckDBPyConnection, schema: TableSchema) -> dict[
 def _without_texts(rows: pa.Table, texts: list[str]) -> pa.Table:
     index = rows.column_names.index("error")
     errors = rows.column(index)
+    said = "\n".join(error for error in errors.to_pylist() if error is not None)
     for text in texts:
-        errors = pc.replace_substring(errors, text, LEFT_OUT)
+        if text in said:
+            errors = pc.replace_substring(errors, text, LEFT_OUT)
     return rows.set_column(index, rows.schema.field(index), errors)

@@ -21,10 +21,11 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.load.records.coercion import NO_TEXT, Coerced, Reject
 from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.directories import FORGOTTEN
 from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
 
-FOLDER, FILE = "forgotten", "people.json"
+FILE = "people.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,13 @@ class Forgotten:
 
     def with_person(self, user_id: int, emails: Iterable[str]) -> Forgotten:
         """The same with one more person."""
-        salted = Forgotten(self.salt or secrets.token_hex(32), self.digests, self.schemas)
-        new = {salted.digest("id", str(user_id)), *(salted.digest("e-mail", _address(email)) for email in emails)}
+        return self.with_people({user_id: emails})
+
+    def with_people(self, emails: Mapping[int, Iterable[str]]) -> Forgotten:
+        """The same with more people: their addresses by their ids."""
+        salted = replace(self, salt=self.salt or secrets.token_hex(32))
+        new = {salted.digest("id", str(user_id)) for user_id in emails}
+        new |= {salted.digest("e-mail", _address(email)) for found in emails.values() for email in found}
         return replace(salted, digests=self.digests | new)
 
     def digest(self, kind: str, value: str) -> str:
@@ -119,7 +125,7 @@ NOBODY = Forgotten()
 
 def people_file(settings: Settings) -> Path:
     """The file of digests."""
-    return settings.warehouse_dir / FOLDER / FILE
+    return settings.warehouse_dir / FORGOTTEN / FILE
 
 
 def read_forgotten(settings: Settings, schemas: Mapping[str, TableSchema]) -> Forgotten:

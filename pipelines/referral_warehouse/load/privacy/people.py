@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import duckdb
 
 from referral_warehouse.load.privacy.forgotten import emails_in
 from referral_warehouse.load.privacy.policy import Policy
-from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
+from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema, id_in
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.sql_quoting import identifier
 
@@ -60,6 +60,13 @@ def held_rows(
     connection: duckdb.DuckDBPyConnection, schemas: Mapping[str, TableSchema], user_id: int
 ) -> dict[str, Rows]:
     """Every row of the load file about a person, by raw table: all versions, the quarantine, observations."""
+    return held_rows_of(connection, schemas, [user_id])[user_id]
+
+
+def held_rows_of(
+    connection: duckdb.DuckDBPyConnection, schemas: Mapping[str, TableSchema], user_ids: Collection[int]
+) -> dict[int, dict[str, Rows]]:
+    """The same for several people, by their ids."""
     present = {
         name for (name,) in connection.execute(
             "select table_name from duckdb_tables() where database_name = current_database() and schema_name = ?",
@@ -67,13 +74,22 @@ def held_rows(
         ).fetchall()
     }  # fmt: skip
     tables = [schema for schema in _about_people(schemas) if schema.name in present]
-    held = {schema.name: _rows(connection, schema.name, f"{schema.person} = ?", user_id) for schema in tables}
-    addresses = {email.strip().casefold() for rows in held.values() for email in emails_in(rows)}
+    loose = [name for name in (QUARANTINE.name, OBSERVATIONS.name) if name in present]
+    held: dict[int, dict[str, Rows]] = {
+        user_id: {name: [] for name in (*(schema.name for schema in tables), *loose)} for user_id in user_ids
+    }
+    for schema in tables:
+        for row in _rows(connection, schema.name, f"list_contains(?, {schema.person})", list(held)):
+            held[row[schema.person]][schema.name].append(row)
     people = {schema.name: schema.person for schema in tables}
-    for name in (QUARANTINE.name, OBSERVATIONS.name):
-        if name in present:
-            rows = _rows(connection, name, f"list_contains({sorted(people)!r}, stream)")
-            held[name] = [row for row in rows if _is_about(row, people, user_id, addresses)]
+    addresses: dict[str, set[int]] = {}
+    for user_id, found in held.items():
+        for email in {email.strip().casefold() for rows in found.values() for email in emails_in(rows)}:
+            addresses.setdefault(email, set()).add(user_id)
+    for name in loose:
+        for row in _rows(connection, name, f"list_contains({sorted(people)!r}, stream)"):
+            for user_id in _about(row, people, held.keys(), addresses):
+                held[user_id][name].append(row)
     return held
 
 
@@ -87,14 +103,15 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: str, condition: str, *va
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _is_about(row: dict[str, Any], people: Mapping[str, str], user_id: int, addresses: set[str]) -> bool:
-    """Whether a row of the quarantine, or an observation, is about a person."""
+def _about(
+    row: dict[str, Any], people: Mapping[str, str], wanted: Set[int], addresses: Mapping[str, set[int]]
+) -> set[int]:
+    """Whom of ``wanted``, who have these ``addresses``, a row of the quarantine, or an observation, is about."""
     person = people[row["stream"]]
     texts = [text for text in (row.get("raw"), row.get("before"), row.get("after")) if text]
     values = [found for text in texts if isinstance(found := json.loads(text), dict)]
     own = str(row.get("record_id", row.get("id")))
     ids = {own} if person == "id" else {str(found.get(person)) for found in values}
-    if ids & {str(user_id)}:
-        return True
-    is_nameless = not any(text.lstrip("-").isdigit() for text in ids)
-    return is_nameless and any(email.strip().casefold() in addresses for email in emails_in(values))
+    if any(text.lstrip("-").isdigit() for text in ids):
+        return {found for text in ids if (found := id_in(text)) in wanted and found is not None}
+    return {user_id for email in emails_in(values) for user_id in addresses.get(email.strip().casefold(), ())}

@@ -19,8 +19,8 @@ from referral_warehouse.load.privacy.pseudonyms import Pseudonyms, key_check
 from referral_warehouse.load.privacy.published_steps import ask_for_published
 from referral_warehouse.load.privacy.rewriting import discard_unfinished, rewrite_load_file
 from referral_warehouse.load.records.schema import TableSchema
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.privacy import DROP, KEEP, PSEUDONYMISE

@@ -13,7 +13,7 @@ from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.row_version import boundary
 from referral_warehouse.load.records.schema import LoadStrategy
 from referral_warehouse.load.report import LoadReport
-from referral_warehouse.load.storage.dlt_pipeline import LoadPipeline
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.load.storage.stored_rows import StoredRows
 
 

@@ -1,7 +1,7 @@
 """dlt's pipeline on the load file: opened, recovered, drained and run, one committed package per batch.
 
 Knows no HTTP. dlt's working folder lives in the state folder of the warehouse directory, so that one directory is one
-deployment; when that folder is lost, dlt restores its state from the load file.
+deployment; when that folder is lost, dlt restores its state from the load file. ``LoadPipeline`` opens it.
 """
 
 from __future__ import annotations
@@ -24,40 +24,52 @@ from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.storage.deferred_signals import deferred_signals
 from referral_warehouse.load.storage.dlt_destination import LoadFileDestination
 from referral_warehouse.load.storage.dlt_recovery import belongs, is_usable, may_be_to_blame, recover
-from referral_warehouse.load.storage.dlt_resources import SOURCE_NAME, batch_source
+from referral_warehouse.load.storage.dlt_resources import batch_source
+from referral_warehouse.load.storage.dlt_state import PIPELINE_NAME, cursors_of, is_same_as_stored
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import remove_or_raise, set_aside_unless_folder
 
-PIPELINE_NAME = "referral_warehouse"
 
-
-class LoadPipeline:
-    """Commits batches to the load file. ``recovered`` describes what was recovered first.
+class DltPipeline:
+    """Commits batches to the load file.
 
     A step that fails because of dlt's folder is tried once more with a new one, which takes its cursors from the load
     file; the second failure is raised.
 
     Args:
         load_file: the open load file.
-        state_dir: where dlt's folder is.
+        folder: where dlt keeps its folders.
         schemas: the raw tables, by name.
+        recovered: gets a sentence for each thing that was recovered.
+        is_folder_kept: whether to go on with what is in the folder; otherwise with what is in the load file.
 
     Raises:
         DiskFull: when the disk is full.
         DataRefused: when dlt cannot load a package.
     """
 
-    def __init__(self, load_file: LoadFile, state_dir: Path, schemas: Mapping[str, TableSchema]) -> None:
+    def __init__(
+        self,
+        load_file: LoadFile,
+        folder: Path,
+        schemas: Mapping[str, TableSchema],
+        recovered: list[str],
+        *,
+        is_folder_kept: bool = True,
+    ) -> None:
         self._load_file = load_file
         self._schemas = schemas
-        self._folder = state_dir / "dlt"
-        self._configuration = ClosedConfiguration(self._folder)
-        self.recovered: list[str] = []
+        self._folder = folder
+        self._configuration = ClosedConfiguration(folder)
+        self._recovered = recovered
         self._is_fresh = False
         with self._configuration.applied():
             try:
+                if not is_folder_kept:
+                    self._begin_from_the_load_file(None)
+                    return
                 why = self._why_unusable()
                 if why is not None:
                     self._forget(why)
@@ -80,7 +92,7 @@ class LoadPipeline:
         if had_pending:
             self._run(None)
         tables = self._load_file.rows.tables()
-        if not self._agrees(tables):
+        if not is_same_as_stored(self._pipeline.state, self._load_file):
             self._begin_from_the_load_file(None)
         empty = LoadBatch()
         for name in self._schemas.keys() - tables:
@@ -109,7 +121,7 @@ class LoadPipeline:
     def _open(self) -> dlt.Pipeline:
         aside = set_aside_unless_folder(self._folder)
         if aside is not None:
-            self.recovered.append(aside)
+            self._recovered.append(aside)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             return dlt.pipeline(
@@ -122,17 +134,6 @@ class LoadPipeline:
             if not self._is_fresh:
                 raise
             raise disk_full_error(error, f"{self._folder} could not be written") or self._unusable(error) from error
-
-    def _agrees(self, tables: set[str]) -> bool:
-        """Whether the folder's cursors equal those of the load file."""
-        local = self._pipeline.state
-        stored: list[object] = []
-        if "_dlt_pipeline_state" in tables:
-            stored = self._load_file.rows.column(
-                f"select version_hash from {DATASET}._dlt_pipeline_state where pipeline_name = '{PIPELINE_NAME}' "
-                "order by version desc, created_at desc limit 1"
-            )
-        return local.get("_version_hash") in stored if stored else not local.get("sources")
 
     def _begin_from_the_load_file(self, why: str | None) -> None:
         """Take schema and cursors from the load file, as if the folder had been lost."""
@@ -149,7 +150,7 @@ class LoadPipeline:
         except OSError as error:
             raise self._unusable(error) from error
         if why is not None:
-            self.recovered.append(f"{why}; the cursors of the load file are used, missing rows are read again")
+            self._recovered.append(f"{why}; the cursors of the load file are used, missing rows are read again")
 
     def reopen(self) -> None:
         """Take schema and cursors from the load file again, after its packages were renamed."""
@@ -164,8 +165,7 @@ class LoadPipeline:
     def state(self, stream: str) -> dict[str, Any]:
         """The saved cursors of a stream (a copy; empty before its first run)."""
         with self._configuration.applied():
-            sources: dict[str, Any] = self._pipeline.state.get("sources") or {}
-        return dict(sources.get(SOURCE_NAME, {}).get("resources", {}).get(stream, {}))
+            return cursors_of(self._pipeline.state, stream)
 
     def commit(self, batch: LoadBatch) -> None:
         """Load a batch as one package; rows and cursors become visible together. Nothing for an empty batch."""

@@ -93,6 +93,11 @@ def belongs(working_dir: Path, load_file: LoadFile) -> bool:
     return loaded[-1] in load_file.rows.column(f"select load_id from {DATASET}._dlt_loads")
 
 
+def pending_packages(working_dir: Path) -> list[Path]:
+    """Packages that were normalised and not loaded."""
+    return _entries(working_dir / "load" / "normalized")
+
+
 def _loaded(working_dir: Path) -> list[Path]:
     """Completed packages, the oldest first: their names are times."""
     return sorted(_entries(working_dir / "load" / "loaded"), key=lambda package: package.name)

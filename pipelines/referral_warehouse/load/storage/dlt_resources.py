@@ -18,9 +18,8 @@ from dlt.extract import DltResource
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.schema import ROW_VERSION, LoadStrategy, TableSchema
 from referral_warehouse.load.storage.column_hints import column_hints
+from referral_warehouse.load.storage.dlt_state import SOURCE_NAME
 from referral_warehouse.load.storage.stored_rows import DATASET
-
-SOURCE_NAME = "referral_factory"
 
 
 def _column_hints(schema: TableSchema) -> dict[str, dict[str, Any]]:

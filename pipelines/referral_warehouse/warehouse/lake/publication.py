@@ -55,8 +55,11 @@ class LakePublication:
 def wanted_snapshot(settings: Settings) -> Wanted | None:
     """The published snapshot of the directory; None where there is none, or none with a manifest of its own."""
     number = current_number(settings.published_dir)
-    if number is None:
-        return None
+    return None if number is None else kept_snapshot(settings, number)
+
+
+def kept_snapshot(settings: Settings, number: int) -> Wanted | None:
+    """A snapshot of the directory by its number; None where it has no manifest of its own."""
     folder = settings.snapshots_dir / folder_name(number)
     manifest = read_manifest(folder / MANIFEST)
     if manifest is None or manifest["snapshot"] != number:
@@ -91,7 +94,9 @@ def publish_to_lake(
     lake.execute("begin")
     try:
         contents = _contents(lake, wanted)
-        written = _write_tables(lake, wanted, contents, {} if state is None else state.checksums)
+        is_rewritten = bool(wanted.manifest.get("rewritten")) or (state is not None and not _is_kept(settings, state))
+        before = {} if state is None else state.checksums
+        written = _write_tables(lake, contents, before, is_rewritten=is_rewritten)
         _write_control(lake, settings, wanted, contents)
         info = {"snapshot": wanted.number, "manifest_sha256": wanted.sha256, "synced_at": wanted.manifest["synced_at"]}
         lake.execute(
@@ -105,6 +110,12 @@ def publish_to_lake(
         raise
     lake.execute("detach snapshot")
     return LakePublication(wanted.number, written, len(tables))
+
+
+def _is_kept(settings: Settings, state: LakeState) -> bool:
+    """Whether the directory still has what the lake shows, as it was published."""
+    manifest = settings.snapshots_dir / folder_name(state.snapshot) / MANIFEST
+    return manifest.is_file() and file_sha256(manifest) == state.manifest_sha256
 
 
 def _contents(lake: duckdb.DuckDBPyConnection, wanted: Wanted) -> dict[str, str]:
@@ -123,10 +134,12 @@ def _contents(lake: duckdb.DuckDBPyConnection, wanted: Wanted) -> dict[str, str]
 
 
 def _write_tables(
-    lake: duckdb.DuckDBPyConnection, wanted: Wanted, contents: dict[str, str], before: dict[str, str]
+    lake: duckdb.DuckDBPyConnection, contents: dict[str, str], before: dict[str, str], *, is_rewritten: bool
 ) -> int:
-    """Write the tables that changed and drop those that are gone. Returns: how many were written."""
-    is_rewritten = bool(wanted.manifest.get("rewritten"))
+    """Write the tables that changed and drop those that are gone. Returns: how many were written.
+
+    Args: ``is_rewritten``: personal values may have been taken out since the publication before.
+    """
     there, comments = described_columns(lake, "lake")
     columns, new_comments = described_columns(lake, "snapshot")
     schemas = {

@@ -1,0 +1,107 @@
+"""``migrate``: takes the history of the published snapshots into the lake, or proves that the directory has it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
+from referral_warehouse.cli.verbosity import logging_options
+from referral_warehouse.errors import ConfigurationError, DataRefused, NothingPublished
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+    from referral_warehouse.warehouse.lake.migration import Migration
+
+TO_LAKE, TO_FILES = "ducklake", "duckdb"
+
+
+@click.command(epilog="Example: WAREHOUSE__STORAGE=ducklake referrals migrate --to ducklake")
+@click.option("--to", "target", type=click.Choice([TO_LAKE, TO_FILES]), required=True, help="The storage to change to.")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@logging_options
+def migrate(target: str, as_json: bool) -> None:
+    """Take the kept snapshots into the lake with their history, or prove that none is in the lake alone.
+
+    Every version in the lake is compared with its snapshot. Nothing is removed, and a migration that was interrupted
+    goes on where it was.
+    """
+    from referral_warehouse.cli.console import say, say_json
+
+    settings = read_settings()
+    refuse_missing_warehouse(settings)
+    if not settings.has_lake:
+        raise ConfigurationError(
+            "No lake is set.",
+            "Set WAREHOUSE__STORAGE=ducklake, WAREHOUSE__LAKE_CATALOG and WAREHOUSE__LAKE_DATA; `--to duckdb` needs "
+            "them too, to look at the lake before it is left.",
+        )
+    found = _migrate(settings, target)
+    if found.differing:
+        which = "; ".join(f"snapshot {number}: {', '.join(tables)}" for number, tables in found.differing.items())
+        raise DataRefused(
+            f"Versions in the lake differ from their snapshots ({which}).",
+            "Do not change the storage. Make a new lake in another catalog and place, and migrate again.",
+        )
+    work_is_done("The history is in the lake." if target == TO_LAKE else "The lake was compared.")
+    if as_json:
+        say_json({"to": target, **asdict(found)})
+        return
+    for line in _lines(found, target):
+        say(line)
+
+
+def _migrate(settings: Settings, target: str) -> Migration:
+    from referral_warehouse.cli.lake import locked_lake
+    from referral_warehouse.warehouse.lake.connection import open_lake
+    from referral_warehouse.warehouse.lake.faults import explained
+    from referral_warehouse.warehouse.lake.migration import Migration, compare_history, take_history
+    from referral_warehouse.warehouse.lake.record import LakeRecord, write_record
+    from referral_warehouse.warehouse.lake.state import lake_state
+    from referral_warehouse.workspace.current_snapshot import is_published
+    from referral_warehouse.workspace.lock import warehouse_lock
+
+    if not is_published(settings.published_dir):
+        raise NothingPublished(f"Nothing is published in {settings.published_dir} yet.")
+    found = Migration()
+    with (
+        warehouse_lock(settings.warehouse_dir),
+        locked_lake(settings) as refuse_lost_lock,
+        open_lake(settings, create=target == TO_LAKE) as lake,
+    ):
+        if lake is None:
+            raise ConfigurationError(f"There is no lake in {settings.lake_catalog} yet: nothing has to be taken back.")
+        with explained(settings, "The snapshots cannot be compared with the lake"):
+            if target == TO_LAKE:
+                found = take_history(lake, settings, refuse_lost_lock)
+            compare_history(lake, settings, found)
+            state = lake_state(lake)
+        if state is not None:
+            write_record(settings, LakeRecord(str(settings.lake_catalog), state.snapshot, state.manifest_sha256))
+    return found
+
+
+def _lines(found: Migration, target: str) -> list[str]:
+    """What was done and what comes next, a line each."""
+    lines = []
+    if target == TO_LAKE:
+        lines.append(f"Taken into the lake: {_numbers(found.written)}; already there: {_numbers(found.there)}.")
+        if found.too_old:
+            lines.append(
+                f"Not taken: {_numbers(found.too_old)}, which are older than what the lake showed; they stay in the "
+                "directory as long as others."
+            )
+    lines.append("Every version in the lake that has a snapshot in the directory is equal to it.")
+    if found.only_in_lake:
+        lines.append(f"Only in the lake: {_numbers(found.only_in_lake)}; they can be read there as long as it is kept.")
+    storage = "the lake is published to from now on" if target == TO_LAKE else "snapshots are published as before"
+    lines.append(f"Next: Set WAREHOUSE__STORAGE={target} for scheduled syncs; {storage}.")
+    return lines
+
+
+def _numbers(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"

@@ -1,0 +1,46 @@
+"""Copies of a warehouse that an erasure does not reach, each with the command that removes what it holds.
+
+They are listed and not rewritten: a backup is what helps where a change went wrong, so that the program which makes the
+change must not have changed all copies as well; and the checksums of a backup say that it is as it was made.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from referral_warehouse.settings import Settings
+
+NOTHING_NOW = "a directory of backups that is empty now: nothing to do, unless its disk is not connected"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy: ``what`` it is, ``path`` where it is, and the command that removes what was erased from it."""
+
+    what: str
+    path: str
+    command: str
+
+
+def copies_elsewhere(settings: Settings) -> list[Copy]:
+    """Backups in the directories that this warehouse knows, and what ``restore --replace`` moved aside."""
+    from referral_warehouse.operate.known_backups import known_backups
+
+    found = []
+    for known in known_backups(settings.state_dir):
+        what = f"{len(known.names or []):,} backups"
+        if not known.names:
+            what = "a directory of backups that cannot be read now" if known.names is None else NOTHING_NOW
+        command = f"referrals backup {shlex.quote(str(known.directory))} --keep 1"
+        found.append(Copy(what, str(known.directory), command))
+    return [
+        *found,
+        *(Copy("what a restore moved aside", str(p), f"rm -r {shlex.quote(str(p))}") for p in _aside(settings)),
+    ]
+
+
+def _aside(settings: Settings) -> list[Path]:
+    places = dict.fromkeys((settings.warehouse_dir, settings.published_dir))
+    return [path for place in places if place.is_dir() for path in sorted(place.glob("replaced-*")) if path.is_dir()]

@@ -1,0 +1,170 @@
+"""The terms of personal data in a sync: who is due is forgotten, and texts that are too old are left out.
+
+Everybody whose term has ended, and everything that is too old, goes in one rewriting, at most once a day (UTC): terms
+end with a day. A failure is a warning; the next sync tries again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from referral_warehouse.cli.forgetting import BY_TERMS, Erasure, complete_interrupted, erase, interrupted, why_not
+from referral_warehouse.errors import ReferralsError
+from referral_warehouse.events import log_event, log_warning
+from referral_warehouse.settings import Settings
+from referral_warehouse.settings.privacy import FORGET
+
+if TYPE_CHECKING:
+    from referral_warehouse.load.privacy.aging import Aged
+    from referral_warehouse.load.privacy.due_people import HeldPeople
+    from referral_warehouse.load.report import LoadReport
+
+MOST_AT_ONCE = 5_000
+"""So many people are forgotten by one sync; the others by the next ones."""
+
+__all__ = ["apply_terms", "complete_interrupted", "due_now", "in_words", "listed"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    deleted: list[int]
+    inactive: list[int]
+    texts: dict[str, int]
+    aged: Aged
+
+
+def apply_terms(settings: Settings, report: LoadReport, *, accept_deletions: bool = False) -> None:
+    """Forget who is due after a load, before anything is built from it; ``report.forgotten`` says how many.
+
+    Args:
+        settings: the terms.
+        report: that of the load; its time of observation is the present.
+        accept_deletions: forget also an implausible share of all people.
+    """
+    if report.observed_at is None or interrupted(settings) is not None:
+        return  # of an erasure that could not be completed a warning was given
+    _drop_old_outcomes(settings)
+    try:
+        due = _due(settings, report.observed_at, accept_deletions=accept_deletions)
+        user_ids = tuple(sorted({*due.deleted, *due.inactive}))
+        if not user_ids and not due.texts:
+            return
+        certificate = erase(settings, Erasure(user_ids, BY_TERMS, tuple(sorted(due.aged.as_json().items()))))
+    except (ReferralsError, OSError) as error:
+        log_warning("load", "terms", f"personal data whose term has ended is still held: {why_not(error)}")
+        return
+    report.forgotten = _counts(due)
+    for problem in certificate.problems:
+        log_warning("load", "terms", problem)
+    where = "" if certificate.path is None else f"; certificate: {certificate.path}"
+    log_event("load", "forgotten", f"{in_words(report.forgotten)}{where}", **report.forgotten)
+
+
+def due_now(settings: Settings) -> dict[str, int] | None:
+    """How many a sync would forget now, by kind, as of the last load; None where that is not known.
+
+    Nothing is changed. The load file cannot be read while a sync has it.
+    """
+    import duckdb
+
+    from referral_warehouse.load.storage.stored_rows import DATASET
+
+    try:
+        with duckdb.connect(str(settings.load_path), read_only=True) as connection:
+            found = connection.execute(f"select max(observed_at) from {DATASET}.runs").fetchone()
+        if found is None or found[0] is None:
+            return None
+        due = _due(settings, found[0], accept_deletions=True)
+    except (duckdb.Error, ReferralsError):
+        return None
+    return _counts(due)
+
+
+def in_words(forgotten: dict[str, int]) -> str:
+    """What was forgotten, as one sentence without its end."""
+    return f"forgotten as their terms have ended: {listed(forgotten)}"
+
+
+def listed(counts: dict[str, int]) -> str:
+    """Numbers of people and texts with what they are."""
+    names = {
+        "deleted": "people who were deleted in the account", "inactive": "people without activity",
+        "records": "records in the quarantine", "errors": "error texts of runs",
+    }  # fmt: skip
+    return ", ".join(f"{count:,} {names[name]}" for name, count in counts.items()) or "nothing"
+
+
+def _counts(due: _Due) -> dict[str, int]:
+    counts = {"deleted": len(due.deleted), "inactive": len({*due.inactive} - {*due.deleted}), **due.texts}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _due(settings: Settings, now: datetime, *, accept_deletions: bool) -> _Due:
+    """Who and what is due at the beginning of the day of ``now`` (naive UTC)."""
+    import duckdb
+
+    from referral_warehouse.load.privacy.aging import Aged
+    from referral_warehouse.load.privacy.due_people import HeldPeople
+    from referral_warehouse.load.privacy.forgotten import read_forgotten
+    from referral_warehouse.load.registry import TABLES
+
+    today = datetime.combine(now.date(), time())
+
+    def before(days: int) -> datetime | None:
+        return today - timedelta(days=days) if days else None
+
+    with duckdb.connect(str(settings.load_path), read_only=True) as connection:
+        people = HeldPeople(connection, TABLES, read_forgotten(settings, TABLES))
+        deleted: list[int] = []
+        if settings.privacy_on_delete == FORGET:
+            deleted = people.deleted(today - timedelta(days=settings.privacy_grace_days))
+            deleted = _plausible(settings, people, deleted, accept_deletions=accept_deletions)
+        inactive: list[int] = []
+        if (last := before(settings.privacy_retain_days)) is not None:
+            inactive = _without_liability(settings, people.inactive(last), now)
+        aged = Aged(before(settings.privacy_quarantine_days), before(settings.privacy_log_days))
+        texts = aged.counts(connection)
+    later = len({*deleted, *inactive}) - MOST_AT_ONCE
+    if later > 0:
+        log_event("load", "terms", f"{later:,} more people are forgotten by the next syncs, {MOST_AT_ONCE:,} by each")
+    deleted = deleted[:MOST_AT_ONCE]
+    return _Due(deleted, inactive[: MOST_AT_ONCE - len(deleted)], texts, aged if texts else Aged())
+
+
+def _plausible(settings: Settings, people: HeldPeople, deleted: list[int], *, accept_deletions: bool) -> list[int]:
+    """Those of them whose deletion is published; nobody where they are too many to be plausible."""
+    from referral_warehouse.warehouse.published_people import deleted_people
+
+    found = {*deleted} & deleted_people(settings) if deleted else set()
+    is_doubted = bool(found) and not accept_deletions
+    why = people.implausible(found, settings.max_vanished_percent) if is_doubted else None
+    if why is not None:
+        log_warning(
+            "load", "terms",
+            f"nobody who was deleted is forgotten: {why}, more than WAREHOUSE__MAX_VANISHED_PERCENT permits; where "
+            "that is right, run `referrals sync --accept-deletions`, otherwise set PRIVACY__ON_DELETE=keep and look "
+            "for the cause",
+        )  # fmt: skip
+        return []
+    return sorted(found)
+
+
+def _without_liability(settings: Settings, inactive: list[int], now: datetime) -> list[int]:
+    from referral_warehouse.warehouse.published_people import has_published, people_owed
+
+    if not inactive or not has_published(settings):
+        return []
+    return sorted({*inactive} - people_owed(settings, now))
+
+
+def _drop_old_outcomes(settings: Settings) -> None:
+    """Leave outcomes of runs out that are too old, by this machine's clock as they are."""
+    from referral_warehouse.operate.outcome_log import OutcomeLog
+
+    if settings.privacy_log_days:
+        try:
+            OutcomeLog(settings.state_dir).drop_older(datetime.now(UTC) - timedelta(days=settings.privacy_log_days))
+        except OSError as error:
+            log_warning("operate", "outcomes", f"old outcomes of runs could not be removed: {error}")

@@ -1,0 +1,67 @@
+"""The state that dlt keeps in its folder, and whether the load file has the same. Does not import dlt, which takes half
+a second: a run that finds nothing new needs no more of dlt than this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from referral_warehouse.load.storage.dlt_recovery import belongs, is_usable, pending_packages, recover
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.stored_rows import DATASET
+
+PIPELINE_NAME = "referral_warehouse"
+SOURCE_NAME = "referral_factory"
+STATE_FORMAT = 4
+"""``_state_engine_version`` of the dlt that is installed; dlt itself converts other formats."""
+
+
+def cursors_of(state: Mapping[str, Any], stream: str) -> dict[str, Any]:
+    """The cursors of a stream in dlt's state: a copy, empty before the first run."""
+    sources: Mapping[str, Any] = state.get("sources") or {}
+    return dict(sources.get(SOURCE_NAME, {}).get("resources", {}).get(stream, {}))
+
+
+def is_same_as_stored(state: Mapping[str, Any], load_file: LoadFile) -> bool:
+    """Whether the state is the newest one of the load file; an empty one where that has none."""
+    stored: list[object] = []
+    if "_dlt_pipeline_state" in load_file.rows.tables():
+        stored = load_file.rows.column(
+            f"select version_hash from {DATASET}._dlt_pipeline_state where pipeline_name = '{PIPELINE_NAME}' "
+            "order by version desc, created_at desc limit 1"
+        )
+    return state.get("_version_hash") in stored if stored else not state.get("sources")
+
+
+def settled_state(folder: Path, load_file: LoadFile, tables: Collection[str]) -> dict[str, Any] | None:
+    """dlt's state where dlt has nothing to do before the next package.
+
+    Args:
+        folder: where dlt keeps its folders.
+        load_file: the open load file.
+        tables: the raw tables that it must have.
+
+    Returns:
+        The state; None where a package is waiting, a table is missing, or folder and load file are not known to agree:
+        dlt then looks at the folder itself, and reports what is wrong with it.
+    """
+    working_dir = folder / PIPELINE_NAME
+    try:
+        if not working_dir.is_dir() or folder.is_symlink() or not is_usable(working_dir):
+            return None
+        recover(working_dir)
+        if pending_packages(working_dir) or not belongs(working_dir, load_file):
+            return None
+        state: dict[str, Any] = json.loads((working_dir / "state.json").read_text(encoding="utf-8"))
+        is_settled = (
+            state["_state_engine_version"] == STATE_FORMAT
+            and bool(state["sources"][SOURCE_NAME]["resources"])
+            and is_same_as_stored(state, load_file)
+            and load_file.rows.tables().issuperset(tables)
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return state if is_settled else None

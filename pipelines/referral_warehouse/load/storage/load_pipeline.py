@@ -1,0 +1,68 @@
+"""Commits packages to the load file. dlt does it, and is imported when there is the first thing to do for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from referral_warehouse.load.batch import LoadBatch
+from referral_warehouse.load.records.schema import TableSchema
+from referral_warehouse.load.storage.dlt_state import cursors_of, settled_state
+from referral_warehouse.load.storage.load_file import LoadFile
+
+if TYPE_CHECKING:
+    from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
+
+
+class LoadPipeline:
+    """Commits batches to the load file. ``recovered`` describes what was recovered first.
+
+    Args:
+        load_file: the open load file.
+        state_dir: where dlt's folder is.
+        schemas: the raw tables, by name.
+
+    Raises:
+        DiskFull: when the disk is full.
+        DataRefused: when dlt cannot load a package.
+    """
+
+    def __init__(self, load_file: LoadFile, state_dir: Path, schemas: Mapping[str, TableSchema]) -> None:
+        self._load_file = load_file
+        self._folder = state_dir / "dlt"
+        self._schemas = schemas
+        self.recovered: list[str] = []
+        self._settled = settled_state(self._folder, load_file, schemas)
+        self._dlt: DltPipeline | None = self._open() if self._settled is None else None
+
+    def _open(self, *, is_folder_kept: bool = True) -> DltPipeline:
+        from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
+
+        return DltPipeline(
+            self._load_file, self._folder, self._schemas, self.recovered, is_folder_kept=is_folder_kept
+        )  # fmt: skip
+
+    def drain(self) -> bool:
+        """Load what an earlier run left extracted; restore a lost state; create missing tables. True when it loaded."""
+        return self._dlt is not None and self._dlt.drain()
+
+    def state(self, stream: str) -> dict[str, Any]:
+        """The saved cursors of a stream (a copy; empty before its first run)."""
+        return cursors_of(self._settled or {}, stream) if self._dlt is None else self._dlt.state(stream)
+
+    def commit(self, batch: LoadBatch) -> None:
+        """Load a batch as one package; rows and cursors become visible together. Nothing for an empty batch."""
+        if batch.is_empty:
+            return
+        if self._dlt is None:
+            self._dlt = self._open()
+            self._dlt.drain()  # also where the folder was damaged meanwhile: its state comes from the load file then
+        self._dlt.commit(batch)
+
+    def reopen(self) -> None:
+        """Take schema and cursors from the load file again, after its packages were renamed."""
+        if self._dlt is None:
+            self._dlt = self._open(is_folder_kept=False)
+        else:
+            self._dlt.reopen()

@@ -1,0 +1,129 @@
+"""Takes the history of the directory into the lake: one version for each snapshot that is kept, oldest first.
+
+Every version is compared with its snapshot, row by row as a checksum, before anybody is told to use it. Whatever is in
+the lake already is not written again, so that a migration that was interrupted goes on. Removes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from referral_warehouse.errors import SnapshotDamaged
+from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.warehouse.lake.publication import (
+    Wanted,
+    kept_snapshot,
+    publish_to_lake,
+    refuse_other_publisher,
+)
+from referral_warehouse.warehouse.lake.state import lake_snapshots, lake_state
+from referral_warehouse.warehouse.snapshots import snapshot_numbers
+from referral_warehouse.workspace.current_snapshot import DATABASE, current_number
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from referral_warehouse.settings import Settings
+
+
+@dataclass(slots=True)
+class Migration:
+    """Numbers of snapshots.
+
+    Attributes:
+        written: those that got a version now.
+        there: those that had one.
+        too_old: those that are older than what the lake showed before: a version cannot be added before others.
+        only_in_lake: versions of the lake without a snapshot in the directory.
+        differing: those whose version is not equal, with the tables that differ.
+    """
+
+    written: list[int] = field(default_factory=list)
+    there: list[int] = field(default_factory=list)
+    too_old: list[int] = field(default_factory=list)
+    only_in_lake: list[int] = field(default_factory=list)
+    differing: dict[int, list[str]] = field(default_factory=dict)
+
+
+def take_history(
+    lake: duckdb.DuckDBPyConnection, settings: Settings, refuse_lost_lock: Callable[[], None]
+) -> Migration:
+    """Give each snapshot that is kept a version in the lake; the caller holds the lock of the lake.
+
+    Returns: what was written. ``compare_history`` says whether it is right.
+    Raises: as ``publish_to_lake``; SnapshotDamaged when a snapshot has no manifest.
+    """
+    found = Migration()
+    state = lake_state(lake)
+    refuse_other_publisher(settings, state)
+    known = {one.manifest_sha256 for one in lake_snapshots(lake)}
+    for wanted in _kept(settings):
+        if wanted.sha256 in known:
+            found.there.append(wanted.number)
+        elif state is not None and wanted.number < state.snapshot:
+            found.too_old.append(wanted.number)
+        else:
+            publish_to_lake(lake, settings, wanted, refuse_lost_lock)
+            found.written.append(wanted.number)
+    return found
+
+
+def compare_history(lake: duckdb.DuckDBPyConnection, settings: Settings, found: Migration) -> None:
+    """Compare every version with its snapshot; the result is in ``found``."""
+    versions = {one.manifest_sha256: one for one in lake_snapshots(lake)}
+    kept = {wanted.sha256: wanted for wanted in _kept(settings)}
+    found.only_in_lake = [one.snapshot for sha256, one in versions.items() if sha256 not in kept]
+    for sha256, wanted in kept.items():
+        if sha256 in versions:
+            differing = _differing(lake, wanted, versions[sha256].version)
+            if differing:
+                found.differing[wanted.number] = differing
+
+
+def _kept(settings: Settings) -> list[Wanted]:
+    """The published snapshots of the directory, oldest first; a later folder is of a publication that did not end."""
+    kept = []
+    current = current_number(settings.published_dir) or 0
+    for number in sorted(one for one in snapshot_numbers(settings) if one <= current):
+        wanted = kept_snapshot(settings, number)
+        if wanted is None:
+            raise SnapshotDamaged(
+                f"Snapshot {number} has no readable manifest, so that nothing can be compared with it.",
+                "Run `referrals sync`: it repairs the published snapshot. Older ones can be removed as a whole.",
+            )
+        kept.append(wanted)
+    return kept
+
+
+def _differing(lake: duckdb.DuckDBPyConnection, wanted: Wanted, version: int) -> list[str]:
+    """Tables whose rows in a version are not those of the snapshot."""
+    lake.execute(f"attach {literal(wanted.folder / DATABASE)} as snapshot (read_only)")
+    try:
+        return [
+            name
+            for name in wanted.manifest["tables"]
+            if _digest(lake, f"lake.{_quoted(name)} at (version => {version})")
+            != _digest(lake, f"snapshot.{_quoted(name)}")
+        ]
+    finally:
+        lake.execute("detach snapshot")
+
+
+def _digest(lake: duckdb.DuckDBPyConnection, table: str) -> tuple[object, ...] | None:
+    """The number of rows and a checksum of all values, in whatever order they are; None where there is no table."""
+    import duckdb
+
+    try:
+        found: tuple[object, ...] | None = lake.execute(
+            f"select count(*), sum(hash(whole)) from (from {table}) as whole"
+        ).fetchone()
+    except duckdb.CatalogException:
+        return None
+    return found
+
+
+def _quoted(name: str) -> str:
+    schema, _, table = name.partition(".")
+    return f"{identifier(schema)}.{identifier(table)}"

@@ -1,0 +1,93 @@
+"""Where dlt has nothing to do, it is not even imported; whatever is not certain is left to dlt itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from dlt.pipeline.state_sync import PIPELINE_STATE_ENGINE_VERSION
+
+from referral_warehouse.load.registry import TABLES
+from referral_warehouse.load.storage.dlt_state import SOURCE_NAME, STATE_FORMAT, settled_state
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
+from tests.load.accounts import Account
+from tests.load.test_load_pipeline import working_dir
+
+IDLE_RUN = """
+import sys
+from referral_warehouse.load.runner import load
+from referral_warehouse.settings import load_settings
+report = load(load_settings())
+print(report.rows_written, report.drained, report.recovered, "dlt" in sys.modules)
+"""
+
+
+def test_a_run_that_finds_nothing_new_does_without_dlt(account: Account, tmp_path: Path) -> None:
+    """Importing dlt is half of what such a run would cost."""
+    prefix = "SOURCES__REFERRAL_FACTORY__"
+    environ = os.environ | {
+        f"{prefix}API_TOKEN": account.world.token, f"{prefix}BASE_URL": account.world.base_url,
+        f"{prefix}CALLS_PER_MINUTE": "0", f"{prefix}SIMULATED_TIME": "true",
+        "WAREHOUSE__DIR": str(account.settings.warehouse_dir),
+    }  # fmt: skip
+
+    def run() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", IDLE_RUN], env=environ, cwd=tmp_path, text=True, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert run() == "0 False [] False"
+    account.world.advance(days=1)
+    written, *_, is_imported = run().split()
+    assert int(written) > 0
+    assert is_imported == "True", "dlt writes what is new"
+
+
+def test_a_folder_that_dlt_has_to_look_at_is_not_taken_as_settled(account: Account) -> None:
+    settings, folder = account.settings, working_dir(account)
+
+    def settled(tables: Collection[str] = tuple(TABLES)) -> bool:
+        with LoadFile(settings.load_path) as load_file:
+            return settled_state(settings.state_dir / "dlt", load_file, tables) is not None
+
+    assert STATE_FORMAT == PIPELINE_STATE_ENGINE_VERSION
+    assert settled()
+    assert not settled([*TABLES, "a_table_of_a_later_version"])
+    state = (folder / "state.json").read_text(encoding="utf-8")
+    wrong = {
+        "another format": state.replace('"_state_engine_version": 4', '"_state_engine_version": 3').replace(
+            '"_state_engine_version":4', '"_state_engine_version":3'
+        ),
+        "another state than the load file's": re.sub(r'("_version_hash": ?")[^"]', r"\1#", state),
+        "no cursors": state.replace(SOURCE_NAME, "another"),
+        "cut": state[:-20],
+        "no object": "[]",
+        "empty": "",
+    }
+    for what, text in wrong.items():
+        assert text != state, what
+        (folder / "state.json").write_text(text, encoding="utf-8")
+        assert not settled(), what
+    (folder / "state.json").unlink()
+    assert not settled()
+    (folder / "state.json").write_text(state, encoding="utf-8")
+    assert settled()
+    (folder / "load" / "normalized" / "1700000000.5").mkdir()
+    assert not settled(), "a package is waiting"
+
+
+def test_packages_that_were_renamed_are_no_reason_to_recover(account: Account) -> None:
+    with LoadFile(account.settings.load_path) as load_file:
+        pipeline = LoadPipeline(load_file, account.settings.state_dir, TABLES)
+        before = pipeline.state("users")
+        load_file.connection.execute("update raw._dlt_loads set load_id = '1' || load_id")
+        load_file.connection.execute("update raw._dlt_pipeline_state set _dlt_load_id = '1' || _dlt_load_id")
+        pipeline.reopen()
+        assert (pipeline.state("users"), pipeline.recovered) == (before, [])
