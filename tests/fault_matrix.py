@@ -76,6 +76,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Backups, restores and upgrades": (
         "tests/operate/test_backup.py", "tests/end_to_end/test_backup_kills.py",
     ),
+    "Destinations of deliveries": (
+        "tests/destinations/test_delivery_commands.py", "tests/destinations/test_delivery_kills.py",
+        "tests/destinations/test_delivery_by_views.py",
+    ),
     "The lake": (
         "tests/lake/test_lake_faults.py", "tests/lake/test_lake_kills.py", "tests/lake/test_lake_lock.py",
         "tests/lake/test_lake_readers.py", "tests/lake/test_lake_maintenance.py", "tests/lake/test_lake_publication.py",

@@ -34,13 +34,14 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "api": {*_BASE, "redaction", "events"},
     "load": {*DATA, "events", "api"},
     "dlt_source": {"api", "load", "settings"},
+    "destinations": {*DATA, "redaction", "extras", "load", "warehouse"},
     "warehouse": {*DATA, "redaction"},
     "operate": {*_BASE, "redaction", "events", "warehouse"},
     "consume": {*_BASE, "extras", "sql_quoting", "warehouse"},
     "sandbox": set(),
     "cli": {
         "", "display_text", "errors", "extras", "redaction", "events", "workspace", "settings", "api", "load",
-        "warehouse", "operate", "consume", "sandbox",
+        "warehouse", "operate", "consume", "destinations", "sandbox",
     },
     "__main__": {"cli", "errors", "workspace"},
 }  # fmt: skip
@@ -48,17 +49,15 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
 # Library → the parts that may use it. A library that is not listed may be used everywhere.
 HTTP = {"api", "sandbox"}
 USES: dict[str, set[str]] = {
-    "dlt": {"dlt_source", "load"},
+    "dlt": {"destinations", "dlt_source", "load"},
     "httpx": {*HTTP, "operate"},
     **{name: {"operate"} for name in ("prometheus_client", "fsspec", "s3fs")},
     "urllib.request": HTTP,
     "http.client": HTTP,
-    "requests": set(),
-    "urllib3": set(),
-    "aiohttp": set(),
+    **{name: set[str]() for name in ("requests", "urllib3", "aiohttp")},
     "dlt.sources.helpers": set(),
     "duckdb": {"load", "warehouse", "consume", "cli", "rewritten_database"},
-    "pyarrow": {"dlt_source", "load", "warehouse", "consume", "rewritten_database"},
+    "pyarrow": {"destinations", "dlt_source", "load", "warehouse", "consume", "rewritten_database"},
     "sqlglot": set(),
     "pandas": set(),
     **{library: {"consume"} for library in ("jinja2", "mcp", "pydantic", "vl_convert")},

@@ -97,8 +97,9 @@ def test_what_only_some_commands_need_are_extras_that_developers_install() -> No
     assert {Requirement(line).name for line in extras["sandbox"]} == {"starlette", "uvicorn"}
     assert {Requirement(line).name for line in extras["report"]} == {"jinja2", "vl-convert-python"}
     assert {Requirement(line).name for line in extras["mcp"]} == {"mcp", "uvicorn"}
+    assert {Requirement(line).name for line in extras["postgres"]} == {"psycopg2-binary"}
     assert {Requirement(line).name for line in extras["serve"]} == {"starlette", "uvicorn"}
-    assert "referral-warehouse[lake,mcp,report,sandbox,serve]" in extras["dev"]
+    assert "referral-warehouse[lake,mcp,postgres,report,sandbox,serve]" in extras["dev"]
 
 
 def test_the_client_of_buckets_is_an_extra_that_only_the_long_tests_install() -> None:

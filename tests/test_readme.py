@@ -27,6 +27,7 @@ DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.
 AS_IT_STANDS: list[str] = [
     r"export (SOURCES__REFERRAL_FACTORY__API_TOKEN(_FILE)?|WAREHOUSE__DELIVER_TO|WAREHOUSE__STORAGE)=.*",
     r"export (WAREHOUSE__LAKE_(CATALOG|DATA)|PRIVACY__KEY_FILE)=.*",
+    r"export (DESTINATION__ANALYTICS__(DESTINATION_TYPE|CREDENTIALS)|WAREHOUSE__DESTINATIONS)=.*",
     r"referrals (sync|load|build|publish|check|status|config|strikes|schedule|docs|sql|report)( .*)?",
     r"referrals (backup|restore|snapshots|privacy|forget|export)( .*)?",
     r"referrals (--version|sandbox --help)",
@@ -62,6 +63,14 @@ SHORTENED: dict[str, Shortened] = {
     ),
     "pip install 'referral-warehouse[lake]'": Shortened(
         "python -c 'import duckdb_extension_ducklake'", "the tests have its packages"
+    ),
+    "pip install 'referral-warehouse[postgres]'": Shortened(
+        "python -c 'import psycopg2'", "the tests have its package"
+    ),
+    "referrals deliver --to analytics": Shortened(
+        "DESTINATION__ANALYTICS__DESTINATION_TYPE=duckdb DESTINATION__ANALYTICS__CREDENTIALS=$HOME/analytics.duckdb "
+        "referrals deliver --to analytics",
+        "a file of DuckDB takes the place of a server",
     ),
     "referrals migrate --to ducklake": Shortened(
         "WAREHOUSE__STORAGE=ducklake WAREHOUSE__LAKE_CATALOG=moved.sqlite WAREHOUSE__LAKE_DATA=moved "

@@ -12,6 +12,7 @@
     │   └── RequestRefused                     400/404/405/406/410/422: the API refuses the request
     ├── NothingPublished              exit 4   there is no snapshot to read yet
     ├── LakeUnavailable               exit 4   the catalog or the data of the lake cannot be reached
+    ├── DestinationUnavailable        exit 4   a destination of deliveries cannot be reached, or refuses something
     ├── DataRefused                   exit 5   invalid data; publication refused
     │   ├── BadEnvelope                        a response whose shape is not the documented one
     │   ├── IncompleteList                     a list that changed while it was read, or contradicts itself
@@ -127,6 +128,14 @@ class LakeUnavailable(ReferralsError):
     exit_code = 4
     kept = "Nothing was touched."
     next_step = "Check WAREHOUSE__LAKE_CATALOG and WAREHOUSE__LAKE_DATA, and run the same command again."
+
+
+class DestinationUnavailable(ReferralsError):
+    """A destination that tables are delivered to cannot be reached, or refuses what is asked of it."""
+
+    exit_code = 4
+    kept = "Readers there keep what they have."
+    next_step = "Run `referrals deliver` again later; the next sync tries again too, where it delivers."
 
 
 class RequestRefused(ApiError):

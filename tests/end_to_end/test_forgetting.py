@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.end_to_end.planted_people import files_with, marks_of, planted
@@ -88,6 +89,29 @@ def test_a_forgotten_person_is_nowhere(ours: SmallWarehouse) -> None:
     assert {row["snapshot"] for row in certificate["rewritten"][1:]} == {1, 2}
     manifest = json.loads((ours.data / "snapshots" / "000002" / "manifest.json").read_text("utf-8"))
     assert manifest["rewritten"] == "a person was forgotten"
+
+
+def test_a_forgotten_person_is_gone_from_a_destination_after_the_next_delivery(ours: SmallWarehouse) -> None:
+    """And at once from what a delivery that was killed left in the state."""
+    database, leftover = ours.data.with_name("analytics.duckdb"), ours.data / "state" / "destinations" / "analytics"
+    place = {
+        "DESTINATION__ANALYTICS__DESTINATION_TYPE": "duckdb", "DESTINATION__ANALYTICS__CREDENTIALS": str(database),
+    }  # fmt: skip
+    query = "select user_id, email from referrals.core_users where user_id in (1, 2) order by 1"
+
+    def delivered() -> list[Any]:
+        assert ours.run("deliver", "--to", "analytics", **FREE, **place).returncode == 0
+        with duckdb.connect(str(database), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    before = delivered()
+    assert before[0][1] is not None
+    leftover.mkdir()
+    (leftover / "rows").write_text(before[0][1])
+    certificate = json.loads(Path(_forget(ours, "--user-id", "1")["certificate"]).read_text("utf-8"))
+    assert "rows at analytics are replaced by the next sync or `referrals deliver`" in certificate["deliveries"]
+    assert not leftover.exists()
+    assert delivered() == [(1, None), before[1]]
 
 
 @pytest.mark.full

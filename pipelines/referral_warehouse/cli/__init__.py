@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sql": ("sql", "Query the published warehouse read-only, or open a prompt for queries."),
     "mcp": ("mcp", "Answer questions of agents (MCP) about the published data, read-only."),
     "serve": ("serve", "Serve feeds, schema, report and manifest read-only over HTTP, with a token."),
+    "deliver": ("deliver", "Bring the published tables to a database or warehouse that dlt knows."),
     "snapshots": ("snapshots", "List the published snapshots that are kept, and pin one."),
     "migrate": ("migrate", "Take the kept snapshots into a lake with their history, or leave it."),
     "config": ("config", "Show every setting with its value and where that came from."),

@@ -15,6 +15,7 @@ from typing import Any
 
 from referral_warehouse.cli.copies_elsewhere import copies_elsewhere
 from referral_warehouse.cli.erasing import erase_published
+from referral_warehouse.cli.table_delivery import known_destinations
 from referral_warehouse.display_text import json_text
 from referral_warehouse.errors import DataRefused, ReferralsError
 from referral_warehouse.events import log_stage, log_warning
@@ -24,6 +25,8 @@ from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
 from referral_warehouse.workspace.removal import remove
 
+DELIVERING = "destinations"
+"""The folder of the state that has rows on their way to a destination; a delivery that was killed leaves it."""
 ASIDE = ".aside-"
 """In the names of files that a command set aside because they could not be used."""
 
@@ -228,7 +231,8 @@ def _clean_outcomes(settings: Settings, texts: list[str]) -> None:
 
 def _remove_leftovers(settings: Settings) -> tuple[list[str], list[str]]:
     """Remove what may hold rows and cannot be rewritten: drafts, and files that were set aside as unusable."""
-    found = [*settings.warehouse_dir.glob("draft*"), *_set_aside(settings)]
+    found = [*settings.warehouse_dir.glob("draft*"), settings.state_dir / DELIVERING, *_set_aside(settings)]
+    found = [path for path in found if path.exists()]
     problems = [problem for path in found if (problem := remove(path)) is not None]
     return [str(path.relative_to(settings.warehouse_dir)) for path in found if not path.exists()], problems
 
@@ -247,9 +251,12 @@ def _searched(settings: Settings) -> list[str]:
 
 
 def _deliveries(settings: Settings) -> str:
-    if settings.deliver_to is None:
-        return "none"
-    return f"sets at {settings.deliver_to} are removed once the next sync has delivered another one"
+    found = []
+    if settings.deliver_to is not None:
+        found.append(f"sets at {settings.deliver_to} are removed once the next sync has delivered another one")
+    if names := known_destinations(settings):
+        found.append(f"rows at {', '.join(names)} are replaced by the next sync or `referrals deliver`")
+    return "; ".join(found) or "none"
 
 
 def _lake(settings: Settings) -> str:

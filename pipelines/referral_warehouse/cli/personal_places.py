@@ -8,6 +8,7 @@ from typing import Any
 
 from referral_warehouse.cli.copies_elsewhere import copies_elsewhere
 from referral_warehouse.cli.published_personal import raw_names
+from referral_warehouse.cli.table_delivery import known_destinations
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.privacy import FORGET
 from referral_warehouse.workspace.current_snapshot import MANIFEST, REPORT, folder_name
@@ -90,6 +91,10 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
     yield HeldPlace(
         "deliveries", NOWHERE if settings.deliver_to is None else str(settings.deliver_to),
         "copies of the feeds", NOWHERE if settings.deliver_to is None else place,
+    )  # fmt: skip
+    yield HeldPlace(
+        "destinations", ", ".join(known_destinations(settings)) or NOWHERE, "the rows of the feeds",
+        "until the next delivery; what the database keeps of replaced rows is its own",
     )  # fmt: skip
     yield HeldPlace(
         "agents", "referrals mcp", _shown(settings.publish_personal and settings.agents_see_personal),

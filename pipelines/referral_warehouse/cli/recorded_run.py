@@ -23,6 +23,7 @@ from referral_warehouse.cli.settings_in_use import (
     log_in_use,
     refuse_missing_warehouse,
 )
+from referral_warehouse.cli.table_delivery import refuse_missing_client
 from referral_warehouse.errors import AnotherSyncRunning, ChecksFailed, ReferralsError
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.lock import warehouse_lock
@@ -84,6 +85,7 @@ def recorded_run(settings: Settings, command: str, streams: list[str] | None = N
             announcer = Announcer(settings, load_notify_settings(), command)
             if command in DELIVER:
                 refuse_missing_s3_extra(settings)
+                refuse_missing_client(settings)
             if command in NEED_TOKEN:
                 refuse_missing_token(settings)
             if command not in CREATE:

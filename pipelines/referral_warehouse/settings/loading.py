@@ -93,6 +93,11 @@ def effective_settings(
             refuse_redirected_data(
                 by_field["api_token"].place, by_field[name].setting.name, str(found_value), by_field[name].place
             )
+    if settings.destinations:
+        named = by_field["destinations"]
+        refuse_redirected_data(
+            by_field["api_token"].place, named.setting.name, ", ".join(settings.destinations), named.place
+        )
     refuse_unsafe(settings)
     _refuse_skipped_files(sources)
     return settings, list(values.values())

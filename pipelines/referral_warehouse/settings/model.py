@@ -46,6 +46,9 @@ class Settings:
     keep_snapshots: int = default_of("keep_snapshots")
     snapshot_grace_minutes: int = default_of("snapshot_grace_minutes")
     deliver_to: DeliveryTarget | None = None
+    destinations: tuple[str, ...] = ()
+    """Names of dlt destinations that get the tables of each publication."""
+    dataset_name: str = default_of("dataset_name")
     storage: str = default_of("storage")
     lake_catalog: LakeCatalog | None = None
     lake_data: DeliveryTarget | None = None

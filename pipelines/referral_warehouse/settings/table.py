@@ -11,6 +11,7 @@ from typing import Any
 
 from referral_warehouse.settings.base_url import DEFAULT_BASE_URL
 from referral_warehouse.settings.delivery_target import PlaceOfFeeds
+from referral_warehouse.settings.destination_names import DATASET, DatasetName, DestinationNames
 from referral_warehouse.settings.lake_target import DUCKDB, DUCKLAKE, CatalogOfLake
 from referral_warehouse.settings.notify import EVENTS, TIMEOUT_LIMITS_S, TIMEOUT_S
 from referral_warehouse.settings.privacy import FORGET, KEEP, POLICIES, field_policies
@@ -138,6 +139,15 @@ TABLE: tuple[Setting, ...] = (
         WAREHOUSE, "deliver_to", PlaceOfFeeds(),
         "a folder, or `s3://bucket/prefix` with the extra `s3`, that gets a copy of the feeds of each publication. See "
         "[readers](readers.md#deliver-feeds)",
+    ),
+    Setting(
+        WAREHOUSE, "destinations", DestinationNames(),
+        "names of dlt destinations, separated by commas (in TOML also a list), that get the tables of each "
+        "publication. See [delivering](delivering.md)",
+    ),
+    Setting(
+        WAREHOUSE, "dataset_name", DatasetName(DATASET),
+        "the dataset (a schema, where the destination calls it so) that holds the tables at a destination",
     ),
     Setting(
         WAREHOUSE, "storage", Choice(DUCKDB, (DUCKDB, DUCKLAKE)),

@@ -9,6 +9,7 @@ import click
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.lake import lake_facts, lake_sentence
 from referral_warehouse.cli.settings_in_use import in_use_facts, print_in_use
+from referral_warehouse.cli.table_delivery import destination_facts, destination_sentence
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
@@ -103,12 +104,15 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
     health = read_health(settings, now, max_age_s)
     strikes = strike_facts(settings)
     lake = lake_facts(settings)
+    destinations = destination_facts(settings)
     if not as_json:
         for text in sentences(health, now):
             say_paragraph(text)
         print_in_use(settings)
         if lake is not None:
             say_paragraph(lake_sentence(lake))
+        for destination in destinations:
+            say_paragraph(destination_sentence(destination))
         say(in_words(strikes))
     refuse_unreadable(settings)
     if as_json:
@@ -117,6 +121,7 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
             "warehouse": str(public_database(settings.published_dir)),
             **strikes,
             **({} if lake is None else {"lake": lake}),
+            **({"destinations": destinations} if destinations else {}),
         }
         found |= in_use_facts(settings)
         say_json({**found, **({"snapshot": None} if health.state == UNPUBLISHED else _published(settings, health))})

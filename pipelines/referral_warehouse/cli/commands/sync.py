@@ -18,6 +18,7 @@ from referral_warehouse.cli.personal_terms import apply_terms, complete_interrup
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.report_file import add_missing_report, add_report
 from referral_warehouse.cli.reporting import log_problems, print_summary, print_warnings, published, summary
+from referral_warehouse.cli.table_delivery import deliver_after_publication
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
@@ -98,6 +99,7 @@ def _sync(
         remember_origin(settings)
         publish_lake(settings, run.refuse_lost_lock)
         deliver_published(settings)
+        deliver_after_publication(settings)
     if as_json:
         say_json(summary(settings, report, publication))
     else:
@@ -178,6 +180,7 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
         add_report(settings)
         publish_lake(settings, run.refuse_lost_lock)
         deliver_published(settings)
+        deliver_after_publication(settings)
     if as_json:
         say_json(published(settings, publication))
     else:

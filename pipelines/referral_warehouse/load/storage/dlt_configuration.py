@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ FIXED_VALUES: dict[tuple[str, ...], Any] = {
 
 
 class _FixedValues(ConfigProvider):
-    """The only source of dlt's settings."""
+    """The source of dlt's settings: for the load file the only one."""
 
     def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
         """The fixed value of a field, or None for dlt's default; there are no values for single pipelines."""
@@ -87,10 +87,12 @@ class _FixedValues(ConfigProvider):
 class _ClosedRunContext(RunContext):
     """The places where dlt looks for settings and folders: one folder of ours; it loads no code."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, before: Sequence[ConfigProvider], files: Path | None) -> None:
         super().__init__(str(folder))
         self._folder = str(folder)
+        self._files = str(files or folder)
         self._global_dir = self._folder
+        self._before = before
 
     @property
     def uri(self) -> str:
@@ -102,7 +104,7 @@ class _ClosedRunContext(RunContext):
 
     @property
     def local_dir(self) -> str:
-        return self._folder
+        return self._files
 
     @property
     def settings_dir(self) -> str:
@@ -117,7 +119,7 @@ class _ClosedRunContext(RunContext):
         return None
 
     def initial_providers(self) -> list[ConfigProvider]:
-        return [_FixedValues()]
+        return [*self._before, _FixedValues()]
 
     def initialize_runtime(self, runtime_config: RuntimeConfiguration | None = None) -> None:
         """Resolve dlt's runtime settings; its log handler, HTTP session and telemetry are not started at all."""
@@ -129,10 +131,12 @@ class ClosedConfiguration:
 
     Args:
         folder: the folder that holds dlt's working folders.
+        before: further sources of values, which win over the fixed ones.
+        files: where relative paths of destinations begin; without it, the same folder.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._run_context = PluggableRunContext(_ClosedRunContext(folder))
+    def __init__(self, folder: Path, before: Sequence[ConfigProvider] = (), files: Path | None = None) -> None:
+        self._run_context = PluggableRunContext(_ClosedRunContext(folder, before, files))
         self._contexts = (TimezoneContext("UTC"), PipelineContext(), ConfigSectionContext())
         self._depth = 0
 

@@ -1,0 +1,69 @@
+"""``deliver``: brings the published tables to a destination of dlt, such as a database of PostgreSQL."""
+
+from __future__ import annotations
+
+import click
+
+from referral_warehouse.cli.configuration import read_settings
+from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
+from referral_warehouse.cli.verbosity import logging_options
+from referral_warehouse.errors import ConfigurationError, NothingPublished, ReferralsError
+from referral_warehouse.settings import Settings
+
+
+@click.command(epilog="Example: referrals deliver --to analytics")
+@click.option("--to", "name", metavar="NAME", help="The destination; without it, all of WAREHOUSE__DESTINATIONS.")
+@click.option("--all", "everything", is_flag=True, help="Send every table, also those that did not change.")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
+@logging_options
+def deliver(name: str | None, everything: bool, as_json: bool) -> None:
+    """Bring the published tables to a destination of dlt: all of one snapshot, switched together.
+
+    DESTINATION__NAME__CREDENTIALS says where it is, as for any pipeline of dlt.
+    """
+    from referral_warehouse.cli.console import say, say_json
+    from referral_warehouse.cli.table_delivery import deliver_to, delivered, facts
+    from referral_warehouse.workspace.lock import warehouse_lock
+    from referral_warehouse.workspace.ownership import refuse_files_of_others
+
+    settings = read_settings()
+    names = _chosen(settings, name)
+    refuse_files_of_others(settings.warehouse_dir)
+    refuse_missing_warehouse(settings)
+    found, texts, failed = [], [], None
+    with warehouse_lock(settings.warehouse_dir):
+        for one in names:
+            try:
+                delivery = deliver_to(settings, one, everything=everything)
+            except ReferralsError as error:  # which is no reason to leave the next destination as it is
+                failed = failed or error
+                continue
+            if delivery is None:
+                raise NothingPublished("Nothing is published yet, or nothing with a manifest of its own.")
+            found.append({"destination": one, **facts(delivery)})
+            texts.append(delivered(one, delivery))
+        if failed is None:
+            work_is_done("The tables are delivered.")
+    if as_json:
+        if failed is None:
+            say_json({"deliveries": found})
+    else:
+        for text in texts:
+            say(f"{text[0].upper()}{text[1:]}.")
+    if failed is not None:
+        raise failed
+
+
+def _chosen(settings: Settings, name: str | None) -> tuple[str, ...]:
+    """The destinations that are asked for. Raises: ConfigurationError."""
+    from referral_warehouse.settings.destination_names import destination_name
+
+    if name is not None:
+        return (destination_name("--to", name),)
+    if not settings.destinations:
+        raise ConfigurationError(
+            "No destination is named.",
+            "Run `referrals deliver --to NAME`, or set WAREHOUSE__DESTINATIONS; docs/delivering.md has examples.",
+        )
+    return settings.destinations

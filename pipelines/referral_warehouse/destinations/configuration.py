@@ -1,0 +1,82 @@
+"""Opens a destination of dlt with its own values and nothing else of the environment's.
+
+dlt also finds settings under general names, which may belong to other programs; here it gets those of ``destination``
+alone, and the fixed ones that the load file has too. Knows no table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from referral_warehouse.load.storage.dlt_configuration import (  # first: dlt must not be imported before it
+    ClosedConfiguration,
+    dlt,
+)
+
+# isort: split
+from dlt.common.configuration.providers.provider import ConfigProvider
+from dlt.common.destination import Destination
+from dlt.common.schema import Schema
+
+from referral_warehouse.settings.destinations import SECTION
+from referral_warehouse.settings.sources import working_folder
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings.destinations import DestinationValues
+
+PIPELINE = "referrals_delivery"
+SCHEMA = "referrals"
+OWN_VALUES: dict[tuple[str, ...], Any] = {
+    # a column of dlt's own would make every delivery of the same rows another one
+    ("normalize", "parquet_normalizer", "add_dlt_load_id"): False,
+    ("load", "raise_on_max_retries"): 3,
+}
+
+
+class _DestinationProvider(ConfigProvider):
+    """The values of one destination, from the places where settings are."""
+
+    def __init__(self, values: DestinationValues) -> None:
+        self._values = values
+
+    def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
+        """The value of a field; sections other than those of this destination have none."""
+        del hint
+        path = (*(section for section in sections if section), key)
+        if pipeline_name:
+            return None, ".".join(path)
+        found = self._values.find(*path) if path[:1] == (SECTION,) and len(path) > 1 else OWN_VALUES.get(path)
+        return found, ".".join(path)
+
+    @property
+    def supports_secrets(self) -> bool:
+        return True
+
+    @property
+    def supports_sections(self) -> bool:
+        return True
+
+    @property
+    def name(self) -> str:
+        return "the environment and the files of referral-warehouse"
+
+
+@contextmanager
+def opened_pipeline(values: DestinationValues, folder: Path, dataset: str) -> Iterator[dlt.Pipeline]:
+    """A pipeline that loads into a dataset of a destination, for the length of a ``with``.
+
+    Args: ``folder`` is for dlt's working files.
+    Raises: ConfigurationError, and dlt's errors where there is no such destination or a package for it is missing.
+    """
+    with ClosedConfiguration(folder, [_DestinationProvider(values)], working_folder()).applied():
+        destination = Destination.from_reference(values.kind, destination_name=values.name)
+        pipeline = dlt.pipeline(PIPELINE, destination=destination, dataset_name=dataset, pipelines_dir=str(folder))
+        yield pipeline
+
+
+def new_schema() -> Schema:
+    """An empty schema for the tables of a delivery."""
+    return Schema(SCHEMA)

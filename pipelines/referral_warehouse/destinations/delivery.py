@@ -1,0 +1,142 @@
+"""Delivers the published snapshot to a destination of dlt: what changed is loaded beside it, then switched as a whole.
+
+A delivery that ends anywhere leaves the rows of one snapshot, and the next one begins again: nothing of it is kept but
+what readers see. Knows how the steps follow each other; knows neither SQL nor Parquet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from referral_warehouse.destinations.configuration import opened_pipeline  # first: it imports dlt
+
+# isort: split
+from referral_warehouse.destinations.control import KEYS, DestinationState, SentTable
+from referral_warehouse.destinations.faults import explained
+from referral_warehouse.destinations.steps import Steps
+from referral_warehouse.destinations.tables import TRANSACTIONAL, DatasetTables
+from referral_warehouse.destinations.views import SLOTS, WITH_VIEWS, DatasetViews
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.warehouse.lake.publication import wanted_snapshot
+from referral_warehouse.workspace.file_kinds import remove_or_raise
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+    from referral_warehouse.settings.destinations import DestinationValues
+
+WORK = "destinations"
+"""The folder of the state that has dlt's files during a delivery; nothing in it is needed afterwards."""
+STAGING = "_staging"
+"""What the name of the dataset has at its end where new rows wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableDelivery:
+    """What was delivered: the number of the snapshot, and how many of how many tables were sent.
+
+    Attributes: ``is_new`` unless the destination had the snapshot already.
+    """
+
+    snapshot: int
+    manifest_sha256: str
+    sent: int
+    tables: int
+    is_new: bool = True
+
+
+def deliver_tables(settings: Settings, values: DestinationValues, *, everything: bool = False) -> TableDelivery | None:
+    """Bring the published snapshot to a destination; the caller holds the lock of the warehouse.
+
+    Args: ``everything`` sends every table, also where nothing changed.
+    Returns: None where nothing is published.
+    Raises: ConfigurationError, DestinationUnavailable, DataRefused. Readers then keep what they have.
+    """
+    wanted = wanted_snapshot(settings)
+    if wanted is None:
+        return None
+    folder = settings.state_dir / WORK / values.name
+    with explained(values):
+        remove_or_raise(folder)
+        folder.mkdir(parents=True, mode=0o700)
+        try:
+            with opened_pipeline(values, folder, settings.dataset_name + STAGING) as pipeline:
+                steps = Steps(settings, values, wanted, pipeline)
+                if values.kind in TRANSACTIONAL:
+                    sent = _in_transaction(steps, everything=everything)
+                elif values.kind in WITH_VIEWS:
+                    sent = _by_views(steps, everything=everything)
+                else:
+                    raise _unsupported(values)
+        finally:
+            remove_or_raise(folder)
+    return TableDelivery(wanted.number, wanted.sha256, sent or 0, len(steps.tables), is_new=sent is not None)
+
+
+def _in_transaction(steps: Steps, *, everything: bool) -> int | None:
+    """Send what changed, and replace rows in one transaction. Returns: how many tables were sent; None for nothing."""
+    dataset = steps.settings.dataset_name
+    with steps.pipeline.destination_client() as client:
+        state = steps.readers_state(client)
+        steps.remove(client, dataset + STAGING)
+        before: Mapping[str, SentTable] = {} if state is None else state.tables
+        there = set() if everything else steps.there(client, list(before))
+    if _is_there(steps, state) and there >= set(steps.tables):
+        return None
+    sent = {
+        name: before[name]
+        if name in there and before[name].checksum == table.checksum
+        else SentTable(table.checksum, table.rows, table.feed.key, steps.wanted.number)
+        for name, table in steps.tables.items()
+    }
+    changed = [table.feed for name, table in steps.tables.items() if sent[name] is not before.get(name)]
+    control = steps.load(changed, sent, dataset)
+    keys = {name: table.key for name, table in before.items()} | (KEYS if state is not None else {})
+    with steps.pipeline.destination_client() as client:
+        steps.refuse_incomplete(client)
+        target = DatasetTables(client, TRANSACTIONAL[steps.values.kind], dataset)
+        target.replace([*changed, *control], set(before) - set(steps.tables), keys)
+        steps.remove(client, dataset + STAGING)
+    return len(changed)
+
+
+def _by_views(steps: Steps, *, everything: bool) -> int | None:
+    """Send all tables into a dataset of their own, and point the views of readers there. Returns: as above."""
+    dataset = steps.settings.dataset_name
+    with steps.pipeline.destination_client() as client:
+        state = steps.readers_state(client)
+        current = None if state is None else state.dataset
+        new = next(dataset + slot for slot in SLOTS if dataset + slot != current)
+        if state is not None and current is not None:
+            # a delivery that was killed may have switched some of them
+            DatasetViews(client.sql_client, dataset).point_to(current, list(state.tables))
+        steps.remove(client, new)
+        if _is_there(steps, state) and not everything:
+            return None
+    sent = {
+        name: SentTable(table.checksum, table.rows, table.feed.key, steps.wanted.number)
+        for name, table in steps.tables.items()
+    }
+    steps.pipeline.dataset_name = new
+    steps.load([table.feed for table in steps.tables.values()], sent, new)
+    with steps.pipeline.destination_client() as client:
+        steps.refuse_incomplete(client)
+        views = DatasetViews(client.sql_client, dataset)
+        views.point_to(new, list(sent))
+        views.drop(set() if state is None else set(state.tables) - set(sent))
+        if current is not None:
+            steps.remove(client, current)
+    return len(sent)
+
+
+def _is_there(steps: Steps, state: DestinationState | None) -> bool:
+    return state is not None and state.manifest_sha256 == steps.wanted.sha256
+
+
+def _unsupported(values: DestinationValues) -> ConfigurationError:
+    return ConfigurationError(
+        f"{values.name} is a destination of the type {values.kind}, where tables cannot be switched together.",
+        f"Use a destination of one of the types {', '.join((*TRANSACTIONAL, *WITH_VIEWS))}; files are delivered by "
+        "WAREHOUSE__DELIVER_TO.",
+    )

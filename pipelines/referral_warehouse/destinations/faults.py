@@ -1,0 +1,110 @@
+"""Says in one line what is wrong with a destination: errors of dlt and of what is behind it become this program's.
+
+The clients of databases say in words alone what happened, so this is the one place that reads the words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from referral_warehouse.destinations import configuration  # noqa: F401 - first: it imports dlt
+
+# isort: split
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.destination.exceptions import InvalidDestinationReference, UnknownDestinationModule
+from dlt.common.exceptions import MissingDependencyException
+
+from referral_warehouse.destinations.tables import LOCKED
+from referral_warehouse.display_text import one_line
+from referral_warehouse.errors import ConfigurationError, DestinationUnavailable, ReferralsError, causes
+from referral_warehouse.extras import install_step
+from referral_warehouse.redaction import redact
+from referral_warehouse.settings.destinations import SECTION
+from referral_warehouse.settings.sources import variable
+from referral_warehouse.workspace.disk_space import disk_full_error
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings.destinations import DestinationValues
+
+OWN_EXTRA = "postgres"
+"""The destination whose client is an extra of this project too; those of others are extras of dlt."""
+PLACE = re.compile(r"connection to server .*?failed: (?:FATAL:\s+)?", re.DOTALL)
+"""What the client of PostgreSQL says before the reason."""
+REFUSED = re.compile(
+    r"password|authenticat|no pg_hba|role .* does not exist|(?:user|login) .* (?:denied|failed)|access denied"
+    r"|permission denied|not authorized|unauthorized|must be owner|database .* does not exist|unknown database"
+    r"|\b40[13]\b",
+    re.IGNORECASE,
+)
+"""Reasons that are faults of the configuration: what a retry does not change."""
+DEPENDENT = re.compile(r"other objects depend on it")
+
+
+def destination_error(error: BaseException, values: DestinationValues) -> ReferralsError:
+    """The error of this program for one that was raised while a destination was used."""
+    chain = list(causes(error))
+    name = values.name
+    for found in chain:
+        if isinstance(found, ReferralsError):
+            return found
+    for found in chain:
+        if isinstance(found, MissingDependencyException | ModuleNotFoundError):
+            extra = f"Run: pip install 'dlt[{values.kind}]'"
+            return ConfigurationError(
+                f"The destination {name} needs a package that is not installed.",
+                install_step(OWN_EXTRA) if values.kind == OWN_EXTRA else extra,
+            )
+        if isinstance(found, UnknownDestinationModule | InvalidDestinationReference):
+            return ConfigurationError(
+                f"{name} is no destination: nothing says of which type of dlt it is.",
+                f"Set {variable((SECTION, name), 'destination_type')}, such as to postgres.",
+            )
+        if isinstance(found, ConfigurationException):
+            return ConfigurationError(
+                f"The destination {name} is not configured: {_reason(found)}.",
+                f"Set {variable((SECTION, name), 'credentials')}, or [{SECTION}.{name}.credentials] in "
+                ".dlt/secrets.toml; docs/delivering.md has examples.",
+            )
+    reason = _reason(chain[-1])
+    message = f"The tables cannot be delivered to {name}: {reason}."
+    if full := disk_full_error(error, f"The tables cannot be delivered to {name}"):
+        return full
+    if DEPENDENT.search(reason):
+        return ConfigurationError(
+            message, "Drop the views there that use the column or the table, and make them again afterwards."
+        )
+    if REFUSED.search(reason):
+        return ConfigurationError(
+            message,
+            f"Correct {variable((SECTION, name), 'credentials')}: the user, the password, the database, or what the "
+            "user may do there.",
+        )
+    if LOCKED in reason:
+        return DestinationUnavailable(
+            f"{message[:-1]}: others use a table there whose columns change.",
+            "End long queries there and run `referrals deliver` again; the next sync tries again too.",
+        )
+    return DestinationUnavailable(message)
+
+
+@contextmanager
+def explained(values: DestinationValues) -> Iterator[None]:
+    """Errors in the length of a ``with`` become errors of this program.
+
+    Raises: ConfigurationError, DestinationUnavailable, DiskFull.
+    """
+    try:
+        yield
+    except Exception as error:
+        explanation = destination_error(error, values)
+        if explanation is error:
+            raise
+        raise explanation from None  # the errors of clients may repeat an address with its password
+
+
+def _reason(error: BaseException) -> str:
+    text = PLACE.sub("", redact(str(error)).strip())
+    return one_line(text.partition("\n")[0] or type(error).__name__, 300).rstrip(".")

@@ -1,0 +1,145 @@
+"""Steps that every delivery has: what is published, what readers have, and loading with a count of what arrived.
+
+Knows no way of switching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from referral_warehouse.destinations.configuration import new_schema  # first: it imports dlt
+
+# isort: split
+from referral_warehouse.destinations.control import (
+    COMMENTS,
+    KEYS,
+    PUBLISHED,
+    PUBLISHED_TABLES,
+    DestinationState,
+    SentTable,
+    comments_of,
+    published_rows,
+    read_state,
+    table_rows,
+)
+from referral_warehouse.destinations.feeds import FeedTable, feed_resource, feed_table, rows_resource
+from referral_warehouse.errors import ConfigurationError, DataRefused
+from referral_warehouse.warehouse.publisher import own_name
+from referral_warehouse.warehouse.snapshot_description import keys_of
+from referral_warehouse.workspace.durable_files import file_sha256
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+    from referral_warehouse.settings.destinations import DestinationValues
+    from referral_warehouse.warehouse.lake.publication import Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class WantedTable:
+    """A table of the snapshot: its feed, its rows, and the checksum of the feed."""
+
+    feed: FeedTable
+    rows: int
+    checksum: str
+
+
+class Steps:
+    """The steps of one delivery, in a pipeline into the dataset where new rows are loaded.
+
+    ``client`` is dlt's client of that dataset, with an open connection.
+
+    Attributes: ``tables`` are those of the snapshot by their names at the destination.
+    """
+
+    def __init__(self, settings: Settings, values: DestinationValues, wanted: Wanted, pipeline: Any) -> None:
+        self.settings = settings
+        self.values = values
+        self.wanted = wanted
+        self.pipeline = pipeline
+        self.tables = _tables(settings, wanted)
+        self._expected: dict[str, int] = {}
+
+    def readers_state(self, client: Any) -> DestinationState | None:
+        """What readers have. Raises: ConfigurationError when another warehouse delivers there; dlt's errors."""
+        dataset = self.settings.dataset_name
+        with client.sql_client.with_alternative_dataset_name(dataset) as sql:
+            state = read_state(sql) if sql.has_dataset() else None
+        own = own_name(self.settings)
+        if state is not None and state.publisher != own:
+            raise ConfigurationError(
+                f"Another warehouse delivers into the dataset {dataset} of {self.values.name}; this one would replace "
+                "its tables.",
+                "Set WAREHOUSE__DATASET_NAME to another name. If that warehouse is no longer used, run `update "
+                f"{dataset}.{PUBLISHED} set publisher = '{own}'` there.",
+            )
+        return state
+
+    def remove(self, client: Any, dataset: str) -> None:
+        """Remove a dataset that no reader uses, if there is one."""
+        with client.sql_client.with_alternative_dataset_name(dataset) as sql:
+            if sql.has_dataset():
+                sql.drop_dataset()
+
+    def there(self, client: Any, names: Sequence[str]) -> set[str]:
+        """Those tables that readers have."""
+        if not names:
+            return set()
+        with client.sql_client.with_alternative_dataset_name(self.settings.dataset_name):
+            return {name for name, columns in client.get_storage_tables(names) if columns}
+
+    def load(self, changed: Sequence[FeedTable], sent: Mapping[str, SentTable], dataset: str) -> list[FeedTable]:
+        """Load the rows of tables, and of those of control, where no reader looks.
+
+        Args: ``sent`` is what the destination has afterwards; ``dataset`` the one where its rows are then.
+        Returns: the tables of control.
+        Raises: DataRefused where a feed is not as it was published; dlt's errors.
+        """
+        for table in changed:
+            if f"sha256:{file_sha256(table.path)}" != self.tables[table.name].checksum:
+                raise DataRefused(
+                    f"{table.path} has changed since it was published.", "The next sync publishes it again."
+                )
+        own, now = own_name(self.settings), datetime.now(UTC)
+        control = {
+            PUBLISHED: published_rows(self.wanted.manifest, self.wanted.sha256, own, now, dataset),
+            PUBLISHED_TABLES: table_rows(sent),
+        }
+        into_postgres = self.values.kind == "postgres"
+        self.pipeline.run(
+            [
+                *(feed_resource(table, into_postgres=into_postgres) for table in changed),
+                *(
+                    rows_resource(name, rows, comments_of(name), into_postgres=into_postgres)
+                    for name, rows in control.items()
+                ),
+            ],
+            schema=new_schema(),
+        )
+        self._expected = {table.name: sent[table.name].rows for table in changed}
+        self._expected |= {name: rows.num_rows for name, rows in control.items()}
+        return [FeedTable(name, Path(), KEYS[name], COMMENTS[name], comments_of(name)) for name in control]
+
+    def refuse_incomplete(self, client: Any) -> None:
+        """Count the rows that were loaded. Raises: DataRefused where a table does not have as many as its feed."""
+        sql = client.sql_client
+        for name, rows in self._expected.items():
+            found = sql.execute_sql(f"select count(*) from {sql.make_qualified_table_name(name)}")
+            if not found or found[0][0] != rows:
+                raise DataRefused(
+                    f"{self.values.name} has {found[0][0] if found else 'no'} rows of {name} after loading, the feed "
+                    f"has {rows}.",
+                    "Run the same command again; readers there keep what they have.",
+                )
+
+
+def _tables(settings: Settings, wanted: Wanted) -> dict[str, WantedTable]:
+    keys, found = keys_of(wanted.folder), {}
+    for name, table in wanted.manifest["tables"].items():
+        there = name.replace(".", "_")
+        feed = feed_table(there, settings.published_dir / table["feed"], keys.get(name, []))
+        found[there] = WantedTable(feed, table["rows"], table["checksum"])
+    return found

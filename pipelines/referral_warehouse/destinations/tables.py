@@ -1,0 +1,172 @@
+"""Replaces the rows of all tables that changed in one transaction: readers see the rows of one snapshot at any time.
+
+The new rows wait in a dataset beside that of the readers. Tables are kept, with the rights that were granted on them:
+their rows are deleted and inserted, which no reader waits for, and only columns that changed are altered. Knows the SQL
+of destinations; knows no snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from referral_warehouse.destinations.feeds import FeedTable
+
+if TYPE_CHECKING:
+    from dlt.destinations.job_client_impl import SqlJobClientBase
+
+Columns = dict[str, Any]
+ATTEMPTS = 10
+"""How often a transaction is tried that alters tables which others read."""
+LOCKED = "lock timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What a destination can do.
+
+    Attributes:
+        has_ddl: tables can be made and altered inside a transaction.
+        has_comments: it has ``comment on``; where it has not, dlt writes comments when it makes a table, or nobody.
+        has_keys: it has primary keys, and enforces them.
+        lock_limit: the statement that ends a transaction that waits for readers of a table that it alters. It must be
+            shorter than what a server waits until it looks for deadlocks, which could end a reader.
+    """
+
+    has_ddl: bool = False
+    has_comments: bool = False
+    has_keys: bool = False
+    lock_limit: str = ""
+
+
+TRANSACTIONAL: Mapping[str, Engine] = {
+    "postgres": Engine(has_ddl=True, has_comments=True, has_keys=True, lock_limit="set local lock_timeout = '500ms'"),
+    "duckdb": Engine(has_ddl=True, has_comments=True),
+    "motherduck": Engine(has_ddl=True, has_comments=True),
+    "redshift": Engine(has_ddl=True, has_comments=True),
+    "mssql": Engine(has_ddl=True),
+    "bigquery": Engine(),
+    "snowflake": Engine(),
+}
+"""The destinations whose transactions change rows of many tables; tests run with the first two."""
+
+
+class DatasetTables:
+    """The tables of a dataset at a destination, beside the dataset that dlt loaded into.
+
+    Args: ``client`` is dlt's, with an open connection, of the dataset with the new rows.
+    """
+
+    def __init__(self, client: SqlJobClientBase, engine: Engine, dataset: str) -> None:
+        self._client = client
+        self._sql = client.sql_client
+        self._engine = engine
+        self._dataset = dataset
+
+    def replace(
+        self, tables: Sequence[FeedTable], gone: Collection[str], old_keys: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Give tables the rows that were loaded, and drop those that are gone, in one transaction.
+
+        Args: ``old_keys`` are the keys that the tables of the delivery before have. Raises: dlt's errors; readers then
+        keep all rows that they had.
+        """
+        names = [table.name for table in tables]
+        new = self._columns(names)
+        with self._in_dataset():
+            if not self._sql.has_dataset():
+                self._sql.create_dataset()
+            old = self._columns(names)
+        if not self._engine.has_ddl:
+            for table in tables:
+                self._shape(table, new[table.name], old[table.name])
+        is_altered = bool(gone) or any(old[name] not in ({}, new[name]) for name in names)
+        for attempt in range(ATTEMPTS):
+            try:
+                with self._sql.begin_transaction():
+                    if is_altered and self._engine.lock_limit:
+                        self._sql.execute_sql(self._engine.lock_limit)
+                    for table in tables:
+                        self._fill(table, new[table.name], old[table.name], old_keys)
+                    if self._engine.has_ddl:
+                        self._drop(gone)
+                break
+            except Exception as error:
+                if LOCKED not in str(error) or attempt == ATTEMPTS - 1:
+                    raise
+        if not self._engine.has_ddl:
+            self._drop(gone)
+
+    def _fill(self, table: FeedTable, new: Columns, old: Columns, old_keys: Mapping[str, Sequence[str]]) -> None:
+        source = self._sql.make_qualified_table_name(table.name)
+        with self._in_dataset():
+            target = self._sql.make_qualified_table_name(table.name)
+        if old:
+            self._sql.execute_sql(f"delete from {target} where 1 = 1")
+        if self._engine.has_ddl:
+            self._shape(table, new, old)
+            self._set_key(table, target, old_keys.get(table.name, ()) if old else ())
+        columns = ", ".join(self._sql.escape_column_name(name) for name in new)
+        self._sql.execute_sql(f"insert into {target} ({columns}) select {columns} from {source}")
+        if self._engine.has_comments:
+            self._sql.execute_many(list(self._comments(table, target)))
+
+    def _shape(self, table: FeedTable, new: Columns, old: Columns) -> None:
+        """Make a table, or give it the columns that the new rows have."""
+        kinds = self._client.schema.get_table_columns(table.name)
+        with self._in_dataset():
+            target = self._sql.make_qualified_table_name(table.name)
+            if not old:
+                self._execute(self._client._get_table_update_sql(table.name, list(kinds.values()), False))
+                return
+            wrong = [name for name in old if old[name] != new.get(name)]
+            if self._engine.has_ddl:
+                for name in wrong:
+                    self._sql.execute_sql(f"alter table {target} drop column {self._sql.escape_column_name(name)}")
+            added = [kinds[name] for name in new if name not in old or (name in wrong and self._engine.has_ddl)]
+            if added:
+                self._execute(self._client._get_table_update_sql(table.name, added, True))
+
+    def _set_key(self, table: FeedTable, target: str, old: Sequence[str]) -> None:
+        if not self._engine.has_keys or tuple(old) == table.key:
+            return
+        constraint = self._sql.escape_column_name(f"{table.name[:55]}_key")
+        if old:
+            self._sql.execute_sql(f"alter table {target} drop constraint if exists {constraint}")
+        if table.key:
+            columns = ", ".join(self._sql.escape_column_name(name) for name in table.key)
+            self._sql.execute_sql(f"alter table {target} add constraint {constraint} primary key ({columns})")
+
+    def _comments(self, table: FeedTable, target: str) -> Iterator[str]:
+        literal = self._sql.capabilities.escape_literal
+        if table.comment:
+            yield f"comment on table {target} is {literal(table.comment)}"
+        for name, text in table.comments.items():
+            yield f"comment on column {target}.{self._sql.escape_column_name(name)} is {literal(text)}"
+
+    def _drop(self, names: Collection[str]) -> None:
+        with self._in_dataset():
+            self._sql.drop_tables(*sorted(names))
+
+    def _columns(self, names: Sequence[str]) -> dict[str, Columns]:
+        """The columns that tables have at the destination, with their types there; none for a table that is not."""
+        return {
+            name: {column: _kind(found) for column, found in columns.items()}
+            for name, columns in self._client.get_storage_tables(names)
+        }
+
+    def _execute(self, statements: Sequence[str]) -> None:
+        for statement in statements:
+            self._sql.execute_sql(statement)
+
+    @contextmanager
+    def _in_dataset(self) -> Iterator[None]:
+        """Names are those of the dataset of the readers."""
+        with self._sql.with_alternative_dataset_name(self._dataset):
+            yield
+
+
+def _kind(column: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(column.get(name) for name in ("data_type", "precision", "scale"))

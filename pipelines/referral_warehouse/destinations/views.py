@@ -1,0 +1,46 @@
+"""Views that readers use at destinations without transactions over tables: they point to one of two datasets.
+
+New rows are loaded into the dataset that no view points to. Views are replaced one after the other, the one that says
+which snapshot they show last: only there readers may meet two snapshots at once. Knows no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from referral_warehouse.destinations.control import PUBLISHED, PUBLISHED_TABLES
+
+WITH_VIEWS = ("clickhouse", "databricks", "athena", "dremio")
+"""Destinations without transactions over tables; the mechanism is tested with a file of DuckDB, these are not."""
+SLOTS = ("_a", "_b")
+"""What the names of the two datasets have at their ends."""
+
+
+class DatasetViews:
+    """The views of a dataset. Args: ``client`` is dlt's, with an open connection."""
+
+    def __init__(self, client: Any, dataset: str) -> None:
+        self._client = client
+        self._dataset = dataset
+
+    def point_to(self, dataset: str, names: Collection[str]) -> None:
+        """Make or replace the views of tables, and last those of control, so that they show a dataset's tables."""
+        with self._client.with_alternative_dataset_name(self._dataset):
+            if not self._client.has_dataset():
+                self._client.create_dataset()
+        for name in (*names, PUBLISHED_TABLES, PUBLISHED):
+            source = self._name(dataset, name)
+            self._client.execute_sql(
+                f"create or replace view {self._name(self._dataset, name)} as select * from {source}"
+            )
+
+    def drop(self, names: Collection[str]) -> None:
+        """Drop views that no table of the snapshot has any more."""
+        for name in sorted(names):
+            self._client.execute_sql(f"drop view if exists {self._name(self._dataset, name)}")
+
+    def _name(self, dataset: str, table: str) -> str:
+        with self._client.with_alternative_dataset_name(dataset):
+            name: str = self._client.make_qualified_table_name(table)
+        return name
