@@ -139,10 +139,10 @@ def test_a_missing_client_is_one_line_with_the_extra(referrals: Run, monkeypatch
     ("arguments", "environ", "said"),
     [
         (TO, {CREDENTIALS: ""}, f"analytics is not configured: Set {CREDENTIALS}"),
-        (TO, {TYPE: ""}, f"analytics is no destination: Set {TYPE}"),
+        (TO, {TYPE: ""}, f"The type of the destination analytics is not set: Set {TYPE}"),
         (TO, {TYPE: "filesystem", CREDENTIALS: ""}, "of the type filesystem, where: Use a destination of one of"),
         (("deliver", "--to", "No-Name"), {}, "--to has 'No-Name', which is no name: Correct the name"),
-        (("deliver",), {}, "No destination is named.: Run `referrals deliver --to NAME`"),
+        (("deliver",), {}, "Neither --to nor WAREHOUSE__DESTINATIONS names a: Run `referrals deliver --to NAME`"),
         (("deliver",), {"WAREHOUSE__DESTINATIONS": "a b"}, "WAREHOUSE__DESTINATIONS has 'a b': Correct the name"),
         (TO, {"WAREHOUSE__DATASET_NAME": "a__b"}, "WAREHOUSE__DATASET_NAME has 'a__b': Correct the name"),
     ],
@@ -184,5 +184,5 @@ def test_a_user_who_may_not_create_is_one_line(referrals: Run, address: str) -> 
         execute(address, "drop role reader")
     assert done.code == 2
     assert "permission denied for database" in one_line(done)
-    assert "what the user may do there" in one_line(done)
+    assert "grant the user the missing right there" in one_line(done)
     assert "referrals" not in datasets(address)

@@ -57,7 +57,7 @@ def test_the_history_is_taken_whole_and_once(third: Settings) -> None:
     assert facts["is_current"]
     again = migrate(third, "--to", "ducklake")
     assert again.returncode == 0, again.stderr
-    assert "Taken into the lake: none; already there: 1, 2, 3." in again.stdout
+    assert "Snapshots copied into the lake: none; already there: 1, 2, 3." in again.stdout
     assert "Next: Set WAREHOUSE__STORAGE=ducklake" in again.stdout
 
 
@@ -102,8 +102,8 @@ def test_what_is_older_than_the_lake_or_there_alone_is_named(third: Settings) ->
     switch_to(third, 3)
     ended = migrate(third, "--to", "ducklake")
     assert ended.returncode == 0, ended.stderr
-    assert "Taken into the lake: 3; already there: 2." in ended.stdout
-    assert "Not taken: 1, which are older" in ended.stdout
+    assert "Snapshots copied into the lake: 3; already there: 2." in ended.stdout
+    assert "Not copied: 1, which are older" in ended.stdout
     shutil.rmtree(third.snapshots_dir / folder_name(2))
     assert told(migrate(third, "--to", "duckdb", "--json"))["only_in_lake"] == [2]
 

@@ -155,7 +155,10 @@ def _shut(sock: socket.socket) -> None:
 
 def _usable_token(token: Token | None) -> Token:
     if token is None:
-        raise ConfigurationError(f"{TOKEN_NAME} is not set.")
+        raise ConfigurationError(
+            f"{TOKEN_NAME} is not set.",
+            "Run `referrals init`, which asks for the token, or set it; docs/connecting.md says where the token is.",
+        )
     text = token.reveal()
     if not text.isascii() or not text.isprintable() or not 0 < len(text) <= LONGEST_TOKEN or " " in text:
         # Checked here, because an HTTP library would quote the value in its error.

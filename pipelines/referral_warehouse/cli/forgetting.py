@@ -31,7 +31,7 @@ ASIDE = ".aside-"
 """In the names of files that a command set aside because they could not be used."""
 
 
-BY_COMMAND, BY_TERMS = "referrals forget", "terms of personal data"
+BY_COMMAND, BY_RETENTION = "referrals forget", "retention periods"
 """Why people were forgotten, in certificates."""
 
 
@@ -98,7 +98,8 @@ def erase(settings: Settings, erasure: Erasure) -> Certificate:
     if before["totals"] != after:
         raise DataRefused(
             f"Totals changed while {_named(erasure)} was forgotten; {_journal(settings)} has those before.",
-            "Compare them with the load file, and restore it from your backup where it is wrong.",
+            "Compare them with the load file; if the load file is wrong, restore it from a backup "
+            "(`referrals restore DIR --replace`).",
         )
     one = {"user_id": erasure.user_ids[0]} if len(erasure.user_ids) == 1 else {}
     document = {

@@ -120,7 +120,7 @@ def privacy_facts(settings: Settings) -> dict[str, Any]:
     from dataclasses import asdict
 
     from referral_warehouse.cli.forgetting import interrupted
-    from referral_warehouse.cli.personal_terms import due_now
+    from referral_warehouse.cli.retention import due_now
     from referral_warehouse.load.privacy.forgotten import read_forgotten
 
     begun = interrupted(settings)

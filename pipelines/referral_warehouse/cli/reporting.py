@@ -63,7 +63,7 @@ def published(settings: Settings, publication: Publication) -> dict[str, Any]:
 def print_summary(settings: Settings, report: LoadReport, publication: Publication | None) -> None:
     """The summary of a run for people."""
     from referral_warehouse.cli.console import say, show_table
-    from referral_warehouse.cli.personal_terms import in_words
+    from referral_warehouse.cli.retention import in_words
 
     rows = [
         (name, found.rows_seen, found.rows_written, found.rows_quarantined, found.api_count, found.calls)

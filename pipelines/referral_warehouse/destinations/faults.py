@@ -59,8 +59,9 @@ def destination_error(error: BaseException, values: DestinationValues) -> Referr
             )
         if isinstance(found, UnknownDestinationModule | InvalidDestinationReference):
             return ConfigurationError(
-                f"{name} is no destination: nothing says of which type of dlt it is.",
-                f"Set {variable((SECTION, name), 'destination_type')}, such as to postgres.",
+                f"The type of the destination {name} is not set, or dlt has no such type.",
+                f"Set {variable((SECTION, name), 'destination_type')} to a type such as postgres; docs/delivering.md "
+                "lists them.",
             )
         if isinstance(found, ConfigurationException):
             return ConfigurationError(
@@ -74,18 +75,20 @@ def destination_error(error: BaseException, values: DestinationValues) -> Referr
         return full
     if DEPENDENT.search(reason):
         return ConfigurationError(
-            message, "Drop the views there that use the column or the table, and make them again afterwards."
+            message,
+            "Drop the views there that use the column or the table, run the same command again, and create the views "
+            "anew.",
         )
     if REFUSED.search(reason):
         return ConfigurationError(
             message,
-            f"Correct {variable((SECTION, name), 'credentials')}: the user, the password, the database, or what the "
-            "user may do there.",
+            f"Correct {variable((SECTION, name), 'credentials')} (user, password, database), or grant the user the "
+            "missing right there.",
         )
     if LOCKED in reason:
         return DestinationUnavailable(
-            f"{message[:-1]}: others use a table there whose columns change.",
-            "End long queries there and run `referrals deliver` again; the next sync tries again too.",
+            f"{message[:-1]}: a long query or transaction uses a table whose columns change.",
+            "Wait for it or end it, and run `referrals deliver` again; the next sync tries again too.",
         )
     return DestinationUnavailable(message)
 

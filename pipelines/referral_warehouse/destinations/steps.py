@@ -95,13 +95,14 @@ class Steps:
         """Load the rows of tables, and of those of control, where no reader looks.
 
         Args: ``sent`` is what the destination has afterwards; ``dataset`` the one where its rows are then.
-        Returns: the tables of control.
+        Returns: the control tables.
         Raises: DataRefused where a feed is not as it was published; dlt's errors.
         """
         for table in changed:
             if f"sha256:{file_sha256(table.path)}" != self.tables[table.name].checksum:
                 raise DataRefused(
-                    f"{table.path} has changed since it was published.", "The next sync publishes it again."
+                    f"{table.path} has changed since it was published.",
+                    "Run `referrals sync`, which publishes a new snapshot, and then the same command.",
                 )
         own, now = own_name(self.settings), datetime.now(UTC)
         control = {
@@ -130,8 +131,8 @@ class Steps:
             found = sql.execute_sql(f"select count(*) from {sql.make_qualified_table_name(name)}")
             if not found or found[0][0] != rows:
                 raise DataRefused(
-                    f"{self.values.name} has {found[0][0] if found else 'no'} rows of {name} after loading, the feed "
-                    f"has {rows}.",
+                    f"{name}: the feed has {rows} rows, {self.values.name} {found[0][0] if found else 'none'} after "
+                    "loading.",
                     "Run the same command again; readers there keep what they have.",
                 )
 

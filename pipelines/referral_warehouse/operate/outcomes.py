@@ -44,7 +44,7 @@ class Outcome:
         only_streams: whether a part of the streams was asked for.
         failed_checks: the ``fail_`` checks that forbade the publication.
         warnings: the ``warn_`` checks that found rows, with their numbers; None where nothing was published.
-        forgotten: how many people were forgotten, and texts left out, because their terms had ended, by kind.
+        forgotten: how many people were forgotten, and texts left out, because their retention period was over, by kind.
         strikes: rate-limit violations during the run.
         failures: for a run that did not succeed, how many of its command did not since ``failing_since``, which is the
             end of the first of them; this one counts.

@@ -76,7 +76,10 @@ def schedule_files(kind: str, deployment: Deployment, every_s: int) -> dict[str,
     """
     values = _values(deployment, every_s)
     if every_s < SHORTEST_S.get(kind, MINUTE_S):
-        raise ConfigurationError(f"--every is shorter than what this scheduler can keep: {duration_text(every_s)}.")
+        raise ConfigurationError(
+            f"--every is shorter than what this scheduler can keep: {duration_text(every_s)}.",
+            f"Set --every to {duration_text(SHORTEST_S.get(kind, MINUTE_S))} or more.",
+        )
     return {name: _filled(template, values) for name, template in KINDS[kind]}
 
 

@@ -104,7 +104,7 @@ def refuse_incomplete_lake(storage: str, catalog: LakeCatalog | None, data: Deli
     if path is not None and folder is not None and folder in path.parents:
         raise ConfigurationError(
             f"WAREHOUSE__LAKE_CATALOG ({path}) is inside WAREHOUSE__LAKE_DATA ({folder}).",
-            "Use a file beside that folder, such as lake.sqlite and lake.",
+            "Use a file outside of that folder, such as lake.sqlite beside the folder lake.",
         )
 
 
@@ -142,7 +142,7 @@ def _known(name: str, given: dict[str, str]) -> dict[str, str]:
     if unknown := sorted(set(given) - PARAMETERS - {"password"}):
         raise ConfigurationError(
             f"{name} has a parameter that is not known ({len(unknown)} in all).",
-            f"Those of libpq are known: password, {', '.join(sorted(PARAMETERS))}.",
+            f"Use parameters of libpq: password, {', '.join(sorted(PARAMETERS))}.",
         )
     return given
 

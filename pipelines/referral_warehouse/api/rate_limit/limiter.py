@@ -237,7 +237,10 @@ def open_rate_limiter(settings: Settings, clock: HostClock | None = None) -> Rat
     Raises: ConfigurationError without a token, and when no folder for the call store can be written.
     """
     if settings.api_token is None:
-        raise ConfigurationError("SOURCES__REFERRAL_FACTORY__API_TOKEN is not set.")
+        raise ConfigurationError(
+            "SOURCES__REFERRAL_FACTORY__API_TOKEN is not set.",
+            "Run `referrals init`, which asks for the token, or set it; docs/connecting.md says where the token is.",
+        )
     clock = HostClock() if clock is None else clock
     window_s = WINDOW_S + MARGIN_S
     folder = call_store_folder(settings)

@@ -1,4 +1,4 @@
-"""``deliver``: brings the published tables to a destination of dlt, such as a database of PostgreSQL."""
+"""``deliver``: delivers the published tables to a destination of dlt, such as a PostgreSQL database."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from referral_warehouse.settings import Settings
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
 def deliver(name: str | None, everything: bool, as_json: bool) -> None:
-    """Bring the published tables to a destination of dlt: all of one snapshot, switched together.
+    """Deliver the published tables to a database or warehouse, through a destination of dlt.
 
-    DESTINATION__NAME__CREDENTIALS says where it is, as for any pipeline of dlt.
+    All tables there are of one snapshot. DESTINATION__NAME__CREDENTIALS says where the destination is, as for any
+    pipeline of dlt.
     """
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.table_delivery import deliver_to, delivered, facts
@@ -36,11 +37,11 @@ def deliver(name: str | None, everything: bool, as_json: bool) -> None:
         for one in names:
             try:
                 delivery = deliver_to(settings, one, everything=everything)
-            except ReferralsError as error:  # which is no reason to leave the next destination as it is
+            except ReferralsError as error:  # the other destinations are delivered to nevertheless
                 failed = failed or error
                 continue
             if delivery is None:
-                raise NothingPublished("Nothing is published yet, or nothing with a manifest of its own.")
+                raise NothingPublished("Nothing is published yet, or the published snapshot has no readable manifest.")
             found.append({"destination": one, **facts(delivery)})
             texts.append(delivered(one, delivery))
         if failed is None:
@@ -56,14 +57,14 @@ def deliver(name: str | None, everything: bool, as_json: bool) -> None:
 
 
 def _chosen(settings: Settings, name: str | None) -> tuple[str, ...]:
-    """The destinations that are asked for. Raises: ConfigurationError."""
+    """The destinations that the options or the settings name. Raises: ConfigurationError."""
     from referral_warehouse.settings.destination_names import destination_name
 
     if name is not None:
         return (destination_name("--to", name),)
     if not settings.destinations:
         raise ConfigurationError(
-            "No destination is named.",
+            "Neither --to nor WAREHOUSE__DESTINATIONS names a destination.",
             "Run `referrals deliver --to NAME`, or set WAREHOUSE__DESTINATIONS; docs/delivering.md has examples.",
         )
     return settings.destinations

@@ -119,4 +119,4 @@ def _show(settings: Settings, world: Path) -> None:
     say(f"Feeds:     {settings.feeds_dir}/*.parquet")
     say(f"Report:    {demo_report(settings)}")
     say(f"Event log: referrals sandbox --file {world} --events")
-    say("Open it read-only with any DuckDB client or BI tool; README, 'Asking questions', has queries to begin with.")
+    say("Open the warehouse read-only with any DuckDB client or BI tool; README, 'Asking questions', has queries.")

@@ -31,7 +31,10 @@ def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
     settings = read_settings()
     with recorded_run(settings, "fix-clock") as run:
         if (settings.warehouse_dir / DEMO_MARKER).exists():
-            raise ConfigurationError(f"{settings.warehouse_dir} holds a demo, whose times are simulated.")
+            raise ConfigurationError(
+                f"{settings.warehouse_dir} holds a demo, whose times are simulated.",
+                "Nothing has to be corrected there; set WAREHOUSE__DIR to the directory of a real account.",
+            )
         correction = repair_without_server(settings)
         snapshot = None
         if correction is not None:

@@ -112,7 +112,10 @@ def _say_certified(user_id: int, certificate: Certificate, *, as_json: bool) -> 
 
 def _refuse_no_choice(user_id: int | None, email: str | None) -> None:
     if (user_id is None) == (email is None):
-        raise ConfigurationError("Say who is meant: --user-id N or --email ADDRESS, one of them.")
+        raise ConfigurationError(
+            f"{'Neither' if user_id is None else 'Both'} of --user-id and --email were given.",
+            "Name the person with one of them, such as --user-id 7.",
+        )
 
 
 def _person(settings: Settings, user_id: int | None, email: str | None, completed: tuple[int, ...] = ()) -> int:

@@ -1,4 +1,4 @@
-"""``migrate``: takes the history of the published snapshots into the lake, or proves that the directory has it."""
+"""``migrate``: copies the kept snapshots into the lake as its versions, or compares both before the lake is left."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ TO_LAKE, TO_FILES = "ducklake", "duckdb"
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
 def migrate(target: str, as_json: bool) -> None:
-    """Take the kept snapshots into the lake with their history, or prove that none is in the lake alone.
+    """Copy the kept snapshots into the lake as its versions, or compare both before you leave the lake.
 
     Every version in the lake is compared with its snapshot. Nothing is removed, and a migration that was interrupted
-    goes on where it was.
+    continues with the same command.
     """
     from referral_warehouse.cli.console import say, say_json
 
@@ -38,14 +38,15 @@ def migrate(target: str, as_json: bool) -> None:
         raise ConfigurationError(
             "No lake is set.",
             "Set WAREHOUSE__STORAGE=ducklake, WAREHOUSE__LAKE_CATALOG and WAREHOUSE__LAKE_DATA; `--to duckdb` needs "
-            "them too, to look at the lake before it is left.",
+            "them too, because it reads the lake.",
         )
     found = _migrate(settings, target)
     if found.differing:
         which = "; ".join(f"snapshot {number}: {', '.join(tables)}" for number, tables in found.differing.items())
         raise DataRefused(
             f"Versions in the lake differ from their snapshots ({which}).",
-            "Do not change the storage. Make a new lake in another catalog and place, and migrate again.",
+            "Leave WAREHOUSE__STORAGE as it was before. Set WAREHOUSE__LAKE_CATALOG and WAREHOUSE__LAKE_DATA to a new "
+            "catalog and an empty place, and run the same command again.",
         )
     work_is_done("The history is in the lake." if target == TO_LAKE else "The lake was compared.")
     if as_json:
@@ -74,7 +75,11 @@ def _migrate(settings: Settings, target: str) -> Migration:
         open_lake(settings, create=target == TO_LAKE) as lake,
     ):
         if lake is None:
-            raise ConfigurationError(f"There is no lake in {settings.lake_catalog} yet: nothing has to be taken back.")
+            raise ConfigurationError(
+                f"There is no lake in {settings.lake_catalog}, so that nothing can be compared.",
+                "Unset WAREHOUSE__STORAGE to publish snapshots alone; if there is a lake, correct "
+                "WAREHOUSE__LAKE_CATALOG.",
+            )
         with explained(settings, "The snapshots cannot be compared with the lake"):
             if target == TO_LAKE:
                 found = take_history(lake, settings, refuse_lost_lock)
@@ -89,16 +94,18 @@ def _lines(found: Migration, target: str) -> list[str]:
     """What was done and what comes next, a line each."""
     lines = []
     if target == TO_LAKE:
-        lines.append(f"Taken into the lake: {_numbers(found.written)}; already there: {_numbers(found.there)}.")
+        lines.append(
+            f"Snapshots copied into the lake: {_numbers(found.written)}; already there: {_numbers(found.there)}."
+        )
         if found.too_old:
             lines.append(
-                f"Not taken: {_numbers(found.too_old)}, which are older than what the lake showed; they stay in the "
-                "directory as long as others."
+                f"Not copied: {_numbers(found.too_old)}, which are older than what the lake showed; they stay in the "
+                "directory until retention removes them."
             )
     lines.append("Every version in the lake that has a snapshot in the directory is equal to it.")
     if found.only_in_lake:
-        lines.append(f"Only in the lake: {_numbers(found.only_in_lake)}; they can be read there as long as it is kept.")
-    storage = "the lake is published to from now on" if target == TO_LAKE else "snapshots are published as before"
+        lines.append(f"Only in the lake: {_numbers(found.only_in_lake)}; they can be read as long as the lake exists.")
+    storage = "they publish to the lake too" if target == TO_LAKE else "they no longer publish to the lake"
     lines.append(f"Next: Set WAREHOUSE__STORAGE={target} for scheduled syncs; {storage}.")
     return lines
 

@@ -21,7 +21,7 @@ PLACES = ("place", "path", "holds", "kept_for")
 def privacy(as_json: bool, new_key: bool) -> None:
     """Show where personal data is held, for how long and under which policy."""
     from referral_warehouse.cli.console import say, say_json, show_table
-    from referral_warehouse.cli.personal_terms import due_now, listed
+    from referral_warehouse.cli.retention import due_now, listed
 
     settings = read_settings()
     if new_key:
@@ -38,4 +38,5 @@ def privacy(as_json: bool, new_key: bool) -> None:
     show_table("Places", PLACES, [astuple(found) for found in held_places(settings)])
     due = due_now(settings)
     say()
-    say(f"The next sync forgets: {'not known now' if due is None else listed(due)}")
+    unknown = "not known (nothing was loaded yet, or another process uses the load file)"
+    say(f"The next sync forgets: {unknown if due is None else listed(due)}")

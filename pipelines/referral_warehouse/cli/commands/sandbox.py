@@ -93,7 +93,10 @@ def sandbox(
 
     if events:
         if path is None or not path.is_file():
-            raise ConfigurationError("--events needs --file with an existing sandbox account.")
+            raise ConfigurationError(
+                "--events needs --file with an existing sandbox account.",
+                "Name the file that `referrals demo` printed, or one that `referrals sandbox --file` made.",
+            )
         with Sandbox(path=path, users=users, seed=seed, token=token) as account:
             for event in account.events():
                 say_json(event)

@@ -54,7 +54,10 @@ def _change(settings: Settings, pin: int | None, unpin: int | None) -> None:
             if pin not in {row["snapshot"] for row in rows}:
                 kept = ", ".join(str(row["snapshot"]) for row in rows) or "none"
                 unknown = f" The lake could not be asked: {problem}" if problem else ""
-                raise ConfigurationError(f"There is no snapshot {pin}; those that are kept: {kept}.{unknown}")
+                raise ConfigurationError(
+                    f"There is no snapshot {pin}; those that are kept: {kept}.{unknown}",
+                    "Pin one of those that `referrals snapshots` lists.",
+                )
             pins |= {pin}
         if unpin is not None:
             if unpin not in pins:

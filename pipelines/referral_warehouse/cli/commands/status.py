@@ -78,7 +78,10 @@ def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int 
     refuse_closed_directory(settings.warehouse_dir)
     max_age_s = None if max_age is None else parse_duration("--max-age", max_age)
     if is_told and max_age_s is None:
-        raise ConfigurationError("--notify needs --max-age, which says from what age on the data is stale.")
+        raise ConfigurationError(
+            "--notify needs --max-age, which says from what age on the data is stale.",
+            "Add an age, as in `referrals status --max-age 3h --notify`.",
+        )
     notify = load_notify_settings()
 
     def show() -> int:

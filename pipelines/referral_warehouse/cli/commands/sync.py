@@ -14,7 +14,7 @@ from referral_warehouse.cli.directory_state import refuse_mixing, remember_origi
 from referral_warehouse.cli.feed_delivery import deliver_published
 from referral_warehouse.cli.lake import publish_lake
 from referral_warehouse.cli.output import work_is_done
-from referral_warehouse.cli.personal_terms import apply_terms, complete_interrupted
+from referral_warehouse.cli.retention import apply_retention, complete_interrupted
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.report_file import add_missing_report, add_report
 from referral_warehouse.cli.reporting import log_problems, print_summary, print_warnings, published, summary
@@ -231,7 +231,7 @@ def sync_once(
         from referral_warehouse.warehouse.build import build as build_draft
         from referral_warehouse.warehouse.freshness import refresh
 
-        apply_terms(settings, report, accept_deletions=accept_deletions)
+        apply_retention(settings, report, accept_deletions=accept_deletions)
         is_idle = report.rows_written == 0 and not report.drained and not report.times_corrected
         if is_idle and refresh(settings, report.observed_at):
             return report, None

@@ -116,9 +116,15 @@ def repair_without_server(settings: Settings, local: Callable[[], datetime] = ut
         DataRefused: When this machine's clock is behind what finished runs observed, or before this software existed.
     """
     if settings.simulated_time:
-        raise ConfigurationError("Simulated times are not corrected: they need not agree with any clock.")
+        raise ConfigurationError(
+            "Simulated times are not corrected: they need not agree with any clock.",
+            "Set SOURCES__REFERRAL_FACTORY__SIMULATED_TIME=false if this is a real account.",
+        )
     if not settings.load_path.is_file():
-        raise ConfigurationError(f"There is nothing to correct: {settings.load_path} does not exist.")
+        raise ConfigurationError(
+            f"There is nothing to correct: {settings.load_path} does not exist.",
+            "Set WAREHOUSE__DIR to the directory of the warehouse, or run `referrals sync` to begin one.",
+        )
     with LoadFile(settings.load_path) as load_file:
         pipeline = LoadPipeline(load_file, settings.state_dir, TABLES)
         pipeline.drain()

@@ -140,7 +140,7 @@ def read_forgotten(settings: Settings, schemas: Mapping[str, TableSchema]) -> Fo
     except (ValueError, LookupError, TypeError, RecursionError):
         raise ConfigurationError(
             f"{path} cannot be read; without it, people who were forgotten would come back.",
-            "Restore the file from your backup.",
+            "Copy it from a backup: `private/forgotten/people.json` in a folder that `referrals backup` made.",
         ) from None
 
 

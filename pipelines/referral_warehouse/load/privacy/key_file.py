@@ -27,11 +27,14 @@ def make_key(settings: Settings) -> Path:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConfigurationError(
-            f"{path} is there already; with another key, what is stored could not be compared with what comes.",
-            "Keep the file, and a copy of it in a safe place.",
+            f"{path} exists already; pseudonyms made with a new key would not equal the stored ones.",
+            "Keep the file, and a copy of it in a safe place. No new key is needed.",
         ) from None
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            f"Set {SETTING} to a file in a folder that this user may write.",
+        ) from None
     with os.fdopen(descriptor, "w", encoding="ascii") as stream:
         stream.write(f"{secrets.token_hex(KEY_BYTES)}\n")
         stream.flush()
@@ -45,8 +48,8 @@ def read_key(settings: Settings) -> bytes:
     text = read_secret_file(SETTING, path)
     if not HEX.fullmatch(text):
         raise ConfigurationError(
-            f"{SETTING} is {path}, and that file holds no key of `referrals privacy --new-key`.",
-            "Restore the file from your copy.",
+            f"{SETTING} is {path}, and that file holds no key that `referrals privacy --new-key` made.",
+            "Restore the file from your copy; docs/privacy.md says what to do if the key is lost.",
         )
     if path.stat().st_mode & 0o077:
         raise ConfigurationError(f"Other users can read {path}, the key of pseudonyms.", f"Run `chmod 600 {path}`.")

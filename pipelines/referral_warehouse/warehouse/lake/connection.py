@@ -119,7 +119,7 @@ def data_path(settings: Settings) -> str:
 def _attach(settings: Settings, *, create: bool) -> str:
     catalog = settings.lake_catalog
     if catalog is None:
-        raise ConfigurationError("WAREHOUSE__LAKE_CATALOG is not set.")
+        raise ConfigurationError("WAREHOUSE__LAKE_CATALOG is not set.", "docs/lake.md has examples.")
     options = [f"data_path {literal(data_path(settings))}", "data_inlining_row_limit 0"]
     options.append(f"create_if_not_exists {str(create).lower()}")
     if catalog.kind == POSTGRES:

@@ -31,7 +31,7 @@ NEXT: tuple[tuple[str, str], ...] = (
     (
         r"password authentication failed|no password supplied|role .* does not exist|database .* does not exist"
         r"|permission denied for|pg_hba\.conf",
-        f"Correct {CATALOG}: the user, the password, the database, or what the user may do in it.",
+        f"Correct {CATALOG} (user, password, database), or grant the user the missing right.",
     ),
     (r"could not translate host name", f"Correct the host in {CATALOG}."),
     (
@@ -46,11 +46,11 @@ NEXT: tuple[tuple[str, str], ...] = (
     ),
     (
         r"NoSuchBucket|HTTP 404|\(404",
-        f"Create the bucket, or correct {DATA}; another server than Amazon's belongs into AWS_ENDPOINT_URL.",
+        f"Create the bucket, or correct {DATA}; for a server other than Amazon's, set AWS_ENDPOINT_URL.",
     ),
     (
         r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|HTTP 40[13]|\(40[13]|Authentication Failure",
-        "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what they may do in the bucket.",
+        "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give them rights on the bucket.",
     ),
 )
 """What is found in the reason, and the next step; these are faults of the configuration."""
@@ -60,7 +60,8 @@ class LakeInUse(LakeUnavailable):
     """A file of DuckDB is the catalog, and another process has it open."""
 
     next_step = (
-        "Close it in the other processes; many processes at once need a catalog in PostgreSQL or a file of SQLite."
+        "Close the file in the other processes. For several processes at once, use a catalog in PostgreSQL or an "
+        "SQLite file."
     )
 
 

@@ -49,7 +49,7 @@ def lake_lock(settings: Settings) -> Iterator[Callable[[], None]]:
     if not path.parent.is_dir():
         raise ConfigurationError(
             f"WAREHOUSE__LAKE_CATALOG ({path}) is in a folder that does not exist.",
-            f"Create {path.parent}, or set it to a file in another folder.",
+            f"Create {path.parent}, or set WAREHOUSE__LAKE_CATALOG to a file in another folder.",
         )
     with explained(settings, "The lake cannot be locked"):
         lock = lock_file(path.with_name(f"{path.name}.lock"))
@@ -84,7 +84,8 @@ def _postgres_lock(settings: Settings) -> Iterator[Callable[[], None]]:
                 connection.execute("from postgres_query('catalog_lock', 'select 1 as one')").fetchall()
             except duckdb.Error as error:
                 raise LakeUnavailable(
-                    f"The lock in {catalog} was lost: the connection ended.", "The next sync publishes there."
+                    f"The lock in {catalog} was lost: the connection ended.",
+                    "Run the same command again; the next sync publishes there too.",
                 ) from error
 
         yield refuse_lost_lock

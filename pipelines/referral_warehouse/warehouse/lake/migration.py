@@ -20,7 +20,7 @@ from referral_warehouse.warehouse.lake.publication import (
 )
 from referral_warehouse.warehouse.lake.state import lake_snapshots, lake_state
 from referral_warehouse.warehouse.snapshots import snapshot_numbers
-from referral_warehouse.workspace.current_snapshot import DATABASE, current_number
+from referral_warehouse.workspace.current_snapshot import DATABASE, current_number, folder_name
 
 if TYPE_CHECKING:
     import duckdb
@@ -91,7 +91,8 @@ def _kept(settings: Settings) -> list[Wanted]:
         if wanted is None:
             raise SnapshotDamaged(
                 f"Snapshot {number} has no readable manifest, so that nothing can be compared with it.",
-                "Run `referrals sync`: it repairs the published snapshot. Older ones can be removed as a whole.",
+                f"If it is the published one, run `referrals sync`, which repairs it. Otherwise remove the folder "
+                f"{settings.snapshots_dir / folder_name(number)}. Then run the same command again.",
             )
         kept.append(wanted)
     return kept

@@ -1,7 +1,7 @@
-"""The terms of personal data in a sync: who is due is forgotten, and texts that are too old are left out.
+"""Applies the retention periods of personal data in a sync: forgets the people that are due, and removes old texts.
 
-Everybody whose term has ended, and everything that is too old, goes in one rewriting, at most once a day (UTC): terms
-end with a day. A failure is a warning; the next sync tries again.
+Everything that is due is removed in one rewriting of the load file and the snapshots, at most once a day (UTC), because
+retention periods are whole days. A failure is a warning; the next sync tries again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from referral_warehouse.cli.forgetting import BY_TERMS, Erasure, complete_interrupted, erase, interrupted, why_not
+from referral_warehouse.cli.forgetting import BY_RETENTION, Erasure, complete_interrupted, erase, interrupted, why_not
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.events import log_event, log_warning
 from referral_warehouse.settings import Settings
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from referral_warehouse.load.report import LoadReport
 
 MOST_AT_ONCE = 5_000
-"""So many people are forgotten by one sync; the others by the next ones."""
+"""One sync forgets at most this many people, and the next ones the others."""
 
-__all__ = ["apply_terms", "complete_interrupted", "due_now", "in_words", "listed"]
+__all__ = ["apply_retention", "complete_interrupted", "due_now", "in_words", "listed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,37 +35,37 @@ class _Due:
     aged: Aged
 
 
-def apply_terms(settings: Settings, report: LoadReport, *, accept_deletions: bool = False) -> None:
+def apply_retention(settings: Settings, report: LoadReport, *, accept_deletions: bool = False) -> None:
     """Forget who is due after a load, before anything is built from it; ``report.forgotten`` says how many.
 
     Args:
-        settings: the terms.
-        report: that of the load; its time of observation is the present.
-        accept_deletions: forget also an implausible share of all people.
+        settings: the retention periods.
+        report: of the load that has just ended; retention periods end relative to its ``observed_at``.
+        accept_deletions: forget also an implausibly large share of all people.
     """
     if report.observed_at is None or interrupted(settings) is not None:
-        return  # of an erasure that could not be completed a warning was given
+        return  # an erasure that could not be completed was reported as a warning already
     _drop_old_outcomes(settings)
     try:
         due = _due(settings, report.observed_at, accept_deletions=accept_deletions)
         user_ids = tuple(sorted({*due.deleted, *due.inactive}))
         if not user_ids and not due.texts:
             return
-        certificate = erase(settings, Erasure(user_ids, BY_TERMS, tuple(sorted(due.aged.as_json().items()))))
+        certificate = erase(settings, Erasure(user_ids, BY_RETENTION, tuple(sorted(due.aged.as_json().items()))))
     except (ReferralsError, OSError) as error:
-        log_warning("load", "terms", f"personal data whose term has ended is still held: {why_not(error)}")
+        log_warning("load", "retention", f"personal data whose retention period is over is still held: {why_not(error)}")
         return
     report.forgotten = _counts(due)
     for problem in certificate.problems:
-        log_warning("load", "terms", problem)
+        log_warning("load", "retention", problem)
     where = "" if certificate.path is None else f"; certificate: {certificate.path}"
     log_event("load", "forgotten", f"{in_words(report.forgotten)}{where}", **report.forgotten)
 
 
 def due_now(settings: Settings) -> dict[str, int] | None:
-    """How many a sync would forget now, by kind, as of the last load; None where that is not known.
+    """How many people and texts a sync would forget now, by kind, as of the last load.
 
-    Nothing is changed. The load file cannot be read while a sync has it.
+    Changes nothing. Returns: None where nothing was loaded yet, or another process uses the load file.
     """
     import duckdb
 
@@ -84,11 +84,11 @@ def due_now(settings: Settings) -> dict[str, int] | None:
 
 def in_words(forgotten: dict[str, int]) -> str:
     """What was forgotten, as one sentence without its end."""
-    return f"forgotten as their terms have ended: {listed(forgotten)}"
+    return f"forgotten because their retention period is over: {listed(forgotten)}"
 
 
 def listed(counts: dict[str, int]) -> str:
-    """Numbers of people and texts with what they are."""
+    """The counts as text, such as ``2 people without activity, 3 error texts of runs``."""
     names = {
         "deleted": "people who were deleted in the account", "inactive": "people without activity",
         "records": "records in the quarantine", "errors": "error texts of runs",
@@ -128,13 +128,13 @@ def _due(settings: Settings, now: datetime, *, accept_deletions: bool) -> _Due:
         texts = aged.counts(connection)
     later = len({*deleted, *inactive}) - MOST_AT_ONCE
     if later > 0:
-        log_event("load", "terms", f"{later:,} more people are forgotten by the next syncs, {MOST_AT_ONCE:,} by each")
+        log_event("load", "retention", f"{later:,} more people are forgotten by the next syncs, {MOST_AT_ONCE:,} by each")
     deleted = deleted[:MOST_AT_ONCE]
     return _Due(deleted, inactive[: MOST_AT_ONCE - len(deleted)], texts, aged if texts else Aged())
 
 
 def _plausible(settings: Settings, people: HeldPeople, deleted: list[int], *, accept_deletions: bool) -> list[int]:
-    """Those of them whose deletion is published; nobody where they are too many to be plausible."""
+    """Those of ``deleted`` whose deletion is published; none where they are too many to be plausible."""
     from referral_warehouse.warehouse.published_people import deleted_people
 
     found = {*deleted} & deleted_people(settings) if deleted else set()
@@ -142,10 +142,10 @@ def _plausible(settings: Settings, people: HeldPeople, deleted: list[int], *, ac
     why = people.implausible(found, settings.max_vanished_percent) if is_doubted else None
     if why is not None:
         log_warning(
-            "load", "terms",
-            f"nobody who was deleted is forgotten: {why}, more than WAREHOUSE__MAX_VANISHED_PERCENT permits; where "
-            "that is right, run `referrals sync --accept-deletions`, otherwise set PRIVACY__ON_DELETE=keep and look "
-            "for the cause",
+            "load", "retention",
+            f"people who were deleted in the account are not forgotten: {why}, more than "
+            "WAREHOUSE__MAX_VANISHED_PERCENT permits; if they were really deleted, run `referrals sync "
+            "--accept-deletions`, otherwise set PRIVACY__ON_DELETE=keep and look for the cause",
         )  # fmt: skip
         return []
     return sorted(found)
@@ -160,7 +160,7 @@ def _without_liability(settings: Settings, inactive: list[int], now: datetime) -
 
 
 def _drop_old_outcomes(settings: Settings) -> None:
-    """Leave outcomes of runs out that are too old, by this machine's clock as they are."""
+    """Remove outcomes of runs that are too old by this machine's clock, which wrote their times too."""
     from referral_warehouse.operate.outcome_log import OutcomeLog
 
     if settings.privacy_log_days:
