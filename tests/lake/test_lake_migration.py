@@ -94,7 +94,7 @@ def test_a_version_that_is_not_its_snapshot_is_refused(third: Settings) -> None:
         assert "(snapshot 2: core.users, ops.checks)" in ended.stderr.replace(
             "ops.checks, core.users", "core.users, ops.checks"
         )
-        assert "Do not change the storage." in ended.stderr
+        assert "Leave WAREHOUSE__STORAGE as it was" in ended.stderr
 
 
 def test_what_is_older_than_the_lake_or_there_alone_is_named(third: Settings) -> None:
