@@ -1,13 +1,14 @@
--- grain: one row per row of a reward list that names no reward, and sync in which it came to another place
+-- grain: one row per row of a reward list that names no reward, and sync in which it moved to another place
 -- reads: intermediate.int_reward_versions, intermediate.int_reward_changes, intermediate.int_reward_moments
 -- money: exact; what the row was worth before it moved
 -- time: by sync
--- A place is a campaign, a reward and a reward type. Rows that name a reward are followed by their reward and recipient;
--- a row that names none is the same one where its list shows its id without interruption, for the same recipient. If it
--- is then in another place (another type or unit, another campaign of the recipient, a reward that it names from now on
--- or no longer), what was owed for it went along. state: due or in process; a row that was issued in its new place went
--- there in process. A row that was away from the list in between or is then, that was not owed, or whose recipient
--- changed does not move. Between two syncs a row goes from its first place to its last one.
+-- A place is a campaign, a reward and a reward type. Rows that name a reward are identified by reward and recipient. A row
+-- that names none is identified by its id, as long as its list has it in every sync, for the same recipient. If such a row
+-- has another place in the next sync (another type or unit, another campaign of the recipient, a reward that it names from
+-- then on or no longer), what was owed for it moves there too. state: due or in process; a row that is issued in its new
+-- place moved there in process. A row does not move if it was absent from the list in between or is absent afterwards, if
+-- nothing was owed for it, or if its recipient changed. Several changes between two syncs are one move, from the first place
+-- to the last one.
 
 with versions as (
     select * from intermediate.int_reward_versions

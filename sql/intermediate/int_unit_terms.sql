@@ -1,13 +1,13 @@
--- grain: one row per unit that the settings of settlement name or named, and period in which its terms stayed the same
+-- grain: one row per unit that the settlement settings name or once named, and period in which its terms stayed the same
 -- reads: staging.stg_unit_terms, staging.stg_term_settings, intermediate.int_sync_points
 -- money: none
 -- time: days in UTC; from_on is in the period, until_on is not; the first period has no beginning (-infinity); until_on is
 --   null where the terms hold now
 -- materialized: table
--- When rewards of a unit are settled (on issue or on use) and after how many days unused ones expire, now and before. A
--- changed setting holds from the day of the run that first had it, so that it does not rewrite closed days; the last
--- one of a day holds for that day. The first version is taken to have held before. A unit that a version does not name
--- is settled on issue.
+-- Terms say when rewards of a unit are settled (on issue or on use) and after how many days unused ones expire. A changed
+-- setting holds from the day of the run that first had it, so that it does not rewrite closed days; of several changes on
+-- a day, the last one holds for that day. The first version of the settings also holds for all earlier days. A unit that a
+-- version does not name is settled on issue.
 
 with terms as (
     select * from staging.stg_unit_terms

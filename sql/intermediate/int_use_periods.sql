@@ -2,7 +2,7 @@
 -- reads: intermediate.int_unit_terms
 -- money: none
 -- time: days in UTC; from_on is in the period, until_on is not; -infinity = no beginning, infinity = it is settled on use now
--- The periods of int_unit_terms, whatever the days of expiry were.
+-- Consecutive periods of int_unit_terms that differ only in the days of expiry are one period here.
 
 with terms as (
     select * from intermediate.int_unit_terms

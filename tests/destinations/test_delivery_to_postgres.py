@@ -187,7 +187,9 @@ def test_a_transaction_that_is_open_keeps_its_snapshot_and_holds_no_delivery_up(
                 deliver(settings, values, number)
             cursor.execute(count)
             assert cursor.fetchall() == [(1,)]
-        with pytest.raises(DestinationUnavailable, match="a long query or transaction uses a table whose columns change"):
+        with pytest.raises(
+            DestinationUnavailable, match="a long query or transaction uses a table whose columns change"
+        ):
             deliver(settings, values, 4)
         cursor.execute(count)
         assert cursor.fetchall() == [(1,)]

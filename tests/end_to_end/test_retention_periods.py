@@ -144,7 +144,9 @@ def test_an_implausible_share_is_not_forgotten_unless_it_is_accepted(ours: Small
         _sync(ours, day)
     refused = _sync(ours, 40)
     assert refused["forgotten"] == {}
-    assert "people who were deleted in the account are not forgotten: users: 18 of 30 records are gone" in refused["said"]
+    assert (
+        "people who were deleted in the account are not forgotten: users: 18 of 30 records are gone" in refused["said"]
+    )
     assert _held(ours, 1) != []
     assert _sync(ours, 41, "--accept-deletions")["forgotten"] == {"deleted": 18}
     assert _held(ours, 1) == _held(ours, 18) == []
@@ -183,7 +185,9 @@ def test_a_snapshot_that_cannot_be_rewritten_delays_the_forgetting_and_not_the_s
     damaged.chmod(0o600)
     damaged.write_bytes(b"damaged")
     found = _sync(deleted, 31)
-    assert "personal data whose retention period is over is still held: Snapshot 1 could not be rewritten" in found["said"]
+    assert (
+        "personal data whose retention period is over is still held: Snapshot 1 could not be rewritten" in found["said"]
+    )
     assert found["forgotten"] == {}
     assert _held(deleted, OWED) == [], "snapshot 2 is rewritten, too"
     assert "2 people could not be forgotten yet" in _sync(deleted, 32)["said"]

@@ -53,7 +53,9 @@ def apply_retention(settings: Settings, report: LoadReport, *, accept_deletions:
             return
         certificate = erase(settings, Erasure(user_ids, BY_RETENTION, tuple(sorted(due.aged.as_json().items()))))
     except (ReferralsError, OSError) as error:
-        log_warning("load", "retention", f"personal data whose retention period is over is still held: {why_not(error)}")
+        log_warning(
+            "load", "retention", f"personal data whose retention period is over is still held: {why_not(error)}"
+        )
         return
     report.forgotten = _counts(due)
     for problem in certificate.problems:
@@ -128,7 +130,9 @@ def _due(settings: Settings, now: datetime, *, accept_deletions: bool) -> _Due:
         texts = aged.counts(connection)
     later = len({*deleted, *inactive}) - MOST_AT_ONCE
     if later > 0:
-        log_event("load", "retention", f"{later:,} more people are forgotten by the next syncs, {MOST_AT_ONCE:,} by each")
+        log_event(
+            "load", "retention", f"{later:,} more people are forgotten by the next syncs, {MOST_AT_ONCE:,} by each"
+        )
     deleted = deleted[:MOST_AT_ONCE]
     return _Due(deleted, inactive[: MOST_AT_ONCE - len(deleted)], texts, aged if texts else Aged())
 

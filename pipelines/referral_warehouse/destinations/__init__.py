@@ -1,6 +1,6 @@
-"""The published tables in a company's own warehouse, through the destinations of dlt.
+"""Delivers the published tables to a company's own database or warehouse, through the destinations of dlt.
 
-``configuration`` opens a destination, ``feeds`` makes resources of the published files, ``tables``, ``views`` and
-``control`` know the SQL there, ``steps`` and ``delivery`` join them. ``faults`` says in a line what went wrong, and
-``record`` what this directory knows.
+``configuration`` opens a destination, ``feeds`` makes dlt resources of the published files, ``tables`` and ``views``
+replace what readers see, ``control`` has the tables that say which snapshot that is. ``steps`` and ``delivery`` call
+these in order. ``faults`` turns errors into one line, and ``record`` keeps the last result for ``referrals status``.
 """

@@ -1,7 +1,7 @@
-"""Opens a destination of dlt with its own values and nothing else of the environment's.
+"""Opens a destination of dlt with the settings of this destination, and with no other setting of the environment.
 
-dlt also finds settings under general names, which may belong to other programs; here it gets those of ``destination``
-alone, and the fixed ones that the load file has too. Knows no table.
+dlt also reads settings under general names, which may belong to other programs; here it gets only those below
+``destination`` and the fixed values that loads use too. Knows no table.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PIPELINE = "referrals_delivery"
 SCHEMA = "referrals"
 OWN_VALUES: dict[tuple[str, ...], Any] = {
-    # a column of dlt's own would make every delivery of the same rows another one
+    # without it, the same rows would differ in each delivery by a column of dlt
     ("normalize", "parquet_normalizer", "add_dlt_load_id"): False,
     ("load", "raise_on_max_retries"): 3,
 }
@@ -68,8 +68,12 @@ class _DestinationProvider(ConfigProvider):
 def opened_pipeline(values: DestinationValues, folder: Path, dataset: str) -> Iterator[dlt.Pipeline]:
     """A pipeline that loads into a dataset of a destination, for the length of a ``with``.
 
-    Args: ``folder`` is for dlt's working files.
-    Raises: ConfigurationError, and dlt's errors where there is no such destination or a package for it is missing.
+    Args:
+        values: the settings of the destination.
+        folder: for dlt's working files.
+        dataset: the name of the dataset; it is created by the first load.
+
+    Raises: ConfigurationError; dlt's errors when there is no such destination or a package for it is missing.
     """
     with ClosedConfiguration(folder, [_DestinationProvider(values)], working_folder()).applied():
         destination = Destination.from_reference(values.kind, destination_name=values.name)

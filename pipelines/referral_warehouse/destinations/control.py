@@ -1,6 +1,6 @@
-"""The two tables that say which snapshot a destination holds: ``ops_published`` and ``ops_published_tables``.
+"""The two control tables, which say which snapshot a destination holds: ``ops_published`` and ``ops_published_tables``.
 
-They are delivered as the other tables are, in the same transaction. Knows no file and no connection of its own.
+They are delivered like the other tables, in the same transaction. Knows no file, and opens no connection.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ class DestinationState:
 
 
 def read_state(client: SqlClientBase[Any]) -> DestinationState | None:
-    """What the dataset of a connection holds; None where nothing was delivered. Raises: dlt's errors."""
+    """Read the control tables in the dataset of a connection.
+
+    Returns: None when nothing was delivered there. Raises: dlt's errors.
+    """
     from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
     name = client.make_qualified_table_name
@@ -91,7 +94,7 @@ def read_state(client: SqlClientBase[Any]) -> DestinationState | None:
 
 
 def comments_of(table: str) -> dict[str, str]:
-    """The comments of the columns of a table of control."""
+    """The comments of the columns of a control table."""
     return {name: comment for name, _, comment in _SCHEMAS[table]}
 
 

@@ -1,7 +1,7 @@
-"""Delivers the published snapshot to a destination of dlt: what changed is loaded beside it, then switched as a whole.
+"""Delivers the published snapshot to a destination of dlt: loads tables into another dataset, then replaces all at once.
 
-A delivery that ends anywhere leaves the rows of one snapshot, and the next one begins again: nothing of it is kept but
-what readers see. Knows how the steps follow each other; knows neither SQL nor Parquet.
+A delivery that is killed leaves the rows of one snapshot, and the next one starts from the beginning. Knows the order
+of the steps; knows neither SQL nor Parquet.
 """
 
 from __future__ import annotations
@@ -27,16 +27,21 @@ if TYPE_CHECKING:
     from referral_warehouse.settings.destinations import DestinationValues
 
 WORK = "destinations"
-"""The folder of the state that has dlt's files during a delivery; nothing in it is needed afterwards."""
+"""The folder in ``state/`` with dlt's files during a delivery; nothing in it is needed afterwards."""
 STAGING = "_staging"
-"""What the name of the dataset has at its end where new rows wait."""
+"""The suffix of the dataset that new rows are loaded into."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableDelivery:
-    """What was delivered: the number of the snapshot, and how many of how many tables were sent.
+    """The result of a delivery.
 
-    Attributes: ``is_new`` unless the destination had the snapshot already.
+    Attributes:
+        snapshot: the number of the snapshot that the destination has now.
+        manifest_sha256: the checksum of its manifest.
+        sent: how many tables were sent; those that did not change are not.
+        tables: how many tables the snapshot has.
+        is_new: False when the destination had the snapshot already.
     """
 
     snapshot: int
@@ -47,11 +52,15 @@ class TableDelivery:
 
 
 def deliver_tables(settings: Settings, values: DestinationValues, *, everything: bool = False) -> TableDelivery | None:
-    """Bring the published snapshot to a destination; the caller holds the lock of the warehouse.
+    """Deliver the published snapshot to a destination; the caller holds the lock of the warehouse.
 
-    Args: ``everything`` sends every table, also where nothing changed.
-    Returns: None where nothing is published.
-    Raises: ConfigurationError, DestinationUnavailable, DataRefused. Readers then keep what they have.
+    Args:
+        settings: of the warehouse.
+        values: the settings of the destination.
+        everything: send every table, also those that did not change.
+
+    Returns: None when nothing is published.
+    Raises: ConfigurationError, DestinationUnavailable, DataRefused; the tables there then stay as they were.
     """
     wanted = wanted_snapshot(settings)
     if wanted is None:
@@ -102,14 +111,17 @@ def _in_transaction(steps: Steps, *, everything: bool) -> int | None:
 
 
 def _by_views(steps: Steps, *, everything: bool) -> int | None:
-    """Send all tables into a dataset of their own, and point the views of readers there. Returns: as above."""
+    """Send all tables into a separate dataset, and switch the views of readers to it.
+
+    Returns: how many tables were sent; None for nothing.
+    """
     dataset = steps.settings.dataset_name
     with steps.pipeline.destination_client() as client:
         state = steps.readers_state(client)
         current = None if state is None else state.dataset
         new = next(dataset + slot for slot in SLOTS if dataset + slot != current)
         if state is not None and current is not None:
-            # a delivery that was killed may have switched some of them
+            # a delivery that was killed may have switched some views only
             DatasetViews(client.sql_client, dataset).point_to(current, list(state.tables))
         steps.remove(client, new)
         if _is_there(steps, state) and not everything:

@@ -1,6 +1,6 @@
-"""Says in one line what is wrong with a destination: errors of dlt and of what is behind it become this program's.
+"""Turns errors of dlt and of database clients into errors of this program, which say in one line what to do.
 
-The clients of databases say in words alone what happened, so this is the one place that reads the words.
+Database clients describe errors only in text, so this is the one module that matches their text.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from referral_warehouse.settings.destinations import DestinationValues
 
 OWN_EXTRA = "postgres"
-"""The destination whose client is an extra of this project too; those of others are extras of dlt."""
+"""The destination whose client is an extra of this project; clients of other destinations are extras of dlt."""
 PLACE = re.compile(r"connection to server .*?failed: (?:FATAL:\s+)?", re.DOTALL)
-"""What the client of PostgreSQL says before the reason."""
+"""What the client of PostgreSQL writes before the reason."""
 REFUSED = re.compile(
     r"password|authenticat|no pg_hba|role .* does not exist|(?:user|login) .* (?:denied|failed)|access denied"
     r"|permission denied|not authorized|unauthorized|must be owner|database .* does not exist|unknown database"
     r"|\b40[13]\b",
     re.IGNORECASE,
 )
-"""Reasons that are faults of the configuration: what a retry does not change."""
+"""Reasons that are faults of the configuration, so that a retry does not help."""
 DEPENDENT = re.compile(r"other objects depend on it")
 
 
 def destination_error(error: BaseException, values: DestinationValues) -> ReferralsError:
-    """The error of this program for one that was raised while a destination was used."""
+    """The error of this program for one that dlt or a database client raised."""
     chain = list(causes(error))
     name = values.name
     for found in chain:
@@ -95,7 +95,7 @@ def destination_error(error: BaseException, values: DestinationValues) -> Referr
 
 @contextmanager
 def explained(values: DestinationValues) -> Iterator[None]:
-    """Errors in the length of a ``with`` become errors of this program.
+    """Turn errors inside a ``with`` into errors of this program.
 
     Raises: ConfigurationError, DestinationUnavailable, DiskFull.
     """

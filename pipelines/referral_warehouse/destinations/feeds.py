@@ -1,6 +1,6 @@
-"""Makes dlt resources of published feeds: types, keys and comments of each column as the feed has them.
+"""Makes dlt resources of published feeds, with the types, keys and comments of the feed.
 
-Knows Parquet files; knows no destination but how exactly each of dlt's file formats arrives.
+Knows Parquet files; of destinations it knows only which of dlt's file formats PostgreSQL reads without changing a text.
 """
 
 from __future__ import annotations
@@ -20,12 +20,20 @@ import pyarrow.parquet as pq
 
 COPY: Final = "csv"
 INSERT: Final = "insert_values"
-"""How PostgreSQL gets rows: the first is five times faster, and does not tell an empty text from none."""
+"""How rows are sent to PostgreSQL: ``COPY`` is five times faster, but turns an empty text into null."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedTable:
-    """A table to deliver: its name there, its feed, the columns of its key, and comments of table and columns."""
+    """A table to deliver.
+
+    Attributes:
+        name: the name at the destination.
+        path: the feed.
+        key: the columns of its key.
+        comment: the comment of the table.
+        comments: comments by column.
+    """
 
     name: str
     path: Path
@@ -53,7 +61,12 @@ def feed_table(name: str, path: Path, key: Sequence[str]) -> FeedTable:
 
 
 def feed_resource(table: FeedTable, *, into_postgres: bool) -> Any:
-    """A dlt resource with all rows of a feed, in batches."""
+    """A dlt resource with all rows of a feed, in batches.
+
+    Args:
+        table: the feed.
+        into_postgres: choose between ``COPY`` and ``INSERT`` by the feed's texts, instead of dlt's preferred format.
+    """
     exactly: Literal["csv", "insert_values"] = COPY if is_copied_exactly(table.path) else INSERT
     return dlt.resource(
         _batches(table.path), name=table.name, write_disposition="append", columns=table.columns,
@@ -71,7 +84,7 @@ def rows_resource(name: str, rows: pa.Table, comments: dict[str, str], *, into_p
 
 
 def is_copied_exactly(path: Path) -> bool:
-    """Whether PostgreSQL's COPY from CSV leaves every text as it is: none is empty, or contains an end of data."""
+    r"""Whether COPY from CSV leaves every text of a feed unchanged: none is empty or contains ``\.`` (end of data)."""
     with pq.ParquetFile(path) as feed:
         texts = [field.name for field in feed.schema_arrow if pa.types.is_string(field.type)]
         for batch in feed.iter_batches(columns=texts):

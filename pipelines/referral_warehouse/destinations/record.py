@@ -1,6 +1,6 @@
-"""What this directory knows of its destinations without asking them: what each got last, and why not a newer one.
+"""Records the last delivery to each destination, and the error of a later one, in ``state/destinations.json``.
 
-Kept in the state of the directory, so that ``referrals status`` needs no network. Imports nothing of dlt.
+With this file ``referrals status`` needs no network. Imports nothing of dlt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAME = "destinations.json"
 
 @dataclass(frozen=True, slots=True)
 class DestinationRecord:
-    """The snapshot that a destination is known to have, and what prevented the one after it."""
+    """The snapshot that a destination got last, and the problem of a later delivery that failed (None without one)."""
 
     snapshot: int | None = None
     manifest_sha256: str | None = None

@@ -1,6 +1,6 @@
-"""Steps that every delivery has: what is published, what readers have, and loading with a count of what arrived.
+"""The steps of every delivery: reading the published snapshot and the control tables, loading rows, and counting them.
 
-Knows no way of switching.
+How readers get the new rows is in ``tables`` and ``views``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ class Steps:
         self._expected: dict[str, int] = {}
 
     def readers_state(self, client: Any) -> DestinationState | None:
-        """What readers have. Raises: ConfigurationError when another warehouse delivers there; dlt's errors."""
+        """The control tables of the dataset that readers use; None when nothing was delivered.
+
+        Raises: ConfigurationError when another warehouse delivers there; dlt's errors.
+        """
         dataset = self.settings.dataset_name
         with client.sql_client.with_alternative_dataset_name(dataset) as sql:
             state = read_state(sql) if sql.has_dataset() else None
@@ -85,16 +88,20 @@ class Steps:
                 sql.drop_dataset()
 
     def there(self, client: Any, names: Sequence[str]) -> set[str]:
-        """Those tables that readers have."""
+        """The tables of these names that exist in the dataset that readers use."""
         if not names:
             return set()
         with client.sql_client.with_alternative_dataset_name(self.settings.dataset_name):
             return {name for name, columns in client.get_storage_tables(names) if columns}
 
     def load(self, changed: Sequence[FeedTable], sent: Mapping[str, SentTable], dataset: str) -> list[FeedTable]:
-        """Load the rows of tables, and of those of control, where no reader looks.
+        """Load the rows of tables, and of the control tables, into the pipeline's dataset, which readers do not use.
 
-        Args: ``sent`` is what the destination has afterwards; ``dataset`` the one where its rows are then.
+        Args:
+            changed: the tables to load.
+            sent: all tables that the destination has afterwards, by name; they become ``ops_published_tables``.
+            dataset: the dataset that has the rows afterwards; it is written into ``ops_published``.
+
         Returns: the control tables.
         Raises: DataRefused where a feed is not as it was published; dlt's errors.
         """

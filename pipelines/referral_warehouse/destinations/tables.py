@@ -1,8 +1,8 @@
 """Replaces the rows of all tables that changed in one transaction: readers see the rows of one snapshot at any time.
 
-The new rows wait in a dataset beside that of the readers. Tables are kept, with the rights that were granted on them:
-their rows are deleted and inserted, which no reader waits for, and only columns that changed are altered. Knows the SQL
-of destinations; knows no snapshot.
+The new rows were loaded into another dataset. Tables are not dropped, so that rights granted on them stay: their rows
+are deleted and inserted, which does not block readers, and only columns that changed are altered. Knows the SQL of
+destinations; knows no snapshot.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Columns = dict[str, Any]
 ATTEMPTS = 10
-"""How often a transaction is tried that alters tables which others read."""
+"""How often a transaction is tried that alters tables while others may read them."""
 LOCKED = "lock timeout"
 
 
@@ -29,7 +29,7 @@ class Engine:
 
     Attributes:
         has_ddl: tables can be made and altered inside a transaction.
-        has_comments: it has ``comment on``; where it has not, dlt writes comments when it makes a table, or nobody.
+        has_comments: it has ``comment on``; otherwise only dlt may write comments, when it creates a table.
         has_keys: it has primary keys, and enforces them.
         lock_limit: the statement that ends a transaction that waits for readers of a table that it alters. It must be
             shorter than what a server waits until it looks for deadlocks, which could end a reader.
@@ -68,10 +68,14 @@ class DatasetTables:
     def replace(
         self, tables: Sequence[FeedTable], gone: Collection[str], old_keys: Mapping[str, Sequence[str]]
     ) -> None:
-        """Give tables the rows that were loaded, and drop those that are gone, in one transaction.
+        """Replace the rows of tables by those that were loaded, and drop removed tables, in one transaction.
 
-        Args: ``old_keys`` are the keys that the tables of the delivery before have. Raises: dlt's errors; readers then
-        keep all rows that they had.
+        Args:
+            tables: the tables whose rows were loaded.
+            gone: names of tables that the snapshot does not have any more.
+            old_keys: the keys of the tables of the previous delivery, by name.
+
+        Raises: dlt's errors; readers then keep all rows that they had.
         """
         names = [table.name for table in tables]
         new = self._columns(names)
@@ -151,7 +155,7 @@ class DatasetTables:
             self._sql.drop_tables(*sorted(names))
 
     def _columns(self, names: Sequence[str]) -> dict[str, Columns]:
-        """The columns that tables have at the destination, with their types there; none for a table that is not."""
+        """The columns of tables at the destination with their types there; none for a table that does not exist."""
         return {
             name: {column: _kind(found) for column, found in columns.items()}
             for name, columns in self._client.get_storage_tables(names)

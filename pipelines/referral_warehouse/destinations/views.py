@@ -1,7 +1,7 @@
-"""Views that readers use at destinations without transactions over tables: they point to one of two datasets.
+"""Views that readers use at destinations without transactions over tables: they select from one of two datasets.
 
-New rows are loaded into the dataset that no view points to. Views are replaced one after the other, the one that says
-which snapshot they show last: only there readers may meet two snapshots at once. Knows no row.
+New rows are loaded into the dataset that no view selects from. Then the views are replaced one after the other, that of
+``ops_published`` last: in between, a query of several views can see two snapshots. Knows no row.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 from referral_warehouse.destinations.control import PUBLISHED, PUBLISHED_TABLES
 
 WITH_VIEWS = ("clickhouse", "databricks", "athena", "dremio")
-"""Destinations without transactions over tables; the mechanism is tested with a file of DuckDB, these are not."""
+"""Destinations without transactions over several tables. The mechanism is tested with a DuckDB file, these are not."""
 SLOTS = ("_a", "_b")
-"""What the names of the two datasets have at their ends."""
+"""The suffixes of the two datasets."""
 
 
 class DatasetViews:
@@ -25,7 +25,7 @@ class DatasetViews:
         self._dataset = dataset
 
     def point_to(self, dataset: str, names: Collection[str]) -> None:
-        """Make or replace the views of tables, and last those of control, so that they show a dataset's tables."""
+        """Create or replace the views of tables, the control tables last, so that they select from a dataset."""
         with self._client.with_alternative_dataset_name(self._dataset):
             if not self._client.has_dataset():
                 self._client.create_dataset()
@@ -36,7 +36,8 @@ class DatasetViews:
             )
 
     def drop(self, names: Collection[str]) -> None:
-        """Drop views that no table of the snapshot has any more."""
+        """Drop the views of tables that the snapshot does not have any more."""
+
         for name in sorted(names):
             self._client.execute_sql(f"drop view if exists {self._name(self._dataset, name)}")
 

@@ -62,7 +62,7 @@ WATCH_S = "5"
 @logging_options
 @click.pass_context
 def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int | None, is_told: bool) -> None:
-    """Show whether runs succeed, how fresh the data is, rows, calls, strikes, quarantine and open liabilities.
+    """Show whether runs succeed, how fresh the data is, rows, calls, violations, quarantine and open liabilities.
 
     Exits with 0 where all is well, with 4 where nothing is published or the data is older than --max-age. Without
     --max-age it exits with the code of the last failure where runs failed since the last success.

@@ -14,10 +14,10 @@ from referral_warehouse.cli.directory_state import refuse_mixing, remember_origi
 from referral_warehouse.cli.feed_delivery import deliver_published
 from referral_warehouse.cli.lake import publish_lake
 from referral_warehouse.cli.output import work_is_done
-from referral_warehouse.cli.retention import apply_retention, complete_interrupted
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.report_file import add_missing_report, add_report
 from referral_warehouse.cli.reporting import log_problems, print_summary, print_warnings, published, summary
+from referral_warehouse.cli.retention import apply_retention, complete_interrupted
 from referral_warehouse.cli.table_delivery import deliver_after_publication
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
