@@ -1,4 +1,5 @@
-"""Delivers the published snapshot to a destination of dlt: loads tables into another dataset, then replaces all at once.
+"""Delivers the published snapshot to a destination of dlt: loads tables into another dataset, then replaces all.
+
 
 A delivery that is killed leaves the rows of one snapshot, and the next one starts from the beginning. Knows the order
 of the steps; knows neither SQL nor Parquet.

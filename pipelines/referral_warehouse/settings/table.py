@@ -234,9 +234,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         PRIVACY, "on_delete", Choice(FORGET, (FORGET, KEEP)),
         "what a sync does about people who are deleted in the account: `forget` erases them once `PRIVACY__GRACE_DAYS` "
-        "are over, `keep` leaves the last known row. See [retention periods](privacy.md#retention-periods)",
-        "privacy_on_delete",
-
+        "are over, `keep` leaves the last known row. See [periods](privacy.md#retention-periods)", "privacy_on_delete",
     ),
     Setting(
         PRIVACY, "grace_days", WholeNumber(30, 0, 3660),
