@@ -1,7 +1,7 @@
-"""Copies of a warehouse that an erasure does not reach, each with the command that removes what it holds.
+"""Lists copies of a warehouse that an erasure does not reach, each with the command that removes the old data in it.
 
-They are listed and not rewritten: a backup is what helps where a change went wrong, so that the program which makes the
-change must not have changed all copies as well; and the checksums of a backup say that it is as it was made.
+Backups are not rewritten: they are needed when a change of the warehouse went wrong, so that the change must not reach
+them, and their checksums prove that they are unchanged.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from referral_warehouse.settings import Settings
 
-NOTHING_NOW = "a directory of backups that is empty now: nothing to do, unless its disk is not connected"
+NOTHING_NOW = "a directory of backups that is empty now; nothing has to be done, unless its disk is not connected"
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy: ``what`` it is, ``path`` where it is, and the command that removes what was erased from it."""
+    """A copy: ``what`` it is, ``path`` where it is, and the ``command`` that removes the old data in it."""
 
     what: str
     path: str
@@ -25,7 +25,7 @@ class Copy:
 
 
 def copies_elsewhere(settings: Settings) -> list[Copy]:
-    """Backups in the directories that this warehouse knows, and what ``restore --replace`` moved aside."""
+    """The backup directories in ``state/backups.json``, and the files that ``restore --replace`` moved aside."""
     from referral_warehouse.operate.known_backups import known_backups
 
     found = []

@@ -1,6 +1,6 @@
-"""The lake of a run: it is locked and looked at before anything is read, and published to at the end.
+"""The lake in a run: it is locked and opened once before anything is read from the API, and published to at the end.
 
-What fails at the end is a warning, since the snapshot is published by then.
+Failures at the end are warnings, because the snapshot is published by then.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def locked_lake(settings: Settings) -> Iterator[Callable[[], None]]:
 
 
 def publish_lake(settings: Settings, refuse_lost_lock: Callable[[], None]) -> None:
-    """Make the published snapshot the state of the lake, if there is one, and do what keeps the lake small.
+    """Publish the snapshot to the lake, if one is set, and maintain the lake.
 
     The snapshot is published already, so that whatever fails is a warning; the next sync completes it.
     """

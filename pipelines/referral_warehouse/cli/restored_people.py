@@ -1,6 +1,6 @@
-"""Keeps forgotten people forgotten when a backup from before is restored: the restored files are erased too.
+"""Keeps people forgotten when an older backup is restored: their personal values are erased from the restored files.
 
-The journal of an erasure is there before anything is restored, so that a sync completes what a kill left.
+The journal of that erasure is written before anything is restored, so that a sync completes a restore that was killed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BY_RESTORE = "a restored backup"
 
 @contextmanager
 def erased_afterwards(settings: Settings) -> Iterator[None]:
-    """Restore in a ``with``; afterwards, whoever this directory has forgotten is erased from what was restored."""
+    """Around a restore: at the end of the ``with``, everybody whom this directory has forgotten is erased."""
     from referral_warehouse.load.privacy.forgotten import people_file
 
     erasure = Erasure((), BY_RESTORE)

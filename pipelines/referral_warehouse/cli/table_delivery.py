@@ -57,9 +57,9 @@ def deliver_to(settings: Settings, name: str, *, everything: bool = False) -> Ta
 
 
 def deliver_after_publication(settings: Settings) -> None:
-    """Bring the published tables to every destination of WAREHOUSE__DESTINATIONS, also where nothing new is published.
+    """Deliver the published tables to every destination of WAREHOUSE__DESTINATIONS that does not have them.
 
-    The snapshot is published already, so that whatever fails is a warning.
+    The snapshot is published already, so that failures are warnings.
     """
     for name in settings.destinations:
         try:

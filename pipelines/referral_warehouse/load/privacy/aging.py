@@ -1,6 +1,6 @@
-"""What ages out of the load file: records in the quarantine as they were received, and error texts of runs.
+"""Removes texts that are too old from the load file: the content of quarantined records, and error texts of runs.
 
-Rows stay with their ids and times, so that nothing that is counted changes. Knows rows, and no setting.
+Rows stay with their ids and times, so that no count changes. Knows rows, and no setting.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ OLD_ERRORS = f"select count(*) from {DATASET}.runs where started_at <= ? and err
 
 @dataclass(frozen=True, slots=True)
 class Aged:
-    """Up to which times (naive UTC) texts are too old; None where none is. ``records`` are those of the quarantine."""
+    """Texts up to these times (naive UTC) are too old: of quarantined ``records``, and ``errors`` of runs.
+
+    None: texts of this kind are kept.
+    """
 
     records: datetime | None = None
     errors: datetime | None = None
@@ -67,7 +70,7 @@ class Aged:
         return rows
 
     def _record(self, row: dict[str, Any], until: datetime) -> dict[str, Any]:
-        """A row of the quarantine: its id, its field and its key stay, by which it is recognised and counted."""
+        """A row of the quarantine without its content. Id, field and key stay: it is recognised and counted by them."""
         if (row["resolved_at"] or row["quarantined_at"]) > until:
             return row
         kept = Reject(row["record_id"] or "", row["reason"] or "", NO_TEXT).without_quotes()

@@ -1,7 +1,7 @@
-"""Who is due to be forgotten: people whose deletion was observed long ago, and people without activity.
+"""Finds people who are due to be forgotten: those whose deletion was observed long ago, and those without activity.
 
-Reads the load file; people of whom no personal value is held are due for nothing. Knows neither the settings nor what
-is published, and forgets nobody.
+Reads the load file; people without any personal value there are never due. Knows neither the settings nor what is
+published, and forgets nobody.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ group by user_id
 having max(active_at) < ?
 """
 """People without a reward due who did nothing, and got nothing, since before a time."""
-TELLING = frozenset({"users", "rewards_due", "rewards_issued", "coupons"})
-"""The streams that tell of activity."""
+ACTIVITY_STREAMS = frozenset({"users", "rewards_due", "rewards_issued", "coupons"})
+"""The streams that activity is computed from."""
 READ = f"select distinct stream from {DATASET}.run_streams where observed_at is not null"
 
 
 class HeldPeople:
-    """The people of whom a load file holds a personal value and who were not forgotten.
+    """The people with a personal value in the load file who were not forgotten.
 
     Args:
         connection: the load file; its time zone becomes UTC.
@@ -102,9 +102,9 @@ class HeldPeople:
     def inactive(self, before: datetime) -> list[int]:
         """Who has no reward due, and did nothing since before a time (naive UTC).
 
-        Nobody before every stream that tells of activity was read once.
+        Nobody until every stream that activity is computed from was read once.
         """
-        return self._those(INACTIVE, before) if self._read >= TELLING else []
+        return self._those(INACTIVE, before) if self._read >= ACTIVITY_STREAMS else []
 
     def implausible(self, deleted: Set[int], max_percent: int) -> str | None:
         """Why so many deletions are more likely a fault of the API, in words; None where they are plausible."""

@@ -1,7 +1,7 @@
-"""Forgets people in the load file: the rows stay with their amounts and ids, and lose what is personal.
+"""Forgets people in the load file: their rows keep amounts and ids, and lose personal values.
 
-The digests of the people are written first, so that nothing personal is stored of them from then on. Everything
-here may be done again after it was interrupted. Knows the load file and dlt's folder, nothing that is published.
+Digests of their ids and addresses are written first, so that no personal value of theirs is stored from then on. Every
+step can be repeated after an interruption. Knows the load file and dlt's folder, and nothing that is published.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ FORGOTTEN = "forgotten person"
 LEFT_OUT = "(left out)"
 NOTHING_AGED = Aged()
 SHORTEST_VALUE = 4
-"""Shorter values are words of other texts too; no text of the log quotes one alone."""
+"""Shorter values are not searched in error texts, because they occur in other words."""
 
 
 def load_packages(settings: Settings, schemas: Mapping[str, TableSchema]) -> None:
-    """Load what an earlier run left in dlt's folder, so that it is not there any more."""
+    """Load packages that an earlier run left in dlt's folder, so that the folder can be removed."""
     with LoadFile(settings.load_path) as load_file:
         LoadPipeline(load_file, settings.state_dir, schemas).drain()
         load_file.connection.execute("checkpoint")
@@ -44,7 +44,13 @@ def load_packages(settings: Settings, schemas: Mapping[str, TableSchema]) -> Non
 def remember_people(
     settings: Settings, schemas: Mapping[str, TableSchema], held: Mapping[int, dict[str, Rows]]
 ) -> None:
-    """Write the digests of people, by which rows that come are recognised; ``held`` is what is held of each."""
+    """Write the digests by which later rows of these people are recognised.
+
+    Args:
+        settings: of the warehouse.
+        schemas: the raw tables.
+        held: for each person, the rows in the load file by table.
+    """
     emails = {
         user_id: set(emails_in([row for rows in tables.values() for row in rows])) for user_id, tables in held.items()
     }
@@ -52,7 +58,7 @@ def remember_people(
 
 
 def personal_texts(schemas: Mapping[str, TableSchema], held: Mapping[int, dict[str, Rows]]) -> list[str]:
-    """What is held of people as text, the longest first."""
+    """All personal values of these people as text, the longest first."""
     found = {
         str(row[name])
         for tables in held.values()
@@ -69,7 +75,11 @@ def erase_stored(
 ) -> None:
     """Rewrite the load file without personal values of everybody who was forgotten, and remove dlt's folder.
 
-    Args: ``texts`` are values that the log of runs may quote; ``aged`` is what goes because it is too old.
+    Args:
+        settings: of the warehouse.
+        schemas: the raw tables.
+        texts: personal values that error texts of runs may quote.
+        aged: texts that are removed because they are too old.
     """
     erased = erasing(settings, schemas, aged)
     with LoadFile(settings.load_path) as load_file:
@@ -88,7 +98,7 @@ def erase_stored(
 
 
 def erasing(settings: Settings, schemas: Mapping[str, TableSchema], aged: Aged = NOTHING_AGED) -> Change:
-    """The change of rows that takes out forgotten people, and what is too old."""
+    """The change of rows that removes values of forgotten people, and texts that are too old."""
     forgotten = read_forgotten(settings, schemas)
     return lambda schema, rows: aged.rows(schema, forgotten.rows(schema, rows))
 

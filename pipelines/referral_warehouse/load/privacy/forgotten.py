@@ -1,7 +1,7 @@
-"""Who was forgotten: salted digests, by which rows of these people are known again and stored without their values.
+"""Recognises rows of forgotten people by salted digests, and removes their personal values before they are stored.
 
-Knows rows, and the file of digests beside the certificates; it outlives the load file, so that nobody returns with
-a new one.
+Knows rows, and the file of digests beside the certificates. It does not depend on the load file, so that people stay
+forgotten in a new one.
 """
 
 from __future__ import annotations

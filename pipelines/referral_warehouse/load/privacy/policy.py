@@ -1,4 +1,4 @@
-"""What becomes of personal fields before anything is written: kept, replaced by a pseudonym, or dropped.
+"""Applies the policy of personal fields before anything is written: keep, replace by a pseudonym, or drop.
 
 Applied to parsed rows and to rows of the load file alike. Knows no file, and no stream by name.
 """
@@ -23,7 +23,7 @@ from referral_warehouse.settings.privacy import DROP, KEEP, PSEUDONYMISE
 Place = tuple[str, str]
 """A raw table and one of its fields."""
 Actions = Mapping[Place, str]
-"""What becomes of each personal field."""
+"""Personal field → ``keep``, ``pseudonymise`` or ``drop``."""
 
 
 def chosen_actions(mode: str, fields: tuple[tuple[str, str], ...], schemas: Mapping[str, TableSchema]) -> Actions:

@@ -1,4 +1,4 @@
-"""Pseudonyms: values that are equal where the values they stand for are equal, and that lead nowhere without the key.
+"""Makes pseudonyms: equal values have equal pseudonyms, and without the key no value can be found from one.
 
 Knows kinds of personal data, and no table. HMAC-SHA256 with the key, 128 bits of it in hexadecimal.
 """
@@ -37,7 +37,8 @@ order by number
 
 
 def key_check(key: bytes) -> str:
-    """What tells one key from another, and nothing else of it."""
+    """A text by which keys can be compared, and from which the key cannot be found."""
+
     return hmac.digest(key, CHECK, "sha256").hex()[:DIGITS]
 
 

@@ -1,6 +1,6 @@
-"""Which fields have to leave what was published before: a note in the state folder, until that is done.
+"""Notes in ``state/`` which fields have to be removed from published snapshots, until that is done.
 
-Published values are dropped where stored ones become pseudonyms, so that doing it twice is doing it once.
+Also where stored values become pseudonyms, published values are removed, so that the step can be repeated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Place = tuple[str, str]
 
 
 def ask_for_published(settings: Settings, places: Iterable[Place]) -> None:
-    """Note fields that published snapshots may not have any more, beside those that are noted already."""
+    """Add fields to the note: published snapshots must not have their values any more."""
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     noted = sorted({*published_steps(settings), *places})
     write_whole_file(_path(settings), json.dumps({"drop": noted}) + "\n")

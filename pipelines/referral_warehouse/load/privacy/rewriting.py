@@ -1,8 +1,8 @@
-"""Rewrites the load file with other values: a new file takes its place, so that no free block keeps an old one.
+"""Rewrites the load file with other values, into a new file, so that no free block keeps an old value.
 
-The file is replaced by a rename; a rewriting that is killed leaves the old file, and the next one begins again. Rows of
-dlt's staging tables are left out: dlt fills them anew for each package. Copies from before an upgrade are removed.
-Knows tables and rows, not why they change.
+The new file replaces the old one by a rename. If that is killed, the old file stays, and the next rewriting starts from
+the beginning. Rows of dlt's staging tables are not copied: dlt fills them for each package. Copies from before an
+upgrade are removed. Knows tables and rows, not why they change.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def rewrite_load_file(
 
 
 def discard_unfinished(path: Path) -> None:
-    """Remove what a rewriting that was killed left."""
+    """Remove the files of a rewriting that was killed."""
     for name in (f"{path.name}.new", f"{path.name}.new.wal"):
         remove_or_raise(path.with_name(name))
 

@@ -1,4 +1,4 @@
-"""Under which policy the rows of a load file are stored, and the rewriting of them when the settings say another one.
+"""Reads under which policy the rows of a load file are stored, and rewrites them when the settings have another one.
 
 The policy is in the load file itself, so that both change together. Knows settings and the load file, and no stream.
 """

@@ -1,5 +1,6 @@
-"""The state that dlt keeps in its folder, and whether the load file has the same. Does not import dlt, which takes half
-a second: a run that finds nothing new needs no more of dlt than this.
+"""Reads the state that dlt keeps in its folder, and compares it with that of the load file.
+
+Does not import dlt, which takes half a second: a run that finds nothing new needs only the state.
 """
 
 from __future__ import annotations
@@ -37,16 +38,16 @@ def is_same_as_stored(state: Mapping[str, Any], load_file: LoadFile) -> bool:
 
 
 def settled_state(folder: Path, load_file: LoadFile, tables: Collection[str]) -> dict[str, Any] | None:
-    """dlt's state where dlt has nothing to do before the next package.
+    """dlt's state, if dlt has nothing to do before the next package.
 
     Args:
         folder: where dlt keeps its folders.
         load_file: the open load file.
-        tables: the raw tables that it must have.
+        tables: the raw tables that the load file must have.
 
     Returns:
-        The state; None where a package is waiting, a table is missing, or folder and load file are not known to agree:
-        dlt then looks at the folder itself, and reports what is wrong with it.
+        The state; None if a package waits, a table is missing, or folder and load file may differ. The caller then lets
+        dlt open the folder, which reports what is wrong with it.
     """
     working_dir = folder / PIPELINE_NAME
     try:

@@ -1,4 +1,4 @@
-"""Commits packages to the load file. dlt does it, and is imported when there is the first thing to do for it."""
+"""Commits packages to the load file through dlt, which is imported only when it has something to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LoadPipeline:
-    """Commits batches to the load file. ``recovered`` describes what was recovered first.
+    """Commits batches to the load file. ``recovered`` describes what was recovered when it was opened.
 
     Args:
         load_file: the open load file.
@@ -57,7 +57,7 @@ class LoadPipeline:
             return
         if self._dlt is None:
             self._dlt = self._open()
-            self._dlt.drain()  # also where the folder was damaged meanwhile: its state comes from the load file then
+            self._dlt.drain()  # if the folder was damaged since, its state comes from the load file
         self._dlt.commit(batch)
 
     def reopen(self) -> None:

@@ -1,1 +1,1 @@
-"""The lake: the published tables as the state of a DuckLake, which any number of DuckDB processes attach."""
+"""The lake: a DuckLake with the published tables, which any number of DuckDB processes can read."""

@@ -1,6 +1,6 @@
-"""Opens the lake of some settings as ``lake`` in a connection of its own, and creates it where there is none.
+"""Attaches the lake of the settings as ``lake`` in a new connection, and creates the lake where there is none.
 
-Knows how each kind of catalog and each place of data is given to DuckDB; knows no table.
+Knows how each kind of catalog and data is attached in DuckDB; knows no table.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ KEY, SECRET, SESSION = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSIO
 def open_lake(settings: Settings, *, create: bool = False) -> Iterator[duckdb.DuckDBPyConnection | None]:
     """A connection with the lake attached as ``lake``, for the length of a ``with``; None where there is none yet.
 
-    Args: ``create`` makes a lake where there is none; its data must then be an empty place.
+    Args:
+        settings: catalog and data of the lake.
+        create: create the lake where there is none; WAREHOUSE__LAKE_DATA must be empty then.
 
     Raises: ConfigurationError, LakeUnavailable.
     """
@@ -73,7 +75,7 @@ def _is_there(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool
 
 
 def bare_connection(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A connection that has what the lake needs, and attaches nothing yet. Raises: ConfigurationError."""
+    """A connection with the extensions that the lake needs and nothing attached. Raises: ConfigurationError."""
     import duckdb
 
     config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -88,7 +90,7 @@ def bare_connection(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def end_transaction(connection: duckdb.DuckDBPyConnection) -> None:
-    """Roll back what is open. Without this, DuckDB aborts the process where PostgreSQL went away in a transaction."""
+    """Roll back an open transaction. Otherwise DuckDB aborts the process if PostgreSQL was lost in a transaction."""
     import duckdb
 
     try:
@@ -107,12 +109,12 @@ def add_secrets(connection: duckdb.DuckDBPyConnection, settings: Settings) -> No
 
 
 def postgres_address(catalog: LakeCatalog, **more: str) -> str:
-    """What DuckDB attaches a catalog in PostgreSQL by, without the password."""
+    """The connection string that DuckDB attaches a catalog in PostgreSQL with, without the password."""
     return catalog.connection_text(**KEEPALIVE, **more)
 
 
 def data_path(settings: Settings) -> str:
-    """The place of the data, as DuckDB writes it: with a slash at its end."""
+    """WAREHOUSE__LAKE_DATA as DuckDB writes it: with a slash at its end."""
     return f"{settings.lake_data}/"
 
 
@@ -133,7 +135,7 @@ def _attach(settings: Settings, *, create: bool) -> str:
 
 
 def _refuse_used_data(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """A new lake begins in an empty place: files of others would be removed as orphaned ones. Creates the folder.
+    """Refuse data that is not empty for a new lake: files there would be removed as orphaned. Creates the folder.
 
     Raises: ConfigurationError, and DuckDB's errors where a bucket cannot be listed.
     """

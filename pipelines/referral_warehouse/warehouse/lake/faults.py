@@ -1,6 +1,6 @@
-"""Says in one line what is wrong with a lake: errors of DuckDB and of what is behind it become errors of this program.
+"""Turns errors of DuckDB, the catalog and the bucket into errors of this program, which say in one line what to do.
 
-DuckDB's exceptions say in words alone what happened, so this is the one place that reads the words.
+DuckDB's exceptions describe errors only in text, so this is the one module that matches their text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REASON = re.compile(
     r"|The file .*|Could not set lock .*|file is not a database.*",
     re.DOTALL,
 )
-"""Where the reason begins; what stands before it repeats the address."""
+"""Where the reason begins; the text before it repeats the address."""
 
 NEXT: tuple[tuple[str, str], ...] = (
     (
@@ -53,7 +53,7 @@ NEXT: tuple[tuple[str, str], ...] = (
         "Correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give them rights on the bucket.",
     ),
 )
-"""What is found in the reason, and the next step; these are faults of the configuration."""
+"""Text in the reason → the next step. These are faults of the configuration, so that a retry does not help."""
 
 
 class LakeInUse(LakeUnavailable):
@@ -66,7 +66,7 @@ class LakeInUse(LakeUnavailable):
 
 
 def lake_error(error: BaseException, settings: Settings, what: str) -> ReferralsError:
-    """The error of this program for one of DuckDB. ``what`` is the beginning of the sentence."""
+    """The error of this program for one of DuckDB. ``what`` begins the message, as in ``The lake cannot be opened``."""
     text = redact(str(error)).strip()
     found = REASON.search(text)
     reason = one_line(found[0] if found else text.partition("\n")[0], 300).rstrip(".")
@@ -83,7 +83,7 @@ def lake_error(error: BaseException, settings: Settings, what: str) -> Referrals
 
 @contextmanager
 def explained(settings: Settings, what: str) -> Iterator[None]:
-    """Errors of DuckDB in the length of a ``with`` become errors of this program.
+    """Turn errors of DuckDB inside a ``with`` into errors of this program.
 
     Raises: ConfigurationError, LakeUnavailable, DiskFull.
     """

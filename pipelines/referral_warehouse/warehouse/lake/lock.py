@@ -1,4 +1,4 @@
-"""One process writes a lake at a time, on whichever machine: the lock is in the catalog, or beside a catalog's file.
+"""The lock of a lake: one process on any machine writes at a time. It is in the catalog, or beside the catalog's file.
 
 A lock ends with the process or the connection that holds it.
 """
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 LOCK = "select pg_try_advisory_xact_lock(hashtextextended(''referral-warehouse lake'', 0)) as is_mine"
 OPTIONS = "-c idle_in_transaction_session_timeout=0 -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 " \
     "-c tcp_keepalives_count=3"  # fmt: skip
-"""The transaction that holds the lock is idle; the server finds out within a minute that a machine is gone."""
+"""The transaction that holds the lock is idle; the server detects a lost machine within a minute."""
 
 
 @contextmanager
 def lake_lock(settings: Settings) -> Iterator[Callable[[], None]]:
     """Lock the lake for the length of a ``with``.
 
-    Yields: a function that raises LakeUnavailable where the lock was lost meanwhile, as by a restart of PostgreSQL.
+    Yields: a function that raises LakeUnavailable if the lock was lost since, as by a restart of PostgreSQL.
     Raises: AnotherSyncRunning when another process holds it; ConfigurationError, LakeUnavailable.
     """
     catalog = settings.lake_catalog

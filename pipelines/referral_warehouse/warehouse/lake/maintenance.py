@@ -1,8 +1,8 @@
-"""Keeps a lake small: compacts files, expires what retention does not keep, and removes files that nothing needs.
+"""Keeps a lake small: merges small files, expires versions that retention does not keep, and removes unneeded files.
 
-A publication that is kept stays readable with ``AT``, unless its snapshot was rewritten since, as when a person is
-forgotten. Each step is one transaction of the catalog, or removes files
-that the catalog no longer names, so that a killed run leaves nothing that the next one does not complete.
+A version that is kept stays readable with ``AT``, unless its snapshot was rewritten since, as when a person is
+forgotten. Each step is one transaction of the catalog, or removes files that the catalog no longer names, so that the
+next run completes a killed one.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ ORPHAN_AGE = timedelta(days=1)
 
 
 class UnexpectedFiles(Exception):
-    """Files in the place of the data that are not where a lake writes its own."""
+    """WAREHOUSE__LAKE_DATA has files that a lake would not have written there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """What was done: how many versions were expired and how many files removed, and what failed."""
+    """The result: how many versions were expired and how many files were removed, and which steps failed and why."""
 
     expired: int
     removed: int
@@ -47,7 +47,7 @@ class Maintenance:
 def maintain(
     lake: duckdb.DuckDBPyConnection, settings: Settings, pinned: Set[int], *, compact: bool, now: datetime | None = None
 ) -> Maintenance:
-    """Do all of it; the caller holds the lock of the lake.
+    """Do all steps of the maintenance; the caller holds the lock of the lake.
 
     Args:
         pinned: numbers of snapshots that stay, whatever their age.
@@ -80,9 +80,9 @@ def maintain(
 def kept_versions(
     lake: duckdb.DuckDBPyConnection, settings: Settings, pinned: Set[int], now: datetime
 ) -> dict[int, int]:
-    """The publications that stay, as the rule for snapshots says: number → version of the lake.
+    """The versions that stay, by the same retention as snapshots: number of the snapshot → version of the lake.
 
-    One whose snapshot the directory has rewritten since is none of them, pinned or not.
+    A version whose snapshot was rewritten since does not stay, pinned or not.
     """
     found = [one for one in lake_snapshots(lake) if not _is_rewritten(settings, one)]
     kept = {one.snapshot: one.version for one in found[-settings.keep_snapshots :]}
@@ -95,7 +95,7 @@ def kept_versions(
 
 
 def _is_rewritten(settings: Settings, one: LakeSnapshot) -> bool:
-    """Whether the directory has the snapshot with another manifest than the one that was published to the lake."""
+    """Whether the manifest of the snapshot in the directory differs from the one that was published to the lake."""
     manifest = settings.snapshots_dir / folder_name(one.snapshot) / MANIFEST
     return manifest.is_file() and one.manifest_sha256 != file_sha256(manifest)
 
@@ -106,7 +106,7 @@ def _compact(lake: duckdb.DuckDBPyConnection) -> int:
 
 
 def _expire(lake: duckdb.DuckDBPyConnection, settings: Settings, pinned: Set[int], now: datetime) -> int:
-    """Forget versions that are not kept: of older publications, and those between publications."""
+    """Expire versions that are not kept: those of older publications, and those between publications."""
     *older, _ = all_versions(lake)
     kept = set(kept_versions(lake, settings, pinned, now).values())
     expired = [version for version in older if version not in kept]

@@ -1,7 +1,7 @@
-"""Takes the history of the directory into the lake: one version for each snapshot that is kept, oldest first.
+"""Copies the kept snapshots of the directory into the lake: one version for each, oldest first.
 
-Every version is compared with its snapshot, row by row as a checksum, before anybody is told to use it. Whatever is in
-the lake already is not written again, so that a migration that was interrupted goes on. Removes nothing.
+Every version is then compared with its snapshot by a checksum of all rows. Versions that the lake has already are not
+written again, so that an interrupted migration can be continued. Removes nothing.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Migration:
-    """Numbers of snapshots.
+    """The result of a migration, as numbers of snapshots.
 
     Attributes:
         written: those that got a version now.
-        there: those that had one.
-        too_old: those that are older than what the lake showed before: a version cannot be added before others.
-        only_in_lake: versions of the lake without a snapshot in the directory.
+        there: those that had one before.
+        too_old: those that got none, because they are older than the snapshot that the lake showed before, and a
+            version can only be added at the end.
+
+        only_in_lake: those that have a version in the lake, but are not in the directory any more.
         differing: those whose version is not equal, with the tables that differ.
     """
 
@@ -50,10 +52,15 @@ class Migration:
 def take_history(
     lake: duckdb.DuckDBPyConnection, settings: Settings, refuse_lost_lock: Callable[[], None]
 ) -> Migration:
-    """Give each snapshot that is kept a version in the lake; the caller holds the lock of the lake.
+    """Write a version for each kept snapshot; the caller holds the lock of the lake.
 
-    Returns: what was written. ``compare_history`` says whether it is right.
-    Raises: as ``publish_to_lake``; SnapshotDamaged when a snapshot has no manifest.
+    Args:
+        lake: a connection with the lake attached.
+        settings: of the warehouse.
+        refuse_lost_lock: raises LakeUnavailable if the lock of the lake was lost.
+
+    Returns: what was written; pass it to ``compare_history``, which compares it with the snapshots.
+    Raises: as ``publish_to_lake``; SnapshotDamaged when a snapshot has no readable manifest.
     """
     found = Migration()
     state = lake_state(lake)
@@ -71,7 +78,7 @@ def take_history(
 
 
 def compare_history(lake: duckdb.DuckDBPyConnection, settings: Settings, found: Migration) -> None:
-    """Compare every version with its snapshot; the result is in ``found``."""
+    """Compare every version with its snapshot, and write the result into ``found``."""
     versions = {one.manifest_sha256: one for one in lake_snapshots(lake)}
     kept = {wanted.sha256: wanted for wanted in _kept(settings)}
     found.only_in_lake = [one.snapshot for sha256, one in versions.items() if sha256 not in kept]
@@ -83,7 +90,7 @@ def compare_history(lake: duckdb.DuckDBPyConnection, settings: Settings, found: 
 
 
 def _kept(settings: Settings) -> list[Wanted]:
-    """The published snapshots of the directory, oldest first; a later folder is of a publication that did not end."""
+    """The published snapshots, oldest first. Folders with higher numbers are of publications that did not end."""
     kept = []
     current = current_number(settings.published_dir) or 0
     for number in sorted(one for one in snapshot_numbers(settings) if one <= current):

@@ -1,8 +1,8 @@
-"""Makes the published snapshot the state of the lake, in one transaction: readers see the old state or the new one.
+"""Publishes a snapshot to the lake in one transaction: readers see the old version or the new one.
 
-A table whose content is that of the publication before is left as it is; any other gets new rows, or is made anew
-where its columns changed, or where personal values were taken out of it. Knows the snapshot's files; knows nothing of
-how they were built.
+A table with the same content as in the previous version is not written. Any other gets new rows; it is created anew if
+its columns changed, or if personal values were removed from it. Knows the snapshot's files; knows nothing of how they
+were built.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ AUTHOR = "referral-warehouse"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The snapshot that the lake is to show. ``sha256`` is that of its manifest's bytes."""
+    """A snapshot to be published to the lake, or delivered. ``sha256`` is the checksum of its manifest."""
 
     number: int
     folder: Path
@@ -44,7 +44,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class LakePublication:
-    """What was published: the number, and how many of how many tables were written; ``is_new`` unless it was there."""
+    """The result of a publication to the lake.
+
+    Attributes:
+        snapshot: the number of the snapshot that the lake shows now.
+        written: how many tables were written; those that did not change are not.
+        tables: how many tables the snapshot has.
+        is_new: False when the lake showed the snapshot already.
+    """
 
     snapshot: int
     written: int
@@ -53,13 +60,13 @@ class LakePublication:
 
 
 def wanted_snapshot(settings: Settings) -> Wanted | None:
-    """The published snapshot of the directory; None where there is none, or none with a manifest of its own."""
+    """The published snapshot of the directory; None where there is none, or its folder has no readable manifest."""
     number = current_number(settings.published_dir)
     return None if number is None else kept_snapshot(settings, number)
 
 
 def kept_snapshot(settings: Settings, number: int) -> Wanted | None:
-    """A snapshot of the directory by its number; None where it has no manifest of its own."""
+    """A snapshot of the directory by its number; None where its folder has no readable manifest."""
     folder = settings.snapshots_dir / folder_name(number)
     manifest = read_manifest(folder / MANIFEST)
     if manifest is None or manifest["snapshot"] != number:
@@ -80,10 +87,16 @@ def refuse_other_publisher(settings: Settings, state: LakeState | None) -> None:
 def publish_to_lake(
     lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: Wanted, refuse_lost_lock: Callable[[], None]
 ) -> LakePublication:
-    """Make the lake show a snapshot, unless it does; the caller holds the lock of the lake.
+    """Publish a snapshot to the lake, unless it shows that snapshot already; the caller holds the lock of the lake.
+
+    Args:
+        lake: a connection with the lake attached.
+        settings: of the warehouse.
+        wanted: the snapshot.
+        refuse_lost_lock: raises LakeUnavailable if the lock of the lake was lost.
 
     Raises: ConfigurationError when another warehouse publishes there; LakeUnavailable when the lock was lost; DuckDB's
-    errors. The lake then keeps its state.
+    errors. The lake then keeps its last version.
     """
     state = lake_state(lake)
     refuse_other_publisher(settings, state)
@@ -113,7 +126,7 @@ def publish_to_lake(
 
 
 def _is_kept(settings: Settings, state: LakeState) -> bool:
-    """Whether the directory still has what the lake shows, as it was published."""
+    """Whether the directory still has the snapshot that the lake shows, unchanged."""
     manifest = settings.snapshots_dir / folder_name(state.snapshot) / MANIFEST
     return manifest.is_file() and file_sha256(manifest) == state.manifest_sha256
 
@@ -152,7 +165,7 @@ def _write_tables(
         lake.execute(f"drop table lake.{name}")
     changed = [name for name, content in contents.items() if name not in there or before.get(name) != content]
     for name in changed:
-        # the catalog has the least and the largest value that a table ever had, as long as there is the table
+        # the catalog keeps the smallest and largest value that a table ever had, until the table is dropped
         old_columns, new_columns = ([column[:2] for column in found] for found in (there.get(name, []), columns[name]))
         if old_columns == new_columns and not is_rewritten:
             lake.execute(f"delete from lake.{name}")
@@ -173,7 +186,7 @@ def _write_tables(
 def _write_control(
     lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: Wanted, contents: dict[str, str]
 ) -> None:
-    """Write the rows of the tables of control, which are made at the first publication."""
+    """Write the rows of the control tables, which are created at the first publication."""
     there, _ = described_columns(lake, "lake")
     for name, (comment, columns) in CONTROL.items():
         if name in there:

@@ -1,6 +1,6 @@
-"""What this directory knows of its lake without asking it: which snapshot it showed last, and why not a newer one.
+"""Records the last publication to the lake, and the error of a later one, in ``state/lake.json``.
 
-Kept in the state of the directory, so that ``referrals status`` needs no network.
+With this file ``referrals status`` needs no network.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAME = "lake.json"
 
 @dataclass(frozen=True, slots=True)
 class LakeRecord:
-    """The last publication that is known to be in ``catalog``, and what prevented the one after it."""
+    """The last publication to ``catalog``, and the problem of a later one that failed (None without one)."""
 
     catalog: str
     snapshot: int | None = None

@@ -1,7 +1,7 @@
-"""What a lake says of itself: which snapshot it shows, which ones it still has, and who publishes there.
+"""Reads from a lake which snapshot it shows, which versions it still has, and which warehouse publishes there.
 
-The two tables of control are ``ops.published`` (one row) and ``ops.published_tables`` (one row per table); the commit
-of each publication repeats the first one's row. Knows no file of the warehouse directory.
+The two control tables are ``ops.published`` (one row) and ``ops.published_tables`` (one row per table). The commit of
+each publication has the number, checksum and time of its snapshot too. Knows no file of the warehouse directory.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CONTROL: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class LakeState:
-    """What a lake shows now. ``checksums`` are those of its tables by name."""
+    """The snapshot that a lake shows now. ``checksums`` are those of its tables by name."""
 
     snapshot: int
     manifest_sha256: str
@@ -56,9 +56,9 @@ class LakeState:
 
 @dataclass(frozen=True, slots=True)
 class LakeSnapshot:
-    """A publication that the lake still has. ``version`` is what ``AT (VERSION => …)`` names; times are UTC.
+    """A publication that the lake still has. ``version`` is the number for ``AT (VERSION => …)``; times are UTC.
 
-    ``manifest_sha256`` is that of the manifest of what was published.
+    ``manifest_sha256`` is the checksum of the snapshot's manifest when it was published.
     """
 
     snapshot: int
@@ -83,7 +83,7 @@ def lake_state(lake: duckdb.DuckDBPyConnection) -> LakeState | None:
 
 
 def lake_snapshots(lake: duckdb.DuckDBPyConnection) -> list[LakeSnapshot]:
-    """The publications that the lake has, oldest first; of a number that was published twice only the last one."""
+    """The publications that the lake has, oldest first; of a snapshot that was published twice only the last one."""
     found: dict[int, LakeSnapshot] = {}
     for version, at, text in lake.execute(
         "select snapshot_id, snapshot_time, commit_extra_info from lake.snapshots() order by snapshot_id"
