@@ -166,7 +166,7 @@ def test_settings_of_python_and_of_the_system_change_nothing(referrals: Referral
 
 
 def test_help_does_not_need_docstrings(referrals: Referrals) -> None:
-    assert "Load, audit, build, check and publish" in referrals("sync", "--help", PYTHONOPTIMIZE="2").stdout
+    assert "Load, compare counts, build, check and publish" in referrals("sync", "--help", PYTHONOPTIMIZE="2").stdout
 
 
 @pytest.mark.parametrize("columns", sampled(["0", "1", "-5", "abc", "1000000000", "²", "9" * 5_000], 3))

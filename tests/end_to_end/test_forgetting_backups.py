@@ -45,7 +45,7 @@ def test_backups_are_named_with_the_command_that_removes_the_person(ours: SmallW
     shutil.move(backups, backups.with_name("elsewhere"))
     assert ours.run("forget", "--user-id", "2").stdout.count("a directory of backups that cannot be read now") == 1
     backups.mkdir()
-    assert "nothing to do, unless its disk is not connected" in ours.run("privacy", "--json").stdout
+    assert "nothing has to be done, unless its disk is not connected" in ours.run("privacy", "--json").stdout
 
 
 def test_who_was_forgotten_does_not_come_back_with_a_backup(ours: SmallWarehouse) -> None:

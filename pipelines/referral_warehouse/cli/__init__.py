@@ -29,7 +29,7 @@ OBJECTS_UNTIL_COLLECTION = (100_000, 20, 20)
 
 # name → (module of this package, one sentence of help)
 COMMANDS: dict[str, tuple[str, str]] = {
-    "sync": ("sync", "Load, audit, build, check and publish: the main job."),
+    "sync": ("sync", "Load, compare counts, build, check and publish: the main job."),
     "load": ("sync", "Load from the API into the private load file, and nothing else."),
     "build": ("sync", "Build the models from the load file into a draft."),
     "publish": ("sync", "Publish the content of the load file: build, check, snapshot, feeds."),
@@ -40,15 +40,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sql": ("sql", "Query the published warehouse read-only, or open a prompt for queries."),
     "mcp": ("mcp", "Answer questions of agents (MCP) about the published data, read-only."),
     "serve": ("serve", "Serve feeds, schema, report and manifest read-only over HTTP, with a token."),
-    "deliver": ("deliver", "Bring the published tables to a database or warehouse that dlt knows."),
-    "snapshots": ("snapshots", "List the published snapshots that are kept, and pin one."),
-    "migrate": ("migrate", "Take the kept snapshots into a lake with their history, or leave it."),
+    "deliver": ("deliver", "Deliver the published tables to a database or warehouse, through dlt."),
+    "snapshots": ("snapshots", "List the published snapshots that are kept, or pin one."),
+    "migrate": ("migrate", "Copy the kept snapshots into a lake, or compare both before you leave the lake."),
     "config": ("config", "Show every setting with its value and where that came from."),
     "strikes": ("strikes", "Show rate-limit violations of the last 7 days; --forgive ends a protective stop."),
     "schedule": ("schedule", "Print a file that makes a scheduler run the sync of this directory."),
     "fix-clock": ("fix_clock", "Correct stored times that a wrong clock wrote, and publish."),
     "privacy": ("privacy", "Show where personal data is held, for how long and under which policy."),
-    "forget": ("forget", "Erase a person everywhere; amounts, counts and ids stay."),
+    "forget": ("forget", "Erase the personal values of a person; amounts, counts and ids stay."),
     "export": ("forget", "Write all that is held of a person, as JSON and as a page."),
     "backup": ("backup", "Copy the whole warehouse into a directory elsewhere, or verify such copies."),
     "restore": ("backup", "Put a backup into the warehouse directory; the next sync continues from there."),
@@ -93,7 +93,7 @@ class Commands(click.Group):
 @click.version_option(__version__, prog_name="referrals")
 @logging_options
 def cli() -> None:
-    """A company's own referral data in DuckDB: complete, exact and fresh.
+    """Load the data of a Referral Factory account into DuckDB, compare counts with the API, and publish it for queries.
 
     Settings come from the environment and .dlt/*.toml. Example: referrals sync --json
     """

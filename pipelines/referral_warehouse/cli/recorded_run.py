@@ -1,4 +1,4 @@
-"""A run of a command that writes the warehouse: the lock, the log, the record of how it ended, and who is told of it.
+"""A run of a command that writes the warehouse: the lock, the log, the record of how it ended, and notifications.
 
 Knows how errors end a command; what a command does is its own.
 """

@@ -23,7 +23,7 @@ DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(path_type
 @click.command(epilog="Example: referrals backup /mnt/backups --keep 14")
 @DIRECTORY
 @click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Remove all but the newest N backups afterwards.")
-@click.option("--verify", is_flag=True, help="Make none: read every backup in DIR as a whole and say what is damaged.")
+@click.option("--verify", is_flag=True, help="Make no backup: read all backups in DIR completely and report damage.")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
 def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> None:

@@ -16,7 +16,7 @@ PLACES = ("place", "path", "holds", "kept_for")
 
 @click.command(epilog="Example: referrals privacy --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
-@click.option("--new-key", is_flag=True, help="Make the key of pseudonyms, in the file of PRIVACY__KEY_FILE.")
+@click.option("--new-key", is_flag=True, help="Write a new key for pseudonyms into the file of PRIVACY__KEY_FILE.")
 @logging_options
 def privacy(as_json: bool, new_key: bool) -> None:
     """Show where personal data is held, for how long and under which policy."""

@@ -24,7 +24,7 @@ COLUMNS = ("snapshot", "synced_at", "built_at", "in_directory", "lake_version", 
 def snapshots(pin: int | None, unpin: int | None, as_json: bool) -> None:
     """List the published snapshots that are kept; --pin keeps one whatever its age, --unpin ends that.
 
-    With a lake, lake_version is what AT (VERSION => ...) names there.
+    With a lake, lake_version is the number for AT (VERSION => ...).
     """
     from referral_warehouse.cli.console import say_json, show_table
 

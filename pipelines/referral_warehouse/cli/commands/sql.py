@@ -18,12 +18,12 @@ TIMEOUT_S = 300
 @click.argument("query", required=False)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="Format of the result.")
 @click.option("--snapshot", type=click.IntRange(1), metavar="N", help="Read this snapshot, not the published one.")
-@click.option("--as-of", metavar="TIME", help="Read the newest snapshot whose data is not later, as in 2026-01-31.")
+@click.option("--as-of", metavar="TIME", help="Read the newest snapshot with data up to this time, as in 2026-01-31.")
 @click.option(
     "--timeout", "timeout_s", type=click.FloatRange(0.01), metavar="SECONDS", default=TIMEOUT_S,
     help=f"Stop a query after this time ({TIMEOUT_S} s).",
 )  # fmt: skip
-@click.option("--limit", type=click.IntRange(0), metavar="ROWS", help="Show at most so many rows.")
+@click.option("--limit", type=click.IntRange(0), metavar="ROWS", help="Show at most this many rows.")
 @click.option("--plain", is_flag=True, help="Use the small prompt of this program, also where DuckDB's is installed.")
 @logging_options
 def sql(

@@ -54,10 +54,10 @@ WATCH_S = "5"
 @click.option("--max-age", metavar="AGE", help="Exit with 4 where the data is older, as in 90m, 3h or 2d, else with 0.")
 @click.option(
     "--watch", "watch_s", metavar="[SECONDS]", is_flag=False, flag_value=WATCH_S, type=click.IntRange(1, 86_400),
-    help=f"Show it again every {WATCH_S} (or so many) seconds, until Ctrl-C.",
+    help=f"Show it again every {WATCH_S} seconds, or as many as are given, until Ctrl-C.",
 )  # fmt: skip
 @click.option(
-    "--notify", "is_told", is_flag=True, help="With --max-age: tell the receivers of [notify] of data that is older."
+    "--notify", "is_told", is_flag=True, help="With --max-age: alert the receivers of [notify] if the data is older."
 )
 @logging_options
 @click.pass_context

@@ -52,9 +52,9 @@ def _loading_options(command: F) -> F:
 @ACCEPT_HISTORY
 @ACCEPT_DELETIONS
 @ACCEPT_ACCOUNT
-@click.option("--every", metavar="INTERVAL", help="Keep running: sync every 15m, 1h or so, also after failures.")
+@click.option("--every", metavar="INTERVAL", help="Keep running, also after failures: sync every 15m, 1h or 1d.")
 def sync(streams: str, every: str | None, **options: bool) -> None:
-    """Load, audit, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
+    """Load, compare counts, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
     if every is None:
         _sync(streams, **options)
         return
