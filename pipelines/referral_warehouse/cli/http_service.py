@@ -34,7 +34,7 @@ def usable_token(setting: str, given: Token | None) -> tuple[str, bool]:
         return token, False
     if not sys.stdout.isatty():
         raise ConfigurationError(
-            f"{setting} is not set, and a new token would end up in what records this output.",
+            f"{setting} is not set, and a new token would be written to the log or file that this output goes to.",
             f"Set {setting}, or run the command on a terminal, which is shown a new one.",
         )
     return new_token(), True
@@ -49,7 +49,7 @@ def serve_until_signal(server: HttpServer, place: str, say_ready: Callable[[str]
     try:
         running = server.__enter__()
     except OSError as error:
-        raise ConfigurationError(f"{place} cannot be opened: {error.strerror}.", "Choose another one.") from None
+        raise ConfigurationError(f"{place} cannot be opened: {error.strerror}.", "Choose another --port.") from None
     try:
         say_ready(running.url)
         running.wait()

@@ -77,7 +77,7 @@ def publish_lake(settings: Settings, refuse_lost_lock: Callable[[], None]) -> No
         try:
             write_record(settings, record)
         except OSError as error:
-            log_warning("warehouse", "lake", f"what the lake shows could not be recorded: {error}")
+            log_warning("warehouse", "lake", f"the publication to the lake could not be recorded: {error}")
 
 
 def _publish(settings: Settings, refuse_lost_lock: Callable[[], None]) -> tuple[int, str] | None:

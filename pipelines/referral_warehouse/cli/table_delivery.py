@@ -136,7 +136,7 @@ def _record(settings: Settings, name: str, record: Any = None, *, problem: str =
     try:
         write_record(settings, name, record)
     except OSError as error:
-        log_warning("operate", "delivery", f"what {name} has could not be recorded: {error}")
+        log_warning("operate", "delivery", f"the delivery to {name} could not be recorded: {error}")
 
 
 def _shown(text: str) -> str:

@@ -32,7 +32,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one machin
 def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool) -> None:
     """Erase the personal values of a person everywhere; amounts, counts and ids stay.
 
-    An erasure that was interrupted is completed first. docs/privacy.md lists the copies that the command does not reach.
+    An erasure that was interrupted is completed first. docs/privacy.md lists copies that the command does not reach.
     """
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.forgetting import Erasure, interrupted

@@ -66,13 +66,13 @@ def _warn_or_refuse(settings: Settings, host: str) -> None:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "no host has such a name"
         raise ConfigurationError(
-            f"{host!r} is no address of this machine: {why}.", "Give one, or leave --host out."
+            f"{host!r} is no address of this machine: {why}.", "Give an address of this machine, or leave --host out."
         ) from None
     if not is_for_others:
         return
     if settings.serve_token is None:
         raise ConfigurationError(
             f"{TOKEN_SETTING} is not set, and other machines can connect to {host}.",
-            f"Set {TOKEN_SETTING} to a long random text, which readers give.",
+            f"Set {TOKEN_SETTING} to a long random text, which readers must send.",
         )
     warn("server", UNENCRYPTED)

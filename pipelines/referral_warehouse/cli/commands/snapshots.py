@@ -39,7 +39,7 @@ def snapshots(pin: int | None, unpin: int | None, as_json: bool) -> None:
         return
     show_table("Snapshots", COLUMNS, [tuple(row[name] for name in COLUMNS) for row in rows])
     if problem is not None:
-        warn("lake", f"those of the lake are not shown: {problem}")
+        warn("lake", f"the versions in the lake are not shown: {problem}")
 
 
 def _change(settings: Settings, pin: int | None, unpin: int | None) -> None:

@@ -171,7 +171,7 @@ def _s3_parts() -> str:
         url = urlsplit(endpoint)
         if url.scheme not in ("http", "https") or not url.hostname or url.username or url.password:
             raise ConfigurationError(
-                "AWS_ENDPOINT_URL is not the address of a server without a user name and password.",
+                "AWS_ENDPOINT_URL must be an http or https address without a user name and password.",
                 "Write it as in https://storage.example.com:9000.",
             )
         found += [
