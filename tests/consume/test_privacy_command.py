@@ -37,7 +37,11 @@ def test_every_place_is_listed_with_what_it_holds_under_these_settings(referrals
     assert told["feeds"] == told["agents"] == "personal columns with their values"
     none = held(WAREHOUSE__FEEDS_HAVE_PERSONAL="true", WAREHOUSE__PUBLISH_PERSONAL="false")
     assert none["feeds"] == "personal columns without values"
+    assert "lake" not in usual
+    lake = {"WAREHOUSE__LAKE_CATALOG": "lake.sqlite", "WAREHOUSE__LAKE_DATA": "lake"}
+    assert held(WAREHOUSE__STORAGE="ducklake", **lake)["lake"] == "personal columns with their values"
     paths = {row["path"] for row in _shown(referrals)["places"]}
+
     assert str(published.load_path) in paths
 
 

@@ -120,6 +120,6 @@ def test_a_bucket_needs_keys(published: Settings, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", PASSWORD)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://u:{PASSWORD}@127.0.0.1:1")
-    assert "AWS_ENDPOINT_URL is not" in refused(settings).message
+    assert "AWS_ENDPOINT_URL must be an http" in refused(settings).message
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert refused(settings).exit_code == 4

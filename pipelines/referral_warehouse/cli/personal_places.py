@@ -65,20 +65,20 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
         f"; people without activity for {settings.privacy_retain_days} days" if settings.privacy_retain_days else ""
     )
     if settings.privacy_on_delete == FORGET:
-        until_forgotten += f"; people who are deleted in the account for {settings.privacy_grace_days} days"
+        until_forgotten += f"; people who are deleted in the account: {settings.privacy_grace_days} days from then on"
     quarantine = f"{settings.privacy_quarantine_days} days after they were received last, or could be read"
     yield HeldPlace("load file", str(settings.load_path), "the fields above", until_forgotten)
     yield HeldPlace(
         "quarantine",
         f"{settings.load_path} (raw.quarantine)",
-        "records that could not be read, whole",
+        "records that could not be read, as they were received",
         quarantine if settings.privacy_quarantine_days else "as long as the load file",
     )
     yield HeldPlace(
-        "packages of dlt", str(settings.state_dir / "dlt"), "rows on their way into the load file",
-        "until they are loaded; what a kill left is loaded or removed by the next sync",
+        "packages of dlt", str(settings.state_dir / "dlt"), "rows that are being loaded into the load file",
+        "until they are loaded; if a run is killed, the next sync loads or removes them",
     )  # fmt: skip
-    yield HeldPlace("draft", str(settings.warehouse_dir / "draft"), "what the next snapshot has", "during a build")
+    yield HeldPlace("draft", str(settings.warehouse_dir / "draft"), "columns of the next snapshot", "during a build")
     for number, found in _snapshots(settings):
         yield HeldPlace(f"snapshot {number}", str(settings.snapshots_dir / folder_name(number)), found, place)
     yield HeldPlace(
@@ -88,17 +88,21 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
         "report", str(settings.published_dir / REPORT), "ids; first names only with `referrals report --names`",
         "as the snapshot; a file of --out until you remove it",
     )  # fmt: skip
+    if settings.has_lake:
+        yield HeldPlace(
+            "lake", f"{settings.lake_catalog}; data in {settings.lake_data}", _shown(settings.publish_personal), place
+        )
     yield HeldPlace(
         "deliveries", NOWHERE if settings.deliver_to is None else str(settings.deliver_to),
         "copies of the feeds", NOWHERE if settings.deliver_to is None else place,
     )  # fmt: skip
     yield HeldPlace(
         "destinations", ", ".join(known_destinations(settings)) or NOWHERE, "the rows of the feeds",
-        "until the next delivery; what the database keeps of replaced rows is its own",
+        "until the next delivery; the database may keep replaced rows on disk until it cleans up",
     )  # fmt: skip
     yield HeldPlace(
         "agents", "referrals mcp", _shown(settings.publish_personal and settings.agents_see_personal),
-        "nothing is stored; see what the agent keeps",
+        "nothing is stored here; the agent and its provider may keep answers",
     )  # fmt: skip
     yield HeldPlace(
         "logs", f"{settings.state_dir} (outcomes.jsonl, metrics.prom), standard error",
@@ -108,7 +112,7 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
     yield HeldPlace(
         "forgotten people", str(settings.warehouse_dir / "forgotten"),
         "ids and totals in certificates; salted digests of ids and addresses, by which these people are recognised",
-        "until you remove it; then they are stored again",
+        "until you remove it; values of these people would then be stored again",
     )  # fmt: skip
     for copy in copies_elsewhere(settings):
         yield HeldPlace("copies", copy.path, copy.what, f"until you remove them: {copy.command}")

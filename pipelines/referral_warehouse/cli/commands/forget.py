@@ -50,7 +50,7 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
         if dry_run:
             counts = {table: len(rows) for table, rows in _held(settings, chosen).items()}
             say_json({"user_id": chosen, "rows": counts, "forgotten": False}) if as_json else say(
-                f"Of user {chosen} are held: " + ", ".join(f"{n} rows of {t}" for t, n in counts.items() if n) + "."
+                f"Rows about user {chosen}: " + ", ".join(f"{t}: {n}" for t, n in counts.items() if n) + "."
             )
             return
         if certificate is None or chosen not in completed:
@@ -113,7 +113,7 @@ def _say_certified(user_id: int, certificate: Certificate, *, as_json: bool) -> 
 def _refuse_no_choice(user_id: int | None, email: str | None) -> None:
     if (user_id is None) == (email is None):
         raise ConfigurationError(
-            f"{'Neither' if user_id is None else 'Both'} of --user-id and --email were given.",
+            "Neither --user-id nor --email is given." if user_id is None else "Both --user-id and --email are given.",
             "Name the person with one of them, such as --user-id 7.",
         )
 
