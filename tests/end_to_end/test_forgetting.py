@@ -151,8 +151,8 @@ def test_who_is_meant_has_to_be_clear(ours: SmallWarehouse) -> None:
         (["--user-id", "999"], 5, "Nothing is held of such a person"),
         (["--email", "nobody@example.com"], 5, "Nothing is held of such a person"),
         (["--email", " two@EXAMPLE.com"], 2, "users 26 (campaign 1), 27 (campaign 1)"),
-        ([], 2, "--user-id N or --email"),
-        (["--user-id", "1", "--email", "x"], 2, "one of them"),
+        ([], 2, "Neither --user-id nor --email is given"),
+        (["--user-id", "1", "--email", "x"], 2, "Both --user-id and --email are given"),
     ):
         ended = ours.run("forget", *options, **FREE)
         assert ended.returncode == code, ended.stderr
