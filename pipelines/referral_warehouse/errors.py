@@ -134,7 +134,7 @@ class DestinationUnavailable(ReferralsError):
     """A destination that tables are delivered to cannot be reached, or refuses what is asked of it."""
 
     exit_code = 4
-    kept = "Readers there keep what they have."
+    kept = "What readers have there is untouched."
     next_step = "Run `referrals deliver` again later; the next sync tries again too, where it delivers."
 
 

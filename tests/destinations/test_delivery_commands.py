@@ -111,7 +111,7 @@ def test_a_server_that_is_down_is_one_line_and_the_next_delivery_works(
     assert done.code == 4
     line = one_line(done)
     assert "cannot be delivered to analytics: Connection refused" in line
-    assert "Readers there keep what they have. Next: Run `referrals deliver` again later" in line
+    assert "What readers have there is untouched. Next: Run `referrals deliver` again later" in line
     assert differences(address, settings, 1) == []
     assert referrals(*TO).code == 0
 

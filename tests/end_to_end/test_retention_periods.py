@@ -152,6 +152,7 @@ def test_an_implausible_share_is_not_forgotten_unless_it_is_accepted(ours: Small
     assert _held(ours, 1) == _held(ours, 18) == []
 
 
+@pytest.mark.full
 def test_people_without_activity_are_forgotten_unless_something_is_owed(ours: SmallWarehouse) -> None:
     """Nobody did anything since January 2026; users 1 to 15 have rewards due."""
     ours.api.lists["users"][28]["referrer_id"] = 20

@@ -19,14 +19,14 @@ from referral_warehouse.warehouse.lake.migration import Migration, compare_histo
 from referral_warehouse.warehouse.lake.state import lake_snapshots
 from referral_warehouse.workspace.current_snapshot import folder_name
 from tests.kills.forks import run_referrals
-from tests.lake.lakes import differences_in, environ_of, show
+from tests.lake.lakes import differences_in, environ_of, show, with_lake
 from tests.operate.deliveries import switch_to
 
 
-@pytest.fixture
-def third(settings: Settings) -> Settings:
+@pytest.fixture(params=["sqlite", pytest.param("duckdb", marks=pytest.mark.full)])
+def third(request: pytest.FixtureRequest, published: Settings, tmp_path: Path) -> Settings:
     """Three snapshots, of which the last one is published, and no lake yet."""
-    return switch_to(settings, 3)
+    return switch_to(with_lake(published, tmp_path / f"lake.{request.param}", tmp_path / "lake"), 3)
 
 
 def migrate(settings: Settings, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -150,7 +150,7 @@ def expected(lists: dict[str, list[dict[int, Row]]], homes: Homes) -> dict[Place
     return dict(found)
 
 
-@pytest.mark.parametrize("seed", sampled(range(60), 2))
+@pytest.mark.parametrize("seed", sampled(range(60), 1))
 def test_rows_that_name_no_reward_are_reclassified_where_their_id_proves_it(seed: int, tmp_path: Path) -> None:
     draw = random.Random(f"unnamed {seed}")
     lists, homes = random_lists(draw), random_homes(draw)
