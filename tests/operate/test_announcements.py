@@ -45,7 +45,7 @@ def metrics(settings: Settings) -> dict[str, Any]:
     return {" ".join(key).removeprefix("referral_warehouse_"): value for key, value in read[0].items()}
 
 
-def test_a_failure_and_the_recovery_are_told_pinged_and_measured(
+def test_a_failure_and_the_recovery_are_sent_pinged_and_measured(
     referrals: Run, account: AccountServer, synced: Settings, receiver: Receiver
 ) -> None:
     account.errors["campaigns"] = account.errors["users"] = REFUSED
@@ -106,25 +106,27 @@ def test_receivers_that_are_down_are_one_warning(
     assert HOOK not in done.err
 
 
-def test_a_killed_run_is_told_by_the_next_one(referrals: Run, synced: Settings, receiver: Receiver) -> None:
+def test_a_killed_run_is_reported_by_the_next_one(referrals: Run, synced: Settings, receiver: Receiver) -> None:
     OutcomeLog(synced.state_dir).append(Start("r", "sync", "2026-01-05T08:00:00Z"))
     assert referrals("load").code == 0
     [told] = receiver.received
     assert (told.json["events"], told.json["run"]["result"]) == (["failure"], "killed")
 
 
-def test_a_run_that_cannot_begin_is_told(referrals: Run, settings: Settings, receiver: Receiver) -> None:
+def test_a_run_that_cannot_begin_is_reported(referrals: Run, settings: Settings, receiver: Receiver) -> None:
     assert referrals("sync", SOURCES__REFERRAL_FACTORY__API_TOKEN="").code == 2
     assert [got.path for got in receiver.received] == [f"/{HOOK}", f"/{PING}/fail"]
     assert not settings.warehouse_dir.exists()
 
 
-def test_only_the_chosen_events_are_told(referrals: Run, settings: Settings, receiver: Receiver) -> None:
+def test_only_the_chosen_events_are_sent(referrals: Run, settings: Settings, receiver: Receiver) -> None:
     assert referrals("build", NOTIFY__EVENTS="recovery").code == 2
     assert [got.path for got in receiver.received] == [f"/{PING}/fail"]
 
 
-def test_stale_data_is_told_once_until_it_is_fresh_again(referrals: Run, synced: Settings, receiver: Receiver) -> None:
+def test_stale_data_is_reported_once_until_it_is_fresh_again(
+    referrals: Run, synced: Settings, receiver: Receiver
+) -> None:
     (synced.state_dir / "outcomes.jsonl").unlink()
     append_runs(OutcomeLog(synced.state_dir), [("sync", "ok")])
     for _ in range(2):
@@ -170,7 +172,7 @@ def test_metrics_of_units_with_odd_names_are_read_back(tmp_path: Path) -> None:
     assert found == set(names)
 
 
-def test_the_demo_tells_nobody(referrals: Run, settings: Settings, receiver: Receiver) -> None:
+def test_the_demo_sends_nothing(referrals: Run, settings: Settings, receiver: Receiver) -> None:
     settings.warehouse_dir.mkdir()
     settings.load_path.write_bytes(b"")  # a directory of a real account: the demo refuses it
     assert referrals("demo", "--days", "1").code == 2

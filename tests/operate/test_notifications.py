@@ -28,7 +28,7 @@ def failed(number: int, error: str = "ApiUnavailable", code: int = 4, **changes:
     return outcome("sync", number, "failed", error=error, exit_code=code, message="no", next_step="wait", **changes)
 
 
-def test_the_first_failure_another_error_and_the_recovery_are_told() -> None:
+def test_the_first_failure_another_error_and_the_recovery_are_sent() -> None:
     runs = [
         outcome("sync", 0),
         failed(1),
@@ -47,7 +47,7 @@ def test_the_first_failure_another_error_and_the_recovery_are_told() -> None:
     ]
 
 
-def test_a_failure_that_lasts_is_told_once_a_day() -> None:
+def test_a_failure_that_lasts_is_sent_once_a_day() -> None:
     found = told(*(failed(hour) for hour in range(75)))
     assert [hour for hour, events in enumerate(found) if events] == [0, 24, 48, 72]
 
@@ -65,7 +65,7 @@ def test_a_recovery_is_that_of_the_commands_a_success_covers() -> None:
     ]
 
 
-def test_checks_strikes_and_new_warnings_are_told() -> None:
+def test_checks_strikes_and_new_warnings_are_sent() -> None:
     checks = [["fail_a"], ["fail_a"], ["fail_a", "fail_b"]]
     refused = [failed(number, "ChecksFailed", 5, failed_checks=names) for number, names in enumerate(checks)]
     assert told(*refused) == [["failure", "checks"], [], ["checks"]]

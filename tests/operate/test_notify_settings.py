@@ -31,7 +31,7 @@ def write(folder: Path, text: str) -> None:
     (folder / ".dlt" / "config.toml").write_text(text)
 
 
-def test_nothing_is_told_without_settings(tmp_path: Path) -> None:
+def test_nothing_is_sent_without_settings(tmp_path: Path) -> None:
     assert load(tmp_path) == NotifySettings()
     assert not load(tmp_path).has_receiver
 

@@ -74,7 +74,7 @@ def test_runs_begin_at_the_interval_whatever_they_take(tmp_path: Path) -> None:
     assert late.waits == [1], "never a loop without a pause"
 
 
-def test_failures_are_waited_out_and_the_health_file_tells(tmp_path: Path) -> None:
+def test_failures_are_waited_out_and_the_health_file_shows_them(tmp_path: Path) -> None:
     down = ApiUnavailable("down")
     machine = Machine(None, *(down for _ in range(6)), None)
     machine.run(tmp_path)

@@ -67,7 +67,7 @@ def load(
         accept_account: let another account take the directory over.
         accept_deletions: let complete lists lose most of their rows.
         command: what the user ran, for the log of runs.
-        progress: is told how far the run is.
+        progress: is called with how far the run is.
         on_event: receives events of the client, such as retries.
         client: sends the requests; one is made from the settings without it.
         local: this machine's clock (naive UTC).

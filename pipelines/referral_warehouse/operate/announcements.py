@@ -1,6 +1,6 @@
-"""Tells of a run when it starts and when it ended: pings, notifications and metrics. A failure is one warning.
+"""Reports the start and the end of a run: pings, notifications and metrics. A receiver that fails is one warning.
 
-Knows which commands are told of; what an event is and how it is delivered is known elsewhere.
+Knows which commands are reported; what an event is and how it is delivered is known elsewhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from referral_warehouse.workspace.file_kinds import read_regular, write_regular
 from referral_warehouse.workspace.removal import reason
 
 SILENT = frozenset({"demo"})
-"""Simulated runs: nobody is told of them."""
+"""Simulated runs: nothing is sent about them."""
 PINGED = frozenset({"sync", "publish"})
 """Commands whose start and success are pinged; the failures of all commands are."""
 STALE_MARK = "stale-notified"
@@ -68,7 +68,7 @@ class Announcer:
                 self._warn(f"{self._settings.state_dir / 'metrics.prom'} could not be written ({reason(error)})")
 
     def stale(self, health: Health, now: datetime) -> bool:
-        """Tell of data that is too old, once until it is fresh again. Returns: whether it was told now."""
+        """Send an alert about data that is too old, once until it is fresh again. Returns: whether it was told now."""
         mark = self._settings.state_dir / STALE_MARK
         told = zulu(health.fresh_at) if health.fresh_at is not None else "never"
         if health.state not in (STALE, UNPUBLISHED) or (read_regular(mark) or b"").decode("utf-8", "replace") == told:

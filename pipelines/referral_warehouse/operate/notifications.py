@@ -31,7 +31,7 @@ def events_of(before: History, outcome: Outcome) -> list[Event]:
     Args: ``before`` is the history without it.
     """
     events: list[Event] = []
-    if outcome.result in (FAILED, KILLED) and _is_told(before.failing.get(outcome.command), outcome):
+    if outcome.result in (FAILED, KILLED) and _is_due(before.failing.get(outcome.command), outcome):
         times = f" for the {outcome.failures}th time" if outcome.failures > 3 else ""
         how = "was killed" if outcome.result == KILLED else f"failed with exit code {outcome.exit_code}"
         why = outcome.message or outcome.error or "no reason is known"
@@ -85,7 +85,7 @@ def payload(events: Iterable[Event], outcome: Outcome | None, warehouse_dir: str
     return masked
 
 
-def _is_told(known: Outcome | None, outcome: Outcome) -> bool:
+def _is_due(known: Outcome | None, outcome: Outcome) -> bool:
     """Whether a failure is worth a message: the first, another error than before, and one a day while it lasts."""
     if known is None or (known.error, known.exit_code) != (outcome.error, outcome.exit_code):
         return True

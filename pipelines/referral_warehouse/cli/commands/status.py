@@ -57,11 +57,14 @@ WATCH_S = "5"
     help=f"Show it again every {WATCH_S} seconds, or as many as are given, until Ctrl-C.",
 )  # fmt: skip
 @click.option(
-    "--notify", "is_told", is_flag=True, help="With --max-age: alert the receivers of [notify] if the data is older."
+    "--notify",
+    "is_alert_sent",
+    is_flag=True,
+    help="With --max-age: alert the receivers of [notify] if the data is older.",
 )
 @logging_options
 @click.pass_context
-def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int | None, is_told: bool) -> None:
+def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int | None, is_alert_sent: bool) -> None:
     """Show whether runs succeed, how fresh the data is, rows, calls, violations, quarantine and open liabilities.
 
     Exits with 0 where all is well, with 4 where nothing is published or the data is older than --max-age. Without
@@ -77,7 +80,7 @@ def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int 
     settings = read_settings()
     refuse_closed_directory(settings.warehouse_dir)
     max_age_s = None if max_age is None else parse_duration("--max-age", max_age)
-    if is_told and max_age_s is None:
+    if is_alert_sent and max_age_s is None:
         raise ConfigurationError(
             "--notify needs --max-age, which says from what age on the data is stale.",
             "Add an age, as in `referrals status --max-age 3h --notify`.",
@@ -86,7 +89,7 @@ def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int 
 
     def show() -> int:
         health = _show(settings, max_age_s, as_json=as_json)
-        if is_told:
+        if is_alert_sent:
             with open_log():
                 Announcer(settings, notify, "status").stale(health, utc_now())
         return health.exit_code

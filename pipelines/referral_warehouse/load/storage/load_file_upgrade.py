@@ -28,7 +28,7 @@ UPGRADES: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {1: widen_amo
 def version_of(connection: duckdb.DuckDBPyConnection) -> tuple[int, bool]:
     """The version of an open load file, and whether it carries it.
 
-    Files of programs that wrote none are told apart by their columns.
+    The version of files without one is found by their columns.
     """
     [(catalog,)] = connection.execute("select current_database()").fetchall()
     found = stored_version(connection, str(catalog))
