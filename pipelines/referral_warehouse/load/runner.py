@@ -28,7 +28,7 @@ from referral_warehouse.load.page_parser import PageParser
 from referral_warehouse.load.privacy.stored_policy import all_was_read, apply_policy
 from referral_warehouse.load.quarantine import Quarantine
 from referral_warehouse.load.refresh_log import RefreshLog
-from referral_warehouse.load.registry import TABLES, chosen_streams, in_order
+from referral_warehouse.load.registry import STREAMS, TABLES, chosen_streams, in_order
 from referral_warehouse.load.report import LoadReport
 from referral_warehouse.load.storage.batch_writer import BatchWriter
 from referral_warehouse.load.storage.load_file import LoadFile
@@ -162,6 +162,8 @@ class _Run:
             self.report.times_corrected = True
 
     def _read(self, ctx: LoadContext, stream: Stream) -> None:
+        beside = (STREAMS[name] for name in plan.beside(stream.name, self._request.streams))
+        ctx.offer_beside([other.lists_ahead(ctx) for other in beside])
         gather(ctx, stream.name, stream.extract(ctx))
         ctx.charge(stream.name)
 

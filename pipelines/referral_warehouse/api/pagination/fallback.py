@@ -29,10 +29,16 @@ T = TypeVar("T")
 
 
 class RequestFallback:
-    """Sends queries through one client; remembers per path which parts the server refuses. Thread-safe."""
+    """Sends queries through one client; remembers per path which parts the server refuses. Thread-safe.
 
-    def __init__(self, client: Client) -> None:
+    Args:
+        client: sends the requests.
+        at_once: how many requests are in progress at most, whatever thread they are sent by.
+    """
+
+    def __init__(self, client: Client, at_once: int = 1) -> None:
         self._client = client
+        self._turns = threading.Semaphore(at_once)
         self._lock = threading.Lock()
         self._search = threading.Lock()
         self._refused: dict[str, frozenset[str]] = {}
@@ -52,7 +58,8 @@ class RequestFallback:
         """
         reduced = _leave_out(query, self._refused.get(query.path, frozenset()))
         try:
-            sent = self._client.send(reduced)
+            with self._turns:
+                sent = self._client.send(reduced)
         except (RequestRefused, ApiUnavailable) as refused:
             if not is_query_rejected(refused):
                 raise
@@ -126,7 +133,9 @@ class RequestFallback:
     def _read(self, reader: Callable[[ApiResponse], T], query: Query, attempts: int | None = None) -> T:
         for attempt in range(1, ENVELOPE_TRIES + 1):
             try:
-                return reader(self._client.get(query, attempts))
+                with self._turns:
+                    response = self._client.get(query, attempts)
+                return reader(response)
             except BadEnvelope:
                 if attempt == ENVELOPE_TRIES:
                     raise

@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination.fallback import RequestFallback, is_query_rejected
+from referral_warehouse.api.pagination.lists_ahead import ListsAhead
 from referral_warehouse.api.pagination.prefetch import Prefetcher
 from referral_warehouse.api.query import Purpose, Query
 from referral_warehouse.api.responses import Page
@@ -34,8 +35,9 @@ class Lookups:
 
     def __init__(self, client: Client, concurrency: int) -> None:
         self._client = client
-        self._fallback = RequestFallback(client)
+        self._fallback = RequestFallback(client, concurrency)
         self._prefetcher = Prefetcher(concurrency)
+        self._ahead_of_use: list[ListsAhead] = []
         self.calls_left = 0
 
     def __enter__(self) -> Self:
@@ -44,17 +46,20 @@ class Lookups:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for ahead in self._ahead_of_use:
+            ahead.close()
         self._prefetcher.close(wait=kind is None)
+        for ahead in self._ahead_of_use if kind is None else ():
+            ahead.join()
 
     @property
     def calls(self) -> int:
         """How many requests the client has sent so far."""
         return self._client.calls
 
-    @property
-    def sent(self) -> Counter[Purpose]:
-        """How many requests the client has sent so far, by what they were for."""
-        return self._client.sent
+    def sent(self, counted_apart: str = "") -> Counter[Purpose]:
+        """How many requests the client has sent so far, by what they were for; those counted apart, or the others."""
+        return self._client.sent(counted_apart)
 
     def fetch_page(self, query: Query) -> Page:
         """One page of a list. Raises: RequestRefused, BadEnvelope."""
