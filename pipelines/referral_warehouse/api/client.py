@@ -152,8 +152,7 @@ class Client:
             raise RequestRefused(f"{label} is too long for a URL; no request was sent.", 400)
         started = self._clock.monotonic()
         for attempt in itertools.count(1):
-            purpose = query.purpose if attempt == 1 else Purpose.RETRY
-            outcome = self._attempt(target, label, attempt, lambda: self._count(query, purpose))
+            outcome = self._attempt(query, target, label, attempt)
             if isinstance(outcome, RawResponse):
                 try:
                     return finish(outcome)
@@ -171,13 +170,13 @@ class Client:
                 self._stop_signal.sleep(outcome.wait_s)
         raise AssertionError("unreachable")
 
-    def _attempt(self, target: str, label: str, attempt: int, count: Callable[[], None]) -> RawResponse | Failure:
+    def _attempt(self, query: Query, target: str, label: str, attempt: int) -> RawResponse | Failure:
         self._stop_signal.check()
         permit = self._rate_limiter.acquire(self._stop_signal.sleep, self._report_wait)
         reply: Reply | None = None
         try:
             self._stop_signal.check()
-            count()
+            self._count(query, query.purpose if attempt == 1 else Purpose.RETRY)
             reply = self._transport.fetch(target)
         except httpx.HTTPError as error:
             self._stop_signal.check()

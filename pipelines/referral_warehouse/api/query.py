@@ -67,8 +67,8 @@ class Query:
     """One GET: a path below the base URL, and its parameters.
 
     Shape: ``path`` is relative and already percent-encoded (``users``, ``coupons/`` + quote_segment(name));
-    ``per_page=None`` leaves the parameter out, as for a single object. ``purpose`` and ``counted_apart`` are not sent: a
-    request whose list is read beside another one is counted apart, under a name.
+    ``per_page=None`` leaves the parameter out, as for a single object. ``purpose`` is not sent,
+    nor is ``counted_apart``, the name under which a request is counted whose list is read beside another one.
     Raises: ValueError when a part is outside the API's grammar.
     """
 

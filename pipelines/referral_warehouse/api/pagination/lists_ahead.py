@@ -78,7 +78,7 @@ class ListsAhead:
                 with self._changed:
                     self._complete_count += 1
                     self._changed.notify_all()
-        except BaseException as error:  # noqa: BLE001 - raised where the list is used
+        except BaseException as error:  # raised where the list is used
             with self._changed:
                 self._error = error
                 self._changed.notify_all()

@@ -24,7 +24,7 @@ from referral_warehouse.api.pagination.id_ranges import IdRanges, above_id
 from referral_warehouse.api.pagination.list_bound import ListBound
 from referral_warehouse.api.pagination.lists_ahead import ListsAhead
 from referral_warehouse.api.pagination.page_number import paginate_by_number
-from referral_warehouse.api.query import Filter, Purpose, Query
+from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page
 from referral_warehouse.errors import IncompleteList
 
@@ -122,7 +122,7 @@ class Paginator(IdRanges):
 
     def largest_id(self, query: Query) -> int | None:
         """The largest id of a list now (one call); None for an empty one, and where the server does not order by id."""
-        page = self.fetch_page(replace(query, order="id", direction="desc", per_page=2, page=1, purpose=Purpose.COUNT))
+        page = self.fetch_page(replace(query, order="id", direction="desc", per_page=2, page=1))
         ids = page.ids()
         return ids[0] if ids and ids == sorted(ids, reverse=True) else None
 
