@@ -41,6 +41,7 @@ class Taken:
 def test_lists_are_read_one_after_the_other_and_no_further_than_rows_may_wait() -> None:
     taken = Taken()
     ahead = ListsAhead([partial(taken.pages, range(4)), partial(taken.pages, range(4, 10))], most_rows=3)
+    ahead.start()
     for _ in range(4):
         assert taken.wanted.acquire(timeout=30)
     assert not taken.wanted.acquire(timeout=0.2), "three rows wait, and the fourth page is there"
@@ -56,6 +57,7 @@ def test_an_error_is_raised_where_its_list_is_used_after_the_pages_before_it() -
         raise LookupError
 
     ahead = ListsAhead([lambda: iter([page(1)]), broken, lambda: iter([page(3)])])
+    ahead.start()
     ahead.join()
     assert [found.ids() for found in ahead.pages(0)] == [[1]]
     second = ahead.pages(1)
@@ -69,6 +71,7 @@ def test_an_error_is_raised_where_its_list_is_used_after_the_pages_before_it() -
 def test_a_list_that_nobody_uses_ends_when_it_is_closed() -> None:
     taken = Taken()
     ahead = ListsAhead([partial(taken.pages, range(10))], most_rows=1)
+    ahead.start()
     assert taken.wanted.acquire(timeout=30)
     ahead.close()
     ahead.join()

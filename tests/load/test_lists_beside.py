@@ -86,12 +86,15 @@ def test_the_lists_of_rewards_are_requested_while_names_of_coupons_are(settings:
     assert sum(counted.values()) == len(sent) == report.calls
 
 
-def test_a_later_sync_requests_the_rewards_while_users_are_read(settings: Settings) -> None:
+def test_where_rewards_issued_are_not_read_completely_nothing_begins_before_them(settings: Settings) -> None:
     with account(batches=2) as server:
         loaded(server, settings)
-        server.gates = [gate := HeldUntil(lambda path: path == "users", {"rewards"})]
+        server.requests.clear()
         loaded(server, settings)
-    assert gate.alone == []
+        sent = [path for path, _ in server.requests]
+    last = {path: len(sent) - 1 - sent[::-1].index(path) for path in ("users", *BESIDE)}
+    assert sent.index("rewards/issued") < sent.index("rewards/due") < sent.index("rewards")
+    assert last["rewards/issued"] < sent.index("rewards"), "what refers to rewards is read before them"
 
 
 def test_rewards_due_are_requested_only_after_those_issued_were_read(settings: Settings) -> None:
@@ -124,6 +127,9 @@ def test_a_reward_issued_in_place_of_a_deleted_one_is_in_one_list(settings: Sett
 
         server.gates = [At("rewards/due", issue)]
         loaded(server, settings)
+        sent = [path for path, _ in server.requests]
+    again = len(sent) - 1 - sent[::-1].index("rewards/due")
+    assert "rewards" in sent[again:], "what is due again may refer to a reward that is new"
     gone = "select id from raw.observations where stream = 'rewards_issued' and what = 'vanished'"
     assert rows(settings, "select id from raw.rewards_issued order by id") == [(1,), (2,)]
     assert rows(settings, gone) == [(1,)]

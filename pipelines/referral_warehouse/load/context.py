@@ -111,7 +111,8 @@ class LoadContext:
         self.parser = parser
         self._sent_before: dict[str, Counter[Purpose]] = {}
         self._pages: dict[str, Iterable[Page]] = {}
-        self._beside: list[list[ListBeside]] = []
+        self._beside: list[ListBeside] = []
+        self._begun: set[str] = set()
         self._shared: dict[object, object] = {}
 
     @property
@@ -144,13 +145,9 @@ class LoadContext:
         self._pages[query.path] = kept = list(pages)
         return kept
 
-    def offer_beside(self, chains: Iterable[list[ListBeside]]) -> None:
-        """Say which complete lists may begin near the end of the list that is read next.
-
-        Args:
-            chains: the lists that are read one after the other; those of different chains do not depend on each other.
-        """
-        self._beside = [[one for one in chain if one.query.path not in self._pages] for chain in chains]
+    def offer_beside(self, lists: list[ListBeside]) -> None:
+        """Say which complete lists may begin, one after the other, near the end of the list that is read next."""
+        self._beside = lists
 
     def near_the_end(self, pages: Iterable[Page]) -> Iterator[Page]:
         """The pages of a list; begins the lists that are offered when few of its pages are left."""
@@ -163,17 +160,25 @@ class LoadContext:
 
     def begin_beside(self) -> None:
         """Begin the lists that are offered, once."""
-        chains, self._beside = self._beside, []
-        for chain in filter(None, chains):
-            queries = [replace(one.query, counted_apart=one.stream) for one in chain]
-            for one, pages in zip(chain, self.paginator.begin_lists(queries), strict=True):
-                self._pages[one.query.path] = pages
-                report = self.report.stream(one.stream)
-                report.observed_at = report.observed_at or self.parser.latest  # not later than its first page
+        lists, self._beside = self._beside, []
+        if not lists:
+            return
+        queries = [replace(one.query, counted_apart=one.stream) for one in lists]
+        for one, pages in zip(lists, self.paginator.begin_lists(queries), strict=True):
+            self._pages[one.query.path] = pages
+            self._begun.add(one.query.path)
+            report = self.report.stream(one.stream)
+            report.observed_at = report.observed_at or self.parser.latest  # not later than its first page
 
     def is_begun(self, query: Query) -> bool:
         """Whether a complete list was begun, and is not used yet."""
-        return query.path in self._pages
+        return query.path in self._begun and query.path in self._pages
+
+    def discard_begun(self) -> None:
+        """Let the lists that were begun, and are not used yet, be requested again when they are read."""
+        for path in self._begun:
+            self._pages.pop(path, None)
+        self.paginator.end_lists()
 
     def read_list(self, query: Query) -> Iterator[Page]:
         """The pages of a complete list; those that were kept or begun are not requested again."""

@@ -21,7 +21,7 @@ class _Closed(Exception):
 
 
 class ListsAhead:
-    """The lists of one thread, which begins at once.
+    """The lists of one thread, from ``start`` on.
 
     Args:
         lists: make the pages of each list, in the thread, when the lists before it were read completely.
@@ -38,6 +38,9 @@ class ListsAhead:
         self._error: BaseException | None = None
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="lists ahead")
+
+    def start(self) -> None:
+        """Begin with the first list."""
         self._thread.start()
 
     def pages(self, number: int) -> Iterator[Page]:

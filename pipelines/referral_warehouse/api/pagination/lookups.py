@@ -46,11 +46,11 @@ class Lookups:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None:
+            self.end_lists()
         for ahead in self._ahead_of_use:
             ahead.close()
         self._prefetcher.close(wait=kind is None)
-        for ahead in self._ahead_of_use if kind is None else ():
-            ahead.join()
 
     @property
     def calls(self) -> int:
@@ -60,6 +60,14 @@ class Lookups:
     def sent(self, counted_apart: str = "") -> Counter[Purpose]:
         """How many requests the client has sent so far, by what they were for; those counted apart, or the others."""
         return self._client.sent(counted_apart)
+
+    def end_lists(self) -> None:
+        """Read no list further that was begun before its use; returns when nothing of them is in progress."""
+        for ahead in self._ahead_of_use:
+            ahead.close()
+        for ahead in self._ahead_of_use:
+            ahead.join()
+        self._ahead_of_use.clear()
 
     def fetch_page(self, query: Query) -> Page:
         """One page of a list. Raises: RequestRefused, BadEnvelope."""

@@ -117,7 +117,8 @@ class Paginator(IdRanges):
         beside = copy(self)  # shares the threads, and what is known of the server
         beside.calls_left = 0
         ahead = ListsAhead([partial(beside.iter_all, query) for query in queries])
-        self._ahead_of_use.append(ahead)
+        self._ahead_of_use.append(ahead)  # first: an interrupt must not leave a thread that nobody ends
+        ahead.start()
         return [ahead.pages(number) for number in range(len(queries))]
 
     def largest_id(self, query: Query) -> int | None:

@@ -37,7 +37,7 @@ class CompleteList(Stream):
         """
         yield self.read(ctx)
 
-    def lists_ahead(self, _ctx: LoadContext) -> list[ListBeside]:
+    def lists_ahead(self, _ctx: LoadContext) -> list[ListBeside] | None:
         """The list itself."""
         return [ListBeside(self.name, self.query)]
 

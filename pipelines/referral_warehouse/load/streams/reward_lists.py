@@ -71,10 +71,13 @@ class RewardLists:
             self._report.reconciliation.calls += self._ctx.charge(REWARDS_ISSUED.name)
             local = self._issued.local().total(ALL_IDS)
             self._report.api_count, self._report.our_count = counted, local
-            if any(found is not None and found > self._issued.largest_read for found in newest):
-                continue  # one was issued meanwhile, and perhaps another one deleted, so that the counts may agree
-            if counted in (None, local):
+            # one may have been issued meanwhile and another one deleted, so that the counts agree
+            is_one_missing = any(found is not None and found > self._issued.largest_read for found in newest)
+            if counted in (None, local) and not is_one_missing:
                 return
+            self._ctx.discard_begun()  # the list of rewards is read after what refers to it
+            if is_one_missing:
+                continue
             if counted == before:
                 break  # the account does not change, but the counts differ
             before = counted

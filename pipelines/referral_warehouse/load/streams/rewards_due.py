@@ -30,8 +30,8 @@ class RewardsDue(CompleteList):
         else:
             ctx.tell(self.name)
 
-    def lists_ahead(self, ctx: LoadContext) -> list[ListBeside]:
-        """The list, unless the run reads rewards issued, which begin both."""
+    def lists_ahead(self, ctx: LoadContext) -> list[ListBeside] | None:
+        """The list; nothing where the run reads rewards issued, which begin both."""
         return [] if REWARDS_ISSUED.name in ctx.request.streams else super().lists_ahead(ctx)
 
     def report_totals(self, ctx: LoadContext, rows: pa.Table) -> None:

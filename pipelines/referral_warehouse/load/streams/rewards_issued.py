@@ -35,13 +35,13 @@ class RewardsIssued(Stream):
         """
         yield self._lists(ctx).read()
 
-    def lists_ahead(self, ctx: LoadContext) -> list[ListBeside]:
+    def lists_ahead(self, ctx: LoadContext) -> list[ListBeside] | None:
         """Both lists where they are read completely; otherwise the rows that are new depend on the stored ones.
 
         Rewards due come second: one that is issued after the other list was read is then not in both.
         """
         if not self._lists(ctx).is_read_completely:
-            return []
+            return None
         lists = [ListBeside(self.name, self.query)]
         due = RewardsDue()
         return [*lists, ListBeside(due.name, due.query)] if due.name in ctx.request.streams else lists

@@ -62,13 +62,13 @@ class Stream(ABC):
             ReferralsError: any; batches yielded before stay valid.
         """
 
-    def lists_ahead(self, _ctx: LoadContext) -> list[ListBeside]:
-        """The complete lists that ``extract`` will read in any case, one after the other.
+    def lists_ahead(self, _ctx: LoadContext) -> list[ListBeside] | None:
+        """The complete lists that ``extract`` will read in any case, and nothing else; in their order.
 
-        It must read them by ``ctx.read_list``, whose pages may then have been requested before. None, unless a stream
-        knows some.
+        It must read them by ``ctx.read_list``, whose pages may then have been requested before. None where other
+        requests are part of it, or it is not known before.
         """
-        return []
+        return None
 
     def reconcile(self, ctx: LoadContext) -> Reconciliation:
         """Compare the API's counts with the local ones, and repair what differs; called after the commit of the run.
