@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from referral_warehouse.api.client import Client
-from referral_warehouse.api.pagination.lists_ahead import ListsAhead
+from referral_warehouse.api.pagination.lists_ahead import ROWS_AHEAD, ListsAhead
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.pagination.prefetch import Prefetcher
 from referral_warehouse.api.query import Purpose, Query
@@ -157,3 +157,16 @@ def test_what_was_begun_ends_with_the_paginator(client: Client, server: Scripted
     finally:
         held.set()
     assert "due" not in " ".join(request.target for request in server.requests)
+
+
+def test_a_list_whose_rows_wait_ends_with_a_run_that_fails(client: Client, server: ScriptedServer) -> None:
+    many = [{"id": number} for number in range(1, ROWS_AHEAD + 1)]
+    server.default = lambda _: ok({"data": many, "meta": {"total": len(many), "last_page": 1}})
+    paginator = Paginator(client, THREADS)
+    paginator.begin_lists([Query("rewards/issued"), Query("rewards/due")])
+    for _ in range(2):
+        assert server.arrived.acquire(timeout=30)
+    paginator.__exit__(LookupError, LookupError(), None)
+    for thread in [found for found in threading.enumerate() if found.name == "lists ahead"]:
+        thread.join(30)
+        assert not thread.is_alive()
