@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.pagination.fallback import RequestFallback
 from referral_warehouse.api.pagination.lists_ahead import ROWS_AHEAD, ListsAhead
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.pagination.prefetch import Prefetcher
@@ -170,3 +171,29 @@ def test_a_list_whose_rows_wait_ends_with_a_run_that_fails(client: Client, serve
     for thread in [found for found in threading.enumerate() if found.name == "lists ahead"]:
         thread.join(30)
         assert not thread.is_alive()
+
+
+def test_who_asks_first_is_sent_first_however_many_lookups_another_thread_has(
+    client: Client, server: ScriptedServer
+) -> None:
+    held, fallback = threading.Event(), RequestFallback(client, 1)
+    server.default = lambda request: rows_of(request, held if "first" in request.target else None)
+
+    def look_up() -> None:
+        for path in ("first", "second", "third"):
+            fallback.page(Query(path))
+
+    busy, list_thread = threading.Thread(target=look_up), threading.Thread(target=fallback.page, args=[Query("list")])
+    busy.start()
+    assert server.arrived.acquire(timeout=30)
+    list_thread.start()
+    for _ in range(30_000):
+        if len(fallback._turns) == 2:
+            break
+        list_thread.join(0.001)
+    held.set()
+    busy.join(30)
+    list_thread.join(30)
+    assert [request.target.rpartition("/")[2].partition("?")[0] for request in server.requests] == [
+        "first", "list", "second", "third",
+    ]  # fmt: skip
