@@ -121,7 +121,7 @@ def test_lookups_are_counted_by_what_they_were_for(client: Client, names: list[Q
     with Paginator(client, THREADS) as paginator:
         found = list(paginator.fetch_objects(names))
     assert [row and row["name"] for row in found] == [None if i % 5 == 0 else f"n{i}" for i in range(40)]
-    assert client.sent == {Purpose.NAME: 40}
+    assert client.sent() == {Purpose.NAME: 40}
     assert client.calls == 40
 
 

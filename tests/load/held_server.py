@@ -10,7 +10,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from tests.account_server import AccountServer, Row, small_account, user
 
@@ -19,6 +19,14 @@ TOGETHER = 8
 ALONE_AFTER_S = 4.0
 
 Asked = list[tuple[str, str]]
+
+
+class Held(Protocol):
+    """Is called with each request before it is answered, in the thread that answers it."""
+
+    def wait(self, path: str, asked: Asked) -> None:
+        """Hold the request as long as it should be."""
+        ...
 
 
 class Gate:
@@ -76,7 +84,7 @@ class HeldServer(AccountServer):
     def __init__(self, lists: dict[str, list[Row]] | None = None) -> None:
         super().__init__(lists)
         self.coupons: dict[str, Row] = {}
-        self.gates: list[Gate] = []
+        self.gates: list[Held] = []
         self.requests: list[tuple[str, Asked]] = []
 
     @property

@@ -40,6 +40,13 @@ def test_every_rule_is_of_known_steps_and_has_a_reason() -> None:
     assert required <= rules, "what a stream requires is read first"
 
 
+def test_what_may_begin_beside_another_stream_has_a_reason_and_contradicts_no_rule() -> None:
+    assert all({rule.stream, rule.beside} <= STREAMS.keys() and len(rule.why) > 20 for rule in plan.BESIDE)
+    for rule in plan.BESIDE:
+        assert in_order([rule.stream, rule.beside])[0].name == rule.beside, "it follows in the plan"
+        assert not any({one.first, one.then} == {rule.stream, rule.beside} for one in plan.PRECEDENCES)
+
+
 def test_a_plan_that_contradicts_itself_is_refused() -> None:
     turned = plan.Precedence("coupons", "users", "the other way round")
     with pytest.raises(CycleError):
@@ -52,9 +59,15 @@ def test_the_runner_reads_in_the_order_of_the_plan(account: Account, monkeypatch
         paths = [call.path.removeprefix("/api/v1/") for call in account.world.calls]
         return [PATHS[path] for path in dict.fromkeys(paths) if path in PATHS]
 
-    account.load()
-    planned = [stream.name for stream in in_order(STREAMS) if stream.name != "coupons"]
-    assert lists_read() == planned
+    stages: list[str] = []
+    account.load(progress=lambda stage, _facts: stages.append(stage))
+    planned = [stream.name for stream in in_order(STREAMS)]
+    assert list(dict.fromkeys(stages)) == planned, "rows are used in the order of the plan"
+    called = lists_read()
+    for i, name in enumerate(called):
+        before = {planned.index(rule.beside) for rule in plan.BESIDE if rule.stream == name}
+        passed = [planned.index(other) for other in called[i:] if planned.index(other) < planned.index(name)]
+        assert not passed or min(before, default=len(planned)) <= min(passed), "pages are requested early by a rule"
     last = account.world.calls[-1]
     assert last.path == "/api/v1/users", "counts are compared after every list was committed"
     turned = plan.Precedence("rewards", "users", "for this test")

@@ -79,7 +79,7 @@ class Client:
         self._stop_signal = StopSignal(self._clock.sleep)
         self._on_event = on_event
         self._lock = threading.Lock()
-        self._sent = Counter[Purpose]()
+        self._sent: dict[str, Counter[Purpose]] = {"": Counter()}
         try:
             self._rate_limiter.refuse_after_violations()
         except BaseException:
@@ -89,13 +89,13 @@ class Client:
     @property
     def calls(self) -> int:
         """Requests sent so far, retries included."""
-        return self._sent.total()
-
-    @property
-    def sent(self) -> Counter[Purpose]:
-        """Requests sent so far, by what they were for (a copy)."""
         with self._lock:
-            return self._sent.copy()
+            return sum(counted.total() for counted in self._sent.values())
+
+    def sent(self, counted_apart: str = "") -> Counter[Purpose]:
+        """Requests sent so far, by what they were for (a copy): those that are counted apart, or all others."""
+        with self._lock:
+            return self._sent.get(counted_apart, Counter[Purpose]()).copy()
 
     @property
     def violations(self) -> tuple[Violation, ...]:
@@ -152,8 +152,7 @@ class Client:
             raise RequestRefused(f"{label} is too long for a URL; no request was sent.", 400)
         started = self._clock.monotonic()
         for attempt in itertools.count(1):
-            purpose = query.purpose if attempt == 1 else Purpose.RETRY
-            outcome = self._attempt(target, label, attempt, purpose)
+            outcome = self._attempt(query, target, label, attempt)
             if isinstance(outcome, RawResponse):
                 try:
                     return finish(outcome)
@@ -171,14 +170,13 @@ class Client:
                 self._stop_signal.sleep(outcome.wait_s)
         raise AssertionError("unreachable")
 
-    def _attempt(self, target: str, label: str, attempt: int, purpose: Purpose) -> RawResponse | Failure:
+    def _attempt(self, query: Query, target: str, label: str, attempt: int) -> RawResponse | Failure:
         self._stop_signal.check()
         permit = self._rate_limiter.acquire(self._stop_signal.sleep, self._report_wait)
         reply: Reply | None = None
         try:
             self._stop_signal.check()
-            with self._lock:
-                self._sent[purpose] += 1
+            self._count(query, query.purpose if attempt == 1 else Purpose.RETRY)
             reply = self._transport.fetch(target)
         except httpx.HTTPError as error:
             self._stop_signal.check()
@@ -190,6 +188,10 @@ class Client:
         details = {"status": reply.status, "elapsed_s": round(reply.elapsed_s, 3), "bytes": len(reply.body)}
         self._emit("request", path=label, attempt=attempt, **details)
         return self._interpret(reply, label, attempt)
+
+    def _count(self, query: Query, purpose: Purpose) -> None:
+        with self._lock:
+            self._sent.setdefault(query.counted_apart, Counter())[purpose] += 1
 
     def _interpret(self, reply: Reply, label: str, attempt: int) -> RawResponse | Failure:
         try:

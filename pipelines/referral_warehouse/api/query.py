@@ -67,7 +67,8 @@ class Query:
     """One GET: a path below the base URL, and its parameters.
 
     Shape: ``path`` is relative and already percent-encoded (``users``, ``coupons/`` + quote_segment(name));
-    ``per_page=None`` leaves the parameter out, as for a single object. ``purpose`` is not sent.
+    ``per_page=None`` leaves the parameter out, as for a single object. ``purpose`` is not sent,
+    nor is ``counted_apart``, the name under which a request is counted whose list is read beside another one.
     Raises: ValueError when a part is outside the API's grammar.
     """
 
@@ -79,6 +80,7 @@ class Query:
     page: int = 1
     per_page: int | None = MAX_PER_PAGE
     purpose: Purpose = field(default=Purpose.PAGE, compare=False, repr=False)
+    counted_apart: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not _PATH.fullmatch(self.path) or any(part in (".", "..") for part in self.path.split("/")):

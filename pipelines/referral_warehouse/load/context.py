@@ -24,6 +24,18 @@ from referral_warehouse.settings import Settings
 T = TypeVar("T")
 
 
+PAGES_LEFT = 4
+"""With so many pages left for each request in flight, other lists are begun beside a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListBeside:
+    """A complete list that a stream reads in any case, so that it may be begun before."""
+
+    stream: str
+    query: Query
+
+
 def ignore_progress(_stage: str, _facts: dict[str, Any]) -> None:
     """Ignore progress."""
 
@@ -97,8 +109,10 @@ class LoadContext:
         self.paginator = paginator
         self.store = store
         self.parser = parser
-        self._sent_before = Counter[Purpose]()
-        self._pages: dict[str, list[Page]] = {}
+        self._sent_before: dict[str, Counter[Purpose]] = {}
+        self._pages: dict[str, Iterable[Page]] = {}
+        self._beside: list[ListBeside] = []
+        self._begun: set[str] = set()
         self._shared: dict[object, object] = {}
 
     @property
@@ -128,18 +142,59 @@ class LoadContext:
 
     def keep_pages(self, query: Query, pages: Iterable[Page]) -> list[Page]:
         """Keep the pages of a complete list that was read already for the stream that loads it."""
-        self._pages[query.path] = list(pages)
-        return self._pages[query.path]
+        self._pages[query.path] = kept = list(pages)
+        return kept
+
+    def offer_beside(self, lists: list[ListBeside]) -> None:
+        """Say which complete lists may begin, one after the other, near the end of the list that is read next."""
+        self._beside = lists
+
+    def near_the_end(self, pages: Iterable[Page]) -> Iterator[Page]:
+        """The pages of a list; begins the lists that are offered when few of its pages are left."""
+        few = PAGES_LEFT * self.settings.concurrency
+        for page in pages:
+            if page.is_all or page.is_last or 0 < self.paginator.calls_left <= few:
+                self.begin_beside()
+            yield page
+        self.begin_beside()
+
+    def begin_beside(self) -> None:
+        """Begin the lists that are offered, once."""
+        lists, self._beside = self._beside, []
+        if not lists:
+            return
+        queries = [replace(one.query, counted_apart=one.stream) for one in lists]
+        for one, pages in zip(lists, self.paginator.begin_lists(queries), strict=True):
+            self._pages[one.query.path] = pages
+            self._begun.add(one.query.path)
+            report = self.report.stream(one.stream)
+            report.observed_at = report.observed_at or self.parser.latest  # not later than its first page
+
+    def is_begun(self, query: Query) -> bool:
+        """Whether a complete list was begun, and is not used yet."""
+        return query.path in self._begun and query.path in self._pages
+
+    def discard_begun(self) -> None:
+        """Let the lists that were begun, and are not used yet, be requested again when they are read."""
+        for path in self._begun:
+            self._pages.pop(path, None)
+        self.paginator.end_lists()
 
     def read_list(self, query: Query) -> Iterator[Page]:
-        """The pages of a complete list; those that were kept are not requested again."""
+        """The pages of a complete list; those that were kept or begun are not requested again."""
         kept = self._pages.pop(query.path, None)
         return self.paginator.iter_all(query) if kept is None else iter(kept)
 
     def charge(self, stream: str) -> int:
-        """Count the calls since the last time as calls of a stream; returns how many they were."""
-        sent = self.paginator.sent
-        spent, self._sent_before = sent - self._sent_before, sent
+        """Count the calls since the last time as calls of a stream; returns how many they were.
+
+        Calls of lists that were begun beside another stream count for their own stream.
+        """
+        spent = Counter[Purpose]()
+        for counted_apart in ("", stream):
+            sent = self.paginator.sent(counted_apart)
+            spent += sent - self._sent_before.get(counted_apart, Counter())
+            self._sent_before[counted_apart] = sent
         report = self.report.stream(stream)
         report.calls += spent.total()
         report.calls_for.update(spent)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from graphlib import CycleError
 
@@ -38,12 +38,46 @@ PRECEDENCES = (
         "both are read as of one time: a reward issued in between would be in both or in neither, so that both are "
         "read with the issued ones, until the count of these agrees",
     ),
+    Precedence(
+        "rewards_due", "rewards",
+        "what is issued or due refers to rewards: one that is created meanwhile is in the list that is read later",
+    ),
     Precedence(READ, COMMIT_LISTS, "the complete lists of a run are committed together, as of one time"),
     Precedence(COMMIT_LISTS, COMPARE_COUNTS, "the counts of the API are compared with the stored rows"),
     Precedence(COMPARE_COUNTS, SAVE_ROUNDS, "rows that a repair read again are fresh"),
 )  # fmt: skip
 """Every order that exactness needs. Streams without a rule between them depend on nothing but their place in the
 registry: campaigns, users, rewards issued and rewards do not need each other's rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A stream whose complete lists may be requested while the last pages of another one are read, and the reason.
+
+    Its rows are used in the order of the plan all the same; only the pages are requested before.
+    """
+
+    stream: str
+    beside: str
+    why: str
+
+
+BESIDE = (
+    Beside(
+        "rewards_issued", "users",
+        "no row depends on a user; with the count after both lists, the newest id shows whether one was issued since",
+    ),
+    Beside("rewards_due", "users", "no row depends on a user; it begins when the rewards issued were read"),
+    Beside("rewards", "users", "no row depends on a user; it begins when the rewards due were read"),
+)  # fmt: skip
+"""What may begin before its turn, one after the other and each only if those before it began. Near the end of the
+users only: what waits in memory is bounded, and a list that stopped in the middle for the minutes that many users take
+would be read again because it changed."""
+
+
+def beside(stream: str, chosen: Container[str], rules: Iterable[Beside] = BESIDE) -> list[str]:
+    """The streams of a run that may begin near the end of another one, in the order of the plan."""
+    return ordered(rule.stream for rule in rules if rule.beside == stream and rule.stream in chosen)
 
 
 def ordered(steps: Iterable[str], precedences: Iterable[Precedence] = PRECEDENCES) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from referral_warehouse.api.client import Client
@@ -28,7 +29,7 @@ from referral_warehouse.load.page_parser import PageParser
 from referral_warehouse.load.privacy.stored_policy import all_was_read, apply_policy
 from referral_warehouse.load.quarantine import Quarantine
 from referral_warehouse.load.refresh_log import RefreshLog
-from referral_warehouse.load.registry import TABLES, chosen_streams, in_order
+from referral_warehouse.load.registry import STREAMS, TABLES, chosen_streams, in_order
 from referral_warehouse.load.report import LoadReport
 from referral_warehouse.load.storage.batch_writer import BatchWriter
 from referral_warehouse.load.storage.load_file import LoadFile
@@ -102,6 +103,10 @@ def load(
     return run.report
 
 
+def _is_known(lists: object) -> bool:
+    return lists is not None
+
+
 class _Run:
     def __init__(
         self, settings: Settings, request: LoadRequest, load_file: LoadFile, api: Client, local: Callable[[], datetime]
@@ -162,6 +167,8 @@ class _Run:
             self.report.times_corrected = True
 
     def _read(self, ctx: LoadContext, stream: Stream) -> None:
+        beside = (STREAMS[name].lists_ahead(ctx) for name in plan.beside(stream.name, self._request.streams))
+        ctx.offer_beside([one for lists in takewhile(_is_known, beside) for one in lists or ()])
         gather(ctx, stream.name, stream.extract(ctx))
         ctx.charge(stream.name)
 

@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination.fallback import RequestFallback, is_query_rejected
+from referral_warehouse.api.pagination.lists_ahead import ListsAhead
 from referral_warehouse.api.pagination.prefetch import Prefetcher
 from referral_warehouse.api.query import Purpose, Query
 from referral_warehouse.api.responses import Page
@@ -34,8 +35,9 @@ class Lookups:
 
     def __init__(self, client: Client, concurrency: int) -> None:
         self._client = client
-        self._fallback = RequestFallback(client)
+        self._fallback = RequestFallback(client, concurrency)
         self._prefetcher = Prefetcher(concurrency)
+        self._ahead_of_use: list[ListsAhead] = []
         self.calls_left = 0
 
     def __enter__(self) -> Self:
@@ -44,6 +46,10 @@ class Lookups:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None:
+            self.end_lists()
+        for ahead in self._ahead_of_use:
+            ahead.close()
         self._prefetcher.close(wait=kind is None)
 
     @property
@@ -51,10 +57,17 @@ class Lookups:
         """How many requests the client has sent so far."""
         return self._client.calls
 
-    @property
-    def sent(self) -> Counter[Purpose]:
-        """How many requests the client has sent so far, by what they were for."""
-        return self._client.sent
+    def sent(self, counted_apart: str = "") -> Counter[Purpose]:
+        """How many requests the client has sent so far, by what they were for; those counted apart, or the others."""
+        return self._client.sent(counted_apart)
+
+    def end_lists(self) -> None:
+        """Read no list further that was begun before its use; returns when nothing of them is in progress."""
+        for ahead in self._ahead_of_use:
+            ahead.close()
+        for ahead in self._ahead_of_use:
+            ahead.join()
+        self._ahead_of_use.clear()
 
     def fetch_page(self, query: Query) -> Page:
         """One page of a list. Raises: RequestRefused, BadEnvelope."""

@@ -14,6 +14,7 @@ Knows no table and no dlt. There are four ways to read a list, depending on what
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from referral_warehouse.api.pagination.bounded_list import RESTARTS_WITHOUT_PROGRESS, BoundedList, ContradictoryPages
 from referral_warehouse.api.pagination.id_ranges import IdRanges, above_id
 from referral_warehouse.api.pagination.list_bound import ListBound
+from referral_warehouse.api.pagination.lists_ahead import ListsAhead
 from referral_warehouse.api.pagination.page_number import paginate_by_number
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page
@@ -106,6 +108,24 @@ class Paginator(IdRanges):
             yield from self._without_id_filters(query, restart=True)
             return None
         return top
+
+    def begin_lists(self, queries: Sequence[Query]) -> list[Iterator[Page]]:
+        """Begin to read complete lists now, one after the other, while the caller reads something else.
+
+        Returns: the pages of each, as ``iter_all`` returns them; they are to be used in the order of the queries.
+        """
+        beside = copy(self)  # shares the threads, and what is known of the server
+        beside.calls_left = 0
+        ahead = ListsAhead([partial(beside.iter_all, query) for query in queries])
+        self._ahead_of_use.append(ahead)  # first: an interrupt must not leave a thread that nobody ends
+        ahead.start()
+        return [ahead.pages(number) for number in range(len(queries))]
+
+    def largest_id(self, query: Query) -> int | None:
+        """The largest id of a list now (one call); None for an empty one, and where the server does not order by id."""
+        page = self.fetch_page(replace(query, order="id", direction="desc", per_page=2, page=1))
+        ids = page.ids()
+        return ids[0] if ids and ids == sorted(ids, reverse=True) else None
 
     def _ahead(self, query: Query, first: int, last: int) -> Iterator[tuple[int, Page]]:
         """Pages ``first`` to ``last`` with their numbers; decoded only when they are used."""

@@ -2,13 +2,15 @@
 
 Knows no server, page or query. Memory is bounded by the number of waiting results, never by the length that a list
 reports. Calls go on while the consumer is busy, with a commit for instance.
+Several consumers, each in a thread of its own, may share the threads.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Semaphore
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -40,10 +42,18 @@ class Prefetcher:
         """
         source = iter(calls)
         pending: deque[Future[T]] = deque()
+        ended = Semaphore(0)  # one for each call that ended or was cancelled since the last wait, or before
         taken = 0
+
+        def submit(call: Callable[[], T]) -> Future[T]:
+            future = self._threads.submit(call)
+            future.add_done_callback(lambda _: ended.release())
+            pending.append(future)
+            return future
+
         try:
             while True:
-                in_progress = self._submit(source, pending, results_per_thread)
+                self._submit(source, pending, submit, results_per_thread)
                 if not pending:
                     return
                 if pending[0].done():
@@ -51,18 +61,22 @@ class Prefetcher:
                     taken += 1
                     most = min(self._concurrency + taken // 4, self._concurrency * results_per_thread)
                     while len(pending) < most and (call := next(source, None)) is not None:
-                        pending.append(self._threads.submit(call))
+                        submit(call)
                     yield result
                 else:
-                    wait(in_progress, return_when=FIRST_COMPLETED)
+                    ended.acquire()
         finally:
             for future in pending:
                 future.cancel()
 
     def _submit(
-        self, source: Iterator[Callable[[], T]], pending: deque[Future[T]], results_per_thread: int
-    ) -> set[Future[T]]:
-        """Submit as many calls as may begin now. Returns: the calls in progress."""
+        self,
+        source: Iterator[Callable[[], T]],
+        pending: deque[Future[T]],
+        submit: Callable[[Callable[[], T]], Future[T]],
+        results_per_thread: int,
+    ) -> None:
+        """Submit as many calls as may begin now."""
         in_progress = {future for future in pending if not future.done()}
         is_first_slow = bool(pending) and pending[0] in in_progress
         most = self._concurrency * (results_per_thread if is_first_slow else 1)
@@ -70,7 +84,4 @@ class Prefetcher:
             call = next(source, None)
             if call is None:
                 break
-            future = self._threads.submit(call)
-            pending.append(future)
-            in_progress.add(future)
-        return in_progress
+            in_progress.add(submit(call))

@@ -9,12 +9,18 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 
 class TurnQueue:
-    """Thread-safe. Its length is the number of threads that have or wait for a turn."""
+    """Thread-safe. Its length is the number of threads that have or wait for a turn.
 
-    def __init__(self) -> None:
+    Args:
+        at_once: how many threads have a turn at the same time.
+    """
+
+    def __init__(self, at_once: int = 1) -> None:
+        self._at_once = at_once
         self._lock = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
 
@@ -27,12 +33,15 @@ class TurnQueue:
         turn = threading.Event()
         with self._lock:
             self._waiting.append(turn)
-            self._waiting[0].set()
+            self._give()
         try:
             turn.wait()
             yield
         finally:
             with self._lock:
                 self._waiting.remove(turn)
-                if self._waiting:
-                    self._waiting[0].set()
+                self._give()
+
+    def _give(self) -> None:
+        for turn in islice(self._waiting, self._at_once):
+            turn.set()

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from referral_warehouse.errors import IncompleteList
 from referral_warehouse.load.batch import LoadBatch
-from referral_warehouse.load.context import LoadContext
+from referral_warehouse.load.context import ListBeside, LoadContext
 from referral_warehouse.load.records.coercion import Reject
 from referral_warehouse.load.records.row_version import with_row_versions
 from referral_warehouse.load.records.schema import TableSchema
@@ -36,6 +36,10 @@ class CompleteList(Stream):
             IncompleteList: when the list is empty and the server does not report that it holds nothing.
         """
         yield self.read(ctx)
+
+    def lists_ahead(self, _ctx: LoadContext) -> list[ListBeside] | None:
+        """The list itself."""
+        return [ListBeside(self.name, self.query)]
 
     def read(self, ctx: LoadContext) -> LoadBatch:
         """Read the list completely; see ``extract``."""

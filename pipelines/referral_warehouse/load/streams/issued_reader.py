@@ -52,11 +52,15 @@ class IssuedReader:
     Args:
         ctx: the run.
         query: the list.
+
+    Attributes:
+        largest_read: the largest id of the last complete read.
     """
 
     def __init__(self, ctx: LoadContext, query: Query) -> None:
         self._parser = ctx.parser
         self._paginator = ctx.paginator
+        self._read_list = ctx.read_list
         self._query = query
         self._overlap_days = ctx.settings.overlap_days
         self._lookback_days = ctx.settings.issued_lookback_days
@@ -65,6 +69,7 @@ class IssuedReader:
         self._has_rejects = False
         self._undated = UndatedRows()
         self._total: int | None = None
+        self.largest_read = 0
         self.batch = LoadBatch(is_list=True, schemas={REWARDS_ISSUED.name: REWARDS_ISSUED})
         self._rows = IssuedRows(ctx.rows, self.batch)
 
@@ -89,7 +94,8 @@ class IssuedReader:
         """
         self._has_unreadable_ids = False
         before = self._rows.snapshot()
-        seen = self._take(self._paginator.iter_all(self._query), "", is_complete=True)
+        seen = self._take(self._read_list(self._query), "", is_complete=True)
+        self.largest_read = max(seen, default=0)
         missing = before.versions.keys() - seen - self._rows.gone  # also what was read earlier in this run
         if missing and not seen and self._total != 0:
             raise IncompleteList(

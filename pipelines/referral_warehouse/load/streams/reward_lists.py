@@ -6,6 +6,8 @@ compared after both were read, and both are read again until it agrees. Knows no
 
 from __future__ import annotations
 
+from functools import partial
+
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import FilterIgnored
 from referral_warehouse.load.batch import LoadBatch
@@ -49,19 +51,33 @@ class RewardLists:
         self._report.totals = self._issued.totals()
         return self._issued.batch
 
+    @property
+    def is_read_completely(self) -> bool:
+        """Whether the list of rewards issued is read from its beginning: for the first time, or because that is due."""
+        is_due = self._ctx.reads_everything or self._issued.is_sweep_due(self._ctx.settings.sweep_every_days)
+        return is_due or not self._issued.has_cursor
+
     def _read_until_equal(self) -> None:
         before: int | None = None
         for _ in range(CONSISTENT_READS):
+            was_begun = self._ctx.is_begun(self._query)
             self._read_issued()
             self._read_due()
             if not self._ctx.store.keeps_rows:
                 return
-            counted = self._ctx.paginator.count(self._query)
+            paginator = self._ctx.paginator
+            ask_newest = [partial(paginator.largest_id, self._query)] if was_begun else []
+            counted, *newest = paginator.together([partial(paginator.count, self._query), *ask_newest])
             self._report.reconciliation.calls += self._ctx.charge(REWARDS_ISSUED.name)
             local = self._issued.local().total(ALL_IDS)
             self._report.api_count, self._report.our_count = counted, local
-            if counted in (None, local):
+            # one may have been issued meanwhile and another one deleted, so that the counts agree
+            is_one_missing = any(found is not None and found > self._issued.largest_read for found in newest)
+            if counted in (None, local) and not is_one_missing:
                 return
+            self._ctx.discard_begun()  # the list of rewards is read after what refers to it
+            if is_one_missing:
+                continue
             if counted == before:
                 break  # the account does not change, but the counts differ
             before = counted
@@ -81,8 +97,7 @@ class RewardLists:
         self._ctx.report.differences.extend(outcome.differences)
 
     def _read_issued(self) -> None:
-        is_due = self._ctx.reads_everything or self._issued.is_sweep_due(self._ctx.settings.sweep_every_days)
-        if is_due or not self._issued.has_cursor:
+        if self.is_read_completely:
             self._issued.read_all()
         else:
             try:

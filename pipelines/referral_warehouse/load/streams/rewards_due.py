@@ -8,7 +8,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from referral_warehouse.load.batch import LoadBatch
-from referral_warehouse.load.context import LoadContext
+from referral_warehouse.load.context import ListBeside, LoadContext
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.streams.complete_list import CompleteList
 from referral_warehouse.load.streams.list_totals import totals_of
@@ -29,6 +29,10 @@ class RewardsDue(CompleteList):
             yield from super().extract(ctx)
         else:
             ctx.tell(self.name)
+
+    def lists_ahead(self, ctx: LoadContext) -> list[ListBeside] | None:
+        """The list; nothing where the run reads rewards issued, which begin both."""
+        return [] if REWARDS_ISSUED.name in ctx.request.streams else super().lists_ahead(ctx)
 
     def report_totals(self, ctx: LoadContext, rows: pa.Table) -> None:
         """Report how much is due, by the rows that the API returned."""

@@ -11,7 +11,7 @@ from typing import ClassVar, TypeVar
 
 from referral_warehouse.api.query import Query
 from referral_warehouse.load.batch import LoadBatch
-from referral_warehouse.load.context import LoadContext
+from referral_warehouse.load.context import ListBeside, LoadContext
 from referral_warehouse.load.reconcile.repair import Reconciliation
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.refresh_log import RefreshRound
@@ -61,6 +61,14 @@ class Stream(ABC):
         Raises:
             ReferralsError: any; batches yielded before stay valid.
         """
+
+    def lists_ahead(self, _ctx: LoadContext) -> list[ListBeside] | None:
+        """The complete lists that ``extract`` will read in any case, and nothing else; in their order.
+
+        It must read them by ``ctx.read_list``, whose pages may then have been requested before. None where other
+        requests are part of it, or it is not known before.
+        """
+        return None
 
     def reconcile(self, ctx: LoadContext) -> Reconciliation:
         """Compare the API's counts with the local ones, and repair what differs; called after the commit of the run.

@@ -52,6 +52,8 @@ class UserReader:
 
     def __init__(self, ctx: LoadContext) -> None:
         self._paginator = ctx.paginator
+        self._near_the_end = ctx.near_the_end
+        self._begin_beside = ctx.begin_beside
         self._parser = ctx.parser
         self._rows = ctx.rows
         self._overlap_days = ctx.settings.overlap_days
@@ -120,7 +122,7 @@ class UserReader:
         progress = dict(self._state.get("backfill") or {})
         after = progress.get("after") if self.has_keyset else None
         started_at = progress.get("started_at")
-        for part in self._read(self._paginator.iter_all(self.query, after)):
+        for part in self._read(self._near_the_end(self._paginator.iter_all(self.query, after))):
             started_at = started_at or self._batches.began_at.isoformat()
             ids = part.page.ids()
             if not self.has_keyset:
@@ -137,6 +139,7 @@ class UserReader:
 
     def incremental(self) -> Iterator[LoadBatch]:
         """Read the users whose dates are new since the cursors. Raises: FilterIgnored."""
+        self._begin_beside()  # few calls follow, one after the other
         cursors = {name: datetime.fromisoformat(text) for name, text in self._state["cursors"].items()}
         started_at: datetime | None = None
         known_since: Callable[[date], int] | None = None
@@ -178,7 +181,7 @@ class UserReader:
         seen = SeenUsers()
         if self._coupons is not None:
             self._coupons.forget_seen()
-        for part in self._read(self._paginator.iter_all(self.query), seen):
+        for part in self._read(self._near_the_end(self._paginator.iter_all(self.query)), seen):
             if part.is_last:
                 self._finish_sweep(part, seen)
             yield part.batch
