@@ -107,7 +107,7 @@ def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     key = read_key(settings)
     assert len(key) == 32
-    with pytest.raises(ConfigurationError, match="there already"):
+    with pytest.raises(ConfigurationError, match="exists already"):
         make_key(settings)
     assert read_key(settings) == key
     path.write_text("short", encoding="ascii")

@@ -59,11 +59,14 @@ def test_other_addresses_are_refused(tmp_path: Path, text: str) -> None:
 
 @given(WORD, WORD, st.sampled_from(["s3", "https", "S3", "s3a"]), st.sampled_from(["", ":9000", "/prefix?x=1"]))
 def test_a_password_in_an_address_is_never_repeated(user: str, password: str, scheme: str, end: str) -> None:
-    for secret in (f"{user}:{password}@", f"{password}@", f"{user}:{password}@{user}@"):
+    def refusal(secret: str) -> str:
         with pytest.raises(ConfigurationError, match="must not contain a user name or password") as refused:
             load(Path("/base"), WAREHOUSE__DELIVER_TO=f"{scheme}://{secret}bucket{end}")
-        assert password not in f"{refused.value} {refused.value.next_step}"
-        assert "AWS_ACCESS_KEY_ID" in refused.value.next_step
+        return f"{refused.value} {refused.value.next_step}"
+
+    known = refusal("one:other@")  # the sentence is the same, also for a password that is one of its words
+    assert "AWS_ACCESS_KEY_ID" in known
+    assert {refusal(f"{user}:{password}@"), refusal(f"{password}@"), refusal(f"{user}:{password}@{user}@")} == {known}
 
 
 @pytest.mark.parametrize("token", ["", "environment", "home", "folder"])

@@ -36,12 +36,14 @@ def kind_of(path: Path) -> str | None:
         mode = path.stat().st_mode
     except OSError:
         try:
-            path.lstat()
+            mode = path.lstat().st_mode
         except FileNotFoundError:
             return None
         except OSError:
             return "unreachable"
-        return "a broken link"
+        if stat.S_ISLNK(mode):
+            return "a broken link"
+        # another process has made it between the two looks
     return next((words for holds, words in _KINDS if holds(mode)), "of an unknown kind")
 
 

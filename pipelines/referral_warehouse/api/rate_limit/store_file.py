@@ -126,8 +126,7 @@ class CallStoreFile:
         self.path.touch(mode=0o600)
         db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
-            # WAL: a commit is one write to the page cache, which survives SIGKILL; violations are synced.
-            db.execute("pragma journal_mode=wal")
+            _switch_to_wal(db)
             db.execute("pragma synchronous=normal")
             db.execute("begin immediate")
             for statement in _SCHEMA:
@@ -167,3 +166,19 @@ def _is_no_call_store(error: sqlite3.DatabaseError) -> bool:
         return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _switch_to_wal(db: sqlite3.Connection) -> None:
+    """Let a commit be one write to the page cache, which survives SIGKILL; violations are synced.
+
+    SQLite does not wait for a process that does the same at this moment. Whoever asks for the whole file waits for the
+    others, and finds the work done.
+    """
+    try:
+        db.execute("pragma journal_mode=wal")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        db.execute("begin exclusive")
+        db.execute("commit")
+        db.execute("pragma journal_mode=wal")
