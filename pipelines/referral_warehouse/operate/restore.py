@@ -7,6 +7,8 @@ from there on the restore is completed, by another call if need be (``restore_sw
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,10 +34,18 @@ if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
 
-def restore_backup(settings: Settings, directory: BackupDirectory, name: str | None, *, is_replacing: bool) -> Restored:
+def restore_backup(
+    settings: Settings,
+    directory: BackupDirectory,
+    name: str | None,
+    *,
+    is_replacing: bool,
+    pause: Callable[[float], object] = time.sleep,
+) -> Restored:
     """Restore a backup, or complete the restore that was interrupted.
 
-    Args: ``name`` is the backup's, None for the newest; ``is_replacing`` allows to move other data aside.
+    Args: ``name`` is the backup's, None for the newest; ``is_replacing`` allows to move other data aside; ``pause`` is
+        called with seconds before old snapshots are moved.
 
     Raises: BackupDamaged; ConfigurationError when the directory has data, or the backup is newer than this program;
     AnotherSyncRunning; DiskFull. Nothing is changed then. ReferralsError when a restore that has begun cannot go on.
@@ -43,7 +53,7 @@ def restore_backup(settings: Settings, directory: BackupDirectory, name: str | N
     try:
         if (settings.warehouse_dir / UNFINISHED_RESTORE).exists():
             with warehouse_lock(settings.warehouse_dir, completes_restore=True):
-                return complete(settings, Journal.read(settings), is_completion=True)
+                return complete(settings, Journal.read(settings), is_completion=True, pause=pause)
         folder = directory.folder(name)
         refuse_damaged(damages_of(folder), f"{folder} is damaged")
         manifest = read_backup_manifest(folder)
@@ -61,7 +71,7 @@ def restore_backup(settings: Settings, directory: BackupDirectory, name: str | N
                     for stage in stages:
                         remove(stage.parent)
                 raise
-            return complete(settings, journal)
+            return complete(settings, journal, pause=pause)
     except OSError as error:
         if (settings.warehouse_dir / UNFINISHED_RESTORE).exists():
             raise _interrupted(settings, error) from error

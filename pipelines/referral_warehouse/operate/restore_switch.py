@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +37,10 @@ from referral_warehouse.workspace.removal import remove
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
+
+
+OPENING_S = 1.0
+"""So long the old snapshots stay after the switch: a reader that has followed the link opens the file meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +117,17 @@ def units_below(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in found if os.path.lexists(path)]
 
 
-def complete(settings: Settings, journal: Journal, *, is_completion: bool = False) -> Restored:
-    """Do the steps of a restore that are not done yet; the caller holds the lock. Raises: OSError, ReferralsError."""
+def complete(
+    settings: Settings, journal: Journal, *, is_completion: bool = False, pause: Callable[[float], object] = time.sleep
+) -> Restored:
+    """Do the steps of a restore that are not done yet; the caller holds the lock.
+
+    ``pause`` is called with seconds before old snapshots are moved. Raises: OSError, ReferralsError.
+    """
     aside = settings.warehouse_dir / journal.aside
     published_aside = settings.published_dir / journal.aside
     _switch_private(settings, journal, aside)
-    _switch_published(settings, journal, published_aside)
+    _switch_published(settings, journal, published_aside, pause)
     for folder in {settings.warehouse_dir, settings.published_dir, settings.state_dir}:
         sync_file(folder)
     (settings.warehouse_dir / UNFINISHED_RESTORE).unlink()
@@ -157,7 +168,7 @@ def _keep_forgotten(settings: Settings, staged: Path) -> None:
             path.replace(live / path.name)
 
 
-def _switch_published(settings: Settings, journal: Journal, aside: Path) -> None:
+def _switch_published(settings: Settings, journal: Journal, aside: Path, pause: Callable[[float], object]) -> None:
     published, stage = settings.published_dir, stage_of(settings, PUBLISHED)
     settings.snapshots_dir.mkdir(mode=0o700, exist_ok=True)
     for number in journal.snapshots:
@@ -171,10 +182,12 @@ def _switch_published(settings: Settings, journal: Journal, aside: Path) -> None
             _set_aside(published / name, aside / name)
     else:
         _announce(settings, journal.current, aside)
-    for number in snapshot_numbers(settings):
-        if number not in journal.snapshots:
-            live = settings.snapshots_dir / folder_name(number)
-            _set_aside(live, aside / SNAPSHOTS / live.name)
+    old = [number for number in snapshot_numbers(settings) if number not in journal.snapshots]
+    if old:
+        pause(OPENING_S)
+    for number in old:
+        live = settings.snapshots_dir / folder_name(number)
+        _set_aside(live, aside / SNAPSHOTS / live.name)
     take_over(settings)
 
 
