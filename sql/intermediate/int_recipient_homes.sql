@@ -1,0 +1,102 @@
+-- grain: one row per recipient and period in a campaign, of recipients of a reward that names no campaign
+-- reads: staging.stg_rewards_due, staging.stg_rewards_issued, staging.stg_users, intermediate.int_user_versions,
+--   intermediate.int_sync_points, intermediate.int_reward_periods
+-- money: none
+-- time: UTC; valid_from_at is in the period, valid_until_at is not; -infinity = from the beginning, infinity = still
+-- The campaign of a recipient over time, by which a reward is placed that names no definition with a campaign.
+
+with due as (
+    select * from staging.stg_rewards_due
+),
+
+issued as (
+    select * from staging.stg_rewards_issued
+),
+
+users as (
+    select * from staging.stg_users
+),
+
+user_versions as (
+    select
+        user_id,
+        campaign_id,
+        seen_from_at
+    from intermediate.int_user_versions
+),
+
+runs as (
+    select * from intermediate.int_sync_points
+),
+
+periods as (
+    select * from intermediate.int_reward_periods
+),
+
+-- Few rewards name no definition with a campaign; only their recipients are looked up among all users.
+without_campaign as (
+    select reward_id from periods
+    where campaign_id is null
+),
+
+campaign_rewards as (
+    select reward_id from periods
+    anti join without_campaign on periods.reward_id = without_campaign.reward_id
+),
+
+unplaced as (
+    select due.recipient_id
+    from due
+    anti join campaign_rewards on due.reward_id = campaign_rewards.reward_id
+    union
+    select issued.recipient_id
+    from issued
+    anti join campaign_rewards on issued.reward_id = campaign_rewards.reward_id
+),
+
+-- A recipient who came to another campaign is there from the beginning of the run that saw it, as a reward would be.
+followed_homes as (
+    select
+        user_versions.*,
+        lag(user_versions.campaign_id) over (
+            partition by user_versions.user_id order by user_versions.seen_from_at
+        ) as previous_campaign_id
+    from user_versions
+    semi join unplaced on user_versions.user_id = unplaced.recipient_id
+),
+
+moved_homes as (
+    select
+        followed_homes.user_id,
+        followed_homes.campaign_id,
+        case
+            when followed_homes.seen_from_at <= runs.run_ended_at
+                then least(followed_homes.seen_from_at, runs.changes_from_at)
+            else followed_homes.seen_from_at
+        end as valid_from_at
+    from followed_homes
+    asof left join runs on followed_homes.seen_from_at >= runs.run_started_at
+    where followed_homes.campaign_id is distinct from followed_homes.previous_campaign_id
+),
+
+final as (
+    select
+        users.user_id,
+        users.campaign_id,
+        timestamp '-infinity' as valid_from_at,
+        timestamp 'infinity' as valid_until_at
+    from users
+    semi join unplaced on users.user_id = unplaced.recipient_id
+    anti join user_versions on users.user_id = user_versions.user_id
+    union all
+    select
+        user_id,
+        campaign_id,
+        valid_from_at,
+        coalesce(
+            lead(valid_from_at) over (partition by user_id order by valid_from_at), timestamp 'infinity'
+        ) as valid_until_at
+    from moved_homes
+)
+
+select * from final
