@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
@@ -20,10 +16,11 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.settings.destinations import DestinationValues
 from referral_warehouse.warehouse.manifest import read_manifest
 from tests.destinations.conftest import ONCE
-from tests.destinations.databases import PROJECT, datasets, deliver, differences, execute, query, values_of
+from tests.destinations.databases import datasets, deliver, differences, execute, query, values_of
 from tests.lake.lakes import altered
 from tests.lake.test_lake_readers import numbered
 from tests.operate.deliveries import switch_to
+from tests.reader_processes import reading
 
 DELIVERIES = 10
 
@@ -119,34 +116,13 @@ def test_rights_and_views_on_tables_are_kept(settings: Settings, values: Destina
     assert "pg_monitor=r" in rights
 
 
-@contextmanager
-def reading(address: str, readers: int) -> Iterator[list[dict[str, Any]]]:
-    """Processes that read for the length of a ``with``. Yields: their reports, which are there at its end."""
-    environ = {**os.environ, "PYTHONPATH": f"{PROJECT / 'pipelines'}{os.pathsep}{PROJECT}"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.destinations.readers", address], cwd=PROJECT, env=environ, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )
-        for _ in range(readers)
-    ]  # fmt: skip
-    reports: list[dict[str, Any]] = []
-    try:
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        yield reports
-    finally:
-        reports += [json.loads(process.communicate()[0]) for process in processes]
-
-
 def read_while_delivering(
     settings: Settings, values: DestinationValues, address: str, readers: int, count: int
 ) -> None:
     """Deliver two snapshots by turns, whose numbers all of their tables say."""
     numbered(settings, range(4, 6))
     deliver(settings, values, 4)
-    with reading(address, readers) as reports:
+    with reading("tests.destinations.readers", address, environ=os.environ, readers=readers) as reports:
         for delivery in range(count):
             deliver(settings, values, 5 - delivery % 2)
     for report in reports:

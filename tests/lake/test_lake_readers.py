@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.lake.connection import open_lake
 from referral_warehouse.warehouse.lake.maintenance import maintain
-from tests.lake.lakes import PROJECT, altered, environ_of, show, show_in
+from tests.lake.lakes import altered, environ_of, show, show_in
 from tests.operate.deliveries import switch_to
+from tests.reader_processes import reading
 
 
 def numbered(settings: Settings, numbers: range) -> None:
@@ -30,33 +26,17 @@ def numbered(settings: Settings, numbers: range) -> None:
         )  # fmt: skip
 
 
-@contextmanager
-def reading(environ: dict[str, str], readers: int) -> Iterator[list[dict[str, Any]]]:
-    """Processes that read for the length of a ``with``. Yields: their reports, which are there at its end."""
+def environ_of_readers(settings: Settings, catalog: str | Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SOURCES__", "WAREHOUSE__"))}
-    environ = {**kept, **environ, "PYTHONPATH": f"{PROJECT / 'pipelines'}{os.pathsep}{PROJECT}"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.lake.readers"], cwd=PROJECT, env=environ, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )
-        for _ in range(readers)
-    ]  # fmt: skip
-    reports: list[dict[str, Any]] = []
-    try:
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        yield reports
-    finally:
-        reports += [json.loads(process.communicate()[0]) for process in processes]
+    return kept | environ_of(settings, catalog)
 
 
 def read_while_publishing(settings: Settings, catalog: str | Path, readers: int, publications: int) -> None:
     """Publish, and maintain with a retention of three; print a table of how long the looks took."""
     numbered(settings, range(4, 5 + publications))
     show(settings, 4)
-    with reading(environ_of(settings, catalog), readers) as reports, open_lake(settings) as lake:
+    environ = environ_of_readers(settings, catalog)
+    with reading("tests.lake.readers", environ=environ, readers=readers) as reports, open_lake(settings) as lake:
         assert lake is not None
         for number in range(5, 5 + publications):
             show_in(lake, settings, number)
