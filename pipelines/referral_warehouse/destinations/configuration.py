@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.load.storage.dlt_configuration import (  # first: dlt must not be imported before it
     ClosedConfiguration,
+    ClosedValues,
     dlt,
 )
 
 # isort: split
-from dlt.common.configuration.providers.provider import ConfigProvider
 from dlt.common.destination import Destination
 from dlt.common.schema import Schema
 
@@ -36,34 +36,6 @@ OWN_VALUES: dict[tuple[str, ...], Any] = {
 }
 
 
-class _DestinationProvider(ConfigProvider):
-    """The values of one destination, from the places where settings are."""
-
-    def __init__(self, values: DestinationValues) -> None:
-        self._values = values
-
-    def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
-        """The value of a field; sections other than those of this destination have none."""
-        del hint
-        path = (*(section for section in sections if section), key)
-        if pipeline_name:
-            return None, ".".join(path)
-        found = self._values.find(*path) if path[:1] == (SECTION,) and len(path) > 1 else OWN_VALUES.get(path)
-        return found, ".".join(path)
-
-    @property
-    def supports_secrets(self) -> bool:
-        return True
-
-    @property
-    def supports_sections(self) -> bool:
-        return True
-
-    @property
-    def name(self) -> str:
-        return "the environment and the files of referral-warehouse"
-
-
 @contextmanager
 def opened_pipeline(values: DestinationValues, folder: Path, dataset: str) -> Iterator[dlt.Pipeline]:
     """A pipeline that loads into a dataset of a destination, for the length of a ``with``.
@@ -75,7 +47,12 @@ def opened_pipeline(values: DestinationValues, folder: Path, dataset: str) -> It
 
     Raises: ConfigurationError; dlt's errors when there is no such destination or a package for it is missing.
     """
-    with ClosedConfiguration(folder, [_DestinationProvider(values)], working_folder()).applied():
+
+    def find(path: tuple[str, ...]) -> Any | None:
+        return values.find(*path) if path[:1] == (SECTION,) and len(path) > 1 else OWN_VALUES.get(path)
+
+    source = ClosedValues("the environment and the files of referral-warehouse", find)
+    with ClosedConfiguration(folder, [source], working_folder()).applied():
         destination = Destination.from_reference(values.kind, destination_name=values.name)
         pipeline = dlt.pipeline(PIPELINE, destination=destination, dataset_name=dataset, pipelines_dir=str(folder))
         yield pipeline

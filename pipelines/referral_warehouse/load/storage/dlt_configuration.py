@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ with _direct_names_hidden():
     from dlt.common.pipeline import PipelineContext
     from dlt.common.runtime.run_context import RunContext
 
-__all__ = ["FIXED_VALUES", "ClosedConfiguration", "dlt"]
+__all__ = ["FIXED_VALUES", "ClosedConfiguration", "ClosedValues", "dlt"]
 
 FIXED_VALUES: dict[tuple[str, ...], Any] = {
     ("extract", "workers"): 1,
@@ -62,14 +62,21 @@ FIXED_VALUES: dict[tuple[str, ...], Any] = {
 """Sections and key → value. Every other field of dlt's configuration keeps the default that dlt declares."""
 
 
-class _FixedValues(ConfigProvider):
-    """The source of dlt's settings: for the load file the only one."""
+class ClosedValues(ConfigProvider):
+    """A source of dlt's settings: a function from a path, sections and key, to a value; None for dlt's default.
+
+    There are no values for single pipelines.
+    """
+
+    def __init__(self, name: str, find: Callable[[tuple[str, ...]], Any | None]) -> None:
+        self._name = name
+        self._find = find
 
     def get_value(self, key: str, hint: type[Any], pipeline_name: str | None, *sections: str) -> tuple[Any | None, str]:
-        """The fixed value of a field, or None for dlt's default; there are no values for single pipelines."""
+        """The value of a field, and its name."""
         del hint
         path = (*(section for section in sections if section), key)
-        return (None if pipeline_name else FIXED_VALUES.get(path)), ".".join(path)
+        return (None if pipeline_name else self._find(path)), ".".join(path)
 
     @property
     def supports_secrets(self) -> bool:
@@ -81,7 +88,7 @@ class _FixedValues(ConfigProvider):
 
     @property
     def name(self) -> str:
-        return "values fixed by referral-warehouse"
+        return self._name
 
 
 class _ClosedRunContext(RunContext):
@@ -119,7 +126,7 @@ class _ClosedRunContext(RunContext):
         return None
 
     def initial_providers(self) -> list[ConfigProvider]:
-        return [*self._before, _FixedValues()]
+        return [*self._before, ClosedValues("values fixed by referral-warehouse", FIXED_VALUES.get)]
 
     def initialize_runtime(self, runtime_config: RuntimeConfiguration | None = None) -> None:
         """Resolve dlt's runtime settings; its log handler, HTTP session and telemetry are not started at all."""
