@@ -67,10 +67,12 @@ def feed_resource(table: FeedTable, *, into_postgres: bool) -> Any:
         table: the feed.
         into_postgres: choose between ``COPY`` and ``INSERT`` by the feed's texts, instead of dlt's preferred format.
     """
-    exactly: Literal["csv", "insert_values"] = COPY if is_copied_exactly(table.path) else INSERT
+    file_format: Literal["csv", "insert_values", "preferred"] = "preferred"
+    if into_postgres:
+        file_format = COPY if is_copied_exactly(table.path) else INSERT
     return dlt.resource(
         _batches(table.path), name=table.name, write_disposition="append", columns=table.columns,
-        file_format=exactly if into_postgres else "preferred",
+        file_format=file_format,
     )  # fmt: skip
 
 

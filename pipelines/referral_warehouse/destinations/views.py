@@ -37,7 +37,6 @@ class DatasetViews:
 
     def drop(self, names: Collection[str]) -> None:
         """Drop the views of tables that the snapshot does not have any more."""
-
         for name in sorted(names):
             self._client.execute_sql(f"drop view if exists {self._name(self._dataset, name)}")
 
