@@ -56,6 +56,11 @@ class ReferralsError(Exception):
         if next_step is not None:
             self.next_step = next_step
 
+    @property
+    def advice(self) -> str:
+        """What happened and what to do, for a warning of a run that goes on."""
+        return f"{self.message} {self.next_step}"
+
     def __str__(self) -> str:
         message, next_step = (one_line(text, LINE_COLUMNS) for text in (self.message, self.next_step))
         return f"{message} {self.kept} Next: {next_step}"

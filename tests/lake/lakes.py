@@ -18,9 +18,10 @@ from referral_warehouse.settings.sources import ENVIRONMENT, Found
 from referral_warehouse.warehouse.exports import write_feeds
 from referral_warehouse.warehouse.lake.connection import open_lake
 from referral_warehouse.warehouse.lake.lock import lake_lock
-from referral_warehouse.warehouse.lake.publication import LakePublication, publish_to_lake, wanted_snapshot
+from referral_warehouse.warehouse.lake.publication import LakePublication, publish_to_lake
 from referral_warehouse.warehouse.lake.state import CONTROL
 from referral_warehouse.warehouse.manifest import manifest_of, read_manifest, write_manifest
+from referral_warehouse.warehouse.published_snapshot import published_snapshot
 from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import folder_name
 from tests.operate.deliveries import switch_to
@@ -56,7 +57,7 @@ def show_in(
     """``show``, in a connection that has the lake."""
     if number is not None:
         switch_to(settings, number)
-    wanted = wanted_snapshot(settings)
+    wanted = published_snapshot(settings)
     assert wanted is not None
     return publish_to_lake(lake, settings, wanted, refuse_lost_lock)
 

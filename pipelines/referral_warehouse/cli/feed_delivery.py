@@ -46,7 +46,7 @@ def deliver_published(settings: Settings) -> None:
         with _opened(target, settings) as place:
             delivery = deliver_feeds(settings, place)
     except ReferralsError as error:
-        _warn_of_failure(target, f"{error.message} {error.next_step}")
+        _warn_of_failure(target, error.advice)
     except DeliveryFailed as error:
         _warn_of_failure(target, str(error))
     except Exception as error:

@@ -151,7 +151,7 @@ def complete_interrupted(settings: Settings) -> list[str]:
 def why_not(error: ReferralsError | OSError) -> str:
     """Why an erasure failed, with what to do, for a warning."""
     if isinstance(error, ReferralsError):
-        return f"{error.message} {error.next_step}"
+        return error.advice
     return f"{type(error).__name__}: {error}. The next sync tries again."
 
 

@@ -59,11 +59,7 @@ def publish_lake(settings: Settings, refuse_lost_lock: Callable[[], None]) -> No
     try:
         publication = _publish(settings, refuse_lost_lock)
     except Exception as error:
-        why = (
-            f"{error.message} {error.next_step}"
-            if isinstance(error, ReferralsError)
-            else f"{type(error).__name__}: {error}"
-        )
+        why = error.advice if isinstance(error, ReferralsError) else f"{type(error).__name__}: {error}"
         problem = one_line(redact(why), LINE_COLUMNS).rstrip(".")
         log_warning(
             "warehouse", "lake",
@@ -85,10 +81,11 @@ def _publish(settings: Settings, refuse_lost_lock: Callable[[], None]) -> tuple[
     from referral_warehouse.warehouse.lake.connection import open_lake
     from referral_warehouse.warehouse.lake.faults import explained
     from referral_warehouse.warehouse.lake.maintenance import maintain
-    from referral_warehouse.warehouse.lake.publication import publish_to_lake, wanted_snapshot
+    from referral_warehouse.warehouse.lake.publication import publish_to_lake
     from referral_warehouse.warehouse.pins import pinned_numbers
+    from referral_warehouse.warehouse.published_snapshot import published_snapshot
 
-    wanted = wanted_snapshot(settings)
+    wanted = published_snapshot(settings)
     if wanted is None:
         return None
     with open_lake(settings, create=True) as lake:
@@ -117,10 +114,10 @@ def lake_facts(settings: Settings) -> dict[str, Any] | None:
     """The lake for ``referrals status``, from what this directory knows of it; None where none is set."""
     if not settings.has_lake:
         return None
-    from referral_warehouse.warehouse.lake.publication import wanted_snapshot
     from referral_warehouse.warehouse.lake.record import read_record
+    from referral_warehouse.warehouse.published_snapshot import published_snapshot
 
-    record, wanted = read_record(settings), wanted_snapshot(settings)
+    record, wanted = read_record(settings), published_snapshot(settings)
     return {
         "catalog": str(settings.lake_catalog), "data": str(settings.lake_data), "snapshot": record.snapshot,
         "is_current": wanted is not None and wanted.sha256 == record.manifest_sha256, "problem": record.problem,

@@ -29,7 +29,7 @@ def add_report(settings: Settings) -> None:
         access_of(settings).frozen_file(path)
         place_link(settings.published_dir / REPORT, str(path.relative_to(settings.published_dir)))
     except ReferralsError as error:
-        _warn(f"{error.message} {error.next_step}")
+        _warn(error.advice)
     except Exception as error:
         _warn(f"{type(error).__name__}: {error}")
 
@@ -52,7 +52,7 @@ def demo_report(settings: Settings) -> Path | str:
             write_report(settings, path)
             access_of(settings).file(path)
     except ConfigurationError as error:
-        return f"{error.message} {error.next_step}"
+        return error.advice
     return path
 
 

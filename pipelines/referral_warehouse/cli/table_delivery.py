@@ -45,11 +45,9 @@ def deliver_to(settings: Settings, name: str, *, everything: bool = False) -> Ta
 
     try:
         delivery = deliver_tables(settings, load_destination(name), everything=everything)
-    except ReferralsError as error:
-        _record(settings, name, problem=f"{error.message} {error.next_step}")
-        raise
     except Exception as error:
-        _record(settings, name, problem=f"{type(error).__name__}: {error}")
+        why = error.advice if isinstance(error, ReferralsError) else f"{type(error).__name__}: {error}"
+        _record(settings, name, problem=why)
         raise
     if delivery is not None:
         _record(settings, name, DestinationRecord(delivery.snapshot, delivery.manifest_sha256))
@@ -65,7 +63,7 @@ def deliver_after_publication(settings: Settings) -> None:
         try:
             delivery = deliver_to(settings, name)
         except Exception as error:
-            why = error.message + " " + error.next_step if isinstance(error, ReferralsError) else str(error)
+            why = error.advice if isinstance(error, ReferralsError) else str(error)
             log_warning(
                 "operate", "delivery",
                 f"the tables were not delivered to {name}: {_shown(why)}; readers there keep what they have, and the "
@@ -93,9 +91,9 @@ def destination_facts(settings: Settings) -> list[dict[str, Any]]:
     if not settings.destinations:
         return []
     from referral_warehouse.destinations.record import DestinationRecord, read_records
-    from referral_warehouse.warehouse.lake.publication import wanted_snapshot
+    from referral_warehouse.warehouse.published_snapshot import published_snapshot
 
-    records, wanted = read_records(settings), wanted_snapshot(settings)
+    records, wanted = read_records(settings), published_snapshot(settings)
     found = []
     for name in settings.destinations:
         record = records.get(name, DestinationRecord())

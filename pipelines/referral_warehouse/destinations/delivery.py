@@ -1,6 +1,5 @@
 """Delivers the published snapshot to a destination of dlt: loads tables into another dataset, then replaces all.
 
-
 A delivery that is killed leaves the rows of one snapshot, and the next one starts from the beginning. Knows the order
 of the steps; knows neither SQL nor Parquet.
 """
@@ -20,7 +19,7 @@ from referral_warehouse.destinations.steps import Steps
 from referral_warehouse.destinations.tables import TRANSACTIONAL, DatasetTables
 from referral_warehouse.destinations.views import SLOTS, WITH_VIEWS, DatasetViews
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.warehouse.lake.publication import wanted_snapshot
+from referral_warehouse.warehouse.published_snapshot import published_snapshot
 from referral_warehouse.workspace.file_kinds import remove_or_raise
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def deliver_tables(settings: Settings, values: DestinationValues, *, everything:
     Returns: None when nothing is published.
     Raises: ConfigurationError, DestinationUnavailable, DataRefused; the tables there then stay as they were.
     """
-    wanted = wanted_snapshot(settings)
+    wanted = published_snapshot(settings)
     if wanted is None:
         return None
     folder = settings.state_dir / WORK / values.name

@@ -35,7 +35,7 @@ from referral_warehouse.workspace.durable_files import file_sha256
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
     from referral_warehouse.settings.destinations import DestinationValues
-    from referral_warehouse.warehouse.lake.publication import Wanted
+    from referral_warehouse.warehouse.published_snapshot import PublishedSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Steps:
     Attributes: ``tables`` are those of the snapshot by their names at the destination.
     """
 
-    def __init__(self, settings: Settings, values: DestinationValues, wanted: Wanted, pipeline: Any) -> None:
+    def __init__(self, settings: Settings, values: DestinationValues, wanted: PublishedSnapshot, pipeline: Any) -> None:
         self.settings = settings
         self.values = values
         self.wanted = wanted
@@ -144,7 +144,7 @@ class Steps:
                 )
 
 
-def _tables(settings: Settings, wanted: Wanted) -> dict[str, WantedTable]:
+def _tables(settings: Settings, wanted: PublishedSnapshot) -> dict[str, WantedTable]:
     keys, found = keys_of(wanted.folder), {}
     for name, table in wanted.manifest["tables"].items():
         there = name.replace(".", "_")

@@ -104,5 +104,5 @@ def _lake_versions(settings: Settings) -> tuple[dict[int, tuple[int, str | None]
         with open_lake(settings) as lake, explained(settings, "The lake cannot be read"):
             found = [] if lake is None else lake_snapshots(lake)
     except ReferralsError as error:
-        return {}, f"{error.message} {error.next_step}"
+        return {}, error.advice
     return {one.snapshot: (one.version, one.synced_at) for one in found}, None

@@ -17,8 +17,7 @@ from referral_warehouse.warehouse.connection import first_line
 from referral_warehouse.warehouse.lake.connection import data_path
 from referral_warehouse.warehouse.lake.state import LakeSnapshot, all_versions, lake_snapshots
 from referral_warehouse.warehouse.models import PUBLISHED_LAYERS
-from referral_warehouse.workspace.current_snapshot import MANIFEST, folder_name
-from referral_warehouse.workspace.durable_files import file_sha256
+from referral_warehouse.warehouse.published_snapshot import manifest_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -96,8 +95,7 @@ def kept_versions(
 
 def _is_rewritten(settings: Settings, one: LakeSnapshot) -> bool:
     """Whether the manifest of the snapshot in the directory differs from the one that was published to the lake."""
-    manifest = settings.snapshots_dir / folder_name(one.snapshot) / MANIFEST
-    return manifest.is_file() and one.manifest_sha256 != file_sha256(manifest)
+    return manifest_sha256(settings, one.snapshot) not in (None, one.manifest_sha256)
 
 
 def _compact(lake: duckdb.DuckDBPyConnection) -> int:

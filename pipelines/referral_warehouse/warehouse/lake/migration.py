@@ -11,14 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from referral_warehouse.errors import SnapshotDamaged
-from referral_warehouse.sql_quoting import identifier, literal
-from referral_warehouse.warehouse.lake.publication import (
-    Wanted,
-    kept_snapshot,
-    publish_to_lake,
-    refuse_other_publisher,
-)
+from referral_warehouse.sql_quoting import literal
+from referral_warehouse.warehouse.lake.publication import digest_of_rows, publish_to_lake
 from referral_warehouse.warehouse.lake.state import lake_snapshots, lake_state
+from referral_warehouse.warehouse.published_snapshot import PublishedSnapshot, published_snapshot
 from referral_warehouse.warehouse.snapshots import snapshot_numbers
 from referral_warehouse.workspace.current_snapshot import DATABASE, current_number, folder_name
 
@@ -64,7 +60,6 @@ def take_history(
     """
     found = Migration()
     state = lake_state(lake)
-    refuse_other_publisher(settings, state)
     known = {one.manifest_sha256 for one in lake_snapshots(lake)}
     for wanted in _kept(settings):
         if wanted.sha256 in known:
@@ -89,12 +84,12 @@ def compare_history(lake: duckdb.DuckDBPyConnection, settings: Settings, found: 
                 found.differing[wanted.number] = differing
 
 
-def _kept(settings: Settings) -> list[Wanted]:
+def _kept(settings: Settings) -> list[PublishedSnapshot]:
     """The published snapshots, oldest first. Folders with higher numbers are of publications that did not end."""
     kept = []
     current = current_number(settings.published_dir) or 0
     for number in sorted(one for one in snapshot_numbers(settings) if one <= current):
-        wanted = kept_snapshot(settings, number)
+        wanted = published_snapshot(settings, number)
         if wanted is None:
             raise SnapshotDamaged(
                 f"Snapshot {number} has no readable manifest, so that nothing can be compared with it.",
@@ -105,33 +100,24 @@ def _kept(settings: Settings) -> list[Wanted]:
     return kept
 
 
-def _differing(lake: duckdb.DuckDBPyConnection, wanted: Wanted, version: int) -> list[str]:
+def _differing(lake: duckdb.DuckDBPyConnection, wanted: PublishedSnapshot, version: int) -> list[str]:
     """Tables whose rows in a version are not those of the snapshot."""
     lake.execute(f"attach {literal(wanted.folder / DATABASE)} as snapshot (read_only)")
     try:
         return [
             name
             for name in wanted.manifest["tables"]
-            if _digest(lake, f"lake.{_quoted(name)} at (version => {version})")
-            != _digest(lake, f"snapshot.{_quoted(name)}")
+            if _digest(lake, f"lake.{name} at (version => {version})") != digest_of_rows(lake, f"snapshot.{name}")
         ]
     finally:
         lake.execute("detach snapshot")
 
 
-def _digest(lake: duckdb.DuckDBPyConnection, table: str) -> tuple[object, ...] | None:
-    """The number of rows and a checksum of all values, in whatever order they are; None where there is no table."""
+def _digest(lake: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | None] | None:
+    """``digest_of_rows``; None where the version has no such table."""
     import duckdb
 
     try:
-        found: tuple[object, ...] | None = lake.execute(
-            f"select count(*), sum(hash(whole)) from (from {table}) as whole"
-        ).fetchone()
+        return digest_of_rows(lake, table)
     except duckdb.CatalogException:
         return None
-    return found
-
-
-def _quoted(name: str) -> str:
-    schema, _, table = name.partition(".")
-    return f"{identifier(schema)}.{identifier(table)}"

@@ -10,19 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.sql_quoting import identifier, literal
 from referral_warehouse.warehouse.exports import described_columns
 from referral_warehouse.warehouse.lake.connection import end_transaction
 from referral_warehouse.warehouse.lake.state import CONTROL, PUBLISHED, PUBLISHED_TABLES, LakeState, lake_state
-from referral_warehouse.warehouse.manifest import read_manifest
+from referral_warehouse.warehouse.published_snapshot import PublishedSnapshot, manifest_sha256
 from referral_warehouse.warehouse.publisher import own_name
 from referral_warehouse.warehouse.snapshot_description import impersonal_tables, keys_of
-from referral_warehouse.workspace.current_snapshot import DATABASE, MANIFEST, current_number, folder_name
-from referral_warehouse.workspace.durable_files import file_sha256
+from referral_warehouse.workspace.current_snapshot import DATABASE
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,16 +28,6 @@ if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
 AUTHOR = "referral-warehouse"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A snapshot to be published to the lake, or delivered. ``sha256`` is the checksum of its manifest."""
-
-    number: int
-    folder: Path
-    manifest: dict[str, Any]
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +47,6 @@ class LakePublication:
     is_new: bool = True
 
 
-def wanted_snapshot(settings: Settings) -> Wanted | None:
-    """The published snapshot of the directory; None where there is none, or its folder has no readable manifest."""
-    number = current_number(settings.published_dir)
-    return None if number is None else kept_snapshot(settings, number)
-
-
-def kept_snapshot(settings: Settings, number: int) -> Wanted | None:
-    """A snapshot of the directory by its number; None where its folder has no readable manifest."""
-    folder = settings.snapshots_dir / folder_name(number)
-    manifest = read_manifest(folder / MANIFEST)
-    if manifest is None or manifest["snapshot"] != number:
-        return None
-    return Wanted(number, folder, manifest, file_sha256(folder / MANIFEST))
-
-
 def refuse_other_publisher(settings: Settings, state: LakeState | None) -> None:
     """Raises: ConfigurationError when another warehouse publishes into the lake."""
     if state is not None and state.publisher != own_name(settings):
@@ -85,7 +58,7 @@ def refuse_other_publisher(settings: Settings, state: LakeState | None) -> None:
 
 
 def publish_to_lake(
-    lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: Wanted, refuse_lost_lock: Callable[[], None]
+    lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: PublishedSnapshot, refuse_lost_lock: Callable[[], None]
 ) -> LakePublication:
     """Publish a snapshot to the lake, unless it shows that snapshot already; the caller holds the lock of the lake.
 
@@ -107,7 +80,9 @@ def publish_to_lake(
     lake.execute("begin")
     try:
         contents = _contents(lake, wanted)
-        is_rewritten = bool(wanted.manifest.get("rewritten")) or (state is not None and not _is_kept(settings, state))
+        is_rewritten = bool(wanted.manifest.get("rewritten")) or (
+            state is not None and manifest_sha256(settings, state.snapshot) != state.manifest_sha256
+        )
         before = {} if state is None else state.checksums
         written = _write_tables(lake, contents, before, is_rewritten=is_rewritten)
         _write_control(lake, settings, wanted, contents)
@@ -125,13 +100,7 @@ def publish_to_lake(
     return LakePublication(wanted.number, written, len(tables))
 
 
-def _is_kept(settings: Settings, state: LakeState) -> bool:
-    """Whether the directory still has the snapshot that the lake shows, unchanged."""
-    manifest = settings.snapshots_dir / folder_name(state.snapshot) / MANIFEST
-    return manifest.is_file() and file_sha256(manifest) == state.manifest_sha256
-
-
-def _contents(lake: duckdb.DuckDBPyConnection, wanted: Wanted) -> dict[str, str]:
+def _contents(lake: duckdb.DuckDBPyConnection, wanted: PublishedSnapshot) -> dict[str, str]:
     """What each table holds, as a checksum: that of its feed, with a digest of all rows where feeds leave columns out.
 
     Feeds have no personal values by default, so that the checksum of one is the same when an address has changed.
@@ -141,9 +110,18 @@ def _contents(lake: duckdb.DuckDBPyConnection, wanted: Wanted) -> dict[str, str]
     for name, table in wanted.manifest["tables"].items():
         found[name] = str(table["checksum"])
         if name not in complete:
-            row = lake.execute(f"select count(*), sum(hash(whole)) from snapshot.{name} as whole").fetchone()
-            found[name] += f" rows:{row[0]}:{row[1]}" if row else ""
+            count, digest = digest_of_rows(lake, f"snapshot.{name}")
+            found[name] += f" rows:{count}:{digest}"
     return found
+
+
+def digest_of_rows(lake: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int | None]:
+    """The number of rows, and a checksum of all values in whatever order the rows are; None where there are none.
+
+    Args: ``table`` may have a version, as in ``lake.core.users at (version => 3)``.
+    """
+    [(count, digest)] = lake.execute(f"select count(*), sum(hash(whole)) from (from {table}) as whole").fetchall()
+    return count, digest
 
 
 def _write_tables(
@@ -184,7 +162,7 @@ def _write_tables(
 
 
 def _write_control(
-    lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: Wanted, contents: dict[str, str]
+    lake: duckdb.DuckDBPyConnection, settings: Settings, wanted: PublishedSnapshot, contents: dict[str, str]
 ) -> None:
     """Write the rows of the control tables, which are created at the first publication."""
     there, _ = described_columns(lake, "lake")
