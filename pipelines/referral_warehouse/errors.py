@@ -26,6 +26,7 @@
     │   └── BackupDamaged                      a backup is not as it was written, or what it would be made of
     ├── DiskFull                        exit 1   the disk (or a quota) is full: committed data is kept
     ├── ProtectiveStop                exit 6   rate-limit violations or a block: more calls could block the address
+    ├── AccountsFailed                  the exit code of the first of several accounts that could not be synced
     └── AnotherSyncRunning            exit 75  another process has the lock
 
 Knows nothing of HTTP, dlt or DuckDB. Every error has what happened (``message``), the state of the data (``kept``) and
@@ -263,6 +264,23 @@ class ProtectiveStop(ReferralsError):
         "Slow down or stop other programs that use the token, and wait; `referrals strikes` shows until when. Only "
         "after the cause is removed: `referrals strikes --forgive`. Too many violations block the address for 7 days."
     )
+
+
+class AccountsFailed(ReferralsError):
+    """Some of several accounts could not be synced; the others were, and all are published with their last data.
+
+    Attributes: ``exit_code`` is that of the first of them; ``checks`` are the checks that forbade publications.
+    """
+
+    kept = "All accounts that have data are published; committed data is kept."
+    next_step = "Run `referrals status`, which shows each account."
+
+    def __init__(
+        self, message: str, next_step: str | None = None, *, exit_code: int = 1, checks: Iterable[str] = ()
+    ) -> None:
+        super().__init__(message, next_step)
+        self.checks = tuple(checks)
+        self.exit_code = exit_code if 0 < exit_code < 128 else 1
 
 
 class AnotherSyncRunning(ReferralsError):

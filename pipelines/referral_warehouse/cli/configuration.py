@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from referral_warehouse.cli.accounts.choice import chosen_name, refuse_all_accounts
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, load_settings
 
@@ -11,12 +12,15 @@ FIRST_STEP = (
 )
 
 
-def read_settings() -> Settings:
+def read_settings(*, may_be_together: bool = False) -> Settings:
     """The settings; warns on standard error of files that were skipped or that others can read.
 
-    Raises: ConfigurationError when a value cannot be used.
+    Args: ``may_be_together`` is true where a command works on several accounts together, without ``--account``.
+    Raises: ConfigurationError when a value cannot be used, or one of several accounts has to be chosen.
     """
-    settings = load_settings()
+    settings = load_settings(account=chosen_name())
+    if not may_be_together:
+        refuse_all_accounts(settings)
     warn_of_files(settings)
     return settings
 
@@ -41,5 +45,11 @@ def with_token() -> Settings:
 
 def refuse_missing_token(settings: Settings) -> None:
     """Raises: ConfigurationError without a token."""
+    if settings.api_token is None and settings.account:
+        name = f"ACCOUNTS__{settings.account.upper()}__API_TOKEN"
+        raise ConfigurationError(
+            f"The account {settings.account} has no API token.",
+            f"Run `referrals init --account {settings.account}`, or set {name} or {name}_FILE.",
+        )
     if settings.api_token is None:
         raise ConfigurationError("There is no API token.", FIRST_STEP)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from referral_warehouse.cli.published_personal import on_published
+from referral_warehouse.cli.published_personal import on_published, rows_of_account
 from referral_warehouse.errors import DataRefused
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.removal import remove
 
 if TYPE_CHECKING:
     from referral_warehouse.warehouse.snapshot_rewriting import Rewritten
@@ -34,9 +35,27 @@ def erase_noted(settings: Settings) -> list[Rewritten]:
 def erase_published(settings: Settings, change: Change, reason: str) -> list[Rewritten]:
     """Rewrite every kept snapshot, and have older delivered sets removed by the next delivery.
 
+    Where several accounts are published together, their snapshots are rewritten too: the rows of this account.
+
     Raises: DataRefused where one cannot be read, or where more than personal columns would change; the others are
     rewritten then, and that one is as it was.
     """
+    rewritten = _rewrite(settings, on_published(change), reason)
+    if settings.together is not None:
+        from referral_warehouse.operate.account_migration import adopted_account
+        from referral_warehouse.warehouse.accounts.publication import publication_lock
+
+        together = settings.together
+        with publication_lock(together):
+            is_adopted = settings.account == adopted_account(together)
+            of_account = rows_of_account(settings.account, on_published(change), has_unnamed=is_adopted)
+            rewritten += _rewrite(together, of_account, reason)
+            for draft in together.warehouse_dir.glob("draft*"):  # of a publication that was killed
+                remove(draft)
+    return rewritten
+
+
+def _rewrite(settings: Settings, change: Callable[[str, Any], Any], reason: str) -> list[Rewritten]:
     from referral_warehouse.operate.delivered_sets import withdraw_sets
     from referral_warehouse.warehouse.snapshot_rewriting import rewrite_snapshots
     from referral_warehouse.warehouse.snapshots import snapshot_numbers
@@ -44,7 +63,7 @@ def erase_published(settings: Settings, change: Change, reason: str) -> list[Rew
     if settings.deliver_to is not None and (numbers := snapshot_numbers(settings)):
         withdraw_sets(settings.state_dir, max(numbers))
     try:
-        rewritten, failures = rewrite_snapshots(settings, on_published(change), reason)
+        rewritten, failures = rewrite_snapshots(settings, change, reason)
     except OSError as error:
         raise _refused("The published snapshots", error) from error
     for number, failure in failures.items():

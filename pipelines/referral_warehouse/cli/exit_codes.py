@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from referral_warehouse.cli.accounts.choice import chosen_name, named_for
 from referral_warehouse.cli.output import write_event
 from referral_warehouse.cli.signals import Terminated
 from referral_warehouse.display_text import display_text
@@ -37,7 +38,19 @@ class End:
 
 
 def explain(error: BaseException) -> End:
-    """How an error ends a command. Errors of the system and of libraries become errors of this program."""
+    """How an error ends a command. Errors of the system and of libraries become errors of this program.
+
+    With ``--account``, advice names the settings of that account.
+    """
+    end = _explained(error)
+    account = chosen_name()
+    if account is not None and not isinstance(error, click.ClickException):
+        end.error.message = named_for(account, end.error.message)
+        end.error.next_step = named_for(account, end.error.next_step)
+    return end
+
+
+def _explained(error: BaseException) -> End:
     stopped = _stop_behind(error)
     if stopped is not None:
         number = getattr(stopped, "signal_code", None) or signal.SIGINT

@@ -248,10 +248,12 @@ def _set_aside(settings: Settings) -> Iterator[Path]:
 def _searched(settings: Settings) -> list[str]:
     """The places of ``referrals privacy`` that were looked at."""
     found = [settings.load_path, settings.state_dir / "dlt", settings.snapshots_dir, settings.state_dir]
+    found += [settings.together.snapshots_dir] if settings.together is not None else []
     return [str(path) for path in found]
 
 
 def _deliveries(settings: Settings) -> str:
+    settings = settings.together or settings
     found = []
     if settings.deliver_to is not None:
         found.append(f"sets at {settings.deliver_to} are removed once the next sync has delivered another one")
@@ -261,6 +263,7 @@ def _deliveries(settings: Settings) -> str:
 
 
 def _lake(settings: Settings) -> str:
+    settings = settings.together or settings
     if not settings.has_lake:
         return "none"
     return (

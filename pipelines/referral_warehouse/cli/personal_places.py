@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from referral_warehouse.cli.copies_elsewhere import copies_elsewhere
@@ -79,6 +79,31 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
         "until they are loaded; if a run is killed, the next sync loads or removes them",
     )  # fmt: skip
     yield HeldPlace("draft", str(settings.warehouse_dir / "draft"), "columns of the next snapshot", "during a build")
+    yield from _published_places(settings, place)
+    if settings.together is not None:
+        for found in _published_places(settings.together, place):
+            yield replace(found, place=f"{found.place} (all accounts)")
+    yield HeldPlace(
+        "agents", "referrals mcp", _shown(settings.publish_personal and settings.agents_see_personal),
+        "nothing is stored here; the agent and its provider may keep answers",
+    )  # fmt: skip
+    yield HeldPlace(
+        "logs", f"{settings.state_dir} (outcomes.jsonl, metrics.prom), standard error",
+        "counts, times and error texts without values",
+        "outcomes: at most 512 KB" + (f" and {settings.privacy_log_days} days" if settings.privacy_log_days else ""),
+    )  # fmt: skip
+    yield HeldPlace(
+        "forgotten people", str(settings.warehouse_dir / "forgotten"),
+        "ids and totals in certificates; salted digests of ids and addresses, by which these people are recognised",
+        "until you remove it; values of these people would then be stored again",
+    )  # fmt: skip
+    for copy in copies_elsewhere(settings):
+        yield HeldPlace("copies", copy.path, copy.what, f"until you remove them: {copy.command}")
+    yield HeldPlace("call store", "referrals strikes", "times of calls, no addresses", "7 days")
+
+
+def _published_places(settings: Settings, place: str) -> Iterator[HeldPlace]:
+    """What is published; ``place`` says for how long."""
     for number, found in _snapshots(settings):
         yield HeldPlace(f"snapshot {number}", str(settings.snapshots_dir / folder_name(number)), found, place)
     yield HeldPlace(
@@ -100,23 +125,6 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
         "destinations", ", ".join(known_destinations(settings)) or NOWHERE, "the rows of the feeds",
         "until the next delivery; the database may keep replaced rows on disk until it cleans up",
     )  # fmt: skip
-    yield HeldPlace(
-        "agents", "referrals mcp", _shown(settings.publish_personal and settings.agents_see_personal),
-        "nothing is stored here; the agent and its provider may keep answers",
-    )  # fmt: skip
-    yield HeldPlace(
-        "logs", f"{settings.state_dir} (outcomes.jsonl, metrics.prom), standard error",
-        "counts, times and error texts without values",
-        "outcomes: at most 512 KB" + (f" and {settings.privacy_log_days} days" if settings.privacy_log_days else ""),
-    )  # fmt: skip
-    yield HeldPlace(
-        "forgotten people", str(settings.warehouse_dir / "forgotten"),
-        "ids and totals in certificates; salted digests of ids and addresses, by which these people are recognised",
-        "until you remove it; values of these people would then be stored again",
-    )  # fmt: skip
-    for copy in copies_elsewhere(settings):
-        yield HeldPlace("copies", copy.path, copy.what, f"until you remove them: {copy.command}")
-    yield HeldPlace("call store", "referrals strikes", "times of calls, no addresses", "7 days")
 
 
 def privacy_facts(settings: Settings) -> dict[str, Any]:

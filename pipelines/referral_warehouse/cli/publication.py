@@ -23,11 +23,11 @@ def publish_draft(
     erase_noted(settings)
     return publish(
         settings, report, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions,
-        companions=[_describe],
+        companions=[describe_snapshot],
     )  # fmt: skip
 
 
-def _describe(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Path) -> None:
+def describe_snapshot(connection: duckdb.DuckDBPyConnection, catalog: str, folder: Path) -> None:
     """Write ``schema.json``."""
     from referral_warehouse.consume.description.schema_json import write_schema
     from referral_warehouse.workspace.access import Access

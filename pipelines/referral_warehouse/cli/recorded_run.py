@@ -24,8 +24,15 @@ from referral_warehouse.cli.settings_in_use import (
     refuse_missing_warehouse,
 )
 from referral_warehouse.cli.table_delivery import refuse_missing_client
-from referral_warehouse.errors import AnotherSyncRunning, ChecksFailed, ReferralsError
+from referral_warehouse.errors import (
+    AccountsFailed,
+    AnotherSyncRunning,
+    ChecksFailed,
+    ConfigurationError,
+    ReferralsError,
+)
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.directories import ACCOUNTS
 from referral_warehouse.workspace.lock import warehouse_lock
 from referral_warehouse.workspace.ownership import refuse_files_of_others
 
@@ -48,8 +55,8 @@ class CurrentRun:
     """The run as its command sees it; the command leaves its results here.
 
     Attributes: ``log`` is attached; ``report`` is that of the loader; ``publication`` what was published, if anything;
-    ``streams`` are those that were asked for, all without any. ``refuse_lost_lock`` raises where the lock of the
-    lake was lost.
+    ``streams`` are those that were asked for, all without any; ``numbers`` are further attributes of its outcome.
+    ``refuse_lost_lock`` raises where the lock of the lake was lost.
     """
 
     def __init__(self, log: LogHandler, streams: list[str]) -> None:
@@ -58,14 +65,18 @@ class CurrentRun:
         self.report: LoadReport | None = None
         self.publication: Publication | None = None
         self.refuse_lost_lock: Callable[[], None] = lambda: None
+        self.numbers: dict[str, Any] = {}
 
 
 @contextmanager
-def recorded_run(settings: Settings, command: str, streams: list[str] | None = None) -> Iterator[CurrentRun]:
+def recorded_run(
+    settings: Settings, command: str, streams: list[str] | None = None, *, is_part: bool = False
+) -> Iterator[CurrentRun]:
     """Lock the directory for the length of a ``with``, with the log attached; record and announce how it ended.
 
     A run that could not begin is recorded where the directory has runs already; one that found another at work is not.
     Announcements are made without the lock, so that a slow receiver delays nobody.
+    ``is_part`` is true for a run that belongs to another one, which announces it.
 
     Raises: AnotherSyncRunning, ConfigurationError and LimitReached before it begins; then whatever the command raises.
     """
@@ -82,12 +93,13 @@ def recorded_run(settings: Settings, command: str, streams: list[str] | None = N
         announcer: Announcer | None = None
         outcome: Outcome | None = None
         try:
-            announcer = Announcer(settings, load_notify_settings(), command)
+            announcer = Announcer(settings, load_notify_settings(), command, is_silent=is_part)
             if command in DELIVER:
                 refuse_missing_s3_extra(settings)
                 refuse_missing_client(settings)
-            if command in NEED_TOKEN:
+            if command in NEED_TOKEN and (settings.account or not settings.accounts):
                 refuse_missing_token(settings)
+                refuse_other_layout(settings)
             if command not in CREATE:
                 refuse_missing_warehouse(settings)
             with ExitStack() as locks:
@@ -124,9 +136,18 @@ def _finish(
     began = recorder.start_record.at
     strikes = _strikes(settings)
     new = sum(strike["at"] >= began for strike in strikes)
-    outcome = recorder.end(_ending(error), strikes=new, **_numbers(settings, run))
+    outcome = recorder.end(_ending(error), **{"strikes": new, **_numbers(settings, run)})
     announcer.measured(Measured(recorder.history_with(outcome), outcome, len(strikes)))
     return outcome
+
+
+def refuse_other_layout(settings: Settings) -> None:
+    """Raises: ConfigurationError where the directory has several accounts, and the settings have one without a name."""
+    if not settings.accounts and (settings.warehouse_dir / ACCOUNTS).is_dir():
+        raise ConfigurationError(
+            f"{settings.warehouse_dir} holds several accounts, and the settings have one without a name.",
+            "Add the accounts to the settings again, as [accounts.<name>], or set WAREHOUSE__DIR to another directory.",
+        )
 
 
 def _strikes(settings: Settings) -> list[dict[str, Any]]:
@@ -148,7 +169,7 @@ def _ending(error: BaseException | None) -> Ending:
         return Ending()
     end = explain(error)
     result = STOPPED if end.is_stop else FAILED
-    checks = list(error.checks) if isinstance(error, ChecksFailed) else []
+    checks = list(error.checks) if isinstance(error, (AccountsFailed, ChecksFailed)) else []
     return Ending(result, end.exit_code, end.kind, end.error.message, end.error.next_step, checks)
 
 
@@ -173,4 +194,4 @@ def _numbers(settings: Settings, run: CurrentRun) -> dict[str, Any]:
         }  # fmt: skip
     if publication is not None:
         numbers["warnings"] = {warning.check: warning.violations_count for warning in publication.warnings}
-    return numbers
+    return {**numbers, **run.numbers}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.settings.table import SOURCE
+from referral_warehouse.settings.table import SOURCE, Section
 from referral_warehouse.settings.toml_files import read_toml_file
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, write_regular
@@ -20,7 +20,7 @@ from referral_warehouse.workspace.text_files import UnreadableFile
 KEY = "api_token"
 NEW_FILE = """\
 # Written by `referrals init`. Whoever can read this file can read the account: keep its mode at 600.
-[sources.referral_factory]
+[{section}]
 api_token = ""
 """
 BY_HAND = f"Put {KEY} into [{'.'.join(SOURCE)}] of that file yourself, or set SOURCES__REFERRAL_FACTORY__API_TOKEN."
@@ -32,7 +32,8 @@ class SecretsFile:
     Raises: ConfigurationError where it cannot be written, or belongs to somebody else.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, section: Section = SOURCE) -> None:
+        self._section = section
         self.path = folder / ".dlt" / "secrets.toml"
         directory = self.path.parent
         if kind_of(directory) not in (None, "a directory"):
@@ -79,17 +80,18 @@ class SecretsFile:
         import tomlkit
         from tomlkit.exceptions import TOMLKitError
 
-        before = NEW_FILE if self._text is None else self._text
+        new = NEW_FILE.format(section=".".join(self._section))
+        before = new if self._text is None else self._text
         try:
             document = tomlkit.parse(before)
             table: Any = document
-            for part in SOURCE:
+            for part in self._section:
                 if part not in table:
-                    table[part] = tomlkit.table(is_super_table=part != SOURCE[-1])
+                    table[part] = tomlkit.table(is_super_table=part != self._section[-1])
                 table = table[part]
             table[KEY] = token
             after = tomlkit.dumps(document)
-            is_right = tomllib.loads(after) == _expected(before, token)
+            is_right = tomllib.loads(after) == _expected(before, token, self._section)
         except (TOMLKitError, ValueError, TypeError, AttributeError):
             is_right = False
         if not is_right:
@@ -97,10 +99,10 @@ class SecretsFile:
         return after
 
 
-def _expected(text: str, token: str) -> dict[str, Any]:
+def _expected(text: str, token: str, section: Section) -> dict[str, Any]:
     document = tomllib.loads(text)
     table = document
-    for part in SOURCE:
+    for part in section:
         table = table.setdefault(part, {})
     table[KEY] = token
     return document

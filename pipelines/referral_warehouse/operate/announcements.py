@@ -30,18 +30,23 @@ STALE_MARK = "stale-notified"
 
 
 class Announcer:
-    """Tells of one run of a command. ``notify`` says whom; ``warn`` receives what failed, once a run."""
+    """Tells of one run of a command.
+
+    ``notify`` says whom; ``warn`` receives what failed, once a run. With ``is_silent`` nothing is sent.
+    """
 
     def __init__(
-        self, settings: Settings, notify: NotifySettings, command: str, warn: Callable[[str], None] | None = None
-    ) -> None:
+        self, settings: Settings, notify: NotifySettings, command: str, warn: Callable[[str], None] | None = None,
+        *, is_silent: bool = False,
+    ) -> None:  # fmt: skip
         self._settings, self._notify, self._command = settings, notify, command
+        self._is_silent = is_silent or command in SILENT
         self._warn = warn or (lambda text: log_warning("operate", "notification", text))
         self._has_warned = False
 
     def started(self, before: History, found_killed: Outcome | None, now: datetime) -> None:
         """A run has begun. ``before`` is the history without the killed run that was found, if one was."""
-        if self._command in SILENT:
+        if self._is_silent:
             return
         if found_killed is not None and found_killed.command not in SILENT:
             self._send(events_of(before, found_killed), found_killed, now)
@@ -50,7 +55,7 @@ class Announcer:
 
     def ended(self, before: History, outcome: Outcome, now: datetime) -> None:
         """A run has ended. ``before`` is the history without it."""
-        if self._command in SILENT:
+        if self._is_silent:
             return
         events = events_of(before, outcome)
         self._send(events, outcome, now)

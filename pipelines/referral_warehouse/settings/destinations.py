@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.redaction import register_secret
+from referral_warehouse.settings.accounts import account_names, token_place
 from referral_warehouse.settings.file_owners import leave_files_of_others
 from referral_warehouse.settings.sources import SettingSources, home_folder, variable, working_folder
 from referral_warehouse.settings.values import text
@@ -79,8 +80,8 @@ def load_destination(
         home_folder() if home is None else home,
     )
     leave_files_of_others(sources)
-    token = sources.find(("sources", "referral_factory"), "api_token")
-    return DestinationValues(name, sources, token is None or token.place.is_own)
+    place = token_place(sources, account_names(sources))
+    return DestinationValues(name, sources, place is None or place.is_own)
 
 
 def _secrets(value: Any, key: str, *, is_within: bool) -> Iterator[str]:

@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings.accounts import (
+    NOT_SHARED,
+    account_names,
+    chosen_account,
+    refuse_shared_token,
+    rows_of,
+    token_place,
+)
 from referral_warehouse.settings.base_url import refuse_redirected_token
 from referral_warehouse.settings.delivery_target import refuse_redirected_data
 from referral_warehouse.settings.file_owners import leave_files_of_others
-from referral_warehouse.settings.model import Settings, refuse_unsafe
+from referral_warehouse.settings.model import Settings, of_account, refuse_unsafe
 from referral_warehouse.settings.secret_files import read_secret_file
 from referral_warehouse.settings.sources import (
     DEFAULT,
@@ -45,20 +53,31 @@ class Effective:
 
 
 def load_settings(
-    environ: Mapping[str, str] | None = None, folder: Path | None = None, home: Path | None = None
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    home: Path | None = None,
+    account: str | None = None,
 ) -> Settings:
     """Read the environment and the TOML files into Settings.
 
+    Args: ``account`` is the name of one of several accounts; without one, the settings are those of all together, or
+    of the only one.
     Raises: ConfigurationError when a value cannot be read or would be unsafe, or a name is no setting.
     """
-    return effective_settings(environ, folder, home)[0]
+    return effective_settings(environ, folder, home, account)[0]
 
 
 def effective_settings(
-    environ: Mapping[str, str] | None = None, folder: Path | None = None, home: Path | None = None
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    home: Path | None = None,
+    account: str | None = None,
+    *,
+    is_new_account: bool = False,
 ) -> tuple[Settings, list[Effective]]:
     """Settings, and each row of the table with the value that it has.
 
+    Args: ``is_new_account`` is true where ``account`` may be one that the settings do not have yet.
     Raises: as ``load_settings``.
     """
     folder = working_folder() if folder is None else folder
@@ -67,12 +86,15 @@ def effective_settings(
     )
     leave_files_of_others(sources)
     refuse_unknown_names(sources)
-    found = {setting: sources.find(setting.section, setting.key) for setting in TABLE}
-    values = {setting: _effective(setting, found[setting], folder) for setting in TABLE}
+    accounts = account_names(sources, account if is_new_account else None)
+    refuse_shared_token(sources, accounts)
+    account = chosen_account(accounts, account)
+    found = {row: _find(sources, row, own) for row, own in rows_of(account)}
+    values = {row: _effective(named, value, folder) for row, (named, value) in found.items()}
     for setting in TABLE:
         if isinstance(setting.kind, FilePath) and setting.kind.holds and values[setting].value is not None:
             holder = SECTIONS[setting.section][setting.kind.holds]
-            values[holder] = _content(holder, values[holder], values[setting])
+            values[holder] = _content(values[holder], values[setting])
     by_field = {effective.setting.attribute: effective for effective in values.values()}
     known = {spec.name for spec in fields(Settings)}
     settings = Settings(
@@ -83,24 +105,30 @@ def effective_settings(
         },
         warnings=tuple(sources.warnings),
         files=tuple(dict.fromkeys(value.place.file.path for value in values.values() if value.place.file is not None)),
-        is_directory_relative=_is_relative(found[SECTIONS[WAREHOUSE]["dir"]]),
+        is_directory_relative=_is_relative(found[SECTIONS[WAREHOUSE]["dir"]][1]),
+        accounts=accounts,
     )
     if settings.api_token is not None:
         refuse_redirected_token(by_field["api_token"].place, settings.base_url, by_field["base_url"].place)
+    where = (token_place(sources, accounts) if accounts else by_field["api_token"].place) or DEFAULT
     for name in ("deliver_to", "lake_catalog", "lake_data"):
         found_value = by_field[name].value
         if found_value is not None and found_value.is_remote:
-            refuse_redirected_data(
-                by_field["api_token"].place, by_field[name].setting.name, str(found_value), by_field[name].place
-            )
+            refuse_redirected_data(where, by_field[name].setting.name, str(found_value), by_field[name].place)
     if settings.destinations:
         named = by_field["destinations"]
-        refuse_redirected_data(
-            by_field["api_token"].place, named.setting.name, ", ".join(settings.destinations), named.place
-        )
+        refuse_redirected_data(where, named.setting.name, ", ".join(settings.destinations), named.place)
     refuse_unsafe(settings)
     _refuse_skipped_files(sources)
-    return settings, list(values.values())
+    return (settings if account is None else of_account(settings, account)), list(values.values())
+
+
+def _find(sources: SettingSources, row: Setting, own: Setting | None) -> tuple[Setting, Found | None]:
+    """A value, and the row under whose name it is given: that of the account, if there is one and it has a value."""
+    found = None if own is None else sources.find(own.section, own.key)
+    if own is not None and (found is not None or row.key in NOT_SHARED):
+        return own, found
+    return row, sources.find(row.section, row.key)
 
 
 def _effective(setting: Setting, found: Found | None, folder: Path | None) -> Effective:
@@ -118,8 +146,9 @@ def _effective(setting: Setting, found: Found | None, folder: Path | None) -> Ef
         raise ConfigurationError(f"{error.message} It is given in {file.path}, {where}.", error.next_step) from None
 
 
-def _content(setting: Setting, given: Effective, file: Effective) -> Effective:
+def _content(given: Effective, file: Effective) -> Effective:
     """The value that a file holds. Raises: ConfigurationError where the value is also given directly."""
+    setting = given.setting
     if given.place != DEFAULT:
         raise ConfigurationError(
             f"{setting.name} (in {given.place.name}) and {file.setting.name} (in {file.place.name}) are both given.",

@@ -9,14 +9,14 @@ from pathlib import Path
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.base_url import checked_base_url, is_loopback_url
 from referral_warehouse.settings.delivery_target import DeliveryTarget
-from referral_warehouse.settings.lake_target import DUCKLAKE, LakeCatalog, refuse_incomplete_lake
+from referral_warehouse.settings.lake_target import DUCKDB, DUCKLAKE, LakeCatalog, refuse_incomplete_lake
 from referral_warehouse.settings.readers_group import ReadersGroup
 from referral_warehouse.settings.table import default_of, numbers
 from referral_warehouse.settings.token import Token
 from referral_warehouse.settings.unit_terms import refuse_expiry_without_use
 from referral_warehouse.settings.values import whole_number
 from referral_warehouse.workspace.current_snapshot import DATABASE, FEEDS, MANIFEST, SNAPSHOTS
-from referral_warehouse.workspace.directories import STATE
+from referral_warehouse.workspace.directories import ACCOUNTS, STATE, warehouse_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,13 @@ class Settings:
     """The TOML files that values were taken from."""
     is_directory_relative: bool = False
     """Whether another working directory would mean another ``warehouse_dir``."""
+    accounts: tuple[str, ...] = ()
+    """The names of all accounts; none where there is one without a name."""
+    accounts_at_once: int = default_of("accounts_at_once")
+    account: str = ""
+    """The account that these settings are of; empty for all together, or where there are no names."""
+    together: Settings | None = None
+    """The settings of all accounts together, which are published in one place; None where these are not of one."""
 
     @property
     def load_path(self) -> Path:
@@ -129,6 +136,20 @@ class Settings:
     @property
     def is_loopback(self) -> bool:
         return is_loopback_url(self.base_url)
+
+
+def of_account(together: Settings, account: str) -> Settings:
+    """The settings of one account of several: a warehouse of its own, below the directory of all.
+
+    What is published of it is private and in its own directory: readers get the accounts together.
+    Raises: ConfigurationError where its directory would have too long a path.
+    """
+    folder = warehouse_directory("WAREHOUSE__DIR", str(together.warehouse_dir / ACCOUNTS / account), None)
+    return replace(
+        together, account=account, together=replace(together, api_token=None),
+        warehouse_dir=folder, publish_dir=None, readers_group=None,
+        deliver_to=None, destinations=(), storage=DUCKDB, lake_catalog=None, lake_data=None,
+    )  # fmt: skip
 
 
 def checked_settings(settings: Settings) -> Settings:

@@ -13,8 +13,10 @@ from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings.accounts import ACCOUNT_SETTINGS, section_of
+from referral_warehouse.settings.accounts import SECTION as ACCOUNTS
 from referral_warehouse.settings.sources import SettingSources, shown, variable
-from referral_warehouse.settings.table import SECTIONS, SOURCE, Section
+from referral_warehouse.settings.table import SECTIONS, SOURCE, Section, Setting
 
 # What dlt resolves below a source (`sources.<name>.max_table_nesting`), below one of its resources, and below the name
 # of a pipeline (`<pipeline>.normalize.workers`).
@@ -73,7 +75,7 @@ def _meant(unknown: UnknownName) -> str:
 
 def unknown_keys(document: Mapping[str, Any]) -> Iterator[UnknownName]:
     """The names of a TOML document that are no settings."""
-    for section, known in SECTIONS.items():
+    for section, known in _sections(_inner(document, [ACCOUNTS])).items():
         for key, value in _inner(document, section).items():
             if key not in known and not _is_of_dlt(section, key, is_table=isinstance(value, dict)):
                 found = _nearest(section, key)
@@ -86,15 +88,17 @@ def unknown_keys(document: Mapping[str, Any]) -> Iterator[UnknownName]:
 
 def unknown_variables(variables: Mapping[str, str]) -> Iterator[UnknownName]:
     """The variables of an environment that are no settings although they are named like one."""
-    known = {setting.name for settings in SECTIONS.values() for setting in settings.values()}
+    prefixed = (name.lower().split("__") for name in variables)
+    sections = _sections(parts[1] for parts in prefixed if parts[0] == ACCOUNTS and len(parts) > 2)
+    known = {variable(section, key) for section, settings in sections.items() for key in settings}
     squeezed = {_squeezed(name): name for name in known}
     for name in sorted(variables.keys() - known):
         parts = tuple(part.lower() for part in name.split("__"))
-        section = next((section for section in SECTIONS if parts[: len(section)] == section != parts), None)
+        section = next((section for section in sections if parts[: len(section)] == section != parts), None)
         if section is not None:
             first, *inner = parts[len(section) :]
             key = "__".join((first, *inner))
-            if key in SECTIONS[section] or not _is_of_dlt(section, first, is_table=bool(inner)):
+            if key in sections[section] or not _is_of_dlt(section, first, is_table=bool(inner)):
                 found = _nearest(section, key)
                 yield UnknownName((name,), None if found is None else variable(*found))
         elif _squeezed(name) in squeezed:
@@ -105,7 +109,14 @@ def unknown_variables(variables: Mapping[str, str]) -> Iterator[UnknownName]:
                 yield UnknownName((name,), variable(meant, parts[-1]))
 
 
+def _sections(accounts: Iterable[str]) -> dict[Section, Mapping[str, Setting]]:
+    """The sections with their settings, those of accounts too."""
+    return {**SECTIONS, **{section_of(account): ACCOUNT_SETTINGS for account in accounts}}
+
+
 def _is_of_dlt(section: Section, name: str, *, is_table: bool) -> bool:
+    if section[0] == ACCOUNTS:
+        return False
     if is_table:
         return name in DLT_TABLES or name in DLT_TABLES_BELOW.get(section, ())
     return name in DLT_KEYS.get(section, ())
@@ -114,7 +125,7 @@ def _is_of_dlt(section: Section, name: str, *, is_table: bool) -> bool:
 def _nearest(section: Section, key: str) -> tuple[Section, str] | None:
     """The setting that was probably meant: of this section, or with exactly this key of another one."""
     lowered = SEPARATORS.sub("_", key.lower())
-    own = SECTIONS[section]
+    own = ACCOUNT_SETTINGS if section[0] == ACCOUNTS else SECTIONS[section]
     if lowered in own:
         return section, lowered
     elsewhere = next((other for other, settings in SECTIONS.items() if lowered in settings), None)
@@ -128,9 +139,10 @@ def _nearest(section: Section, key: str) -> tuple[Section, str] | None:
 
 def _misspelt_section(keys: tuple[str, ...], table: Mapping[str, Any]) -> Section | None:
     """The section that the name of a table resembles, if the table has a setting of that section."""
-    if any(keys == section[: len(keys)] for section in SECTIONS):
+    sections = _sections(keys[1:] if len(keys) > 1 else ())
+    if any(keys == section[: len(keys)] for section in sections):
         return None
-    candidates = [section for section, known in SECTIONS.items() if table.keys() & known.keys()]
+    candidates = [section for section, known in sections.items() if table.keys() & known.keys()]
     return next((section for section in candidates if keys == section[-1:] or _is_similar(keys, section)), None)
 
 

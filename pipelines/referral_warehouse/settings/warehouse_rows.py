@@ -67,6 +67,10 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
         "the data of the lake: a folder of its own, or `s3://bucket/prefix`",
     ),
     Setting(
+        WAREHOUSE, "accounts_at_once", WholeNumber(4, 1, 64),
+        "how many of [several accounts](accounts.md) are loaded side by side; each takes the memory of a sync",
+    ),
+    Setting(
         WAREHOUSE, "reward_units", Table(reward_units),
         'what rewards are counted in, as in `{"Amazon Voucher": "EUR"}`: see [units](#units)',
     ),

@@ -46,6 +46,8 @@ def manifest_of(number: int, origin: Mapping[str, Any], feeds: list[Feed]) -> di
     unit_terms has each unit of the setting settles_on with its word and the days of expires_after_days.
     personal_columns says where personal columns have values, as warehouse.personal does.
     streams are those of the setting of that name, null where all are loaded: the tables of the others are empty.
+    accounts, where several are published together, has the snapshot of each with its times; the others are then those
+    of the account whose data is the oldest.
     current_at is when a sync last found nothing newer (the server's time); only that changes without a publication.
     """
     return {
@@ -54,6 +56,7 @@ def manifest_of(number: int, origin: Mapping[str, Any], feeds: list[Feed]) -> di
         "warehouse": database_name(number),
         **{key: origin.get(key) for key in ORIGIN_KEYS},
         "current_at": origin.get("synced_at"),
+        **({"accounts": origin["accounts"]} if "accounts" in origin else {}),
         "tables": {
             feed.table: {
                 "rows": feed.rows,

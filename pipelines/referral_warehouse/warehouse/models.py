@@ -22,6 +22,8 @@ LAYERS = ("raw", "staging", "intermediate", "core", "marts", "ops", "checks")
 MODEL_LAYERS = ("staging", "intermediate", "core", "marts", "ops")
 PUBLISHED_LAYERS = ("core", "marts", "ops")
 CHECK_LAYER = "checks"
+ACCOUNT_COLUMN = "account"
+"""First column of every published table, and first part of its key, where several accounts are published together."""
 HEADER_KEYS = (
     "grain", "key", "references", "personal", "metrics", "reads", "money", "time", "materialized", "compression",
     "answers", "wrong", "rule", "next",

@@ -8,7 +8,8 @@ neither models nor the meaning of numbers. One process publishes at a time; the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,34 +67,55 @@ def publish(
     MassDisappearance when too many records are gone, unless that is accepted; ReferralsError when the disk is full.
     Until the link is switched, the earlier publication stays; afterwards nothing raises.
     """
-    from referral_warehouse.warehouse.manifest import manifest_of, write_manifest
-    from referral_warehouse.warehouse.public_names import switch_link
-
     if not report.draft_path.is_file():
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.")
-    try:
+    with explained_failure():
         results, feeds, problems = check_and_export(settings, report, companions)
         compared = compare_history(
             settings, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions
         )
-        published = settings.published_dir
-        number = next_number(settings, max(announced_number(published) or 0, current_number(published) or 0))
-        path = freeze(settings, report.draft_path, staged_dir(settings), number)
-        manifest = manifest_of(number, report.origin, feeds)
-        write_manifest(path.parent / "manifest.json", manifest, access_of(settings), is_frozen=True)
-        if not switch_link(settings, number):
-            write_manifest(settings.manifest_path, manifest, access_of(settings))
+        number, path, manifest = switch_to_draft(settings, report.draft_path, report.origin, feeds)
+    problems = [*report.problems, *problems, *complete(settings, number, manifest)]
+    warnings = [result for result in results if result.severity == "warn" and result.violations_count]
+    return Publication(number, path, manifest, warnings, tuple(dict.fromkeys(problems)), (*report.recovered, *compared))
+
+
+@contextmanager
+def explained_failure() -> Iterator[None]:
+    """Errors of the system that end a publication before the link is switched, as errors of this program.
+
+    Raises: ReferralsError.
+    """
+    try:
+        yield
     except OSError as error:
         raise disk_full_error(error, "The draft could not be published") or ReferralsError(
             f"The draft could not be published: {error}.",
             "Correct that and run the same command again; readers have a complete snapshot at any time.",
         ) from error
-    problems = [*report.problems, *problems, *_complete(settings, number, manifest)]
-    warnings = [result for result in results if result.severity == "warn" and result.violations_count]
-    return Publication(number, path, manifest, warnings, tuple(dict.fromkeys(problems)), (*report.recovered, *compared))
 
 
-def _complete(settings: Settings, number: int, manifest: dict[str, Any]) -> list[str]:
+def switch_to_draft(
+    settings: Settings, draft: Path, origin: Mapping[str, Any], feeds: list[Feed]
+) -> tuple[int, Path, dict[str, Any]]:
+    """Make a draft, with what is staged beside it, the published snapshot; ``complete`` comes next.
+
+    Returns: its number, its database and its manifest. Raises: OSError, ConfigurationError; nothing is published then.
+    """
+    from referral_warehouse.warehouse.manifest import manifest_of, write_manifest
+    from referral_warehouse.warehouse.public_names import switch_link
+
+    published = settings.published_dir
+    number = next_number(settings, max(announced_number(published) or 0, current_number(published) or 0))
+    path = freeze(settings, draft, staged_dir(settings), number)
+    manifest = manifest_of(number, origin, feeds)
+    write_manifest(path.parent / "manifest.json", manifest, access_of(settings), is_frozen=True)
+    if not switch_link(settings, number):
+        write_manifest(settings.manifest_path, manifest, access_of(settings))
+    return number, path, manifest
+
+
+def complete(settings: Settings, number: int, manifest: dict[str, Any]) -> list[str]:
     """The steps after the link is switched. Returns: descriptions of failures."""
     from referral_warehouse.warehouse.public_names import announce
 
@@ -126,13 +148,8 @@ def check_and_export(
 
     from referral_warehouse.warehouse.checks import record_results, refuse_failures, run_checks
     from referral_warehouse.warehouse.connection import connect_draft, load_version
-    from referral_warehouse.warehouse.exports import write_feeds
     from referral_warehouse.warehouse.models import load_checks
-    from referral_warehouse.warehouse.personal import hidden_in_feeds
 
-    staged = staged_dir(settings)
-    remove(staged)
-    (staged / FEEDS).mkdir(mode=0o700, parents=True, exist_ok=True)
     connection = connect_draft(settings)
     try:
         if load_version(connection) != report.load_version:
@@ -142,14 +159,32 @@ def check_and_export(
         results = run_checks(connection, load_checks())
         record_results(connection, results, report.built_at)
         refuse_failures(results)
-        feeds = write_feeds(connection, "draft", staged / FEEDS, hidden_in_feeds(settings))
-        problems = [text for write in companions if (text := _failure(write, connection, staged)) is not None]
-        connection.execute("checkpoint draft")
+        feeds, problems = export_draft(settings, connection, companions)
     except duckdb.IOException as error:
         raise OSError(str(error).splitlines()[0]) from error
     finally:
         connection.close()
     return results, feeds, problems
+
+
+def export_draft(
+    settings: Settings, connection: duckdb.DuckDBPyConnection, companions: Sequence[Companion]
+) -> tuple[list[Feed], list[str]]:
+    """Write the feeds and the companions of a finished draft to a separate folder, and end the draft's changes.
+
+    Args: ``connection`` has the draft attached as ``draft``.
+    Returns: the feeds, and which companions failed. Raises: OSError, DuckDB's errors.
+    """
+    from referral_warehouse.warehouse.exports import write_feeds
+    from referral_warehouse.warehouse.personal import hidden_in_feeds
+
+    staged = staged_dir(settings)
+    remove(staged)
+    (staged / FEEDS).mkdir(mode=0o700, parents=True, exist_ok=True)
+    feeds = write_feeds(connection, "draft", staged / FEEDS, hidden_in_feeds(settings))
+    problems = [text for write in companions if (text := _failure(write, connection, staged)) is not None]
+    connection.execute("checkpoint draft")
+    return feeds, problems
 
 
 def _failure(write: Companion, connection: duckdb.DuckDBPyConnection, folder: Path) -> str | None:

@@ -46,9 +46,13 @@ QUOTED = "reason=[^,]*:.*$"
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """What was rewritten of a snapshot; ``fingerprint`` is of all that had to stay, and was the same before."""
+    """What was rewritten of a snapshot; ``fingerprint`` is of all that had to stay, and was the same before.
+
+    ``directory`` is that of the snapshots.
+    """
 
     snapshot: int
+    directory: str
     tables: tuple[str, ...]
     fingerprint: str
 
@@ -112,7 +116,7 @@ def _rewrite(settings: Settings, number: int, work: Path, change: Change, reason
         sync_file(target.parent)
     if manifest is not None:
         _note(settings, folder, manifest, feeds, reason)
-    return Rewritten(number, tuple(changed), after)
+    return Rewritten(number, str(settings.published_dir), tuple(changed), after)
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, change: Change) -> list[str]:

@@ -15,6 +15,9 @@ from referral_warehouse.errors import ConfigurationError
 STATE = "state"
 """The folder of a warehouse directory for dlt's working folder, the call store and the lock."""
 
+ACCOUNTS = "accounts"
+"""The folder of a warehouse directory for those of several accounts, each of which is a whole warehouse directory."""
+
 FORGOTTEN = "forgotten"
 """The folder of a warehouse directory for digests of forgotten people, certificates, and the journal of an erasure."""
 

@@ -56,6 +56,24 @@ def warehouse_lock(warehouse_dir: Path, *, wait_s: float = 0, completes_restore:
         lock.release()
 
 
+@contextmanager
+def waiting_lock(path: Path, warehouse_dir: Path, wait_s: float) -> Iterator[None]:
+    """Lock a file of a warehouse directory for the length of a ``with``; another process is waited for.
+
+    Raises: AnotherSyncRunning when it is still held after ``wait_s`` seconds; ConfigurationError when it cannot be
+    written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = _acquire(path, warehouse_dir, wait_s)
+    except OSError as error:
+        raise disk_full_error(error, f"{warehouse_dir} cannot be written") or _explain(error, warehouse_dir) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _provide_folders(state_dir: Path) -> None:
     """Libraries require a working directory and one for temporary files; a process may have neither.
 

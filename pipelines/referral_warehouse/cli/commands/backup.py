@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import warn, work_is_done
 from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
@@ -26,6 +27,7 @@ DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(path_type
 @click.option("--verify", is_flag=True, help="Make no backup: read all backups in DIR completely and report damage.")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
+@account_option
 def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> None:
     """Copy the whole warehouse into a new folder in DIR, also while syncs run; what did not change is not copied."""
     from referral_warehouse.operate.backup_directory import backup_directory
@@ -87,6 +89,7 @@ def _verify(place: BackupDirectory, *, as_json: bool) -> None:
 @click.option("--replace", is_flag=True, help="Move the data of the directory aside first; nothing is deleted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
+@account_option
 def restore(directory: Path, name: str | None, replace: bool, as_json: bool) -> None:
     """Put a backup of DIR into the warehouse directory, after it was verified. The next sync continues from there."""
     from referral_warehouse.cli.console import say, say_json

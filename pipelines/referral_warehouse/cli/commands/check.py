@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from referral_warehouse.cli.account_check import AccountCheck, check_account, print_check
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import with_token
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.settings.sources import FILE_NAMES, home_folder, is_open_to_others, working_folder
@@ -17,6 +18,7 @@ from referral_warehouse.workspace.text_files import UnreadableFile, read_text_fi
 @click.command(epilog="Example: referrals check")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
+@account_option
 def check(as_json: bool) -> None:
     """Show what this account's API supports, one line each, with advice."""
     from referral_warehouse.cli.console import say_json

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option, chosen_name
 from referral_warehouse.cli.configuration import warn_of_files
 from referral_warehouse.cli.output import write_json, write_line
 from referral_warehouse.cli.verbosity import logging_options
@@ -25,9 +26,10 @@ WIDEST_VALUE = 50
 @click.command(epilog="Example: referrals config --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
+@account_option
 def config(as_json: bool) -> None:
     """Show every setting with its value and where that came from; the token is masked."""
-    settings, rows = effective_settings()
+    settings, rows = effective_settings(account=chosen_name())
     warn_of_files(settings)
     if as_json:
         write_json({

@@ -28,7 +28,7 @@ def deliver(name: str | None, everything: bool, as_json: bool) -> None:
     from referral_warehouse.workspace.lock import warehouse_lock
     from referral_warehouse.workspace.ownership import refuse_files_of_others
 
-    settings = read_settings()
+    settings = read_settings(may_be_together=True)
     names = _chosen(settings, name)
     refuse_files_of_others(settings.warehouse_dir)
     refuse_missing_warehouse(settings)

@@ -56,7 +56,7 @@ order by closing desc, days.campaign_id, days.unit
 def demo(days: int, users: int, seed: int) -> None:
     """Simulate several days of a sandbox account and sync after each; run it again to continue."""
     require_sandbox_extra()
-    settings = read_settings()
+    settings = dataclasses.replace(read_settings(may_be_together=True), accounts=())
     with recorded_run(settings, "demo") as run:
         world = settings.warehouse_dir / DEMO_MARKER
         if settings.load_path.exists() and not world.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from referral_warehouse.cli.acceptance import ACCEPT_HISTORY
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import recorded_run
@@ -21,6 +22,7 @@ from referral_warehouse.workspace.directories import DEMO_MARKER
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @ACCEPT_HISTORY
 @logging_options
+@account_option
 def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
     """Replace stored times in the future or before 2026 by the times of their runs, and publish; sync does so too."""
     from referral_warehouse.cli.console import say, say_json

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
+from referral_warehouse.cli.accounts.together import publish_after_one
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
@@ -29,6 +31,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one machin
 @click.option("--dry-run", is_flag=True, help="Show what is held of the person, and change nothing.")
 @AS_JSON
 @logging_options
+@account_option
 def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool) -> None:
     """Erase the personal values of a person everywhere; amounts, counts and ids stay.
 
@@ -56,6 +59,8 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
         if certificate is None or chosen not in completed:
             certificate = _forget(settings, run, Erasure((chosen,)))
         work_is_done(f"User {chosen} is forgotten.")
+    if settings.together is not None:  # for the lake and the destinations, which get what all accounts publish
+        publish_after_one(settings.together)
     _say_certified(chosen, certificate, as_json=as_json)
 
 
@@ -65,6 +70,7 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
 @click.option("--out", metavar="FOLDER", type=click.Path(path_type=Path), help="The new folder; person-N by default.")
 @AS_JSON
 @logging_options
+@account_option
 def export(user_id: int | None, email: str | None, out: Path | None, as_json: bool) -> None:
     """Write all that is held of a person, as JSON and as a page."""
     from referral_warehouse.cli.console import say, say_json

@@ -9,16 +9,18 @@ import sys
 import click
 
 from referral_warehouse.cli.account_check import check_account, print_check
+from referral_warehouse.cli.accounts.choice import account_option, chosen_name, refuse_all_accounts
 from referral_warehouse.cli.configuration import warn_of_files
 from referral_warehouse.cli.output import work_is_done, write_line
 from referral_warehouse.cli.secrets_file import SecretsFile
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
+from referral_warehouse.settings.accounts import section_of
 from referral_warehouse.settings.base_url import refuse_redirected_token
 from referral_warehouse.settings.loading import Effective, effective_settings
 from referral_warehouse.settings.sources import ENVIRONMENT, Place, cleaned, working_folder
-from referral_warehouse.settings.table import SECTIONS, SOURCE
+from referral_warehouse.settings.table import SOURCE
 
 MAX_TOKEN_CHARS = 8_192
 TYPED = Place("the prompt", is_own=True)
@@ -27,6 +29,7 @@ SCHEME = re.compile(r"^bearer(?:\s+|$)", re.IGNORECASE)
 
 @click.command(epilog="Example: referrals init")
 @logging_options
+@account_option
 def init() -> None:
     """Ask for the API token, try it, show what the account supports, and write .dlt/secrets.toml.
 
@@ -37,12 +40,14 @@ def init() -> None:
     folder = working_folder()
     if folder is None:
         raise ConfigurationError("The working directory does not exist any more.", "Change to one that exists.")
-    file = SecretsFile(folder)
-    settings, rows = effective_settings()
+    account = chosen_name()
+    file = SecretsFile(folder, SOURCE if account is None else section_of(account))
+    settings, rows = effective_settings(account=account, is_new_account=True)
+    refuse_all_accounts(settings)
     warn_of_files(settings)
-    by_key = {row.setting: row for row in rows}
-    _refuse_other_tokens(by_key[SECTIONS[SOURCE]["api_token"]], by_key[SECTIONS[SOURCE]["api_token_file"]])
-    refuse_redirected_token(TYPED, settings.base_url, by_key[SECTIONS[SOURCE]["base_url"]].place)
+    by_key = {row.setting.key: row for row in rows}
+    _refuse_other_tokens(by_key["api_token"], by_key["api_token_file"])
+    refuse_redirected_token(TYPED, settings.base_url, by_key["base_url"].place)
     token = _ask(settings)
     settings = dataclasses.replace(settings, api_token=Token(token))
     with open_log():

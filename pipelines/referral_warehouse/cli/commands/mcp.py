@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.http_service import say_token, serve_until_signal, usable_token
 from referral_warehouse.cli.signals import end_on_signals
@@ -25,6 +26,7 @@ TOKEN_SETTING = "WAREHOUSE__AGENTS_TOKEN"  # noqa: S105  (the name of a setting)
 @click.option("--http", is_flag=True, help="Serve HTTP on 127.0.0.1 instead of standard input and output.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of --http; 0 lets the system choose.")
 @logging_options
+@account_option
 def mcp(http: bool, port: int) -> None:
     """Answer questions of agents (Model Context Protocol) about the published data, read-only."""
     with packages_of("mcp", PACKAGES, "`referrals mcp`"):

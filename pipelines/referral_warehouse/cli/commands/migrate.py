@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
@@ -17,22 +18,29 @@ if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
     from referral_warehouse.warehouse.lake.migration import Migration
 
-TO_LAKE, TO_FILES = "ducklake", "duckdb"
+TO_LAKE, TO_FILES, TO_ACCOUNTS = "ducklake", "duckdb", "accounts"
 
 
 @click.command(epilog="Example: referrals migrate --to ducklake")
-@click.option("--to", "target", type=click.Choice([TO_LAKE, TO_FILES]), required=True, help="The storage to change to.")
+@click.option(
+    "--to", "target", type=click.Choice([TO_LAKE, TO_FILES, TO_ACCOUNTS]), required=True, help="What to change to."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
+@account_option
 def migrate(target: str, as_json: bool) -> None:
     """Copy the kept snapshots into the lake as its versions, or compare both before you leave the lake.
 
     Every version in the lake is compared with its snapshot. Nothing is removed, and a migration that was interrupted
-    continues with the same command.
+    continues with the same command. With `--to accounts --account NAME`, the data of the directory becomes that of
+    one of several accounts.
     """
     from referral_warehouse.cli.console import say, say_json
 
-    settings = read_settings()
+    settings = read_settings(may_be_together=target != TO_ACCOUNTS)
+    if target == TO_ACCOUNTS:
+        _give_to_account(settings, as_json=as_json)
+        return
     refuse_missing_warehouse(settings)
     if not settings.has_lake:
         raise ConfigurationError(
@@ -54,6 +62,23 @@ def migrate(target: str, as_json: bool) -> None:
         return
     for line in _lines(found, target):
         say(line)
+
+
+def _give_to_account(settings: Settings, *, as_json: bool) -> None:
+    """Make the data of the directory that of the account that was chosen. Raises: ConfigurationError."""
+    from referral_warehouse.cli.accounts.migration import give_to_account
+    from referral_warehouse.cli.console import say, say_json
+
+    is_moved = give_to_account(settings)
+    work_is_done(f"The directory is that of several accounts, one of them {settings.account}.")
+    if as_json:
+        say_json({"to": TO_ACCOUNTS, "account": settings.account, "moved": is_moved})
+        return
+    if is_moved:
+        say(f"The data is now that of the account {settings.account}: {settings.warehouse_dir}")
+    else:
+        say("There is nothing to move.")
+    say("Next: Run `referrals sync`, which syncs all accounts and publishes them together.")
 
 
 def _migrate(settings: Settings, target: str) -> Migration:

@@ -6,6 +6,7 @@ from dataclasses import astuple
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.personal_places import held_fields, held_places, privacy_facts
 from referral_warehouse.cli.verbosity import logging_options
@@ -18,6 +19,7 @@ PLACES = ("place", "path", "holds", "kept_for")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @click.option("--new-key", is_flag=True, help="Write a new key for pseudonyms into the file of PRIVACY__KEY_FILE.")
 @logging_options
+@account_option
 def privacy(as_json: bool, new_key: bool) -> None:
     """Show where personal data is held, for how long and under which policy."""
     from referral_warehouse.cli.console import say, say_json, show_table

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.verbosity import logging_options
 
@@ -29,6 +30,7 @@ FILE_NAME = "report.html"
 )
 @click.option("--names", is_flag=True, help="Show first names of top referrers, which are personal data.")
 @logging_options
+@account_option
 def report(out: Path, campaigns: tuple[str, ...], names: bool) -> None:
     """Write the report: one HTML page that shows the published snapshot. It needs no network and no server."""
     from referral_warehouse.cli.console import say

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import write_text
 from referral_warehouse.cli.verbosity import logging_options
@@ -48,6 +49,7 @@ def _scheduler_options(command: F) -> F:
     help="With --systemd: the file of the token, which only root has to be able to read.",
 )  # fmt: skip
 @logging_options
+@account_option
 def schedule(kind: str | None, every: str, target: Path | None, token_file: Path | None) -> None:
     """Print a complete file for a scheduler: command, environment, log, retries, and when."""
     from referral_warehouse.operate.durations import parse_duration
@@ -60,7 +62,7 @@ def schedule(kind: str | None, every: str, target: Path | None, token_file: Path
             "--token-file goes with --systemd, and needs an absolute path.",
             "For other schedulers set SOURCES__REFERRAL_FACTORY__API_TOKEN_FILE, or run `referrals init`.",
         )
-    settings = read_settings()
+    settings = read_settings(may_be_together=True)
     deployment = Deployment(_program(), Path.cwd(), settings.warehouse_dir, _user(), token_file)
     files = schedule_files(kind, deployment, parse_duration("--every", every))
     if target is not None:

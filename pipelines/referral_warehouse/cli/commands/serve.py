@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.http_service import say_token, serve_until_signal, usable_token
 from referral_warehouse.cli.verbosity import logging_options
@@ -27,12 +28,13 @@ UNENCRYPTED = (
 @click.option("--host", default="127.0.0.1", help="Address to listen on; without it, only this machine can connect.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port; 0 lets the system choose.")
 @logging_options
+@account_option
 def serve(host: str, port: int) -> None:
     """Serve feeds, schema, report and manifest read-only over HTTP, for DuckDB and other programs elsewhere."""
     with packages_of("serve", PACKAGES, "`referrals serve`"):
         from referral_warehouse.consume.http_server import HttpServer
         from referral_warehouse.consume.serving.app import serving_app
-    settings = read_settings()
+    settings = read_settings(may_be_together=True)
     _warn_or_refuse(settings, host)
     token, is_new = usable_token(TOKEN_SETTING, settings.serve_token)
     server = HttpServer(lambda _port: serving_app(settings), token, port, host=host, has_passwords=True)

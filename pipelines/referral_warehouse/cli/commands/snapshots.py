@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import warn, work_is_done
 from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
@@ -21,6 +22,7 @@ COLUMNS = ("snapshot", "synced_at", "built_at", "in_directory", "lake_version", 
 @click.option("--unpin", type=click.IntRange(1), metavar="N", help="Let retention remove snapshot N again.")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
+@account_option
 def snapshots(pin: int | None, unpin: int | None, as_json: bool) -> None:
     """List the published snapshots that are kept; --pin keeps one whatever its age, --unpin ends that.
 
@@ -28,7 +30,7 @@ def snapshots(pin: int | None, unpin: int | None, as_json: bool) -> None:
     """
     from referral_warehouse.cli.console import say_json, show_table
 
-    settings = read_settings()
+    settings = read_settings(may_be_together=True)
     refuse_missing_warehouse(settings)
     if pin is not None or unpin is not None:
         _change(settings, pin, unpin)

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.sql_output import FORMATS, show_result
 from referral_warehouse.cli.verbosity import logging_options
@@ -26,6 +27,7 @@ TIMEOUT_S = 300
 @click.option("--limit", type=click.IntRange(0), metavar="ROWS", help="Show at most this many rows.")
 @click.option("--plain", is_flag=True, help="Use the small prompt of this program, also where DuckDB's is installed.")
 @logging_options
+@account_option
 def sql(
     query: str | None, form: str, snapshot: int | None, as_of: str | None, timeout_s: float, limit: int | None,
     plain: bool,
@@ -39,7 +41,7 @@ def sql(
     from referral_warehouse.consume.query.snapshots import choose_snapshot
     from referral_warehouse.consume.query.statements import split_statements
 
-    settings = read_settings()
+    settings = read_settings(may_be_together=True)
     is_prompt = query is None and sys.stdin.isatty()
     if is_prompt and not plain:
         from referral_warehouse.cli.sql_prompt import find_program, run_program

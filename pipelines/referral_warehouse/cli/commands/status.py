@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.lake import lake_facts, lake_sentence
 from referral_warehouse.cli.settings_in_use import in_use_facts, print_in_use
@@ -63,6 +64,7 @@ WATCH_S = "5"
     help="With --max-age: alert the receivers of [notify] if the data is older.",
 )
 @logging_options
+@account_option
 @click.pass_context
 def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int | None, is_alert_sent: bool) -> None:
     """Show whether runs succeed, how fresh the data is, rows, calls, violations, quarantine and open liabilities.
@@ -77,7 +79,7 @@ def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int 
     from referral_warehouse.operate.recorder import utc_now
     from referral_warehouse.settings.notify import load_notify_settings
 
-    settings = read_settings()
+    settings = read_settings(may_be_together=True)
     refuse_closed_directory(settings.warehouse_dir)
     max_age_s = None if max_age is None else parse_duration("--max-age", max_age)
     if is_alert_sent and max_age_s is None:
@@ -88,11 +90,17 @@ def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int 
     notify = load_notify_settings()
 
     def show() -> int:
-        health = _show(settings, max_age_s, as_json=as_json)
+        if settings.accounts and not settings.account:
+            from referral_warehouse.cli.accounts.status import show_together
+
+            health, exit_code = show_together(settings, max_age_s, as_json=as_json)
+        else:
+            health = _show(settings, max_age_s, as_json=as_json)
+            exit_code = health.exit_code
         if is_alert_sent:
             with open_log():
                 Announcer(settings, notify, "status").stale(health, utc_now())
-        return health.exit_code
+        return exit_code
 
     ctx.exit(show() if watch_s is None else watch(show, watch_s))
 

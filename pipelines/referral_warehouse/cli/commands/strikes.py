@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.settings import Settings
@@ -17,6 +18,7 @@ WORDS = {"429": "429, too many requests", "block": "403, the address is blocked"
 @click.option("--forgive", is_flag=True, help="Delete all violations and the pause, so that calls are sent again.")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
+@account_option
 def strikes(forgive: bool, as_json: bool) -> None:
     """Show rate-limit violations of the last 7 days; --forgive ends a protective stop.
 

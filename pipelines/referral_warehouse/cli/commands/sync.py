@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from referral_warehouse.cli.acceptance import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, ACCEPT_HISTORY
+from referral_warehouse.cli.accounts.choice import account_option
+from referral_warehouse.cli.accounts.together import publish_after_one
 from referral_warehouse.cli.completion import complete_streams
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
@@ -53,10 +55,15 @@ def _loading_options(command: F) -> F:
 @ACCEPT_DELETIONS
 @ACCEPT_ACCOUNT
 @click.option("--every", metavar="INTERVAL", help="Keep running, also after failures: sync every 15m, 1h or 1d.")
-def sync(streams: str, every: str | None, **options: bool) -> None:
-    """Load, compare counts, build, check and publish: the main job. Safe to run at any time, from any scheduler."""
+@click.option("--part", is_flag=True, hidden=True)
+@account_option
+def sync(streams: str, every: str | None, part: bool, **options: bool) -> None:
+    """Load, compare counts, build, check and publish: the main job. Safe to run at any time, from any scheduler.
+
+    Several accounts are synced side by side and published together; --account syncs one of them.
+    """
     if every is None:
-        _sync(streams, **options)
+        _sync(streams, is_part=part, **options)
         return
     from referral_warehouse.cli.repeated_sync import repeat
     from referral_warehouse.operate.durations import parse_duration
@@ -67,18 +74,29 @@ def sync(streams: str, every: str | None, **options: bool) -> None:
             "--every does not go with --sweep, --rebuild or an option that accepts something: they are for one run.",
             "Run that sync once, without --every.",
         )
-    repeat(lambda: _sync(streams, **options), every_s, read_settings().state_dir)
+    repeat(lambda: _sync(streams, **options), every_s, read_settings(may_be_together=True).state_dir)
 
 
 def _sync(
     streams: str, *, sweep: bool, rebuild: bool, as_json: bool, accept_shorter_history: bool, accept_deletions: bool,
-    accept_account: bool,
+    accept_account: bool, is_part: bool = False,
 ) -> None:  # fmt: skip
     from referral_warehouse.cli.console import say_json
 
-    settings = read_settings()
+    settings = read_settings(may_be_together=True)
     chosen = asked_streams(settings, streams)
-    with recorded_run(settings, "sync", chosen) as run:
+    if settings.accounts and not settings.account:
+        from referral_warehouse.cli.accounts.together import sync_together
+
+        given = {
+            "--sweep": sweep, "--rebuild": rebuild, "--accept-shorter-history": accept_shorter_history,
+            "--accept-deletions": accept_deletions, "--accept-account": accept_account,
+        }  # fmt: skip
+        options = [name for name, is_given in given.items() if is_given]
+        options += ["--streams", ",".join(chosen)] if chosen else []
+        sync_together(settings, options, chosen, as_json=as_json, accept_deletions=accept_deletions)
+        return
+    with recorded_run(settings, "sync", chosen, is_part=is_part) as run:
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
@@ -100,6 +118,8 @@ def _sync(
         publish_lake(settings, run.refuse_lost_lock)
         deliver_published(settings)
         deliver_after_publication(settings)
+    if settings.together is not None and not is_part:
+        publish_after_one(settings.together)
     if as_json:
         say_json(summary(settings, report, publication))
     else:
@@ -110,6 +130,7 @@ def _sync(
 @_loading_options
 @ACCEPT_DELETIONS
 @ACCEPT_ACCOUNT
+@account_option
 def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletions: bool, accept_account: bool) -> None:
     """Load from the API into the private load file, and nothing else."""
     from referral_warehouse.cli.console import Reporter, say_json
@@ -139,6 +160,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
 @click.command(epilog="Example: referrals build")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable summary line.")
 @logging_options
+@account_option
 def build(as_json: bool) -> None:
     """Build the models from the load file into a draft; nothing is published."""
     from referral_warehouse.cli.console import say, say_json
@@ -161,13 +183,19 @@ def build(as_json: bool) -> None:
 @ACCEPT_HISTORY
 @ACCEPT_DELETIONS
 @logging_options
+@account_option
 def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool) -> None:
-    """Build from the load file, check, and publish a snapshot and the feeds."""
+    """Build from the load file, check, and publish a snapshot and the feeds; of several accounts, publish all again."""
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.publication import publish_draft
     from referral_warehouse.warehouse.build import build as build_draft
 
-    settings = read_settings()
+    settings = read_settings(may_be_together=True)
+    if settings.accounts and not settings.account:
+        from referral_warehouse.cli.accounts.together import republish_together
+
+        republish_together(settings, as_json=as_json, accept_deletions=accept_deletions)
+        return
     with recorded_run(settings, "publish") as run:
         completed = complete_interrupted(settings)
         log_stage("warehouse", "publish", {})
@@ -181,6 +209,8 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
         publish_lake(settings, run.refuse_lost_lock)
         deliver_published(settings)
         deliver_after_publication(settings)
+    if settings.together is not None:
+        publish_after_one(settings.together)
     if as_json:
         say_json(published(settings, publication))
     else:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 from referral_warehouse.consume.description.headers import listed, metrics, references
 from referral_warehouse.consume.description.model import Column, Description, Table
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.warehouse.accounts.union import ACCOUNTS_TABLE
+from referral_warehouse.warehouse.accounts.union import TABLE_WORDS as ACCOUNT_WORDS
 from referral_warehouse.warehouse.checks import TABLE_WORDS, record_results
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
-from referral_warehouse.warehouse.models import PUBLISHED_LAYERS, Model, load_models
+from referral_warehouse.warehouse.models import ACCOUNT_COLUMN, PUBLISHED_LAYERS, Model, load_models
 from referral_warehouse.warehouse.models import personal_columns as declared_personal
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def describe_database(
     """
     models = load_models() if models is None else models
     headers: dict[str, Mapping[str, str]] = {model.qualified_name: model.header for model in models}
-    headers[CHECKS_TABLE] = TABLE_WORDS
+    headers |= {CHECKS_TABLE: TABLE_WORDS, ACCOUNTS_TABLE: ACCOUNT_WORDS}
     tables = [
         _table(name, headers[name], columns)
         for name, columns in sorted(_columns(connection, catalog).items(), key=lambda item: _order(item[0]))
@@ -103,6 +105,13 @@ def _columns(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, l
     return {name: columns for name, columns in tables.items() if name.partition(".")[0] in PUBLISHED_LAYERS}
 
 
+def _key(header: Mapping[str, str], columns: tuple[Column, ...]) -> tuple[str, ...]:
+    """The key of the header, behind the account where several accounts are published together."""
+    key = listed(header, "key")
+    has_account = bool(columns) and columns[0].name == ACCOUNT_COLUMN and ACCOUNT_COLUMN not in key
+    return (ACCOUNT_COLUMN, *key) if has_account else key
+
+
 def _table(name: str, header: Mapping[str, str], rows: list[tuple[str, str, str]]) -> Table:
     personal = declared_personal(name, header)
     columns = tuple(Column(column, kind, comment, personal.get(column, "")) for column, kind, comment in rows)
@@ -121,7 +130,7 @@ def _table(name: str, header: Mapping[str, str], rows: list[tuple[str, str, str]
         time=header.get("time", ""),
         questions=tuple(re.findall(r"\s*([^?]+\?)", header.get("answers", ""))),
         wrong=header.get("wrong", ""),
-        key=listed(header, "key"),
+        key=_key(header, columns),
         references=tuple(references(name, header, columns)),
         columns=columns,
     )

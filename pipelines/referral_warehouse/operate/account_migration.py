@@ -1,0 +1,142 @@
+"""Gives the data of a directory to one of several accounts: its private files move, its snapshots are linked.
+
+What is published stays where readers have it. Each step is a rename or a link, so that a migration that was killed is
+completed by the next one. Knows files; opens no database.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.warehouse.accounts.publication import LOCK
+from referral_warehouse.warehouse.pins import NAME as PINS
+from referral_warehouse.warehouse.published_files import RECORD_NAME
+from referral_warehouse.warehouse.publisher import MARK
+from referral_warehouse.warehouse.snapshots import USED_NUMBERS, snapshot_numbers
+from referral_warehouse.workspace.current_snapshot import DATABASE, FEEDS, MANIFEST, REPORT, folder_name
+from referral_warehouse.workspace.directories import FORGOTTEN, FORGOTTEN_JOURNAL
+from referral_warehouse.workspace.durable_files import sync_file, write_whole_file
+from referral_warehouse.workspace.file_kinds import read_regular
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+
+JOURNAL, FIRST_ACCOUNT = "account_migration.json", "first_account.json"
+COPIED = (PINS, RECORD_NAME, USED_NUMBERS)
+"""Files of the state that say what is published: both the account and all together go on with them."""
+OF_ALL = (*COPIED, MARK, JOURNAL, FIRST_ACCOUNT, "lock", LOCK)
+"""Names in the state that stay where they are."""
+
+
+def adopted_account(together: Settings) -> str | None:
+    """The account that snapshots without a column ``account`` are of; None where there never was one."""
+    return _account(together.state_dir / FIRST_ACCOUNT)
+
+
+def is_unfinished(together: Settings) -> bool:
+    """Whether a migration was begun and is not complete."""
+    return (together.state_dir / JOURNAL).exists()
+
+
+def adopt(settings: Settings, stays: Collection[str] = ()) -> bool:
+    """Make the data of the common directory that of the account that ``settings`` are of; the caller holds the lock.
+
+    Args:
+        settings: of the account.
+        stays: further names in the state that belong to what all accounts share.
+
+    Returns: False where there is nothing to move.
+    Raises: ConfigurationError where the data is another account's, an erasure is not complete, or the account has data
+    already; OSError.
+    """
+    together = settings.together
+    if together is None:
+        raise ConfigurationError("The settings have no accounts.", "Add [accounts.<name>] first.")
+    begun = _account(together.state_dir / JOURNAL)
+    if begun is None and not together.load_path.exists():
+        return False
+    _refuse(settings, together, begun)
+    write_whole_file(together.state_dir / JOURNAL, json.dumps({"account": settings.account}) + "\n")
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (together.warehouse_dir / settings.warehouse_dir.parent.name).chmod(0o700)
+    _link_snapshots(settings, together)
+    for path in sorted(together.state_dir.iterdir()):
+        target = settings.state_dir / path.name
+        if path.name in COPIED and not target.exists():
+            shutil.copy2(path, target)
+        elif path.name not in OF_ALL and path.name not in stays:
+            path.replace(target)
+    for path in sorted(together.warehouse_dir.iterdir()):
+        name = path.name
+        is_load_file = name.startswith(f"{together.load_path.name}.")
+        if name == FORGOTTEN or is_load_file or name.startswith("replaced-"):
+            path.replace(settings.warehouse_dir / name)
+    if together.load_path.exists():  # last: without it there is nothing to move
+        together.load_path.replace(settings.load_path)
+    for folder in (settings.state_dir, settings.warehouse_dir, together.warehouse_dir):
+        sync_file(folder)
+    write_whole_file(together.state_dir / FIRST_ACCOUNT, json.dumps({"account": settings.account}) + "\n")
+    (together.state_dir / JOURNAL).unlink()
+    return True
+
+
+def _refuse(settings: Settings, together: Settings, begun: str | None) -> None:
+    if begun not in (None, settings.account):
+        raise ConfigurationError(
+            f"The data of {together.warehouse_dir} is being moved to the account {begun}.",
+            f"Run `referrals migrate --to accounts --account {begun}`, which completes it.",
+        )
+    if (together.warehouse_dir / FORGOTTEN / FORGOTTEN_JOURNAL).exists():
+        raise ConfigurationError(
+            f"An erasure in {together.warehouse_dir} is not complete.",
+            "Run `referrals sync` with the settings of one account, which completes it, and then the same command.",
+        )
+    if begun is None and settings.load_path.exists():
+        raise ConfigurationError(
+            f"The account {settings.account} has data of its own in {settings.warehouse_dir}.",
+            "Choose the account that the data is of; if that directory was made by mistake, move it away.",
+        )
+
+
+def _link_snapshots(settings: Settings, together: Settings) -> None:
+    """Give the account all snapshots that are kept, as links to the same files, or copies on another file system."""
+    settings.snapshots_dir.mkdir(mode=0o700, exist_ok=True)
+    for number in snapshot_numbers(together):
+        source = together.snapshots_dir / folder_name(number)
+        for folder, folders, names in os.walk(source):
+            target = settings.snapshots_dir / folder_name(number) / Path(folder).relative_to(source)
+            target.mkdir(mode=0o700, exist_ok=True)
+            for name in names:
+                if not (target / name).exists():
+                    _link(Path(folder) / name, target / name)
+            folders.sort()
+            sync_file(target)
+    for name in (DATABASE, FEEDS, REPORT):
+        link = together.published_dir / name
+        if link.is_symlink() and not os.path.lexists(settings.warehouse_dir / name):
+            (settings.warehouse_dir / name).symlink_to(link.readlink())
+    if (content := read_regular(together.manifest_path)) is not None and not settings.manifest_path.exists():
+        write_whole_file(settings.warehouse_dir / MANIFEST, content.decode("utf-8"))
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        unfinished = target.with_name(f".{target.name}.new")
+        shutil.copy2(source, unfinished)
+        unfinished.replace(target)
+
+
+def _account(path: Path) -> str | None:
+    try:
+        found = json.loads(read_regular(path) or b"{}").get("account")
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None

@@ -1,0 +1,125 @@
+"""Forgetting a person of one account reaches what all accounts publish together, and nobody of another account."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from referral_warehouse.settings import Settings, load_settings
+from referral_warehouse.warehouse import snapshot_rewriting
+from tests.account_server import AccountServer, user
+from tests.accounts.conftest import Run, name_of, rows
+
+TOTALS = """
+select account, count(*), sum(stage_count) from marts.referral_funnel group by account
+union all
+select account, count(*), sum(owed_value) from marts.reward_liability group by account
+order by all
+"""
+
+
+def _places(folder: Path, account: str, user_id: int) -> list[str]:
+    """The files below a folder that have a planted value of a person, compressed files uncompressed."""
+    mark = name_of(account, user_id).encode()
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and (mark in path.read_bytes() or mark in _values(path))
+    )
+
+
+def _values(path: Path) -> bytes:
+    """All texts of a database or a Parquet file, which may be stored compressed."""
+    if path.suffix not in (".duckdb", ".parquet"):
+        return b""
+    with duckdb.connect() as connection:
+        if path.suffix == ".parquet":
+            return repr(connection.execute(f"from read_parquet('{path}')").fetchall()).encode()
+        connection.execute(f"attach '{path}' as one (read_only)")
+        tables = connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'one'"
+        ).fetchall()
+        return b"".join(repr(connection.execute(f"from one.{table}").fetchall()).encode() for (table,) in tables)
+
+
+@pytest.fixture
+def two_snapshots(synced: Settings, referrals: Run, uk: AccountServer) -> Settings:
+    """Two snapshots of all accounts, and the draft of a third one whose publication was killed."""
+    uk.lists["users"].append(user(50))
+    assert referrals("sync", "--account", "uk").code == 0
+    shutil.copytree(synced.snapshots_dir / "000002", synced.warehouse_dir / "draft")
+    return synced
+
+
+def test_a_person_of_one_account_is_forgotten_everywhere(two_snapshots: Settings, referrals: Run) -> None:
+    together = two_snapshots
+    before, other = rows(together.warehouse_path, TOTALS), _places(together.warehouse_dir, "us", 1)
+    assert {"snapshots/000001/warehouse.duckdb", "snapshots/000002/warehouse.duckdb"} <= set(
+        _places(together.warehouse_dir, "uk", 1)
+    )
+    done = referrals("forget", "--account", "uk", "--user-id", "1")
+    assert done.code == 0, done.err
+    assert _places(together.warehouse_dir, "uk", 1) == []
+    assert _places(together.warehouse_dir, "us", 1) == [path for path in other if not path.startswith("draft/")]
+    assert rows(together.warehouse_path, TOTALS) == before
+    assert _places(together.warehouse_dir, "uk", 2) != []
+    certificate = json.loads((load_settings(account="uk").warehouse_dir / "forgotten" / "1.json").read_text())
+    rewritten = [(one["directory"], one["snapshot"]) for one in certificate["rewritten"][1:]]
+    assert {(str(together.published_dir), 1), (str(together.published_dir), 2)} <= set(rewritten)
+    assert referrals("sync").code == 0
+    assert _places(together.warehouse_dir, "uk", 1) == []
+
+
+def test_an_erasure_that_was_interrupted_continues(
+    two_snapshots: Settings, referrals: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted before each snapshot that is rewritten: the account's own two, and the two of all accounts."""
+    rewrite = snapshot_rewriting._rewrite
+    before = rows(two_snapshots.warehouse_path, TOTALS)
+    for stop_at in range(1, 5):
+        calls = iter(range(1, 99))
+
+        def rewrite_some(*arguments: object, calls: object = calls, stop_at: int = stop_at) -> object:
+            if next(calls) == stop_at:  # type: ignore[call-overload]
+                raise KeyboardInterrupt
+            return rewrite(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(snapshot_rewriting, "_rewrite", rewrite_some)
+        assert referrals("forget", "--account", "uk", "--user-id", "1").code == 130
+        assert _places(two_snapshots.published_dir / "snapshots" / "000002", "uk", 1) != []
+    monkeypatch.setattr(snapshot_rewriting, "_rewrite", rewrite)
+    assert referrals("forget", "--account", "uk", "--user-id", "1").code == 0
+    assert _places(two_snapshots.warehouse_dir, "uk", 1) == []
+    assert rows(two_snapshots.warehouse_path, TOTALS) == before
+
+
+def test_a_policy_of_fields_applies_to_what_all_accounts_published(two_snapshots: Settings, referrals: Run) -> None:
+    done = referrals("sync", "--account", "uk", PRIVACY__MODE="drop")
+    assert done.code == 0, done.err
+    for number in ("000001", "000002"):
+        found = rows(
+            two_snapshots.snapshots_dir / number / "warehouse.duckdb",
+            "select account, count(first_name), count(email) from core.users group by all order by all",
+        )
+        assert found == [("uk", 0, 0), ("us", 3, 3)]
+    assert _places(two_snapshots.warehouse_dir, "uk", 2) == []
+
+
+def test_the_places_of_an_account_include_those_of_all(two_snapshots: Settings, referrals: Run) -> None:
+    found = json.loads(referrals("privacy", "--account", "uk", "--json").out)
+    places = {(place["place"], place["path"]) for place in found["places"]}
+    own = load_settings(account="uk")
+    assert ("snapshot 1", str(own.snapshots_dir / "000001")) in places
+    assert ("snapshot 1 (all accounts)", str(two_snapshots.snapshots_dir / "000001")) in places
+
+
+def test_what_is_held_of_a_person_is_that_of_the_account(synced: Settings, referrals: Run, tmp_path: Path) -> None:
+    done = referrals("export", "--account", "us", "--user-id", "2", "--out", str(tmp_path / "person"))
+    assert done.code == 0, done.err
+    text = b"".join(path.read_bytes() for path in (tmp_path / "person").iterdir())
+    assert name_of("us", 2).encode() in text
+    assert b"zq7plantuk" not in text
