@@ -76,7 +76,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 
 def test_every_field_of_the_settings_has_a_row_in_the_table() -> None:
-    said_of_files = {"warnings", "files", "is_directory_relative"}
+    said_of_files = {"warnings", "files", "is_directory_relative", "accounts", "account", "together"}
     assert {spec.name for spec in fields(Settings)} - said_of_files == {
         setting.attribute for setting in TABLE if not getattr(setting.kind, "holds", "") and setting.section != NOTIFY
     }
@@ -119,7 +119,7 @@ def options_of(name: str) -> set[str]:
 def test_every_option_of_a_command_is_documented(name: str) -> None:
     rows = table_rows(section("docs/commands.md", f"`referrals {name}`"))
     quirks = {option for option in options_of(name) if option.startswith("--quirk-")}
-    assert {row[0].strip("`") for row in rows} == options_of(name) - quirks - COMMON_OPTIONS
+    assert {row[0].strip("`") for row in rows} == options_of(name) - quirks - COMMON_OPTIONS - {"--account", "--part"}
 
 
 @pytest.mark.parametrize("name", ["sandbox", "demo"])
@@ -128,6 +128,12 @@ def test_documented_defaults_of_options_are_those_of_the_command(name: str) -> N
     for option, shown, _ in table_rows(section("docs/commands.md", f"`referrals {name}`")):
         if shown != "–":
             assert str(defaults[option.strip("`")]) == shown.strip("`"), option
+
+
+def test_every_command_that_takes_an_account_is_listed() -> None:
+    rows = table_rows(section("docs/accounts.md", "Commands for one account"))
+    listed = {name.split()[0] for row in rows[:1] + rows[2:] for name in re.findall(r"`([a-z][^`]*)`", row[0])}
+    assert listed == {name for name in COMMANDS if "--account" in options_of(name)}
 
 
 def test_the_options_of_every_command_are_those_they_share() -> None:

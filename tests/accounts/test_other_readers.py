@@ -27,7 +27,7 @@ def test_a_destination_gets_all_accounts_with_their_keys(synced: Settings, refer
     with duckdb.connect(str(tmp_path / "mine.duckdb"), read_only=True) as connection:
         assert connection.execute(COUNTED.format("referrals.core_users")).fetchall() == USERS
         keys = connection.execute(
-            "select key_columns from referrals._referrals_tables where table_name = 'core_users'"
+            "select key_columns from referrals.ops_published_tables where table_name = 'core_users'"
         ).fetchall()
     assert keys == [("account,user_id",)]
 

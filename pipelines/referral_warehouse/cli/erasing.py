@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from referral_warehouse.cli.published_personal import on_published, rows_of_account
+from referral_warehouse.cli.published_personal import on_published
 from referral_warehouse.errors import DataRefused
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.removal import remove
@@ -44,6 +44,7 @@ def erase_published(settings: Settings, change: Change, reason: str) -> list[Rew
     if settings.together is not None:
         from referral_warehouse.operate.account_migration import adopted_account
         from referral_warehouse.warehouse.accounts.publication import publication_lock
+        from referral_warehouse.warehouse.accounts.rows import rows_of_account
 
         together = settings.together
         with publication_lock(together):

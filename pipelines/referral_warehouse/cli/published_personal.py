@@ -29,29 +29,3 @@ def on_published(change: Callable[[Any, Any], Any]) -> Callable[[str, Any], Any]
         return found.rename_columns(rows.column_names)
 
     return changed
-
-
-def rows_of_account(account: str, change: Callable[[str, Any], Any], *, has_unnamed: bool) -> Callable[[str, Any], Any]:
-    """A change of published rows as one of the rows of one account, where several are published together.
-
-    Args:
-        account: the account whose rows change.
-        change: makes the new rows of a published table.
-        has_unnamed: whether rows without the name of an account, of earlier snapshots, are of this account too.
-    """
-    from referral_warehouse.warehouse.models import ACCOUNT_COLUMN
-
-    def changed(table: str, rows: Any) -> Any:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        if ACCOUNT_COLUMN not in rows.column_names:
-            return change(table, rows) if has_unnamed else rows
-        is_own = pc.equal(rows[ACCOUNT_COLUMN], account)
-        own = rows.filter(is_own)
-        found = change(table, own.drop_columns([ACCOUNT_COLUMN])).add_column(
-            rows.column_names.index(ACCOUNT_COLUMN), ACCOUNT_COLUMN, own[ACCOUNT_COLUMN]
-        )
-        return pa.concat_tables([rows.filter(pc.invert(is_own)), found.cast(rows.schema)])
-
-    return changed

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from referral_warehouse.consume.description.accounts import is_of_accounts
 from referral_warehouse.consume.description.metric_sql import expression
 from referral_warehouse.consume.description.model import Column, Description, Metric, Table
 from referral_warehouse.consume.description.yaml_text import yaml_text
+from referral_warehouse.warehouse.models import ACCOUNT_COLUMN
 
 TYPES = {"BOOLEAN": "boolean", "DATE": "time", "TIMESTAMP": "time"}
 
@@ -37,7 +39,11 @@ def _cube(table: Table, description: Description) -> dict[str, Any]:
         if target in joins or reference.to_table == table.name:
             continue  # Cube joins a pair of cubes once: by the first column that refers
         sql = f"{{CUBE}}.{reference.column} = {{{target}}}.{reference.to_column}"
-        relationship = "one_to_one" if table.key == (reference.column,) else "many_to_one"
+        key: tuple[str, ...] = (reference.column,)
+        if is_of_accounts(table):
+            sql += f" and {{CUBE}}.{ACCOUNT_COLUMN} = {{{target}}}.{ACCOUNT_COLUMN}"
+            key = (ACCOUNT_COLUMN, *key)
+        relationship = "one_to_one" if table.key == key else "many_to_one"
         joins[target] = {"name": target, "sql": sql, "relationship": relationship}
     if joins:
         found["joins"] = list(joins.values())

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from referral_warehouse.consume.description.accounts import is_of_accounts
 from referral_warehouse.consume.description.model import Column, Description, Metric, Table
 from referral_warehouse.consume.description.yaml_text import yaml_text
+from referral_warehouse.warehouse.models import ACCOUNT_COLUMN
 
 DATABASE = "referral_warehouse"
 PROJECT = "referrals"
@@ -118,11 +120,11 @@ def _semantic_model(table: Table, metrics: tuple[Metric, ...]) -> dict[str, Any]
     references = [found.column for found in table.references]
     entities = [{"name": f"{table.bare_name}_row", "type": "primary", "expr": _row_key(table)}]
     entities += [
-        {"name": column.removesuffix("_id"), "type": "foreign", "expr": column}
+        {"name": column.removesuffix("_id"), "type": "foreign", "expr": _reference(table, column)}
         for column in references
         if column.endswith("_id")
     ]
-    taken = {entity["name"] for entity in entities} | {entity["expr"] for entity in entities}
+    taken = {entity["name"] for entity in entities} | {entity["expr"] for entity in entities} | {*references}
     grain = "month" if day.endswith("month_on") else "day"
     dimensions: list[dict[str, Any]] = [{"name": day, "type": "time", "type_params": {"time_granularity": grain}}]
     dimensions += [
@@ -140,6 +142,11 @@ def _semantic_model(table: Table, metrics: tuple[Metric, ...]) -> dict[str, Any]
         "dimensions": dimensions,
         "measures": list(measures.values()),
     }
+
+
+def _reference(table: Table, column: str) -> str:
+    """A reference as MetricFlow joins by it: ids of several accounts need the account."""
+    return f"concat_ws('|', {ACCOUNT_COLUMN}, {column})" if is_of_accounts(table) else column
 
 
 def _row_key(table: Table) -> str:

@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from referral_warehouse.consume.description.describe import describe
+from referral_warehouse.consume.description.model import Description
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.workspace.removal import reason
 
 
-def export_files(tool: str) -> dict[str, str]:
-    """Path → text of the files for a tool: ``dbt``, ``cube`` or ``superset``."""
+def export_files(tool: str, description: Description | None = None) -> dict[str, str]:
+    """Path → text of the files for a tool: ``dbt``, ``cube`` or ``superset``.
+
+    Args: ``description`` is what they describe; without one, it is that of this version.
+    """
     from referral_warehouse.consume.description import cube, dbt, superset
 
     exports = {"dbt": dbt.dbt_files, "cube": cube.cube_files, "superset": superset.superset_files}
-    return exports[tool](describe())
+    return exports[tool](describe() if description is None else description)
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> list[str]:
