@@ -51,6 +51,7 @@ class Deployment:
         user: who runs it.
         token_file: contains the token and is read by systemd alone, which hands it over as a credential; None where the
             token is given as all other settings are.
+        accounts: the names of several accounts, each of which has a token.
     """
 
     program: list[str]
@@ -58,6 +59,7 @@ class Deployment:
     warehouse_dir: Path
     user: str
     token_file: Path | None = None
+    accounts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises: ConfigurationError where a path cannot stand in a file of lines."""
@@ -120,6 +122,7 @@ def _values(deployment: Deployment, every_s: int) -> dict[str, Value]:
         "warehouse_variable": f"WAREHOUSE__DIR={deployment.warehouse_dir}",
         "user": deployment.user,
         "token_file": "" if deployment.token_file is None else str(deployment.token_file),
+        "accounts": list(deployment.accounts),
         "log": str(deployment.folder / "referrals-sync.log"),
         "cron": cron_expression(every_s, minute),
         "calendar": calendar_expression(every_s, minute),
@@ -166,6 +169,41 @@ def _credential(value: Value) -> str:
     )
 
 
+def _variables(accounts: Value) -> dict[str, tuple[str, str]]:
+    """The variable of each token, with its name among the secrets of GitHub and of Kubernetes."""
+    if not accounts:
+        return {"SOURCES__REFERRAL_FACTORY__API_TOKEN": ("REFERRAL_FACTORY_API_TOKEN", "api-token")}
+    return {
+        f"ACCOUNTS__{name.upper()}__API_TOKEN": (
+            f"REFERRAL_FACTORY_API_TOKEN_{name.upper()}", f"api-token-{name.replace('_', '-')}"
+        )
+        for name in _words(accounts)
+    }  # fmt: skip
+
+
+def _github_tokens(accounts: Value) -> str:
+    return "\n".join(f"      {name}: ${{{{ secrets.{found[0]} }}}}" for name, found in _variables(accounts).items())
+
+
+def _github_secrets(accounts: Value) -> str:
+    return ", ".join(found[0] for found in _variables(accounts).values())
+
+
+def _kubernetes_literals(accounts: Value) -> str:
+    return " ".join(f"--from-literal={found[1]}=..." for found in _variables(accounts).values())
+
+
+def _kubernetes_tokens(accounts: Value) -> str:
+    return "\n".join(
+        f"                - name: {name}\n"
+        "                  valueFrom:\n"
+        "                    secretKeyRef:\n"
+        "                      name: referral-factory\n"
+        f"                      key: {key}"
+        for name, (_, key) in _variables(accounts).items()
+    )
+
+
 def _systemd(value: Value) -> str:
     """Words of a unit file, in quotes; ``$`` and ``%`` stand for themselves."""
     is_command = isinstance(value, list)
@@ -185,6 +223,10 @@ FORMS: dict[str, Callable[[Value], str]] = {
     "unit": _unit,
     "systemd": _systemd,
     "credential": _credential,
+    "github_tokens": _github_tokens,
+    "github_secrets": _github_secrets,
+    "kubernetes_tokens": _kubernetes_tokens,
+    "kubernetes_literals": _kubernetes_literals,
     "xml": lambda value: escape(str(value)),
     "xml_list": _xml_list,
     "json": lambda value: json.dumps(value, ensure_ascii=False),

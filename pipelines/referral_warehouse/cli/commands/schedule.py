@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import click
 
-from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import write_text
 from referral_warehouse.cli.verbosity import logging_options
@@ -49,7 +48,6 @@ def _scheduler_options(command: F) -> F:
     help="With --systemd: the file of the token, which only root has to be able to read.",
 )  # fmt: skip
 @logging_options
-@account_option
 def schedule(kind: str | None, every: str, target: Path | None, token_file: Path | None) -> None:
     """Print a complete file for a scheduler: command, environment, log, retries, and when."""
     from referral_warehouse.operate.durations import parse_duration
@@ -63,7 +61,12 @@ def schedule(kind: str | None, every: str, target: Path | None, token_file: Path
             "For other schedulers set SOURCES__REFERRAL_FACTORY__API_TOKEN_FILE, or run `referrals init`.",
         )
     settings = read_settings(may_be_together=True)
-    deployment = Deployment(_program(), Path.cwd(), settings.warehouse_dir, _user(), token_file)
+    if settings.accounts and token_file is not None:
+        raise ConfigurationError(
+            "--token-file is for one account, and the settings have several.",
+            f"Set ACCOUNTS__{settings.accounts[0].upper()}__API_TOKEN_FILE, and the same for each account.",
+        )
+    deployment = Deployment(_program(), Path.cwd(), settings.warehouse_dir, _user(), token_file, settings.accounts)
     files = schedule_files(kind, deployment, parse_duration("--every", every))
     if target is not None:
         _write(files, target)
