@@ -24,11 +24,12 @@ def strict(environ: dict[str, str]) -> Iterator[Sandbox]:
 
 
 def age_strikes(folder: Path, seconds: float) -> int:
-    """Make all violations in the machine's call stores older; returns how many there are."""
+    """Make all violations in the machine's call stores older; returns how many those of tokens have."""
     count = 0
     for path in folder.rglob("*.sqlite3"):
         with sqlite3.connect(path) as db:
-            count += db.execute("update strikes set at = at - ?", (seconds,)).rowcount
+            changed = db.execute("update strikes set at = at - ?", (seconds,)).rowcount
+            count += 0 if "address" in path.name else changed
         db.close()
     return count
 

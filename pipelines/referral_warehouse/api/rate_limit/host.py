@@ -83,7 +83,8 @@ def existing_call_store(settings: Settings, name: str) -> Path | None:
 def _call_store_folders(settings: Settings) -> list[Path]:
     """The machine's folder and the warehouse's own. The XDG standard ignores relative paths; so is an unknown home."""
     home = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))  # noqa: PTH111 - never raises
-    return [*([home / "referral-warehouse"] if home.is_absolute() else []), settings.state_dir]
+    own = (settings.together or settings).state_dir  # several accounts share an address
+    return [*([home / "referral-warehouse"] if home.is_absolute() else []), own]
 
 
 def remove_old_call_stores(folder: Path, now: float, older_than_s: float) -> None:

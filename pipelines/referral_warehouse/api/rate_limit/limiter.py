@@ -19,7 +19,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from referral_warehouse.api.rate_limit.address import AddressViolations, address_store_name, merged
 from referral_warehouse.api.rate_limit.host import (
     HostClock,
     boot_clock,
@@ -92,8 +94,12 @@ class CallLimits:
 class RateLimiter:
     """Permits for the threads of this process, within a budget shared by every process that uses the call store."""
 
-    def __init__(self, call_store: CallStore, limits: CallLimits, clock: Callable[[], float] = boot_clock) -> None:
+    def __init__(
+        self, call_store: CallStore, limits: CallLimits, clock: Callable[[], float] = boot_clock,
+        address: AddressViolations | None = None,
+    ) -> None:  # fmt: skip
         self._call_store = call_store
+        self._address = address
         self._limits = limits
         self._clock = clock
         self._sharing = SharedQuota(limits.window_s)
@@ -117,6 +123,8 @@ class RateLimiter:
         with self._queue.turn():
             since = self._clock()
             while True:
+                if self._address is not None and self._address.violations():
+                    self.refuse_after_violations()
                 taken = self._call_store.take(self._capacity(), self._limits.hold_s, self._others_wait_s)
                 if taken.seq is not None:
                     return Permit(self, taken.seq)
@@ -137,23 +145,34 @@ class RateLimiter:
 
         ``refuse_after_violations`` raises where it was one too many.
         """
-        return self._call_store.record_violation([what], wait_s)
+        return self._record([what], wait_s)
 
     def block(self) -> tuple[Violation, ...]:
         """Record that the address is blocked: it counts as all violations that stop every process."""
-        return self._call_store.record_violation(["block"] * VIOLATIONS_THAT_STOP, 0.0)
+        return self._record(["block"] * VIOLATIONS_THAT_STOP, 0.0)
+
+    def _record(self, what: list[str], wait_s: float) -> tuple[Violation, ...]:
+        at = self._call_store.now()
+        self._call_store.record_violation(what, wait_s, at)
+        if self._address is not None:
+            self._address.record(what, at)
+        return self.violations()
 
     def violations(self) -> tuple[Violation, ...]:
-        """The violations of the last seven days, oldest first."""
-        return self._call_store.violations()
+        """The violations of the last seven days, oldest first: of the token, and of its address with other tokens."""
+        return merged(self._call_store.violations(), self._address.violations() if self._address is not None else ())
 
     def forgive(self) -> int:
         """Delete all violations, at the operator's explicit request; returns how many there were."""
-        return self._call_store.forgive()
+        count = len(self.violations())
+        self._call_store.forgive()
+        if self._address is not None:
+            self._address.forgive()
+        return count
 
     def refuse_after_violations(self) -> None:
         """Raises: ProtectiveStop while too many violations are younger than seven days."""
-        violations = self._call_store.violations()
+        violations = self.violations()
         free_at = stopped_until(violations)
         if free_at is not None:
             blocked = any(violation.what == "block" for violation in violations)
@@ -169,6 +188,8 @@ class RateLimiter:
     def close(self) -> None:
         """Close the call store."""
         self._call_store.close()
+        if self._address is not None:
+            self._address.close()
 
     def _capacity(self) -> int | None:
         budget = self._limits.calls_per_minute
@@ -213,7 +234,14 @@ def recorded_violations(settings: Settings) -> tuple[Violation, ...]:
 
     Raises: ConfigurationError when the call store cannot be used.
     """
-    path = None if settings.api_token is None else existing_call_store(settings, _name(settings, settings.api_token))
+    if settings.api_token is None:
+        return ()
+    names = (_name(settings, settings.api_token), address_store_name(_loopback_url(settings)))
+    own, of_address = (_recorded(existing_call_store(settings, name)) for name in names)
+    return merged(own, of_address)
+
+
+def _recorded(path: Path | None) -> tuple[Violation, ...]:
     if path is None:
         return ()
     call_store = CallStore(path, window_s=WINDOW_S + MARGIN_S, violations_that_stop=VIOLATIONS_THAT_STOP)
@@ -224,7 +252,11 @@ def recorded_violations(settings: Settings) -> tuple[Violation, ...]:
 
 
 def _name(settings: Settings, token: Token) -> str:
-    return call_store_name(token.reveal(), settings.base_url if settings.is_loopback else None)
+    return call_store_name(token.reveal(), _loopback_url(settings))
+
+
+def _loopback_url(settings: Settings) -> str | None:
+    return settings.base_url if settings.is_loopback else None
 
 
 def open_rate_limiter(settings: Settings, clock: HostClock | None = None) -> RateLimiter:
@@ -245,11 +277,9 @@ def open_rate_limiter(settings: Settings, clock: HostClock | None = None) -> Rat
     window_s = WINDOW_S + MARGIN_S
     folder = call_store_folder(settings)
     remove_old_call_stores(folder, clock.wall(), older_than_s=VIOLATIONS_KEPT_S + 86_400)
-    call_store = CallStore(
-        folder / _name(settings, settings.api_token),
-        window_s=window_s,
-        violations_that_stop=VIOLATIONS_THAT_STOP,
-        clock=clock,
+    call_store, address = (
+        CallStore(folder / name, window_s=window_s, violations_that_stop=VIOLATIONS_THAT_STOP, clock=clock)
+        for name in (_name(settings, settings.api_token), address_store_name(_loopback_url(settings)))
     )
     limits = CallLimits(settings.calls_per_minute, hold_s=3 * settings.timeout_s, window_s=window_s)
-    return RateLimiter(call_store, limits, clock.since_boot)
+    return RateLimiter(call_store, limits, clock.since_boot, AddressViolations(address, clock.since_boot))

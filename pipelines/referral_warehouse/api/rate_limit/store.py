@@ -122,12 +122,19 @@ class CallStore:
             with self._file.transaction() as db:
                 self._write_completed(db)
 
-    def record_violation(self, what: Sequence[str], wait_s: float) -> tuple[Violation, ...]:
-        """Write violations durably and pause every process. Returns: all violations that still count."""
+    def now(self) -> float:
+        """The time of violations, in seconds since the epoch."""
+        return self._clock.wall()
+
+    def record_violation(self, what: Sequence[str], wait_s: float, at: float | None = None) -> tuple[Violation, ...]:
+        """Write violations durably, at the present time or ``at``, and pause every process.
+
+        Returns: all violations that still count.
+        """
         with self._file.transaction(durable=True) as db:
             now = self._clock.wall()
             db.execute("delete from strikes where at <= ?", (now - VIOLATIONS_KEPT_S,))
-            db.executemany("insert into strikes values (?, ?)", [(now, kind) for kind in what])
+            db.executemany("insert into strikes values (?, ?)", [(now if at is None else at, kind) for kind in what])
             self._file.pause(db, wait_s)
             return self._violations(db)
 
