@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from referral_warehouse.settings import Settings, load_settings
 from referral_warehouse.workspace.file_locks import lock_file
 from tests.account_server import AccountServer, user
 from tests.accounts.conftest import UK_TOKEN, Run, name_of, rows
+from tests.accounts.interruptions import end_before
 
 MOVE = ("migrate", "--to", "accounts", "--account", "uk")
 SPLIT = ("API_TOKEN", "BASE_URL", "CALLS_PER_MINUTE")
@@ -93,7 +92,7 @@ def test_a_migration_that_was_killed_is_completed(
         shutil.rmtree(single.warehouse_dir)
         shutil.copytree(whole, single.warehouse_dir, symlinks=True)
         with monkeypatch.context() as patch:
-            _end_before(patch, steps)
+            end_before(patch, steps)
             is_complete = referrals(*MOVE).code == 0
         if is_complete:
             break
@@ -104,24 +103,6 @@ def test_a_migration_that_was_killed_is_completed(
         _is_whole(single, whole)
     assert steps > 15
     _is_whole(single, whole)
-
-
-def _end_before(patch: pytest.MonkeyPatch, step: int) -> None:
-    """Raise what Ctrl-C raises before the ``step``-th change of a name in the file system."""
-    left = [step]
-
-    def counted(change: Callable[..., object]) -> Callable[..., object]:
-        def counting(*arguments: object, **options: object) -> object:
-            left[0] -= 1
-            if left[0] == 0:
-                raise KeyboardInterrupt
-            return change(*arguments, **options)
-
-        return counting
-
-    for name in ("replace", "hardlink_to", "symlink_to", "unlink"):
-        patch.setattr(Path, name, counted(getattr(Path, name)))
-    patch.setattr(os, "replace", counted(os.replace))
 
 
 def _is_whole(together: Settings, before: Path) -> None:
