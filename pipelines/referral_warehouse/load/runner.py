@@ -90,7 +90,7 @@ def load(
         load_file.recovered[:0] = applied.recovered
         run = _Run(settings, request, load_file, api, local)
         try:
-            with Paginator(api, settings.concurrency) as paginator:
+            with Paginator(api) as paginator:
                 run.load(paginator)
         except BaseException as error:
             api.stop()  # ends waits for slow answers

@@ -28,8 +28,8 @@ from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page
 from referral_warehouse.errors import IncompleteList
 
-# How many pages per thread may wait for a slow one before them: at 200 kB each and 8 threads, less than 20 MB.
-PAGES_AHEAD = 12
+# How many pages may wait for a slow one before them: at 200 kB each, less than 20 MB.
+PAGES_AHEAD = 96
 # When rows are deleted during reading, reading continues after the last id; this often at most.
 MOST_CONTINUATIONS = 50
 
