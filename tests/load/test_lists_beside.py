@@ -165,3 +165,9 @@ def test_an_interrupted_run_ends_though_a_list_beside_it_is_slow(settings: Setti
                 assert not thread.is_alive()
         finally:
             slow.set()
+
+
+def test_a_first_load_is_one_package_beside_that_of_the_empty_tables(settings: Settings) -> None:
+    with account(batches=5) as server:
+        loaded(server, settings)
+    assert rows(settings, "select count(*) from raw._dlt_loads") == [(2,)]

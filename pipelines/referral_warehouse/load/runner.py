@@ -169,7 +169,12 @@ class _Run:
     def _read(self, ctx: LoadContext, stream: Stream) -> None:
         beside = (STREAMS[name].lists_ahead(ctx) for name in plan.beside(stream.name, self._request.streams))
         ctx.offer_beside([one for lists in takewhile(_is_known, beside) for one in lists or ()])
-        gather(ctx, stream.name, stream.extract(ctx))
+        try:
+            gather(ctx, stream.name, stream.extract(ctx))
+        except ReferralsError:
+            with suppress(ReferralsError):  # the error that ends the run is the one to report
+                ctx.store.flush()  # what other streams have read is kept
+            raise
         ctx.charge(stream.name)
 
     def _commit_lists(self, ctx: LoadContext, writer: BatchWriter) -> None:

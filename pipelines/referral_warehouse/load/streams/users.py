@@ -41,9 +41,9 @@ class Users(Stream):
         needs_sweep = request.sweep or request.rebuild
         if not reader.is_backfilled:
             yield from reader.backfill()
-            ctx.store.flush()
             if reader.is_first_run:
                 return
+            ctx.store.flush()
             # what was resumed may have changed since it was read: the dates and the counts tell
         try:
             if not request.rebuild:
