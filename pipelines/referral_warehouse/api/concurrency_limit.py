@@ -99,8 +99,10 @@ class ConcurrencyLimit:
                 references.append(elapsed_s)
             if sent.number <= self._sent_before_round:
                 return None
-            self._slowness.append(elapsed_s / max(median(references), SHORTEST_S))
             self._is_used = self._is_used or in_flight >= self._limit
+            if not self._is_used:
+                return None  # the round begins when the limit is reached: requests one after the other show nothing
+            self._slowness.append(elapsed_s / max(median(references), SHORTEST_S))
             return self._changed(self._adjusted()) if len(self._slowness) >= self._limit else None
 
     def failed(self, sent: Sent) -> int | None:
@@ -133,8 +135,7 @@ class ConcurrencyLimit:
         if limit > self._few and slowness >= TOLERATED_SLOWNESS:
             self._is_doubling = False
             return max(self._few, int(limit / slowness))
-        if self._is_used:
-            limit += limit if self._is_doubling else max(1, limit // 10)
+        limit += limit if self._is_doubling else max(1, limit // 10)
         return min(limit, self._needed())
 
     def _needed(self) -> int:
