@@ -200,7 +200,7 @@ def test_the_config_file_states_every_default_as_it_is(tmp_path: Path) -> None:
         setting.name: setting.kind.default for setting in not_secret
     }
     shutil.copytree(PROJECT / ".dlt", tmp_path / ".dlt", ignore=shutil.ignore_patterns("secrets.toml"))
-    assert load_settings(environ={}, folder=tmp_path, home=tmp_path).concurrency == 8
+    assert load_settings(environ={}, folder=tmp_path, home=tmp_path).concurrency == 64
 
 
 UNITS = '{ "Amazon Voucher" = "EUR", " Cash Digital Card" = "EUR " }'

@@ -42,7 +42,7 @@ def referral_factory(
     api_token: str = dlt.secrets.value,
     base_url: str = DEFAULT_BASE_URL,
     calls_per_minute: int = 540,
-    concurrency: int = 8,
+    concurrency: int = 64,
     overlap_days: int = 1,
     sweep_every_days: int = 7,
     issued_lookback_days: int = 35,
@@ -58,7 +58,7 @@ def referral_factory(
         api_token: the token of the account.
         base_url: the address of the API; another one than the vendor's for tests.
         calls_per_minute: the rate limit; 0 is unlimited, for a server on this machine only.
-        concurrency: how many requests are sent at once.
+        concurrency: how many requests may be in flight at most; how many are follows latency and budget.
         overlap_days: so many whole days before the cursor are requested again.
         sweep_every_days: after so many days every user is read, because names and counters leave no date.
         issued_lookback_days: rewards issued in so many days before the run are read again, undated ones always.
@@ -120,7 +120,7 @@ def _read(stream: Stream, settings: Settings) -> Iterator[Any]:
     parser = PageParser(LoadReport(NAME), ObservationClock(simulated=settings.simulated_time))
     with MemoryStore(TABLES, state) as store, Client(settings) as client:
         try:
-            with Paginator(client, settings.concurrency) as paginator:
+            with Paginator(client) as paginator:
                 ctx = LoadContext(settings, request, paginator, store, parser)
                 for required in in_order(request.streams):
                     for batch in required.extract(ctx):

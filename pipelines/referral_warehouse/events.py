@@ -66,7 +66,8 @@ def log_client_event(kind: str, fields: Fields) -> None:
     """Log an event of the API client.
 
     Args:
-        kind: ``request`` (a response arrived), ``retry``, ``strike`` (status 429) or ``wait`` (for the rate limit).
+        kind: ``request`` (a response arrived), ``retry``, ``strike`` (status 429), ``wait`` (for the rate limit) or
+            ``concurrency`` (another number of requests may be in flight).
         fields: Its values; units are in their names.
     """
     level, message = _DESCRIPTIONS[kind](fields)
@@ -157,4 +158,10 @@ def _wait(fields: Fields) -> tuple[int, str]:
     return level, f"waiting {fields['wait_s']:.0f} s: {fields['reason']}"
 
 
-_DESCRIPTIONS = {"request": _request, "retry": _retry, "strike": _strike, "wait": _wait}
+def _concurrency(fields: Fields) -> tuple[int, str]:
+    return logging.DEBUG, f"up to {fields['in_flight']} requests may be in flight now"
+
+
+_DESCRIPTIONS = {
+    "request": _request, "retry": _retry, "strike": _strike, "wait": _wait, "concurrency": _concurrency,
+}  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from referral_warehouse.api.client import ApiResponse, RawResponse
+from referral_warehouse.api.concurrency_limit import ConcurrencyLimit
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import RequestRefused
 
@@ -30,6 +31,7 @@ class MovingList:
     size: int = 3
     asked: list[Query] = field(default_factory=list)
     ever: set[int] = field(default_factory=set)
+    concurrency: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(3))
 
     def __post_init__(self) -> None:
         self.ever = set(self.rows)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.concurrency_limit import ConcurrencyLimit
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page
@@ -17,7 +18,8 @@ SINCE = Filter("day", "gte", 5)
 
 def paginator_of(moving: MovingList, concurrency: int = 3) -> Paginator:
     # The paginator needs answers alone; real sockets are driven in test_request_fallback and end_to_end/test_quirks.
-    return Paginator(cast(Client, moving), concurrency)
+    moving.concurrency = ConcurrencyLimit(concurrency)
+    return Paginator(cast(Client, moving))
 
 
 def kept(pages: Iterator[Page]) -> dict[int, Any]:

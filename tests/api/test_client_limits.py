@@ -46,7 +46,7 @@ def test_the_first_429_is_a_violation_and_is_retried_after_its_wait(
     assert client.get(USERS).attempts == 2
     assert world.slept == [pytest.approx(wait_s)]
     assert [strike.what for strike in client.violations] == ["429"]
-    assert kinds(client) == ["request", "strike", "retry", "wait", "request"]
+    assert kinds(client) == ["request", "strike", "concurrency", "retry", "wait", "request"]
     rate_limiter.close()
 
 

@@ -90,7 +90,7 @@ def test_a_list_without_an_end_is_refused(
 
         server.default = answer
         before = client.calls
-        with Paginator(client, 2) as paginator, pytest.raises(DataRefused, match="users") as refused:
+        with Paginator(client) as paginator, pytest.raises(DataRefused, match="users") as refused:
             for _ in WALKS[walk](paginator):
                 pass
         assert "Next: " in str(refused.value)
@@ -105,7 +105,7 @@ def test_the_same_page_for_millions_of_rows_is_refused_soon(
         body=json.dumps({"data": rows(*asked(request)[:2]), "meta": {"total": 40_000_000}}).encode()
     )
     with (
-        Paginator(client, 2) as paginator,
+        Paginator(client) as paginator,
         pytest.raises(IncompleteList, match="users: consecutive pages have the same 3 rows"),
     ):
         list(paginator.iter_all(USERS))
@@ -119,7 +119,7 @@ def test_a_last_page_of_a_billion_is_refused_at_once(
     server.default = lambda request: Say(
         body=json.dumps({"data": ever_new(*asked(request)[:2]), "meta": meta}).encode()
     )
-    with Paginator(client, 2) as paginator, pytest.raises(BadEnvelope, match=r"users.*1000000000|25000000000"):
+    with Paginator(client) as paginator, pytest.raises(BadEnvelope, match=r"users.*1000000000|25000000000"):
         list(paginator.iter_all(USERS))
     assert client.calls <= 3
 
@@ -159,7 +159,7 @@ def test_one_id_out_of_its_place_is_read_around(client: Client, server: Scripted
             return Say(body=json.dumps({"data": rows, "meta": meta}).encode())
 
         server.default = answer
-        with Paginator(client, 2) as paginator:
+        with Paginator(client) as paginator:
             held: set[int] = set()
             for page in paginator.iter_all(USERS):
                 if page.restart:

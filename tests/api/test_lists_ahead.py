@@ -5,20 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.concurrency_limit import ConcurrencyLimit
 from referral_warehouse.api.pagination.fallback import RequestFallback
 from referral_warehouse.api.pagination.lists_ahead import ROWS_AHEAD, ListsAhead
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.pagination.prefetch import Prefetcher
 from referral_warehouse.api.query import Purpose, Query
 from referral_warehouse.api.responses import Page
+from referral_warehouse.settings import Settings
 from tests.api.scripted_server import Request, Say, ScriptedServer, ok
 
 THREADS = 3
+
+
+@pytest.fixture
+def client(make_client: Callable[..., Client], settings: Settings) -> Client:
+    return make_client(replace(settings, concurrency=THREADS))
 
 
 def page(*ids: int) -> Page:
@@ -80,7 +88,8 @@ def test_a_list_that_nobody_uses_ends_when_it_is_closed() -> None:
 
 
 def test_a_consumer_in_another_thread_ends_when_its_calls_are_cancelled() -> None:
-    prefetcher, begun, held, ended = Prefetcher(1), threading.Event(), threading.Event(), threading.Event()
+    prefetcher = Prefetcher(ConcurrencyLimit(1))
+    begun, held, ended = threading.Event(), threading.Event(), threading.Event()
 
     def block() -> None:
         begun.set()
@@ -120,7 +129,7 @@ def rows_of(request: Request, hold: threading.Event | None = None) -> Say:
 def test_no_more_requests_are_in_flight_than_the_concurrency_allows(client: Client, server: ScriptedServer) -> None:
     held = threading.Event()
     server.default = partial(rows_of, hold=held)
-    with Paginator(client, THREADS) as paginator:
+    with Paginator(client) as paginator:
         lists = [paginator.begin_lists([Query(f"list{number}")])[0] for number in range(THREADS + 2)]
         try:
             for _ in range(THREADS):
@@ -133,7 +142,7 @@ def test_no_more_requests_are_in_flight_than_the_concurrency_allows(client: Clie
 
 def test_calls_of_a_list_that_is_begun_are_counted_apart(client: Client, server: ScriptedServer) -> None:
     server.default = rows_of
-    with Paginator(client, THREADS) as paginator:
+    with Paginator(client) as paginator:
         (pages,) = paginator.begin_lists([Query("rewards", counted_apart="rewards")])
         list(paginator.iter_all(Query("users")))
         list(pages)
@@ -146,7 +155,7 @@ def test_what_was_begun_ends_with_the_paginator(client: Client, server: Scripted
     held = threading.Event()
     server.default = partial(rows_of, hold=held)
     try:
-        paginator = Paginator(client, THREADS)
+        paginator = Paginator(client)
         paginator.begin_lists([Query("rewards"), Query("rewards/due")])
         assert server.arrived.acquire(timeout=30)
         interrupt = KeyboardInterrupt()
@@ -163,7 +172,7 @@ def test_what_was_begun_ends_with_the_paginator(client: Client, server: Scripted
 def test_a_list_whose_rows_wait_ends_with_a_run_that_fails(client: Client, server: ScriptedServer) -> None:
     many = [{"id": number} for number in range(1, ROWS_AHEAD + 1)]
     server.default = lambda _: ok({"data": many, "meta": {"total": len(many), "last_page": 1}})
-    paginator = Paginator(client, THREADS)
+    paginator = Paginator(client)
     paginator.begin_lists([Query("rewards/issued"), Query("rewards/due")])
     for _ in range(2):
         assert server.arrived.acquire(timeout=30)
@@ -174,9 +183,10 @@ def test_a_list_whose_rows_wait_ends_with_a_run_that_fails(client: Client, serve
 
 
 def test_who_asks_first_is_sent_first_however_many_lookups_another_thread_has(
-    client: Client, server: ScriptedServer
+    make_client: Callable[..., Client], settings: Settings, server: ScriptedServer
 ) -> None:
-    held, fallback = threading.Event(), RequestFallback(client, 1)
+    client = make_client(replace(settings, concurrency=1))
+    held, fallback = threading.Event(), RequestFallback(client)
     server.default = lambda request: rows_of(request, held if "first" in request.target else None)
 
     def look_up() -> None:
@@ -188,7 +198,7 @@ def test_who_asks_first_is_sent_first_however_many_lookups_another_thread_has(
     assert server.arrived.acquire(timeout=30)
     list_thread.start()
     for _ in range(30_000):
-        if len(fallback._turns) == 2:
+        if len(client._turns) == 2:
             break
         list_thread.join(0.001)
     held.set()

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -13,14 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from referral_warehouse.api.client import Client
+from referral_warehouse.api.concurrency_limit import ConcurrencyLimit
 from referral_warehouse.api.pagination.id_ranges import page_starts
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.pagination.prefetch import Prefetcher
 from referral_warehouse.api.query import Purpose, Query
 from referral_warehouse.errors import ProtectiveStop
+from referral_warehouse.settings import Settings
 from tests.api.scripted_server import Request, Say, ScriptedServer, Step
 
 THREADS = 4
+
+
+@pytest.fixture
+def client(make_client: Callable[..., Client], settings: Settings) -> Client:
+    return make_client(replace(settings, concurrency=THREADS))
 
 
 class Conductor:
@@ -64,9 +72,9 @@ class Conductor:
 def test_results_are_in_order_whatever_order_the_answers_come_in(
     order: list[int], failing: set[int], stop_after: int
 ) -> None:
-    conductor, prefetcher, found = Conductor(order), Prefetcher(THREADS), list[int]()
+    conductor, prefetcher, found = Conductor(order), Prefetcher(ConcurrencyLimit(THREADS)), list[int]()
     first_failure = min(failing, default=12)
-    results = prefetcher.in_order((partial(conductor.call, i, i in failing) for i in range(12)), 3)
+    results = prefetcher.in_order((partial(conductor.call, i, i in failing) for i in range(12)), 3 * THREADS)
     with suppress(LookupError):
         for result in results:
             found.append(result)
@@ -83,8 +91,8 @@ def test_results_are_in_order_whatever_order_the_answers_come_in(
 
 def test_calls_go_on_while_the_consumer_is_busy_and_are_bounded() -> None:
     begun = threading.Semaphore(0)
-    prefetcher = Prefetcher(2)
-    results = prefetcher.in_order((begun.release for _ in range(200)), 12)
+    prefetcher = Prefetcher(ConcurrencyLimit(2))
+    results = prefetcher.in_order((begun.release for _ in range(200)), 24)
     for _ in range(40):
         next(results)
     for _ in range(40 + 2 + 40 // 4):  # one a thread, and a quarter of what was taken
@@ -118,7 +126,7 @@ def names(server: ScriptedServer) -> list[Query]:
 
 
 def test_lookups_are_counted_by_what_they_were_for(client: Client, names: list[Query]) -> None:
-    with Paginator(client, THREADS) as paginator:
+    with Paginator(client) as paginator:
         found = list(paginator.fetch_objects(names))
     assert [row and row["name"] for row in found] == [None if i % 5 == 0 else f"n{i}" for i in range(40)]
     assert client.sent() == {Purpose.NAME: 40}
@@ -131,23 +139,21 @@ def test_a_refused_relation_is_found_out_once_for_all_lookups(client: Client, se
 
     server.default = answer
     queries = [Query(f"coupons/c{i}", relations=("batch",), per_page=None) for i in range(30)]
-    with Paginator(client, THREADS) as paginator:
+    with Paginator(client) as paginator:
         assert list(paginator.fetch_objects(queries)) == [{"id": 1}] * 30
     refused = sum("with" in request.target for request in server.requests)
     assert refused <= THREADS, "no further lookup sends what the first ones were refused for"
     assert len(server.requests) <= 30 + THREADS
 
 
-def test_a_second_violation_ends_all_lookups(
-    make_client: Callable[..., Client], server: ScriptedServer, names: list[Query]
-) -> None:
-    client, accepted = make_client(), server.default
+def test_a_second_violation_ends_all_lookups(client: Client, server: ScriptedServer, names: list[Query]) -> None:
+    accepted = server.default
 
     def answer(request: Request) -> Step:
         return Say(429, b"{}", {"Retry-After": "1"}) if len(server.requests) > 10 else accepted(request)
 
     server.default = answer
-    with pytest.raises(ProtectiveStop), Paginator(client, THREADS) as paginator:
+    with pytest.raises(ProtectiveStop), Paginator(client) as paginator:
         list(paginator.fetch_objects(names))
     assert len(server.requests) <= 10 + 2 * THREADS, "nothing was sent after the stop"
     assert len(client.violations) >= 2

@@ -8,12 +8,13 @@ from functools import partial
 
 import pytest
 
+from referral_warehouse.api.concurrency_limit import ConcurrencyLimit
 from referral_warehouse.api.pagination.prefetch import Prefetcher
 
 
 @pytest.fixture
 def prefetcher() -> Iterator[Prefetcher]:
-    made = Prefetcher(3)
+    made = Prefetcher(ConcurrencyLimit(3))
     yield made
     made.close(wait=True)
 
@@ -30,7 +31,7 @@ def test_results_come_in_the_order_of_the_calls(prefetcher: Prefetcher) -> None:
         return 9
 
     calls = [first, *[lambda number=number: number for number in range(1, 9)], last]
-    assert list(prefetcher.in_order(calls, results_per_thread=4)) == list(range(10))
+    assert list(prefetcher.in_order(calls, results_ahead=12)) == list(range(10))
 
 
 def test_calls_are_taken_only_when_they_can_begin(prefetcher: Prefetcher) -> None:

@@ -186,7 +186,7 @@ def test_a_whole_list_over_a_socket(
     server: ScriptedServer, client: Client, settings: Settings, count: int, refused: tuple[str, ...], status: int
 ) -> None:
     server.default = listing(count, refused=refused, status=status)
-    with Paginator(client, settings.concurrency) as paginator:
+    with Paginator(client) as paginator:
         found = [identifier for page in paginator.iter_all(Query("users")) for identifier in page.ids()]
     assert sorted(found) == list(range(1, count + 1))
 
@@ -196,7 +196,7 @@ def test_a_refused_filter_is_an_ignored_one(
     server: ScriptedServer, client: Client, settings: Settings, status: int
 ) -> None:
     server.default = listing(60, refused=("date",), status=status)
-    with Paginator(client, settings.concurrency) as paginator:
+    with Paginator(client) as paginator:
         with pytest.raises(FilterIgnored, match="date"):
             list(paginator.iter_matching(Query("users"), Filter("date", "gte", "2026-05-04"), bool))
         assert paginator.count(Query("users", filters=(Filter("date", "gte", "2026-05-04"),))) is None
@@ -207,7 +207,7 @@ def test_a_filtered_query_does_not_hide_that_the_api_is_unavailable(
     server: ScriptedServer, client: Client, settings: Settings
 ) -> None:
     server.default = lambda _request: REFUSALS["500"]
-    with Paginator(client, settings.concurrency) as paginator, pytest.raises(ApiUnavailable):
+    with Paginator(client) as paginator, pytest.raises(ApiUnavailable):
         paginator.count(Query("users", filters=(Filter("qualified", "equal", 1),)))
 
 

@@ -6,6 +6,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -13,9 +14,15 @@ import pytest
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination.paginator import PAGES_AHEAD, Paginator
 from referral_warehouse.api.query import Query
+from referral_warehouse.settings import Settings
 from tests.api.scripted_server import Request, Say, ScriptedServer
 
 SIZE, THREADS = 5, 3
+
+
+@pytest.fixture
+def client(make_client: Callable[..., Client], settings: Settings) -> Client:
+    return make_client(replace(settings, concurrency=THREADS))
 
 
 def numbers(upto: int, hold: dict[int, threading.Event], asked_for: queue.Queue[int]) -> Callable[[Request], Say]:
@@ -50,7 +57,7 @@ def test_all_other_pages_are_fetched_while_one_is_slow(client: Client, server: S
     found: list[int] = []
 
     def walk() -> None:
-        with Paginator(client, THREADS) as paginator:
+        with Paginator(client) as paginator:
             for page in paginator.iter_all(Query("users")):
                 found.extend(page.ids())
 
@@ -70,9 +77,9 @@ def test_all_other_pages_are_fetched_while_one_is_slow(client: Client, server: S
 
 
 def test_what_is_fetched_beyond_a_slow_call_is_bounded(client: Client, server: ScriptedServer) -> None:
-    most, slow, asked_for = THREADS * PAGES_AHEAD, threading.Event(), queue.Queue[int]()
+    most, slow, asked_for = PAGES_AHEAD, threading.Event(), queue.Queue[int]()
     server.default = numbers(SIZE * (most + 40), {2: slow}, asked_for)
-    with Paginator(client, THREADS) as paginator:
+    with Paginator(client) as paginator:
         pages = paginator.iter_all(Query("users"))
         walking = threading.Thread(target=lambda: list(pages))
         walking.start()

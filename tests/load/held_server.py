@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from tests.account_server import AccountServer, Row, small_account, user
 
 TOGETHER = 8
-"""The concurrency of the loader by default."""
+"""So many requests may be in flight when a run begins."""
 ALONE_AFTER_S = 4.0
 
 Asked = list[tuple[str, str]]

@@ -193,7 +193,7 @@ def test_several_coupons_of_one_user_are_all_kept(account: Account) -> None:
     with (
         LoadFile(account.settings.load_path) as load_file,
         Client(account.settings) as client,
-        Paginator(client, 1) as paginator,
+        Paginator(client) as paginator,
     ):
         pipeline, parser = LoadPipeline(load_file, account.settings.state_dir, TABLES), new_parser()
         writer = BatchWriter(pipeline, load_file.rows, parser.report, 1_000)

@@ -17,13 +17,15 @@ import httpx
 
 from referral_warehouse.api.attempts import ApiResponse, Failure, RawResponse
 from referral_warehouse.api.clock import ClientClock
+from referral_warehouse.api.concurrency_limit import ConcurrencyLimit
 from referral_warehouse.api.decompression import TooLarge, UnknownPacking
 from referral_warehouse.api.interpretation import Interpreter
 from referral_warehouse.api.json_decoding import Unreadable
-from referral_warehouse.api.query import Purpose, Query, query_label, query_target, quote_segment
+from referral_warehouse.api.query import Purpose, Query, query_kind, query_label, query_target, quote_segment
 from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.api.rate_limit.limiter import Permit, RateLimiter, open_rate_limiter
 from referral_warehouse.api.rate_limit.store import Violation
+from referral_warehouse.api.rate_limit.turn_queue import TurnQueue
 from referral_warehouse.api.retry import RetryPolicy, StatusMeaning, status_meaning
 from referral_warehouse.api.stop_signal import StopSignal
 from referral_warehouse.api.transport import Reply, Transport
@@ -46,7 +48,11 @@ T = TypeVar("T")
 
 
 class Client:
-    """Reads from the API. Thread-safe: several threads may ``get`` at once."""
+    """Reads from the API. Thread-safe: several threads may ``get`` at once.
+
+    Attributes:
+        concurrency: how many requests may be in flight; others wait for their turn, first come, first served.
+    """
 
     def __init__(
         self,
@@ -75,6 +81,8 @@ class Client:
             open_rate_limiter(settings, HostClock(wall=self._clock.wall)) if rate_limiter is None else rate_limiter
         )
         self._owns_rate_limiter = rate_limiter is None
+        self.concurrency = ConcurrencyLimit(settings.concurrency, settings.calls_per_minute)
+        self._turns = TurnQueue(lambda: self.concurrency.now)
         self._interpreter = Interpreter(self._policy, self._clock.wall)
         self._stop_signal = StopSignal(self._clock.sleep)
         self._on_event = on_event
@@ -172,6 +180,18 @@ class Client:
 
     def _attempt(self, query: Query, target: str, label: str, attempt: int) -> RawResponse | Failure:
         self._stop_signal.check()
+        with self._turns.turn():
+            sent = self.concurrency.begin()
+            outcome = self._attempt_in_turn(query, target, label, attempt)
+            if isinstance(outcome, Failure):
+                changed = self.concurrency.failed(sent)
+            else:
+                changed = self.concurrency.succeeded(sent, query_kind(query), outcome.elapsed_s, len(self._turns))
+        if changed is not None:
+            self._emit("concurrency", in_flight=changed)
+        return outcome
+
+    def _attempt_in_turn(self, query: Query, target: str, label: str, attempt: int) -> RawResponse | Failure:
         permit = self._rate_limiter.acquire(self._stop_signal.sleep, self._report_wait)
         reply: Reply | None = None
         try:

@@ -142,6 +142,12 @@ def query_label(query: Query) -> str:
     return display_text(unquote(f"{query.path}?{params}" if params else query.path))
 
 
+def query_kind(query: Query) -> str:
+    """The kind of a query: those of one kind take a server about as long as each other."""
+    path = f"{query.path.partition('/')[0]}/*" if query.per_page is None else query.path
+    return f"{path} {query.per_page or ''}"
+
+
 def quote_segment(name: str) -> str:
     """A name as one percent-encoded path segment: spaces, ``/``, ``%``, ``?``, ``#`` and unicode are kept.
 

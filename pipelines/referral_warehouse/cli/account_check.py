@@ -58,7 +58,7 @@ def check_account(settings: Settings) -> AccountCheck:
     findings: list[Finding] = []
     policy = RetryPolicy(attempts=ATTEMPTS, base_s=BASE_S, deadline_s=DEADLINE_S)
     try:
-        with Client(settings, policy=policy) as client, Paginator(client, settings.concurrency) as paginator:
+        with Client(settings, policy=policy) as client, Paginator(client) as paginator:
             for finding in probe(client, paginator, datetime.now(UTC), simulated=settings.simulated_time):
                 findings.append(finding)  # noqa: PERF402 - those before an error are kept
             return AccountCheck(findings, client.calls)

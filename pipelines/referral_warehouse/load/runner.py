@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import takewhile
@@ -90,7 +91,7 @@ def load(
         load_file.recovered[:0] = applied.recovered
         run = _Run(settings, request, load_file, api, local)
         try:
-            with Paginator(api, settings.concurrency) as paginator:
+            with Paginator(api) as paginator:
                 run.load(paginator)
         except BaseException as error:
             api.stop()  # ends waits for slow answers
@@ -147,6 +148,9 @@ class _Run:
 
     def _recognise_account(self, ctx: LoadContext) -> None:
         """Find out whether another account takes the directory over; pages read for that are not requested again."""
+        for name in plan.beside(plan.RECOGNISE_ACCOUNT, self._request.streams, plan.AT_ONCE):
+            if (query := STREAMS[name].list_at_once(ctx)) is not None:
+                ctx.paginator.begin_list(replace(query, counted_apart=name))
         is_loaded = ACCOUNT_LIST.name in self._request.streams
         pages = ctx.keep_pages(ACCOUNT_LIST.query, ctx.paginator.iter_all(ACCOUNT_LIST.query)) if is_loaded else None
         with KnownAccount(self._load_file.rows, self._settings) as known:
@@ -169,7 +173,12 @@ class _Run:
     def _read(self, ctx: LoadContext, stream: Stream) -> None:
         beside = (STREAMS[name].lists_ahead(ctx) for name in plan.beside(stream.name, self._request.streams))
         ctx.offer_beside([one for lists in takewhile(_is_known, beside) for one in lists or ()])
-        gather(ctx, stream.name, stream.extract(ctx))
+        try:
+            gather(ctx, stream.name, stream.extract(ctx))
+        except ReferralsError:
+            with suppress(ReferralsError):  # the error that ends the run is the one to report
+                ctx.store.flush()  # what other streams have read is kept
+            raise
         ctx.charge(stream.name)
 
     def _commit_lists(self, ctx: LoadContext, writer: BatchWriter) -> None:

@@ -28,7 +28,10 @@ SOURCE_ROWS: tuple[Setting, ...] = (
         "call budget of all processes of this machine that use the token; 0 removes the limit, only for a server on "
         "this machine",
     ),
-    Setting(SOURCE, "concurrency", WholeNumber(8, 1, 64), "requests in flight"),
+    Setting(
+        SOURCE, "concurrency", WholeNumber(64, 1, 64),
+        "requests in flight at most; how many are [follows latency and budget](performance.md#requests-in-flight)",
+    ),
     Setting(SOURCE, "overlap_days", WholeNumber(1, 1, 366), "days before a cursor that are read again"),
     Setting(SOURCE, "timeout_s", WholeNumber(60, 1, 600), "seconds until a request is abandoned"),
     Setting(

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from referral_warehouse.api.client import ApiResponse, Client
 from referral_warehouse.api.json_decoding import Unreadable
 from referral_warehouse.api.query import Query
-from referral_warehouse.api.rate_limit.turn_queue import TurnQueue
 from referral_warehouse.api.responses import Page, read_page, read_single
 from referral_warehouse.errors import ApiError, ApiUnavailable, BadEnvelope, RequestRefused
 
@@ -30,16 +29,10 @@ T = TypeVar("T")
 
 
 class RequestFallback:
-    """Sends queries through one client; remembers per path which parts the server refuses. Thread-safe.
+    """Sends queries through one client; remembers per path which parts the server refuses. Thread-safe."""
 
-    Args:
-        client: sends the requests.
-        at_once: how many requests are in progress at most, whatever thread they are sent by.
-    """
-
-    def __init__(self, client: Client, at_once: int = 1) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._turns = TurnQueue(at_once)  # who asks first has a turn first, or pages would wait for all lookups
         self._lock = threading.Lock()
         self._search = threading.Lock()
         self._refused: dict[str, frozenset[str]] = {}
@@ -59,8 +52,7 @@ class RequestFallback:
         """
         reduced = _leave_out(query, self._refused.get(query.path, frozenset()))
         try:
-            with self._turns.turn():
-                sent = self._client.send(reduced)
+            sent = self._client.send(reduced)
         except (RequestRefused, ApiUnavailable) as refused:
             if not is_query_rejected(refused):
                 raise
@@ -134,9 +126,7 @@ class RequestFallback:
     def _read(self, reader: Callable[[ApiResponse], T], query: Query, attempts: int | None = None) -> T:
         for attempt in range(1, ENVELOPE_TRIES + 1):
             try:
-                with self._turns.turn():
-                    response = self._client.get(query, attempts)
-                return reader(response)
+                return reader(self._client.get(query, attempts))
             except BadEnvelope:
                 if attempt == ENVELOPE_TRIES:
                     raise

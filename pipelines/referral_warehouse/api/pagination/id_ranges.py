@@ -25,8 +25,8 @@ class IdRanges(Lookups):
         paths_without_keyset: the lists whose server turned out not to filter or order by id.
     """
 
-    def __init__(self, client: Client, concurrency: int) -> None:
-        super().__init__(client, concurrency)
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
         self.paths_without_keyset: set[str] = set()
 
     def iter_id_range(self, query: Query, above: int | None, upto: int) -> Iterator[Page]:

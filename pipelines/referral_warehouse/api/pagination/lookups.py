@@ -21,8 +21,8 @@ from referral_warehouse.api.query import Purpose, Query
 from referral_warehouse.api.responses import Page
 from referral_warehouse.errors import ApiUnavailable, RequestRefused
 
-# How many results per thread may wait for a slow one before them.
-RESULTS_AHEAD = 12
+# How many results may wait for a slow one before them.
+RESULTS_AHEAD = 96
 T = TypeVar("T")
 
 
@@ -33,10 +33,10 @@ class Lookups:
         calls_left: how many pages are left of the list that is being read; 0 where none is, or nobody knows.
     """
 
-    def __init__(self, client: Client, concurrency: int) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._fallback = RequestFallback(client, concurrency)
-        self._prefetcher = Prefetcher(concurrency)
+        self._fallback = RequestFallback(client)
+        self._prefetcher = Prefetcher(client.concurrency)
         self._ahead_of_use: list[ListsAhead] = []
         self.calls_left = 0
 
@@ -56,6 +56,11 @@ class Lookups:
     def calls(self) -> int:
         """How many requests the client has sent so far."""
         return self._client.calls
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests may be in flight now."""
+        return self._client.concurrency.now
 
     def sent(self, counted_apart: str = "") -> Counter[Purpose]:
         """How many requests the client has sent so far, by what they were for; those counted apart, or the others."""

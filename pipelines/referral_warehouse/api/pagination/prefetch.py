@@ -1,4 +1,4 @@
-"""Runs independent calls in a fixed number of threads and returns their results in the order of the calls.
+"""Runs independent calls in a bounded number of threads and returns their results in the order of the calls.
 
 Knows no server, page or query. Memory is bounded by the number of waiting results, never by the length that a list
 reports. Calls go on while the consumer is busy, with a commit for instance.
@@ -13,30 +13,37 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Semaphore
 from typing import TypeVar
 
+from referral_warehouse.api.concurrency_limit import ConcurrencyLimit
+
 T = TypeVar("T")
 
 
 class Prefetcher:
-    """The threads of one paginator. ``concurrency`` is the number of calls in progress at most."""
+    """The threads of one paginator. Each consumer has as many calls in progress as may be in flight now."""
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: ConcurrencyLimit) -> None:
         self._concurrency = concurrency
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="api")
+        self._threads = ThreadPoolExecutor(concurrency.most, thread_name_prefix="api")
 
     def close(self, *, wait: bool) -> None:
         """Start no further call; with ``wait``, return when those in progress have ended."""
         self._threads.shutdown(wait=wait, cancel_futures=True)
 
-    def in_order(self, calls: Iterable[Callable[[], T]], results_per_thread: int = 1) -> Iterator[T]:
+    def begin(self, call: Callable[[], T]) -> Callable[[], T]:
+        """Start one call now; the returned function waits for its result, and raises what it raised."""
+        return self._threads.submit(call).result
+
+    def in_order(self, calls: Iterable[Callable[[], T]], results_ahead: int = 0) -> Iterator[T]:
         """The results of calls, each as soon as those before it were consumed.
 
         No call may wait for another one of the same prefetcher: in the end every thread could wait.
 
         Args:
             calls: taken one by one, in the consumer's thread.
-            results_per_thread: how many results may wait per thread, while the next one in order is slow (one slow call
-                delays its own result and no other) and while the consumer is busy. For a busy consumer, a quarter of
-                the results that it took may wait beyond one a thread: who stops early has caused few calls in vain.
+            results_ahead: how many results may wait, or one for each call in progress if these are more: while the next
+                one in order is slow (one slow call delays its own result and no other), and while the consumer is
+                busy. For a busy consumer, a quarter of the results that it took may wait beyond one for each call in
+                progress: who stops early has caused few calls in vain.
 
         Raises: what the next call in order raised; calls that have not begun are then cancelled.
         """
@@ -53,13 +60,14 @@ class Prefetcher:
 
         try:
             while True:
-                self._submit(source, pending, submit, results_per_thread)
+                self._submit(source, pending, submit, results_ahead)
                 if not pending:
                     return
                 if pending[0].done():
                     result = pending.popleft().result()
                     taken += 1
-                    most = min(self._concurrency + taken // 4, self._concurrency * results_per_thread)
+                    at_once = self._concurrency.now
+                    most = min(at_once + taken // 4, max(at_once, results_ahead))
                     while len(pending) < most and (call := next(source, None)) is not None:
                         submit(call)
                     yield result
@@ -74,13 +82,14 @@ class Prefetcher:
         source: Iterator[Callable[[], T]],
         pending: deque[Future[T]],
         submit: Callable[[Callable[[], T]], Future[T]],
-        results_per_thread: int,
+        results_ahead: int,
     ) -> None:
         """Submit as many calls as may begin now."""
         in_progress = {future for future in pending if not future.done()}
         is_first_slow = bool(pending) and pending[0] in in_progress
-        most = self._concurrency * (results_per_thread if is_first_slow else 1)
-        while len(pending) < most and len(in_progress) < self._concurrency:
+        at_once = self._concurrency.now
+        most = max(at_once, results_ahead) if is_first_slow else at_once
+        while len(pending) < most and len(in_progress) < at_once:
             call = next(source, None)
             if call is None:
                 break

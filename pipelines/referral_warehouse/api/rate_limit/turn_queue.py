@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+
+
+def _one() -> int:
+    return 1
 
 
 class TurnQueue:
     """Thread-safe. Its length is the number of threads that have or wait for a turn.
 
     Args:
-        at_once: how many threads have a turn at the same time.
+        at_once: returns how many threads may have a turn now; more have one while it falls.
     """
 
-    def __init__(self, at_once: int = 1) -> None:
+    def __init__(self, at_once: Callable[[], int] = _one) -> None:
         self._at_once = at_once
         self._lock = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
@@ -43,5 +47,5 @@ class TurnQueue:
                 self._give()
 
     def _give(self) -> None:
-        for turn in islice(self._waiting, self._at_once):
+        for turn in islice(self._waiting, self._at_once()):
             turn.set()

@@ -57,14 +57,14 @@ class BatchWriter:
 
     def flush(self) -> None:
         """Commit all batches except complete lists, so that their rows are stored."""
-        self._pending.deduplicate()
-        for table, rows in self._pending.tables.items():
-            schema = self._pending.schemas[table]
+        batch, self._pending = self._pending, LoadBatch()  # first: a batch that is refused is not committed again
+        batch.deduplicate()
+        for table, rows in batch.tables.items():
+            schema = batch.schemas[table]
             if schema.is_stream and schema.strategy is not LoadStrategy.LIST_HISTORY:
                 self._report.stream(table).rows_written += sum(part.num_rows for part in rows)
-        self._pipeline.commit(self._pending)
-        self._pending.tables.clear()  # dlt's trace may keep the batch: release its rows
-        self._pending = LoadBatch()
+        self._pipeline.commit(batch)
+        batch.tables.clear()  # dlt's trace may keep the batch: release its rows
 
     def close_lists(self, observed_at: datetime | None) -> LoadBatch:
         """Merge the complete lists with the uncommitted batches.

@@ -33,6 +33,7 @@ class UnassignedCoupons:
         self._coupons = ctx.shared(CouponReader)
         self._paginator = ctx.paginator
         self._rows = ctx.rows
+        self._flush = ctx.store.flush
         self._report = ctx.report.stream(COUPONS.name)
         self._latest = ctx.parser.latest
         self._names = ctx.request.coupon_names
@@ -52,6 +53,7 @@ class UnassignedCoupons:
         if not is_listed:
             self._request_names(self._latest)
             return self._batch
+        self._flush()  # coupons of users count as stored
         live = self._rows.live_count(COUPONS.name)
         if self._reads_everything or total is None or total <= READ_EACH_TIME or total != live:
             self._read_list(self._latest)

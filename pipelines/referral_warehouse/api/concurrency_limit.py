@@ -1,0 +1,145 @@
+"""How many requests may be in flight: what the budget needs at the measured latency, less for a strained server.
+
+Knows how long requests took and which failed; nothing of HTTP, of pages, or of the calls of a minute, which
+``rate_limit`` alone limits.
+
+By Little's law, as many requests are in flight on average as are sent in a second, times the seconds that each takes.
+So the budget of a second, times the mean latency and a margin, is what is needed to use the budget: 8 up to 0.5 s at
+540 calls a minute, 41 at 3 s. Without a budget it is the bound. The mean counts, because a slow call keeps its place
+as long as it takes; that a server becomes slower is seen at the median, which a few slow calls do not move.
+
+The limit changes as TCP's window does: it doubles each round (as many responses as may be in flight) until the first
+sign of strain, and grows by a tenth afterwards; a failure halves it, as in the AIMD of Netflix's concurrency-limits.
+Where responses take longer than with few requests in flight, it is divided by how much longer: so many requests would
+be in flight at the time that they took before. This reference is measured only while few requests are in flight, as
+BBR does: an average of all responses, as in Gradient2, follows a server that becomes slower because of us. A response
+to a request that was sent under another limit does not count for the round, nor does its failure after a lowering.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from dataclasses import dataclass
+from statistics import fmean, median
+
+FEW = 8
+"""In flight at the begin, and again as soon as nothing fails; slowness alone lowers the limit no further."""
+FEWEST = 2
+"""However much fails: one slow call must not hold all others."""
+MARGIN = 1.5
+"""Above the mean that Little's law gives: calls come in bursts, and the times of the next ones are not known."""
+TOLERATED_SLOWNESS = 1.5
+LATENCIES_KEPT = 300
+"""Of which the mean is taken: of 40 calls of the vendor's API, 3 took tens of times as long as the others, and these
+come late, after many short ones."""
+REFERENCES_KEPT = 15
+"""For each kind of request."""
+SHORTEST_S = 0.001
+"""Shorter times are those of this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request in flight: the how-manieth it is, and whether few requests were allowed when it was sent."""
+
+    number: int
+    is_among_few: bool
+
+
+class ConcurrencyLimit:
+    """The limit of one client. Thread-safe.
+
+    Args:
+        most: the bound that is never exceeded.
+        calls_per_minute: the budget; 0 for none.
+    """
+
+    def __init__(self, most: int, calls_per_minute: int = 0) -> None:
+        self.most = most
+        self._calls_per_s = calls_per_minute / 60
+        self._few = min(FEW, most)
+        self._fewest = min(FEWEST, most)
+        self._lock = threading.Lock()
+        self._limit = self._few
+        self._is_doubling = True
+        self._latencies = deque[float](maxlen=LATENCIES_KEPT)
+        self._references: dict[str, deque[float]] = {}
+        self._sent = self._sent_before_lowering = self._sent_before_round = 0
+        self._is_used = False
+        self._slowness: list[float] = []
+
+    @property
+    def now(self) -> int:
+        """How many requests may be in flight now."""
+        return self._limit
+
+    def begin(self) -> Sent:
+        """A request is sent."""
+        with self._lock:
+            self._sent += 1
+            return Sent(self._sent, self._limit <= self._few)
+
+    def succeeded(self, sent: Sent, kind: str, elapsed_s: float, in_flight: int) -> int | None:
+        """A request has its response.
+
+        Args:
+            sent: the request.
+            kind: requests of the same kind take about as long.
+            elapsed_s: seconds from sending to the last byte.
+            in_flight: how many requests were in flight or waited for that, this one included.
+
+        Returns: the limit if it changed.
+        """
+        with self._lock:
+            self._latencies.append(elapsed_s)
+            references = self._references.setdefault(kind, deque(maxlen=REFERENCES_KEPT))
+            if sent.is_among_few or not references:
+                references.append(elapsed_s)
+            if sent.number <= self._sent_before_round:
+                return None
+            self._is_used = self._is_used or in_flight >= self._limit
+            if not self._is_used:
+                return None  # the round begins when the limit is reached: requests one after the other show nothing
+            self._slowness.append(elapsed_s / max(median(references), SHORTEST_S))
+            return self._changed(self._adjusted()) if len(self._slowness) >= self._limit else None
+
+    def failed(self, sent: Sent) -> int | None:
+        """A request was refused as one too many, or failed at the server or in the network.
+
+        The requests that were in flight with the first one that failed may fail too, and say nothing more.
+
+        Returns: the limit if it changed.
+        """
+        with self._lock:
+            if sent.number <= self._sent_before_lowering:
+                return None
+            self._is_doubling = False
+            return self._changed(max(self._fewest, self._limit // 2))
+
+    def _changed(self, limit: int) -> int | None:
+        before, self._limit = self._limit, limit
+        if limit < before:
+            self._sent_before_lowering = self._sent
+        self._begin_round()
+        return None if limit == before else limit
+
+    def _begin_round(self) -> None:
+        self._sent_before_round = self._sent
+        self._is_used = False
+        self._slowness = []
+
+    def _adjusted(self) -> int:
+        slowness, limit = median(self._slowness), self._limit
+        if limit > self._few and slowness >= TOLERATED_SLOWNESS:
+            self._is_doubling = False
+            return max(self._few, int(limit / slowness))
+        limit += limit if self._is_doubling else max(1, limit // 10)
+        return min(limit, self._needed())
+
+    def _needed(self) -> int:
+        if not self._calls_per_s:
+            return self.most
+        needed = math.ceil(MARGIN * self._calls_per_s * fmean(self._latencies))
+        return min(self.most, max(self._few, needed))
