@@ -19,6 +19,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "The rate limit and its violations": (
         "tests/api/test_rate_limiter.py", "tests/api/test_budget_used.py", "tests/api/test_call_store.py",
         "tests/api/test_budget_run.py", "tests/api/test_client_limits.py", "tests/cli/test_strikes.py",
+        "tests/api/test_violations_of_an_address.py",
     ),
     "What is asked again, and what is not": (
         "tests/api/test_client_faults.py", "tests/api/test_retry.py", "tests/api/test_slow_calls.py",
@@ -84,6 +85,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tests/lake/test_lake_faults.py", "tests/lake/test_lake_kills.py", "tests/lake/test_lake_lock.py",
         "tests/lake/test_lake_readers.py", "tests/lake/test_lake_maintenance.py", "tests/lake/test_lake_publication.py",
         "tests/settings/test_lake_target.py",
+    ),
+    "Several accounts": (
+        "tests/accounts/test_published_together.py", "tests/accounts/test_account_migration.py",
+        "tests/accounts/test_interrupted_publications.py", "tests/accounts/test_personal_data.py",
+        "tests/accounts/test_signals.py", "tests/settings/test_accounts.py",
     ),
     "Secrets": ("tests/end_to_end/test_secrets.py",),
     "What a run says": ("tests/cli/test_run_output.py",),

@@ -279,27 +279,3 @@ def test_the_shell_reads_the_paths_as_they_are(odd: Deployment) -> None:
     assert words[3] == f"WAREHOUSE__DIR={odd.warehouse_dir}"
     assert words[4:7] == odd.program
     assert PREFIX not in line
-
-
-def test_each_of_several_accounts_has_a_token(odd: Deployment) -> None:
-    several = replace(odd, accounts=("uk", "us_east"))
-    workflow = yaml.safe_load(made("github-actions", several))
-    [job] = workflow["jobs"].values()
-    tokens = {name: value for name, value in job["env"].items() if name.endswith("API_TOKEN")}
-    assert tokens == {
-        "ACCOUNTS__UK__API_TOKEN": "${{ secrets.REFERRAL_FACTORY_API_TOKEN_UK }}",
-        "ACCOUNTS__US_EAST__API_TOKEN": "${{ secrets.REFERRAL_FACTORY_API_TOKEN_US_EAST }}",
-    }
-    text = made("kubernetes", several)
-    assert "--from-literal=api-token-uk=... --from-literal=api-token-us-east=..." in text
-    cron_job = next(found for found in yaml.safe_load_all(text) if found["kind"] == "CronJob")
-    [container] = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    given = {one["name"]: one["valueFrom"]["secretKeyRef"]["key"] for one in container["env"] if "valueFrom" in one}
-    assert given == {"ACCOUNTS__UK__API_TOKEN": "api-token-uk", "ACCOUNTS__US_EAST__API_TOKEN": "api-token-us-east"}
-
-
-def test_a_token_file_is_for_one_account(referrals: Run, tmp_path: Path) -> None:
-    two = {"ACCOUNTS__UK__API_TOKEN": "tok-uk-5e1f0a77c3", "SOURCES__REFERRAL_FACTORY__API_TOKEN": ""}
-    done = referrals("schedule", "--systemd", "--token-file", str(tmp_path / "token"), **two)
-    assert done.code == 2
-    assert "--token-file is for one account" in done.err
