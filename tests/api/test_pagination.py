@@ -51,16 +51,6 @@ def test_a_bounded_list_costs_one_request_per_page_and_two_more() -> None:
     assert pages[-1].is_last
 
 
-def test_a_list_that_is_begun_costs_the_same_requests_and_is_begun_once() -> None:
-    moving = MovingList(numbered_rows(range(1, 31)))
-    with paginator_of(moving) as paginator:
-        paginator.begin_list(LIST)
-        assert sorted(kept(paginator.iter_all(LIST))) == list(range(1, 31))
-        assert len(moving.asked) == 11
-        kept(paginator.iter_all(LIST))
-    assert len(moving.asked) == 22
-
-
 def test_a_list_can_be_read_from_an_id_on() -> None:
     moving = MovingList(numbered_rows(range(1, 31)))
     with paginator_of(moving) as paginator:

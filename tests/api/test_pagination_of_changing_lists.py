@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Query
-from referral_warehouse.errors import FilterIgnored, IncompleteList, RequestRefused
+from referral_warehouse.errors import FilterIgnored, IncompleteList
 from tests.api.moving_lists import Change, MovingList, numbered_rows
 from tests.api.paginators import LIST, SINCE, WAYS, honours, kept, paginator_of
-
-
-def begin(paginator: Paginator) -> None:
-    """Begin the list, and wait until both responses came: the list of the tests answers one thread at a time."""
-    paginator.begin_list(LIST)
-    for begun in paginator._begun.values():
-        with suppress(RequestRefused):
-            begun.newest()
 
 
 def scripted(**at: list[Change]) -> Iterator[list[Change]]:
@@ -48,32 +38,6 @@ def test_one_gone_and_one_new_do_not_cancel_out(way: str) -> None:
         with paginator_of(moving, concurrency=1) as paginator:
             found = kept(paginator.iter_all(LIST))
         assert moving.stayed <= found.keys(), question
-
-
-@pytest.mark.parametrize("newest_first", [False, True])
-def test_a_list_that_grows_while_its_begin_is_requested_is_read_by_ids(newest_first: bool) -> None:
-    """The row that was the newest is on the first page, and another row is not."""
-    moving = MovingList(numbered_rows(range(1, 4)), scripted(q2=[("insert", 1)] * 4))
-    with paginator_of(moving, concurrency=1) as paginator:
-        if newest_first:
-            paginator._prefetcher.begin = _in_other_order(paginator._prefetcher.begin)  # type: ignore[method-assign]
-        begin(paginator)
-        found = kept(paginator.iter_all(LIST))
-        assert paginator.paths_without_keyset == set()
-    assert {1, 2, 3} <= found.keys() <= set(range(1, 8))
-
-
-def _in_other_order(begin: Callable[[Callable[[], Any]], Callable[[], Any]]) -> Any:
-    """Begin the first of two calls when the second one ended."""
-    waiting: list[Callable[[], Any]] = []
-
-    def begin_later(call: Callable[[], Any]) -> Callable[[], Any]:
-        if not waiting:
-            waiting.append(call)
-            return lambda: waiting[0]()
-        return begin(call)
-
-    return begin_later
 
 
 def test_a_range_that_rows_leave_while_it_is_read_proves_nothing() -> None:
@@ -144,13 +108,11 @@ def moving_lists(draw: st.DrawFn, ways: st.SearchStrategy[tuple[str, ...]] = MOV
     return lambda: MovingList(numbered_rows(ids), iter(groups), frozenset(way), size)
 
 
-@given(make=moving_lists(), is_begun=st.booleans())
-@settings(max_examples=500, deadline=None)
-def test_no_row_that_stayed_is_missing_and_none_is_made_up(make: Callable[[], MovingList], is_begun: bool) -> None:
+@given(make=moving_lists())
+@settings(max_examples=400, deadline=None)
+def test_no_row_that_stayed_is_missing_and_none_is_made_up(make: Callable[[], MovingList]) -> None:
     moving = make()
     with paginator_of(moving, concurrency=1) as paginator:
-        if is_begun:
-            begin(paginator)
         try:
             found = kept(paginator.iter_all(LIST))
         except IncompleteList:

@@ -86,21 +86,6 @@ def test_the_lists_of_rewards_are_requested_while_names_of_coupons_are(settings:
     assert sum(counted.values()) == len(sent) == report.calls
 
 
-def test_the_first_run_requests_the_begin_of_the_users_while_it_recognises_the_account(settings: Settings) -> None:
-    with account(batches=5) as server:
-        server.gates = [gate := HeldUntil(lambda path: path == "campaigns", {"users"})]
-        report = loaded(server, settings)
-        assert gate.alone == []
-        assert report.streams["campaigns"].calls == 1
-        assert report.streams["users"].calls == len(
-            [path for path, _ in server.requests if path.startswith(("users", "coupons/"))]
-        )
-        server.requests.clear()
-        server.gates = []
-        loaded(server, settings)
-        assert [path for path, _ in server.requests].index("campaigns") == 0, "later runs recognise the account first"
-
-
 def test_where_rewards_issued_are_not_read_completely_nothing_begins_before_them(settings: Settings) -> None:
     with account(batches=2) as server:
         loaded(server, settings)

@@ -47,13 +47,6 @@ def test_what_may_begin_beside_another_stream_has_a_reason_and_contradicts_no_ru
         assert not any({one.first, one.then} == {rule.stream, rule.beside} for one in plan.PRECEDENCES)
 
 
-def test_what_is_requested_at_once_has_a_reason_and_is_read_after_the_step() -> None:
-    for rule in plan.AT_ONCE:
-        assert rule.stream in STREAMS
-        assert len(rule.why) > 20
-        assert plan.ordered([rule.stream, rule.beside]) == [rule.beside, rule.stream]
-
-
 def test_a_plan_that_contradicts_itself_is_refused() -> None:
     turned = plan.Precedence("coupons", "users", "the other way round")
     with pytest.raises(CycleError):
@@ -72,8 +65,6 @@ def test_the_runner_reads_in_the_order_of_the_plan(account: Account, monkeypatch
     assert list(dict.fromkeys(stages)) == planned, "rows are used in the order of the plan"
     called = lists_read()
     for i, name in enumerate(called):
-        if any(rule.stream == name for rule in plan.AT_ONCE):
-            continue
         before = {planned.index(rule.beside) for rule in plan.BESIDE if rule.stream == name}
         passed = [planned.index(other) for other in called[i:] if planned.index(other) < planned.index(name)]
         assert not passed or min(before, default=len(planned)) <= min(passed), "pages are requested early by a rule"

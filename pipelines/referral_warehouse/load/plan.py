@@ -52,7 +52,7 @@ registry: campaigns, users, rewards issued and rewards do not need each other's 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A stream that may be requested during another step (of a stream: near its end), and the reason.
+    """A stream whose complete lists may be requested while the last pages of another one are read, and the reason.
 
     Its rows are used in the order of the plan all the same; only the pages are requested before.
     """
@@ -71,22 +71,13 @@ BESIDE = (
     Beside("rewards", "users", "no row depends on a user; it begins when the rewards due were read"),
 )  # fmt: skip
 """What may begin before its turn, one after the other and each only if those before it began. Near the end of the
-users only: what waits in memory is bounded, and a list that stopped in the middle for the minutes that many users
-take would be read again because it changed."""
+users only: what waits in memory is bounded, and a list that stopped in the middle for the minutes that many users take
+would be read again because it changed."""
 
 
-AT_ONCE = (
-    Beside(
-        "users", RECOGNISE_ACCOUNT,
-        "a first run reads the whole list in any case; nothing of it is written before the account is recognised",
-    ),
-)  # fmt: skip
-"""Of which lists the begin is requested at the start of a run."""
-
-
-def beside(step: str, chosen: Container[str], rules: Iterable[Beside] = BESIDE) -> list[str]:
-    """The streams of a run that may begin during another step, in the order of the plan."""
-    return ordered(rule.stream for rule in rules if rule.beside == step and rule.stream in chosen)
+def beside(stream: str, chosen: Container[str], rules: Iterable[Beside] = BESIDE) -> list[str]:
+    """The streams of a run that may begin near the end of another one, in the order of the plan."""
+    return ordered(rule.stream for rule in rules if rule.beside == stream and rule.stream in chosen)
 
 
 def ordered(steps: Iterable[str], precedences: Iterable[Precedence] = PRECEDENCES) -> list[str]:

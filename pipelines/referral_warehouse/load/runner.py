@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import takewhile
@@ -148,9 +147,6 @@ class _Run:
 
     def _recognise_account(self, ctx: LoadContext) -> None:
         """Find out whether another account takes the directory over; pages read for that are not requested again."""
-        for name in plan.beside(plan.RECOGNISE_ACCOUNT, self._request.streams, plan.AT_ONCE):
-            if (query := STREAMS[name].list_at_once(ctx)) is not None:
-                ctx.paginator.begin_list(replace(query, counted_apart=name))
         is_loaded = ACCOUNT_LIST.name in self._request.streams
         pages = ctx.keep_pages(ACCOUNT_LIST.query, ctx.paginator.iter_all(ACCOUNT_LIST.query)) if is_loaded else None
         with KnownAccount(self._load_file.rows, self._settings) as known:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from referral_warehouse.api.client import Client
 from referral_warehouse.api.pagination.bounded_list import RESTARTS_WITHOUT_PROGRESS, BoundedList, ContradictoryPages
 from referral_warehouse.api.pagination.id_ranges import IdRanges, above_id
 from referral_warehouse.api.pagination.list_bound import ListBound
@@ -50,20 +49,8 @@ class Matching:
     is_enough: Callable[[Page], bool] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """Requests for a list that were sent before it is read: functions that wait for the responses."""
-
-    first: Callable[[], Page | None]
-    newest: Callable[[], Page]
-
-
 class Paginator(IdRanges):
     """Reads lists through one client. Use as a context manager; its threads end with it."""
-
-    def __init__(self, client: Client) -> None:
-        super().__init__(client)
-        self._begun: dict[Query, Begun] = {}
 
     # -- whole lists ----------------------------------------------------------------------------------------------
 
@@ -85,20 +72,15 @@ class Paginator(IdRanges):
     def _iter_all_once(self, query: Query, after: int | None) -> Generator[Page, None, int | None]:
         """Every row with an id above ``after``; returns the id to continue after, where rows were deleted meanwhile."""
         start = query if after is None else query.where(Filter("id", "gt", after))
-        begun = self._begun.pop(start, None)
-        first = self._or_none(start) if begun is None else begun.first()
+        first = self._or_none(start)
         if first is None or not self._in_order(first, query, after):
             yield from self._without_id_filters(query)
             return None
         if first.is_all:
             yield first
             return None
-        ids = first.ids()
-        newest = None if begun is None else begun.newest()
-        if newest is None or (ids and max(newest.ids(), default=0) <= ids[-1]):
-            # also where it came before rows that are on the first page
-            newest = self.fetch_page(_newest_rows(start))
-        last_ids = newest.ids()
+        newest = self.fetch_page(replace(start, direction="desc", per_page=2))
+        ids, last_ids = first.ids(), newest.ids()
         top = max(last_ids, default=0)
         if not ids or top <= ids[-1] or last_ids != sorted(last_ids, reverse=True):
             yield from self._without_id_filters(query)
@@ -126,17 +108,6 @@ class Paginator(IdRanges):
             yield from self._without_id_filters(query, restart=True)
             return None
         return top
-
-    def begin_list(self, query: Query) -> None:
-        """Request the first page and the newest rows of a list now; the next ``iter_all`` of it uses them.
-
-        Takes one call more than ``iter_all`` alone where the list has one page.
-        """
-        start = replace(query, order="id", direction="asc", page=1)
-        self._begun[start] = Begun(
-            self._prefetcher.begin(partial(self._or_none, start)),
-            self._prefetcher.begin(partial(self.fetch_page, _newest_rows(start))),
-        )
 
     def begin_lists(self, queries: Sequence[Query]) -> list[Iterator[Page]]:
         """Begin to read complete lists now, one after the other, while the caller reads something else.
@@ -245,7 +216,3 @@ class Paginator(IdRanges):
 
     def _by_number(self, query: Query, *, ids_only_grow: bool, restart: bool = False) -> Iterator[Page]:
         return paginate_by_number(self.fetch_page, self._ahead, query, ids_only_grow=ids_only_grow, restart=restart)
-
-
-def _newest_rows(start: Query) -> Query:
-    return replace(start, direction="desc", per_page=2)

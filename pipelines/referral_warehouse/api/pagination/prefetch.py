@@ -29,10 +29,6 @@ class Prefetcher:
         """Start no further call; with ``wait``, return when those in progress have ended."""
         self._threads.shutdown(wait=wait, cancel_futures=True)
 
-    def begin(self, call: Callable[[], T]) -> Callable[[], T]:
-        """Start one call now; the returned function waits for its result, and raises what it raised."""
-        return self._threads.submit(call).result
-
     def in_order(self, calls: Iterable[Callable[[], T]], results_ahead: int = 0) -> Iterator[T]:
         """The results of calls, each as soon as those before it were consumed.
 

@@ -62,13 +62,6 @@ class Stream(ABC):
             ReferralsError: any; batches yielded before stay valid.
         """
 
-    def list_at_once(self, _ctx: LoadContext) -> Query | None:
-        """The list that ``extract`` reads first and completely in any case, so that its begin may be requested before.
-
-        None where there is no such list, or it is not known before.
-        """
-        return None
-
     def lists_ahead(self, _ctx: LoadContext) -> list[ListBeside] | None:
         """The complete lists that ``extract`` will read in any case, and nothing else; in their order.
 

@@ -61,7 +61,7 @@ class UserReader:
         self._batches = UserBatches(ctx)
         self._coupons = self._batches.coupons
         self._gone = self._batches.gone
-        self.query = user_query(ctx)
+        self.query = Query(USER_PATH, relations=() if self._coupons is None else USER_RELATIONS)
         self.is_first_run = not self.is_backfilled and "backfill" not in self._state
         self.swept = Repair()
 
@@ -247,11 +247,6 @@ class UserReader:
         behind = {COUPONS_BEHIND: True} if self._coupons is None else {}
         self._state = {**self._state, **behind, **changed}
         batch.states[USERS.name] = self._state
-
-
-def user_query(ctx: LoadContext) -> Query:
-    """The list of users, with their coupons where the run loads these."""
-    return Query(USER_PATH, relations=USER_RELATIONS if "coupons" in ctx.request.streams else ())
 
 
 def _is_above(newest: int, row: Any) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
 
-from referral_warehouse.api.query import Query
 from referral_warehouse.errors import FilterIgnored
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
@@ -18,7 +17,7 @@ from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.refresh_log import RefreshRound
 from referral_warehouse.load.streams.referrer_repair import ReferrerRepair
 from referral_warehouse.load.streams.stream import Stream, gather
-from referral_warehouse.load.streams.user_reader import UserReader, user_query
+from referral_warehouse.load.streams.user_reader import UserReader
 from referral_warehouse.load.streams.user_refresh import UserRefresh
 from referral_warehouse.load.streams.user_rereader import UserRereader
 from referral_warehouse.load.streams.user_rows import UserRows
@@ -35,10 +34,6 @@ class Users(Stream):
     cursors: ClassVar[tuple[str, ...]] = USER_CURSORS
     relations: ClassVar[tuple[str, ...]] = USER_RELATIONS
     counted_flags: ClassVar[tuple[str, ...]] = ("qualified", "unsubscribed")
-
-    def list_at_once(self, ctx: LoadContext) -> Query | None:
-        """The list in the first run, which reads it completely."""
-        return None if ctx.store.state(self.name) else user_query(ctx)
 
     def extract(self, ctx: LoadContext) -> Iterator[LoadBatch]:
         """Read every user the first time, and then what is new by date; everything where a sweep is due."""
