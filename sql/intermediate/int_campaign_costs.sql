@@ -3,6 +3,7 @@
 --   intermediate.int_people, intermediate.int_units, intermediate.int_build_clock
 -- money: exact, in the row's unit; never added across units
 -- time: month_on is the first day of a month in UTC; null = over all time
+-- materialized: table
 -- The rows of marts.campaign_costs and marts.campaign_costs_monthly, which document the columns. cost_value is null for
 -- rewards counted in percent: a percentage is no cost. A quotient is rounded to the digits of the unit, in whole numbers,
 -- because a quotient of decimals is a floating-point number.
