@@ -39,7 +39,8 @@ absent_rows as (
     select
         versions.*,
         lead(versions.campaign_id) over row_versions as next_campaign_id,
-        lead(versions.type_no) over row_versions as next_type_no
+        lead(versions.type_no) over row_versions as next_type_no,
+        lead(versions.reward_state) over row_versions as next_state
     from versions
     semi join absences on versions.record_id = absences.record_id
     where versions.list_name = 'issued'
@@ -47,17 +48,22 @@ absent_rows as (
 ),
 
 -- An absence belongs to the version of the row that held when it began, in whatever periods of its reward definition;
--- a later version of the row is a fresh sighting. Where it ends in another place, nothing is there again.
+-- a later version of the row is a fresh sighting. Where it ends in another place or with a
+-- cancelled row, nothing is there again.
 absent_versions as (
     select
-        versions.* exclude (next_campaign_id, next_type_no),
+        versions.* exclude (next_campaign_id, next_type_no, next_state),
         greatest(absences.gone_from_at, versions.seen_from_at) as gone_from_at,
         least(absences.gone_until_at, versions.seen_until_at) as back_at,
         versions.seen_from_at <= absences.gone_from_at as is_first_absent,
         coalesce(least(absences.gone_until_at, versions.row_seen_until_at), timestamp 'infinity')
         <= coalesce(versions.seen_until_at, timestamp 'infinity') as is_last_absent,
         back_at < coalesce(versions.seen_until_at, timestamp 'infinity')
-        or (versions.campaign_id = versions.next_campaign_id and versions.type_no = versions.next_type_no) as is_in_place
+        or (
+            versions.campaign_id = versions.next_campaign_id
+            and versions.type_no = versions.next_type_no
+            and versions.next_state <> 'cancelled'
+        ) as is_in_place
     from absent_rows as versions
     inner join absences
         on
