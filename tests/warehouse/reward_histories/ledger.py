@@ -35,6 +35,7 @@ class Sums:
     due_out: Amount = NONE
     process_in: Amount = NONE
     process_out: Amount = NONE
+    due_rows: set[RowKey] = field(default_factory=set)
     prices_before: dict[RowKey, Decimal] = field(default_factory=dict)
     prices_after: dict[RowKey, Decimal] = field(default_factory=dict)
 
@@ -78,6 +79,7 @@ def place_sums(before: Account, now: Account, begun_at: dt.datetime | None) -> d
         place = before.place(row)
         if row.state == "due":
             places[place].add("due_opening", row)
+            places[place].due_rows.add(key)
             if now.rows.get(key) != row:
                 places[place].prices_before[key] = row.price
         elif row.state == "in process":
@@ -89,6 +91,7 @@ def place_sums(before: Account, now: Account, begun_at: dt.datetime | None) -> d
         sums = places[place]
         if row.state == "due":
             sums.add("due_closing", row)
+            sums.due_rows.add(key)
             if earlier != row:
                 sums.prices_after[key] = row.price
         elif row.state == "in process":
@@ -190,7 +193,7 @@ def repriced(place: Place, sums: Sums, due: Amount, process: Amount) -> Decimal 
     of_process = process.value if process.count == 0 else Decimal(0)
     if due.count == 0:
         return due.value + of_process
-    is_one_row = len(sums.prices_before.keys() | sums.prices_after.keys()) == 1
+    is_one_row = len(sums.prices_before.keys() | sums.prices_after.keys()) == len(sums.due_rows) == 1
     prices = list((sums.prices_after if due.count > 0 else sums.prices_before).values())
     if not is_one_row or not prices or sums.due_in != NONE or sums.due_out != NONE or place.unit == "percent":
         return None
