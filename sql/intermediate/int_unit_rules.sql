@@ -2,7 +2,6 @@
 -- reads: staging.stg_reward_units, intermediate.int_units, intermediate.int_reward_types
 -- money: none
 -- time: none
--- materialized: table
 -- The rules with the number of their unit and what they are for (scope); name_no is the number of the type. The most
 -- specific rule of a reward holds: that of the reward, of its type in its campaign, of its campaign, of its type.
 

@@ -2,7 +2,6 @@
 -- reads: staging.stg_units
 -- money: none
 -- time: none
--- materialized: table
 -- unit_no is the unit's place in the alphabet, good for this build only; 0 stands for reward types without a unit.
 
 with units as (
