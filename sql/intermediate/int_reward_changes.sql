@@ -38,8 +38,7 @@ absences as (
 absent_rows as (
     select
         versions.*,
-        lead(versions.campaign_id) over row_versions as next_campaign_id,
-        lead(versions.type_no) over row_versions as next_type_no,
+        lead([versions.campaign_id, versions.reward_id, versions.recipient_id, versions.type_no]) over row_versions as next_place,
         lead(versions.reward_state) over row_versions as next_state
     from versions
     semi join absences on versions.record_id = absences.record_id
@@ -48,11 +47,11 @@ absent_rows as (
 ),
 
 -- An absence belongs to the version of the row that held when it began, in whatever periods of its reward definition;
--- a later version of the row is a fresh sighting. Where it ends in another place or with a
--- cancelled row, nothing is there again.
+-- a later version of the row is a fresh sighting. Where it ends in another place, for somebody else or
+-- with a cancelled row, nothing is there again.
 absent_versions as (
     select
-        versions.* exclude (next_campaign_id, next_type_no, next_state),
+        versions.* exclude (next_place, next_state),
         greatest(absences.gone_from_at, versions.seen_from_at) as gone_from_at,
         least(absences.gone_until_at, versions.seen_until_at) as back_at,
         versions.seen_from_at <= absences.gone_from_at as is_first_absent,
@@ -60,8 +59,7 @@ absent_versions as (
         <= coalesce(versions.seen_until_at, timestamp 'infinity') as is_last_absent,
         back_at < coalesce(versions.seen_until_at, timestamp 'infinity')
         or (
-            versions.campaign_id = versions.next_campaign_id
-            and versions.type_no = versions.next_type_no
+            [versions.campaign_id, versions.reward_id, versions.recipient_id, versions.type_no] = versions.next_place
             and versions.next_state <> 'cancelled'
         ) as is_in_place
     from absent_rows as versions
