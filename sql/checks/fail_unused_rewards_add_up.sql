@@ -1,7 +1,8 @@
 -- rule: rewards settled on use are all issued rewards of their unit; they are used, expired, withdrawn or unused; and the
 --   last day of the roll-forward closes with the unused ones
 -- reads: marts.unused_rewards, marts.unused_rewards_daily, core.rewards_issued, intermediate.int_unit_terms
--- The list of rewards issued is added up without the coupons and without the settings of expiry.
+-- The list of rewards issued is added up without the coupons and without the settings of expiry. Rewards that had all ended
+-- before their unit came to be settled on use are on no day of the roll-forward.
 
 with rewards as (
     select * from marts.unused_rewards
@@ -60,8 +61,8 @@ final as (
         or rewards.issued_value is distinct from coalesce(listed.issued_value, 0)
         or rewards.issued_count <> outcomes_count
         or rewards.issued_value <> outcomes_value
-        or rewards.unused_count is distinct from closings.closing_count
-        or rewards.unused_value is distinct from closings.closing_value
+        or rewards.unused_count <> coalesce(closings.closing_count, 0)
+        or rewards.unused_value <> coalesce(closings.closing_value, 0)
 )
 
 select * from final

@@ -9,7 +9,8 @@
 -- Every reward that is issued or in process, with its last known row. Rewards in process (no issued_at yet) are still
 -- owed.
 -- answers: What was issued to whom and when? What is in process?
--- wrong: a row the API no longer lists stays here with a deleted_at; an issued one still counts as issued.
+-- wrong: a row the API no longer lists stays here with a deleted_at. An issued one still counts as issued, unless the same
+-- reward is due again: then the payout failed, and the marts take the issue back.
 
 with latest as (
     select * from intermediate.int_issued_latest

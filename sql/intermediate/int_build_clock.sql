@@ -2,6 +2,7 @@
 -- reads: staging.stg_runs, staging.stg_run_streams
 -- money: none
 -- time: UTC, the server's; null before the first observation
+-- materialized: table
 -- The time of the warehouse's data: the server's time at the last observation. Ages and windows count from it, never from
 -- the clock of this machine, so that a rebuild of the same load file has the same results.
 

@@ -3,6 +3,7 @@
 --   intermediate.int_people, intermediate.int_units, intermediate.int_build_clock
 -- money: exact, in the row's unit; never added across units
 -- time: month_on is the first day of a month in UTC; null = over all time
+-- materialized: table
 -- The rows of marts.campaign_costs and marts.campaign_costs_monthly, which document the columns. cost_value is null for
 -- rewards counted in percent: a percentage is no cost. A quotient is rounded to the digits of the unit, in whole numbers,
 -- because a quotient of decimals is a floating-point number.
@@ -165,22 +166,19 @@ both_grains as (
 costed as (
     select
         both_grains.* exclude (full_cost_value),
-        coalesce(units.digits, 2) as digits,
+        coalesce(units.digits, 2) as unit_digits,
         case when both_grains.unit <> 'percent' then both_grains.full_cost_value end as cost_value,
-        cast(trunc(cost_value) as hugeint) * cast(pow(10, digits) as hugeint)
-        + cast((cost_value - trunc(cost_value)) * cast(pow(10, digits) as hugeint) as hugeint) as cost_parts,
-        cast(
-            (2 * cost_parts + sign(cost_parts) * both_grains.qualified_count)
-            // (2 * nullif(both_grains.qualified_count, 0)) as decimal(38, 0)
-        ) as parts_per_qualified
+        cast(trunc(cost_value) as hugeint) * 1000000 + cast((cost_value - trunc(cost_value)) * 1000000 as hugeint) as millionths,
+        nullif(both_grains.qualified_count, 0) * cast(pow(10, 6 - unit_digits) as hugeint) as divisor,
+        cast((millionths + sign(millionths) * (divisor // 2)) // divisor as decimal(38, 0)) as parts_per_qualified
     from both_grains
     left join units on both_grains.unit = units.unit
 ),
 
 final as (
     select
-        * exclude (cost_parts, parts_per_qualified, digits),
-        case digits
+        * exclude (millionths, divisor, parts_per_qualified, unit_digits),
+        case unit_digits
             when 0 then cast(parts_per_qualified as decimal(38, 6))
             when 1 then cast(parts_per_qualified * 0.1 as decimal(38, 6))
             when 2 then cast(parts_per_qualified * 0.01 as decimal(38, 6))

@@ -3,6 +3,7 @@
 --   intermediate.int_sync_points, intermediate.int_reward_periods
 -- money: none
 -- time: UTC; valid_from_at is in the period, valid_until_at is not; -infinity = from the beginning, infinity = still
+-- materialized: table
 -- The campaign of a recipient over time, by which a reward is placed that names no definition with a campaign.
 
 with due as (

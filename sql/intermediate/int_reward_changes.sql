@@ -8,8 +8,10 @@
 -- an issued one adds only what it corrects, so that a new name, type or campaign is no issue. A reward in process that
 -- vanished from the issued list is no longer owed from then on (it is owed again if it reappears). An issued reward that
 -- vanished is a change of the state 'unlisted': alone it moves nothing, because only a reward that is due again shows
--- that the issue was taken back. An issue is late where the vendor dates it before the sync before began, which yet did
--- not see it. A time on a full quarter of an hour is taken for a day (midnight somewhere) and gets a day's grace.
+-- that the issue was taken back. An absence that lasts longer than a period of the reward definition is carried on in the
+-- next one (is_carried): nothing vanished or reappeared then, and an unlisted issue stays where it was noticed. An issue is
+-- late where the vendor dates it before the sync before began, which yet did not see it. A time on a full quarter of an hour
+-- is taken for a day (midnight somewhere) and gets a day's grace.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -33,14 +35,34 @@ absences as (
     where stream = 'rewards_issued' and what in ('vanished', 'reappeared')
 ),
 
--- An absence belongs to the version of the row that held when it began, in whatever periods of its reward definition;
--- a later version of the row is a fresh sighting.
-absent_versions as (
+absent_rows as (
     select
         versions.*,
-        greatest(absences.gone_from_at, versions.seen_from_at) as gone_from_at,
-        least(absences.gone_until_at, versions.seen_until_at) as back_at
+        lead([versions.campaign_id, versions.reward_id, versions.recipient_id, versions.type_no]) over row_versions as next_place,
+        lead(versions.reward_state) over row_versions as next_state
     from versions
+    semi join absences on versions.record_id = absences.record_id
+    where versions.list_name = 'issued'
+    window row_versions as (partition by versions.record_id order by versions.seen_from_at)
+),
+
+-- An absence belongs to the version of the row that held when it began, in whatever periods of its reward definition;
+-- a later version of the row is a fresh sighting. Where it ends in another place, for somebody else or
+-- with a cancelled row, nothing is there again.
+absent_versions as (
+    select
+        versions.* exclude (next_place, next_state),
+        greatest(absences.gone_from_at, versions.seen_from_at) as gone_from_at,
+        least(absences.gone_until_at, versions.seen_until_at) as back_at,
+        versions.seen_from_at <= absences.gone_from_at as is_first_absent,
+        coalesce(least(absences.gone_until_at, versions.row_seen_until_at), timestamp 'infinity')
+        <= coalesce(versions.seen_until_at, timestamp 'infinity') as is_last_absent,
+        back_at < coalesce(versions.seen_until_at, timestamp 'infinity')
+        or (
+            [versions.campaign_id, versions.reward_id, versions.recipient_id, versions.type_no] = versions.next_place
+            and versions.next_state <> 'cancelled'
+        ) as is_in_place
+    from absent_rows as versions
     inner join absences
         on
             versions.record_id = absences.record_id
@@ -48,7 +70,7 @@ absent_versions as (
             and coalesce(versions.seen_until_at, timestamp 'infinity') > absences.gone_from_at
             and versions.seen_from_at < coalesce(absences.gone_until_at, timestamp 'infinity')
             and coalesce(versions.row_seen_until_at, timestamp 'infinity') > absences.gone_from_at
-    where absences.what = 'vanished' and versions.list_name = 'issued' and versions.reward_state <> 'cancelled'
+    where absences.what = 'vanished' and versions.reward_state <> 'cancelled'
 ),
 
 absence_states as (
@@ -64,6 +86,7 @@ changes as (
         seen_from_at as change_at,
         1 as direction,
         false as is_absence,
+        false as is_carried,
         coalesce(corrected_count, total_count) as moved_count,
         coalesce(corrected_value, total_value) as moved_value
     from versions
@@ -73,29 +96,33 @@ changes as (
         seen_until_at as change_at,
         -1 as direction,
         false as is_absence,
+        false as is_carried,
         total_count as moved_count,
         total_value as moved_value
     from versions
     where seen_until_at is not null and not is_continued and (reward_state <> 'issued' or has_successor)
     union all by name
     select
-        * exclude (gone_from_at, back_at),
+        * exclude (gone_from_at, back_at, is_first_absent, is_last_absent, is_in_place),
         gone_from_at as change_at,
         -1 as direction,
         true as is_absence,
+        not is_first_absent as is_carried,
         total_count as moved_count,
         total_value as moved_value
     from absence_states
+    where is_first_absent or reward_state <> 'unlisted'
     union all by name
     select
-        * exclude (gone_from_at, back_at),
+        * exclude (gone_from_at, back_at, is_first_absent, is_last_absent, is_in_place),
         back_at as change_at,
         1 as direction,
         true as is_absence,
+        coalesce(not is_last_absent or not is_in_place, true) as is_carried,
         total_count as moved_count,
         total_value as moved_value
     from absence_states
-    where back_at is not null
+    where back_at is not null and (is_last_absent or reward_state <> 'unlisted')
 ),
 
 final as (
@@ -109,6 +136,7 @@ final as (
         changes.issued_at,
         changes.change_at,
         changes.is_absence,
+        changes.is_carried,
         changes.record_id,
         changes.direction,
         changes.price,

@@ -2,6 +2,7 @@
 -- reads: intermediate.int_reward_versions, intermediate.int_sync_points, staging.stg_observations
 -- money: none
 -- time: UTC, the server's
+-- materialized: table
 -- Which run saw a change, and on which sync point the change is booked. A moment belongs to the first run that was
 -- observing then; a moment in no run (the loader keeps its moments growing by microseconds) to the last run whose changes
 -- hold by then; a moment before all runs to the first. previous_started_at is when the sync point before began to

@@ -46,11 +46,11 @@ summed as (
         coalesce(sum(change_value) filter (where is_from_process), 0) as in_process_issued_value,
         coalesce(sum(change_count) filter (where is_late_issue), 0) as late_count,
         coalesce(sum(change_value) filter (where is_late_issue), 0) as late_value,
-        coalesce(sum(change_count) filter (where is_absence and is_in_process), 0) as absence_count,
-        coalesce(sum(change_value) filter (where is_absence and is_in_process), 0) as absence_value,
+        coalesce(sum(change_count) filter (where is_absence and is_in_process and not is_carried), 0) as absence_count,
+        coalesce(sum(change_value) filter (where is_absence and is_in_process and not is_carried), 0) as absence_value,
         -coalesce(sum(change_count) filter (where is_unlisted), 0) as unlisted_count,
         -coalesce(sum(change_value) filter (where is_unlisted), 0) as unlisted_value,
-        min(issued_at) filter (where is_late_issue) as late_from_at,
+        min(issued_at) filter (where is_late_issue and (change_count <> 0 or change_value <> 0)) as late_from_at,
         case
             when min(record_id) filter (where is_due) = max(record_id) filter (where is_due)
                 then coalesce(

@@ -3,6 +3,7 @@
 --   intermediate.int_unit_periods
 -- money: none
 -- time: UTC; valid_from_at is in the period, valid_until_at is not; the first period has no beginning, the last no end
+-- materialized: table
 -- Which campaign a reward definition belonged to at a time, which type it had, and which version of the setting of units
 -- held (settings_no). What the first look showed is taken to have held before; what the last look showed holds on, also
 -- after the definition is gone. A change holds from the beginning of the run that saw it, so that a run never sees the

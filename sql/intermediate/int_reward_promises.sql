@@ -2,6 +2,7 @@
 -- reads: staging.stg_rewards, intermediate.int_reward_types, intermediate.int_unit_rules, intermediate.int_unit_periods
 -- money: reward_value in the unit of the row, 0 where the API gives none (a gift)
 -- time: UTC; valid_from_at is in the interval, valid_until_at is not; null = it holds now
+-- materialized: table
 -- What a campaign promises, in words the models can reckon with: who receives it (referrer, referral) and what the
 -- referral must do for it (join, qualify); null where the API uses words we do not know. What the first look at the
 -- list of rewards showed is taken to have held before, because nothing else is known of that time. Rewards counted in

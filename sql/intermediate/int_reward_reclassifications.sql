@@ -2,6 +2,7 @@
 -- reads: intermediate.int_reward_movements, intermediate.int_reward_row_moves
 -- money: exact; what leaves one place comes to another, so values add up to nothing over the places of a balance
 -- time: by sync
+-- materialized: table
 -- A place is a campaign and a reward type. A reward definition that is moved to another campaign, or whose type gets
 -- another name, takes what is owed along: the lists show a loss in one place and a gain in another for the same reward
 -- and recipient. As many rewards as were lost in some places and gained in others have changed their place; the rest is

@@ -2,6 +2,7 @@
 -- reads: intermediate.int_reward_versions, intermediate.int_reward_changes, intermediate.int_reward_moments
 -- money: exact; what the row was worth before it moved
 -- time: by sync
+-- materialized: table
 -- A place is a campaign, a reward and a reward type. Rows that name a reward are identified by reward and recipient. A row
 -- that names none is identified by its id, as long as its list has it in every sync, for the same recipient. If such a row
 -- has another place in the next sync (another type or unit, another campaign of the recipient, a reward that it names from

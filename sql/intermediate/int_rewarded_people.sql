@@ -1,13 +1,18 @@
 -- grain: one row per user who was ever issued a reward whose words say for what
--- reads: intermediate.int_issued_latest, intermediate.int_rewards_latest
+-- reads: intermediate.int_issued_latest, intermediate.int_issues_taken_back, intermediate.int_rewards_latest
 -- money: none
 -- time: none
 -- materialized: table
 -- In which role people were rewarded: as a referrer (the reward is for the person referring) or as a referral (for the person
--- invited), by the words of the row, else of its definition. Only what was issued is a reward; due and in process are not.
+-- invited), by the words of the row, else of its definition. Only what was issued is a reward; due and in process are not,
+-- nor is an issue that was taken back.
 
 with issued as (
     select * from intermediate.int_issued_latest
+),
+
+taken_back as (
+    select * from intermediate.int_issues_taken_back
 ),
 
 definitions as (
@@ -20,7 +25,8 @@ worded as (
         coalesce(nullif(trim(issued.reward_for), ''), definitions.reward_for) as given_for
     from issued
     left join definitions on issued.reward_id = definitions.reward_id
-    where issued.reward_state = 'issued' and issued.total_count > 0
+    left join taken_back on issued.record_id = taken_back.record_id
+    where issued.reward_state = 'issued' and issued.total_count > coalesce(taken_back.taken_back_count, 0)
 ),
 
 final as (

@@ -2,6 +2,7 @@
 -- reads: staging.stg_rewards
 -- money: reward_value as the API returns it
 -- time: UTC; deleted_at is the first complete list without the reward
+-- materialized: table
 -- The last known version of each reward definition, also of deleted ones.
 
 with rewards as (

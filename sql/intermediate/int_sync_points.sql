@@ -2,6 +2,7 @@
 -- reads: staging.stg_runs, staging.stg_run_streams
 -- money: none
 -- time: UTC, the server's; from the first to the last response of a run
+-- materialized: table
 -- Which observations belong together. A movement is known only where one run read both reward lists: due completely,
 -- issued incrementally or completely. Such a run is a sync point. Changes that another run saw in one list alone wait for
 -- the next sync point; otherwise every issued reward would first look reversed. sync_no is null until then.

@@ -2,6 +2,7 @@
 -- reads: staging.stg_unit_settings, intermediate.int_sync_points
 -- money: none
 -- time: UTC; valid_from_at is in the period, valid_until_at is not; the first period has no beginning, the last no end
+-- materialized: table
 -- When a version of the setting held: from the beginning of the run that first had it, so that a changed setting does not
 -- rewrite closed days. The first version is taken to have held before.
 

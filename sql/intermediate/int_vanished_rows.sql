@@ -2,6 +2,7 @@
 -- reads: staging.stg_observations
 -- money: none
 -- time: UTC; deleted_at is when the deletion was noticed, not when it happened
+-- materialized: table
 -- A record is deleted when its last observation is that it vanished. At equal times reappearing wins: on a tie a row is
 -- not deleted.
 

@@ -199,7 +199,8 @@ costed as (
     select
         *,
         case when reward_unit <> 'percent' then owed_value + issued_value end as cost_value,
-        cast(trunc(cost_value) as hugeint) * 100 + cast((cost_value - trunc(cost_value)) * 100 as hugeint) as cost_cents
+        cast(trunc(cost_value) as hugeint) * 1000000 + cast((cost_value - trunc(cost_value)) * 1000000 as hugeint) as millionths,
+        nullif(qualified_count, 0) * cast(10000 as hugeint) as divisor
     from joined
 ),
 
@@ -267,7 +268,7 @@ final as (
         reward_unit, -- unit of the three values below; null = none or several units, which must not be added
         owed_value, -- value due and in process now; null where units differ
         issued_value, -- value issued so far; null where units differ
-        cast((2 * cost_cents + sign(cost_cents) * qualified_count) // (2 * nullif(qualified_count, 0)) as decimal(38, 0)) * 0.01
+        cast((millionths + sign(millionths) * (divisor // 2)) // divisor as decimal(38, 0)) * 0.01
             as cost_per_qualified_value -- (owed_value + issued_value) / qualified_count, to the cent: rewards alone, no other cost
     from costed
 )

@@ -186,25 +186,44 @@ units as (
     group by campaign_id
 ),
 
-spans as (
+gaps as (
     select
         campaign_id,
         source,
-        min(day_on) as first_on
+        day_on,
+        lead(day_on) over (partition by campaign_id, source order by day_on) as next_on
     from per_day
-    group by campaign_id, source
 ),
 
--- What is the same on all days is joined before there are many.
-days as (
+-- On most days nothing happens: they have constants, which cost little.
+still_days as (
     select
-        spans.campaign_id,
-        spans.source,
-        units.reward_unit,
-        cast(unnest(generate_series(spans.first_on, clock.as_of_on, interval 1 day)) as date) as day_on
-    from spans
+        gaps.campaign_id,
+        gaps.source,
+        cast(unnest(generate_series(gaps.day_on + 1, coalesce(gaps.next_on - 1, clock.as_of_on), interval 1 day)) as date) as day_on
+    from gaps
     cross join clock
-    left join units on spans.campaign_id = units.campaign_id
+),
+
+days as (
+    select * from per_day
+    union all by name
+    select
+        *,
+        0 as new_users_count,
+        0 as new_referrals_count,
+        0 as qualified_count,
+        0 as unsubscribed_count,
+        0 as deleted_count,
+        0 as rewards_accrued_count,
+        0 as rewards_issued_count,
+        0 as rewards_reversed_count,
+        0 as rewards_accrued_value,
+        0 as rewards_issued_value,
+        0 as rewards_reversed_value,
+        0 as coupons_issued_count,
+        0 as coupons_used_count
+    from still_days
 ),
 
 final as (
@@ -212,28 +231,27 @@ final as (
         days.campaign_id, -- campaign; 0 = what names no campaign
         days.source, -- how the people came, in the API's words; unknown = not said, other = all but the twelve largest
         days.day_on, -- day, UTC
-        cast(coalesce(per_day.new_users_count, 0) as bigint) as new_users_count, -- people who joined, those who are gone since too
-        cast(coalesce(per_day.new_referrals_count, 0) as bigint) as new_referrals_count, -- of these, people who were invited
-        cast(coalesce(per_day.qualified_count, 0) as bigint)
+        cast(days.new_users_count as bigint) as new_users_count, -- people who joined, those who are gone since too
+        cast(days.new_referrals_count as bigint) as new_referrals_count, -- of these, people who were invited
+        cast(days.qualified_count as bigint)
             as qualified_count, -- referrals whose present qualification is of this day
-        cast(coalesce(per_day.unsubscribed_count, 0) as bigint) as unsubscribed_count, -- people who refuse messages since this day
-        cast(coalesce(per_day.deleted_count, 0) as bigint) as deleted_count, -- people found gone
-        cast(coalesce(per_day.rewards_accrued_count, 0) as decimal(38, 0)) as rewards_accrued_count, -- rewards that newly became owed
-        cast(coalesce(per_day.rewards_issued_count, 0) as decimal(38, 0)) as rewards_issued_count, -- rewards that were issued
-        cast(coalesce(per_day.rewards_reversed_count, 0) as decimal(38, 0))
+        cast(days.unsubscribed_count as bigint) as unsubscribed_count, -- people who refuse messages since this day
+        cast(days.deleted_count as bigint) as deleted_count, -- people found gone
+        cast(days.rewards_accrued_count as decimal(38, 0)) as rewards_accrued_count, -- rewards that newly became owed
+        cast(days.rewards_issued_count as decimal(38, 0)) as rewards_issued_count, -- rewards that were issued
+        cast(days.rewards_reversed_count as decimal(38, 0))
             as rewards_reversed_count, -- rewards no longer owed and not issued
-        days.reward_unit, -- unit of the three values below; null = no movements or several units, which must not be added
-        case when days.reward_unit is not null then coalesce(per_day.rewards_accrued_value, 0) end
+        units.reward_unit, -- unit of the three values below; null = no movements or several units, which must not be added
+        case when units.reward_unit is not null then days.rewards_accrued_value end
             as rewards_accrued_value, -- value that newly became owed; null where units differ
-        case when days.reward_unit is not null then coalesce(per_day.rewards_issued_value, 0) end
+        case when units.reward_unit is not null then days.rewards_issued_value end
             as rewards_issued_value, -- value that was issued; null where units differ
-        case when days.reward_unit is not null then coalesce(per_day.rewards_reversed_value, 0) end
+        case when units.reward_unit is not null then days.rewards_reversed_value end
             as rewards_reversed_value, -- value no longer owed and not issued; null where units differ
-        cast(coalesce(per_day.coupons_issued_count, 0) as bigint) as coupons_issued_count, -- coupons handed out
-        cast(coalesce(per_day.coupons_used_count, 0) as bigint) as coupons_used_count -- coupons used
+        cast(days.coupons_issued_count as bigint) as coupons_issued_count, -- coupons handed out
+        cast(days.coupons_used_count as bigint) as coupons_used_count -- coupons used
     from days
-    left join per_day
-        on days.campaign_id = per_day.campaign_id and days.source = per_day.source and days.day_on = per_day.day_on
+    left join units on days.campaign_id = units.campaign_id
 )
 
 select * from final

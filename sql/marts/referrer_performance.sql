@@ -2,13 +2,15 @@
 -- key: user_id
 -- references: root_id core.users, reward_unit core.units
 -- metrics: none
--- reads: core.rewards_due, core.rewards_issued, intermediate.int_referrers, intermediate.int_referral_paths
+-- reads: core.rewards_due, core.rewards_issued, intermediate.int_issues_taken_back, intermediate.int_referrers,
+--   intermediate.int_referral_paths
 -- money: values only where all rewards of the person share one unit, else null (reward_unit)
 -- time: UTC, without a zone
 -- compression: rle
 -- Referrals and earnings of each referrer. Direct referrals are people who name the referrer, downstream are all below.
--- Earned are the rewards of the person, for inviting or for having been invited: issued, due or in process. The rank is
--- within the person's campaign, by qualified referrals, then referrals, then downstream; ties share a rank.
+-- Earned are the rewards of the person, for inviting or for having been invited: issued, due or in process; an issue that
+-- was taken back is not issued. The rank is within the person's campaign, by qualified referrals, then referrals, then
+-- downstream; ties share a rank.
 -- answers: Who are our best referrers? What did they earn? Whose network grows without them?
 -- wrong: deleted referrals do not count; reversed rewards are not earned. Names and addresses
 -- are in core.users: join user_id.
@@ -27,6 +29,10 @@ due as (
 
 issued as (
     select * from core.rewards_issued
+),
+
+taken_back as (
+    select * from intermediate.int_issues_taken_back
 ),
 
 reward_rows as (
@@ -48,6 +54,16 @@ reward_rows as (
         case when issued_at is not null then issued_value else 0 end as issued_value
     from issued
     where deleted_at is null or issued_at is not null
+    union all
+    select
+        issued.recipient_id as user_id,
+        issued.unit,
+        0 as owed_count,
+        0 as owed_value,
+        -taken_back.taken_back_count as issued_count,
+        -taken_back.taken_back_value as issued_value
+    from taken_back
+    inner join issued on taken_back.record_id = issued.issued_id
 ),
 
 earned as (

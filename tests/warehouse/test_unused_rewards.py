@@ -182,3 +182,24 @@ def roll_forward(settings: Settings) -> dict[Any, dict[str, Any]]:
         assert row["closing_value"] == row["opening_value"] + gained - sum(lost)
         closing[place] = row["closing_value"]
     return {(row["campaign_id"], row["unit"], row["day_on"]): row for row in rows}
+
+
+def test_rewards_that_ended_before_their_unit_was_settled_on_use_do_not_stop_a_publication(tmp_path: Path) -> None:
+    """A coupon that was issued and used in January; its unit is settled on use since April. It is on no day."""
+    given: dict[str, list[dict[str, Any]]] = {
+        "users": [{"id": 1, "campaign_id": 5}],
+        "rewards_issued": [{
+            "id": 1, "recipient_id": 1, "reward_type": "Coupon", "reward_value": 5, "total_due": 1, "total_value": 5,
+            "issued_at": FIRST, "seen": [FIRST, None],
+        }],
+        "coupons": [{"id": 1, "referral_id": 1, "issued_at": FIRST, "used_at": FIRST + dt.timedelta(days=2)}],
+        "term_settings": [
+            {"terms_no": 1, "run_id": "r1", "terms": "{}"},
+            {"terms_no": 2, "run_id": "r2", "terms": json.dumps({"credit": ["use", None]})},
+        ],
+    }  # fmt: skip
+    settings = plant(tmp_path, given, syncs=[FIRST, NOW - dt.timedelta(days=20), NOW])
+    assert roll_forward(settings) == {}
+    with connect_draft(settings) as connection:
+        columns = "issued_count, used_count, used_value, unused_count"
+        assert connection.execute(f"select {columns} from marts.unused_rewards").fetchall() == [(1, 1, Decimal(5), 0)]

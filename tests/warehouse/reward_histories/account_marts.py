@@ -1,0 +1,144 @@
+"""What the marts of coupons, of promises, of days before the first sync and of the daily funnel must say of a history.
+
+Each function returns key → columns, from the events and settings of a history alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any
+
+from tests.warehouse.reward_histories.events import History, Row
+from tests.warehouse.reward_histories.load_file import BATCHES
+from tests.warehouse.reward_histories.owed_marts import Mart, days_between, last_account, named
+from tests.warehouse.reward_histories.replay import NONE, Account, Amount, accounts
+from tests.warehouse.reward_histories.use_marts import known_coupons
+
+
+def coupon_campaign(coupon: dict[str, Any], homes: dict[int, int]) -> int:
+    """That of the batch, else that of the person."""
+    batch_id = int(coupon["batch_id"])
+    return batch_id if batch_id in BATCHES else homes[coupon["user_id"]]
+
+
+def coupon_usage(history: History, _: Any) -> Mart:
+    """(campaign, batch, month) of the issue."""
+    homes = last_account(history).homes
+    mart: Mart = {}
+    for coupon in known_coupons(history).values():
+        campaign_id = coupon_campaign(coupon, homes)
+        key = campaign_id, coupon["batch_id"], coupon["issued_at"].date().replace(day=1)
+        row = mart.setdefault(
+            key, dict.fromkeys(("issued_count", "used_count", "deleted_count", "outstanding_count"), 0)
+        )
+        row["issued_count"] += 1
+        state = "used" if coupon["used_at"] else "deleted" if coupon["deleted_at"] else "outstanding"
+        row[f"{state}_count"] += 1
+    return mart
+
+
+def promises(history: History, account: Account) -> list[tuple[int, str, str, dict[str, Any]]]:
+    """(campaign, type, unit, definition) of the rewards that are not counted in percent, in an account."""
+    origin = history.origin.rewards
+    found = []
+    for reward_id, campaign_id in account.campaigns.items():
+        row = Row(reward_id, 1, account.types[reward_id], 1, Decimal(0), "due")
+        place = account.place(row)
+        if place.unit != "percent":
+            found.append(
+                (campaign_id, place.reward_type, place.unit, {**origin[reward_id], "value": account.prices[reward_id]})
+            )
+    return found
+
+
+def contingent(history: History, _: Any) -> Mart:
+    """(campaign, unit) in which rewards may fall due: how many referrals are open, and the most they may bring."""
+    now = last_account(history)
+    open_count: dict[int, int] = defaultdict(int)
+    for key, person in history.origin.people.items():
+        open_count[now.homes[key]] += person["referrer_id"] is not None and not person["qualified"]
+    mart: Mart = {}
+    for campaign_id, _, unit, definition in promises(history, now):
+        if definition["when_referral"] == "converted" and open_count[campaign_id]:
+            row = mart.setdefault(
+                (campaign_id, unit), {"open_referrals_count": open_count[campaign_id], "most_value": Decimal(0)}
+            )
+            row["most_value"] += definition["value"] * open_count[campaign_id]
+    return mart
+
+
+def estimated_days(history: History, _: Any) -> Mart:
+    """(campaign, type, unit, day) of days before the first sync."""
+    first = next(now.copy() for _, _, now in accounts(history))
+    homes, first_on = last_account(history).homes, history.syncs[0].at.date()
+    earned: dict[Any, list[Amount]] = defaultdict(lambda: [NONE, NONE])
+    for campaign_id, kind, unit, definition in promises(history, first):
+        for key, person in history.origin.people.items():
+            when = person["date"] if definition["when_referral"] == "invited" else person["qualified_at"]
+            if person["referrer_id"] and homes[key] == campaign_id and when and when.date() < first_on:
+                sums = earned[campaign_id, kind, unit, when.date()]
+                sums[0] = sums[0].plus(Amount(1, definition["value"]))
+    for row in first.rows.values():
+        if row.state == "issued" and row.issued_at and row.issued_at.date() < first_on:
+            sums = earned[(*first.place(row)[2:], row.issued_at.date())]
+            sums[1] = sums[1].plus(Amount(row.count, row.value))
+    owed: dict[Any, Amount] = defaultdict(Amount)
+    for row in first.rows.values():
+        if row.state in ("due", "in process"):
+            owed[first.place(row)[2:]] = owed[first.place(row)[2:]].plus(Amount(row.count, row.value))
+    mart: Mart = {}
+    for series in {key[:3] for key in earned}:
+        closing = NONE
+        for day in days_between(min(key[3] for key in earned if key[:3] == series), first_on - dt.timedelta(days=1)):
+            accrued, issued = earned.get((*series, day), [NONE, NONE])
+            after = closing.plus(accrued, issued.minus)
+            accrued = accrued.plus(after.minus.gain)  # what was issued beyond all that had fallen due fell due with it
+            opening, closing = closing, closing.plus(accrued, issued.minus)
+            is_last = day == first_on - dt.timedelta(days=1)
+            gap = (
+                named("gap", owed[series].plus(closing.minus))
+                if is_last
+                else {"gap_count": "null", "gap_value": "null"}
+            )
+            mart[(*series, day)] = (
+                named("opening", opening)
+                | named("accrued", accrued)
+                | named("issued", issued)
+                | named("closing", closing)
+                | gap
+            )
+    return mart
+
+
+def funnel_daily(history: History, ledger: Any) -> Mart:
+    """(campaign, source, day) on which rewards moved since the second sync, or coupons were issued or used."""
+    mart: Mart = {}
+    units: dict[int, set[str]] = defaultdict(set)
+    for place, _ in ledger:
+        units[place.campaign_id].add(place.unit)
+    unit_of = {campaign_id: next(iter(found)) for campaign_id, found in units.items() if len(found) == 1}
+
+    def sums_of(campaign_id: int, day: dt.date) -> dict[str, Any]:
+        sums = mart.setdefault((campaign_id, "Direct", day), {"reward_unit": unit_of.get(campaign_id, "null")})
+        for name in ("accrued", "issued", "reversed"):
+            sums.setdefault(f"rewards_{name}_count", 0)
+            sums.setdefault(f"rewards_{name}_value", Decimal(0) if campaign_id in unit_of else "null")
+        return sums
+
+    for (place, number), row in ledger.items():
+        if row["is_opening_balance"]:
+            continue
+        sums = sums_of(place.campaign_id, history.syncs[number - 1].at.date())
+        for name in ("accrued", "issued", "reversed"):
+            sums[f"rewards_{name}_count"] += row[f"{name}_count"]
+            if place.campaign_id in unit_of:
+                sums[f"rewards_{name}_value"] += row[f"{name}_value"]
+    homes = last_account(history).homes
+    for coupon in known_coupons(history).values():
+        for name in ("issued", "used"):
+            if coupon[f"{name}_at"]:
+                sums = sums_of(coupon_campaign(coupon, homes), coupon[f"{name}_at"].date())
+                sums[f"coupons_{name}_count"] = sums.get(f"coupons_{name}_count", 0) + 1
+    return mart
