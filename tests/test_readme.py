@@ -77,6 +77,9 @@ SHORTENED: dict[str, Shortened] = {
         "referrals migrate --to ducklake",
         "the settings are exported in the user's shell",
     ),
+    "pip install 'apache-superset==6.1.*' duckdb-engine==0.17.0 duckdb==1.5.5 rich cachetools 'flask-caching<2.4'": (
+        Shortened("python -c 'import duckdb'", "make soak installs it")
+    ),
     "pip install streamlit duckdb": Shortened("python -c 'import duckdb'", "make soak installs it"),
     "WAREHOUSE_FILE=data/warehouse.duckdb streamlit run examples/streamlit_app.py": Shortened(
         "python -m py_compile examples/streamlit_app.py", "it serves until it is stopped; make soak runs it"
