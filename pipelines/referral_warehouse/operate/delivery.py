@@ -16,11 +16,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from referral_warehouse import __version__
 from referral_warehouse.display_text import json_text
+from referral_warehouse.redaction import without_own_settings
 from referral_warehouse.settings.notify import NotifySettings, SecretUrl
 
 LONGEST_PING = 1_000
-OWN_SETTINGS = ("SOURCES__", "WAREHOUSE__", "NOTIFY__")
-"""Beginnings of variables that a command does not get: the token and addresses are among them."""
 
 
 def deliver(settings: NotifySettings, payload: Mapping[str, Any]) -> list[str]:
@@ -93,7 +92,7 @@ def _tls_context() -> Any:
 
 def _run(command: tuple[str, ...], body: bytes, timeout_s: int) -> str | None:
     """Run a program with a body on standard input, in a process group that ends with the time limit."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)}
+    environ = without_own_settings(os.environ)
     try:
         process = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
