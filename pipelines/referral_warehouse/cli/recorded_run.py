@@ -71,6 +71,7 @@ def recorded_run(settings: Settings, command: str, streams: list[str] | None = N
     """
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.operate.announcements import Announcer
+    from referral_warehouse.operate.chat_delivery import refuse_unusable_services
     from referral_warehouse.operate.recorder import Recorder, utc_now
     from referral_warehouse.settings.notify import load_notify_settings
 
@@ -82,7 +83,9 @@ def recorded_run(settings: Settings, command: str, streams: list[str] | None = N
         announcer: Announcer | None = None
         outcome: Outcome | None = None
         try:
-            announcer = Announcer(settings, load_notify_settings(), command)
+            notify = load_notify_settings()
+            refuse_unusable_services(notify)
+            announcer = Announcer(settings, notify, command)
             if command in DELIVER:
                 refuse_missing_s3_extra(settings)
                 refuse_missing_client(settings)

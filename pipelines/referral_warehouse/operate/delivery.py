@@ -1,4 +1,4 @@
-"""Delivers notifications: a POST, a ping, a command. Each has a time limit; a failure is a sentence and no error.
+"""Delivers notifications: a POST, a ping, a command, chat services. Each has a time limit; a failure is a sentence.
 
 Knows no event. An address is never part of a sentence, because it may contain a secret.
 """
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from referral_warehouse import __version__
 from referral_warehouse.display_text import json_text
+from referral_warehouse.operate.chat_delivery import deliver_to_services
 from referral_warehouse.redaction import without_own_settings
 from referral_warehouse.settings.notify import NotifySettings, SecretUrl
 
@@ -23,14 +24,18 @@ LONGEST_PING = 1_000
 
 
 def deliver(settings: NotifySettings, payload: Mapping[str, Any]) -> list[str]:
-    """Send the object to the address and to the command that are set. Returns: a sentence for each that failed."""
+    """Send the object to the address, the command and the services that are set.
+
+    Returns: a sentence for each that failed.
+    """
     body = json_text(dict(payload), ascii_only=True).encode()
     problems = []
     if settings.url is not None:
         problems.append(_request("NOTIFY__URL", settings.url.reveal(), body, "application/json", settings.timeout_s))
     if settings.command:
         problems.append(_run(settings.command, body, settings.timeout_s))
-    return [problem for problem in problems if problem is not None]
+    services = deliver_to_services(settings, str(payload["text"]), payload["events"])
+    return [*(problem for problem in problems if problem is not None), *services]
 
 
 def ping(settings: NotifySettings, suffix: str = "", text: str = "") -> list[str]:
