@@ -69,6 +69,22 @@ def test_a_destination_that_fails_leaves_the_next_one_alone(referrals: Run, sett
     assert differences(address, settings, 1) == []
 
 
+def test_a_wrong_setting_of_one_destination_does_not_hide_what_another_got(
+    referrals: Run, settings: Settings, address: str
+) -> None:
+    other = {"DESTINATION__AWAY__DESTINATION_TYPE": "postgres", "DESTINATION__AWAY__CREDENTIALS": "not an address"}
+    further = {name.replace("AWAY", "FAR"): value for name, value in other.items()}
+    done = referrals("deliver", WAREHOUSE__DESTINATIONS="analytics,away,far", **other, **further)
+    assert done.code == 2
+    assert "Nothing was changed" not in done.err
+    warning, line = done.err.splitlines()
+    assert "the tables were not delivered to far: " in warning
+    assert "What was delivered to other destinations is kept." in line
+    assert differences(address, settings, 1) == []
+    alone = referrals("deliver", "--to", "away", **other)
+    assert "Nothing was changed." in one_line(alone)
+
+
 def one_line(done: Done) -> str:
     [line] = done.err.splitlines()
     return line
@@ -86,7 +102,9 @@ def test_a_wrong_password_is_one_line_with_the_next_step(referrals: Run, setting
     record = settings.state_dir / "destinations.json"
     assert wrong not in record.read_text()
     new = set(settings.warehouse_dir.rglob("*")) - set(before)
-    assert {path.name for path in new} <= {"destinations", "destinations.json", "lock"}
+    assert {path.name for path in new} <= {
+        "destinations", "destinations.json", "lock", "outcomes.jsonl", "metrics.prom", ".metrics.prom.lock",
+    }  # fmt: skip
 
 
 def test_a_password_is_in_no_log(referrals: Run, address: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -163,6 +163,7 @@ def _numbers(settings: Settings, run: CurrentRun) -> dict[str, Any]:
         "calls": run.log.calls if report is None else report.calls,
         "snapshot": (published_manifest(settings) or {}).get("snapshot"),
         "only_streams": bool(run.streams),
+        "tasks": run.log.tasks or None,
     }
     if report is not None:
         numbers["rows"] = report.rows_written

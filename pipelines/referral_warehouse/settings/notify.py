@@ -30,7 +30,7 @@ from referral_warehouse.settings.values import text, whole_number
 
 SECTION = ("notify",)
 KEYS = ("url", "ping_url", "command", "apprise_urls", "events", "timeout_s")
-EVENTS = ("failure", "recovery", "stale", "strikes", "checks", "warnings")
+EVENTS = ("failure", "recovery", "erasure", "delivery", "stale", "strikes", "checks", "warnings")
 TIMEOUT_S, TIMEOUT_LIMITS_S = 5, (1, 60)
 LONGEST_URL = 2048
 SHORTEST_SECRET = 12
