@@ -1,4 +1,4 @@
-"""Deliveries and erasures that fail without failing their run are told, counted and measured, and so is the recovery."""
+"""Deliveries and erasures that fail without failing their run are told, counted and measured, as is the recovery."""
 
 from __future__ import annotations
 
