@@ -177,6 +177,23 @@ def test_what_is_not_configured_is_one_line(
     assert "referrals" not in datasets(address)
 
 
+@pytest.mark.parametrize(
+    "name", ["load.duckdb", "warehouse.duckdb", "new.duckdb", "feeds/x.duckdb", "../hard", "../link"]
+)
+def test_a_file_of_the_warehouse_is_refused_as_a_destination(referrals: Run, settings: Settings, name: str) -> None:
+    """Also by another name of the file, and where it does not exist yet."""
+    (settings.warehouse_dir / "../hard").hardlink_to(settings.warehouse_path.resolve())
+    (settings.warehouse_dir / "../link").symlink_to(settings.warehouse_dir / "load.duckdb")
+    files = [settings.load_path, settings.warehouse_path]
+    before = [path.read_bytes() if path.exists() else None for path in files]
+    done = referrals(*TO, **{TYPE: "duckdb", CREDENTIALS: str(settings.warehouse_dir / name)})
+    assert done.code == 2
+    assert "which is a file of this warehouse, or in its directory" in one_line(done)
+    assert f"Set {CREDENTIALS} to a file elsewhere" in one_line(done)
+    assert [path.read_bytes() if path.exists() else None for path in files] == before
+    assert not (settings.warehouse_dir / "new.duckdb").exists()
+
+
 @pytest.mark.full
 def test_a_view_on_a_column_that_goes_is_one_line(referrals: Run, settings: Settings, address: str) -> None:
     from tests.lake.lakes import altered
