@@ -2,7 +2,7 @@
 
 A fence marked ``sh`` holds commands; in one marked ``console`` the lines behind ``$ `` are commands and the rest is
 what they print. A backslash at the end of a line continues it, and a here-document belongs to its command.
-Knows nothing of this project's commands; tests/test_readme.py holds the table.
+Knows nothing of this project's commands; tests/documented_commands.py holds the table.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "dlt_source": {"api", "load", "settings"},
     "destinations": {*DATA, "redaction", "extras", "load", "warehouse"},
     "warehouse": {*DATA, "redaction"},
-    "operate": {*_BASE, "redaction", "events", "warehouse"},
+    "operate": {*_BASE, "extras", "redaction", "events", "warehouse"},
     "consume": {*_BASE, "extras", "sql_quoting", "warehouse"},
     "sandbox": set(),
     "cli": {
@@ -51,7 +51,7 @@ HTTP = {"api", "sandbox"}
 USES: dict[str, set[str]] = {
     "dlt": {"destinations", "dlt_source", "load"},
     "httpx": {*HTTP, "operate"},
-    **{name: {"operate"} for name in ("prometheus_client", "fsspec", "s3fs")},
+    **{name: {"operate"} for name in ("apprise", "prometheus_client", "fsspec", "s3fs")},
     "urllib.request": HTTP,
     "http.client": HTTP,
     **{name: set[str]() for name in ("requests", "urllib3", "aiohttp")},
@@ -69,7 +69,7 @@ USES: dict[str, set[str]] = {
 }
 
 # `referrals --help` is fast because the command line imports none of these before a command needs it.
-SLOW_TO_IMPORT = {"fsspec", "jinja2", "mcp", "pydantic", "s3fs", "vl_convert"} | {
+SLOW_TO_IMPORT = {"apprise", "fsspec", "jinja2", "mcp", "pydantic", "s3fs", "vl_convert"} | {
     "dlt", "duckdb", "pyarrow", "sqlglot", "httpx", "starlette", "uvicorn", "pandas", "pendulum", "prometheus_client",
 }  # fmt: skip
 

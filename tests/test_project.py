@@ -35,8 +35,9 @@ DIRECT = [
     if not line.startswith(PYPROJECT["project"]["name"])  # one extra may include another
 ]
 
-# The long tests install this extra themselves; see docs/dependencies.md.
-LOCKED = [line for line in DIRECT if str(line) not in PYPROJECT["project"]["optional-dependencies"]["s3"]]
+# The long tests install these extras themselves; see docs/dependencies.md.
+NOT_LOCKED = [line for extra in ("s3", "notify") for line in PYPROJECT["project"]["optional-dependencies"][extra]]
+LOCKED = [line for line in DIRECT if str(line) not in NOT_LOCKED]
 
 # Put together from pieces, so that this file does not contain what it looks for.
 MACHINE_PATHS = re.compile(r"(?<![\w.~-])/(?:" + "|".join(["wo" + "rk", "ho" + "me", "ro" + "ot"]) + r")/[\w.]")
@@ -102,10 +103,11 @@ def test_what_only_some_commands_need_are_extras_that_developers_install() -> No
     assert "referral-warehouse[lake,mcp,postgres,report,sandbox,serve]" in extras["dev"]
 
 
-def test_the_client_of_buckets_is_an_extra_that_only_the_long_tests_install() -> None:
+def test_some_extras_are_installed_by_the_long_tests_alone() -> None:
     extras = PYPROJECT["project"]["optional-dependencies"]
     assert {Requirement(line).name for line in extras["s3"]} == {"s3fs"}
-    assert not any("s3" in line for line in extras["dev"])
+    assert {Requirement(line).name for line in extras["notify"]} == {"apprise"}
+    assert not any(name in line for name in ("s3", "notify", "apprise") for line in extras["dev"])
 
 
 def test_no_file_mentions_one_machine() -> None:

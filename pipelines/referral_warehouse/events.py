@@ -62,6 +62,16 @@ def log_warning(source: str, event: str, text: str) -> None:
     log_event(source, event, f"warning: {text}", level=logging.WARNING)
 
 
+def log_task(task: str, problem: str = "", kind: str = "") -> None:
+    """Log how an erasure or a delivery ended, which may fail without failing its run; the record of the run gets it.
+
+    Args: ``task`` is what was to be done, such as ``feeds``; ``problem`` says why it was not, and ``kind`` is the class
+    of the error, by which a failure is told from another.
+    """
+    text = f"{task}: {problem or 'done'}"
+    log_event("operate", "task", text, level=logging.DEBUG, task=task, error=kind, problem=problem)
+
+
 def log_client_event(kind: str, fields: Fields) -> None:
     """Log an event of the API client.
 

@@ -66,3 +66,14 @@ def test_a_table_that_does_not_fit_becomes_a_list(
     assert ("│" in shown) == is_table
     assert max(map(len, shown.splitlines())) <= int(columns)
     assert {"core.users", "core.rewards", "1,200", "yes"} <= set(shown.replace("│", " ").split())
+
+
+def test_a_time_stays_on_one_line_where_heads_can_be_wrapped() -> None:
+    """As in the table of streams of `referrals status` in 140 columns."""
+    counts = ["api count", "our count", "differences found", "repaired by", "repaired count", "in flight"]
+    heads = ["stream", "observed at", *counts, "rows written count", "rows quarantined count", "calls count"]
+    row = ["rewards_issued", "2026-01-01 08:00:00", "1,234,567", "1,234,567", "none", "", "0", "", "12", "–", "1"]
+    widths = column_widths([heads, row], 140)
+    assert widths is not None
+    assert all(len(text) <= width for text, width in zip(row, widths, strict=True))
+    assert sum(widths) + BETWEEN * len(widths) - 1 == 140

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -99,11 +102,12 @@ def environ_of(settings: Settings, home: Path) -> dict[str, str]:
 
 @contextmanager
 def on_a_terminal(arguments: list[str], environ: Mapping[str, str], folder: Path) -> Iterator[Terminal]:
-    """Start ``referrals`` with these arguments, in a folder."""
+    """Start ``referrals`` with these arguments, in a folder, on a terminal without colours of 40 lines."""
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 140, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-m", "referral_warehouse", *arguments], stdin=theirs, stdout=theirs, stderr=theirs,
-        env={**environ, "TERM": "dumb"}, cwd=folder, start_new_session=True, preexec_fn=heed_interrupts,
+        env={"TERM": "dumb", **environ}, cwd=folder, start_new_session=True, preexec_fn=heed_interrupts,
     )  # fmt: skip
     os.close(theirs)
     try:

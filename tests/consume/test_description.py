@@ -128,6 +128,23 @@ def test_every_metric_runs_alone_by_each_dimension_and_at_each_grain(
             connection.execute(f"select {expression(metric)} from {metric.table}").fetchall()
 
 
+def test_the_expression_of_a_balance_is_that_of_the_last_day_of_each_group(
+    described: Description, published: Settings
+) -> None:
+    """Superset and Cube group the expression themselves; a whole query must say the same."""
+    with duckdb.connect(str(database(published, 3)), read_only=True) as connection:
+        for metric in (found for found in described.metrics if found.kind == "last"):
+            unit = [metric.unit_column] if metric.unit_column else []
+            for grain in GRAINS:
+                asked = connection.execute(*metric_query(described, metric.name, unit, grain)).fetchall()
+                groups = ", ".join([*unit, f"cast(date_trunc('{grain}', {metric.last_of}) as date)"])
+                shown = connection.execute(
+                    f"select {groups}, {expression(metric)} as amount from {metric.table} group by all "
+                    "having amount is not null order by all"
+                ).fetchall()
+                assert shown == asked, (metric.name, grain)
+
+
 @pytest.mark.parametrize(
     ("question", "words"),
     [

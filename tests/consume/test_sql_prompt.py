@@ -1,4 +1,7 @@
-"""``referrals sql`` on a terminal: the small prompt, and DuckDB's program with the options that restrict it."""
+"""``referrals sql`` on a terminal: the small prompt, and other programs with the options that restrict them.
+
+Stand-ins show what such a program gets; tests/soak/test_bi.py starts the real ones.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from referral_warehouse.cli.sql_prompt import RESTRICTED, find_program
+from referral_warehouse.cli.sql_programs import HARLEQUIN_RESTRICTED, RESTRICTED, Program, find_program
+from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
 from tests.consume.conftest import database
 from tests.consume.terminals import Terminal, environ_of, on_a_terminal
@@ -66,11 +70,7 @@ def test_ctrl_c_drops_what_was_typed_and_the_prompt_goes_on(published: Settings,
 def test_duckdbs_program_is_started_with_the_options_that_restrict_it_and_no_token(
     published: Settings, tmp_path: Path
 ) -> None:
-    """A stand-in shows what the program gets; tests/soak/test_bi.py starts the real one."""
-    program = tmp_path / "bin" / "duckdb"
-    program.parent.mkdir()
-    program.write_text('#!/bin/sh\nenv | grep -c API_TOKEN >> "$HOME/tokens"\necho "$@" >> "$HOME/started"\n')
-    program.chmod(0o700)
+    program = _stand_in(tmp_path / "bin" / "duckdb", NOTED)
     with terminal(published, tmp_path, "--snapshot", "2", path=f"{program.parent}:/usr/bin:/bin") as screen:
         assert screen.process.wait(60) == 0
     options = f"{' '.join(RESTRICTED)} {database(published, 2)}"
@@ -78,13 +78,53 @@ def test_duckdbs_program_is_started_with_the_options_that_restrict_it_and_no_tok
     assert (tmp_path / "tokens").read_text().split() == ["0", "0"]
 
 
+def test_harlequin_is_started_with_what_restricts_it_and_leaves_no_file(published: Settings, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    _stand_in(programs / "hsql", """echo '[{"is_open": false}]'""")
+    _stand_in(
+        programs / "harlequin", NOTED + """while [ "$1" != --init-path ]; do shift; done; cat "$2" > "$HOME/init"\n"""
+    )
+    with terminal(published, tmp_path, "--prompt", "harlequin", path=f"{programs}:/usr/bin:/bin") as screen:
+        assert screen.process.wait(60) == 0
+    probe, started = (tmp_path / "started").read_text().splitlines()
+    assert probe.endswith(" --version")
+    assert started.startswith(" ".join(HARLEQUIN_RESTRICTED))
+    assert started.endswith(f" {database(published, 3)}")
+    assert not Path(started.split("--init-path ")[1].split()[0]).exists()
+    assert (
+        (tmp_path / "init")
+        .read_text()
+        .endswith("set enable_external_access = false;\nset lock_configuration = true;\n")
+    )
+    assert (tmp_path / "tokens").read_text().split() == ["0", "0"]
+
+
 def test_a_program_that_does_not_know_these_options_is_not_used(
     published: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "duckdb"
-    program.write_text("#!/bin/sh\nexit 1\n")
-    program.chmod(0o700)
+    found = database(published, 3)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert find_program(database(published, 3)) is None
-    program.write_text("#!/bin/sh\nexit 0\n")
-    assert find_program(database(published, 3)) == str(program)
+    program = _stand_in(tmp_path / "duckdb", "exit 1")
+    assert find_program(found) is None
+    _stand_in(tmp_path / "harlequin", "exit 0")
+    for hsql in ("exit 1", "echo", """echo '[{"is_open": true}]'"""):
+        _stand_in(tmp_path / "hsql", hsql)
+        assert find_program(found) is None
+    with pytest.raises(ConfigurationError, match="harlequin is not installed, or cannot be restricted"):
+        find_program(found, "harlequin")
+    harlequin = _stand_in(tmp_path / "hsql", """echo '[{"is_open": false}]'""").with_name("harlequin")
+    assert find_program(found) == Program("harlequin", str(harlequin))
+    _stand_in(program, "exit 0")
+    assert find_program(found) == Program("duckdb", str(program)), "it comes first"
+    assert find_program(found, "harlequin") == Program("harlequin", str(harlequin))
+
+
+NOTED = """env | grep -c API_TOKEN >> "$HOME/tokens"\necho "$@" >> "$HOME/started"\n"""
+
+
+def _stand_in(path: Path, script: str) -> Path:
+    """A program that runs a script."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o700)
+    return path

@@ -69,6 +69,22 @@ def test_a_destination_that_fails_leaves_the_next_one_alone(referrals: Run, sett
     assert differences(address, settings, 1) == []
 
 
+def test_a_wrong_setting_of_one_destination_does_not_hide_what_another_got(
+    referrals: Run, settings: Settings, address: str
+) -> None:
+    other = {"DESTINATION__AWAY__DESTINATION_TYPE": "postgres", "DESTINATION__AWAY__CREDENTIALS": "not an address"}
+    further = {name.replace("AWAY", "FAR"): value for name, value in other.items()}
+    done = referrals("deliver", WAREHOUSE__DESTINATIONS="analytics,away,far", **other, **further)
+    assert done.code == 2
+    assert "Nothing was changed" not in done.err
+    warning, line = done.err.splitlines()
+    assert "the tables were not delivered to far: " in warning
+    assert "What was delivered to other destinations is kept." in line
+    assert differences(address, settings, 1) == []
+    alone = referrals("deliver", "--to", "away", **other)
+    assert "Nothing was changed." in one_line(alone)
+
+
 def one_line(done: Done) -> str:
     [line] = done.err.splitlines()
     return line
@@ -86,7 +102,9 @@ def test_a_wrong_password_is_one_line_with_the_next_step(referrals: Run, setting
     record = settings.state_dir / "destinations.json"
     assert wrong not in record.read_text()
     new = set(settings.warehouse_dir.rglob("*")) - set(before)
-    assert {path.name for path in new} <= {"destinations", "destinations.json", "lock"}
+    assert {path.name for path in new} <= {
+        "destinations", "destinations.json", "lock", "outcomes.jsonl", "metrics.prom", ".metrics.prom.lock",
+    }  # fmt: skip
 
 
 def test_a_password_is_in_no_log(referrals: Run, address: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -157,6 +175,23 @@ def test_what_is_not_configured_is_one_line(
     assert what in line
     assert f"Next: {next_step}" in line
     assert "referrals" not in datasets(address)
+
+
+@pytest.mark.parametrize(
+    "name", ["load.duckdb", "warehouse.duckdb", "new.duckdb", "feeds/x.duckdb", "../hard", "../link"]
+)
+def test_a_file_of_the_warehouse_is_refused_as_a_destination(referrals: Run, settings: Settings, name: str) -> None:
+    """Also by another name of the file, and where it does not exist yet."""
+    (settings.warehouse_dir / "../hard").hardlink_to(settings.warehouse_path.resolve())
+    (settings.warehouse_dir / "../link").symlink_to(settings.warehouse_dir / "load.duckdb")
+    files = [settings.load_path, settings.warehouse_path]
+    before = [path.read_bytes() if path.exists() else None for path in files]
+    done = referrals(*TO, **{TYPE: "duckdb", CREDENTIALS: str(settings.warehouse_dir / name)})
+    assert done.code == 2
+    assert "which is a file of this warehouse, or in its directory" in one_line(done)
+    assert f"Set {CREDENTIALS} to a file elsewhere" in one_line(done)
+    assert [path.read_bytes() if path.exists() else None for path in files] == before
+    assert not (settings.warehouse_dir / "new.duckdb").exists()
 
 
 @pytest.mark.full

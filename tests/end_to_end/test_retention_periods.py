@@ -15,6 +15,7 @@ from tests.end_to_end.small_api import Row, SmallApi
 from tests.end_to_end.small_api import account as small_account
 from tests.end_to_end.small_warehouse import SmallWarehouse
 from tests.kills.forks import Forks
+from tests.operate.receiver import Receiver
 
 SIMULATED = {"SOURCES__REFERRAL_FACTORY__SIMULATED_TIME": "true", "WAREHOUSE__SNAPSHOT_GRACE_MINUTES": "0"}
 OWED, PAID = 1, 16
@@ -185,16 +186,26 @@ def test_a_snapshot_that_cannot_be_rewritten_delays_the_forgetting_and_not_the_s
     damaged = deleted.data / "snapshots" / "000001" / "warehouse.duckdb"
     damaged.chmod(0o600)
     damaged.write_bytes(b"damaged")
-    found = _sync(deleted, 31)
+    with Receiver() as receiver:
+        _delay_and_complete(deleted, damaged, receiver)
+    events = [told.json["events"] for told in receiver.received]
+    assert events == [["erasure"], ["recovery"]], "the second failure is the same, and no news"
+    assert "An erasure of personal data failed: personal data whose" in receiver.received[0].json["text"]
+    assert "succeeded again, after 2 runs in which it did not" in receiver.received[1].json["text"]
+
+
+def _delay_and_complete(deleted: SmallWarehouse, damaged: Path, receiver: Receiver) -> None:
+    notify: dict[str, Any] = {"NOTIFY__URL": receiver.url("hook"), "NOTIFY__EVENTS": "erasure,recovery"}
+    found = _sync(deleted, 31, **notify)
     assert (
         "personal data whose retention period is over is still held: Snapshot 1 could not be rewritten" in found["said"]
     )
     assert found["forgotten"] == {}
     assert _held(deleted, OWED) == [], "snapshot 2 is rewritten, too"
-    assert "2 people could not be forgotten yet" in _sync(deleted, 32)["said"]
+    assert "2 people could not be forgotten yet" in _sync(deleted, 32, **notify)["said"]
     shutil.rmtree(damaged.parent)
     deleted.api.lists["rewards/due"].append(deleted.api.lists["rewards/due"][1] | {"id": 99})
-    assert _sync(deleted, 33)["recovered"] == ["an erasure that was interrupted is complete: 2 people"]
+    assert _sync(deleted, 33, **notify)["recovered"] == ["an erasure that was interrupted is complete: 2 people"]
     assert _held(deleted, OWED) == _held(deleted, PAID) == []
     assert len(_certificates(deleted)) == 1
 

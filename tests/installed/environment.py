@@ -77,7 +77,8 @@ class Installed:
 
         The user is in a group of its own number, and in ``groups``.
         """
-        shown = [self.folder, Path(sys.base_prefix), Path(sysconfig.get_path("purelib"))]
+        interpreter = (self.folder / "bin" / "python").resolve().parents[1]  # may be another than that of the tests
+        shown = [self.folder, interpreter, Path(sysconfig.get_path("purelib"))]
         outside = [path for path in shown if path.parts[1] not in SYSTEM]
         root = data.parent / "root"
         root.mkdir(exist_ok=True)

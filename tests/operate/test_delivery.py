@@ -104,6 +104,7 @@ def test_a_command_gets_the_object_and_no_secret_of_the_environment(
 ) -> None:
     monkeypatch.setenv("SOURCES__REFERRAL_FACTORY__API_TOKEN", "tok-1")
     monkeypatch.setenv("NOTIFY__URL", "https://example.com/secret")
+    monkeypatch.setenv("DESTINATION__X__CREDENTIALS", "postgres://me:password@example.com/db")
     monkeypatch.setenv("OTHER", "kept")
     told, seen = tmp_path / "told", tmp_path / "seen"
     assert deliver(command("sh", "-c", f"cat > {told}; env > {seen}; echo noise; echo noise >&2"), PAYLOAD) == []
@@ -111,6 +112,7 @@ def test_a_command_gets_the_object_and_no_secret_of_the_environment(
     assert "OTHER=kept" in seen.read_text()
     assert "SOURCES__" not in seen.read_text()
     assert "NOTIFY__" not in seen.read_text()
+    assert "DESTINATION__" not in seen.read_text()
 
 
 def test_a_command_that_fails_is_a_sentence(tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_a_command_that_fails_is_a_sentence(tmp_path: Path) -> None:
     assert deliver(command(str(tmp_path / "no program")), PAYLOAD) == [
         "NOTIFY__COMMAND could not be started (Exec format error)"
     ]
-    assert deliver(command("true"), {"text": "x" * 1_000_000}) in (
+    assert deliver(command("true"), {"text": "x" * 1_000_000, "events": []}) in (
         [],
         ["NOTIFY__COMMAND did not read the event (Broken pipe)"],
     )

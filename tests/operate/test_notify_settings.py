@@ -12,7 +12,7 @@ import pytest
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings
-from referral_warehouse.settings.notify import EVENTS, NotifySettings, load_notify_settings
+from referral_warehouse.settings.notify import EVENTS, NotifySettings, load_notify_settings, scheme_of
 from referral_warehouse.settings.table import NOTIFY, SECTIONS
 from tests.documentation import PAGES, section, table_rows
 from tests.fences import fences_of
@@ -110,6 +110,28 @@ def test_an_address_is_masked_whole_and_in_its_secret_parts(tmp_path: Path) -> N
         pickle.dumps(settings.url)
 
 
+def test_addresses_of_apprise_are_a_list_and_masked_in_every_part(tmp_path: Path) -> None:
+    urls = [f"slack://{SECRET[:9]}/B1H9RESGL/{SECRET}", "json://me:pass%20w@localhost:8080/hooks/abc%2Fdef-12",
+            f"tgram://{SECRET}X/1234?format=text", "mailto://user:secretword@example.com"]  # fmt: skip
+    found = load(tmp_path, NOTIFY__APPRISE_URLS=" \n".join(urls)).apprise_urls
+    assert [url.reveal() for url in found] == urls
+    write(tmp_path, f"[notify]\napprise_urls = {urls}")
+    assert [url.reveal() for url in load(tmp_path).apprise_urls] == urls
+    assert load(tmp_path).has_receiver
+    for text in (*urls, SECRET[:9], "B1H9RESGL", f"{SECRET}X", "pass%20w", "abc/def-12", "secretword"):
+        assert redact(f"at {text}!") == "at ***!"
+    assert redact("localhost or example.com") == "localhost or example.com"
+
+
+@pytest.mark.parametrize(
+    "value", ["example.com/x", "slack:///x", "two words", "ü://x", "slack://x\x00", "x" * 3000 + "://y"]
+)
+def test_what_is_no_address_of_apprise_is_refused_without_showing_it(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigurationError, match="NOTIFY__APPRISE_URLS: address 2 is none of Apprise") as refused:
+        load(tmp_path, NOTIFY__APPRISE_URLS=f"json://localhost {value}")
+    assert value not in str(refused.value)
+
+
 def test_wrong_settings_end_every_writing_command_with_2_and_touch_nothing(referrals: Run, settings: Settings) -> None:
     for command in ("sync", "load", "build", "publish", "status"):
         done = referrals(command, NOTIFY__URL="ftp://example.com/hook")
@@ -121,18 +143,20 @@ def test_wrong_settings_end_every_writing_command_with_2_and_touch_nothing(refer
 
 def test_the_table_of_settings_has_the_defaults_and_the_documentation_the_events() -> None:
     assert {key: setting.kind.default for key, setting in SECTIONS[NOTIFY].items()} == {
-        "url": None, "ping_url": None, "command": None, "events": ",".join(NotifySettings().events),
-        "timeout_s": NotifySettings().timeout_s,
+        "url": None, "ping_url": None, "command": None, "apprise_urls": None,
+        "events": ",".join(NotifySettings().events), "timeout_s": NotifySettings().timeout_s,
     }  # fmt: skip
     assert [row[0].strip("`") for row in table_rows(section("docs/monitoring.md", "Events"))] == list(EVENTS)
 
 
-def test_the_example_of_the_documentation_is_read(tmp_path: Path) -> None:
-    [example] = [fence.text for fence in fences_of(PAGES["docs/monitoring.md"]) if fence.info == "toml"]
-    write(tmp_path, example)
-    found = load(tmp_path)
+def test_the_examples_of_the_documentation_are_read(tmp_path: Path) -> None:
+    addresses, services = (fence.text for fence in fences_of(PAGES["docs/monitoring.md"]) if fence.info == "toml")
+    write(tmp_path / "a", addresses)
+    found = load(tmp_path / "a")
     assert found.url is not None
     assert found.ping_url is not None
+    write(tmp_path / "b", services)
+    assert [scheme_of(url) for url in load(tmp_path / "b").apprise_urls] == ["slack", "mailto"]
 
 
 def test_an_unset_section_needs_no_program_on_the_path(tmp_path: Path) -> None:

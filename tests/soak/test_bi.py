@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from referral_warehouse.cli.sql_prompt import RESTRICTED
+from referral_warehouse.cli.sql_programs import RESTRICTED
 from referral_warehouse.consume.description.dbt import dbt_files
 from referral_warehouse.consume.description.describe import describe
 from referral_warehouse.consume.description.export_files import write_files

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ConfigurationError, ReferralsError
-from referral_warehouse.events import log_event, log_warning
+from referral_warehouse.events import log_event, log_task, log_warning
 from referral_warehouse.extras import install_step
 from referral_warehouse.settings import Settings
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from referral_warehouse.operate.delivery_place import Place
     from referral_warehouse.settings.delivery_target import DeliveryTarget
 
+TASK = "feeds"
 USER_OF_ADDRESS = re.compile(r"(?<=//)[^/@\s]+@")
 
 
@@ -46,12 +47,13 @@ def deliver_published(settings: Settings) -> None:
         with _opened(target, settings) as place:
             delivery = deliver_feeds(settings, place)
     except ReferralsError as error:
-        _warn_of_failure(target, error.advice)
+        _warn_of_failure(target, error, error.advice)
     except DeliveryFailed as error:
-        _warn_of_failure(target, str(error))
+        _warn_of_failure(target, error, str(error))
     except Exception as error:
-        _warn_of_failure(target, f"{type(error).__name__}: {error}")
+        _warn_of_failure(target, error, f"{type(error).__name__}: {error}")
     else:
+        log_task(TASK)
         if delivery is None:
             return
         if delivery.is_new or delivery.copied:
@@ -81,7 +83,8 @@ def _opened(target: DeliveryTarget, settings: Settings) -> Iterator[Place]:
         bucket.close()
 
 
-def _warn_of_failure(target: DeliveryTarget, why: str) -> None:
+def _warn_of_failure(target: DeliveryTarget, error: Exception, why: str) -> None:
+    log_task(TASK, f"to {target}: {_shown(why)}", type(error).__name__)
     log_warning(
         "operate", "delivery",
         f"the feeds were not delivered to {target}: {_shown(why)}; readers there keep what they have, and the next "

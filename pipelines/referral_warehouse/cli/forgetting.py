@@ -16,9 +16,10 @@ from typing import Any
 from referral_warehouse.cli.copies_elsewhere import copies_elsewhere
 from referral_warehouse.cli.erasing import erase_published
 from referral_warehouse.cli.table_delivery import known_destinations
-from referral_warehouse.display_text import json_text
+from referral_warehouse.display_text import LINE_COLUMNS, json_text, one_line
 from referral_warehouse.errors import DataRefused, ReferralsError
-from referral_warehouse.events import log_stage, log_warning
+from referral_warehouse.events import log_stage, log_task, log_warning
+from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.directories import FORGOTTEN, FORGOTTEN_JOURNAL
 from referral_warehouse.workspace.durable_files import write_whole_file
@@ -31,6 +32,8 @@ ASIDE = ".aside-"
 """In the names of files that a command set aside because they could not be used."""
 
 
+ERASURE = "erasure"
+"""The name of the task in the record of a run."""
 BY_COMMAND, BY_RETENTION = "referrals forget", "retention periods"
 """Why people were forgotten, in certificates."""
 
@@ -141,10 +144,12 @@ def complete_interrupted(settings: Settings) -> list[str]:
     try:
         erase(settings, erasure)
     except (ReferralsError, OSError) as error:
+        log_task(ERASURE, f"{_named(erasure)} could not be forgotten yet: {shown(error)}", type(error).__name__)
         log_warning("load", "forget", f"{_named(erasure)} could not be forgotten yet: {why_not(error)}")
         document = json.loads(_journal(settings).read_bytes())
         _write_journal(settings, {**document, "totals": None})
         return []
+    log_task(ERASURE)
     return [f"an erasure that was interrupted is complete: {_named(erasure)}"]
 
 
@@ -153,6 +158,11 @@ def why_not(error: ReferralsError | OSError) -> str:
     if isinstance(error, ReferralsError):
         return error.advice
     return f"{type(error).__name__}: {error}. The next sync tries again."
+
+
+def shown(error: ReferralsError | OSError) -> str:
+    """Why an erasure failed, in one line for the record of the run."""
+    return one_line(redact(why_not(error)), LINE_COLUMNS).rstrip(".")
 
 
 def _certify(settings: Settings, erasure: Erasure, document: dict[str, Any]) -> Path | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.display_text import LINE_COLUMNS, one_line
 from referral_warehouse.errors import ReferralsError
-from referral_warehouse.events import log_event, log_warning
+from referral_warehouse.events import log_event, log_task, log_warning
 from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings
 
@@ -61,6 +61,7 @@ def publish_lake(settings: Settings, refuse_lost_lock: Callable[[], None]) -> No
     except Exception as error:
         why = error.advice if isinstance(error, ReferralsError) else f"{type(error).__name__}: {error}"
         problem = one_line(redact(why), LINE_COLUMNS).rstrip(".")
+        log_task("lake", problem, type(error).__name__)
         log_warning(
             "warehouse", "lake",
             f"the lake does not have this publication yet: {problem}; readers there keep what they have, and the next "
@@ -68,6 +69,7 @@ def publish_lake(settings: Settings, refuse_lost_lock: Callable[[], None]) -> No
         )  # fmt: skip
         record = replace(known, problem=problem)
     else:
+        log_task("lake")
         record = known if publication is None else LakeRecord(known.catalog, *publication)
     if record != known:
         try:

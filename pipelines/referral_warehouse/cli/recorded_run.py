@@ -82,6 +82,7 @@ def recorded_run(
     """
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.operate.announcements import Announcer
+    from referral_warehouse.operate.chat_delivery import refuse_unusable_services
     from referral_warehouse.operate.recorder import Recorder, utc_now
     from referral_warehouse.settings.notify import load_notify_settings
 
@@ -93,7 +94,9 @@ def recorded_run(
         announcer: Announcer | None = None
         outcome: Outcome | None = None
         try:
-            announcer = Announcer(settings, load_notify_settings(), command, is_silent=is_part)
+            notify = load_notify_settings()
+            refuse_unusable_services(notify)
+            announcer = Announcer(settings, notify, command, is_silent=is_part)
             if command in DELIVER:
                 refuse_missing_s3_extra(settings)
                 refuse_missing_client(settings)
@@ -181,6 +184,7 @@ def _numbers(settings: Settings, run: CurrentRun) -> dict[str, Any]:
         "calls": run.log.calls if report is None else report.calls,
         "snapshot": (published_manifest(settings) or {}).get("snapshot"),
         "only_streams": bool(run.streams),
+        "tasks": run.log.tasks or None,
     }
     if report is not None:
         numbers["rows"] = report.rows_written

@@ -10,9 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from referral_warehouse.cli.forgetting import BY_RETENTION, Erasure, complete_interrupted, erase, interrupted, why_not
+from referral_warehouse.cli.forgetting import (
+    BY_RETENTION,
+    ERASURE,
+    Erasure,
+    complete_interrupted,
+    erase,
+    interrupted,
+    shown,
+    why_not,
+)
 from referral_warehouse.errors import ReferralsError
-from referral_warehouse.events import log_event, log_warning
+from referral_warehouse.events import log_event, log_task, log_warning
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.privacy import FORGET
 
@@ -33,6 +42,8 @@ class _Due:
     inactive: list[int]
     texts: dict[str, int]
     aged: Aged
+    doubted: str = ""
+    """Why people who were deleted in the account are not among them, where they are too many to be plausible."""
 
 
 def apply_retention(settings: Settings, report: LoadReport, *, accept_deletions: bool = False) -> None:
@@ -50,13 +61,17 @@ def apply_retention(settings: Settings, report: LoadReport, *, accept_deletions:
         due = _due(settings, report.observed_at, accept_deletions=accept_deletions)
         user_ids = tuple(sorted({*due.deleted, *due.inactive}))
         if not user_ids and not due.texts:
+            _log_erased(due)
             return
         certificate = erase(settings, Erasure(user_ids, BY_RETENTION, tuple(sorted(due.aged.as_json().items()))))
     except (ReferralsError, OSError) as error:
+        still = f"personal data whose retention period is over is still held: {shown(error)}"
+        log_task(ERASURE, still, type(error).__name__)
         log_warning(
             "load", "retention", f"personal data whose retention period is over is still held: {why_not(error)}"
         )
         return
+    _log_erased(due)
     report.forgotten = _counts(due)
     for problem in certificate.problems:
         log_warning("load", "retention", problem)
@@ -120,9 +135,10 @@ def _due(settings: Settings, now: datetime, *, accept_deletions: bool) -> _Due:
     with duckdb.connect(str(settings.load_path), read_only=True) as connection:
         people = HeldPeople(connection, TABLES, read_forgotten(settings, TABLES))
         deleted: list[int] = []
+        doubted = ""
         if settings.privacy_on_delete == FORGET:
             deleted = people.deleted(today - timedelta(days=settings.privacy_grace_days))
-            deleted = _plausible(settings, people, deleted, accept_deletions=accept_deletions)
+            deleted, doubted = _plausible(settings, people, deleted, accept_deletions=accept_deletions)
         inactive: list[int] = []
         if (last := before(settings.privacy_retain_days)) is not None:
             inactive = _without_liability(settings, people.inactive(last), now)
@@ -134,25 +150,32 @@ def _due(settings: Settings, now: datetime, *, accept_deletions: bool) -> _Due:
             "load", "retention", f"{later:,} more people are forgotten by the next syncs, {MOST_AT_ONCE:,} by each"
         )
     deleted = deleted[:MOST_AT_ONCE]
-    return _Due(deleted, inactive[: MOST_AT_ONCE - len(deleted)], texts, aged if texts else Aged())
+    return _Due(deleted, inactive[: MOST_AT_ONCE - len(deleted)], texts, aged if texts else Aged(), doubted)
 
 
-def _plausible(settings: Settings, people: HeldPeople, deleted: list[int], *, accept_deletions: bool) -> list[int]:
-    """Those of ``deleted`` whose deletion is published; none where they are too many to be plausible."""
+def _log_erased(due: _Due) -> None:
+    """Say in the record of the run that what was due is erased, or that a part of it is doubted."""
+    log_task(ERASURE, due.doubted, "MassDisappearance" if due.doubted else "")
+
+
+def _plausible(
+    settings: Settings, people: HeldPeople, deleted: list[int], *, accept_deletions: bool
+) -> tuple[list[int], str]:
+    """Those of ``deleted`` whose deletion is published; none where they are too many to be plausible, and why."""
     from referral_warehouse.warehouse.published_people import deleted_people
 
     found = {*deleted} & deleted_people(settings) if deleted else set()
     is_doubted = bool(found) and not accept_deletions
     why = people.implausible(found, settings.max_vanished_percent) if is_doubted else None
     if why is not None:
-        log_warning(
-            "load", "retention",
+        doubted = (
             f"people who were deleted in the account are not forgotten: {why}, more than "
             "WAREHOUSE__MAX_VANISHED_PERCENT permits; if they were really deleted, run `referrals sync "
-            "--accept-deletions`, otherwise set PRIVACY__ON_DELETE=keep and look for the cause",
-        )  # fmt: skip
-        return []
-    return sorted(found)
+            "--accept-deletions`, otherwise set PRIVACY__ON_DELETE=keep and look for the cause"
+        )
+        log_warning("load", "retention", doubted)
+        return [], doubted
+    return sorted(found), ""
 
 
 def _without_liability(settings: Settings, inactive: list[int], now: datetime) -> list[int]:

@@ -29,7 +29,7 @@ ALIVE = 25
 """Level of the line that shows that a run is alive: above INFO, below WARNING."""
 OFF = logging.CRITICAL + 1
 # Commands report these in their own words: in a summary on standard output, or as the error that ends them.
-NOT_SHOWN = frozenset({"progress", "run_started", "run_finished", "run_failed", "recovered"})
+NOT_SHOWN = frozenset({"progress", "run_started", "run_finished", "run_failed", "recovered", "task"})
 
 Facts = dict[str, Any]
 
@@ -38,7 +38,7 @@ class LogHandler(logging.Handler):
     """Writes the log of one command.
 
     As a context manager it is attached to the package's logger, and its thread runs. ``pace`` is how fast calls are
-    sent.
+    sent; ``tasks`` has the erasures and deliveries of the run: name → why it failed, or nothing.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class LogHandler(logging.Handler):
         self._began = self._wrote_at = self._answered = clock()
         self._stage, self._facts = "start", Facts()
         self._calls = 0
+        self.tasks: dict[str, dict[str, str]] = {}
         self.pace = Pace(clock)
         self._thread = threading.Thread(target=self._report_regularly, name="log", daemon=True)
 
@@ -123,6 +124,9 @@ class LogHandler(logging.Handler):
             self._calls += 1
             self.pace.answered()
             self._answered = self._clock()
+        if event == "task":
+            told = {name: facts[name] for name in ("error", "problem")}
+            self.tasks[facts["task"]] = told if facts["problem"] else {}
         if event in ("stage", "progress"):
             name = facts["stage"]
             is_new = name != self._stage

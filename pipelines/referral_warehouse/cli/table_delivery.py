@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.display_text import LINE_COLUMNS, one_line
 from referral_warehouse.errors import ConfigurationError, ReferralsError
-from referral_warehouse.events import log_event, log_warning
+from referral_warehouse.events import log_event, log_task, log_warning
 from referral_warehouse.extras import install_step
 from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings
@@ -48,7 +48,9 @@ def deliver_to(settings: Settings, name: str, *, everything: bool = False) -> Ta
     except Exception as error:
         why = error.advice if isinstance(error, ReferralsError) else f"{type(error).__name__}: {error}"
         _record(settings, name, problem=why)
+        log_task(f"tables to {name}", _shown(why), type(error).__name__)
         raise
+    log_task(f"tables to {name}")
     if delivery is not None:
         _record(settings, name, DestinationRecord(delivery.snapshot, delivery.manifest_sha256))
     return delivery
@@ -63,15 +65,20 @@ def deliver_after_publication(settings: Settings) -> None:
         try:
             delivery = deliver_to(settings, name)
         except Exception as error:
-            why = error.advice if isinstance(error, ReferralsError) else str(error)
-            log_warning(
-                "operate", "delivery",
-                f"the tables were not delivered to {name}: {_shown(why)}; readers there keep what they have, and the "
-                "next sync tries again",
-            )  # fmt: skip
+            warn_of_failure(name, error)
         else:
             if delivery is not None and delivery.is_new:
                 log_event("operate", "delivery", delivered(name, delivery), destination=name, **facts(delivery))
+
+
+def warn_of_failure(name: str, error: Exception) -> None:
+    """Say that a destination does not have the tables."""
+    why = error.advice if isinstance(error, ReferralsError) else str(error)
+    log_warning(
+        "operate", "delivery",
+        f"the tables were not delivered to {name}: {_shown(why)}; readers there keep what they have, and the next sync "
+        "tries again",
+    )  # fmt: skip
 
 
 def facts(delivery: TableDelivery) -> dict[str, Any]:

@@ -21,6 +21,8 @@ def column_widths(cells: Sequence[Sequence[str]], width: int) -> list[int] | Non
     from rich.cells import cell_len
 
     columns = list(zip(*cells, strict=True))
+    # A date or an amount on one line is worth more than a head on one line, so that heads get what is left.
+    bodies = [max((cell_len(text) for text in column[1:]), default=0) for column in columns]
     natural = [max(cell_len(text) for text in column) for column in columns]
     words = [[min(cell_len(word), LONGEST_WORD) for text in column for word in text.split()] for column in columns]
     least = [max(lengths, default=0) for lengths in words]
@@ -28,15 +30,24 @@ def column_widths(cells: Sequence[Sequence[str]], width: int) -> list[int] | Non
     if spare < 0:
         return None
     widths = list(least)
-    while spare > 0 and (growing := [i for i, found in enumerate(widths) if found < natural[i]]):
-        # The narrowest first: a date then stays on one line before a long text takes all that is left.
-        narrowest = min(natural[i] - widths[i] for i in growing)
+    for wanted in (bodies, natural):
+        spare = _grow(widths, wanted, spare)
+    return widths
+
+
+def _grow(widths: list[int], wanted: Sequence[int], spare: int) -> int:
+    """Widen columns up to what is wanted, the narrowest first, so that a long text does not take all that is left.
+
+    Returns: the columns of the terminal that are left.
+    """
+    while spare > 0 and (growing := [i for i, found in enumerate(widths) if found < wanted[i]]):
+        narrowest = min(wanted[i] - widths[i] for i in growing)
         share = max(1, min(narrowest, spare // len(growing)))
         for i in growing:
             more = min(share, spare)
             widths[i] += more
             spare -= more
-    return widths
+    return spare
 
 
 def as_list(heads: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:

@@ -15,6 +15,7 @@ from referral_warehouse.destinations.configuration import opened_pipeline  # fir
 # isort: split
 from referral_warehouse.destinations.control import KEYS, DestinationState, SentTable
 from referral_warehouse.destinations.faults import explained
+from referral_warehouse.destinations.own_files import refuse_own_files
 from referral_warehouse.destinations.steps import Steps
 from referral_warehouse.destinations.tables import TRANSACTIONAL, DatasetTables
 from referral_warehouse.destinations.views import SLOTS, WITH_VIEWS, DatasetViews
@@ -71,6 +72,7 @@ def deliver_tables(settings: Settings, values: DestinationValues, *, everything:
         folder.mkdir(parents=True, mode=0o700)
         try:
             with opened_pipeline(values, folder, settings.dataset_name + STAGING) as pipeline:
+                refuse_own_files(settings, values, pipeline)
                 steps = Steps(settings, values, wanted, pipeline)
                 if values.kind in TRANSACTIONAL:
                     sent = _in_transaction(steps, everything=everything)

@@ -1,4 +1,4 @@
-"""Delivers notifications: a POST, a ping, a command. Each has a time limit; a failure is a sentence and no error.
+"""Delivers notifications: a POST, a ping, a command, chat services. Each has a time limit; a failure is a sentence.
 
 Knows no event. An address is never part of a sentence, because it may contain a secret.
 """
@@ -16,22 +16,26 @@ from urllib.parse import urlsplit, urlunsplit
 
 from referral_warehouse import __version__
 from referral_warehouse.display_text import json_text
+from referral_warehouse.operate.chat_delivery import deliver_to_services
+from referral_warehouse.redaction import without_own_settings
 from referral_warehouse.settings.notify import NotifySettings, SecretUrl
 
 LONGEST_PING = 1_000
-OWN_SETTINGS = ("SOURCES__", "WAREHOUSE__", "NOTIFY__")
-"""Beginnings of variables that a command does not get: the token and addresses are among them."""
 
 
 def deliver(settings: NotifySettings, payload: Mapping[str, Any]) -> list[str]:
-    """Send the object to the address and to the command that are set. Returns: a sentence for each that failed."""
+    """Send the object to the address, the command and the services that are set.
+
+    Returns: a sentence for each that failed.
+    """
     body = json_text(dict(payload), ascii_only=True).encode()
     problems = []
     if settings.url is not None:
         problems.append(_request("NOTIFY__URL", settings.url.reveal(), body, "application/json", settings.timeout_s))
     if settings.command:
         problems.append(_run(settings.command, body, settings.timeout_s))
-    return [problem for problem in problems if problem is not None]
+    services = deliver_to_services(settings, str(payload["text"]), payload["events"])
+    return [*(problem for problem in problems if problem is not None), *services]
 
 
 def ping(settings: NotifySettings, suffix: str = "", text: str = "") -> list[str]:
@@ -93,7 +97,7 @@ def _tls_context() -> Any:
 
 def _run(command: tuple[str, ...], body: bytes, timeout_s: int) -> str | None:
     """Run a program with a body on standard input, in a process group that ends with the time limit."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)}
+    environ = without_own_settings(os.environ)
     try:
         process = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from referral_warehouse.operate.outcomes import KILLED, OK, Outcome, Start, moment, zulu
 
 LOADING = ("load", "sync", "demo")
 PUBLISHING = ("publish", "sync", "demo", "fix-clock")
 COVERS = {
-    "sync": ("sync", "load", "build", "publish", "fix-clock", "demo"),
-    "demo": ("sync", "load", "build", "publish", "fix-clock", "demo"),
-    "publish": ("publish", "build"),
+    "sync": ("sync", "load", "build", "publish", "deliver", "fix-clock", "demo"),
+    "demo": ("sync", "load", "build", "publish", "deliver", "fix-clock", "demo"),
+    "publish": ("publish", "build", "deliver"),
 }
 """Command → the commands whose failures its success ends; a command that is not listed ends its own."""
+
+ERASURE = "erasure"
+"""The task of forgetting people; every other task is a delivery."""
+DELIVERING = frozenset({"sync", "publish"})
+"""Commands whose success attempts every delivery that is set, so that one they do not name is not set any more."""
+OF_TASKS = frozenset({"deliver"})
+"""Commands that fail only because a task does, which then counts as a failure of the task and not of a run."""
 
 KILLED_MESSAGE = "The process ended without a word: it was killed, or the machine stopped."
 KILLED_STEP = (
@@ -32,6 +40,7 @@ class History:
     Attributes:
         last_success: the newest run that succeeded.
         failing: the newest failure of each command that has not succeeded since, by command.
+        failing_tasks: the newest run in which an erasure or a delivery failed that has not succeeded since, by task.
         unfinished: a run that started and has no end: it runs, or it was killed.
         last_load: the newest success that loaded; last_publication: the newest that published.
         published_load: the newest load whose data was published.
@@ -40,6 +49,7 @@ class History:
 
     last_success: Outcome | None = None
     failing: dict[str, Outcome] = field(default_factory=dict)
+    failing_tasks: dict[str, Outcome] = field(default_factory=dict)
     unfinished: Start | None = None
     published_load: Outcome | None = None
     last_load: Outcome | None = None
@@ -72,17 +82,37 @@ class History:
         """The records from which all of this can be made again, the oldest first."""
         found = [
             self.published_load, self.last_load, self.last_publication, self.last_success, *self.failing.values(),
+            *self.failing_tasks.values(),
         ]  # fmt: skip
         unique = {outcome.run: outcome for outcome in found if outcome is not None}
         return sorted(unique.values(), key=lambda outcome: outcome.ended_at)
 
     def counted(self, outcome: Outcome) -> Outcome:
-        """The outcome with the count of failures that it adds to; a success has none."""
+        """The outcome with the counts of failures that it adds to, its own (a success has none) and those of tasks."""
+        if outcome.tasks is not None:
+            outcome = replace(outcome, tasks={name: self._counted_task(name, outcome) for name in outcome.tasks})
         if outcome.result == OK:
             return outcome
         before = self.failing.get(outcome.command)
         since = None if before is None else before.failing_since
         return replace(outcome, failures=1 + (before.failures if before else 0), failing_since=since or outcome.at)
+
+    def _counted_task(self, name: str, outcome: Outcome) -> dict[str, Any]:
+        found = outcome.failed_tasks.get(name)
+        if found is None:
+            return {}
+        known = self.task_failure(name)
+        count = known.get("failures")
+        since = known.get("failing_since")
+        return {
+            **found, "failures": 1 + (count if isinstance(count, int) else 0),
+            "failing_since": since if isinstance(since, str) else outcome.at,
+        }  # fmt: skip
+
+    def task_failure(self, name: str) -> dict[str, Any]:
+        """What is known of the newest failure of a task; nothing where it has not failed since its last success."""
+        known = self.failing_tasks.get(name)
+        return {} if known is None else known.failed_tasks.get(name, {})
 
     def add(self, record: Start | Outcome) -> None:
         """Take the next record into account; one that a new file repeats counts once."""
@@ -95,8 +125,10 @@ class History:
         if self.unfinished is not None and self.unfinished.run == record.run:
             self.unfinished = None
         self.recent = [*self.recent, record][-RECENT:]
+        self._add_tasks(record)
         if not record.is_success:
-            self.failing[record.command] = record
+            if record.command not in OF_TASKS or not record.failed_tasks:
+                self.failing[record.command] = record
             return
         self.last_success = record
         for command in ended_by(record.command):
@@ -109,6 +141,16 @@ class History:
             self.published_load = record
         elif record.command == "publish" and self.last_load is not None:
             self.published_load = self.last_load
+
+    def _add_tasks(self, record: Outcome) -> None:
+        for name, found in (record.tasks or {}).items():
+            if found:
+                self.failing_tasks[name] = record
+            else:
+                self.failing_tasks.pop(name, None)
+        if record.is_success and record.command in DELIVERING:
+            for name in {*self.failing_tasks} - {ERASURE} - {*(record.tasks or {})}:
+                del self.failing_tasks[name]
 
 
 def ended_by(command: str) -> tuple[str, ...]:

@@ -75,6 +75,13 @@ def _add_run(registry: CollectorRegistry, settings: Settings, measured: Measured
     )  # fmt: skip
     _add(registry, "failures", "Runs that failed since a success of their command.", [({}, history.failures)])
     _add(registry, "strikes", "Rate-limit violations of the last 7 days.", [({}, measured.strikes)])
+    tasks = dict.fromkeys(outcome.tasks or {}, 0.0) | {
+        name: float(history.task_failure(name).get("failures", 1)) for name in history.failing_tasks
+    }
+    _add(
+        registry, "task_failures", "Runs in a row in which an erasure or a delivery failed.",
+        [({"task": name}, count) for name, count in tasks.items()],
+    )  # fmt: skip
     failed = [({"check": name}, 1.0) for name in outcome.failed_checks]
     _add(registry, "failed_checks", "Checks that forbade the last publication.", [({}, float(len(failed)))])
     _add(registry, "failed_check", "A check that forbade the last publication.", failed)
@@ -116,9 +123,10 @@ def _add_published(registry: CollectorRegistry, settings: Settings) -> None:
         [({"table": name}, float(found["rows"])) for name, found in manifest["tables"].items()],
     )  # fmt: skip
     with open_published(settings) as (connection, _):
-        [(quarantined,)] = connection.execute(QUARANTINED).fetchall()
-        owed = connection.execute(OWED).fetchall()
-    _add(registry, "quarantine_rows", "Open entries of the quarantine.", [({}, float(quarantined))])
+        # A snapshot of an earlier version may lack a table.
+        quarantine = connection.execute(QUARANTINED).fetchall() if "ops.quarantine" in manifest["tables"] else []
+        owed = connection.execute(OWED).fetchall() if "marts.reward_liability" in manifest["tables"] else []
+    _add(registry, "quarantine_rows", "Open entries of the quarantine.", [({}, float(rows)) for (rows,) in quarantine])
     counts = [({"unit": str(unit)}, float(count)) for unit, count, _ in owed]
     values = [({"unit": str(unit)}, float(value)) for unit, _, value in owed if value is not None]
     _add(registry, "owed_count", "Rewards that are owed.", counts)

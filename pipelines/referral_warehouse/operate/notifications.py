@@ -11,7 +11,7 @@ from referral_warehouse import __version__
 from referral_warehouse.display_text import one_line
 from referral_warehouse.operate.durations import DAY_S, duration_text
 from referral_warehouse.operate.health import Health
-from referral_warehouse.operate.history import History, ended_by
+from referral_warehouse.operate.history import ERASURE, OF_TASKS, History, ended_by
 from referral_warehouse.operate.outcomes import FAILED, KILLED, Outcome, known_values, moment
 from referral_warehouse.redaction import redact
 
@@ -31,7 +31,8 @@ def events_of(before: History, outcome: Outcome) -> list[Event]:
     Args: ``before`` is the history without it.
     """
     events: list[Event] = []
-    if outcome.result in (FAILED, KILLED) and _is_due(before.failing.get(outcome.command), outcome):
+    is_of_tasks = outcome.command in OF_TASKS and outcome.failed_tasks
+    if outcome.result in (FAILED, KILLED) and not is_of_tasks and _is_due(before.failing.get(outcome.command), outcome):
         times = f" for the {outcome.failures}th time" if outcome.failures > 3 else ""
         how = "was killed" if outcome.result == KILLED else f"failed with exit code {outcome.exit_code}"
         why = outcome.message or outcome.error or "no reason is known"
@@ -41,6 +42,7 @@ def events_of(before: History, outcome: Outcome) -> list[Event]:
         count = sum(failure.failures for failure in ended)
         runs = "1 run" if count == 1 else f"{count:,} runs"
         events.append(Event("recovery", f"{outcome.command} succeeded again, after {runs} that did not."))
+    events += _events_of_tasks(before, outcome)
     if outcome.strikes:
         one = "1 rate-limit violation" if outcome.strikes == 1 else f"{outcome.strikes} rate-limit violations"
         events.append(Event("strikes", f"{one} during {outcome.command}; `referrals strikes` shows those of 7 days."))
@@ -56,6 +58,31 @@ def events_of(before: History, outcome: Outcome) -> list[Event]:
             listed = ", ".join(f"{name} ({count:,} rows)" for name, count in new.items())
             events.append(Event("warnings", f"New warnings: {listed}.", tuple(new)))
     return events
+
+
+def _events_of_tasks(before: History, outcome: Outcome) -> list[Event]:
+    """The erasures and deliveries that failed, as often as failures of runs, and those that succeeded again."""
+    events = []
+    for name, found in (outcome.tasks or {}).items():
+        known = before.task_failure(name)
+        what = "An erasure of personal data" if name == ERASURE else f"The delivery ({name})"
+        count = found.get("failures", known.get("failures", 0))
+        if not found and known:
+            runs = "1 run" if count == 1 else f"{count:,} runs"
+            events.append(Event("recovery", f"{what} succeeded again, after {runs} in which it did not."))
+        elif found and _is_task_due(known, found, before, outcome):
+            times = f" for the {count}th time" if count > 3 else ""
+            text = f"{what} failed{times}: {found['problem']}. Next: The next sync tries again."
+            events.append(Event("erasure" if name == ERASURE else "delivery", text))
+    return events
+
+
+def _is_task_due(known: dict[str, Any], found: dict[str, Any], before: History, outcome: Outcome) -> bool:
+    if known.get("error") != found.get("error"):
+        return True
+    since = moment(str(found["failing_since"]))
+    told = next(one for one in before.failing_tasks.values() if known in one.failed_tasks.values())
+    return _days(since, outcome.ended_at) > _days(since, told.ended_at)
 
 
 def stale_event(health: Health) -> Event:

@@ -45,6 +45,8 @@ class Outcome:
         failed_checks: the ``fail_`` checks that forbade the publication.
         warnings: the ``warn_`` checks that found rows, with their numbers; None where nothing was published.
         forgotten: how many people were forgotten, and texts left out, because their retention period was over, by kind.
+        tasks: erasures and deliveries, which may fail without failing the run, by name: nothing where one succeeded,
+            else ``problem``, ``error`` (its class), ``failures`` (runs in a row) and ``failing_since``.
         strikes: rate-limit violations during the run.
         failures: for a run that did not succeed, how many of its command did not since ``failing_since``, which is the
             end of the first of them; this one counts.
@@ -68,6 +70,7 @@ class Outcome:
     failed_checks: list[str] = field(default_factory=list)
     warnings: dict[str, int] | None = None
     forgotten: dict[str, int] | None = None
+    tasks: dict[str, dict[str, Any]] | None = None
     strikes: int = 0
     failures: int = 0
     failing_since: str | None = None
@@ -75,6 +78,11 @@ class Outcome:
     @property
     def is_success(self) -> bool:
         return self.result == OK
+
+    @property
+    def failed_tasks(self) -> dict[str, dict[str, Any]]:
+        """The erasures and deliveries that failed."""
+        return {name: found for name, found in (self.tasks or {}).items() if found}
 
     @property
     def ended_at(self) -> datetime:

@@ -11,6 +11,8 @@ from referral_warehouse.operate.durations import duration_text
 from referral_warehouse.operate.health import STALE, UNPUBLISHED, WELL, Health
 from referral_warehouse.operate.outcomes import FAILED, KILLED, STOPPED, Outcome, known_values, moment
 
+SHOWN_ELSEWHERE = ("lake", "tables to ")
+"""Beginnings of the names of tasks that ``referrals status`` has lines about anyway."""
 ENDED = {FAILED: "failed", STOPPED: "was stopped", KILLED: "was killed"}
 
 
@@ -30,6 +32,13 @@ def sentences(health: Health, now: datetime) -> Iterator[str]:
         yield f"Last success: {_describe(history.last_success, now)}."
     elif failure is not None or health.manifest is not None:
         yield "Last success: none is recorded."
+    for name in sorted(history.failing_tasks):
+        if not name.startswith(SHOWN_ELSEWHERE):
+            found = history.task_failure(name)
+            runs = f"{count} runs in a row" if (count := found.get("failures", 1)) != 1 else "the last run"
+            yield f"Not done: {name}, {runs} since {_shown(_since_of(found, history.failing_tasks[name]))}. " + str(
+                found.get("problem", "")
+            )
     if health.next_step is not None:
         yield f"Next: {health.next_step}"
 
@@ -52,7 +61,14 @@ def facts(health: Health, warehouse_dir: Path) -> dict[str, Any]:
         "failures": history.failures,
         "failing_since": history.failing_since,
         "outcomes_problem": health.problem,
-    }
+        **({"tasks": {name: history.task_failure(name) for name in sorted(history.failing_tasks)}}
+           if history.failing_tasks else {}),
+    }  # fmt: skip
+
+
+def _since_of(found: dict[str, Any], outcome: Outcome) -> str:
+    since = found.get("failing_since")
+    return since if isinstance(since, str) else outcome.at
 
 
 def _headline(health: Health) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.redaction import register_secret
@@ -29,12 +29,17 @@ from referral_warehouse.settings.sources import (
 from referral_warehouse.settings.values import text, whole_number
 
 SECTION = ("notify",)
-EVENTS = ("failure", "recovery", "stale", "strikes", "checks", "warnings")
+KEYS = ("url", "ping_url", "command", "apprise_urls", "events", "timeout_s")
+EVENTS = ("failure", "recovery", "erasure", "delivery", "stale", "strikes", "checks", "warnings")
 TIMEOUT_S, TIMEOUT_LIMITS_S = 5, (1, 60)
 LONGEST_URL = 2048
 SHORTEST_SECRET = 12
 """Parts of an address of this length are masked wherever they occur; shorter ones may be ordinary words."""
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
+SERVICE = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]\S*")
+"""An address of Apprise: the name of a service, and whatever that service needs."""
+SHORTEST_TOKEN = 8
+"""Parts of an address of Apprise of this length are masked: most are tokens, whatever they stand in the place of."""
 
 
 class SecretUrl:
@@ -44,13 +49,17 @@ class SecretUrl:
 
     def __init__(self, value: str) -> None:
         self._value = value
-        parts = urlsplit(value)
-        values = [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
-        for secret in (value, parts.password or "", *(part for part in values if len(part) >= SHORTEST_SECRET)):
+        for secret in (value, *self._secrets()):
             register_secret(secret)
 
     def reveal(self) -> str:
         return self._value
+
+    def _secrets(self) -> list[str]:
+        """The parts that are masked wherever they occur."""
+        parts = urlsplit(self._value)
+        values = [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
+        return [parts.password or "", *(part for part in values if len(part) >= SHORTEST_SECRET)]
 
     def __repr__(self) -> str:
         return "SecretUrl(***)"
@@ -61,6 +70,26 @@ class SecretUrl:
         raise TypeError("an address with secrets is never pickled")
 
 
+class SecretService(SecretUrl):
+    """An address of Apprise, which may have tokens in every part, also in that of the host."""
+
+    __slots__ = ()
+
+    def _secrets(self) -> list[str]:
+        rest, _, query = self._value.partition("://")[2].partition("?")
+        place, *path = rest.split("/")
+        user, _, host = place.rpartition("@")
+        is_host = "." in host or host.partition(":")[0] == "localhost"
+        values = [*path, *user.split(":"), *([] if is_host else [host]), *(value for _, value in parse_qsl(query))]
+        spelled = {text for value in values for text in (value, unquote(value))}
+        return [*user.split(":")[1:], *(text for text in spelled if len(text) >= SHORTEST_TOKEN)]
+
+
+def scheme_of(url: SecretUrl) -> str:
+    """The name of the service of an address, which is no secret."""
+    return url.reveal().partition("://")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class NotifySettings:
     """Where alerts go.
@@ -69,6 +98,7 @@ class NotifySettings:
         url: receives one JSON object by POST for each run with an event.
         ping_url: is called when a run starts (``/start``), succeeds, or fails (``/fail``).
         command: the program and its arguments; receives the same JSON object on standard input.
+        apprise_urls: addresses of Apprise, which get the words of that object.
         events: the names of the events that are sent.
         timeout_s: seconds that one of these may take.
     """
@@ -76,13 +106,14 @@ class NotifySettings:
     url: SecretUrl | None = None
     ping_url: SecretUrl | None = None
     command: tuple[str, ...] = ()
+    apprise_urls: tuple[SecretService, ...] = ()
     events: tuple[str, ...] = EVENTS
     timeout_s: int = TIMEOUT_S
 
     @property
     def has_receiver(self) -> bool:
         """Whether anything receives events."""
-        return self.url is not None or bool(self.command)
+        return self.url is not None or bool(self.command) or bool(self.apprise_urls)
 
 
 def load_notify_settings(
@@ -96,12 +127,13 @@ def load_notify_settings(
     home = home_folder() if home is None else home
     environ = os.environ if environ is None else environ
     sources = SettingSources(environ, folder, home)
-    found = {key: sources.find(SECTION, key) for key in ("url", "ping_url", "command", "events", "timeout_s")}
+    found = {key: sources.find(SECTION, key) for key in KEYS}
     timeout = found["timeout_s"]
     return NotifySettings(
         url=_url("url", found["url"]),
         ping_url=_url("ping_url", found["ping_url"]),
         command=_command(found["command"], environ.get("PATH")),
+        apprise_urls=_services(found["apprise_urls"]),
         events=_events(found["events"]),
         timeout_s=TIMEOUT_S
         if timeout is None
@@ -152,6 +184,21 @@ def _command(found: Found | None, path: str | None) -> tuple[str, ...]:
             "Write its full path. For a pipe or a variable write: sh -c '...'.",
         )
     return words
+
+
+def _services(found: Found | None) -> tuple[SecretService, ...]:
+    if found is None:
+        return ()
+    name = variable(SECTION, "apprise_urls")
+    given = found.value if isinstance(found.value, list) else text(name, found.value).split()
+    for number, value in enumerate(given, start=1):
+        is_plain = isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= LONGEST_URL
+        if not is_plain or not SERVICE.fullmatch(value):
+            raise ConfigurationError(
+                f"{name}: address {number} is none of Apprise (it is not shown, because it may contain a secret).",
+                f"Write addresses like discord://ID/TOKEN, with blanks between them, or remove {name}.",
+            )
+    return tuple(SecretService(value) for value in given)
 
 
 def _events(found: Found | None) -> tuple[str, ...]:

@@ -24,6 +24,11 @@ NOTIFY_ROWS: tuple[Setting, ...] = (
         "`sh -c '…'` for a pipe. Only from the environment or `~/.dlt`, because it is executed", "notify_command",
     ),
     Setting(
+        NOTIFY, "apprise_urls", OfNotify(is_secret=True),
+        "addresses of chat services in the form of [Apprise](monitoring.md#chat-services), separated by blanks (in "
+        "TOML also a list); needs the extra `notify`", "notify_apprise_urls",
+    ),
+    Setting(
         NOTIFY, "events", OfNotify(",".join(EVENTS)),
         "which events are sent, separated by commas (in TOML also a list)", "notify_events",
     ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
-from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
+from referral_warehouse.cli.recorded_run import recorded_run
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError, NothingPublished, ReferralsError
 from referral_warehouse.settings import Settings
@@ -25,35 +27,41 @@ def deliver(name: str | None, everything: bool, as_json: bool) -> None:
     """
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.table_delivery import deliver_to, delivered, facts
-    from referral_warehouse.workspace.lock import warehouse_lock
-    from referral_warehouse.workspace.ownership import refuse_files_of_others
 
     settings = read_settings(may_be_together=True)
     names = _chosen(settings, name)
-    refuse_files_of_others(settings.warehouse_dir)
-    refuse_missing_warehouse(settings)
-    found, texts, failed = [], [], None
-    with warehouse_lock(settings.warehouse_dir):
+    found: list[dict[str, Any]] = []
+    with recorded_run(settings, "deliver"):
+        failed: dict[str, ReferralsError] = {}
         for one in names:
             try:
                 delivery = deliver_to(settings, one, everything=everything)
             except ReferralsError as error:  # the other destinations are delivered to nevertheless
-                failed = failed or error
+                failed[one] = error
                 continue
             if delivery is None:
                 raise NothingPublished("Nothing is published yet, or the published snapshot has no readable manifest.")
             found.append({"destination": one, **facts(delivery)})
-            texts.append(delivered(one, delivery))
-        if failed is None:
-            work_is_done("The tables are delivered.")
+            if not as_json:
+                text = delivered(one, delivery)
+                say(f"{text[0].upper()}{text[1:]}.")
+        if failed:
+            raise _first(failed, is_any_done=bool(found))
+        work_is_done("The tables are delivered.")
     if as_json:
-        if failed is None:
-            say_json({"deliveries": found})
-    else:
-        for text in texts:
-            say(f"{text[0].upper()}{text[1:]}.")
-    if failed is not None:
-        raise failed
+        say_json({"deliveries": found})
+
+
+def _first(failed: dict[str, ReferralsError], *, is_any_done: bool) -> ReferralsError:
+    """The failure that ends the command; the others are warnings."""
+    from referral_warehouse.cli.table_delivery import warn_of_failure
+
+    (_, first), *others = failed.items()
+    for name, error in others:
+        warn_of_failure(name, error)
+    if is_any_done and isinstance(first, ConfigurationError):
+        first.kept = "What was delivered to other destinations is kept."
+    return first
 
 
 def _chosen(settings: Settings, name: str | None) -> tuple[str, ...]:

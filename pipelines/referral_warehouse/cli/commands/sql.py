@@ -25,17 +25,21 @@ TIMEOUT_S = 300
     help=f"Stop a query after this time ({TIMEOUT_S} s).",
 )  # fmt: skip
 @click.option("--limit", type=click.IntRange(0), metavar="ROWS", help="Show at most this many rows.")
-@click.option("--plain", is_flag=True, help="Use the small prompt of this program, also where DuckDB's is installed.")
+@click.option(
+    "--prompt", "wanted", type=click.Choice(("duckdb", "harlequin", "plain")),
+    help="Which prompt to open on a terminal; without it, the first of these that is installed.",
+)  # fmt: skip
+@click.option("--plain", is_flag=True, help="The same as --prompt plain.")
 @logging_options
 @account_option
 def sql(
     query: str | None, form: str, snapshot: int | None, as_of: str | None, timeout_s: float, limit: int | None,
-    plain: bool,
+    wanted: str | None, plain: bool,
 ) -> None:  # fmt: skip
     """Run a query on the published warehouse, read-only.
 
-    Without a QUERY, queries are read from standard input; on a terminal that is DuckDB's own program where it is
-    installed, without access to files and network, else a small prompt.
+    Without a QUERY, queries are read from standard input; on a terminal that is DuckDB's own program or Harlequin where
+    one is installed, without access to files and network, else a small prompt.
     """
     from referral_warehouse.consume.query.pinned import open_pinned
     from referral_warehouse.consume.query.snapshots import choose_snapshot
@@ -43,11 +47,11 @@ def sql(
 
     settings = read_settings(may_be_together=True)
     is_prompt = query is None and sys.stdin.isatty()
-    if is_prompt and not plain:
-        from referral_warehouse.cli.sql_prompt import find_program, run_program
+    if is_prompt and not plain and wanted != "plain":
+        from referral_warehouse.cli.sql_programs import find_program, run_program
 
         chosen = choose_snapshot(settings, snapshot, as_of)
-        if program := find_program(chosen.path):
+        if program := find_program(chosen.path, wanted):
             click.get_current_context().exit(run_program(program, chosen.path))
     with open_pinned(settings, snapshot, as_of) as pinned:
         if pinned.is_copy:

@@ -20,24 +20,23 @@ SUGGESTIONS = 3
 
 
 def expression(metric: Metric) -> str:
-    """The metric as an aggregate over the rows of its table. For ``last``: over the table's last day."""
+    """The metric as an aggregate over the rows of a group. For ``last``: over those of the group's last day."""
     if metric.kind == "ratio":
         numerator, denominator = _sum(metric, metric.numerator), _sum(metric, metric.denominator)
         return f"{numerator} / nullif({denominator}, 0)"
     if metric.kind == "count":
         return f"count(*) filter (where {metric.only})" if metric.only else "count(*)"
     if metric.kind == "last":
-        last = f"(select max({metric.last_of}) from {metric.table})"
-        return f"sum(case when {_and(metric.only, f'{metric.last_of} = {last}')} then {metric.column} end)"
+        only = f" filter (where {metric.only})" if metric.only else ""
+        day = metric.last_of
+        # The amounts in the order of days, from the first one of the last day on. A lambda would fail in HAVING.
+        amounts, days = (f"list({column} order by {day}){only}" for column in (metric.column, day))
+        return f"list_sum({amounts}[list_position({days}, max({day}){only}):])"
     return _sum(metric, metric.column)
 
 
 def _sum(metric: Metric, column: str) -> str:
     return f"sum(case when {metric.only} then {column} end)" if metric.only else f"sum({column})"
-
-
-def _and(*conditions: str) -> str:
-    return " and ".join(condition for condition in conditions if condition)
 
 
 def metric_query(

@@ -31,6 +31,9 @@ CHARTS: tuple[tuple[str, str, str, str], ...] = (
 WIDTH, ROW_CHARTS = 6, 2
 """Of twelve columns; charts in a row of the dashboard."""
 
+TITLE_MARGIN, SHARE, NUMBER = 50, ",.0%", "SMART_NUMBER"
+"""Pixels between the title of an axis and its numbers, which it hides otherwise; formats of these numbers."""
+
 
 def superset_files(description: Description) -> dict[str, str]:
     """Path → text of the bundle; zip the folder and import it as a dashboard."""
@@ -107,6 +110,7 @@ def _chart(description: Description, title: str, name: str, dimension: str, grai
         "viz_type": kind, "metrics": [metric.name], "groupby": [dimension] if grain and dimension else [],
         "x_axis": day if grain else dimension, "time_grain_sqla": grain or None, "adhoc_filters": [], "row_limit": 1000,
         "show_legend": bool(grain and dimension), "x_axis_title": "", "y_axis_title": metric.name.replace("_", " "),
+        "y_axis_title_margin": TITLE_MARGIN, "y_axis_format": SHARE if metric.name.endswith("_rate") else NUMBER,
         "rich_tooltip": True, "truncate_metric": True,
     }  # fmt: skip
     return {

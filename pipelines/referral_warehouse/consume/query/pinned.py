@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from referral_warehouse.consume.query.restrictions import CONFIG, LOCKED
 from referral_warehouse.consume.query.snapshots import Snapshot, choose_snapshot
 from referral_warehouse.consume.query.statements import MEMORY, query_error, refuse_unsafe
 from referral_warehouse.errors import ConfigurationError, SnapshotDamaged
@@ -34,19 +35,6 @@ EXPLAIN = "explain "
 
 BATCH_ROWS = 2_000
 DEFAULT_TIMEOUT_S = 300.0
-
-CONFIG: dict[str, Any] = {
-    "allow_community_extensions": False,
-    "allow_persistent_secrets": False,
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "errors_as_json": True,
-    "python_enable_replacements": False,
-    "temp_directory": "",
-}
-"""Set before the snapshot is attached; the settings of LOCKED follow."""
-
-LOCKED = ("set timezone = 'UTC'", "set enable_external_access = false", "set lock_configuration = true")
 
 
 @dataclass(slots=True)
@@ -233,7 +221,7 @@ def open_pinned(
     import duckdb
 
     snapshot = choose_snapshot(settings, number, as_of)
-    config = CONFIG | {"memory_limit": f"{_memory_limit_mb()}MB"}
+    config = CONFIG | {"errors_as_json": True, "memory_limit": f"{_memory_limit_mb()}MB"}
     with (
         duckdb.connect(":memory:", config=config) as connection,
         attach_published(connection, settings, CATALOG, path=snapshot.path) as is_copy,

@@ -1,0 +1,133 @@
+"""Deliveries and erasures that fail without failing their run are told, counted and measured, as is the recovery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from referral_warehouse.operate.history import History, history_of
+from referral_warehouse.operate.notifications import events_of
+from referral_warehouse.operate.outcome_log import OutcomeLog
+from referral_warehouse.operate.outcomes import Outcome
+from referral_warehouse.settings import Settings
+from tests.account_server import AccountServer, user
+from tests.operate.conftest import Run
+from tests.operate.receiver import Receiver
+from tests.operate.runs import outcome
+from tests.operate.test_announcements import metrics
+
+FAILED = {"problem": "no room", "error": "OSError"}
+
+
+def told(*runs: Outcome) -> list[list[str]]:
+    """The names of the events of each run, in their order."""
+    history, found = History(), []
+    for run in runs:
+        counted = history.counted(run)
+        found.append([event.name for event in events_of(history, counted)])
+        history.add(counted)
+    return found
+
+
+def sync(number: int, **tasks: dict[str, Any]) -> Outcome:
+    return outcome("sync", number, tasks={name.replace("_", " "): found for name, found in tasks.items()} or None)
+
+
+def test_the_first_failure_another_error_each_day_and_the_recovery_are_told() -> None:
+    other = FAILED | {"error": "DestinationUnavailable"}
+    runs = [sync(0, feeds=FAILED), sync(1, feeds=FAILED), sync(2, feeds=other), sync(3, feeds={}), sync(4, feeds={})]
+    assert told(*runs) == [["delivery"], [], ["delivery"], ["recovery"], []]
+    lasting = told(*(sync(hour, erasure=FAILED) for hour in range(75)))
+    assert [hour for hour, events in enumerate(lasting) if events] == [0, 24, 48, 72]
+    assert lasting[0] == ["erasure"]
+
+
+def test_each_task_is_told_and_counted_alone() -> None:
+    history = History()
+    for run in (sync(0, feeds=FAILED, lake={}), sync(1, feeds=FAILED, tables_to_x=FAILED), sync(2, erasure={})):
+        history.add(history.counted(run))
+    assert history.failing_tasks == {}, "a sync attempts every delivery that is set: these are not set any more"
+    history.add(history.counted(sync(3, feeds=FAILED, tables_to_x=FAILED)))
+    history.add(history.counted(outcome("load", 4, tasks={"erasure": FAILED})))
+    counted = history.counted(sync(5, feeds=FAILED, tables_to_x={}))
+    assert counted.tasks is not None
+    assert (counted.tasks["feeds"]["failures"], counted.tasks["tables to x"]) == (2, {})
+    [recovery] = events_of(history, counted)
+    assert recovery.text == "The delivery (tables to x) succeeded again, after 1 run in which it did not."
+    history.add(counted)
+    assert set(history.failing_tasks) == {"feeds", "erasure"}
+
+
+def test_a_failure_is_known_after_the_file_of_outcomes_began_anew(tmp_path: Path) -> None:
+    log = OutcomeLog(tmp_path, max_bytes=1)
+    for number in range(6):
+        history = history_of(log.read())
+        log.begin_new_file(history.needed)
+        log.append(history.counted(outcome("load", number, tasks={"erasure": FAILED} if number == 0 else None)))
+    assert history_of(log.read()).task_failure("erasure")["failures"] == 1
+
+
+def test_damaged_tasks_of_a_record_are_read_leniently() -> None:
+    history = History()
+    for tasks in ({"feeds": {"failures": "x", "failing_since": 7}}, {"feeds": {"a": None}}):
+        history.add(outcome("sync", 1, tasks=tasks))
+        counted = history.counted(sync(2, feeds=FAILED))
+        assert counted.failed_tasks["feeds"]["failures"] == 1
+        assert [event.name for event in events_of(history, counted)] == ["delivery"]
+
+
+def test_a_failed_delivery_command_is_told_once_and_makes_no_status_fail() -> None:
+    failed = outcome("deliver", 1, "failed", error="ConfigurationError", message="no", tasks={"tables to x": FAILED})
+    again = outcome("deliver", 2, tasks={"tables to x": {}})
+    assert told(failed, again) == [["delivery"], ["recovery"]]
+    history = History()
+    history.add(history.counted(failed))
+    assert history.failing == {}
+    unable = outcome("deliver", 1, "failed", error="ConfigurationError", message="no")
+    assert told(unable, outcome("sync", 2)) == [["failure"], ["recovery"]]
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with Receiver() as running:
+        monkeypatch.setenv("NOTIFY__URL", running.url("hook"))
+        monkeypatch.setenv("NOTIFY__EVENTS", "delivery,recovery")
+        yield running
+
+
+def test_deliveries_after_a_publication_are_told_and_measured(
+    referrals: Run, account: AccountServer, synced: Settings, receiver: Receiver, tmp_path: Path
+) -> None:
+    target, database = tmp_path / "delivered", tmp_path / "away" / "analytics.duckdb"
+    target.write_text("a file where the folder should be")
+    places = {
+        "WAREHOUSE__DELIVER_TO": str(target), "WAREHOUSE__DESTINATIONS": "analytics",
+        "DESTINATION__ANALYTICS__DESTINATION_TYPE": "duckdb", "DESTINATION__ANALYTICS__CREDENTIALS": str(database),
+    }  # fmt: skip
+    account.lists["users"].append(user(9))
+    assert [referrals("sync", **places).code for _ in range(2)] == [0, 0]
+    [first] = receiver.received
+    assert first.json["events"] == ["delivery", "delivery"], "the second sync has no news"
+    assert "The delivery (feeds) failed: to " in first.json["text"]
+    assert "The delivery (tables to analytics) failed: The tables cannot be delivered" in first.json["text"]
+    failing = metrics(synced)
+    assert (failing["task_failures feeds"], failing["task_failures tables to analytics"]) == (2, 2)
+    assert failing["task_failures erasure"] == 0
+    shown = json.loads(referrals("status", "--json", **places).out)
+    assert (shown["state"], shown["tasks"]["feeds"]["failures"]) == ("well", 2)
+    assert "Not done: feeds, 2 runs in a row since " in " ".join(referrals("status", **places).out.split())
+
+    assert referrals("deliver", **places).code == 4
+    assert len(receiver.received) == 1, "the same failure again"
+    database.parent.mkdir()
+    assert referrals("deliver", **places).code == 0
+    assert "(tables to analytics) succeeded again, after 3 runs" in receiver.received[1].json["text"]
+    target.unlink()
+    assert referrals("sync", **places).code == 0
+    assert "(feeds) succeeded again, after 2 runs" in receiver.received[2].json["text"]
+    assert metrics(synced)["task_failures feeds"] == 0
+    assert "tasks" not in json.loads(referrals("status", "--json", **places).out)
