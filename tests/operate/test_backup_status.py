@@ -20,6 +20,13 @@ from tests.operate.test_backup import flip, make
 pytestmark = pytest.mark.usefixtures("few_models")
 
 
+@pytest.fixture
+def synced(synced: Settings) -> Settings:
+    """The directory knows no backup, whatever other tests have made of its template."""
+    (synced.state_dir / FILE).unlink(missing_ok=True)
+    return synced
+
+
 def facts(referrals: Run) -> dict[str, Any]:
     """What ``status --json`` has of the backups; the exit code is never theirs."""
     done = referrals("status", "--json")
