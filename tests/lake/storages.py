@@ -1,0 +1,23 @@
+"""Which tests run with ``--storage ducklake``, and which of them do not because the storages differ there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+FOLDERS = ("cli", "consume", "destinations", "end_to_end", "operate", "report", "warehouse")
+"""The folders of tests that publish, and read what was published."""
+DIFFERENT: dict[str, str] = {}
+"""The beginning of a test's name → why it is for one storage."""
+
+
+def is_end_to_end(item: pytest.Item) -> bool:
+    """Whether a test publishes and reads what was published."""
+    return item.path.relative_to(TESTS).parts[0] in FOLDERS
+
+
+def differs_between_storages(item: pytest.Item) -> str | None:
+    """Why a test does not run with a lake; None where it does."""
+    return next((reason for name, reason in DIFFERENT.items() if item.nodeid.startswith(name)), None)
