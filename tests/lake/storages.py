@@ -14,6 +14,8 @@ DIFFERENT: dict[str, str] = {
         "it lists the folder that holds the directory, where the lake is too",
     "tests/consume/test_privacy_command.py::test_every_place_is_listed_with_what_it_holds_under_these_settings":
         "a lake is one more place that holds personal columns",
+    "tests/cli/test_run_output.py::test_stages_of_a_whole_sync_are_logged_beside_its_summary":
+        "a sync with a lake logs one line more",
 }  # fmt: skip
 """The beginning of a test's name → why it is for one storage."""
 
