@@ -90,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if not hasattr(config, "workerinput"):  # processes of xdist get it in their environment
             descriptor, os.environ[everywhere.OUTCOMES] = tempfile.mkstemp(prefix="lakes-", suffix=".jsonl")
             os.close(descriptor)
+            config.add_cleanup(Path(os.environ[everywhere.OUTCOMES]).unlink)
             os.environ[everywhere.KIND] = kind or started_server(config)
         everywhere.install()
 
