@@ -40,8 +40,8 @@ run: $(READY) ## sync the configured account; without a token run the demo (DAYS
 	  exec $(BIN)/referrals sync $(ARGS); \
 	fi
 
-test: $(READY) ## run the tests on two cores
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+test: $(READY) ## run the tests on two cores (STORAGE=ducklake: those that publish, with a lake)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(if $(STORAGE),--storage $(STORAGE)) $(ARGS)
 
 wheel: $(READY) ## test the installed wheel with another Python of this machine (PYTHON=python3.13)
 	@WHEEL_PYTHON="$(PYTHON)" $(BIN)/python -m pytest tests/installed $(ARGS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from hypothesis import settings
 
 from referral_warehouse import redaction
 from tests.chromium import NO_BROWSER
+from tests.lake import everywhere
 from tests.lake.packages import NO_LAKE
+from tests.lake.storages import differs_between_storages, is_end_to_end
 
 # No test depends on how fast a machine is.
 settings.register_profile("any speed", deadline=None)
@@ -69,7 +71,41 @@ IN_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own th
 ROOM_BYTES = 6 << 30
 
 
+CATALOGS = {"ducklake": "sqlite", "ducklake-duckdb": "duckdb", "ducklake-postgres": ""}
+"""Storage → kind of catalog; the address of a server is known once it runs."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--storage", choices=["duckdb", *CATALOGS], default="duckdb",
+        help="run the tests that publish with a lake for every directory; the catalog is a file of SQLite if not named",
+    )  # fmt: skip
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    """Prepare the machine: where files of tests are, and a lake for every directory if that is asked for."""
+    keep_files_in_memory(config)
+    kind = CATALOGS.get(config.option.storage)
+    if kind is not None:
+        if not hasattr(config, "workerinput"):  # processes of xdist get it in their environment
+            descriptor, os.environ[everywhere.OUTCOMES] = tempfile.mkstemp(prefix="lakes-", suffix=".jsonl")
+            os.close(descriptor)
+            config.add_cleanup(Path(os.environ[everywhere.OUTCOMES]).unlink)
+            os.environ[everywhere.KIND] = kind or started_server(config)
+        everywhere.install()
+
+
+def started_server(config: pytest.Config) -> str:
+    """Start a server of PostgreSQL for the whole run. Returns: its address without a database."""
+    from tests.dlt_source.postgres_server import running_server
+
+    resources = ExitStack()
+    server = resources.enter_context(running_server())
+    config.add_cleanup(resources.close)
+    return server.url.removesuffix("/postgres")
+
+
+def keep_files_in_memory(config: pytest.Config) -> None:
     """Keep the files of tests in memory where there is room: waiting for the disk is a quarter of their time.
 
     The large files of ``make soak`` stay on the disk, and so do all where programs cannot be started from memory.
@@ -85,13 +121,36 @@ NOT_RUN = {NO_BROWSER: "of the report", NO_LAKE: "of the lake"}
 """Why tests are skipped, and which ones they are."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest test, so that no process of xdist waits for it at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest test, so that no process of xdist waits for it at the end; with a lake, leave some out."""
     items.sort(key=lambda item: item.name != "test_every_command_and_query_of_the_documentation_runs")
+    if everywhere.is_installed():
+        items[:], others = [item for item in items if is_end_to_end(item)], [i for i in items if not is_end_to_end(i)]
+        config.hook.pytest_deselected(items=others)
+        for item in items:
+            if (reason := differs_between_storages(item)) is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def lakes_show_what_is_published() -> Iterator[None]:
+    """With ``--storage ducklake``: fail a test after which a lake showed something else than the published snapshot."""
+    yield
+    if everywhere.is_installed():
+        everywhere.prove_processes()
+        found = everywhere.outcomes(everywhere.current_test())
+        assert [outcome for outcome in found if outcome.result == everywhere.DIFFERS] == []
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say which tests did not run because this machine lacks something: a skipped test is one letter otherwise."""
+    if everywhere.is_installed() and not hasattr(terminalreporter.config, "workerinput"):
+        found = everywhere.outcomes()
+        counts = {result: sum(outcome.result == result for outcome in found) for result in everywhere.RESULTS}
+        terminalreporter.write_line(f"Publications to lakes, each compared with its snapshot: {counts}")
+        for outcome in found:
+            if outcome.result != everywhere.SHOWN:
+                terminalreporter.write_line(f"  {outcome.result} in {outcome.test}: {outcome.words}")
     skipped = terminalreporter.stats.get("skipped", [])
     for reason, which in NOT_RUN.items():
         without = [found for found in skipped if reason in str(found.longrepr)]

@@ -250,5 +250,9 @@ def test_ci_runs_lint_and_tests_and_a_short_demo_without_any_token(checkout: Pat
     done = subprocess.run([checkout / ".ci/run"], env=environ, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     *checks, demo = (checkout / "made").read_text(encoding="utf-8").splitlines()
-    assert checks == ["lint test no token no folder", "soak ARGS=-k dagster no token no folder"]
+    with_lake = "ARGS=tests/end_to_end/test_forgetting_backups.py tests/warehouse/test_kills.py"
+    assert checks == [
+        "lint test no token no folder", f"test STORAGE=ducklake {with_lake} no token no folder",
+        "soak ARGS=-k dagster no token no folder",
+    ]  # fmt: skip
     assert re.fullmatch(r"run DEMO=1 DAYS=3 no token /\S+/data", demo)

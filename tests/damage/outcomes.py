@@ -56,6 +56,7 @@ def outcome_of(rows: list[Outcome], path: str, damage: str) -> Outcome:
     """The row for a path and a damage. Raises: LookupError where the table has none, or more than one."""
     word = CLASSES.get(damage, "changed")
     found = [row for row in rows if row.covers(path) and word in row.damages]
+    found = [row for row in found if row.path == path] or found  # a row for one file is for that file alone
     if len(found) != 1:
         raise LookupError(f"docs/damage.md has {len(found)} rows for {path} × {word}")
     return found[0]

@@ -44,7 +44,7 @@ class SmallApi(LoopbackServer):
         self.become(lists)
         self.calls: list[str] = []
         self.honours_filters = True
-        self.days_ahead = 0
+        self.days_ahead = 0.0
         api = self
 
         class Handler(QuietHandler):

@@ -6,6 +6,7 @@ A choice of paths and damages; tests/soak/test_damage_matrix.py tries every path
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -15,7 +16,9 @@ import pytest
 from tests.damage.damages import CONTENT
 from tests.damage.matrix import cases_of, problems_after
 from tests.damage.outcomes import outcome_of, read_outcomes
+from tests.damage.used_directory import INTERRUPTED, USED, certificate, used_stage
 from tests.kills.stage import Stage, published, unequal
+from tests.lake.packages import HAS_LAKE, NO_LAKE
 from tests.sampling import sampled
 
 CHOSEN = [
@@ -37,7 +40,9 @@ def test_a_sync_does_what_the_docs_say(stage: Stage, tmp_path: Path, path: str, 
 
 
 @pytest.mark.full
-def test_the_docs_have_a_row_for_everything_that_a_directory_can_hold(stage: Stage, tmp_path: Path) -> None:
+def test_the_docs_have_a_row_for_everything_that_a_directory_can_hold(
+    stage: Stage, used: Stage, tmp_path: Path
+) -> None:
     """Also what a killed sync leaves: a package that is not loaded yet, a draft."""
     rows, seen = read_outcomes(), set()
     for number, pattern in enumerate([r"^rename .*/new_jobs/.*started_jobs", r"^symlink .*warehouse.duckdb.new"]):
@@ -45,8 +50,54 @@ def test_the_docs_have_a_row_for_everything_that_a_directory_can_hold(stage: Sta
         assert stage.sync(data, at=1, pattern=pattern).returncode == -signal.SIGKILL
         for path, damage in cases_of(data):
             seen.add(outcome_of(rows, path, damage))
+    for start in (USED, INTERRUPTED):
+        seen |= {outcome_of(rows, path, damage) for path, damage in cases_of(used.starts[start])}
     unseen = [row for row in rows if row not in seen and row.path not in ("state", "load.duckdb.wal")]
     assert [row for row in unseen if "empty" not in row.damages] == []
+
+
+OF_OTHER_COMMANDS = [
+    ("state/lake.json", "noise"), ("state/destinations.json", "deep"), ("state/backups.json", "missing"),
+    ("state/pins.json", "half"), ("state/pins.json", "missing"), ("state/.publisher", "noise"),
+    ("forgotten", "missing"), ("forgotten/people.json", "text"), ("certificate", "empty"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def used(stage: Stage) -> Stage:
+    """Directories with all that other commands write."""
+    return used_stage(stage, "days")
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not HAS_LAKE, reason=NO_LAKE)
+@pytest.mark.parametrize(("path", "damage"), OF_OTHER_COMMANDS)
+def test_a_sync_does_what_the_docs_say_of_what_other_commands_write(
+    used: Stage, tmp_path: Path, path: str, damage: str
+) -> None:
+    path = certificate(used) if path == "certificate" else path
+    assert problems_after(used, USED, path, damage, tmp_path / "data") == []
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not HAS_LAKE, reason=NO_LAKE)
+@pytest.mark.parametrize("damage", ["deep", "missing", "a directory"])
+def test_a_sync_does_what_the_docs_say_of_an_interrupted_erasure(used: Stage, tmp_path: Path, damage: str) -> None:
+    assert problems_after(used, INTERRUPTED, "forgotten/journal.json", damage, tmp_path / "data") == []
+
+
+@pytest.mark.full
+def test_who_was_forgotten_comes_back_where_the_digests_are_lost(stage: Stage, tmp_path: Path) -> None:
+    """What the table says of ``forgotten``: nothing else knows them."""
+    data = stage.copy("days", tmp_path / "data")
+    assert stage.run(data, "forget", "--user-id", "7").returncode == 0
+    of_user = "select count(email) from core.users where user_id = 7"
+    for is_lost in (False, True):
+        if is_lost:
+            shutil.rmtree(data / "forgotten")
+        assert stage.sync(data, "--sweep").returncode == 0
+        with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as connection:
+            assert connection.execute(of_user).fetchone() == (int(is_lost),)
 
 
 @pytest.mark.full

@@ -28,6 +28,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.lake import everywhere
+
 PROJECT = Path(__file__).parents[2]
 PATIENCE_S = 300
 
@@ -89,6 +91,7 @@ class Forks(AbstractContextManager["Forks"]):
         return subprocess.CompletedProcess(list(arguments), ended.returncode, ended.stdout, ended.stderr)
 
     def _ask(self, asked: dict[str, Any]) -> Ended:
+        asked["test"] = everywhere.current_test()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
@@ -115,6 +118,7 @@ def run_referrals(
 
 
 def _main() -> None:
+    everywhere.install()  # before others import by name what it changes
     if len(sys.argv) > 1:  # before others import the function by its name
         import referral_warehouse.warehouse.models
 
@@ -153,6 +157,7 @@ def _become(asked: dict[str, Any], out: Path, err: Path, told: Path) -> None:
     from tests.kills.ticks import Ticks, die
 
     code, signalled_at = 70, []
+    everywhere.begin_command(asked["test"])
 
     def later(seconds: float) -> None:
         def wait() -> None:

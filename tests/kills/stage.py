@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,8 @@ class Stage:
     undisturbed: dict[str, dict[str, list[tuple[Any, ...]]]] = field(default_factory=dict)
     labels: dict[str, list[str]] = field(default_factory=dict)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settings_of: Callable[[Path], dict[str, str]] = lambda _data: {}
+    """Further variables of commands on a directory, by their whole names."""
 
     def environ(self, **settings: str) -> dict[str, str]:
         """The environment of a command; ``settings`` by their short names, such as ``SWEEP_EVERY_DAYS``."""
@@ -55,7 +57,7 @@ class Stage:
 
     def run(self, data: Path, *arguments: str, settings: dict[str, str] | None = None, **deadly: Any) -> Ended:
         """A command on a warehouse directory; ``deadly`` as for ``Forks.run``."""
-        environ = self.environ(**(settings or {})) | {"WAREHOUSE__DIR": str(data)}
+        environ = self.environ(**(settings or {})) | self.settings_of(data) | {"WAREHOUSE__DIR": str(data)}
         return self.forks.run(data, arguments, environ, **deadly)
 
     def sync(self, data: Path, *options: str, **deadly: Any) -> Ended:

@@ -71,12 +71,6 @@ def test_what_was_erased_in_the_snapshots_leaves_every_version_and_file(
     with lake_with_the_address(settings) as lake:
         assert SECRET.encode() in data_bytes(settings), "the comparison can fail"
 
-        def erase(table: str, rows: pa.Table) -> pa.Table:
-            if table != "core.users":
-                return rows
-            place = rows.schema.get_field_index("email")
-            return rows.set_column(place, rows.schema.field(place), pa.nulls(rows.num_rows, pa.string()))
-
         rewrite_snapshots(settings, erase, "a person was forgotten")
         if number == 7:
             altered(settings, 6, 7, "update core.users set is_qualified = not is_qualified", hidden=HIDDEN)
@@ -91,6 +85,33 @@ def test_what_was_erased_in_the_snapshots_leaves_every_version_and_file(
             )
         assert differences_in(lake, settings, number) == []
         maintain(lake, settings, pinned, compact=True, now=datetime.now(UTC) + timedelta(seconds=2))
+    assert SECRET.encode() not in data_bytes(settings)
+
+
+def erase(table: str, rows: pa.Table) -> pa.Table:
+    """The rows of a table without addresses."""
+    if table != "core.users":
+        return rows
+    place = rows.schema.get_field_index("email")
+    return rows.set_column(place, rows.schema.field(place), pa.nulls(rows.num_rows, pa.string()))
+
+
+def test_the_second_erasure_in_a_snapshot_leaves_the_lake_too(in_sqlite: Settings) -> None:
+    """Its feeds are those of the first erasure, and so would be its manifest."""
+    settings = without_grace(in_sqlite)
+    change_email(settings, 1, 4, SECRET)
+    with open_lake(settings, create=True) as lake:
+        assert lake is not None
+        show_in(lake, settings, 4)
+        rewrite_snapshots(settings, lambda _table, rows: rows, "a person was forgotten")
+        assert show_in(lake, settings).is_new
+        rewrite_snapshots(settings, erase, "a person was forgotten")
+        assert show_in(lake, settings).is_new
+        assert differences_in(lake, settings, 4) == []
+        assert show_in(lake, settings).is_new is False
+        for seconds in (1, 2):
+            maintain(lake, settings, set(), compact=True, now=datetime.now(UTC) + timedelta(seconds=seconds))
+        assert lake.execute(EMAIL).fetchall() == [(None,)]
     assert SECRET.encode() not in data_bytes(settings)
 
 

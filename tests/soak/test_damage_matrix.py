@@ -15,7 +15,9 @@ import pytest
 
 from referral_warehouse.sandbox import Sandbox
 from tests.damage.matrix import cases_of, problems_after
+from tests.damage.used_directory import INTERRUPTED, USED, used_stage
 from tests.kills.stage import Stage, published, staged
+from tests.lake.packages import HAS_LAKE, NO_LAKE
 from tests.load.accounts import WORLD, Account
 from tests.load.damaged_folder import cases, make_starts
 from tests.load.damaged_folder import problems_after as folder_problems
@@ -63,6 +65,24 @@ def test_every_damage_to_every_file(stage: Stage, tmp_path: Path, start: str) ->
             print(start, path, damage, found, flush=True)  # noqa: T201 - what this is for
         for left in tmp_path.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
+    assert problems == {}
+
+
+@pytest.mark.skipif(not HAS_LAKE, reason=NO_LAKE)
+def test_every_damage_to_what_other_commands_write(stage: Stage, tmp_path: Path) -> None:
+    """Pins, the records of backups, lake and destinations, and who was forgotten."""
+    used, problems = used_stage(stage, "days"), {}
+    known = {path for path, _damage in cases_of(stage.starts["days"])}
+    for start in (USED, INTERRUPTED):
+        for path, damage in cases_of(used.starts[start]):
+            is_wanted = path not in known and (start == USED or path.endswith("journal.json"))
+            if not is_wanted or path.startswith(("state/dlt/", "snapshots/")) or not ONLY.search(path):
+                continue
+            if found := problems_after(used, start, path, damage, tmp_path / "data"):
+                problems[start, path, damage] = found
+                print(start, path, damage, found, flush=True)  # noqa: T201 - what this is for
+            for left in tmp_path.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
     assert problems == {}
 
 

@@ -22,6 +22,7 @@ from tests.lake.conftest import publications as publications
 from tests.lake.conftest import published as published
 from tests.lake.lakes import differences, differences_in, show, show_in, with_lake
 from tests.lake.packages import HAS_LAKE, NO_LAKE
+from tests.lake.readers import FURTHER_USERS
 from tests.lake.test_lake_readers import read_while_publishing
 from tests.operate.deliveries import switch_to, without_grace
 from tests.soak.buckets import SECRET, Server, bucket_server
@@ -124,4 +125,4 @@ def test_sixteen_readers_over_postgresql_and_a_bucket_see_whole_snapshots(settin
     with running_server() as postgres:
         address = postgres.new_database("lake")
         whole = with_lake(settings, address, settings.lake_data or DeliveryTarget())
-        read_while_publishing(whole, address, readers=16, publications=20)
+        read_while_publishing(whole, address, 16, 20, FURTHER_USERS)

@@ -17,13 +17,13 @@ from referral_warehouse.cli.copies_elsewhere import copies_elsewhere
 from referral_warehouse.cli.erasing import erase_published
 from referral_warehouse.cli.table_delivery import known_destinations
 from referral_warehouse.display_text import LINE_COLUMNS, json_text, one_line
-from referral_warehouse.errors import DataRefused, ReferralsError
+from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError
 from referral_warehouse.events import log_stage, log_task, log_warning
 from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.directories import FORGOTTEN, FORGOTTEN_JOURNAL
 from referral_warehouse.workspace.durable_files import write_whole_file
-from referral_warehouse.workspace.file_kinds import read_regular
+from referral_warehouse.workspace.file_kinds import kind_of, read_regular
 from referral_warehouse.workspace.removal import remove
 
 DELIVERING = "destinations"
@@ -57,13 +57,22 @@ class Erasure:
 
 
 def interrupted(settings: Settings) -> Erasure | None:
-    """The erasure that was interrupted; None for none."""
+    """The erasure that was interrupted; None for none.
+
+    Raises: ConfigurationError where its record cannot be read, so that nobody knows whom it was to forget.
+    """
+    path = _journal(settings)
+    if kind_of(path) is None:
+        return None
     try:
-        found = json.loads(read_regular(_journal(settings)) or b"")
+        found = json.loads(read_regular(path) or b"")
         aged = {str(name): str(until) for name, until in found["aged"].items()}
         return Erasure(tuple(map(int, found["user_ids"])), str(found["why"]), tuple(sorted(aged.items())))
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise ConfigurationError(
+            f"{path} cannot be read; an erasure was interrupted, and it is not known whose.",
+            "Move it away, and run the `referrals forget` that was interrupted again.",
+        ) from None
 
 
 def forget_person(settings: Settings, user_id: int) -> Certificate:

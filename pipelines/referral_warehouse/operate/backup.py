@@ -35,7 +35,7 @@ from referral_warehouse.operate.backup_manifest import (
     write_backup_manifest,
 )
 from referral_warehouse.operate.backup_verification import DATABASE_SUFFIX, damage_of_database, damage_of_file
-from referral_warehouse.operate.known_backups import remembered
+from referral_warehouse.operate.known_backups import BackupRecord, read_records, remember
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publisher import MARK
 from referral_warehouse.warehouse.whole_read import version_of
@@ -86,7 +86,8 @@ def make_backup(settings: Settings, directory: BackupDirectory, keep: int | None
         with directory.locked():
             name = directory.new_name()
             draft = directory.draft(name)
-            problems = remembered(settings.state_dir, [directory.root])  # now, so that the backup has it too
+            known = read_records(settings.state_dir).get(directory.root, BackupRecord())
+            problems = remember(settings.state_dir, {directory.root: known})  # now, so that the backup has it too
             try:
                 draft.mkdir(mode=0o700)
                 copies = _Copies(draft, directory)
@@ -100,6 +101,7 @@ def make_backup(settings: Settings, directory: BackupDirectory, keep: int | None
             except BaseException:
                 remove(draft)
                 raise
+            problems += remember(settings.state_dir, {directory.root: replace(known, newest=name)})
             problems += directory.keep(keep) if keep is not None else []
     except OSError as error:
         raise explained(error, f"The backup in {directory.root} was not made") from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse import __version__
 from referral_warehouse.operate.history import History
+from referral_warehouse.operate.known_backups import last_backup_at
 from referral_warehouse.operate.outcomes import Outcome, moment
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.current_snapshot import current_database
@@ -62,6 +63,11 @@ def _add_run(registry: CollectorRegistry, settings: Settings, measured: Measured
     _add(
         registry, "fresh_timestamp_seconds", "When the published data was as new as the API's.",
         [({}, None if fresh is None else fresh.timestamp())],
+    )  # fmt: skip
+    backup_at = last_backup_at(settings.state_dir)
+    _add(
+        registry, "last_backup_timestamp_seconds", "When the newest backup was made that is known.",
+        [({}, None if backup_at is None else backup_at.timestamp())],
     )  # fmt: skip
     command = {"command": outcome.command}
     _add(registry, "last_run_timestamp_seconds", "End of the last run.", [(command, _time(outcome))])

@@ -8,18 +8,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from referral_warehouse.workspace.file_kinds import read_regular, write_regular
+from referral_warehouse.workspace.file_kinds import kind_of, read_regular, write_regular
 
 NAME = "pins.json"
+UNKNOWN = f"state/{NAME} cannot be read as pins, so that no old snapshot is removed"
+UNKNOWN_STEP = f"Move state/{NAME} away, and pin with `referrals snapshots --pin N` what is to stay."
 
 
-def pinned_numbers(state_dir: Path) -> frozenset[int]:
-    """The numbers that are pinned; none where the file is not readable as one of these."""
-    try:
-        found = json.loads(read_regular(state_dir / NAME) or b"")
-    except (ValueError, RecursionError):
+def pinned_numbers(state_dir: Path) -> frozenset[int] | None:
+    """The numbers that are pinned; None where there is something that cannot be read as pins: anything may be one."""
+    path = state_dir / NAME
+    if kind_of(path) is None:
         return frozenset()
-    return frozenset(one for one in found if type(one) is int) if isinstance(found, list) else frozenset()
+    try:
+        found = json.loads(read_regular(path) or b"")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, list) or any(type(one) is not int for one in found):
+        return None
+    return frozenset(found)
 
 
 def write_pins(state_dir: Path, numbers: frozenset[int]) -> None:

@@ -185,15 +185,20 @@ def _feed(folder: Path, feed: Feed) -> Path:
 
 
 def _note(settings: Settings, folder: Path, manifest: dict[str, Any], feeds: list[Feed], reason: str) -> None:
-    """Give the manifest of a snapshot, and the announced one, the checksums of rewritten feeds, and say why."""
+    """Give the manifest of a snapshot, and the announced one, the checksums of rewritten feeds, and say why.
+
+    The number of rewritings makes each manifest differ from the one before, also where no feed has changed: copies of
+    the database elsewhere, such as a lake, are known by the checksum of the manifest.
+    """
     access = access_of(settings)
+    count = int(manifest.get("rewritings", 0)) + 1
     sums = {feed.table: f"sha256:{feed.sha256}" for feed in feeds}
 
     def noted(document: dict[str, Any]) -> dict[str, Any]:
         tables = {
             name: {**table, "checksum": sums.get(name, table["checksum"])} for name, table in document["tables"].items()
         }
-        return {**document, "tables": tables, "rewritten": reason}
+        return {**document, "tables": tables, "rewritten": reason, "rewritings": count}
 
     write_manifest(folder / MANIFEST, noted(manifest), access, is_frozen=True)
     announced = read_manifest(settings.manifest_path)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from referral_warehouse.warehouse.pins import pinned_numbers
+from referral_warehouse.warehouse.pins import UNKNOWN, UNKNOWN_STEP, pinned_numbers
 from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import (
     DATABASE,
@@ -87,9 +87,12 @@ def retain(settings: Settings, current: int, now: datetime | None = None) -> lis
 
     Returns: descriptions of what could not be removed.
     """
+    pinned = pinned_numbers(settings.state_dir)
+    if pinned is None:
+        return [f"{UNKNOWN}. {UNKNOWN_STEP}"]
     numbers = snapshot_numbers(settings)
     whole = [number for number in numbers if _may_be_whole(settings.snapshots_dir / folder_name(number))]
-    kept = {*whole[-settings.keep_snapshots :], current, *pinned_numbers(settings.state_dir)}
+    kept = {*whole[-settings.keep_snapshots :], current, *pinned}
     grace = timedelta(minutes=settings.snapshot_grace_minutes)
     if grace:
         replaced = _replaced_at(settings, whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from referral_warehouse.workspace.ownership import refuse_files_of_others
 
 if TYPE_CHECKING:
     from referral_warehouse.operate.backup_directory import BackupDirectory
+    from referral_warehouse.settings import Settings
 
 DIRECTORY = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 
@@ -37,7 +39,7 @@ def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> No
     if verify:
         if keep is not None:
             raise ConfigurationError("--verify makes no backup, so --keep does not go with it.", "Run them one by one.")
-        _verify(place, as_json=as_json)
+        _verify(settings, place, as_json=as_json)
         return
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.operate.backup import make_backup
@@ -58,7 +60,7 @@ def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> No
         say(f"Backup: {made.folder} ({_megabytes(made.copied)} copied, {_megabytes(made.shared)} shared)")
 
 
-def _verify(place: BackupDirectory, *, as_json: bool) -> None:
+def _verify(settings: Settings, place: BackupDirectory, *, as_json: bool) -> None:
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.operate.backup_directory import refuse_damaged
     from referral_warehouse.operate.backup_verification import damages_of
@@ -67,6 +69,7 @@ def _verify(place: BackupDirectory, *, as_json: bool) -> None:
     if not names:
         place.folder(None)  # which says that there is none
     damages = {name: damages_of(place.root / name) for name in names}
+    _remember_verified(settings, place, names[-1], damages[names[-1]])
     if as_json:
         say_json({"backups": [{"backup": name, "damages": found} for name, found in damages.items()]})
     else:
@@ -83,6 +86,20 @@ def _verify(place: BackupDirectory, *, as_json: bool) -> None:
     )  # fmt: skip
 
 
+def _remember_verified(settings: Settings, place: BackupDirectory, name: str, damages: list[str]) -> None:
+    """Record the result for the newest backup in the warehouse of the settings, if that is this user's own."""
+    from referral_warehouse.operate.known_backups import BackupRecord, read_records, remember
+    from referral_warehouse.operate.outcomes import zulu
+    from referral_warehouse.operate.recorder import utc_now
+
+    known = read_records(settings.state_dir).get(place.root)
+    if known is None or settings.state_dir.stat().st_uid != os.geteuid():
+        return
+    record = BackupRecord(known.newest, name, zulu(utc_now()), damages[0] if damages else None)
+    for problem in remember(settings.state_dir, {place.root: record}):
+        warn("backup", problem)
+
+
 @click.command(epilog="Example: referrals restore /mnt/backups --replace")
 @DIRECTORY
 @click.option("--backup", "name", metavar="NAME", help="The backup to restore; the newest without it.")
@@ -96,16 +113,17 @@ def restore(directory: Path, name: str | None, replace: bool, as_json: bool) -> 
     from referral_warehouse.cli.restored_people import erased_afterwards
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.operate.backup_directory import backup_directory
-    from referral_warehouse.operate.known_backups import known_directories, remembered
+    from referral_warehouse.operate.known_backups import BackupRecord, read_records, remember
     from referral_warehouse.operate.restore import restore_backup
 
     settings = read_settings()
     refuse_files_of_others(settings.warehouse_dir)
-    place, known = backup_directory(settings, directory), known_directories(settings.state_dir)
+    place, known = backup_directory(settings, directory), read_records(settings.state_dir)
     with open_log(), erased_afterwards(settings):
         done = restore_backup(settings, place, name, is_replacing=replace)
         work_is_done(f"The backup {done.backup} is restored.")
-    for problem in [*done.problems, *remembered(settings.state_dir, [*known, place.root])]:
+    known.setdefault(place.root, BackupRecord(done.backup))
+    for problem in [*done.problems, *remember(settings.state_dir, known)]:
         warn("restore", problem)
     if as_json:
         say_json({

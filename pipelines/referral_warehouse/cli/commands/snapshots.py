@@ -29,6 +29,7 @@ def snapshots(pin: int | None, unpin: int | None, as_json: bool) -> None:
     With a lake, lake_version is the number for AT (VERSION => ...).
     """
     from referral_warehouse.cli.console import say_json, show_table
+    from referral_warehouse.warehouse.pins import UNKNOWN, UNKNOWN_STEP, pinned_numbers
 
     settings = read_settings(may_be_together=True)
     refuse_missing_warehouse(settings)
@@ -40,17 +41,21 @@ def snapshots(pin: int | None, unpin: int | None, as_json: bool) -> None:
         say_json({"snapshots": rows, "lake_problem": problem})
         return
     show_table("Snapshots", COLUMNS, [tuple(row[name] for name in COLUMNS) for row in rows])
+    if pinned_numbers(settings.state_dir) is None:
+        warn("snapshots", f"{UNKNOWN}. {UNKNOWN_STEP}")
     if problem is not None:
         warn("lake", f"the versions in the lake are not shown: {problem}")
 
 
 def _change(settings: Settings, pin: int | None, unpin: int | None) -> None:
     """Pin and unpin. Raises: ConfigurationError when there is no such snapshot or pin; AnotherSyncRunning."""
-    from referral_warehouse.warehouse.pins import pinned_numbers, write_pins
+    from referral_warehouse.warehouse.pins import UNKNOWN, UNKNOWN_STEP, pinned_numbers, write_pins
     from referral_warehouse.workspace.lock import warehouse_lock
 
     with warehouse_lock(settings.warehouse_dir):
         pins = pinned_numbers(settings.state_dir)
+        if pins is None:
+            raise ConfigurationError(f"{UNKNOWN}.", UNKNOWN_STEP)
         if pin is not None:
             rows, problem = _rows(settings)
             if pin not in {row["snapshot"] for row in rows}:
@@ -87,7 +92,8 @@ def _rows(settings: Settings) -> tuple[list[dict[str, Any]], str | None]:
     rows = [
         {
             "snapshot": number, **found[number], "in_directory": number in directory,
-            "lake_version": versions[number][0] if number in versions else None, "is_pinned": number in pins,
+            "lake_version": versions[number][0] if number in versions else None,
+            "is_pinned": None if pins is None else number in pins,
             "is_current": number == current,
         }
         for number in sorted(found)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from referral_warehouse.cli.accounts.choice import account_option
+from referral_warehouse.cli.backup_status import backup_facts, backup_sentence
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.lake import lake_facts, lake_sentence
 from referral_warehouse.cli.settings_in_use import in_use_facts, print_in_use
@@ -122,6 +123,7 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
     strikes = strike_facts(settings)
     lake = lake_facts(settings)
     destinations = destination_facts(settings)
+    backups = backup_facts(settings, now)
     if not as_json:
         for text in sentences(health, now):
             say_paragraph(text)
@@ -130,6 +132,8 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
             say_paragraph(lake_sentence(lake))
         for destination in destinations:
             say_paragraph(destination_sentence(destination))
+        if backups is not None:
+            say_paragraph(backup_sentence(backups))
         say(in_words(strikes))
     refuse_unreadable(settings)
     if as_json:
@@ -139,6 +143,7 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
             **strikes,
             **({} if lake is None else {"lake": lake}),
             **({"destinations": destinations} if destinations else {}),
+            "backups": backups,
         }
         found |= in_use_facts(settings)
         say_json({**found, **({"snapshot": None} if health.state == UNPUBLISHED else _published(settings, health))})

@@ -44,12 +44,17 @@ class Maintenance:
 
 
 def maintain(
-    lake: duckdb.DuckDBPyConnection, settings: Settings, pinned: Set[int], *, compact: bool, now: datetime | None = None
+    lake: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    pinned: Set[int] | None,
+    *,
+    compact: bool,
+    now: datetime | None = None,
 ) -> Maintenance:
     """Do all steps of the maintenance; the caller holds the lock of the lake.
 
     Args:
-        pinned: numbers of snapshots that stay, whatever their age.
+        pinned: numbers of snapshots that stay, whatever their age; None where they are not known: then all stay.
         compact: also merge small files and look for orphaned ones, which lists all files of the lake.
         now: the time on this machine, for tests.
 
@@ -77,7 +82,7 @@ def maintain(
 
 
 def kept_versions(
-    lake: duckdb.DuckDBPyConnection, settings: Settings, pinned: Set[int], now: datetime
+    lake: duckdb.DuckDBPyConnection, settings: Settings, pinned: Set[int] | None, now: datetime
 ) -> dict[int, int]:
     """The versions that stay, by the same retention as snapshots: number of the snapshot → version of the lake.
 
@@ -85,7 +90,7 @@ def kept_versions(
     """
     found = [one for one in lake_snapshots(lake) if not _is_rewritten(settings, one)]
     kept = {one.snapshot: one.version for one in found[-settings.keep_snapshots :]}
-    kept |= {one.snapshot: one.version for one in found if one.snapshot in pinned}
+    kept |= {one.snapshot: one.version for one in found if pinned is None or one.snapshot in pinned}
     grace = timedelta(minutes=settings.snapshot_grace_minutes)
     for one, following in itertools.pairwise(found):
         if timedelta(0) <= now - following.committed_at < grace:
@@ -103,7 +108,7 @@ def _compact(lake: duckdb.DuckDBPyConnection) -> int:
     return len(lake.execute("call ducklake_merge_adjacent_files('lake')").fetchall())
 
 
-def _expire(lake: duckdb.DuckDBPyConnection, settings: Settings, pinned: Set[int], now: datetime) -> int:
+def _expire(lake: duckdb.DuckDBPyConnection, settings: Settings, pinned: Set[int] | None, now: datetime) -> int:
     """Expire versions that are not kept: those of older publications, and those between publications."""
     *older, _ = all_versions(lake)
     kept = set(kept_versions(lake, settings, pinned, now).values())
