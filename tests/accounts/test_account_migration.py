@@ -29,14 +29,28 @@ def alone(uk: AccountServer) -> dict[str, str | None]:
     }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The place of the directory that the first test makes, and the others copy."""
+    return tmp_path_factory.mktemp("single") / "data"
+
+
 @pytest.fixture
-def single(together: Settings, referrals: Run, alone: dict[str, str | None], uk: AccountServer) -> Settings:
+def single(
+    together: Settings, referrals: Run, alone: dict[str, str | None], uk: AccountServer, made_once: Path
+) -> Settings:
     """A directory of one account without a name, with two snapshots and a person who was forgotten."""
+    uk.lists["users"].append(user(50))
+    if made_once.exists():
+        shutil.copytree(made_once, together.warehouse_dir, symlinks=True)
+        return together
+    last = uk.lists["users"].pop()
     assert referrals("sync", **alone).code == 0
     assert referrals("snapshots", "--pin", "1", **alone).code == 0
-    uk.lists["users"].append(user(50))
+    uk.lists["users"].append(last)
     assert referrals("sync", **alone).code == 0
     assert referrals("forget", "--user-id", "3", **alone).code == 0
+    shutil.copytree(together.warehouse_dir, made_once, symlinks=True)
     return together
 
 

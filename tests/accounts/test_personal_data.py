@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from referral_warehouse.settings import Settings, load_settings
@@ -23,27 +24,30 @@ order by all
 
 
 def _places(folder: Path, account: str, user_id: int) -> list[str]:
-    """The files below a folder that have a planted value of a person, compressed files uncompressed."""
+    """The files below a folder that have a planted value of a person, also where it is stored compressed."""
     mark = name_of(account, user_id).encode()
-    return sorted(
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and (mark in path.read_bytes() or mark in _values(path))
-    )
-
-
-def _values(path: Path) -> bytes:
-    """All texts of a database or a Parquet file, which may be stored compressed."""
-    if path.suffix not in (".duckdb", ".parquet"):
-        return b""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
     with duckdb.connect() as connection:
-        if path.suffix == ".parquet":
-            return repr(connection.execute(f"from read_parquet('{path}')").fetchall()).encode()
-        connection.execute(f"attach '{path}' as one (read_only)")
-        tables = connection.execute(
-            "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'one'"
-        ).fetchall()
-        return b"".join(repr(connection.execute(f"from one.{table}").fetchall()).encode() for (table,) in tables)
+        return [
+            str(path.relative_to(folder))
+            for path in files
+            if mark in path.read_bytes() or mark in _values(connection, path)
+        ]
+
+
+def _values(connection: duckdb.DuckDBPyConnection, path: Path) -> bytes:
+    """All texts of a database or a Parquet file."""
+    if path.suffix == ".parquet":
+        return repr(pq.read_table(path).to_pydict()).encode()
+    if path.suffix != ".duckdb":
+        return b""
+    connection.execute(f"attach '{path}' as one (read_only)")
+    tables = connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'one'"
+    ).fetchall()
+    found = b"".join(repr(connection.execute(f"from one.{table}").fetchall()).encode() for (table,) in tables)
+    connection.execute("detach one")
+    return found
 
 
 @pytest.fixture

@@ -103,6 +103,7 @@ def test_a_failed_account_keeps_its_last_data_and_the_others_are_published(
     shown = referrals("status")
     assert shown.code == 3
     assert shown.out.startswith("Failing: ")
+    assert "us: Backups: none is known. Next: Run `referrals backup --account us DIR`" in " ".join(shown.out.split())
     assert json.loads(referrals("status", "--json").out)["accounts"]["us"]["state"] == "failing"
     us.errors.clear()
     assert referrals("sync").code == 0

@@ -6,7 +6,6 @@ The journal is written first and removed last. It holds the ids and the totals b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from referral_warehouse.cli.copies_elsewhere import copies_elsewhere
+from referral_warehouse.cli.erased_places import delivered_copies, lake_versions, remove_leftovers, searched_places
 from referral_warehouse.cli.erasing import erase_published
-from referral_warehouse.cli.table_delivery import known_destinations
 from referral_warehouse.display_text import LINE_COLUMNS, json_text, one_line
 from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError
 from referral_warehouse.events import log_stage, log_task, log_warning
@@ -24,13 +23,6 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.directories import FORGOTTEN, FORGOTTEN_JOURNAL
 from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular
-from referral_warehouse.workspace.removal import remove
-
-DELIVERING = "destinations"
-"""The folder of the state that has rows on their way to a destination; a delivery that was killed leaves it."""
-ASIDE = ".aside-"
-"""In the names of files that a command set aside because they could not be used."""
-
 
 ERASURE = "erasure"
 """The name of the task in the record of a run."""
@@ -103,7 +95,7 @@ def erase(settings: Settings, erasure: Erasure) -> Certificate:
     _clean_outcomes(settings, texts)
     forgetting.erase_stored(settings, TABLES, texts, aged)
     rewritten = erase_published(settings, forgetting.erasing(settings, TABLES, aged), _reason(erasure))
-    removed, problems = _remove_leftovers(settings)
+    removed, problems = remove_leftovers(settings)
     after = _totals(settings)
     if left := forgetting.still_held(settings, TABLES, erasure.user_ids):
         raise DataRefused(f"Values of {_named(erasure)} are left in {', '.join(left)}.", "Run the same command again.")
@@ -117,8 +109,8 @@ def erase(settings: Settings, erasure: Erasure) -> Certificate:
     document = {
         **one, "user_ids": list(erasure.user_ids), "why": erasure.why,
         "started_at": before["started_at"], "ended_at": _now(),
-        "searched": _searched(settings), "rewritten": ["load.duckdb", *(asdict(found) for found in rewritten)],
-        "removed": ["state/dlt", *removed], "deliveries": _deliveries(settings), "lake": _lake(settings),
+        "searched": searched_places(settings), "rewritten": ["load.duckdb", *(asdict(found) for found in rewritten)],
+        "removed": ["state/dlt", *removed], "deliveries": delivered_copies(settings), "lake": lake_versions(settings),
         "not_reached": [asdict(found) for found in copies_elsewhere(settings)],
         "unchanged": True,
         "totals_before": before["totals"], "totals_after": after,
@@ -247,48 +239,6 @@ def _clean_outcomes(settings: Settings, texts: list[str]) -> None:
                 cleaned = cleaned.replace(form, LEFT_OUT)
         if cleaned != content:
             write_whole_file(path, cleaned)
-
-
-def _remove_leftovers(settings: Settings) -> tuple[list[str], list[str]]:
-    """Remove what may hold rows and cannot be rewritten: drafts, and files that were set aside as unusable."""
-    found = [*settings.warehouse_dir.glob("draft*"), settings.state_dir / DELIVERING, *_set_aside(settings)]
-    found = [path for path in found if path.exists()]
-    problems = [problem for path in found if (problem := remove(path)) is not None]
-    return [str(path.relative_to(settings.warehouse_dir)) for path in found if not path.exists()], problems
-
-
-def _set_aside(settings: Settings) -> Iterator[Path]:
-    names = (settings.load_path.name, f"{settings.load_path.name}.wal")
-    for folder, wanted in ((settings.warehouse_dir, names), (settings.state_dir, ("dlt",))):
-        if folder.is_dir():
-            yield from (p for p in sorted(folder.iterdir()) if p.name.partition(ASIDE)[0] in wanted and ASIDE in p.name)
-
-
-def _searched(settings: Settings) -> list[str]:
-    """The places of ``referrals privacy`` that were looked at."""
-    found = [settings.load_path, settings.state_dir / "dlt", settings.snapshots_dir, settings.state_dir]
-    found += [settings.together.snapshots_dir] if settings.together is not None else []
-    return [str(path) for path in found]
-
-
-def _deliveries(settings: Settings) -> str:
-    settings = settings.together or settings
-    found = []
-    if settings.deliver_to is not None:
-        found.append(f"sets at {settings.deliver_to} are removed once the next sync has delivered another one")
-    if names := known_destinations(settings):
-        found.append(f"rows at {', '.join(names)} are replaced by the next sync or `referrals deliver`")
-    return "; ".join(found) or "none"
-
-
-def _lake(settings: Settings) -> str:
-    settings = settings.together or settings
-    if not settings.has_lake:
-        return "none"
-    return (
-        f"versions of the lake of {settings.lake_catalog} that have the person are expired next, by a sync where that "
-        f"fails; their files are removed by a sync {settings.snapshot_grace_minutes} minutes later"
-    )
 
 
 def _folder(settings: Settings) -> Path:

@@ -12,7 +12,7 @@ def give_to_account(settings: Settings) -> bool:
     Args: ``settings`` are of the account that the data is of.
     Returns: False where there is nothing to move. Raises: ConfigurationError, AnotherSyncRunning, ReferralsError.
     """
-    from referral_warehouse.cli.forgetting import DELIVERING
+    from referral_warehouse.cli.erased_places import DELIVERING
     from referral_warehouse.destinations.record import NAME as DESTINATIONS
     from referral_warehouse.operate.account_migration import adopt
     from referral_warehouse.operate.delivered_sets import WITHDRAWN

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from referral_warehouse.cli.accounts.choice import named_for
+from referral_warehouse.cli.backup_status import backup_facts, backup_sentence
 from referral_warehouse.cli.lake import lake_facts, lake_sentence
 from referral_warehouse.cli.settings_in_use import in_use_facts, print_in_use
 from referral_warehouse.cli.table_delivery import destination_facts, destination_sentence
@@ -55,12 +58,14 @@ def show_together(settings: Settings, max_age_s: int | None, *, as_json: bool) -
             if (failure := one.history.last_failure) is not None:
                 step = "" if failure.next_step is None else f" Next: {failure.next_step}"
                 say_paragraph(f"{name}: {failure.message or failure.error or failure.result}{step}")
+            if (backups := backup_facts(of_account(settings, name), now)) is not None:
+                say_paragraph(f"{name}: {named_for(name, backup_sentence(backups))}")
     refuse_unreadable(settings)
     owed = None if health.state == UNPUBLISHED or health.manifest is None else _owed(settings, health)
     if as_json:
         say_json({
             **facts(health, settings.warehouse_dir),
-            "accounts": {name: _facts(settings, name, one) for name, one in accounts.items()},
+            "accounts": {name: _facts(settings, name, one, now) for name, one in accounts.items()},
             "warehouse": str(public_database(settings.published_dir)),
             "snapshot": (health.manifest or {}).get("snapshot"),
             **({} if lake is None else {"lake": lake}),
@@ -92,11 +97,12 @@ def _row(name: str, health: Health) -> tuple[Any, ...]:
     return (name, health.state, shown, manifest.get("snapshot") or "", error)
 
 
-def _facts(settings: Settings, name: str, health: Health) -> dict[str, Any]:
+def _facts(settings: Settings, name: str, health: Health, now: datetime) -> dict[str, Any]:
     from referral_warehouse.operate.report import facts
 
     manifest = health.manifest or {}
     return {
         **facts(health, of_account(settings, name).warehouse_dir),
         **{key: manifest.get(key) for key in ("snapshot", "synced_at", "current_at")},
+        "backups": backup_facts(of_account(settings, name), now),
     }
