@@ -20,7 +20,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch, folder: Path, room_bytes: int, marke
     monkeypatch.delenv("PYTEST_DEBUG_TEMPROOT", raising=False)
     monkeypatch.setattr(conftest, "IN_MEMORY", folder)
     monkeypatch.setattr(conftest, "ROOM_BYTES", room_bytes)
-    conftest.pytest_configure(cast("Any", SimpleNamespace(option=SimpleNamespace(markexpr=markers))))
+    conftest.keep_files_in_memory(cast("Any", SimpleNamespace(option=SimpleNamespace(markexpr=markers))))
     return os.environ.get("PYTEST_DEBUG_TEMPROOT")
 
 
@@ -47,5 +47,5 @@ def test_a_choice_that_was_made_before_stays(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("PYTEST_DEBUG_TEMPROOT", "/elsewhere")
     monkeypatch.setattr(conftest, "IN_MEMORY", tmp_path)
     monkeypatch.setattr(conftest, "ROOM_BYTES", 1)
-    conftest.pytest_configure(cast("Any", SimpleNamespace(option=SimpleNamespace(markexpr="not full"))))
+    conftest.keep_files_in_memory(cast("Any", SimpleNamespace(option=SimpleNamespace(markexpr="not full"))))
     assert os.environ["PYTEST_DEBUG_TEMPROOT"] == "/elsewhere"

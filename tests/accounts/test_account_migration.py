@@ -94,15 +94,16 @@ def test_a_person_of_the_first_account_is_erased_from_snapshots_of_before(single
         assert found == [(name_of("uk", 1) if is_left else None,)]
 
 
+@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.full)])
 def test_a_migration_that_was_killed_is_completed(
-    single: Settings, referrals: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    single: Settings, referrals: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stride: int
 ) -> None:
-    """Killed before each change of a file: until it is complete nothing else runs, and then nothing is missing."""
+    """Killed before changes of files: until it is complete nothing else runs, and then nothing is missing."""
     whole = tmp_path / "whole"
     shutil.copytree(single.warehouse_dir, whole, symlinks=True)
-    steps = 0
+    steps = 1 - stride
     while True:
-        steps += 1
+        steps += stride
         shutil.rmtree(single.warehouse_dir)
         shutil.copytree(whole, single.warehouse_dir, symlinks=True)
         with monkeypatch.context() as patch:

@@ -49,6 +49,7 @@ def test_a_signal_ends_all_processes(tmp_path: Path, waiting: tuple[Waiting, Wai
     running = subprocess.Popen(
         [sys.executable, "-m", "referral_warehouse", "sync"], cwd=tmp_path, env={**os.environ, **environ},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
     )  # fmt: skip
     try:
         assert uk.asked.wait(60)
