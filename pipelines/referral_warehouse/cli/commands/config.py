@@ -18,7 +18,6 @@ from referral_warehouse.settings.delivery_target import DeliveryTarget
 from referral_warehouse.settings.lake_target import LakeCatalog
 from referral_warehouse.settings.loading import Effective, effective_settings
 from referral_warehouse.settings.readers_group import ReadersGroup
-from referral_warehouse.settings.table import SECTIONS
 
 WIDEST_VALUE = 50
 
@@ -39,8 +38,11 @@ def config(as_json: bool) -> None:
                 for row in rows
             ],
             "files": settings.files,
+            "accounts": list(settings.accounts),
         })  # fmt: skip
         return
+    if settings.accounts and not settings.account:
+        write_line(f"# The accounts are {', '.join(settings.accounts)}; --account NAME shows what applies to one.")
     for line in toml_lines(rows):
         write_line(line)
 
@@ -60,13 +62,14 @@ def toml_lines(rows: list[Effective]) -> Iterator[str]:
     """The settings as a TOML file, each with a remark that names its origin; those without a value are remarks."""
     assignments = {row.setting: _assignment(row) for row in rows}
     width = max(len(text) for text in assignments.values() if len(text) <= WIDEST_VALUE)
-    origins = {row.setting: row.origin for row in rows}
-    for number, (section, settings) in enumerate(SECTIONS.items()):
+    sections = dict.fromkeys(row.setting.section for row in rows)
+    for number, section in enumerate(sections):
         if number:
             yield ""
         yield f"[{'.'.join(section)}]"
-        for setting in settings.values():
-            yield f"{assignments[setting].ljust(width)}  # {origins[setting]}"
+        for row in rows:
+            if row.setting.section == section:
+                yield f"{assignments[row.setting].ljust(width)}  # {row.origin}"
 
 
 def _assignment(row: Effective) -> str:
