@@ -87,17 +87,24 @@ def test_a_sync_does_what_the_docs_say_of_an_interrupted_erasure(used: Stage, tm
 
 
 @pytest.mark.full
-def test_who_was_forgotten_comes_back_where_the_digests_are_lost(stage: Stage, tmp_path: Path) -> None:
-    """What the table says of ``forgotten``: nothing else knows them."""
+def test_who_was_forgotten_comes_back_on_purpose_alone(stage: Stage, tmp_path: Path) -> None:
+    """Where the digests are lost, no sync runs until they are restored, or a file says that nobody is forgotten."""
     data = stage.copy("days", tmp_path / "data")
     assert stage.run(data, "forget", "--user-id", "7").returncode == 0
-    of_user = "select count(email) from core.users where user_id = 7"
-    for is_lost in (False, True):
-        if is_lost:
+    people = data / "forgotten" / "people.json"
+    content = people.read_bytes()
+    for given, code, emails in ((content, 0, 0), (None, 2, 0), (content, 0, 0), (b'{"salt": "", "people": []}', 0, 1)):
+        if given is None:
             shutil.rmtree(data / "forgotten")
-        assert stage.sync(data, "--sweep").returncode == 0
+        else:
+            people.parent.mkdir(exist_ok=True)
+            people.write_bytes(given)
+        ended = stage.sync(data, "--sweep")
+        assert ended.returncode == code, ended.stderr
+        assert ("is missing, and people were forgotten here" in ended.stderr) == (code == 2)
         with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as connection:
-            assert connection.execute(of_user).fetchone() == (int(is_lost),)
+            found = connection.execute("select count(email) from core.users where user_id = 7").fetchone()
+            assert found == (emails,)
 
 
 @pytest.mark.full

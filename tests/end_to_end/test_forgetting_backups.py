@@ -95,3 +95,18 @@ def test_a_restore_that_is_refused_leaves_nothing_to_be_done(ours: SmallWarehous
     assert ours.run("forget", "--user-id", "1").returncode == 0
     assert ours.run("restore", str(backups)).returncode == 2
     assert not (ours.data / "forgotten" / "journal.json").exists()
+
+
+def test_no_sync_runs_where_the_digests_of_forgotten_people_are_lost(ours: SmallWarehouse) -> None:
+    """Nothing is read and nothing changes until they are restored; then the person is still forgotten."""
+    assert ours.run("forget", "--user-id", "1").returncode == 0
+    people = ours.data / "forgotten" / "people.json"
+    content, load_file = people.read_bytes(), (ours.data / "load.duckdb").read_bytes()
+    people.unlink()
+    ended = ours.sync("--sweep")
+    assert ended.returncode == 2
+    assert f"{people} is missing, and people were forgotten here" in ended.stderr
+    assert (ours.data / "load.duckdb").read_bytes() == load_file
+    people.write_bytes(content)
+    assert ours.sync("--sweep").returncode == 0
+    assert files_with(MARK, ours.data) == []

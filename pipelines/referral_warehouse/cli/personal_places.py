@@ -95,7 +95,7 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
     yield HeldPlace(
         "forgotten people", str(settings.warehouse_dir / "forgotten"),
         "ids and totals in certificates; salted digests of ids and addresses, by which these people are recognised",
-        "until you remove it; values of these people would then be stored again",
+        "as long as the load file: without it no sync runs, because these people would come back",
     )  # fmt: skip
     for copy in copies_elsewhere(settings):
         yield HeldPlace("copies", copy.path, copy.what, f"until you remove them: {copy.command}")

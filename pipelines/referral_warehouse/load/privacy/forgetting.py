@@ -17,7 +17,7 @@ from referral_warehouse.load.privacy.aging import Aged
 from referral_warehouse.load.privacy.forgotten import emails_in, read_forgotten, write_forgotten
 from referral_warehouse.load.privacy.people import Rows, held_rows_of
 from referral_warehouse.load.privacy.rewriting import Change, rewrite_load_file
-from referral_warehouse.load.privacy.stored_policy import log_rewriting, read_stored, write_stored
+from referral_warehouse.load.privacy.stored_policy import FORGOTTEN, log_rewriting, read_stored, write_stored
 from referral_warehouse.load.records.run_tables import RUNS
 from referral_warehouse.load.records.schema import EXTRA, OBSERVATIONS, QUARANTINE, ROW_VERSION, TableSchema
 from referral_warehouse.load.storage.load_file import LoadFile
@@ -27,7 +27,6 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.sql_quoting import identifier
 from referral_warehouse.workspace.file_kinds import remove_or_raise
 
-FORGOTTEN = "forgotten person"
 LEFT_OUT = "(left out)"
 NOTHING_AGED = Aged()
 SHORTEST_VALUE = 4

@@ -12,7 +12,7 @@ import duckdb
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.load.clock.observation_clock import utc_now
-from referral_warehouse.load.privacy.forgotten import read_forgotten
+from referral_warehouse.load.privacy.forgotten import people_file, read_forgotten
 from referral_warehouse.load.privacy.key_file import SETTING, read_key
 from referral_warehouse.load.privacy.policy import Actions, Policy, chosen_actions
 from referral_warehouse.load.privacy.pseudonyms import Pseudonyms, key_check
@@ -30,7 +30,8 @@ create table if not exists {DATASET}.privacy_fields (table_name varchar, field_n
 create table if not exists {DATASET}.privacy_state (key_check varchar, is_reread_due boolean);
 create table if not exists {DATASET}.rewritings (rewritten_at timestamp, reason varchar);
 """
-POLICY_CHANGED = "policy"
+FORGOTTEN, POLICY_CHANGED = "forgotten person", "policy"
+"""Why rows were rewritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +104,14 @@ def apply_policy(settings: Settings, schemas: Mapping[str, TableSchema]) -> Appl
 
     Packages that an earlier run left are loaded first, as they may hold values of the policy before.
 
-    Raises: ConfigurationError where the key is missing, unusable or another one; nothing is changed then.
+    Raises: ConfigurationError where the key is missing, unusable or another one, or where it is not known any more who
+    was forgotten; nothing is changed then.
     """
     policy, wanted = wanted_policy(settings, schemas)
     discard_unfinished(settings.load_path)
     with LoadFile(settings.load_path) as load_file:
         stored = read_stored(load_file.connection)
+        _refuse_lost_digests(load_file.connection, settings)
         _refuse_another_key(stored, wanted)
         steps, is_lossy = _steps(stored, wanted)
         is_due = stored.is_reread_due or is_lossy  # a read that was interrupted is due still
@@ -155,6 +158,20 @@ def _refuse_another_key(stored: StoredPolicy, wanted: StoredPolicy) -> None:
         raise ConfigurationError(
             f"{SETTING} holds another key than the one that the stored pseudonyms were made with; nothing was changed.",
             "Restore the first key. If it is lost, set PRIVACY__MODE=drop and sync once; a new key may follow.",
+        )
+
+
+def _refuse_lost_digests(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Raises: ConfigurationError where people were forgotten and their digests are gone: they would come back."""
+    path = people_file(settings)
+    if path.exists() or not _has(connection, "rewritings"):
+        return
+    found = connection.execute(f"select count(*) from {DATASET}.rewritings where reason = ?", [FORGOTTEN]).fetchone()
+    if found is not None and found[0]:
+        raise ConfigurationError(
+            f"{path} is missing, and people were forgotten here: they would come back with the next rows of the API.",
+            "Copy it from a backup: `private/forgotten/people.json` in a folder that `referrals backup` made. If these "
+            'people may come back, write {"salt": "", "people": []} into it.',
         )
 
 
