@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from referral_warehouse.errors import ConfigurationError, ReferralsError
-from referral_warehouse.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 KEY = "account"
@@ -26,6 +28,8 @@ def _remember(ctx: click.Context, parameter: click.Parameter, value: str | None)
 
 
 def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    from referral_warehouse.settings import load_settings
+
     try:
         names = load_settings().accounts
     except ReferralsError:

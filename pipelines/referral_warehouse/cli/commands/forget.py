@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from referral_warehouse.cli.accounts.choice import account_option
-from referral_warehouse.cli.accounts.together import publish_after_one
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
@@ -60,6 +59,8 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
             certificate = _forget(settings, run, Erasure((chosen,)))
         work_is_done(f"User {chosen} is forgotten.")
     if settings.together is not None:  # for the lake and the destinations, which get what all accounts publish
+        from referral_warehouse.cli.accounts.together import publish_after_one
+
         publish_after_one(settings.together)
     _say_certified(chosen, certificate, as_json=as_json)
 

@@ -9,7 +9,6 @@ import click
 
 from referral_warehouse.cli.acceptance import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, ACCEPT_HISTORY
 from referral_warehouse.cli.accounts.choice import account_option
-from referral_warehouse.cli.accounts.together import publish_after_one
 from referral_warehouse.cli.completion import complete_streams
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
@@ -119,6 +118,8 @@ def _sync(
         deliver_published(settings)
         deliver_after_publication(settings)
     if settings.together is not None and not is_part:
+        from referral_warehouse.cli.accounts.together import publish_after_one
+
         publish_after_one(settings.together)
     if as_json:
         say_json(summary(settings, report, publication))
@@ -210,6 +211,8 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
         deliver_published(settings)
         deliver_after_publication(settings)
     if settings.together is not None:
+        from referral_warehouse.cli.accounts.together import publish_after_one
+
         publish_after_one(settings.together)
     if as_json:
         say_json(published(settings, publication))
