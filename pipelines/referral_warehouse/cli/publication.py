@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,3 +35,17 @@ def describe_snapshot(connection: duckdb.DuckDBPyConnection, catalog: str, folde
     from referral_warehouse.workspace.current_snapshot import DESCRIPTION
 
     write_schema(folder / DESCRIPTION, connection, catalog, Access())
+
+
+def bring_to_readers(settings: Settings, refuse_lost_lock: Callable[[], None]) -> None:
+    """Bring what is published to the lake, to the place of delivered feeds and to destinations, as far as they are set.
+
+    The snapshot is published already, so that failures are warnings.
+    """
+    from referral_warehouse.cli.feed_delivery import deliver_published
+    from referral_warehouse.cli.lake import publish_lake
+    from referral_warehouse.cli.table_delivery import deliver_after_publication
+
+    publish_lake(settings, refuse_lost_lock)
+    deliver_published(settings)
+    deliver_after_publication(settings)

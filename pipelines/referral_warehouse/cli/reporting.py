@@ -40,15 +40,17 @@ def summary(settings: Settings, report: LoadReport, publication: Publication | N
             }
             for name, found in report.streams.items()
         },
-        "published": publication is not None,
-        **(published(settings, publication) if publication else {"snapshot": _current_snapshot(settings)}),
+        **publication_facts(settings, publication),
     }
 
 
-def _current_snapshot(settings: Settings) -> int | None:
+def publication_facts(settings: Settings, publication: Publication | None) -> dict[str, Any]:
+    """What was published, or which snapshot is still current."""
     from referral_warehouse.warehouse.published import published_manifest
 
-    return (published_manifest(settings) or {}).get("snapshot")
+    if publication is None:
+        return {"published": False, "snapshot": (published_manifest(settings) or {}).get("snapshot")}
+    return {"published": True, **published(settings, publication)}
 
 
 def published(settings: Settings, publication: Publication) -> dict[str, Any]:

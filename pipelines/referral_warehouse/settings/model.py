@@ -152,6 +152,11 @@ def of_account(together: Settings, account: str) -> Settings:
     )  # fmt: skip
 
 
+def accounts_of(together: Settings) -> list[Settings]:
+    """The settings of each account, as far as they follow from those of all together: directories, no tokens."""
+    return [of_account(together, name) for name in together.accounts]
+
+
 def checked_settings(settings: Settings) -> Settings:
     """Settings that a program made itself, if they are safe.
 

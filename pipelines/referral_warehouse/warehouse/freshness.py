@@ -26,9 +26,9 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     from referral_warehouse.warehouse.manifest import SCHEMA_VERSION, read_manifest, write_manifest
     from referral_warehouse.warehouse.models import models_version
     from referral_warehouse.warehouse.personal import personal_state
-    from referral_warehouse.warehouse.published_files import changed_files, has_other_readers
-    from referral_warehouse.warehouse.snapshots import access_of, write_ahead_log
-    from referral_warehouse.workspace.current_snapshot import current_number, database_name
+    from referral_warehouse.warehouse.published_files import is_untouched
+    from referral_warehouse.warehouse.snapshots import access_of
+    from referral_warehouse.workspace.current_snapshot import current_number
 
     manifest = read_manifest(settings.manifest_path)
     if observed_at is None or manifest is None:
@@ -49,12 +49,7 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
         and manifest["load_version"] == _current_load_version(settings)
     )
     try:
-        if (
-            not stands
-            or write_ahead_log(settings.published_dir / database_name(number)).exists()
-            or changed_files(settings, manifest)
-            or has_other_readers(settings, number)
-        ):
+        if not stands or not is_untouched(settings, manifest):
             return False
         newest = max(_moment(manifest.get("current_at") or manifest["synced_at"]), _utc(observed_at))
         write_manifest(settings.manifest_path, {**manifest, "current_at": zulu(newest)}, access_of(settings))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from referral_warehouse.warehouse.snapshots import write_ahead_log
 from referral_warehouse.workspace.current_snapshot import DESCRIPTION, database_name, feeds_name, snapshot_name
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular, write_regular
 
@@ -40,6 +41,16 @@ def changed_files(settings: Settings, manifest: Mapping[str, Any]) -> list[str]:
     description = f"{snapshot_name(manifest['snapshot'])}/{DESCRIPTION}"
     names += [description] if description in looks else []
     return [name for name in names if looks.get(name) != (_look(settings.published_dir / name) or 0)]
+
+
+def is_untouched(settings: Settings, manifest: Mapping[str, Any]) -> bool:
+    """Whether the published files are as they were written, for the readers of the settings, and nothing is beside."""
+    number = manifest["snapshot"]
+    return not (
+        write_ahead_log(settings.published_dir / database_name(number)).exists()
+        or changed_files(settings, manifest)
+        or has_other_readers(settings, number)
+    )
 
 
 def has_other_readers(settings: Settings, number: int) -> bool:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.cli.accounts.choice import named_for
 from referral_warehouse.cli.backup_status import backup_facts, backup_sentence
-from referral_warehouse.cli.lake import lake_facts, lake_sentence
-from referral_warehouse.cli.settings_in_use import in_use_facts, print_in_use
-from referral_warehouse.cli.table_delivery import destination_facts, destination_sentence
+from referral_warehouse.cli.settings_in_use import in_use_facts
+from referral_warehouse.cli.status_head import places_facts, say_head
 from referral_warehouse.operate.outcomes import moment
 from referral_warehouse.settings import Settings
-from referral_warehouse.settings.model import of_account
+from referral_warehouse.settings.model import accounts_of
 from referral_warehouse.workspace.current_snapshot import public_database
 
 if TYPE_CHECKING:
@@ -36,40 +35,33 @@ def show_together(settings: Settings, max_age_s: int | None, *, as_json: bool) -
     from referral_warehouse.cli.console import say, say_json, say_paragraph, show_table
     from referral_warehouse.operate.health import UNPUBLISHED, read_health
     from referral_warehouse.operate.recorder import utc_now
-    from referral_warehouse.operate.report import facts, sentences
+    from referral_warehouse.operate.report import facts
     from referral_warehouse.warehouse.published import refuse_unreadable
 
     now = utc_now()
     health = read_health(settings, now, max_age_s)
-    accounts = {name: read_health(of_account(settings, name), now, max_age_s) for name in settings.accounts}
-    lake, destinations = lake_facts(settings), destination_facts(settings)
-    exit_code = health.exit_code or next((one.exit_code for one in accounts.values() if one.exit_code), 0)
+    accounts = [(own, read_health(own, now, max_age_s)) for own in accounts_of(settings)]
+    places = places_facts(settings)
+    exit_code = health.exit_code or next((one.exit_code for _, one in accounts if one.exit_code), 0)
     if not as_json:
-        for text in sentences(health, now):
-            say_paragraph(text)
-        print_in_use(settings)
-        if lake is not None:
-            say_paragraph(lake_sentence(lake))
-        for destination in destinations:
-            say_paragraph(destination_sentence(destination))
+        say_head(settings, health, now, places)
         say()
-        show_table("Accounts", COLUMNS, [_row(name, one) for name, one in accounts.items()])
-        for name, one in accounts.items():
+        show_table("Accounts", COLUMNS, [_row(own.account, one) for own, one in accounts])
+        for own, one in accounts:
             if (failure := one.history.last_failure) is not None:
                 step = "" if failure.next_step is None else f" Next: {failure.next_step}"
-                say_paragraph(f"{name}: {failure.message or failure.error or failure.result}{step}")
-            if (backups := backup_facts(of_account(settings, name), now)) is not None:
-                say_paragraph(f"{name}: {named_for(name, backup_sentence(backups))}")
+                say_paragraph(f"{own.account}: {failure.message or failure.error or failure.result}{step}")
+            if (backups := backup_facts(own, now)) is not None:
+                say_paragraph(f"{own.account}: {named_for(own.account, backup_sentence(backups))}")
     refuse_unreadable(settings)
     owed = None if health.state == UNPUBLISHED or health.manifest is None else _owed(settings, health)
     if as_json:
         say_json({
             **facts(health, settings.warehouse_dir),
-            "accounts": {name: _facts(settings, name, one, now) for name, one in accounts.items()},
+            "accounts": {own.account: _facts(own, one, now) for own, one in accounts},
             "warehouse": str(public_database(settings.published_dir)),
             "snapshot": (health.manifest or {}).get("snapshot"),
-            **({} if lake is None else {"lake": lake}),
-            **({"destinations": destinations} if destinations else {}),
+            **places,
             **in_use_facts(settings),
             "liability": [] if owed is None else [dict(zip(owed[0], row, strict=True)) for row in owed[1]],
         })  # fmt: skip
@@ -97,12 +89,13 @@ def _row(name: str, health: Health) -> tuple[Any, ...]:
     return (name, health.state, shown, manifest.get("snapshot") or "", error)
 
 
-def _facts(settings: Settings, name: str, health: Health, now: datetime) -> dict[str, Any]:
+def _facts(settings: Settings, health: Health, now: datetime) -> dict[str, Any]:
+    """An account, for programs."""
     from referral_warehouse.operate.report import facts
 
     manifest = health.manifest or {}
     return {
-        **facts(health, of_account(settings, name).warehouse_dir),
+        **facts(health, settings.warehouse_dir),
         **{key: manifest.get(key) for key in ("snapshot", "synced_at", "current_at")},
-        "backups": backup_facts(of_account(settings, name), now),
+        "backups": backup_facts(settings, now),
     }

@@ -13,6 +13,7 @@ from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.errors import AccountsFailed, AnotherSyncRunning, ConfigurationError, ReferralsError
 from referral_warehouse.events import log_stage
 from referral_warehouse.settings import Settings, load_settings
+from referral_warehouse.settings.model import accounts_of
 from referral_warehouse.workspace.current_snapshot import public_database
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def sync_together(
         with recorded_run(settings, "sync", streams) as run:
             refuse_unnamed_data(settings)
             refuse_equal_tokens(settings)
-            accounts = [_settings_of(settings, name) for name in settings.accounts]
-            runs += Children(options, log_format, settings.accounts_at_once, _write_line, tell).run(accounts)
+            children = Children(options, log_format, settings.accounts_at_once, _write_line, tell)
+            runs += children.run(accounts_of(settings))
             run.numbers |= _numbers(runs)
             publication = publish_accounts(settings, run, runs, accept_deletions=accept_deletions)
             is_published = True
@@ -69,11 +70,8 @@ def publish_accounts(
     Args: ``runs`` are the syncs that have just ended; of other accounts the last record counts.
     Returns: None where the published snapshot is current. Raises: as ``warehouse.accounts.publication``.
     """
-    from referral_warehouse.cli.feed_delivery import deliver_published
-    from referral_warehouse.cli.lake import publish_lake
-    from referral_warehouse.cli.publication import describe_snapshot
+    from referral_warehouse.cli.publication import bring_to_readers, describe_snapshot
     from referral_warehouse.cli.reporting import log_problems
-    from referral_warehouse.cli.table_delivery import deliver_after_publication
     from referral_warehouse.warehouse.accounts.publication import publication_lock, publish_together
     from referral_warehouse.warehouse.accounts.states import account_state
 
@@ -82,7 +80,7 @@ def publish_accounts(
     with publication_lock(settings):
         states = [
             account_state(one, errors[one.account] if one.account in errors else _last_error(one))
-            for one in (_settings_of(settings, name) for name in settings.accounts)
+            for one in accounts_of(settings)
         ]
         publication = publish_together(
             settings, states, accept_deletions=accept_deletions, companions=[describe_snapshot]
@@ -90,9 +88,7 @@ def publish_accounts(
         run.publication = publication
         if publication is not None:
             log_problems(publication.problems)
-    publish_lake(settings, run.refuse_lost_lock)
-    deliver_published(settings)
-    deliver_after_publication(settings)
+    bring_to_readers(settings, run.refuse_lost_lock)
     return publication
 
 
@@ -153,13 +149,6 @@ def refuse_equal_tokens(settings: Settings) -> None:
             )
 
 
-def _settings_of(settings: Settings, account: str) -> Settings:
-    """The settings of an account, of which its directory is used here; other values may be wrong."""
-    from referral_warehouse.settings.model import of_account
-
-    return of_account(settings, account)
-
-
 def _last_error(settings: Settings) -> str | None:
     """The class of the error of an account's last sync, from its records."""
     from referral_warehouse.operate.health import read_history
@@ -210,8 +199,7 @@ def _failure(failed: Sequence[AccountRun], count: int) -> AccountsFailed:
 
 
 def _summary(settings: Settings, runs: Sequence[AccountRun], publication: Publication | None) -> dict[str, Any]:
-    from referral_warehouse.cli.reporting import published
-    from referral_warehouse.warehouse.published import published_manifest
+    from referral_warehouse.cli.reporting import publication_facts
 
     return {
         "accounts": {
@@ -221,12 +209,7 @@ def _summary(settings: Settings, runs: Sequence[AccountRun], publication: Public
             }
             for found in runs
         },
-        "published": publication is not None,
-        **(
-            {"snapshot": (published_manifest(settings) or {}).get("snapshot")}
-            if publication is None
-            else published(settings, publication)
-        ),
+        **publication_facts(settings, publication),
     }  # fmt: skip
 
 

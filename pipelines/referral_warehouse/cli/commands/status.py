@@ -9,9 +9,8 @@ import click
 from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.backup_status import backup_facts, backup_sentence
 from referral_warehouse.cli.configuration import read_settings
-from referral_warehouse.cli.lake import lake_facts, lake_sentence
-from referral_warehouse.cli.settings_in_use import in_use_facts, print_in_use
-from referral_warehouse.cli.table_delivery import destination_facts, destination_sentence
+from referral_warehouse.cli.settings_in_use import in_use_facts
+from referral_warehouse.cli.status_head import places_facts, say_head
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
@@ -115,23 +114,16 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
     from referral_warehouse.cli.console import say, say_json, say_paragraph
     from referral_warehouse.operate.health import UNPUBLISHED, read_health
     from referral_warehouse.operate.recorder import utc_now
-    from referral_warehouse.operate.report import facts, sentences
+    from referral_warehouse.operate.report import facts
     from referral_warehouse.warehouse.published import refuse_unreadable
 
     now = utc_now()
     health = read_health(settings, now, max_age_s)
     strikes = strike_facts(settings)
-    lake = lake_facts(settings)
-    destinations = destination_facts(settings)
+    places = places_facts(settings)
     backups = backup_facts(settings, now)
     if not as_json:
-        for text in sentences(health, now):
-            say_paragraph(text)
-        print_in_use(settings)
-        if lake is not None:
-            say_paragraph(lake_sentence(lake))
-        for destination in destinations:
-            say_paragraph(destination_sentence(destination))
+        say_head(settings, health, now, places)
         if backups is not None:
             say_paragraph(backup_sentence(backups))
         say(in_words(strikes))
@@ -141,8 +133,7 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
             **facts(health, settings.warehouse_dir),
             "warehouse": str(public_database(settings.published_dir)),
             **strikes,
-            **({} if lake is None else {"lake": lake}),
-            **({"destinations": destinations} if destinations else {}),
+            **places,
             "backups": backups,
         }
         found |= in_use_facts(settings)

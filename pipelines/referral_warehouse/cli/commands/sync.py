@@ -12,14 +12,12 @@ from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.completion import complete_streams
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
-from referral_warehouse.cli.feed_delivery import deliver_published
-from referral_warehouse.cli.lake import publish_lake
 from referral_warehouse.cli.output import work_is_done
+from referral_warehouse.cli.publication import bring_to_readers, publish_draft
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.report_file import add_missing_report, add_report
 from referral_warehouse.cli.reporting import log_problems, print_summary, print_warnings, published, summary
 from referral_warehouse.cli.retention import apply_retention, complete_interrupted
-from referral_warehouse.cli.table_delivery import deliver_after_publication
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.events import log_stage
@@ -114,9 +112,7 @@ def _sync(
             log_problems(publication.problems)
             add_report(settings)
         remember_origin(settings)
-        publish_lake(settings, run.refuse_lost_lock)
-        deliver_published(settings)
-        deliver_after_publication(settings)
+        bring_to_readers(settings, run.refuse_lost_lock)
     if settings.together is not None and not is_part:
         from referral_warehouse.cli.accounts.together import publish_after_one
 
@@ -188,7 +184,6 @@ def build(as_json: bool) -> None:
 def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool) -> None:
     """Build from the load file, check, and publish a snapshot and the feeds; of several accounts, publish all again."""
     from referral_warehouse.cli.console import say, say_json
-    from referral_warehouse.cli.publication import publish_draft
     from referral_warehouse.warehouse.build import build as build_draft
 
     settings = read_settings(may_be_together=True)
@@ -207,9 +202,7 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
         work_is_done(f"Snapshot {publication.snapshot} is published.")
         log_problems(publication.problems)
         add_report(settings)
-        publish_lake(settings, run.refuse_lost_lock)
-        deliver_published(settings)
-        deliver_after_publication(settings)
+        bring_to_readers(settings, run.refuse_lost_lock)
     if settings.together is not None:
         from referral_warehouse.cli.accounts.together import publish_after_one
 
@@ -260,7 +253,6 @@ def sync_once(
             settings, streams, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
             accept_account=accept_account, command="sync", progress=reporter.stage,
         )  # fmt: skip
-        from referral_warehouse.cli.publication import publish_draft
         from referral_warehouse.warehouse.build import build as build_draft
         from referral_warehouse.warehouse.freshness import refresh
 

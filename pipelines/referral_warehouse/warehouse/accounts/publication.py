@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import MassDisappearance, NothingPublished
 from referral_warehouse.warehouse.accounts.states import AccountState, current_at_of, origin_of
-from referral_warehouse.workspace.current_snapshot import current_number, database_name
+from referral_warehouse.workspace.current_snapshot import current_number
 from referral_warehouse.workspace.lock import waiting_lock
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ def _is_current(together: Settings, states: Sequence[AccountState]) -> bool:
     """Whether the published snapshot has these states; then the public manifest gets their times."""
     from referral_warehouse.warehouse.manifest import SCHEMA_VERSION, read_manifest, write_manifest
     from referral_warehouse.warehouse.personal import personal_state
-    from referral_warehouse.warehouse.published_files import changed_files, has_other_readers
-    from referral_warehouse.warehouse.snapshots import access_of, write_ahead_log
+    from referral_warehouse.warehouse.published_files import is_untouched
+    from referral_warehouse.warehouse.snapshots import access_of
 
     manifest, number = read_manifest(together.manifest_path), current_number(together.published_dir)
     if manifest is None or number is None or manifest["snapshot"] != number:
@@ -130,9 +130,7 @@ def _is_current(together: Settings, states: Sequence[AccountState]) -> bool:
     if (
         manifest.get("schema_version") != SCHEMA_VERSION
         or manifest.get("personal_columns") != personal_state(together)
-        or write_ahead_log(together.published_dir / database_name(number)).exists()
-        or changed_files(together, manifest)
-        or has_other_readers(together, number)
+        or not is_untouched(together, manifest)
     ):
         return False
     current = {**manifest, "current_at": current_at_of(states), "accounts": entries}
