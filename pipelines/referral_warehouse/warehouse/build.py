@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.sql_quoting import identifier
 from referral_warehouse.warehouse.connection import (
     connect_draft,
     draft_dir,
@@ -33,6 +33,7 @@ from referral_warehouse.warehouse.personal import (
     read_published_from_scratch,
 )
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units, with_digits
+from referral_warehouse.warehouse.table_comments import comment_statements
 from referral_warehouse.workspace.file_kinds import read_regular, refuse_other_kinds
 from referral_warehouse.workspace.removal import free_name, remove
 
@@ -233,13 +234,7 @@ def write_comments(connection: duckdb.DuckDBPyConnection, models: Iterable[Model
     """Write the comments of the files to every published table and column; one transaction, since commits are slow."""
     statements = []
     for model in models:
-        target = f"draft.{model.layer}.{model.name}"
-        statements.append(f"comment on table {target} is {literal(model.comment)}")
-        statements += [
-            f"comment on column {target}.{identifier(c)} is {literal(text)}"
-            for c, text in model.columns.items()
-            if text
-        ]
+        statements += comment_statements(f"draft.{model.layer}.{model.name}", model.comment, model.columns)
     connection.execute("begin; " + ";\n".join([*statements, "commit"]))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from referral_warehouse.display_text import decimal_text, display_text
 from referral_warehouse.errors import ChecksFailed
 from referral_warehouse.sql_quoting import literal
+from referral_warehouse.warehouse.table_comments import comment_statements, header_comment
 
 if TYPE_CHECKING:
     import duckdb
@@ -129,10 +130,8 @@ def record_results(connection: duckdb.DuckDBPyConnection, results: Sequence[Chec
     )
     if rows:
         connection.execute(f"insert into draft.ops.checks values {rows}")
-    words = f"{TABLE_WORDS['description']} Grain: {TABLE_WORDS['grain']}. Answers: {TABLE_WORDS['answers']}"
-    connection.execute(f"comment on table draft.ops.checks is {literal(words)}")
-    for column, text in COLUMN_COMMENTS.items():
-        connection.execute(f"comment on column draft.ops.checks.{column} is {literal(text)}")
+    for statement in comment_statements("draft.ops.checks", header_comment(TABLE_WORDS), COLUMN_COMMENTS):
+        connection.execute(statement)
 
 
 def refuse_failures(results: Iterable[CheckResult]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from referral_warehouse import sql_folder
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.personal_kinds import KINDS
+from referral_warehouse.warehouse.table_comments import header_comment
 
 LAYERS = ("raw", "staging", "intermediate", "core", "marts", "ops", "checks")
 """In order: a file reads its own layer or earlier ones; a mart reads no other mart."""
@@ -66,17 +67,8 @@ class Model:
 
     @property
     def comment(self) -> str:
-        """The published table comment: description, grain, questions that it answers and known limits."""
-        parts = [self.header.get("description", ""), f"Grain: {self.header.get('grain', '')}."]
-        for key, title in (
-            ("money", "Money"),
-            ("time", "Time"),
-            ("answers", "Answers"),
-            ("wrong", "Where it is wrong"),
-        ):
-            if text := self.header.get(key, ""):
-                parts.append(f"{title}: {text if text.endswith(('.', '?')) else text + '.'}")
-        return " ".join(part for part in parts if part)
+        """The comment of the published table."""
+        return header_comment(self.header)
 
 
 def personal_columns(table: str, header: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from referral_warehouse.consume.description.accounts import is_of_accounts
 from referral_warehouse.consume.description.metric_sql import expression
 from referral_warehouse.consume.description.model import Column, Description, Metric, Table
 from referral_warehouse.consume.description.yaml_text import yaml_text
@@ -40,7 +39,7 @@ def _cube(table: Table, description: Description) -> dict[str, Any]:
             continue  # Cube joins a pair of cubes once: by the first column that refers
         sql = f"{{CUBE}}.{reference.column} = {{{target}}}.{reference.to_column}"
         key: tuple[str, ...] = (reference.column,)
-        if is_of_accounts(table):
+        if table.has_account:
             sql += f" and {{CUBE}}.{ACCOUNT_COLUMN} = {{{target}}}.{ACCOUNT_COLUMN}"
             key = (ACCOUNT_COLUMN, *key)
         relationship = "one_to_one" if table.key == key else "many_to_one"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from referral_warehouse.consume.description.accounts import is_of_accounts
 from referral_warehouse.consume.description.model import Column, Description, Metric, Table
 from referral_warehouse.consume.description.yaml_text import yaml_text
 from referral_warehouse.warehouse.models import ACCOUNT_COLUMN
@@ -146,7 +145,7 @@ def _semantic_model(table: Table, metrics: tuple[Metric, ...]) -> dict[str, Any]
 
 def _reference(table: Table, column: str) -> str:
     """A reference as MetricFlow joins by it: ids of several accounts need the account."""
-    return f"concat_ws('|', {ACCOUNT_COLUMN}, {column})" if is_of_accounts(table) else column
+    return f"concat_ws('|', {ACCOUNT_COLUMN}, {column})" if table.has_account else column
 
 
 def _row_key(table: Table) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +72,7 @@ def describe_database(
     headers: dict[str, Mapping[str, str]] = {model.qualified_name: model.header for model in models}
     headers |= {CHECKS_TABLE: TABLE_WORDS, ACCOUNTS_TABLE: ACCOUNT_WORDS}
     tables = [
-        _table(name, headers[name], columns)
+        table_of(name, headers[name], columns)
         for name, columns in sorted(_columns(connection, catalog).items(), key=lambda item: _order(item[0]))
         if name in headers
     ]
@@ -105,14 +106,12 @@ def _columns(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, l
     return {name: columns for name, columns in tables.items() if name.partition(".")[0] in PUBLISHED_LAYERS}
 
 
-def _key(header: Mapping[str, str], columns: tuple[Column, ...]) -> tuple[str, ...]:
-    """The key of the header, behind the account where several accounts are published together."""
-    key = listed(header, "key")
-    has_account = bool(columns) and columns[0].name == ACCOUNT_COLUMN and ACCOUNT_COLUMN not in key
-    return (ACCOUNT_COLUMN, *key) if has_account else key
+def table_of(name: str, header: Mapping[str, str], rows: Sequence[tuple[str, str, str]]) -> Table:
+    """A table by its name, its header, and the name, type and comment of each column.
 
-
-def _table(name: str, header: Mapping[str, str], rows: list[tuple[str, str, str]]) -> Table:
+    The account is the first part of the key where several accounts are published together.
+    Raises: ConfigurationError when the header names a column that there is not.
+    """
     personal = declared_personal(name, header)
     columns = tuple(Column(column, kind, comment, personal.get(column, "")) for column, kind, comment in rows)
     known = {column.name for column in columns}
@@ -122,7 +121,7 @@ def _table(name: str, header: Mapping[str, str], rows: list[tuple[str, str, str]
                 f"The header of {name} is wrong: {line} names columns that it does not have: {', '.join(unknown)}.",
                 "Correct the comments of its SQL file.",
             )
-    return Table(
+    table = Table(
         name=name,
         description=header["description"],
         grain=header.get("grain", ""),
@@ -130,7 +129,9 @@ def _table(name: str, header: Mapping[str, str], rows: list[tuple[str, str, str]
         time=header.get("time", ""),
         questions=tuple(re.findall(r"\s*([^?]+\?)", header.get("answers", ""))),
         wrong=header.get("wrong", ""),
-        key=_key(header, columns),
+        key=listed(header, "key"),
         references=tuple(references(name, header, columns)),
         columns=columns,
     )
+    has_key = not table.has_account or ACCOUNT_COLUMN in table.key
+    return table if has_key else replace(table, key=(ACCOUNT_COLUMN, *table.key))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from referral_warehouse.warehouse.models import ACCOUNT_COLUMN
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -85,6 +87,11 @@ class Table:
     key: tuple[str, ...]
     references: tuple[Reference, ...]
     columns: tuple[Column, ...]
+
+    @property
+    def has_account(self) -> bool:
+        """Whether rows of several accounts are in it: ids identify a row together with the account only."""
+        return bool(self.columns) and self.columns[0].name == ACCOUNT_COLUMN
 
     @property
     def layer(self) -> str:

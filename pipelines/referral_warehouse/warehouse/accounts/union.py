@@ -16,6 +16,7 @@ from referral_warehouse.warehouse.accounts.states import AccountState
 from referral_warehouse.warehouse.connection import connect_scratch, draft_path
 from referral_warehouse.warehouse.exports import Columns, described_columns
 from referral_warehouse.warehouse.models import ACCOUNT_COLUMN, PUBLISHED_LAYERS
+from referral_warehouse.warehouse.table_comments import comment_statements, header_comment
 from referral_warehouse.workspace.current_snapshot import DATABASE
 
 if TYPE_CHECKING:
@@ -142,13 +143,11 @@ def _list_accounts(connection: duckdb.DuckDBPyConnection, states: Sequence[Accou
                 state.failure,
             ],
         )  # fmt: skip
-    words = f"{TABLE_WORDS['description']} Grain: {TABLE_WORDS['grain']}. Answers: {TABLE_WORDS['answers']}"
-    _comment(connection, ACCOUNTS_TABLE, words, {name: text for name, (_, text) in COLUMNS.items()})
+    _comment(
+        connection, ACCOUNTS_TABLE, header_comment(TABLE_WORDS), {name: text for name, (_, text) in COLUMNS.items()}
+    )
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, name: str, comment: str | None, columns: dict[str, str]) -> None:
-    statements = [] if comment is None else [f"comment on table draft.{name} is {literal(comment)}"]
-    statements += [
-        f"comment on column draft.{name}.{identifier(column)} is {literal(text)}" for column, text in columns.items()
-    ]
+    statements = comment_statements(f"draft.{name}", comment, columns)
     connection.execute("begin; " + ";\n".join([*statements, "commit"]))
