@@ -14,11 +14,10 @@ from click.testing import CliRunner
 
 from referral_warehouse.cli import cli
 from referral_warehouse.cli.accounts import children
-from referral_warehouse.cli.exit_codes import report_end
 from referral_warehouse.settings import Settings, load_settings
 from tests.account_server import AccountServer, Row, small_account
 from tests.conftest import using_models
-from tests.operate.conftest import Done
+from tests.operate.conftest import Done, run_in_process
 
 PROGRAM = Path(__file__).with_name("program.py")
 UK_TOKEN, US_TOKEN = "tok-uk-5e1f0a77c3", "tok-us-91b2c3d4e5"
@@ -119,14 +118,7 @@ def referrals(together: Settings, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command of ``referrals`` in this process, as ``referral_warehouse.cli.run`` does."""
 
     def run(*arguments: str, **environ: str | None) -> Done:
-        state: dict[str, object] = {}
-        capsys.readouterr()
-        result = CliRunner(env=environ).invoke(cli, arguments, obj=state, standalone_mode=False)
-        if result.exception is None:
-            return Done(int(result.return_value or 0), result.stdout, result.stderr)
-        done = state.get("done")
-        code = report_end(result.exception, verbose=False, as_json=False, done=done if isinstance(done, str) else None)
-        return Done(code, result.stdout, result.stderr + capsys.readouterr().err)
+        return run_in_process(arguments, environ, capsys)
 
     return run
 

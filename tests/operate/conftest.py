@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,17 +75,25 @@ def settings(account: AccountServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
     return load_settings()
 
 
+def run_in_process(
+    arguments: Sequence[str], environ: Mapping[str, str | None], capsys: pytest.CaptureFixture[str]
+) -> Done:
+    """Run a command of ``referrals`` in this process, as ``referral_warehouse.cli.run`` does."""
+    state: dict[str, object] = {}
+    result = CliRunner(env=environ).invoke(cli, arguments, obj=state, standalone_mode=False)
+    if result.exception is None:
+        return Done(int(result.return_value or 0), result.stdout, result.stderr)
+    capsys.readouterr()
+    done = state.get("done")
+    code = report_end(result.exception, verbose=False, as_json=False, done=done if isinstance(done, str) else None)
+    return Done(code, result.stdout, result.stderr + capsys.readouterr().err)
+
+
 @pytest.fixture
 def referrals(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command of ``referrals`` in this process, as ``referral_warehouse.cli.run`` does."""
 
     def run(*arguments: str, **environ: str) -> Done:
-        state: dict[str, object] = {}
-        result = CliRunner(env=environ).invoke(cli, arguments, obj=state, standalone_mode=False)
-        if result.exception is None:
-            return Done(int(result.return_value or 0), result.stdout, result.stderr)
-        capsys.readouterr()
-        code = report_end(result.exception, verbose=False, as_json=False, done=state.get("done"))  # type: ignore[arg-type]
-        return Done(code, result.stdout, result.stderr + capsys.readouterr().err)
+        return run_in_process(arguments, environ, capsys)
 
     return run

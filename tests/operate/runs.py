@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from referral_warehouse.operate.history import History, history_of
+from referral_warehouse.operate.notifications import events_of
 from referral_warehouse.operate.outcome_log import OutcomeLog
 from referral_warehouse.operate.outcomes import Outcome, zulu
 
@@ -15,6 +16,16 @@ COMMANDS = ("sync", "load", "build", "publish", "fix-clock", "demo")
 FIRST = datetime(2026, 1, 5, 8, tzinfo=UTC)
 STREAMS = {"users": {"rows_seen": 9, "rows_written": 3, "rows_quarantined": 0, "api_count": 9, "calls": 2}}
 CODES = {"ok": 0, "failed": 4, "killed": 1, "stopped": 143}
+
+
+def told(*runs: Outcome) -> list[list[str]]:
+    """The names of the events of each run, in their order."""
+    history, found = History(), []
+    for run in runs:
+        counted = history.counted(run)
+        found.append([event.name for event in events_of(history, counted)])
+        history.add(counted)
+    return found
 
 
 def outcome(command: str, number: int, result: str = "ok", **changes: Any) -> Outcome:

@@ -11,17 +11,7 @@ from referral_warehouse.operate.history import History
 from referral_warehouse.operate.notifications import events_of, payload
 from referral_warehouse.operate.outcomes import Outcome
 from referral_warehouse.redaction import register_secret
-from tests.operate.runs import outcome
-
-
-def told(*runs: Outcome) -> list[list[str]]:
-    """The names of the events of each run, in their order."""
-    history, found = History(), []
-    for run in runs:
-        counted = history.counted(run)
-        found.append([event.name for event in events_of(history, counted)])
-        history.add(counted)
-    return found
+from tests.operate.runs import outcome, told
 
 
 def failed(number: int, error: str = "ApiUnavailable", code: int = 4, **changes: object) -> Outcome:

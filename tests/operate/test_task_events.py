@@ -17,20 +17,10 @@ from referral_warehouse.settings import Settings
 from tests.account_server import AccountServer, user
 from tests.operate.conftest import Run
 from tests.operate.receiver import Receiver
-from tests.operate.runs import outcome
+from tests.operate.runs import outcome, told
 from tests.operate.test_announcements import metrics
 
 FAILED = {"problem": "no room", "error": "OSError"}
-
-
-def told(*runs: Outcome) -> list[list[str]]:
-    """The names of the events of each run, in their order."""
-    history, found = History(), []
-    for run in runs:
-        counted = history.counted(run)
-        found.append([event.name for event in events_of(history, counted)])
-        history.add(counted)
-    return found
 
 
 def sync(number: int, **tasks: dict[str, Any]) -> Outcome:
