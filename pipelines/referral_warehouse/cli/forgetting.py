@@ -18,14 +18,13 @@ from referral_warehouse.cli.erasing import erase_published
 from referral_warehouse.display_text import LINE_COLUMNS, json_text, one_line
 from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError
 from referral_warehouse.events import log_stage, log_task, log_warning
+from referral_warehouse.operate.history import ERASURE
 from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.directories import FORGOTTEN, FORGOTTEN_JOURNAL
 from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular
 
-ERASURE = "erasure"
-"""The name of the task in the record of a run."""
 BY_COMMAND, BY_RETENTION = "referrals forget", "retention periods"
 """Why people were forgotten, in certificates."""
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from referral_warehouse.cli.forgetting import (
     BY_RETENTION,
-    ERASURE,
     Erasure,
     complete_interrupted,
     erase,
@@ -22,6 +21,7 @@ from referral_warehouse.cli.forgetting import (
 )
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.events import log_event, log_task, log_warning
+from referral_warehouse.operate.history import ERASURE
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.privacy import FORGET
 
