@@ -180,6 +180,18 @@ def test_a_forgetting_that_is_killed_is_completed_by_the_next(ours: SmallWarehou
     assert not (ours.data / "forgotten" / "journal.json").exists()
 
 
+def test_a_forgetting_that_is_killed_is_completed_by_a_sync_and_is_no_failure_any_more(ours: SmallWarehouse) -> None:
+    ended = ours.killed(1, "forget", "--user-id", "2", pattern="people.json", **FREE)
+    assert ended.returncode == -9, ended.stderr
+    assert (ours.data / "forgotten" / "journal.json").exists(), "killed in the middle"
+    assert ours.run("status", **FREE).returncode == 1
+    ended = ours.sync(**FREE)
+    assert "an erasure that was interrupted is complete: user 2" in ended.stdout
+    assert _held(ours, 2) == []
+    status = ours.run("status", "--json", **FREE)
+    assert (status.returncode, json.loads(status.stdout)["state"]) == (0, "well")
+
+
 def test_all_that_is_held_of_a_person_is_exported(ours: SmallWarehouse, tmp_path: Path) -> None:
     ended = ours.run("export", "--user-id", "1", "--out", str(tmp_path / "out"), "--json", **FREE)
     assert ended.returncode == 0, ended.stderr

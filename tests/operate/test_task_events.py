@@ -81,6 +81,23 @@ def test_a_failed_delivery_command_is_told_once_and_makes_no_status_fail() -> No
     assert told(unable, outcome("sync", 2)) == [["failure"], ["recovery"]]
 
 
+def test_a_forget_that_another_command_completes_is_no_failure_any_more() -> None:
+    """The erasure of a retention period says nothing of a ``forget``; a sync that fails later has completed it too."""
+    killed, completes = outcome("forget", 1, "killed", error="Killed", message="killed"), {"erasure": {}, "forget": {}}
+    assert told(killed, sync(2, erasure={}), sync(3, **completes), sync(4, **completes)) == [
+        ["failure"], [], ["recovery"], []
+    ]  # fmt: skip
+    later = outcome("sync", 3, "failed", error="ApiUnavailable", message="no answer", tasks=completes)
+    assert told(killed, later) == [["failure"], ["failure", "recovery"]]
+    for last, failing in ((sync(2, erasure={}), {"forget"}), (sync(2, **completes), set()), (later, {"sync"})):
+        history = History()
+        for run in (killed, last):
+            history.add(history.counted(run))
+        assert set(history.failing) == failing
+    [recovery] = events_of(history_of([killed]), sync(2, **completes))
+    assert recovery.text == "sync completed the `referrals forget` that was interrupted."
+
+
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     with Receiver() as running:

@@ -18,7 +18,7 @@ from referral_warehouse.cli.erasing import erase_published
 from referral_warehouse.display_text import LINE_COLUMNS, json_text, one_line
 from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError
 from referral_warehouse.events import log_stage, log_task, log_warning
-from referral_warehouse.operate.history import ERASURE
+from referral_warehouse.operate.history import ERASURE, FORGET
 from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.directories import FORGOTTEN, FORGOTTEN_JOURNAL
@@ -150,6 +150,8 @@ def complete_interrupted(settings: Settings) -> list[str]:
         _write_journal(settings, {**document, "totals": None})
         return []
     log_task(ERASURE)
+    if erasure.why == BY_COMMAND:
+        log_task(FORGET)
     return [f"an erasure that was interrupted is complete: {_named(erasure)}"]
 
 

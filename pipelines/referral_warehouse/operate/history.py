@@ -20,6 +20,8 @@ COVERS = {
 
 ERASURE = "erasure"
 """The task of forgetting people; every other task is a delivery."""
+FORGET = "forget"
+"""A command, and the task of completing one that was interrupted, which the next sync does."""
 DELIVERING = frozenset({"sync", "publish"})
 """Commands whose success attempts every delivery that is set, so that one they do not name is not set any more."""
 OF_TASKS = frozenset({"deliver"})
@@ -148,6 +150,8 @@ class History:
                 self.failing_tasks[name] = record
             else:
                 self.failing_tasks.pop(name, None)
+        for command in completed_by(record):
+            self.failing.pop(command, None)
         if record.is_success and record.command in DELIVERING:
             for name in {*self.failing_tasks} - {ERASURE} - {*(record.tasks or {})}:
                 del self.failing_tasks[name]
@@ -156,6 +160,12 @@ class History:
 def ended_by(command: str) -> tuple[str, ...]:
     """The commands whose failures a success of this one ends."""
     return COVERS.get(command, (command,))
+
+
+def completed_by(outcome: Outcome) -> tuple[str, ...]:
+    """The other commands that a run completed after they were interrupted, however it ended itself."""
+    is_completed = outcome.tasks is not None and outcome.tasks.get(FORGET) == {} and outcome.command != FORGET
+    return (FORGET,) if is_completed else ()
 
 
 def history_of(records: Iterable[Start | Outcome]) -> History:

@@ -11,7 +11,7 @@ from referral_warehouse import __version__
 from referral_warehouse.display_text import one_line
 from referral_warehouse.operate.durations import DAY_S, duration_text
 from referral_warehouse.operate.health import Health
-from referral_warehouse.operate.history import ERASURE, OF_TASKS, History, ended_by
+from referral_warehouse.operate.history import ERASURE, OF_TASKS, History, completed_by, ended_by
 from referral_warehouse.operate.outcomes import FAILED, KILLED, Outcome, known_values, moment
 from referral_warehouse.redaction import redact
 
@@ -42,6 +42,11 @@ def events_of(before: History, outcome: Outcome) -> list[Event]:
         count = sum(failure.failures for failure in ended)
         runs = "1 run" if count == 1 else f"{count:,} runs"
         events.append(Event("recovery", f"{outcome.command} succeeded again, after {runs} that did not."))
+    events += [
+        Event("recovery", f"{outcome.command} completed the `referrals {command}` that was interrupted.")
+        for command in completed_by(outcome)
+        if command in before.failing
+    ]
     events += _events_of_tasks(before, outcome)
     if outcome.strikes:
         one = "1 rate-limit violation" if outcome.strikes == 1 else f"{outcome.strikes} rate-limit violations"
