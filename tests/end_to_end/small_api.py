@@ -6,12 +6,11 @@ Rows are plain dictionaries; the test changes ``lists`` between syncs. Knows not
 from __future__ import annotations
 
 import json
-import time
 from copy import deepcopy
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from tests.loopback_server import LoopbackServer, QuietHandler
+from tests.loopback_server import LoopbackServer, QuietHandler, server_time
 
 Row = dict[str, Any]
 JOINED = "2026-01-01T10:00:00.000000Z"
@@ -56,7 +55,7 @@ class SmallApi(LoopbackServer):
                 self.answer(
                     status,
                     json.dumps(payload).encode(),
-                    {"Date": self.date_time_string(time.time() + 86_400 * api.days_ahead)},
+                    {"Date": self.date_time_string(server_time() + 86_400 * api.days_ahead)},
                 )
 
         super().__init__(Handler)

@@ -83,7 +83,8 @@ def test_a_failed_delivery_command_is_told_once_and_makes_no_status_fail() -> No
 
 def test_a_forget_that_another_command_completes_is_no_failure_any_more() -> None:
     """The erasure of a retention period says nothing of a ``forget``; a sync that fails later has completed it too."""
-    killed, completes = outcome("forget", 1, "killed", error="Killed", message="killed"), {"erasure": {}, "forget": {}}
+    killed = outcome("forget", 1, "killed", error="Killed", message="killed")
+    completes: dict[str, Any] = {"erasure": {}, "forget": {}}
     assert told(killed, sync(2, erasure={}), sync(3, **completes), sync(4, **completes)) == [
         ["failure"], [], ["recovery"], []
     ]  # fmt: skip

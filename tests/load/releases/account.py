@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from tests.end_to_end.small_api import Row, SmallApi, account, campaign, due, issued, user
+from tests.loopback_server import DAY_S, server_time
 
 FIRST = datetime(2026, 2, 1, 12, tzinfo=UTC)
 """The time of the API in the first state, which is on a past day: a fixture can be read on any later one."""
@@ -39,7 +40,7 @@ def show(api: SmallApi, number: int) -> None:
     """Serve a state on its day; the clock of the server is then that of the account."""
     api.become(state(number))
     wanted = FIRST + timedelta(days=number - 1)
-    api.days_ahead = (wanted - datetime.now(UTC)) / timedelta(days=1)
+    api.days_ahead = (wanted.timestamp() - server_time()) / DAY_S
 
 
 def _delete(lists: dict[str, list[Row]], identifier: int) -> None:
