@@ -54,7 +54,8 @@ class AccountServer(LoopbackServer):
             rows = [row for row in rows if _matches(row.get(one["field"]), one["operator"], one["value"])]
         single = dict(asked)
         if field := single.get("order[field]"):
-            rows = sorted(rows, key=lambda row: (row.get(field) is not None, row.get(field)))
+            descending = single.get("order[direction]") == "desc"
+            rows = sorted(rows, key=lambda row: (row.get(field) is not None, row.get(field)), reverse=descending)
         size, page = int(single.get("per_page", 25)), int(single.get("page", 1))
         last = max(1, -(-len(rows) // size))
         shown = rows[(page - 1) * size : page * size]

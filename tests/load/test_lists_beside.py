@@ -11,10 +11,17 @@ from typing import Any
 import duckdb
 import pytest
 
+from referral_warehouse.api.client import Client
+from referral_warehouse.api.pagination.paginator import Paginator
+from referral_warehouse.api.query import Query
 from referral_warehouse.errors import RequestRefused
+from referral_warehouse.load.context import LoadContext, LoadRequest
+from referral_warehouse.load.page_parser import PageParser
+from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.runner import LoadReport, load
+from referral_warehouse.load.storage.memory_store import MemoryStore
 from referral_warehouse.settings import Settings, Token
-from tests.account_server import due, issued
+from tests.account_server import AccountServer, due, issued, small_account
 from tests.load.held_server import ALONE_AFTER_S, Asked, HeldServer, account_with_coupons
 
 BESIDE = {"rewards", "rewards/issued", "rewards/due"}
@@ -84,6 +91,22 @@ def test_the_lists_of_rewards_are_requested_while_names_of_coupons_are(settings:
     assert counted["rewards_issued"] == sent.count("rewards/issued")
     assert counted["rewards_due"] == sent.count("rewards/due")
     assert sum(counted.values()) == len(sent) == report.calls
+
+
+def test_they_begin_when_few_pages_are_left_to_be_requested_however_many_wait_to_be_used(settings: Settings) -> None:
+    """A load that cannot use the pages as fast as they come still keeps requests in flight at the end of the users."""
+    began_at: list[int] = []
+    with AccountServer(small_account(users=200)) as server:
+        here = replace(settings, base_url=server.base_url, concurrency=8)
+        with Client(here) as client, Paginator(client) as paginator, MemoryStore(TABLES, {}) as store:
+            ctx = LoadContext(here, LoadRequest(frozenset()), paginator, store, PageParser(LoadReport("run")))
+            ctx.begin_beside = lambda: began_at.append(used + 1)  # type: ignore[method-assign]
+            used = 0
+            pages = ctx.near_the_end(paginator.iter_all(Query("users", per_page=2)))
+            for page in pages:
+                used += len(page.rows) // 2
+    assert used == 100
+    assert 40 < began_at[0] < 60, "a quarter as many as are used may wait, beside the 8 in flight"
 
 
 def test_where_rewards_issued_are_not_read_completely_nothing_begins_before_them(settings: Settings) -> None:

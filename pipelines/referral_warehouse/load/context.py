@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 PAGES_LEFT = 4
-"""With so many pages left for each request that may be in flight, other lists are begun beside a list."""
+"""With so many pages to request for each request that may be in flight, other lists are begun beside a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,11 @@ class LoadContext:
         self._beside = lists
 
     def near_the_end(self, pages: Iterable[Page]) -> Iterator[Page]:
-        """The pages of a list; begins the lists that are offered when few of its pages are left."""
+        """The pages of a list; begins the lists that are offered when few of its pages are left to be requested."""
         for page in pages:
             few = PAGES_LEFT * self.paginator.concurrency
-            if page.is_all or page.is_last or 0 < self.paginator.calls_left <= few:
+            left = self.paginator.calls_left
+            if page.is_all or page.is_last or (left is not None and left <= few):
                 self.begin_beside()
             yield page
         self.begin_beside()

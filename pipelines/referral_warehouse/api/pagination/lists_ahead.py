@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from referral_warehouse.api.responses import Page
 
-ROWS_AHEAD = 2_000
-"""So many rows may wait: 8 pages of 250, about 5 MB. The page that reaches the number is the last one."""
+ROWS_AHEAD = 6_000
+"""So many rows may wait: 24 pages of 250, about 15 MB. The page that reaches the number is the last one."""
 
 
 class _Closed(Exception):

@@ -115,7 +115,7 @@ class Paginator(IdRanges):
         Returns: the pages of each, as ``iter_all`` returns them; they are to be used in the order of the queries.
         """
         beside = copy(self)  # shares the threads, and what is known of the server
-        beside.calls_left = 0
+        beside.calls_left = None
         ahead = ListsAhead([partial(beside.iter_all, query) for query in queries])
         self._ahead_of_use.append(ahead)  # first: an interrupt must not leave a thread that nobody ends
         ahead.start()
@@ -129,14 +129,17 @@ class Paginator(IdRanges):
 
     def _ahead(self, query: Query, first: int, last: int) -> Iterator[tuple[int, Page]]:
         """Pages ``first`` to ``last`` with their numbers; decoded only when they are used."""
-        numbers = range(first, last + 1)
-        requests = (partial(self._fallback.begin, query.with_page(number)) for number in numbers)
-        try:
-            for number, decode in zip(numbers, self._prefetcher.in_order(requests, PAGES_AHEAD), strict=False):
+
+        def requests() -> Iterator[Callable[[], Callable[[], Page]]]:
+            for number in range(first, last + 1):
                 self.calls_left = last - number
+                yield partial(self._fallback.begin, query.with_page(number))
+
+        try:
+            for number, decode in enumerate(self._prefetcher.in_order(requests(), PAGES_AHEAD), first):
                 yield number, decode()
         finally:
-            self.calls_left = 0
+            self.calls_left = None
 
     # -- incremental queries ------------------------------------------------------------------------------------------
 
