@@ -18,22 +18,20 @@ AGREE_S = 14 * 60
 
 
 class TimeOfOneDay:
-    """A clock that no midnight UTC passes for 28 minutes; otherwise it shows this machine's time.
+    """A clock that no midnight UTC passes for 28 minutes, at the speed of this machine's clock.
 
-    A process that begins shortly before midnight has the first second of the next day until then, another one the last
-    second of its day after midnight, both for as long as the loader believes it.
+    Shortly before midnight it is ahead, so that its day has begun, and somewhat earlier it is behind; otherwise it shows
+    this machine's time. The loader believes it either way.
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._begins = (now() + AGREE_S) // DAY_S * DAY_S
+        left_s = DAY_S - now() % DAY_S
+        self._ahead_s = left_s if left_s <= AGREE_S else -AGREE_S if left_s <= 2 * AGREE_S else 0.0
 
     def __call__(self) -> float:
         """Seconds since 1970."""
-        now = self._now()
-        if now >= self._begins + DAY_S + AGREE_S:  # later, the loader would believe this machine's clock alone
-            return now
-        return min(max(now, self._begins), self._begins + DAY_S - 1)
+        return self._now() + self._ahead_s
 
 
 server_time = TimeOfOneDay()
