@@ -95,7 +95,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "What a run says": ("tests/cli/test_run_output.py",),
     "How runs ended, and who learns of it": (
         "tests/operate/test_status.py", "tests/operate/test_outcome_log.py", "tests/operate/test_announcements.py",
-        "tests/operate/test_delivery.py", "tests/operate/test_notify_settings.py",
+        "tests/operate/test_receivers.py", "tests/operate/test_notify_settings.py",
         "tests/operate/test_repeated_sync.py", "tests/operate/test_schedules.py",
     ),
 }  # fmt: skip

@@ -43,7 +43,7 @@ def test_what_a_setting_of_streams_cannot_be_is_said(
 ) -> None:
     ours = small(account())
     for value, options, said in (
-        ("users,copuons", (), "names 'copuons', which is no stream. Next: Choose from campaigns"),
+        ("users,copuons", (), "names 'copuons', which is not a stream. Next: Choose from campaigns"),
         ("coupons", (), "names 'coupons' without 'users', whose records contain it. Next: Add 'users'"),
         ("users", ("--streams", "rewards"), "The stream 'rewards' is left out"),
         ("users", ("--streams", "reward"), "There is no stream reward."),

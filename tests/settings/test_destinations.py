@@ -43,7 +43,7 @@ def test_names_are_those_of_the_setting(here: Path, home: Path) -> None:
     settings = load_settings({}, here, home)
     assert (settings.destinations, settings.dataset_name) == (("analytics", "second"), "of_shop")
     for wrong in ("Analytics", "a-b", "a__b", "_a", "1a", "a" * 49, 'a"; drop'):
-        with pytest.raises(ConfigurationError, match="which is no name"):
+        with pytest.raises(ConfigurationError, match="which is not a valid name"):
             named(wrong)
 
 

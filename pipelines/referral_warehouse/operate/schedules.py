@@ -66,7 +66,7 @@ class Deployment:
         for text in (*self.program, str(self.folder), str(self.warehouse_dir), self.user, str(self.token_file)):
             if not text.isprintable():
                 raise ConfigurationError(
-                    "A path of this deployment has a character that cannot stand in a schedule: " + ascii(text) + ".",
+                    "A path of this deployment has a character that a schedule cannot contain: " + ascii(text) + ".",
                     "Use a directory whose name has no line breaks or control characters.",
                 )
 

@@ -37,7 +37,7 @@ def section_of(account: str) -> Section:
 def account_names(sources: SettingSources, new: str | None = None) -> tuple[str, ...]:
     """The names of all accounts that the environment and the files give, and of a new one, sorted.
 
-    Raises: ConfigurationError for a name that no account can have, or for ``accounts`` that is no table of tables.
+    Raises: ConfigurationError for a name that no account can have, or for ``accounts`` that is not a table of tables.
     """
     found: dict[str, str] = {} if new is None else {new: "--account"}
     for name in sources.variables:

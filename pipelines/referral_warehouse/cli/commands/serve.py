@@ -68,7 +68,8 @@ def _warn_or_refuse(settings: Settings, host: str) -> None:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "no host has such a name"
         raise ConfigurationError(
-            f"{host!r} is no address of this machine: {why}.", "Give an address of this machine, or leave --host out."
+            f"{host!r} is not an address of this machine: {why}.",
+            "Give an address of this machine, or leave --host out.",
         ) from None
     if not is_for_others:
         return
