@@ -49,7 +49,7 @@ def referrals(
         yield run
 
 
-def test_it_says_what_was_delivered(referrals: Run, settings: Settings, address: str) -> None:
+def test_the_command_prints_what_was_delivered(referrals: Run, settings: Settings, address: str) -> None:
     done = referrals(*TO)
     assert done.code == 0, done.err
     assert done.out.startswith("Snapshot 1 is at analytics (5 of 5 tables were sent).")

@@ -60,7 +60,7 @@ def test_all_values_are_read_from_a_file_and_from_the_environment(tmp_path: Path
      "http://exa\\mple.com", "https://example.com:0/", "https://exämple.com/", "javascript:alert(1)", "http://[::1/x",
      "https://example.com/x#part", "https://example.com/" + "x" * 2048, "file:///etc/passwd", "mailto:me@example.com"],
 )  # fmt: skip
-def test_what_is_no_address_is_refused_without_showing_it(tmp_path: Path, key: str, value: str) -> None:
+def test_what_is_not_an_address_is_refused_without_showing_it(tmp_path: Path, key: str, value: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         load(tmp_path, None, **{f"NOTIFY__{key}": value})
     assert f"NOTIFY__{key} is not an address of http or https" in str(refused.value)
@@ -126,7 +126,7 @@ def test_addresses_of_apprise_are_a_list_and_masked_in_every_part(tmp_path: Path
 @pytest.mark.parametrize(
     "value", ["example.com/x", "slack:///x", "two words", "ü://x", "slack://x\x00", "x" * 3000 + "://y"]
 )
-def test_what_is_no_address_of_apprise_is_refused_without_showing_it(tmp_path: Path, value: str) -> None:
+def test_what_is_not_an_address_of_apprise_is_refused_without_showing_it(tmp_path: Path, value: str) -> None:
     with pytest.raises(ConfigurationError, match="NOTIFY__APPRISE_URLS: address 2 is not one of Apprise") as refused:
         load(tmp_path, NOTIFY__APPRISE_URLS=f"json://localhost {value}")
     assert value not in str(refused.value)

@@ -50,7 +50,7 @@ def test_pings_go_to_the_address_its_start_and_its_failure(receiver: Receiver) -
 
 
 @pytest.mark.parametrize("status", [301, 404, 500])
-def test_an_answer_that_is_no_success_is_a_sentence(receiver: Receiver, status: int) -> None:
+def test_a_response_other_than_success_is_reported_in_a_sentence(receiver: Receiver, status: int) -> None:
     receiver.status = status
     assert send(to(receiver.url("hook-77aa0f3321d0")), PAYLOAD) == [f"NOTIFY__URL answered with HTTP {status}"]
     assert len(receiver.received) == 1, "no redirect is followed, nothing is sent twice"

@@ -194,7 +194,9 @@ def test_the_code_is_that_of_the_failure_and_never_that_of_a_signal(
     assert read_health(settings, FIRST).exit_code == expected
 
 
-def test_a_directory_of_an_older_version_is_judged_by_its_manifest(referrals: Run, synced: Settings) -> None:
+def test_the_freshness_of_a_directory_of_an_older_version_comes_from_its_manifest(
+    referrals: Run, synced: Settings
+) -> None:
     settings = synced
     (settings.state_dir / "outcomes.jsonl").unlink()
     shown = referrals("status")
@@ -276,7 +278,7 @@ def test_watch_of_the_command_ends_with_ctrl_c(settings: Settings, tmp_path: Pat
 
 
 @pytest.mark.parametrize("age", ["3", "soon", "0h"])
-def test_an_age_that_is_none_is_refused(referrals: Run, age: str) -> None:
+def test_an_invalid_age_is_refused(referrals: Run, age: str) -> None:
     refused = referrals("status", "--max-age", age)
     assert refused.code == 2
     assert "--max-age is not a duration" in refused.err

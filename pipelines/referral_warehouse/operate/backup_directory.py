@@ -1,6 +1,6 @@
 """A directory of backups: which of its folders are whole, and that nothing else is in it. Knows no warehouse's content.
 
-A backup has a temporary name until it is whole, so that whatever has a backup's name is one.
+A backup has a temporary name until it is complete, so that each folder with the name of a backup is complete.
 """
 
 from __future__ import annotations

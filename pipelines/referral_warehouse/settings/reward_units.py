@@ -106,9 +106,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 def _rule(name: str, key: str, unit: Any) -> UnitRule:
     if not key.strip() or not isinstance(unit, str) or not cleaned(unit):
-        raise ConfigurationError(
-            f"{name} must give each reward type one unit, as text; {shown(key)} has none."
-        )
+        raise ConfigurationError(f"{name} must give each reward type one unit, as text; {shown(key)} has none.")
     unit = unit.strip()
     if unit.casefold() in (PERCENT, "%"):
         unit = PERCENT
