@@ -17,8 +17,8 @@ from referral_warehouse.settings.sources import Place, SettingSources, shown, va
 from referral_warehouse.settings.table import SECTIONS, TABLE, WAREHOUSE
 
 SECTION = "accounts"
-ACCOUNT_NAME = re.compile(r"[a-z](?:_?[a-z0-9]){0,30}")
-"""Small letters, digits and single underscores: the names are folders, and parts of environment variables."""
+ACCOUNT_NAME = re.compile(r"(?=.{1,32}\Z)[a-z](?:_?[a-z0-9])*")
+"""Up to 32 small letters, digits and single underscores: the names are folders, and parts of environment variables."""
 UNITS = ("reward_units", "settles_on", "expires_after_days")
 """Settings of the section ``warehouse`` that an account may have: units are chosen by names and ids of an account."""
 NOT_SHARED = ("api_token", "api_token_file")

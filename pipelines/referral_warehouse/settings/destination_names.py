@@ -12,7 +12,7 @@ from referral_warehouse.settings.sources import Found, shown
 from referral_warehouse.settings.values import text
 
 DATASET = "referrals"
-NAME = re.compile(r"[a-z](?:_?[a-z0-9]){0,47}")
+NAME = re.compile(r"(?=.{1,48}\Z)[a-z](?:_?[a-z0-9])*")
 """What dlt leaves as it is: in names of destinations and of datasets."""
 
 
