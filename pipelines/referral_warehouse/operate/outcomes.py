@@ -1,6 +1,6 @@
 """What a run of a command was: the record of its start and of its end, as JSON objects and as values.
 
-A record is read back leniently, because a line may be torn or changed: what is not as it was written is no record.
+A record is read back leniently, because a line may be torn or changed: a changed line is not read as a record.
 Knows no file.
 """
 
@@ -34,7 +34,7 @@ class Outcome:
     """A run that ended. Times are this machine's clock, UTC, in ISO 8601 with ``Z``.
 
     Attributes:
-        result: ``ok``, ``failed``, ``stopped`` (by a signal) or ``killed`` (it ended without a word; ``at`` is when
+        result: ``ok``, ``failed``, ``stopped`` (by a signal) or ``killed`` (no end was recorded; ``at`` is when
             that was noticed).
         error: the class of the error.
         message: what happened; ``next_step``: what to do.

@@ -26,7 +26,7 @@ NOT_SHARED = ("api_token", "api_token_file")
 ACCOUNT_SETTINGS: dict[str, Setting] = {
     **SECTIONS[SOURCE], **{key: SECTIONS[WAREHOUSE][key] for key in UNITS},
 }  # fmt: skip
-"""Key → the setting that an account may have a value of its own of."""
+"""Key → the setting of which an account may have its own value."""
 
 
 def section_of(account: str) -> Section:

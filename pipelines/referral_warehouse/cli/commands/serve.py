@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PACKAGES = ("starlette", "uvicorn", "anyio")
 TOKEN_SETTING = "WAREHOUSE__SERVE_TOKEN"  # noqa: S105  (the name of a setting)
 UNENCRYPTED = (
-    "the token and the data are sent without encryption: let a server with TLS stand in front, or use an SSH tunnel, "
+    "the token and the data are sent without encryption: put a server with TLS in front, or use an SSH tunnel, "
     "unless the network is yours alone"
 )
 
