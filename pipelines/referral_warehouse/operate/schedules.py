@@ -62,7 +62,7 @@ class Deployment:
     accounts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises: ConfigurationError where a path cannot stand in a file of lines."""
+        """Raises: ConfigurationError where a path has a character that ends a line or cannot be printed."""
         for text in (*self.program, str(self.folder), str(self.warehouse_dir), self.user, str(self.token_file)):
             if not text.isprintable():
                 raise ConfigurationError(
