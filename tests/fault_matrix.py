@@ -21,24 +21,24 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tests/api/test_budget_run.py", "tests/api/test_client_limits.py", "tests/cli/test_strikes.py",
         "tests/api/test_violations_of_an_address.py",
     ),
-    "What is asked again, and what is not": (
+    "Retries": (
         "tests/api/test_client_faults.py", "tests/api/test_retry.py", "tests/api/test_slow_calls.py",
         "tests/api/test_challenge_pages.py",
     ),
-    "The way to the server": (
+    "Connections, TLS and HTTP": (
         "tests/api/test_tls.py", "tests/api/test_lasting_tls_errors.py", "tests/api/test_transport.py",
         "tests/api/test_odd_http.py",
     ),
-    "What does not come to an end": (
+    "Responses without an end": (
         "tests/api/test_endless_responses.py", "tests/api/test_endless_lists.py", "tests/cli/test_endless_server.py",
     ),
-    "Answers that are wrong": (
+    "Wrong responses": (
         "tests/end_to_end/test_wrong_responses.py", "tests/api/test_huge_bodies.py", "tests/load/test_load_fuzz.py",
         "tests/load/test_extreme_json.py", "tests/end_to_end/test_extreme_records.py",
         "tests/load/test_load_quarantine.py", "tests/warehouse/test_quarantine_share.py",
         "tests/end_to_end/test_quirks.py",
     ),
-    "Sums of what single values may be": (
+    "Sums beyond the type of a column": (
         "tests/warehouse/test_extreme_values.py", "tests/warehouse/test_extreme_amounts.py",
         "tests/end_to_end/test_sums_published.py",
     ),
@@ -51,7 +51,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tests/cli/test_clock_commands.py", "tests/api/test_future_rate_limits.py",
         "tests/warehouse/test_impossible_dates.py",
     ),
-    "What forbids a publication": (
+    "Refused publications": (
         "tests/warehouse/test_history_guard.py", "tests/end_to_end/test_another_account.py",
         "tests/test_disappearance.py", "tests/end_to_end/test_mass_disappearance.py",
     ),
@@ -62,7 +62,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Text from the account": (
         "tests/test_display_text.py", "tests/cli/test_hostile_text.py", "tests/load/test_hostile_statuses.py",
     ),
-    "The surroundings of a process": (
+    "The environment of a process": (
         "tests/cli/test_environment.py", "tests/cli/test_start_signals.py", "tests/cli/test_limits.py",
         "tests/test_settings_values.py", "tests/settings/test_unknown_names.py", "tests/settings/test_places.py",
         "tests/settings/test_secret_files.py", "tests/test_base_url.py", "tests/api/test_network_environment.py",
@@ -92,14 +92,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tests/accounts/test_signals.py", "tests/settings/test_accounts.py",
     ),
     "Secrets": ("tests/end_to_end/test_secrets.py",),
-    "What a run says": ("tests/cli/test_run_output.py",),
-    "How runs ended, and who learns of it": (
+    "Output of a run": ("tests/cli/test_run_output.py",),
+    "Outcomes of runs and notifications": (
         "tests/operate/test_status.py", "tests/operate/test_outcome_log.py", "tests/operate/test_announcements.py",
-        "tests/operate/test_delivery.py", "tests/operate/test_notify_settings.py",
+        "tests/operate/test_receivers.py", "tests/operate/test_notify_settings.py",
         "tests/operate/test_repeated_sync.py", "tests/operate/test_schedules.py",
     ),
 }  # fmt: skip
-HEAD = """# What may go wrong, and what becomes of it
+HEAD = """# Tested faults
 
 Made from the names of the tests by `python -m tests.fault_matrix`: each row is a test that runs the real client against
 a real socket, a real file or a real process, and fails where the row stops being true.

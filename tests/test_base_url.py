@@ -72,7 +72,7 @@ def test_another_machine_however_it_is_spelled(host: str) -> None:
         "https://" + "a" * 3000,
     ],
 )
-def test_what_is_no_plain_address_is_refused(url: str) -> None:
+def test_what_is_not_a_plain_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{SOURCE}BASE_URL"):
         checked_base_url(url)
 

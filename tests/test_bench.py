@@ -159,7 +159,7 @@ def test_coupons_are_returned_with_users_and_by_name(client: httpx.Client, users
         ("GET", "users", _filters(("id", "like", 1)), 400),
     ],
 )
-def test_what_was_not_thought_of_is_refused(
+def test_the_server_of_the_bench_refuses_unknown_requests(
     client: httpx.Client, method: str, path: str, params: dict[str, Any], status: int
 ) -> None:
     assert client.request(method, path, params=params).status_code == status

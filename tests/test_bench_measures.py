@@ -91,7 +91,7 @@ def test_a_load_that_loses_a_row_is_not_measured(tmp_path: Path) -> None:
     assert "× floor" in render(list(results.values()), verdicts(list(results.values())))
 
 
-def test_goals_are_judged_and_printed() -> None:
+def test_goals_are_compared_and_printed() -> None:
     def result(name: str, users: int, cpu_s: float, peak_mb: float = 300) -> Result:
         return Result(name, users, [Usage(cpu_s, cpu_s, peak_mb, 0, "", "")] * 3, [7, 7, 7])
 

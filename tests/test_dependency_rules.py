@@ -168,14 +168,14 @@ RULES: list[Rule] = [dependencies, uses, cycles, readable, start_up, output, siz
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_package_keeps_the_rule(rule: Rule) -> None:
+def test_no_module_of_the_package_breaks_a_rule(rule: Rule) -> None:
     tree = read_tree(PROJECT / "pipelines" / "referral_warehouse")
     assert {"", "errors", "settings", "api", "load", "warehouse", "sandbox"} <= {m.part for m in tree.modules.values()}
     assert list(rule(tree)) == []
 
 
 @pytest.mark.parametrize("rule", [cycles, size, names], ids=lambda rule: rule.__name__)
-def test_the_tests_keep_the_rule(rule: Rule) -> None:
+def test_no_test_module_breaks_a_rule(rule: Rule) -> None:
     tree = read_tree(PROJECT / "tests")
     assert "tests.test_dependency_rules" in tree.modules
     assert list(rule(tree)) == []
@@ -262,7 +262,7 @@ PLANTED: list[tuple[Rule, dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("rule", "files", "words"), PLANTED, ids=lambda v: getattr(v, "__name__", None))
-def test_the_rule_can_fail(tmp_path: Path, rule: Rule, files: dict[str, str], words: str) -> None:
+def test_each_rule_finds_a_planted_violation(tmp_path: Path, rule: Rule, files: dict[str, str], words: str) -> None:
     assert any(words in violation for violation in rule(_plant(tmp_path, files)))
 
 
@@ -270,7 +270,7 @@ def test_every_rule_has_been_seen_to_fail() -> None:
     assert {rule for rule, _, _ in PLANTED} == set(RULES)
 
 
-def test_what_is_allowed_passes(tmp_path: Path) -> None:
+def test_what_the_rules_allow_passes(tmp_path: Path) -> None:
     tree = _plant(
         tmp_path,
         {

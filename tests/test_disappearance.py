@@ -31,7 +31,7 @@ from referral_warehouse.errors import MassDisappearance
         (1_000_000, 1_000_000, 100, False),
     ],
 )
-def test_the_boundaries(gone: int, before: int, percent: int, is_refused: bool) -> None:
+def test_the_boundaries_of_the_share_that_may_be_gone(gone: int, before: int, percent: int, is_refused: bool) -> None:
     assert Disappearance("users", gone, before).exceeds(percent) is is_refused
 
 

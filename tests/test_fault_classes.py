@@ -35,6 +35,6 @@ def test_each_class_names_its_entry_its_outcome_and_its_tests(row: list[str]) ->
 
 def test_every_new_kind_of_fault_gets_a_class() -> None:
     named = {file for row in ROWS for file in files_of(row)}
-    sections = ("Clocks", "What forbids a publication", "After a publication", "Text from the account", "Damaged files")
+    sections = ("Clocks", "Refused publications", "After a publication", "Text from the account", "Damaged files")
     missing = {file for section in sections for file in SECTIONS[section]} - named
     assert missing <= {"tests/api/test_future_rate_limits.py", "tests/cli/test_origin.py"}

@@ -9,7 +9,7 @@ import pytest
 from referral_warehouse.workspace.file_kinds import kind_of
 
 
-def test_a_file_that_is_made_between_two_looks_is_no_broken_link(
+def test_a_file_that_is_created_between_two_checks_is_not_a_broken_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stat = Path.stat

@@ -228,8 +228,8 @@ def test_reward_units_are_read_as_dlt_reads_dictionaries(toml: str, environ: dic
 @pytest.mark.parametrize(
     ("units", "words"),
     [
-        ("EUR", "is no table of reward types and units"),
-        ('["EUR"]', "is no table of reward types and units"),
+        ("EUR", "is not a table of reward types and units"),
+        ('["EUR"]', "is not a table of reward types and units"),
         ('{"Cash": 1}', "'Cash' has none"),
         ('{"Cash": " "}', "'Cash' has none"),
         ('{" ": "EUR"}', "' ' has none"),

@@ -75,7 +75,7 @@ def test_a_number_out_of_bounds_names_the_bounds(tmp_path: Path, value: str) -> 
 @pytest.mark.parametrize(
     "value", ["true", "4.0", "[4]", "{a = 4}", "2026-01-01", '"1_0"', "9" * 4_000, "0x" + "f" * 9_000]
 )
-def test_a_toml_type_that_is_no_number_is_refused(tmp_path: Path, value: str) -> None:
+def test_a_toml_type_that_is_not_a_number_is_refused(tmp_path: Path, value: str) -> None:
     write(tmp_path, f"[sources.referral_factory]\nconcurrency = {value}\n")
     with pytest.raises(ConfigurationError, match=NUMBER) as refused:
         load(tmp_path)
@@ -84,14 +84,14 @@ def test_a_toml_type_that_is_no_number_is_refused(tmp_path: Path, value: str) ->
 
 @pytest.mark.parametrize("key", ["api_token", "base_url", "coupon_names_file"])
 @pytest.mark.parametrize("value", ["5", "true", "5.5", "['x']", "{x = 'y'}", "2026-01-01"])
-def test_a_toml_type_that_is_no_text_is_refused(tmp_path: Path, key: str, value: str) -> None:
+def test_a_toml_type_that_is_not_text_is_refused(tmp_path: Path, key: str, value: str) -> None:
     write(tmp_path, f"[sources.referral_factory]\n{key} = {value}\n")
     with pytest.raises(ConfigurationError, match=f"{SOURCE}{key.upper()} must be text"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["warehouse = 5", "[warehouse]\ndir = 5", "warehouse = ['dir']"])
-def test_a_section_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_section_that_is_not_a_table_is_refused(tmp_path: Path, text: str) -> None:
     write(tmp_path, text)
     with pytest.raises(ConfigurationError, match=r"must be a table|must be text"):
         load(tmp_path)
@@ -124,7 +124,7 @@ def test_toml_as_editors_of_other_systems_write_it(tmp_path: Path, text: str) ->
         (b"#" * (1024 * 1024 + 1), "larger than"),
     ],
 )
-def test_a_file_that_is_no_toml_is_named_and_not_quoted(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_file_that_is_not_toml_is_named_and_not_quoted(tmp_path: Path, content: bytes, words: str) -> None:
     path = write(tmp_path, content, "secrets.toml")
     with pytest.raises(ConfigurationError, match=words) as refused:
         load(tmp_path)
@@ -134,7 +134,7 @@ def test_a_file_that_is_no_toml_is_named_and_not_quoted(tmp_path: Path, content:
 
 @pytest.mark.parametrize("name", ["secrets.toml", "config.toml"])
 @pytest.mark.parametrize("kind", ["directory", "pipe", "device", "loop"])
-def test_what_is_no_file_is_never_opened(tmp_path: Path, name: str, kind: str) -> None:
+def test_what_is_not_a_file_is_never_opened(tmp_path: Path, name: str, kind: str) -> None:
     path = tmp_path / ".dlt" / name
     path.parent.mkdir()
     if kind == "directory":
@@ -154,7 +154,7 @@ def test_a_file_in_the_place_of_the_folder_holds_no_settings(tmp_path: Path) -> 
     assert len(settings.warnings) == 1
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:
     for name in (f"{SOURCE}API_TOKEN", "WAREHOUSE__DIR", NUMBER):
         with pytest.raises(ConfigurationError, match=f"{name} is not UTF-8"):
             load(tmp_path, **{name: "caf\udce9"})

@@ -34,8 +34,8 @@ def test_they_are_read_from_toml_and_from_the_environment(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("on", "days", "words"),
     [
-        ("use", "{}", f"{ON} is no table of units"),
-        ('["use"]', "{}", f"{ON} is no table of units"),
+        ("use", "{}", f"{ON} is not a table of units"),
+        ('["use"]', "{}", f"{ON} is not a table of units"),
         ('{"a": "later"}', "{}", "must be issue or use for 'a', not 'later'"),
         ('{"a": 1}', "{}", "must be issue or use for 'a'"),
         ('{" ": "use"}', "{}", "an entry without a unit"),

@@ -1,7 +1,7 @@
 -- grain: one row per user id that is named as referrer and does not exist (any more)
 -- reads: staging.stg_users, intermediate.int_vanished_rows
 -- money: none
--- time: UTC; deleted_at is when we found them gone; null = they were gone before we first looked
+-- time: UTC; deleted_at is when a sync noticed the deletion; null = deleted before the first sync
 -- materialized: table
 -- A reward for the person referring does not become due when that person is deleted. This table is small.
 

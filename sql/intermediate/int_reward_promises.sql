@@ -3,10 +3,10 @@
 -- money: reward_value in the unit of the row, 0 where the API gives none (a gift)
 -- time: UTC; valid_from_at is in the interval, valid_until_at is not; null = it holds now
 -- materialized: table
--- What a campaign promises, in words the models can reckon with: who receives it (referrer, referral) and what the
--- referral must do for it (join, qualify); null where the API uses words we do not know. What the first look at the
--- list of rewards showed is taken to have held before, because nothing else is known of that time. Rewards counted in
--- percent are left out: what a rate of somebody's spend comes to is not known before it is in a list.
+-- What a campaign promises, in values that the models can use: who receives it (referrer, referral) and what the
+-- referral must do for it (join, qualify); null where the API uses words we do not know. What the first sync of
+-- the list of rewards saw is taken to have held before, because nothing else is known of that time. Rewards counted in
+-- percent are left out: the amount of a rate of somebody's spend is not known before it is in a list.
 
 with rewards as (
     select * from staging.stg_rewards

@@ -1,10 +1,10 @@
--- grain: one row per user who was ever issued a reward whose words say for what
+-- grain: one row per user who was ever issued a reward whose text says for which role
 -- reads: intermediate.int_issued_latest, intermediate.int_issues_taken_back, intermediate.int_rewards_latest
 -- money: none
 -- time: none
 -- materialized: table
 -- In which role people were rewarded: as a referrer (the reward is for the person referring) or as a referral (for the person
--- invited), by the words of the row, else of its definition. Only what was issued is a reward; due and in process are not,
+-- invited), by the text of the row, else of its definition. Only what was issued is a reward; due and in process are not,
 -- nor is an issue that was taken back.
 
 with issued as (
@@ -19,7 +19,7 @@ definitions as (
     select * from intermediate.int_rewards_latest
 ),
 
-worded as (
+with_role as (
     select
         issued.recipient_id as user_id,
         coalesce(nullif(trim(issued.reward_for), ''), definitions.reward_for) as given_for
@@ -34,7 +34,7 @@ final as (
         user_id,
         bool_or(given_for ilike '%referring%') as is_rewarded_referrer,
         bool_or(given_for ilike '%invited%' and not given_for ilike '%referring%') as is_rewarded_referral
-    from worded
+    from with_role
     where user_id is not null and given_for is not null
     group by user_id
 )

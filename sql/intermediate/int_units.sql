@@ -2,7 +2,7 @@
 -- reads: staging.stg_units
 -- money: none
 -- time: none
--- unit_no is the unit's place in the alphabet, good for this build only; 0 stands for reward types without a unit.
+-- unit_no is the unit's place in the alphabet, valid in this build only; 0 stands for reward types without a unit.
 
 with units as (
     select * from staging.stg_units

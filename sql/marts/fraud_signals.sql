@@ -33,7 +33,7 @@ tree as (
     select * from intermediate.int_referral_tree
 ),
 
--- Most addresses are their own mailbox and cost one function; trim is the dearest of all and seldom needed.
+-- Most addresses are their own mailbox and cost one function; trim is the most expensive one and seldom needed.
 addresses as not materialized (
     select
         user_id,

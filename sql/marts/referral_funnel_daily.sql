@@ -1,4 +1,4 @@
--- grain: one row per campaign, source and day, without gaps from the first thing that happened to the day of the build
+-- grain: one row per campaign, source and day, without gaps from the first event to the day of the build
 -- key: campaign_id, source, day_on
 -- references: reward_unit core.units
 -- metrics: new_users_count, new_referrals_count, qualified_count as newly_qualified_count,
@@ -6,17 +6,17 @@
 --   rewards_issued_count, rewards_reversed_count, coupons_issued_count, coupons_used_count
 -- reads: core.users, core.coupons, intermediate.int_reward_ledger, intermediate.int_build_clock
 -- money: values only where all reward movements of the campaign share one unit, else null (reward_unit says which)
--- time: days in UTC; each thing on the day it happened, deletions and rewards on the day a sync noticed them
+-- time: days in UTC; each event on the day it happened, deletions and rewards on the day a sync noticed them
 -- compression: rle
 -- What happened on each day. People who are gone still count on the day they joined and qualified; they leave on the
 -- day of their deletion, so that new less deleted is who is there. Rewards go to the source of their recipient, coupons
--- to that of their holder. The twelve sources with most people stand alone, and so does what names none ('unknown');
--- further ones, and any of more than 200 characters, are together in 'other', so that neither a source per person makes
--- a series per person nor a long text stands on every day.
+-- to that of their holder. The twelve sources with most people have rows of their own, and so have people without a
+-- source ('unknown'). All others, and those of more than 200 characters, are together in 'other', so that a source per
+-- person does not make a series per person, and a long text is not repeated on every day.
 -- answers: How many joined, were invited, qualified or left each day, and from which source? What did it cost?
--- wrong: a qualification that was taken back is gone from its day; of several only the present one is known, and who moves
--- to another campaign takes their days along: marts.period_changes says which days changed after they were over. What has no
--- date is on no day. What is dated before 2000 or after the build stands on the first or the last day. Rewards have
+-- wrong: a qualification that was taken back is gone from its day, of several only the latest is known, and a person who
+-- moves to another campaign is moved on all days: marts.period_changes says which days changed after they were over. What
+-- has no date is on no day. What is dated before 2000 or after the build is on the first or the last day. Rewards have
 -- their movements from the second sync on; what the first sync found was due before it.
 
 with users as not materialized (
@@ -196,7 +196,7 @@ gaps as (
 ),
 
 -- On most days nothing happens: they have constants, which cost little.
-still_days as (
+empty_days as (
     select
         gaps.campaign_id,
         gaps.source,
@@ -223,20 +223,20 @@ days as (
         0 as rewards_reversed_value,
         0 as coupons_issued_count,
         0 as coupons_used_count
-    from still_days
+    from empty_days
 ),
 
 final as (
     select
-        days.campaign_id, -- campaign; 0 = what names no campaign
-        days.source, -- how the people came, in the API's words; unknown = not said, other = all but the twelve largest
+        days.campaign_id, -- campaign; 0 = without a campaign
+        days.source, -- how the people came, in the API's words; unknown = none given, other = all but the twelve largest
         days.day_on, -- day, UTC
-        cast(days.new_users_count as bigint) as new_users_count, -- people who joined, those who are gone since too
+        cast(days.new_users_count as bigint) as new_users_count, -- people who joined, including those who are gone since
         cast(days.new_referrals_count as bigint) as new_referrals_count, -- of these, people who were invited
         cast(days.qualified_count as bigint)
             as qualified_count, -- referrals whose present qualification is of this day
-        cast(days.unsubscribed_count as bigint) as unsubscribed_count, -- people who refuse messages since this day
-        cast(days.deleted_count as bigint) as deleted_count, -- people found gone
+        cast(days.unsubscribed_count as bigint) as unsubscribed_count, -- people who have refused messages since this day
+        cast(days.deleted_count as bigint) as deleted_count, -- people whose deletion a sync noticed
         cast(days.rewards_accrued_count as decimal(38, 0)) as rewards_accrued_count, -- rewards that newly became owed
         cast(days.rewards_issued_count as decimal(38, 0)) as rewards_issued_count, -- rewards that were issued
         cast(days.rewards_reversed_count as decimal(38, 0))

@@ -10,8 +10,8 @@
 -- What is owed now and to whom, oldest first: rewards due and rewards in process (in the issued list without a date).
 -- Contact data is in core.users only; join recipient_id = user_id.
 -- answers: What do we owe, to whom, since when? What is overdue? What is already on its way?
--- wrong: age counts from our first sight of an unbroken balance. It is a lower bound where is_opening_balance says
--- that the balance was there when we first looked, and a later reward to the same person does not reset it.
+-- wrong: age counts from the first sync that saw an unbroken balance. It is a lower bound where is_opening_balance says
+-- that the first sync found the balance, and a later reward to the same person does not reset it.
 
 with due as (
     select * from core.rewards_due

@@ -22,7 +22,7 @@
 -- it, which was true at observed_until_at. A change of price is in accrued (up) or reversed (down), and in
 -- repriced_value. issued is what the issued list gained, whatever date it bears (restated_* is what the vendor
 -- dates before an earlier sync); it is negative where an issue was taken back. The estimate knows
--- no reversal, no earlier price, nobody who left before we looked, and nothing of the first sync's own day; it changes
+-- no reversal, no earlier price, nobody who left before the first sync, and nothing of that sync's own day; it changes
 -- as people change. It reaches back ten years at most.
 
 with ledger as (

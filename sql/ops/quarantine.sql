@@ -44,8 +44,8 @@ final as (
         stream, -- stream of the record
         record_id, -- its id, as text, where it has one
         reason, -- why it was quarantined
-        record, -- the record as received, JSON; may contain personal data; the word null where its time is over
-        run_id, -- last run that set it aside
+        record, -- the record as received, JSON; may contain personal data; the JSON value null once its retention period is over
+        run_id, -- last run that quarantined it
         resolved_at is null and quarantined_at >= coalesce(began_at, quarantined_at) and newest_first_no = 1
             as is_open, -- whether it is open: not read since, not replaced by a later version, not missing from a complete list
         quarantined_at, -- when it was last received so, UTC

@@ -2,7 +2,7 @@
 -- reads: raw.reconciliation
 -- money: none
 -- time: UTC, the server's
--- What comparing our rows with the API's came to, run by run.
+-- The result of comparing our rows with the API's, run by run.
 
 with source as (
     select * from raw.reconciliation

@@ -59,6 +59,12 @@ def two_snapshots(synced: Settings, referrals: Run, uk: AccountServer) -> Settin
     return synced
 
 
+def test_the_command_about_backups_names_the_account(synced: Settings, referrals: Run, tmp_path: Path) -> None:
+    assert referrals("backup", "--account", "uk", str(tmp_path / "backups")).code == 0
+    done = referrals("forget", "--account", "uk", "--user-id", "1")
+    assert f"Next: referrals backup --account uk {tmp_path / 'backups'} --keep 1" in done.out.replace("'", "")
+
+
 def test_a_person_of_one_account_is_forgotten_everywhere(two_snapshots: Settings, referrals: Run) -> None:
     together = two_snapshots
     before, other = rows(together.warehouse_path, TOTALS), _places(together.warehouse_dir, "us", 1)

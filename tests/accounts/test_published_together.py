@@ -176,7 +176,7 @@ def test_an_account_that_is_gone_from_the_settings_is_not_dropped_unasked(synced
     without = dict.fromkeys(("ACCOUNTS__US__API_TOKEN", "ACCOUNTS__US__BASE_URL", "ACCOUNTS__US__CALLS_PER_MINUTE"))
     done = referrals("sync", **without)
     assert done.code == 5
-    assert "The published data has the accounts us, and the settings or their directories do not" in done.err
+    assert "These accounts are published, but not in the settings, or without data of their own: us." in done.err
     assert rows(together.warehouse_path, "select count(*) from core.users where account = 'us'") == [(3,)]
     assert referrals("sync", "--accept-deletions", **without).code == 0
     assert rows(together.warehouse_path, "select distinct account from core.users") == [("uk",)]

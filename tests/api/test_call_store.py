@@ -193,7 +193,7 @@ def test_a_shorter_pause_never_cuts_a_longer_one_and_none_lasts_for_ever(call_st
     call_store.close()
 
 
-def test_a_file_that_is_no_call_store_is_moved_aside_and_no_call_is_sent_for_a_window(
+def test_a_file_that_is_not_a_call_store_is_moved_aside_and_no_call_is_sent_for_a_window(
     tmp_path: Path, clocks: Clocks
 ) -> None:
     path = tmp_path / "calls.sqlite3"

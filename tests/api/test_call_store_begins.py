@@ -9,8 +9,8 @@ from referral_warehouse.api.rate_limit.host import HostClock
 from referral_warehouse.api.rate_limit.store_file import CallStoreFile
 
 
-def test_many_begin_at_once(tmp_path: Path) -> None:
-    """Nobody is told that the file is locked, and nobody takes a file that another one is making for a damaged one."""
+def test_several_processes_can_create_one_call_store(tmp_path: Path) -> None:
+    """No process fails because the file is locked, or takes a file that another one is creating for a damaged one."""
     for number in range(10):
         path, together, ended = tmp_path / f"calls-{number}.sqlite3", threading.Barrier(8), list[str]()
 

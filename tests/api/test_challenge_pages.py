@@ -118,7 +118,7 @@ def test_what_the_api_says_itself_keeps_its_meaning(
 @pytest.mark.parametrize(
     "body", [b'{"message": "Too Many Attempts."}', b"<html><title>429 Too Many Requests</title></html>", b""]
 )
-def test_a_429_that_is_no_challenge_stays_a_violation(client: Client, server: ScriptedServer, body: bytes) -> None:
+def test_a_429_that_is_not_a_challenge_stays_a_violation(client: Client, server: ScriptedServer, body: bytes) -> None:
     server.script.extend([Say(429, body, {"Retry-After": "100000"})])
     with pytest.raises(BudgetExhausted):
         client.get(USERS)

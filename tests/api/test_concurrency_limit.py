@@ -1,4 +1,4 @@
-"""How many requests may be in flight follows what the budget needs, and gives way to a server that is strained.
+"""How many requests may be in flight follows what the budget needs, and decreases when the server is overloaded.
 
 Time is simulated, with the real rate limiter; the last test runs over sockets, with a clock that stands still.
 """
@@ -13,7 +13,7 @@ import pytest
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.clock import ClientClock
-from referral_warehouse.api.concurrency_limit import FEW, FEWEST, ConcurrencyLimit, Sent
+from referral_warehouse.api.concurrency_limit import INITIAL, MINIMUM, ConcurrencyLimit, Sent
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.rate_limit.limiter import Permit, RateLimiter
@@ -85,7 +85,7 @@ def outliers(number: int, _in_flight: int) -> float:
 
 @pytest.mark.parametrize(
     ("latency_s", "upto"),
-    [(lambda *_: 0.3, FEW), (lambda *_: 3.0, 41), (lambda *_: 4.6, 63), (outliers, 64)],
+    [(lambda *_: 0.3, INITIAL), (lambda *_: 3.0, 41), (lambda *_: 4.6, 63), (outliers, 64)],
     ids=["0.3 s", "3 s", "4.6 s", "3 of 40 take long"],
 )
 def test_the_budget_is_used_at_any_latency_without_tuning(
@@ -116,8 +116,8 @@ def test_without_a_budget_the_limit_grows_to_the_bound_while_the_server_is_not_s
 def test_nothing_grows_that_is_not_used() -> None:
     limit = ConcurrencyLimit(64)
     for _ in range(500):
-        limit.succeeded(limit.begin(), "users", 0.05, FEW - 1)
-    assert limit.now == FEW
+        limit.succeeded(limit.begin(), "users", 0.05, INITIAL - 1)
+    assert limit.now == INITIAL
 
 
 @pytest.mark.parametrize("budget", [0, BUDGET])
@@ -126,10 +126,10 @@ def test_a_server_that_is_slower_the_more_is_in_flight_keeps_few_requests(budget
     sender = Sender(World(), ConcurrencyLimit(64, budget), lambda _, in_flight: in_flight / 4)
     for _ in range(3000):
         sender.send()
-    assert max(sender.limits) <= 2 * FEW
+    assert max(sender.limits) <= 2 * INITIAL
     late = sender.limits[-1000:]
-    assert sum(late) / len(late) <= 1.5 * FEW
-    assert min(sender.limits) >= FEW, "below the few it begins with, slowness says nothing about us"
+    assert sum(late) / len(late) <= 1.5 * INITIAL
+    assert min(sender.limits) >= INITIAL, "below the few it begins with, slowness says nothing about us"
 
 
 def test_kinds_of_requests_that_take_different_times_are_not_taken_for_a_slower_server() -> None:
@@ -147,14 +147,14 @@ def test_after_a_server_became_slower_by_itself_the_limit_grows_again() -> None:
     sender = Sender(World(), ConcurrencyLimit(32), lambda number, _: 0.5 if number < 1000 else 2.0)
     for _ in range(3000):
         sender.send()
-    assert min(sender.limits[1000:]) == FEW
+    assert min(sender.limits[1000:]) == INITIAL
     assert sender.limit.now == 32
 
 
 def test_a_failure_halves_the_limit_once_for_all_requests_that_were_in_flight() -> None:
     limit = ConcurrencyLimit(64)
     for number in range(8 + 16):
-        limit.succeeded(limit.begin(), "users", 0.05, FEW * (1 + number // 8))
+        limit.succeeded(limit.begin(), "users", 0.05, INITIAL * (1 + number // 8))
     assert limit.now == 32
     in_flight = [limit.begin() for _ in range(32)]
     assert [limit.failed(sent) for sent in in_flight] == [16, *[None] * 31]
@@ -165,8 +165,8 @@ def test_a_server_that_only_fails_keeps_the_fewest_and_recovers_by_single_steps(
     sender = Sender(World(), ConcurrencyLimit(64), lambda *_: 0.5, fails=lambda number: number < 200)
     for _ in range(1700):
         sender.send()
-    assert set(sender.limits[20:200]) == {FEWEST}
-    assert sender.limits[300] < 2 * FEW
+    assert set(sender.limits[20:200]) == {MINIMUM}
+    assert sender.limits[300] < 2 * INITIAL
     assert sender.limit.now == 64
 
 
@@ -175,7 +175,7 @@ def test_small_bounds_hold_whatever_happens(most: int) -> None:
     sender = Sender(World(), ConcurrencyLimit(most, 60), lambda n, _: n % 9 + 0.1, fails=lambda n: n % 20 > 15)
     for _ in range(300):
         sender.send()
-    assert (min(sender.limits), max(sender.limits)) == (min(most, FEWEST), most)
+    assert (min(sender.limits), max(sender.limits)) == (min(most, MINIMUM), most)
 
 
 def test_over_sockets_the_limit_grows_until_a_response_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -247,7 +247,7 @@ def test_broken_gzip_is_retried(client: Client, server: ScriptedServer, body: by
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "br"])
-def test_an_error_whose_body_cannot_be_unpacked_is_judged_by_its_status(
+def test_an_error_whose_body_cannot_be_decompressed_is_classified_by_its_status(
     client: Client, server: ScriptedServer, encoding: str
 ) -> None:
     server.script.append(Say(404, b"no gzip at all", {"Content-Encoding": encoding}))

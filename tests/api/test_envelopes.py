@@ -1,4 +1,4 @@
-"""Reading envelopes: what is said is believed, what is contradictory is refused, nothing is guessed."""
+"""Reading envelopes: reported counts are used, contradictions are refused, nothing is guessed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_lists_come_as_arrays_or_as_objects_keyed_by_numbers(data: Any, rows: li
         {"data": ROWS, "meta": {"total": 0, "last_page": 1}},
     ],
 )
-def test_what_is_no_list_or_contradicts_itself_is_refused(payload: dict[str, Any]) -> None:
+def test_a_body_without_a_list_or_with_a_contradiction_is_refused(payload: dict[str, Any]) -> None:
     with pytest.raises(BadEnvelope, match="users"):
         read_page(answer(payload))
 

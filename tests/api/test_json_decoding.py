@@ -50,7 +50,7 @@ def test_long_digits_inside_text_do_not_change_the_numbers() -> None:
     assert isinstance(payload["v"], float)
 
 
-def test_what_only_the_lenient_parser_takes_is_taken() -> None:
+def test_json_that_only_the_lenient_parser_accepts_is_accepted() -> None:
     payload = parse_object(b'\xef\xbb\xbf{"lone": "\\ud800", "raw": "a\x01b", "nan": NaN, "inf": -Infinity}')
     assert (payload["lone"], payload["raw"]) == ("\ud800", "a\x01b")
     assert math.isnan(payload["nan"])
@@ -78,7 +78,7 @@ def test_what_only_the_lenient_parser_takes_is_taken() -> None:
         (b'{"a": 1e999999999999999999999}', "JSON"),
     ],
 )
-def test_what_is_no_object_is_unreadable_and_named(body: bytes, words: str) -> None:
+def test_what_is_not_an_object_is_unreadable_and_named(body: bytes, words: str) -> None:
     with pytest.raises(Unreadable, match=words) as refused:
         parse_object(body)
     assert "example.com" not in str(refused.value)

@@ -61,7 +61,7 @@ def test_credentials_of_a_proxy_are_used_and_never_shown() -> None:
         *('"http://u:hunter2@example.com"', "http://u:hunter2@example.com\\x", "http://u:hunter2@exa\nmple.com"),
     ],
 )
-def test_what_is_no_proxy_is_refused_without_its_password(name: str, value: str) -> None:
+def test_what_is_not_a_proxy_is_refused_without_its_password(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name) as refused:
         proxy_for(HOST, {name: value})
     assert "hunter2" not in str(refused.value)
@@ -127,7 +127,7 @@ def test_other_hosts_go_through_the_proxy(no_proxy: str) -> None:
         ("[2001:db8::7]", "192.0.2.0/24", False),
     ],
 )
-def test_addresses_and_networks(host: str, no_proxy: str, is_exempt: bool) -> None:
+def test_no_proxy_matches_addresses_and_networks(host: str, no_proxy: str, is_exempt: bool) -> None:
     assert (proxy_for(f"https://{host}/v1", {**PROXY, "NO_PROXY": no_proxy}) is None) is is_exempt
 
 
@@ -162,7 +162,7 @@ def _planted(folder: Path, kind: str) -> str:
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 @pytest.mark.parametrize("kind", ["missing", "empty", "garbage", "directory", "pipe", "device"])
-def test_certificates_that_are_none_are_refused_before_any_call(tmp_path: Path, name: str, kind: str) -> None:
+def test_files_without_certificates_are_refused_before_any_call(tmp_path: Path, name: str, kind: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} names no certificates"):
         tls_context(HOST, {name: _planted(tmp_path, kind)})
 

@@ -14,7 +14,7 @@ from tests.api.paginators import LIST, SINCE, WAYS, honours, kept, paginator_of
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 9, 10, 25])
 @pytest.mark.parametrize("ways", WAYS, ids=" and ".join)
-def test_a_list_that_holds_still_is_read_completely(ways: tuple[str, ...], count: int) -> None:
+def test_a_list_that_does_not_change_is_read_completely(ways: tuple[str, ...], count: int) -> None:
     moving = MovingList(numbered_rows(range(10, 10 + 2 * count, 2)), ways=frozenset(ways))
     with paginator_of(moving) as paginator:
         if ways == ("reports one too many",):

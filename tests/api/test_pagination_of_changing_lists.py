@@ -54,7 +54,7 @@ def test_a_fresh_pass_is_announced() -> None:
     assert moving.stayed <= {identifier for page in pages for identifier in page.ids()}
 
 
-def test_a_list_that_never_holds_still_is_refused_where_only_numbers_help() -> None:
+def test_a_list_that_always_changes_is_refused_where_only_page_numbers_work() -> None:
     def always() -> Iterator[list[Change]]:
         while True:
             yield [("delete", 0), ("delete", 5)] if len(moving.rows) > 20 else [("insert", 1)] * 9

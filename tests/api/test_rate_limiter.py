@@ -117,7 +117,7 @@ def test_a_lower_limit_of_the_server_is_obeyed(tmp_path: Path) -> None:
     caller.rate_limiter.close()
 
 
-def test_turns_go_round_in_the_order_of_asking(tmp_path: Path) -> None:
+def test_turns_are_given_in_the_order_of_requests(tmp_path: Path) -> None:
     world = World()
     rate_limiter = world.rate_limiter(tmp_path / "l", 1)
     first = rate_limiter.acquire(world.pause)
@@ -169,7 +169,7 @@ def make_throttle(path: Path, world: World, budget: int = 5, patience_s: float =
     return RateLimiter(call_store, CallLimits(budget, patience_s=patience_s), world.clock)
 
 
-def test_patience_ends_with_words(tmp_path: Path) -> None:
+def test_a_wait_beyond_the_limit_ends_with_the_reason(tmp_path: Path) -> None:
     world = World()
     rate_limiter = make_throttle(tmp_path / "l", world, budget=1)
     rate_limiter.acquire(world.pause)

@@ -101,7 +101,7 @@ def test_an_outage_that_ends_leaves_nothing_out(server: ScriptedServer, client: 
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_an_outage_is_no_reason_to_ask_for_less(server: ScriptedServer, client: Client, status: int) -> None:
+def test_an_outage_does_not_reduce_the_query(server: ScriptedServer, client: Client, status: int) -> None:
     server.default = lambda _request: Say(status, b"")
     with pytest.raises(ApiUnavailable):
         RequestFallback(client).page(USERS)
@@ -109,7 +109,7 @@ def test_an_outage_is_no_reason_to_ask_for_less(server: ScriptedServer, client: 
 
 
 @pytest.mark.parametrize("text", ["HTTP 500", "Error: HTTP 500, please wait"])
-def test_the_text_of_a_response_is_no_reason_to_request_less(server: ScriptedServer, client: Client, text: str) -> None:
+def test_the_text_of_a_response_does_not_reduce_the_query(server: ScriptedServer, client: Client, text: str) -> None:
     server.default = lambda _request: Say(200, f"<html><title>{text}</title></html>".encode())
     with pytest.raises(ApiUnavailable, match="HTTP 500") as failed:
         RequestFallback(client).page(USERS)
@@ -120,7 +120,9 @@ def test_the_text_of_a_response_is_no_reason_to_request_less(server: ScriptedSer
 @pytest.mark.parametrize(
     ("status", "error"), [(401, AuthenticationError), (404, RequestRefused), (405, RequestRefused)]
 )
-def test_other_refusals_are_final(server: ScriptedServer, client: Client, status: int, error: type[Exception]) -> None:
+def test_refusals_that_are_not_about_the_query_are_final(
+    server: ScriptedServer, client: Client, status: int, error: type[Exception]
+) -> None:
     server.default = lambda _request: Say(status, b'{"message": "Not Found"}')
     with pytest.raises(error):
         RequestFallback(client).page(USERS)

@@ -74,7 +74,7 @@ def test_a_user_without_a_name_and_a_home_syncs(environ: dict[str, str], tmp_pat
 
 
 @pytest.mark.usefixtures("synced")
-def test_a_deleted_working_directory_is_no_matter_where_paths_are_absolute(
+def test_a_deleted_working_directory_does_not_matter_where_paths_are_absolute(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     gone = 'mkdir gone && cd gone && rmdir ../gone && exec "$@" '
@@ -125,7 +125,9 @@ def test_the_token_of_the_environment_stays_with_its_host(environ: dict[str, str
 
 
 @pytest.mark.parametrize("kind", sampled(["/dev/zero", "/dev/random", "pipe", "folder", "sparse", "nul", "latin-1"], 4))
-def test_a_names_file_that_is_no_text_file_is_refused_at_once(referrals: Referrals, tmp_path: Path, kind: str) -> None:
+def test_a_names_file_that_is_not_a_text_file_is_refused_at_once(
+    referrals: Referrals, tmp_path: Path, kind: str
+) -> None:
     path = tmp_path / "names"
     if kind == "pipe":
         os.mkfifo(path)

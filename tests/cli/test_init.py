@@ -110,7 +110,7 @@ def test_a_token_that_does_not_work_is_not_written(
 @pytest.mark.parametrize(
     "given", ["", "\n", "  \n", '""\n', "\ufeff\n", "Bearer \n", "two words\n", "tok\x00en\n", "x" * 9_000]
 )
-def test_what_is_no_token_is_refused(init: Init, tmp_path: Path, given: str) -> None:
+def test_what_is_not_a_token_is_refused(init: Init, tmp_path: Path, given: str) -> None:
     assert isinstance(init(given).exception, ConfigurationError)
     assert not (tmp_path / ".dlt").exists()
 
@@ -249,7 +249,7 @@ def prepare(folder: Path, what: str) -> None:
         ("unknown name", "did you mean dir in [warehouse]?"),
     ],
 )
-def test_what_would_be_in_the_way_is_said_before_anything_is_sent(
+def test_obstacles_to_writing_the_token_are_reported_before_anything_is_sent(
     init: Init, server: AccountServer, tmp_path: Path, what: str, words: str
 ) -> None:
     prepare(tmp_path, what)

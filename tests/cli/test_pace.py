@@ -80,7 +80,7 @@ def test_no_estimate_is_below_what_rate_and_budget_allow(calls: int, seconds: fl
         ),
     ],
 )
-def test_words(facts: dict[str, float], text: str) -> None:
+def test_the_pace_of_a_load_in_words(facts: dict[str, float], text: str) -> None:
     assert pace_text(facts) == text
 
 

@@ -91,7 +91,7 @@ def test_a_metric_has_the_numbers_of_its_mart(agent: Agent) -> None:
     assert agent.ask("ask_metric", metric="liability_count", filters={"campaign_id": 7}).rows == [[3]]
 
 
-def test_a_filter_that_no_row_meets_is_said(agent: Agent) -> None:
+def test_a_filter_that_no_row_meets_is_reported(agent: Agent) -> None:
     found = agent.ask("ask_metric", metric="liability_value", filters={"unit": "type:Carp"})
     assert found.rows == [[None]]
     [note] = found.document["notes"]

@@ -178,7 +178,7 @@ def test_no_path_leads_anywhere_else(server: Asked, whole: Settings) -> None:
     assert seen[404] > 200
 
 
-def test_a_link_or_a_pipe_in_a_snapshot_is_no_file_of_it(own: Settings) -> None:
+def test_a_link_or_a_pipe_in_a_snapshot_is_not_served(own: Settings) -> None:
     feeds = snapshot_folder(own, 3) / "feeds"
     feeds.chmod(0o700)
     for name, plant in (
@@ -218,7 +218,7 @@ def test_before_the_first_publication_everything_waits(own: Settings, tmp_path: 
         assert server.ask(CURRENT).status == 200, "no restart is needed"
 
 
-def test_a_removed_snapshot_is_said_to_be_gone(own: Settings) -> None:
+def test_a_removed_snapshot_is_reported_as_gone(own: Settings) -> None:
     with served(replace(own, serve_personal=True)) as server:
         gone = NUMBERED.replace("000003", "000001")
         assert server.ask(gone).status == 200
@@ -244,7 +244,7 @@ def test_a_download_ends_whole_although_its_snapshot_is_removed(own: Settings) -
         connection.close()
 
 
-def test_a_damaged_publication_is_said_to_be_damaged(own: Settings) -> None:
+def test_a_damaged_publication_is_reported_as_damaged(own: Settings) -> None:
     settings = replace(own, serve_personal=True)
     manifest = snapshot_folder(own, 3) / "manifest.json"
     with served(settings) as server:

@@ -165,8 +165,8 @@ def test_a_snapshot_is_chosen_by_number_or_time(referrals: Run) -> None:
     [
         (("--snapshot", "9"), "There is no snapshot 9: those that are kept are 1 (2026-01-01 08:00:00), 2 ("),
         (("--as-of", "2025-12-31"), "No snapshot has the data of 2025-12-31: those that are kept are 1 ("),
-        (("--as-of", "last week"), "--as-of 'last week' is no time."),
-        (("--as-of", "9999-12-31T23:59-05:00"), "--as-of '9999-12-31T23:59-05:00' is no time."),
+        (("--as-of", "last week"), "--as-of 'last week' is not a time."),
+        (("--as-of", "9999-12-31T23:59-05:00"), "--as-of '9999-12-31T23:59-05:00' is not a time."),
         (("--as-of", "2026-01-01", "--snapshot", "1"), "--snapshot and --as-of exclude each other."),
     ],
 )

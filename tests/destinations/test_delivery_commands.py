@@ -49,7 +49,7 @@ def referrals(
         yield run
 
 
-def test_it_says_what_was_delivered(referrals: Run, settings: Settings, address: str) -> None:
+def test_the_command_prints_what_was_delivered(referrals: Run, settings: Settings, address: str) -> None:
     done = referrals(*TO)
     assert done.code == 0, done.err
     assert done.out.startswith("Snapshot 1 is at analytics (5 of 5 tables were sent).")
@@ -159,7 +159,7 @@ def test_a_missing_client_is_one_line_with_the_extra(referrals: Run, monkeypatch
         (TO, {CREDENTIALS: ""}, f"analytics is not configured: Set {CREDENTIALS}"),
         (TO, {TYPE: ""}, f"The type of the destination analytics is not set: Set {TYPE}"),
         (TO, {TYPE: "filesystem", CREDENTIALS: ""}, "of the type filesystem, where: Use a destination of one of"),
-        (("deliver", "--to", "No-Name"), {}, "--to has 'No-Name', which is no name: Correct the name"),
+        (("deliver", "--to", "No-Name"), {}, "--to has 'No-Name', which is not a valid name: Correct the name"),
         (("deliver",), {}, "Neither --to nor WAREHOUSE__DESTINATIONS names a: Run `referrals deliver --to NAME`"),
         (("deliver",), {"WAREHOUSE__DESTINATIONS": "a b"}, "WAREHOUSE__DESTINATIONS has 'a b': Correct the name"),
         (TO, {"WAREHOUSE__DATASET_NAME": "a__b"}, "WAREHOUSE__DATASET_NAME has 'a__b': Correct the name"),

@@ -197,7 +197,7 @@ def test_syncs_and_backups_at_once_do_not_fail(place: Place) -> None:
     assert unequal(published(place.data), place.stage.undisturbed["nothing"]) == {}
 
 
-def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(place: Place) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_leaves_nothing(place: Place) -> None:
     before = prints(place.data, "state")
     for command in (["backup", str(place.backups)], ["restore", str(place.backups), "--replace"]):
         full = place.run(*command, limit=1_000_000)

@@ -142,7 +142,7 @@ def test_the_quarantine_of_a_person_goes_with_the_person(ours: SmallWarehouse) -
     assert _held(ours, 3) == _held(ours, PEOPLE) == []
 
 
-def test_who_is_meant_has_to_be_clear(ours: SmallWarehouse) -> None:
+def test_an_unknown_person_an_ambiguous_address_and_no_choice_are_refused(ours: SmallWarehouse) -> None:
     """Nothing is touched: not by an unknown person, not by an address of two, not by a dry run."""
     ours.api.lists["users"][25]["email"] = ours.api.lists["users"][26]["email"] = "Two@example.com"
     assert ours.run("load", "--sweep", **FREE).returncode == 0
@@ -180,7 +180,7 @@ def test_a_forgetting_that_is_killed_is_completed_by_the_next(ours: SmallWarehou
     assert not (ours.data / "forgotten" / "journal.json").exists()
 
 
-def test_a_forgetting_that_is_killed_is_completed_by_a_sync_and_is_no_failure_any_more(ours: SmallWarehouse) -> None:
+def test_a_forget_that_is_killed_is_completed_by_a_sync_and_is_not_a_failure_any_more(ours: SmallWarehouse) -> None:
     ended = ours.killed(1, "forget", "--user-id", "2", pattern="people.json", **FREE)
     assert ended.returncode == -9, ended.stderr
     assert (ours.data / "forgotten" / "journal.json").exists(), "killed in the middle"

@@ -35,9 +35,9 @@ def test_backups_are_named_with_the_command_that_removes_the_person(ours: SmallW
     ended = ours.run("forget", "--user-id", "1")
     assert ended.returncode == 0, ended.stderr
     command = f"referrals backup '{backups}' --keep 1"
-    assert f"Not reached: {backups} (1 backups). Next: {command}" in ended.stdout
+    assert f"Not reached: {backups} (1 backup). Next: {command}" in ended.stdout
     (copy,) = json.loads((ours.data / "forgotten" / "1.json").read_text("utf-8"))["not_reached"]
-    assert copy == {"what": "1 backups", "path": str(backups), "command": command}
+    assert copy == {"what": "1 backup", "path": str(backups), "command": command}
     assert _copies(ours) == {str(backups): f"until you remove them: {command}"}
     assert files_with(MARK, backups) != [], "backups are not rewritten"
     _backup(ours, "--keep", "1")

@@ -1,4 +1,4 @@
-"""A stream that the settings leave out is never asked for; everything is built and says what is left out."""
+"""A stream that the settings leave out is never requested; all tables are built, and status names what is left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.kills.forks import forks_with
 STREAMS = f"{PREFIX}STREAMS"
 
 
-def test_a_stream_that_is_left_out_is_never_asked_for(
+def test_a_stream_that_is_left_out_is_never_requested(
     small: Callable[[dict[str, list[Row]]], SmallWarehouse],
 ) -> None:
     """Coupons come with users only where they are wanted. Once the setting is gone, the others are loaded."""
@@ -38,12 +38,12 @@ def test_a_stream_that_is_left_out_is_never_asked_for(
     assert json.loads((ours.data / "manifest.json").read_text("utf-8"))["streams"] is None
 
 
-def test_what_a_setting_of_streams_cannot_be_is_said(
+def test_invalid_values_of_the_setting_of_streams_are_refused_with_the_reason(
     small: Callable[[dict[str, list[Row]]], SmallWarehouse],
 ) -> None:
     ours = small(account())
     for value, options, said in (
-        ("users,copuons", (), "names 'copuons', which is no stream. Next: Choose from campaigns"),
+        ("users,copuons", (), "names 'copuons', which is not a stream. Next: Choose from campaigns"),
         ("coupons", (), "names 'coupons' without 'users', whose records contain it. Next: Add 'users'"),
         ("users", ("--streams", "rewards"), "The stream 'rewards' is left out"),
         ("users", ("--streams", "reward"), "There is no stream reward."),

@@ -1,4 +1,4 @@
-"""Servers that follow the documentation in their own way: what frameworks answer to questions they do not take."""
+"""Servers that follow the documentation in their own way: responses of frameworks to requests they do not accept."""
 
 from __future__ import annotations
 

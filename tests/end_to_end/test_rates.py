@@ -60,7 +60,7 @@ def rates(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
     return {(table, column): comment for table, column, comment in found if RATE.search(column)}
 
 
-def test_the_rates_are_these(snapshot: duckdb.DuckDBPyConnection) -> None:
+def test_every_rate_of_the_marts_is_tested(snapshot: duckdb.DuckDBPyConnection) -> None:
     assert rates(snapshot).keys() == {(table, column) for table, names in EXPECTED.items() for column in names}
 
 

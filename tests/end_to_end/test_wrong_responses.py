@@ -1,4 +1,4 @@
-"""Answers that are wrong, over a socket into the load file and the warehouse: the exact value, quarantine, or an error.
+"""Wrong responses, over a socket into the load file and the warehouse: the exact value, quarantine, or an error.
 
 A front bends what the sandbox says. Values are written as JSON text, so that nothing is lost before it is sent.
 """

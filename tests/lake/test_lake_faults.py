@@ -63,7 +63,7 @@ def test_a_catalog_that_does_not_answer_ends_a_run_before_it_begins(published: S
     assert PASSWORD.encode() not in written
 
 
-def test_a_file_that_is_no_catalog(in_sqlite: Settings, published: Settings, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_catalog_is_refused(in_sqlite: Settings, published: Settings, tmp_path: Path) -> None:
     (tmp_path / "lake.sqlite").write_bytes(b"no database" * 1000)
     assert refused(in_sqlite).exit_code == 2
     (tmp_path / "bad.duckdb").write_bytes(b"no database" * 1000)

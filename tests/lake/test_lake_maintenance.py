@@ -99,7 +99,7 @@ def test_files_of_somebody_else_are_never_removed(in_sqlite: Settings, tmp_path:
             path.write_bytes(b"theirs")
             os.utime(path, (old, old))
         done = maintain(lake, in_sqlite, set(), compact=True)
-        assert "is no file of this lake" in done.problems[0]
+        assert "is not a file of this lake" in done.problems[0]
         assert all(path.exists() for path in (leftover, *theirs))
 
 

@@ -118,7 +118,7 @@ def _ids_of(settings: Settings, version: int) -> list[tuple[Any, ...]]:
     )
 
 
-def test_readers_find_the_snapshot_its_keys_and_its_commit(in_sqlite: Settings) -> None:
+def test_a_lake_has_the_number_the_keys_and_the_commit_of_a_snapshot(in_sqlite: Settings) -> None:
     show(in_sqlite, 2)
     folder = in_sqlite.snapshots_dir / "000002"
     manifest = json.loads((folder / "manifest.json").read_text())

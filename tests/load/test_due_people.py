@@ -111,7 +111,9 @@ def test_who_has_no_values_or_is_forgotten_is_due_for_nothing(stored: duckdb.Duc
 
 
 @pytest.mark.parametrize("stream", ["users", "rewards_due", "rewards_issued", "coupons"])
-def test_nobody_is_due_before_the_streams_of_activity_were_read(stored: duckdb.DuckDBPyConnection, stream: str) -> None:
+def test_nobody_is_forgotten_before_the_streams_of_activity_were_read(
+    stored: duckdb.DuckDBPyConnection, stream: str
+) -> None:
     _add(stored, "observations", "users", 1, "vanished", OLD)
     stored.execute(f"update raw.run_streams set observed_at = null where stream = '{stream}'")
     people = _people(stored)

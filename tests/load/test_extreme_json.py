@@ -1,4 +1,4 @@
-"""Extreme values in any place of any stream, from the bytes of an answer to a DuckDB file: one record's problem."""
+"""Extreme values in any place of any stream, from the bytes of a response to a DuckDB file, affect one record only."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def found(here: set[int], there: set[int], budget: int = 10**6) -> tuple[list[Sp
 
 
 @given(st.sets(st.integers(1, 5_000), max_size=8), st.sampled_from(["gone", "new"]))
-def test_what_only_left_or_only_came_is_found_wherever_it_is(changed: set[int], what: str) -> None:
+def test_rows_that_were_only_deleted_or_only_added_are_found_at_any_id(changed: set[int], what: str) -> None:
     everybody = set(range(1, 5_001))
     here, there = (everybody, everybody - changed) if what == "gone" else (everybody - changed, everybody)
     spans, asked = found(here, there)
@@ -226,7 +226,7 @@ def test_rewards_issued_are_repaired_by_their_ids(larger: Account) -> None:
     assert larger.query("select stream, id, what from raw.observations") == [("rewards_issued", middle, "vanished")]
 
 
-def test_what_came_of_it_is_written_down(larger: Account) -> None:
+def test_the_result_of_a_reconciliation_is_recorded(larger: Account) -> None:
     delete(larger)
     report = larger.load()
     found = larger.query(

@@ -211,7 +211,7 @@ def test_a_load_file_that_another_program_holds_is_left_alone(account: Account) 
         other.communicate(b"")
 
 
-def test_a_load_file_that_is_none_is_refused_and_kept(account: Account) -> None:
+def test_a_file_that_is_not_a_load_file_is_refused_and_kept(account: Account) -> None:
     account.settings.load_path.write_bytes(b"no database" * 1000)
     with pytest.raises(DataRefused, match="not a readable load file") as refused:
         LoadFile(account.settings.load_path)

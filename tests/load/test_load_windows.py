@@ -28,7 +28,7 @@ def test_an_incremental_query_begins_whole_days_before_its_cursor() -> None:
 
 
 @pytest.mark.parametrize("days", [0, -1])
-def test_no_overlap_is_no_choice(days: int) -> None:
+def test_an_overlap_below_one_day_is_refused(days: int) -> None:
     with pytest.raises(ValueError, match="at least one day"):
         query_start(FIRST, days)
 

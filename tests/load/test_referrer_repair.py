@@ -112,7 +112,7 @@ def test_a_counter_that_the_rows_do_not_explain_is_followed(account: Account) ->
     assert (referrals(account, one), referrals(account, other)) == (40, 93)
 
 
-def test_what_no_call_was_left_for_waits_for_the_next_run(account: Account) -> None:
+def test_referrers_for_whom_no_call_was_left_wait_for_the_next_run(account: Account) -> None:
     gone, heir = merge(account)
     calls = [account.load(refresh_calls=1) for _ in range(12)]
     assert referrals(account, gone) == 0

@@ -216,7 +216,7 @@ def test_directories_that_are_for_something_else_are_refused(
     for place, words in (
         (synced.warehouse_dir, "is in WAREHOUSE__DIR"),
         (synced.warehouse_dir / "backups", "is in WAREHOUSE__DIR"),
-        (tmp_path, "is no directory of backups: it holds"),
+        (tmp_path, "is not a directory of backups: it holds"),
         (tmp_path / "full", "holds 'letters.txt'"),
         (tmp_path / "file", "is a file, not a directory"),
         (tmp_path / "file" / "below", "is unreachable"),

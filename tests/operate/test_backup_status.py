@@ -51,12 +51,12 @@ def test_that_no_backup_is_known_is_a_note(referrals: Run) -> None:
     ) | {"is_late": True}
 
 
-def test_where_there_is_nothing_to_back_up_nothing_is_said(referrals: Run) -> None:
+def test_status_says_nothing_about_backups_where_there_is_nothing_to_back_up(referrals: Run) -> None:
     assert "Backups:" not in referrals("status").out
     assert json.loads(referrals("status", "--json").out)["backups"] is None
 
 
-def test_the_newest_backup_its_verification_and_its_damage_are_said(
+def test_status_reports_the_newest_backup_its_verification_and_its_damage(
     referrals: Run, synced: Settings, backups: Path
 ) -> None:
     make(referrals, backups)
@@ -87,7 +87,7 @@ def test_a_backup_that_is_old_is_a_note(
         assert ("There is none of the last 7 days. Next: " in sentence(referrals)) == is_late
 
 
-def test_a_directory_that_is_gone_is_said_with_what_was_there(
+def test_a_directory_that_is_gone_is_reported_with_its_last_backup(
     referrals: Run, synced: Settings, backups: Path, tmp_path: Path
 ) -> None:
     newest = make(referrals, backups)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from referral_warehouse.operate.chat_delivery import deliver_to_services
+from referral_warehouse.operate.chat_services import send_to_services
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.notify import NotifySettings, SecretService
 from tests.account_server import AccountServer
@@ -131,11 +131,11 @@ def test_refusals_redirects_and_slow_services_are_sentences_and_no_log(
     notify = NotifySettings(apprise_urls=(SecretService(address(receiver)),), timeout_s=1)
     for status in (302, 403, 500):
         receiver.status = status
-        found = deliver_to_services(notify, "text", ["failure"])
+        found = send_to_services(notify, "text", ["failure"])
         assert found == ["NOTIFY__APPRISE_URLS: address 1, json, was not reached, or refused the message"]
     assert len(receiver.received) == 3, "no redirect was followed"
     receiver.status, receiver.wait_s = 200, 1.5
-    assert "did not answer within 1 s" in deliver_to_services(notify, "text", ["stale"])[0]
+    assert "did not answer within 1 s" in send_to_services(notify, "text", ["stale"])[0]
     assert [record for record in caplog.records if record.name.startswith(("apprise", "urllib3"))] == []
 
 

@@ -35,7 +35,7 @@ def test_any_other_text_is_refused_with_the_name_and_an_example(text: str) -> No
 
 
 @given(st.integers(0, 999), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
-def test_all_parts_add_up(days: int, hours: int, minutes: int, seconds: int) -> None:
+def test_all_parts_of_a_duration_add_up(days: int, hours: int, minutes: int, seconds: int) -> None:
     total = days * 86_400 + hours * 3600 + minutes * 60 + seconds
     if total:
         assert parse_duration("x", f"{days}d{hours}h{minutes}m{seconds}s") == total

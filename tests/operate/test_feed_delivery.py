@@ -231,7 +231,7 @@ def test_readers_keep_the_older_set_where_a_place_fails(settings: Settings, plac
     assert found["snapshot"] == 1
 
 
-@pytest.mark.parametrize("method", ["look", "let_readers_in"])
+@pytest.mark.parametrize("method", ["find", "grant_read_access"])
 def test_what_fails_after_the_switch_is_a_problem_of_a_delivery(
     settings: Settings, place: WatchedFolder, method: str
 ) -> None:

@@ -60,7 +60,7 @@ def test_all_values_are_read_from_a_file_and_from_the_environment(tmp_path: Path
      "http://exa\\mple.com", "https://example.com:0/", "https://exämple.com/", "javascript:alert(1)", "http://[::1/x",
      "https://example.com/x#part", "https://example.com/" + "x" * 2048, "file:///etc/passwd", "mailto:me@example.com"],
 )  # fmt: skip
-def test_what_is_no_address_is_refused_without_showing_it(tmp_path: Path, key: str, value: str) -> None:
+def test_what_is_not_an_address_is_refused_without_showing_it(tmp_path: Path, key: str, value: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         load(tmp_path, None, **{f"NOTIFY__{key}": value})
     assert f"NOTIFY__{key} is not an address of http or https" in str(refused.value)
@@ -71,15 +71,15 @@ def test_what_is_no_address_is_refused_without_showing_it(tmp_path: Path, key: s
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("COMMAND", "no-such-program-7 --x", "names 'no-such-program-7', which is no program"),
+        ("COMMAND", "no-such-program-7 --x", "names 'no-such-program-7', which is not a program"),
         ("COMMAND", "sh -c 'oops", "quotation mark that is not closed"),
-        ("COMMAND", "'' x", "names '', which is no program"),
+        ("COMMAND", "'' x", "names '', which is not a program"),
         (
             "EVENTS",
             "failure,sunrise",
-            "names 'sunrise', which is no event. Nothing was changed. Next: Choose from fail",
+            "names 'sunrise', which is not an event. Nothing was changed. Next: Choose from fail",
         ),
-        ("EVENTS", ",", "which is no event"),
+        ("EVENTS", ",", "which is not an event"),
         ("TIMEOUT_S", "0", "between 1 and 60"),
         ("TIMEOUT_S", "soon", "whole number"),
     ],
@@ -126,8 +126,8 @@ def test_addresses_of_apprise_are_a_list_and_masked_in_every_part(tmp_path: Path
 @pytest.mark.parametrize(
     "value", ["example.com/x", "slack:///x", "two words", "ü://x", "slack://x\x00", "x" * 3000 + "://y"]
 )
-def test_what_is_no_address_of_apprise_is_refused_without_showing_it(tmp_path: Path, value: str) -> None:
-    with pytest.raises(ConfigurationError, match="NOTIFY__APPRISE_URLS: address 2 is none of Apprise") as refused:
+def test_what_is_not_an_address_of_apprise_is_refused_without_showing_it(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigurationError, match="NOTIFY__APPRISE_URLS: address 2 is not one of Apprise") as refused:
         load(tmp_path, NOTIFY__APPRISE_URLS=f"json://localhost {value}")
     assert value not in str(refused.value)
 

@@ -67,7 +67,7 @@ def test_only_own_files_are_used_in_a_directory_of_ones_own_or_of_root(
             refuse_files_of_others(folder)
 
 
-def test_what_does_not_exist_belongs_to_nobody(tmp_path: Path) -> None:
+def test_a_path_that_does_not_exist_has_no_owner(tmp_path: Path) -> None:
     refuse_files_of_others(tmp_path / "missing" / "data")
     refuse_closed_directory(tmp_path / "missing" / "data")
 

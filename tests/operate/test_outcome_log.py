@@ -52,7 +52,7 @@ def test_a_line_that_was_torn_anywhere_hides_no_other_line(tmp_path: Path) -> No
      b'{"event":"end","run":"x","command":"sync","started_at":"2026-01-05T08:00:00Z","at":"2026-01-05T08:00:00Z","result":"fine"}',
      b'{"event":"end","run":"x","command":"sync","started_at":"2026-01-05T08:00:00Z","at":"2026-01-05T08:00:00Z","result":"ok","streams":[1]}'],
 )  # fmt: skip
-def test_a_line_that_is_no_record_is_skipped(tmp_path: Path, line: bytes) -> None:
+def test_a_line_that_is_not_a_record_is_skipped(tmp_path: Path, line: bytes) -> None:
     log = OutcomeLog(tmp_path)
     log.append(outcome("sync", 1))
     with log.path.open("ab") as stream:

@@ -89,7 +89,7 @@ def test_failures_are_waited_out_and_the_health_file_shows_them(tmp_path: Path) 
     assert (last["last_exit_code"], last["failures"]) == (0, 0)
 
 
-def test_what_needs_a_person_is_tried_less_and_less_often(tmp_path: Path) -> None:
+def test_failures_that_need_a_person_are_retried_less_and_less_often(tmp_path: Path) -> None:
     machine = Machine(*(AuthenticationError("no") for _ in range(7)))
     machine.run(tmp_path, every_s=3600)
     assert machine.waits == [3600, 7200, 14_400, 21_600, 21_600, 21_600, 21_600]
@@ -111,7 +111,7 @@ def test_no_health_file_is_written_where_there_is_no_directory(tmp_path: Path) -
 
 
 @given(st.sampled_from([0, 1, 2, 3, 4, 5, 6, 75]), st.integers(1, 10_000), st.integers(1, 10**8), st.floats(0, 10**6))
-def test_every_wait_is_bounded(code: int, failures: int, every_s: int, took_s: float) -> None:
+def test_every_wait_between_syncs_is_bounded(code: int, failures: int, every_s: int, took_s: float) -> None:
     wait_s = wait_after(code, failures, every_s, took_s)
     assert 1 <= wait_s <= max(every_s, LONGEST_WAIT_S)
     if code in (1, 4):

@@ -1,4 +1,4 @@
-"""``status`` tells how runs ended, from where that is written and not from the last snapshot."""
+"""``status`` reports how runs ended, from their records and not from the last snapshot."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from referral_warehouse.workspace.file_locks import is_locked
 from referral_warehouse.workspace.lock import warehouse_lock
 from tests.account_server import AccountServer
 from tests.cli.processes import PREFIX
+from tests.documentation import section, table_rows
 from tests.operate.conftest import Run
 from tests.operate.runs import FIRST, append_runs, outcome
 
@@ -63,6 +64,13 @@ def test_status_follows_a_directory_through_failures_to_a_recovery(
     assert referrals("sync").code == 0
     recovered = json.loads(referrals("status", "--json").out)
     assert (recovered["state"], recovered["failures"], recovered["last_failure"]) == ("well", 0, None)
+
+
+def test_the_fields_of_json_are_those_of_the_page(referrals: Run, synced: Settings) -> None:
+    """``tasks`` is there only after a failed one."""
+    rows = table_rows(section("docs/monitoring.md", "Fields of `--json`"))
+    listed = {name.strip(" `") for row in rows for name in row[0].split(",")}
+    assert json.loads(referrals("status", "--json").out).keys() == listed - {"tasks"}
 
 
 def test_nothing_published_is_not_well(referrals: Run, settings: Settings) -> None:
@@ -186,7 +194,9 @@ def test_the_code_is_that_of_the_failure_and_never_that_of_a_signal(
     assert read_health(settings, FIRST).exit_code == expected
 
 
-def test_a_directory_of_an_older_version_is_judged_by_its_manifest(referrals: Run, synced: Settings) -> None:
+def test_the_freshness_of_a_directory_of_an_older_version_comes_from_its_manifest(
+    referrals: Run, synced: Settings
+) -> None:
     settings = synced
     (settings.state_dir / "outcomes.jsonl").unlink()
     shown = referrals("status")
@@ -268,7 +278,7 @@ def test_watch_of_the_command_ends_with_ctrl_c(settings: Settings, tmp_path: Pat
 
 
 @pytest.mark.parametrize("age", ["3", "soon", "0h"])
-def test_an_age_that_is_none_is_refused(referrals: Run, age: str) -> None:
+def test_an_invalid_age_is_refused(referrals: Run, age: str) -> None:
     refused = referrals("status", "--max-age", age)
     assert refused.code == 2
     assert "--max-age is not a duration" in refused.err

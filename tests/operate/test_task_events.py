@@ -27,7 +27,7 @@ def sync(number: int, **tasks: dict[str, Any]) -> Outcome:
     return outcome("sync", number, tasks={name.replace("_", " "): found for name, found in tasks.items()} or None)
 
 
-def test_the_first_failure_another_error_each_day_and_the_recovery_are_told() -> None:
+def test_the_first_failure_another_error_each_day_and_the_recovery_are_sent() -> None:
     other = FAILED | {"error": "DestinationUnavailable"}
     runs = [sync(0, feeds=FAILED), sync(1, feeds=FAILED), sync(2, feeds=other), sync(3, feeds={}), sync(4, feeds={})]
     assert told(*runs) == [["delivery"], [], ["delivery"], ["recovery"], []]
@@ -36,7 +36,7 @@ def test_the_first_failure_another_error_each_day_and_the_recovery_are_told() ->
     assert lasting[0] == ["erasure"]
 
 
-def test_each_task_is_told_and_counted_alone() -> None:
+def test_each_task_is_sent_and_counted_separately() -> None:
     history = History()
     for run in (sync(0, feeds=FAILED, lake={}), sync(1, feeds=FAILED, tables_to_x=FAILED), sync(2, erasure={})):
         history.add(history.counted(run))
@@ -70,7 +70,7 @@ def test_damaged_tasks_of_a_record_are_read_leniently() -> None:
         assert [event.name for event in events_of(history, counted)] == ["delivery"]
 
 
-def test_a_failed_delivery_command_is_told_once_and_makes_no_status_fail() -> None:
+def test_a_failed_delivery_command_is_sent_once_and_status_does_not_fail() -> None:
     failed = outcome("deliver", 1, "failed", error="ConfigurationError", message="no", tasks={"tables to x": FAILED})
     again = outcome("deliver", 2, tasks={"tables to x": {}})
     assert told(failed, again) == [["delivery"], ["recovery"]]
@@ -81,7 +81,7 @@ def test_a_failed_delivery_command_is_told_once_and_makes_no_status_fail() -> No
     assert told(unable, outcome("sync", 2)) == [["failure"], ["recovery"]]
 
 
-def test_a_forget_that_another_command_completes_is_no_failure_any_more() -> None:
+def test_a_forget_that_another_command_completes_is_not_a_failure_any_more() -> None:
     """The erasure of a retention period says nothing of a ``forget``; a sync that fails later has completed it too."""
     killed = outcome("forget", 1, "killed", error="Killed", message="killed")
     completes: dict[str, Any] = {"erasure": {}, "forget": {}}
@@ -107,7 +107,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         yield running
 
 
-def test_deliveries_after_a_publication_are_told_and_measured(
+def test_deliveries_after_a_publication_are_sent_and_measured(
     referrals: Run, account: AccountServer, synced: Settings, receiver: Receiver, tmp_path: Path
 ) -> None:
     target, database = tmp_path / "delivered", tmp_path / "away" / "analytics.duckdb"

@@ -132,6 +132,11 @@ def test_an_unknown_account_is_refused_with_the_nearest() -> None:
         _load({}, "uk")
 
 
+@pytest.mark.parametrize(("name", "is_accepted"), [("a" * 32, True), ("a" * 33, False), ("a" + "_b" * 16, False)])
+def test_the_name_of_an_account_has_at_most_32_characters(name: str, is_accepted: bool) -> None:
+    assert (ACCOUNT_NAME.fullmatch(name) is not None) is is_accepted
+
+
 @given(st.text(alphabet="abz09_-./ÄUK ", min_size=1, max_size=40))
 def test_a_name_is_an_account_or_is_refused(name: str) -> None:
     """Every name that is accepted is one folder, in the accounts' folder, and one part of a variable's name."""

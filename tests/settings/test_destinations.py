@@ -39,11 +39,12 @@ def test_names_are_those_of_the_setting(here: Path, home: Path) -> None:
 
     assert load_settings({}, here, home).destinations == ()
     assert named(" analytics , lake_2,analytics,") == ("analytics", "lake_2")
+    assert named("a" * 48) == ("a" * 48,)
     written(home, '[warehouse]\ndestinations = ["analytics", "second"]\ndataset_name = "of_shop"\n')
     settings = load_settings({}, here, home)
     assert (settings.destinations, settings.dataset_name) == (("analytics", "second"), "of_shop")
-    for wrong in ("Analytics", "a-b", "a__b", "_a", "1a", "a" * 49, 'a"; drop'):
-        with pytest.raises(ConfigurationError, match="which is no name"):
+    for wrong in ("Analytics", "a-b", "a__b", "_a", "1a", "a" * 49, "a" + "_b" * 24, 'a"; drop'):
+        with pytest.raises(ConfigurationError, match="which is not a valid name"):
             named(wrong)
 
 

@@ -109,7 +109,7 @@ def test_a_file_of_another_user_is_skipped_where_the_environment_replaces_it(
         assert warning.startswith(f"{path} belongs to the user")
 
 
-def test_a_file_of_another_user_without_settings_of_ours_is_no_matter(
+def test_a_file_of_another_user_without_our_settings_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path, "[runtime]\nlog_level = 'WARNING'\n[warehouse]\n")

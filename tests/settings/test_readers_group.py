@@ -39,7 +39,7 @@ def test_a_number_needs_no_entry(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
-def test_whatever_is_no_group_is_refused_in_one_line(text: str) -> None:
+def test_whatever_is_not_a_group_is_refused_in_one_line(text: str) -> None:
     meant = text.strip().strip("'\"")
     assume(meant and meant not in NAMES and not (meant.isascii() and meant.isdigit() and int(meant) <= LARGEST_GROUP))
     with pytest.raises(ConfigurationError) as refused:

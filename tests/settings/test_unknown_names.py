@@ -1,4 +1,4 @@
-"""A name that is no setting is never ignored in silence: an error names it and the setting that was probably meant."""
+"""A name that is not a setting is never ignored: an error names it and the setting that was probably meant."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_misspelt_key_is_refused_with_the_right_one(mistake: tuple[Setting, st
     if variable not in NAMES:
         with pytest.raises(ConfigurationError) as refused:
             load(**{variable: "1"})
-        assert f"{variable} in the environment is no setting (did you mean {setting.name}?)" in refused.value.message
+        assert f"{variable} in the environment is not a setting (did you mean {setting.name}?)" in refused.value.message
     if key not in own:
         with TemporaryDirectory() as folder:
             path = write(Path(folder), f"\n[{'.'.join(setting.section)}]\n{json.dumps(key)} = 1\n")
@@ -86,18 +86,18 @@ def test_a_misspelt_key_is_refused_with_the_right_one(mistake: tuple[Setting, st
 def test_the_nearest_name_of_a_variable(name: str, nearest: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         load(**{name: "x"})
-    assert refused.value.message == f"{name} in the environment is no setting (did you mean {nearest}?)."
+    assert refused.value.message == f"{name} in the environment is not a setting (did you mean {nearest}?)."
     load(**{name: "  "})  # empty values count as absent
 
 
 def test_a_name_that_resembles_nothing_is_refused_without_a_suggestion() -> None:
-    with pytest.raises(ConfigurationError, match=r"WAREHOUSE__XQZ in the environment is no setting\. Nothing"):
+    with pytest.raises(ConfigurationError, match=r"WAREHOUSE__XQZ in the environment is not a setting\. Nothing"):
         load(WAREHOUSE__XQZ="1")
 
 
 def test_a_name_that_may_belong_to_another_program_is_a_warning() -> None:
     warnings = load_settings({"WAREHOUSE_DIR": "/srv", "WAREHOUSE_PORT": "tcp://10.0.0.1"}, NOWHERE, NOWHERE).warnings
-    assert warnings == ("WAREHOUSE_DIR in the environment is no setting (did you mean WAREHOUSE__DIR?)",)
+    assert warnings == ("WAREHOUSE_DIR in the environment is not a setting (did you mean WAREHOUSE__DIR?)",)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_name_that_may_belong_to_another_program_is_a_warning() -> None:
         ),
         ("[warehouse]\ndir = 'x'\n  directory = 'y'", "'directory' in [warehouse] (PATH, line 3, column 3)"),
         ("warehouse.directory = 'y'", "'directory' in [warehouse] (PATH, line 1, column 11)"),
-        ("[Warehouse]\ndir = 'y'", "[Warehouse] (PATH, line 1, column 2) is no setting (did you mean [warehouse]?)"),
+        ("[Warehouse]\ndir = 'y'", "[Warehouse] (PATH, line 1, column 2) is not a setting (did you mean [warehouse]?)"),
         ("[sources.referral-factory]\nconcurrency = 1", "did you mean [sources.referral_factory]?"),
         ("[source.referral_factory]\nconcurrency = 1", "did you mean [sources.referral_factory]?"),
         ("[referral_factory]\napi_token = 'x'", "did you mean [sources.referral_factory]?"),
@@ -125,7 +125,7 @@ def test_the_nearest_name_of_a_file(tmp_path: Path, text: str, words: str) -> No
 
 
 def test_many_unknown_names_are_one_bounded_line() -> None:
-    with pytest.raises(ConfigurationError, match=r"XQZ10 in .* no setting\. There are 97 more\. Nothing") as refused:
+    with pytest.raises(ConfigurationError, match=r"XQZ10 in .* not a setting\. There are 97 more\. Nothing") as refused:
         load(**{f"WAREHOUSE__XQZ{number}": "1" for number in range(100)})
     assert len(str(refused.value)) < 500
 

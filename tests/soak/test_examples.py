@@ -85,7 +85,7 @@ def test_the_dashboard_shows_what_sql_says_for_each_campaign(python: Path, tmp_p
         ]
 
 
-def test_a_missing_warehouse_is_said_in_words(python: Path, tmp_path: Path) -> None:
+def test_a_missing_warehouse_is_reported_in_words(python: Path, tmp_path: Path) -> None:
     [page] = seen_by(python, tmp_path / "none.duckdb", tmp_path)
     assert "Set WAREHOUSE_FILE to the published warehouse" in str(page["errors"])
 

@@ -1,4 +1,4 @@
-"""Once readers have a snapshot, nothing that fails takes it back: what could not be done is said, and tried again."""
+"""After the link is switched, failures are warnings: the snapshot stays published, and a later run tries again."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _make_removable(folder: Path) -> None:
             path.chmod(0o700)
 
 
-def pin(folder: Path) -> Path:
+def make_unremovable(folder: Path) -> Path:
     """Put something into a folder that cannot be removed, as NFS does with a file that a reader holds."""
     held = folder / ".nfs0001"
     held.mkdir(parents=True)
@@ -109,7 +109,7 @@ def is_complete(settings: Settings) -> bool:
 
 def test_an_old_snapshot_that_cannot_be_removed_is_a_warning(settings: Settings) -> None:
     assert publish_user(settings, 2).problems == ()
-    held = pin(settings.snapshots_dir / "000001")
+    held = make_unremovable(settings.snapshots_dir / "000001")
     for user_id in (3, 4):
         publication = publish_user(settings, user_id)
         [problem] = publication.problems
@@ -125,11 +125,11 @@ def test_an_old_snapshot_that_cannot_be_removed_is_a_warning(settings: Settings)
 
 
 @pytest.mark.full
-def test_what_is_left_of_old_snapshots_takes_no_whole_ones_place(settings: Settings) -> None:
+def test_remains_of_old_snapshots_do_not_count_as_kept_snapshots(settings: Settings) -> None:
     keeping_two = replace(settings, keep_snapshots=2)
     for user_id in (2, 3):
         publish_user(keeping_two, user_id)
-    pin(settings.snapshots_dir / "000009")
+    make_unremovable(settings.snapshots_dir / "000009")
     for user_id in (4, 5, 6):
         [problem] = publish_user(keeping_two, user_id).problems
         assert "000009" in problem
@@ -153,7 +153,7 @@ def test_a_leftover_that_cannot_be_removed_ends_no_publication(
 ) -> None:
     publish_user(settings, 2)
     folder = leftover(settings)
-    pin(folder)
+    make_unremovable(folder)
     for user_id in (3, 4):
         publication = publish_user(settings, user_id)
         assert publication.problems
@@ -183,7 +183,7 @@ def _a_file(path: Path) -> None:
 
 def _a_folder(path: Path) -> None:
     path.unlink()
-    pin(path)
+    make_unremovable(path)
 
 
 IN_THE_WAY: dict[str, Callable[[Settings], None]] = {

@@ -57,7 +57,7 @@ def counts(settings: Settings, damage: str = "", only: str = "") -> dict[str, in
         return {r.check: r.violations_count for r in run_checks(connection, checks)}
 
 
-def test_sound_data_violates_nothing(sound: Settings) -> None:
+def test_valid_data_violates_no_check(sound: Settings) -> None:
     assert set(counts(sound).values()) == {0}
 
 

@@ -47,7 +47,7 @@ def test_what_others_put_where_the_feeds_are_is_set_aside(settings: Settings) ->
     assert (settings.warehouse_dir / "feeds.aside-1" / "notes.txt").read_text(encoding="utf-8") == "not ours"
 
 
-def test_feeds_explain_themselves(settings: Settings) -> None:
+def test_columns_of_feeds_have_their_comments(settings: Settings) -> None:
     publish(settings, build(settings))
     found = pq.read_schema(settings.feeds_dir / "core.users.parquet")
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:

@@ -121,7 +121,7 @@ def test_personal_values_are_in_the_columns_that_are_declared_and_nowhere_else(
     assert found == declared
 
 
-def test_a_person_of_a_reward_who_is_no_user_is_named_by_the_id(whole: dict[str, list[dict[str, Any]]]) -> None:
+def test_a_recipient_who_is_not_a_user_is_named_by_the_id(whole: dict[str, list[dict[str, Any]]]) -> None:
     assert {row["recipient_id"] for row in whole["core.rewards_issued"]} == {999}
 
 

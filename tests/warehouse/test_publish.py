@@ -226,7 +226,7 @@ def test_a_lost_snapshot_is_replaced_from_the_load_file(settings: Settings) -> N
         assert connection.execute("select count(*) from core.users").fetchone() == (2,)
 
 
-def test_a_load_file_that_is_none_is_refused(settings: Settings) -> None:
+def test_a_file_that_is_not_a_load_file_is_refused(settings: Settings) -> None:
     settings.load_path.write_bytes(b"not a database at all" * 1000)
     with pytest.raises(DataRefused, match="cannot be opened") as caught:
         build(settings)

@@ -1,4 +1,4 @@
-"""Rows of the reward lists that name no reward: random lists, their reclassifications told by each row's id."""
+"""Rows of the reward lists that name no reward: random lists; each row's id proves its reclassifications."""
 
 from __future__ import annotations
 

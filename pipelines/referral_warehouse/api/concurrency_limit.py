@@ -1,4 +1,4 @@
-"""How many requests may be in flight: what the budget needs at the measured latency, less for a strained server.
+"""How many requests may be in flight: what the budget needs at the measured latency, fewer for an overloaded server.
 
 Knows how long requests took and which failed; nothing of HTTP, of pages, or of the calls of a minute, which
 ``rate_limit`` alone limits.
@@ -9,9 +9,9 @@ So the budget of a second, times the mean latency and a margin, is what is neede
 as long as it takes; that a server becomes slower is seen at the median, which a few slow calls do not move.
 
 The limit changes as TCP's window does: it doubles each round (as many responses as may be in flight) until the first
-sign of strain, and grows by a tenth afterwards; a failure halves it, as in the AIMD of Netflix's concurrency-limits.
-Where responses take longer than with few requests in flight, it is divided by how much longer: so many requests would
-be in flight at the time that they took before. This reference is measured only while few requests are in flight, as
+sign of overload, and grows by a tenth afterwards; a failure halves it, as in the AIMD of Netflix's concurrency-limits.
+Where responses take longer than under the initial limit, it is divided by how much longer: so many requests would
+be in flight at the time that they took before. This reference is measured only while the limit is the initial one, as
 BBR does: an average of all responses, as in Gradient2, follows a server that becomes slower because of us. A response
 to a request that was sent under another limit does not count for the round, nor does its failure after a lowering.
 """
@@ -24,28 +24,29 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import fmean, median
 
-FEW = 8
-"""In flight at the begin, and again as soon as nothing fails; slowness alone lowers the limit no further."""
-FEWEST = 2
-"""However much fails: one slow call must not hold all others."""
+INITIAL = 8
+"""The limit at the start. A slow server lowers it to this number; only failures lower it further."""
+MINIMUM = 2
+"""The lowest limit after failures: with 1, one slow call would delay all others."""
 MARGIN = 1.5
-"""Above the mean that Little's law gives: calls come in bursts, and the times of the next ones are not known."""
+"""Factor above the mean of Little's law: calls come in bursts, and the next ones may take longer."""
 TOLERATED_SLOWNESS = 1.5
+"""The limit is lowered where the median response takes so many times as long as its reference."""
 LATENCIES_KEPT = 300
-"""Of which the mean is taken: of 40 calls of the vendor's API, 3 took tens of times as long as the others, and these
-come late, after many short ones."""
+"""Responses of which the mean is taken. Of 40 calls of the vendor's API, 3 took tens of times as long as the others; so
+long a window includes some of these."""
 REFERENCES_KEPT = 15
-"""For each kind of request."""
+"""Reference times for each kind of request."""
 SHORTEST_S = 0.001
-"""Shorter times are those of this machine."""
+"""A reference is at least this long: shorter times measure this machine, not the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request in flight: the how-manieth it is, and whether few requests were allowed when it was sent."""
+    """A request in flight: its number in the order of sending, and whether it was sent under the initial limit."""
 
     number: int
-    is_among_few: bool
+    was_initial: bool
 
 
 class ConcurrencyLimit:
@@ -59,14 +60,14 @@ class ConcurrencyLimit:
     def __init__(self, most: int, calls_per_minute: int = 0) -> None:
         self.most = most
         self._calls_per_s = calls_per_minute / 60
-        self._few = min(FEW, most)
-        self._fewest = min(FEWEST, most)
+        self._initial = min(INITIAL, most)
+        self._minimum = min(MINIMUM, most)
         self._lock = threading.Lock()
-        self._limit = self._few
+        self._limit = self._initial
         self._is_doubling = True
         self._latencies = deque[float](maxlen=LATENCIES_KEPT)
         self._references: dict[str, deque[float]] = {}
-        self._sent = self._sent_before_lowering = self._sent_before_round = 0
+        self._sent = self._sent_before_decrease = self._sent_before_round = 0
         self._is_used = False
         self._slowness: list[float] = []
 
@@ -79,7 +80,7 @@ class ConcurrencyLimit:
         """A request is sent."""
         with self._lock:
             self._sent += 1
-            return Sent(self._sent, self._limit <= self._few)
+            return Sent(self._sent, self._limit <= self._initial)
 
     def succeeded(self, sent: Sent, kind: str, elapsed_s: float, in_flight: int) -> int | None:
         """A request has its response.
@@ -95,7 +96,7 @@ class ConcurrencyLimit:
         with self._lock:
             self._latencies.append(elapsed_s)
             references = self._references.setdefault(kind, deque(maxlen=REFERENCES_KEPT))
-            if sent.is_among_few or not references:
+            if sent.was_initial or not references:
                 references.append(elapsed_s)
             if sent.number <= self._sent_before_round:
                 return None
@@ -113,15 +114,15 @@ class ConcurrencyLimit:
         Returns: the limit if it changed.
         """
         with self._lock:
-            if sent.number <= self._sent_before_lowering:
+            if sent.number <= self._sent_before_decrease:
                 return None
             self._is_doubling = False
-            return self._changed(max(self._fewest, self._limit // 2))
+            return self._changed(max(self._minimum, self._limit // 2))
 
     def _changed(self, limit: int) -> int | None:
         before, self._limit = self._limit, limit
         if limit < before:
-            self._sent_before_lowering = self._sent
+            self._sent_before_decrease = self._sent
         self._begin_round()
         return None if limit == before else limit
 
@@ -132,9 +133,9 @@ class ConcurrencyLimit:
 
     def _adjusted(self) -> int:
         slowness, limit = median(self._slowness), self._limit
-        if limit > self._few and slowness >= TOLERATED_SLOWNESS:
+        if limit > self._initial and slowness >= TOLERATED_SLOWNESS:
             self._is_doubling = False
-            return max(self._few, int(limit / slowness))
+            return max(self._initial, int(limit / slowness))
         limit += limit if self._is_doubling else max(1, limit // 10)
         return min(limit, self._needed())
 
@@ -142,4 +143,4 @@ class ConcurrencyLimit:
         if not self._calls_per_s:
             return self.most
         needed = math.ceil(MARGIN * self._calls_per_s * fmean(self._latencies))
-        return min(self.most, max(self._few, needed))
+        return min(self.most, max(self._initial, needed))

@@ -28,12 +28,14 @@ def copies_elsewhere(settings: Settings) -> list[Copy]:
     """The backup directories in ``state/backups.json``, and the files that ``restore --replace`` moved aside."""
     from referral_warehouse.operate.known_backups import known_backups
 
+    account = f" --account {settings.account}" if settings.account else ""
     found = []
     for known in known_backups(settings.state_dir):
-        what = f"{len(known.names or []):,} backups"
+        count = len(known.names or ())
+        what = "1 backup" if count == 1 else f"{count:,} backups"
         if not known.names:
             what = "a directory of backups that cannot be read now" if known.names is None else NOTHING_NOW
-        command = f"referrals backup {shlex.quote(str(known.directory))} --keep 1"
+        command = f"referrals backup{account} {shlex.quote(str(known.directory))} --keep 1"
         found.append(Copy(what, str(known.directory), command))
     return [
         *found,

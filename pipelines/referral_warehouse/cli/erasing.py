@@ -18,17 +18,17 @@ Change = Callable[[Any, Any], Any]
 
 
 def erase_noted(settings: Settings) -> list[Rewritten]:
-    """Drop the fields that a change of policy noted from all kept snapshots, once."""
-    from referral_warehouse.load.privacy.published_steps import published_is_done, published_steps
+    """Remove the fields from all kept snapshots that a change of policy requested, once."""
+    from referral_warehouse.load.privacy.requested_removals import clear_requests, requested_removals
 
-    places = published_steps(settings)
+    places = requested_removals(settings)
     if not places:
         return []
     from referral_warehouse.load.privacy.policy import Policy
     from referral_warehouse.settings.privacy import DROP
 
     found = erase_published(settings, Policy(dict.fromkeys(places, DROP)).rows, "a change of PRIVACY__MODE or __FIELDS")
-    published_is_done(settings)
+    clear_requests(settings)
     return found
 
 

@@ -82,7 +82,7 @@ def recorded_run(
     """
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.operate.announcements import Announcer
-    from referral_warehouse.operate.chat_delivery import refuse_unusable_services
+    from referral_warehouse.operate.chat_services import refuse_unusable_services
     from referral_warehouse.operate.recorder import Recorder, utc_now
     from referral_warehouse.settings.notify import load_notify_settings
 

@@ -154,7 +154,7 @@ def _due(settings: Settings, now: datetime, *, accept_deletions: bool) -> _Due:
 
 
 def _log_erased(due: _Due) -> None:
-    """Say in the record of the run that what was due is erased, or that a part of it is doubted."""
+    """Record in the outcome of the run that what was due is erased, or why a part of it is not."""
     log_task(ERASURE, due.doubted, "MassDisappearance" if due.doubted else "")
 
 

@@ -25,7 +25,7 @@ _SCHEMAS: dict[str, list[tuple[str, pa.DataType, str]]] = {
         ("synced_at", _UTC, "the server's time of the last observation, UTC"),
         ("built_at", _UTC, "when the tables were built, UTC"),
         ("delivered_at", _UTC, "when the delivery was made, by the clock of the machine that delivers, UTC"),
-        ("schema_version", pa.int64(), "grows when a published column changes its name, type or meaning"),
+        ("schema_version", pa.int64(), "increases when a published column goes or changes its name, type or meaning"),
         (
             "dataset_name",
             pa.string(),
@@ -38,7 +38,7 @@ _SCHEMAS: dict[str, list[tuple[str, pa.DataType, str]]] = {
         ("rows_count", pa.int64(), "rows of the table"),
         ("checksum", pa.string(), "checksum of the table's feed in the manifest; where it is equal, nothing was sent"),
         ("key_columns", pa.string(), "the columns that identify a row, separated by commas"),
-        ("snapshot", pa.int64(), "number of the snapshot that the rows were sent for: they are the same since"),
+        ("snapshot", pa.int64(), "number of the snapshot with which the rows were sent; they have not changed since"),
     ],
 }
 COMMENTS = {
@@ -50,7 +50,7 @@ KEYS = {PUBLISHED: ("snapshot",), PUBLISHED_TABLES: ("table_name",)}
 
 @dataclass(frozen=True, slots=True)
 class SentTable:
-    """A table at a destination: what its feed was, its rows, its key, and the snapshot that it was sent for."""
+    """A table at a destination: the checksum of its feed, its rows and key, and the snapshot with which it was sent."""
 
     checksum: str
     rows: int

@@ -64,14 +64,14 @@ def probe(client: Client, paginator: Paginator, now: datetime, *, simulated: boo
     size = paginator.fetch_page(replace(users, per_page=2, relations=()))
     kept = len(size.rows) <= 2
     yield Finding("ok" if kept else "note", "per_page", "honoured" if kept else f"ignored: pages have {len(size.rows)}")
-    rides = any(isinstance(row, dict) and "coupon" in row for row in first.rows)
-    yield Finding("ok" if rides else "problem", "coupons with users", _coupons(rides))
+    is_included = any(isinstance(row, dict) and "coupon" in row for row in first.rows)
+    yield Finding("ok" if is_included else "problem", "coupons with users", _coupons(is_included=is_included))
     try:
         listed = client.get(COUPON_LIST)
-        answers = isinstance(listed.payload.get("data"), list)
+        has_list = isinstance(listed.payload.get("data"), list)
     except (RequestRefused, ApiUnavailable):
-        answers = False
-    yield Finding("note" if answers else "ok", "coupon list", _coupon_list(answers))
+        has_list = False
+    yield Finding("note" if has_list else "ok", "coupon list", _coupon_list(has_list=has_list))
 
 
 def _clock(server: datetime | None, now: datetime, simulated: bool) -> Finding:
@@ -130,13 +130,13 @@ def _totals(total: int | None) -> str:
     return f"{total:,} users" if total is not None else "the lists report no totals: counts cannot be compared"
 
 
-def _coupons(rides: bool) -> str:
-    if rides:
+def _coupons(*, is_included: bool) -> str:
+    if is_included:
         return "sent with their users"
     return "not sent with users: the coupons table stays empty; ask the vendor's support for `with[]=coupon` on users"
 
 
-def _coupon_list(answers: bool) -> str:
-    if answers:
+def _coupon_list(*, has_list: bool) -> str:
+    if has_list:
         return "there is one at /coupons, which is not documented; every sync reads it"
     return "none, as documented: coupons are returned with their users; for unassigned ones, see COUPON_NAMES_FILE"

@@ -59,7 +59,7 @@ class RefreshLog:
         return None if found is None else RefreshRound(*found)
 
     def save_round(self, stream: str, new: RefreshRound) -> None:
-        """Save what keeps a stream fresh, and forget the ranges that were read before its last complete read.
+        """Save what keeps a stream fresh, and delete the ranges that were read before its last complete read.
 
         Where this run has not read everything (``complete_at`` is None), the earlier time stays.
         """

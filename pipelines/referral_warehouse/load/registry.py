@@ -65,7 +65,7 @@ def chosen_streams(loaded: Collection[str], asked: Collection[str]) -> frozenset
     for names, where in ((loaded, f"{SETTING} names"), (asked, "There is no stream")):
         if unknown := sorted(set(names) - STREAMS.keys()):
             is_setting = names is loaded
-            what = f"{where} {unknown[0]!r}, which is no stream." if is_setting else f"{where} {', '.join(unknown)}."
+            what = f"{where} {unknown[0]!r}, which is not a stream." if is_setting else f"{where} {', '.join(unknown)}."
             raise ConfigurationError(what, f"Choose from {', '.join(STREAMS)}.")
     for name in loaded:
         if missing := sorted(set(STREAMS[name].requires) - set(loaded)):

@@ -1,6 +1,6 @@
 """Reports the start and the end of a run: pings, notifications and metrics. A receiver that fails is one warning.
 
-Knows which commands are reported; what an event is and how it is delivered is known elsewhere.
+Knows which commands are reported; other modules know what an event is and how it is sent.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from referral_warehouse.events import log_warning
-from referral_warehouse.operate.delivery import deliver, ping
 from referral_warehouse.operate.health import STALE, UNPUBLISHED, Health
 from referral_warehouse.operate.history import History
 from referral_warehouse.operate.metrics import Measured, write_metrics
 from referral_warehouse.operate.notifications import Event, events_of, payload, stale_event
 from referral_warehouse.operate.outcomes import STOPPED, Outcome, zulu
+from referral_warehouse.operate.receivers import ping, send
 from referral_warehouse.operate.recorder import DISK_FULL
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.notify import NotifySettings
@@ -89,7 +89,7 @@ class Announcer:
         wanted = [event for event in events if event.name in self._notify.events]
         if wanted and self._notify.has_receiver:
             directory, host = str(self._settings.warehouse_dir), platform.node() or "unknown"
-            self._report(deliver(self._notify, payload(wanted, outcome, directory, host, zulu(now))))
+            self._report(send(self._notify, payload(wanted, outcome, directory, host, zulu(now))))
 
     def _report(self, problems: list[str]) -> None:
         if problems and not self._has_warned:

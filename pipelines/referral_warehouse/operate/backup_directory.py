@@ -1,6 +1,6 @@
 """A directory of backups: which of its folders are whole, and that nothing else is in it. Knows no warehouse's content.
 
-A backup has a temporary name until it is whole, so that whatever has a backup's name is one.
+A backup has a temporary name until it is complete, so that each folder with the name of a backup is complete.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class BackupDirectory:
         others = [name for name in found if not NAME.fullmatch(name) and name[0] != "." and name not in NOT_OURS]
         if others:
             raise ConfigurationError(
-                f"{self.root} is no directory of backups: it holds {others[0]!r}.",
+                f"{self.root} is not a directory of backups: it holds {others[0]!r}.",
                 "Name a directory that is empty or does not exist; only backups may be in it.",
             )
         return [name for name in found if NAME.fullmatch(name)]

@@ -19,7 +19,7 @@ from referral_warehouse.workspace.current_snapshot import (
 from referral_warehouse.workspace.file_kinds import read_regular, write_regular
 
 INCOMPLETE = "incomplete.json"
-"""Stands in a set while it is copied, with the content of its manifest, so that another delivery can continue."""
+"""A file in a set that is being copied, with the content of its manifest, so that another delivery can continue."""
 
 OF_A_SET = re.compile(
     rf"{SNAPSHOTS}/([0-9]{{6,18}})/"
@@ -33,7 +33,7 @@ WITHDRAWN = "withdrawn_sets"
 
 
 def withdraw_sets(state_dir: Path, upto: int) -> None:
-    """Ask the next delivery to remove sets up to a number, except for the one that it announces."""
+    """Have the next delivery remove sets up to a number, except for the one that it makes current."""
     write_regular(state_dir / WITHDRAWN, f"{upto}\n")
 
 
@@ -56,17 +56,17 @@ def names_of_set(stored: Iterable[str], number: int) -> list[str]:
 def removable_sets(
     stored: Mapping[str, Stored], current: int, keep: int, grace_s: float, now: float, withdrawn: int = 0
 ) -> list[int]:
-    """The numbers of sets that nobody needs: those before the last ``keep`` unless replaced a moment ago, and remains.
+    """The numbers of sets to remove: all before the last ``keep`` whose grace period is over, and remains.
 
     Sets are in the order in which they were delivered, which the times of their manifests say; a set is replaced when
     the next one is delivered. What has no manifest is the remains of a delivery or a removal that was interrupted.
 
     Args:
         stored: the files below ``snapshots/`` by name.
-        current: the set that readers are sent to, which always stays.
+        current: the set that ``manifest.json`` of the place names, which always stays.
         grace_s: seconds that a replaced set stays.
         now: the time, in seconds since 1970.
-        withdrawn: sets up to this number go, unless one of them is the current one.
+        withdrawn: sets up to this number are removed, except for the current one.
     """
     numbers = {number for name in stored if (number := _number_of(name)) is not None}
     changed = {

@@ -1,4 +1,5 @@
-"""A bucket of S3, or of a server like it, that feeds are delivered to. Knows objects and nothing of sets.
+"""A bucket of S3, or of a server like it, that feeds are delivered to. Knows objects, and does not know which of
+them belong to one snapshot.
 
 Credentials, region and endpoint are those that Amazon's own tools would use: from the environment, a profile, or the
 machine.
@@ -47,7 +48,7 @@ class DeliveryBucket:
             if entry["type"] == "file"
         }
 
-    def look(self, name: str) -> Stored | None:
+    def find(self, name: str) -> Stored | None:
         """An object's size and time; None where there is none. Raises: as ``files``."""
         try:
             return _stored(self._files.info(self._path(name)))
@@ -75,8 +76,8 @@ class DeliveryBucket:
         """Remove objects. Raises: as ``files``."""
         self._files.rm([self._path(name) for name in names])
 
-    def let_readers_in(self, names: Iterable[str]) -> None:
-        """Nothing: who may read is the bucket's own affair."""
+    def grant_read_access(self, names: Iterable[str]) -> None:
+        """Do nothing: the policies of the bucket decide who may read."""
 
     def close(self) -> None:
         """Close the connections."""

@@ -31,11 +31,11 @@ class DeliveryFolder:
         for folder, _, names in os.walk(self._root / SNAPSHOTS, onerror=_raise_unless_missing):
             for path in (Path(folder) / name for name in names):
                 name = path.relative_to(self._root).as_posix()
-                if (stored := self.look(name)) is not None:
+                if (stored := self.find(name)) is not None:
                     found[name] = stored
         return found
 
-    def look(self, name: str) -> Stored | None:
+    def find(self, name: str) -> Stored | None:
         """A file's size and time; None where there is no regular file. Raises: OSError."""
         try:
             status = (self._root / name).lstat()
@@ -69,13 +69,13 @@ class DeliveryFolder:
         if problems:
             raise OSError(problems[0])
 
-    def let_readers_in(self, names: Iterable[str]) -> None:
+    def grant_read_access(self, names: Iterable[str]) -> None:
         """Set the modes of files and of the folders above them. Raises: OSError, ConfigurationError."""
         self._access.entrance(self._root)
         folders = set()
         for path in (self._root / name for name in names):
-            if self.look(path.relative_to(self._root).as_posix()) is not None:
-                self._let_readers_read(path, path)
+            if self.find(path.relative_to(self._root).as_posix()) is not None:
+                self._set_mode(path, path)
                 folders |= {parent for parent in path.parents if self._root in parent.parents}
         for folder in folders:
             self._access.folder(folder)
@@ -88,9 +88,9 @@ class DeliveryFolder:
             target.flush()
             if sha256 is not None and file_sha256(temporary) != sha256:
                 raise OSError(f"{path} has other bytes than its source after it was copied")
-            self._let_readers_read(path, temporary)
+            self._set_mode(path, temporary)
 
-    def _let_readers_read(self, path: Path, where: Path) -> None:
+    def _set_mode(self, path: Path, where: Path) -> None:
         """Set the mode of the file ``path``, which is still at ``where``: only those in sets never change."""
         is_replaced = path.parent == self._root
         (self._access.file if is_replaced else self._access.frozen_file)(where)

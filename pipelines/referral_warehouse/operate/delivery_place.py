@@ -22,7 +22,7 @@ class Place(Protocol):
     def files(self) -> dict[str, Stored]:
         """The files below ``snapshots/``, whoever wrote them."""
 
-    def look(self, name: str) -> Stored | None:
+    def find(self, name: str) -> Stored | None:
         """One file; None where there is none."""
 
     def read(self, name: str) -> bytes | None:
@@ -37,5 +37,5 @@ class Place(Protocol):
     def remove(self, names: list[str]) -> None:
         """Remove files, and the folders that are empty then; those that are gone already are no error."""
 
-    def let_readers_in(self, names: Iterable[str]) -> None:
-        """Give files to the readers that the settings name, where the place has owners and modes."""
+    def grant_read_access(self, names: Iterable[str]) -> None:
+        """Let the readers that the settings name read files, where the place has owners and modes."""

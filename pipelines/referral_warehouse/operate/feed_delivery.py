@@ -1,7 +1,9 @@
-"""Copies the feeds of the published snapshot to another place, so that readers there see whole sets only.
+"""Copies the feeds of the published snapshot to another place, so that readers there never mix two snapshots.
 
-A set is complete before ``manifest.json``, which readers begin with, names it; older sets are removed afterwards. A
-delivery that stops anywhere leaves the set that the manifest names, and the next one continues. Knows no kind of place.
+A set is what is delivered of one snapshot: its feeds, ``schema.json`` and manifest. It is complete before
+``manifest.json`` of the place, which readers open first, names it; older sets are removed afterwards. A delivery that
+is interrupted anywhere leaves the set that this manifest names, and the next delivery continues. Does not depend on the
+kind of place.
 """
 
 from __future__ import annotations
@@ -62,9 +64,9 @@ class _Set:
     number: int
     files: dict[str, tuple[Path, str]]
     manifest: bytes
-    """That of the set, which never changes."""
-    announcement: bytes
-    """The one that readers begin with: the same with the time until which the data is current."""
+    """The one in the folder of the set, which never changes."""
+    current_manifest: bytes
+    """The one that readers open first: the same, with the time until which the data is current."""
 
 
 def deliver_feeds(settings: Settings, place: Place) -> Delivery | None:
@@ -79,18 +81,18 @@ def deliver_feeds(settings: Settings, place: Place) -> Delivery | None:
     _claim(settings, place)
     before = place.read(MANIFEST)
     stored = place.files()
-    is_new = before != wanted.announcement
-    announced = _number(before)
-    there, copied = _complete(place, wanted, stored, announced)
+    is_new = before != wanted.current_manifest
+    current = _number(before)
+    there, copied = _complete(place, wanted, stored, current)
     folder = snapshot_name(wanted.number)
-    if announced != wanted.number or f"{folder}/{MANIFEST}" not in there:
+    if current != wanted.number or f"{folder}/{MANIFEST}" not in there:
         # Written again where it is there already: its time is the time when the older set is replaced.
         place.write(f"{folder}/{MANIFEST}", wanted.manifest)
     if f"{folder}/{INCOMPLETE}" in there:
         place.remove([f"{folder}/{INCOMPLETE}"])
     if is_new:
-        place.write(MANIFEST, wanted.announcement)
-    problems = [*_let_readers_in(place, stored), *_retain(settings, place, wanted.number, is_new=is_new)]
+        place.write(MANIFEST, wanted.current_manifest)
+    problems = [*_grant_read_access(place, stored), *_retain(settings, place, wanted.number, is_new=is_new)]
     return Delivery(wanted.number, copied, is_new, tuple(problems))
 
 
@@ -108,12 +110,13 @@ def _published_set(settings: Settings) -> _Set | None:
             "publication is delivered (`referrals publish` makes one)"
         )
     current = read_manifest(published / MANIFEST)
-    announced = current if current is not None and current["snapshot"] == number else manifest
+    if current is None or current["snapshot"] != number:
+        current = manifest
     sums = {table["feed"]: table["checksum"].removeprefix("sha256:") for table in manifest["tables"].values()}
     files = {name: (published / name, checksum) for name, checksum in sums.items()}
     if (folder / DESCRIPTION).is_file():
         files[f"{snapshot_name(number)}/{DESCRIPTION}"] = (folder / DESCRIPTION, file_sha256(folder / DESCRIPTION))
-    return _Set(number, files, _delivered(manifest), _delivered(announced))
+    return _Set(number, files, _delivered(manifest), _delivered(current))
 
 
 def _delivered(manifest: dict[str, Any]) -> bytes:
@@ -123,7 +126,7 @@ def _delivered(manifest: dict[str, Any]) -> bytes:
 
 
 def _claim(settings: Settings, place: Place) -> None:
-    """Make a place this warehouse's own. Raises: ConfigurationError when another warehouse delivers there."""
+    """Mark a place as used by this warehouse. Raises: ConfigurationError when another warehouse delivers there."""
     own = own_name(settings)
     found = (place.read(MARK) or b"").decode("utf-8", errors="replace").strip()
     if found and found != own:
@@ -136,7 +139,7 @@ def _claim(settings: Settings, place: Place) -> None:
 
 
 def _complete(
-    place: Place, wanted: _Set, stored: dict[str, Stored], announced: int | None
+    place: Place, wanted: _Set, stored: dict[str, Stored], current: int | None
 ) -> tuple[dict[str, Stored], int]:
     """Copy the files of a set that a place does not have. Raises: DeliveryFailed.
 
@@ -148,7 +151,7 @@ def _complete(
     there = {name: stored[name] for name in names_of_set(stored, wanted.number)}
     marks = [name for name in (f"{folder}/{MANIFEST}", f"{folder}/{INCOMPLETE}") if name in there]
     if not marks or place.read(marks[0]) != wanted.manifest:
-        if marks and announced == wanted.number:
+        if marks and current == wanted.number:
             raise DeliveryFailed(
                 f"another snapshot {wanted.number} was delivered before, and readers may use it; the next publication "
                 "is delivered (`referrals publish` makes one)"
@@ -167,7 +170,7 @@ def _complete(
         there = place.files()
         wrong = [name for name, (source, _) in wanted.files.items() if not _is_there(source, there.get(name))]
         if wrong:
-            raise DeliveryFailed(f"{wrong[0]} does not have its size after it was copied")
+            raise DeliveryFailed(f"{wrong[0]} has another size than its source after it was copied")
     return there, len(missing)
 
 
@@ -175,23 +178,23 @@ def _is_there(source: Path, found: Stored | None) -> bool:
     return found is not None and found.size == source.stat().st_size
 
 
-def _let_readers_in(place: Place, stored: dict[str, Stored]) -> list[str]:
-    """Give the files that were there before to the readers of today. Returns: why that was not possible."""
+def _grant_read_access(place: Place, stored: dict[str, Stored]) -> list[str]:
+    """Let the readers of the settings read what earlier deliveries wrote. Returns: why that was not possible."""
     try:
-        place.let_readers_in([MANIFEST, *(name for name in stored if is_of_a_set(name))])
+        place.grant_read_access([MANIFEST, *(name for name in stored if is_of_a_set(name))])
     except Exception as error:
-        return [f"its readers cannot be given what was delivered before ({type(error).__name__}: {error})"]
+        return [f"readers could not be granted access to earlier deliveries ({type(error).__name__}: {error})"]
     return []
 
 
 def _retain(settings: Settings, place: Place, current: int, *, is_new: bool) -> list[str]:
-    """Remove older sets by the rule for snapshots, and what is left of others. Returns: what could not be removed.
+    """Remove older sets by the rule for snapshots, and remains of others. Returns: what could not be removed.
 
     The time is that of the place where something was just written there: its clock may differ from this machine's.
     """
     try:
         stored = place.files()
-        written = place.look(MANIFEST) if is_new else None
+        written = place.find(MANIFEST) if is_new else None
         now = time.time() if written is None else written.changed_at
         grace_s = settings.snapshot_grace_minutes * 60
         upto = withdrawn_upto(settings.state_dir)
@@ -218,7 +221,7 @@ def _remove_set(place: Place, number: int, stored: dict[str, Stored]) -> None:
 
 
 def _number(manifest: bytes | None) -> int | None:
-    """The snapshot that a delivered manifest names; None where it is not readable as one."""
+    """The snapshot that a delivered manifest names; None where it cannot be read as a manifest."""
     try:
         document = json.loads(manifest or b"")
     except (ValueError, RecursionError):

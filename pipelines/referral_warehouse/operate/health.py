@@ -11,7 +11,7 @@ from typing import Any
 
 from referral_warehouse.operate.history import History, history_of, killed
 from referral_warehouse.operate.outcome_log import OutcomeLog
-from referral_warehouse.operate.outcomes import FAILED, moment
+from referral_warehouse.operate.outcomes import FAILED, parsed_time
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.current_snapshot import is_published as has_publication
 from referral_warehouse.workspace.file_locks import is_locked
@@ -106,4 +106,4 @@ def read_history(settings: Settings, now: datetime) -> tuple[History, bool, str 
 def _current_at(manifest: dict[str, Any] | None) -> datetime | None:
     known = manifest or {}
     text = known.get("current_at") or known.get("synced_at")  # 0.2.0 and earlier wrote no current_at
-    return moment(text) if isinstance(text, str) else None
+    return parsed_time(text) if isinstance(text, str) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from referral_warehouse.operate.outcomes import KILLED, OK, Outcome, Start, moment, zulu
+from referral_warehouse.operate.outcomes import KILLED, OK, Outcome, Start, parsed_time, zulu
 
 LOADING = ("load", "sync", "demo")
 PUBLISHING = ("publish", "sync", "demo", "fix-clock")
@@ -179,6 +179,6 @@ def history_of(records: Iterable[Start | Outcome]) -> History:
 def killed(start: Start, noticed_at: datetime) -> Outcome:
     """The outcome of a run that started, has no end and holds no lock."""
     return Outcome(
-        run=start.run, command=start.command, started_at=start.at, at=zulu(max(noticed_at, moment(start.at))),
+        run=start.run, command=start.command, started_at=start.at, at=zulu(max(noticed_at, parsed_time(start.at))),
         result=KILLED, exit_code=1, error="Killed", message=KILLED_MESSAGE, next_step=KILLED_STEP,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from referral_warehouse import __version__
 from referral_warehouse.operate.history import History
 from referral_warehouse.operate.known_backups import last_backup_at
-from referral_warehouse.operate.outcomes import Outcome, moment
+from referral_warehouse.operate.outcomes import Outcome, parsed_time
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.current_snapshot import current_database
 from referral_warehouse.workspace.file_kinds import write_regular
@@ -158,7 +158,7 @@ def _budget(settings: Settings, outcome: Outcome) -> float | None:
 
 
 def _time(outcome: Outcome | None) -> float | None:
-    return None if outcome is None else moment(outcome.at).timestamp()
+    return None if outcome is None else parsed_time(outcome.at).timestamp()
 
 
 def _number(value: Any) -> float | None:

@@ -1,6 +1,6 @@
 """What a run of a command was: the record of its start and of its end, as JSON objects and as values.
 
-A record is read back leniently, because a line may be torn or changed: what is not as it was written is no record.
+A record is read back leniently, because a line may be torn or changed: a changed line is not read as a record.
 Knows no file.
 """
 
@@ -34,7 +34,7 @@ class Outcome:
     """A run that ended. Times are this machine's clock, UTC, in ISO 8601 with ``Z``.
 
     Attributes:
-        result: ``ok``, ``failed``, ``stopped`` (by a signal) or ``killed`` (it ended without a word; ``at`` is when
+        result: ``ok``, ``failed``, ``stopped`` (by a signal) or ``killed`` (no end was recorded; ``at`` is when
             that was noticed).
         error: the class of the error.
         message: what happened; ``next_step``: what to do.
@@ -86,7 +86,7 @@ class Outcome:
 
     @property
     def ended_at(self) -> datetime:
-        return moment(self.at)
+        return parsed_time(self.at)
 
 
 def known_values(value: Start | Outcome) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def zulu(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def moment(text: str) -> datetime:
+def parsed_time(text: str) -> datetime:
     """A time of a record. Raises: ValueError for any other text."""
     found = datetime.fromisoformat(text)
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
@@ -134,7 +134,7 @@ def _made(kind: type[T], record: Mapping[str, Any], times: tuple[str, ...]) -> T
         return None
     try:
         for name in times:
-            moment(given[name])
+            parsed_time(given[name])
         return kind(**given)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from referral_warehouse.operate.durations import duration_text
 from referral_warehouse.operate.health import STALE, UNPUBLISHED, WELL, Health
-from referral_warehouse.operate.outcomes import FAILED, KILLED, STOPPED, Outcome, known_values, moment
+from referral_warehouse.operate.outcomes import FAILED, KILLED, STOPPED, Outcome, known_values, parsed_time
 
 SHOWN_ELSEWHERE = ("lake", "tables to ")
 """Beginnings of the names of tasks that ``referrals status`` has lines about anyway."""
@@ -113,8 +113,8 @@ def _describe(outcome: Outcome, now: datetime) -> str:
 
 
 def _shown(at: str) -> str:
-    return f"{moment(at):%Y-%m-%d %H:%M} UTC"
+    return f"{parsed_time(at):%Y-%m-%d %H:%M} UTC"
 
 
 def _since(at: str, now: datetime) -> str:
-    return duration_text((now - moment(at)).total_seconds())
+    return duration_text((now - parsed_time(at)).total_seconds())

@@ -18,7 +18,7 @@ from referral_warehouse.operate.backup_contents import PRIVATE, PUBLISHED, is_fr
 from referral_warehouse.operate.backup_directory import NAME_FORMAT, BackupDirectory, explained, refuse_damaged
 from referral_warehouse.operate.backup_manifest import BackupManifest, read_backup_manifest
 from referral_warehouse.operate.backup_verification import damage_of_file, damages_of
-from referral_warehouse.operate.restore_switch import Journal, Restored, complete, stage_of, units_below
+from referral_warehouse.operate.restore_switch import Journal, Restored, complete, private_entries, stage_of
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from referral_warehouse.warehouse.publisher import refuse_other_publisher
 from referral_warehouse.warehouse.snapshots import next_number, write_ahead_log
@@ -113,7 +113,7 @@ def _staged(settings: Settings, folder: Path, manifest: BackupManifest) -> Journ
         backup=folder.name,
         aside=_free_aside(settings),
         published_dir=str(published),
-        units=units_below(stage_of(settings, PRIVATE)),
+        entries=private_entries(stage_of(settings, PRIVATE)),
         snapshots=[int(number) for number in numbers],
         current=manifest.snapshot,
         used=next_number(settings, max(announced_number(published) or 0, current_number(published) or 0)) - 1,

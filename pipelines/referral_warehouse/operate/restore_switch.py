@@ -1,7 +1,7 @@
 """The second half of a restore: moves the old files aside and the new ones into their place.
 
-Each step is one rename that a second call finds done, so that a restore that was killed anywhere is completed by
-calling ``complete`` again. The public link is switched to a whole snapshot, from a whole one. Knows no backup.
+Each step is one rename, which a second call does not repeat, so that a restore that was killed anywhere is completed by
+calling ``complete`` again. The public link always names a whole snapshot. Knows no backup.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 OPENING_S = 1.0
-"""So long the old snapshots stay after the switch: a reader that has followed the link opens the file meanwhile."""
+"""Seconds that old snapshots stay after the switch, in which a reader that has followed the link can open its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Journal:
 
     Attributes:
         aside: the name of the folder for old files, in both directories.
-        units: the private files and folders of the backup, relative to the warehouse directory.
+        entries: the private files and folders of the backup, relative to the warehouse directory.
         snapshots: the numbers of the backup's snapshots; those that have no staged folder are in place.
         current: the number that the public link is switched to; None where the backup has nothing published.
         used: the largest number of a snapshot that readers may have seen.
@@ -72,7 +72,7 @@ class Journal:
     backup: str
     aside: str
     published_dir: str
-    units: list[str]
+    entries: list[str]
     snapshots: list[int]
     current: int | None
     used: int
@@ -107,7 +107,7 @@ def stage_of(settings: Settings, part: str) -> Path:
     return (settings.warehouse_dir if part == PRIVATE else settings.published_dir) / RESTORE_STAGE / part
 
 
-def units_below(folder: Path) -> list[str]:
+def private_entries(folder: Path) -> list[str]:
     """The private files and folders that are moved as one, relative to the warehouse directory ``folder``."""
     load_path = folder / "load.duckdb"
     found = [load_path, write_ahead_log(load_path), *copies_before_upgrades(load_path)]
@@ -140,13 +140,13 @@ def complete(
 
 def _switch_private(settings: Settings, journal: Journal, aside: Path) -> None:
     stage = stage_of(settings, PRIVATE)
-    for unit in dict.fromkeys([*units_below(settings.warehouse_dir), *journal.units]):
-        live, staged = settings.warehouse_dir / unit, stage / unit
+    for entry in dict.fromkeys([*private_entries(settings.warehouse_dir), *journal.entries]):
+        live, staged = settings.warehouse_dir / entry, stage / entry
         if os.path.lexists(staged):
-            _set_aside(live, aside / unit)
+            _set_aside(live, aside / entry)
             staged.replace(live)
-        elif unit not in journal.units:
-            _set_aside(live, aside / unit)
+        elif entry not in journal.entries:
+            _set_aside(live, aside / entry)
     _keep_forgotten(settings, stage / FORGOTTEN)
     used = stage / STATE / USED_NUMBERS
     if used.exists():
@@ -211,7 +211,7 @@ def _announce(settings: Settings, number: int, aside: Path) -> None:
 
 
 def _set_aside(path: Path, target: Path) -> None:
-    """Move a file or folder away, unless there is none, or an earlier call has moved one already."""
+    """Move a file or folder away, unless there is none, or an earlier call has already moved it."""
     if os.path.lexists(path) and not os.path.lexists(target):
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.rename(target)

@@ -62,11 +62,11 @@ class Deployment:
     accounts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises: ConfigurationError where a path cannot stand in a file of lines."""
+        """Raises: ConfigurationError where a path has a character that ends a line or cannot be printed."""
         for text in (*self.program, str(self.folder), str(self.warehouse_dir), self.user, str(self.token_file)):
             if not text.isprintable():
                 raise ConfigurationError(
-                    "A path of this deployment has a character that cannot stand in a schedule: " + ascii(text) + ".",
+                    "A path of this deployment has a character that a schedule cannot contain: " + ascii(text) + ".",
                     "Use a directory whose name has no line breaks or control characters.",
                 )
 

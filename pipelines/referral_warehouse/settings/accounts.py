@@ -17,8 +17,8 @@ from referral_warehouse.settings.sources import Place, SettingSources, shown, va
 from referral_warehouse.settings.table import SECTIONS, TABLE, WAREHOUSE
 
 SECTION = "accounts"
-ACCOUNT_NAME = re.compile(r"[a-z](?:_?[a-z0-9]){0,30}")
-"""Small letters, digits and single underscores: the names are folders, and parts of environment variables."""
+ACCOUNT_NAME = re.compile(r"(?=.{1,32}\Z)[a-z](?:_?[a-z0-9])*")
+"""Up to 32 small letters, digits and single underscores: the names are folders, and parts of environment variables."""
 UNITS = ("reward_units", "settles_on", "expires_after_days")
 """Settings of the section ``warehouse`` that an account may have: units are chosen by names and ids of an account."""
 NOT_SHARED = ("api_token", "api_token_file")
@@ -26,7 +26,7 @@ NOT_SHARED = ("api_token", "api_token_file")
 ACCOUNT_SETTINGS: dict[str, Setting] = {
     **SECTIONS[SOURCE], **{key: SECTIONS[WAREHOUSE][key] for key in UNITS},
 }  # fmt: skip
-"""Key → the setting that an account may have a value of its own of."""
+"""Key → the setting of which an account may have its own value."""
 
 
 def section_of(account: str) -> Section:
@@ -37,7 +37,7 @@ def section_of(account: str) -> Section:
 def account_names(sources: SettingSources, new: str | None = None) -> tuple[str, ...]:
     """The names of all accounts that the environment and the files give, and of a new one, sorted.
 
-    Raises: ConfigurationError for a name that no account can have, or for ``accounts`` that is no table of tables.
+    Raises: ConfigurationError for a name that no account can have, or for ``accounts`` that is not a table of tables.
     """
     found: dict[str, str] = {} if new is None else {new: "--account"}
     for name in sources.variables:

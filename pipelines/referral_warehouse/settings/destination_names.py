@@ -12,7 +12,7 @@ from referral_warehouse.settings.sources import Found, shown
 from referral_warehouse.settings.values import text
 
 DATASET = "referrals"
-NAME = re.compile(r"[a-z](?:_?[a-z0-9]){0,47}")
+NAME = re.compile(r"(?=.{1,48}\Z)[a-z](?:_?[a-z0-9])*")
 """What dlt leaves as it is: in names of destinations and of datasets."""
 
 
@@ -45,8 +45,8 @@ def destination_name(name: str, value: Any) -> str:
     """A name that dlt leaves as it is. Raises: ConfigurationError; ``name`` is what has the value."""
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise ConfigurationError(
-            f"{name} has {shown(value)}, which is no name: lower-case letters, digits and single underscores, 48 or "
-            "fewer, a letter first.",
+            f"{name} has {shown(value)}, which is not a valid name: lower-case letters, digits and single underscores, "
+            "48 or fewer, a letter first.",
             "Correct the name; docs/delivering.md has examples.",
         )
     return value

@@ -114,7 +114,7 @@ def _of_url(name: str, value: str) -> dict[str, str]:
         url = urlsplit(value)
         port = url.port
     except ValueError:
-        raise ConfigurationError(f"{name} is no valid address.", SHAPE) from None
+        raise ConfigurationError(f"{name} is not a valid address.", SHAPE) from None
     if url.password:
         register_secret(url.password)  # as it is written in the address, besides what it stands for
     given = {
@@ -131,7 +131,7 @@ def _of_parameters(name: str, text: str) -> dict[str, str]:
     while position < len(text.rstrip()):
         match = PARAMETER.match(text, position)
         if match is None:
-            raise ConfigurationError(f"{name} has something that is no parameter=value.", SHAPE)
+            raise ConfigurationError(f"{name} has something that is not parameter=value.", SHAPE)
         value = match[2]
         given[match[1]] = re.sub(r"\\(.)", r"\1", value[1:-1] if value.startswith("'") else value)
         position = match.end()

@@ -180,7 +180,7 @@ def _command(found: Found | None, path: str | None) -> tuple[str, ...]:
     if not words or shutil.which(words[0], path=path) is None:
         program = shown(words[0]) if words else "nothing"
         raise ConfigurationError(
-            f"{name} names {program}, which is no program that can be run.",
+            f"{name} names {program}, which is not a program that can be run.",
             "Write its full path. For a pipe or a variable write: sh -c '...'.",
         )
     return words
@@ -195,7 +195,7 @@ def _services(found: Found | None) -> tuple[SecretService, ...]:
         is_plain = isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= LONGEST_URL
         if not is_plain or not SERVICE.fullmatch(value):
             raise ConfigurationError(
-                f"{name}: address {number} is none of Apprise (it is not shown, because it may contain a secret).",
+                f"{name}: address {number} is not one of Apprise (it is not shown, because it may contain a secret).",
                 f"Write addresses like discord://ID/TOKEN, with blanks between them, or remove {name}.",
             )
     return tuple(SecretService(value) for value in given)
@@ -210,5 +210,5 @@ def _events(found: Found | None) -> tuple[str, ...]:
     unknown = [one for one in names if one not in EVENTS]
     if unknown or not names or not all(isinstance(one, str) for one in given):
         wrong = shown(unknown[0]) if unknown else shown(found.value)
-        raise ConfigurationError(f"{name} names {wrong}, which is no event.", f"Choose from {', '.join(EVENTS)}.")
+        raise ConfigurationError(f"{name} names {wrong}, which is not an event.", f"Choose from {', '.join(EVENTS)}.")
     return tuple(one for one in EVENTS if one in names)

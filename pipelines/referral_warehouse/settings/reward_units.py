@@ -94,7 +94,7 @@ def table_entries(name: str, value: Any, of_what: str, example: str) -> list[tup
         entries = None
     if not isinstance(entries, (dict, _Pairs)):
         raise ConfigurationError(
-            f"{name} is no table of {of_what}.",
+            f"{name} is not a table of {of_what}.",
             f"Write it as JSON, {example}, or as the table [{name.lower().replace('__', '.')}].",
         )
     return [(str(key), entry) for key, entry in (entries.items() if isinstance(entries, dict) else entries)]
@@ -106,15 +106,13 @@ class _Pairs(list[tuple[str, Any]]):
 
 def _rule(name: str, key: str, unit: Any) -> UnitRule:
     if not key.strip() or not isinstance(unit, str) or not cleaned(unit):
-        raise ConfigurationError(
-            f"{name} must give every reward type one unit, once and in words; {shown(key)} has none."
-        )
+        raise ConfigurationError(f"{name} must give each reward type one unit, as text; {shown(key)} has none.")
     unit = unit.strip()
     if unit.casefold() in (PERCENT, "%"):
         unit = PERCENT
     if unit.startswith("type:"):
         raise ConfigurationError(
-            f"{name} must not use {shown(unit)}: such units are those of types that none is given."
+            f"{name} must not use {shown(unit)}: such units are reserved for reward types without an entry."
         )
     try:
         return unit_rule(key, unit)

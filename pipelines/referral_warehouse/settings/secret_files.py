@@ -34,6 +34,7 @@ def read_secret_file(name: str, path: Path) -> str:
         raise ConfigurationError(f"{name} is {path}, and that file is empty.", "Write the secret into it.")
     if len(text.splitlines()) > 1:
         raise ConfigurationError(
-            f"{name} is {path}, and that file has {len(text.splitlines())} lines.", "Leave the secret alone in it."
+            f"{name} is {path}, and that file has {len(text.splitlines())} lines.",
+            "Leave only the secret in it, on one line.",
         )
     return text

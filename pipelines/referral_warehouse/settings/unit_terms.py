@@ -29,7 +29,7 @@ def settles_on(name: str, value: Any) -> tuple[tuple[str, str], ...]:
         if not isinstance(word, str) or word.strip().casefold() not in (ISSUE, USE):
             raise ConfigurationError(f"{name} must be issue or use for {shown(unit)}, not {shown(word)}.")
         if unit == PERCENT and word.strip().casefold() == USE:
-            raise ConfigurationError(f"{name} cannot be use for percent: a rate of spend is no amount that is used.")
+            raise ConfigurationError(f"{name} cannot be use for percent: a rate of spend is never used up.")
         _once(name, found, unit, word.strip().casefold())
     return tuple(sorted(found.items()))
 

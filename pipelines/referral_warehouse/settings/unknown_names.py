@@ -50,7 +50,7 @@ def refuse_unknown_names(sources: SettingSources) -> None:
     """
     found = []
     for unknown in unknown_variables(sources.variables):
-        text = f"{unknown.keys[0]} in the environment is no setting{_meant(unknown)}"
+        text = f"{unknown.keys[0]} in the environment is not a setting{_meant(unknown)}"
         if "__" in unknown.keys[0]:
             found.append(text)
         else:
@@ -60,7 +60,7 @@ def refuse_unknown_names(sources: SettingSources) -> None:
             section, key = ".".join(unknown.keys[:-1]), unknown.keys[-1]
             what = f"{shown(key)} in [{section}]" if section else f"[{key}]"
             where = f"{file.path}, {file.position_of(unknown.keys)}" if file is not None else ""
-            found.append(f"{what} ({where}) is no setting{_meant(unknown)}")
+            found.append(f"{what} ({where}) is not a setting{_meant(unknown)}")
     if found:
         more = f" There are {len(found) - MOST_NAMED} more." if len(found) > MOST_NAMED else ""
         raise ConfigurationError(

@@ -30,7 +30,7 @@ from referral_warehouse.warehouse.personal import (
     PUBLISHED,
     copy_without_personal,
     personal_state,
-    read_published_from_scratch,
+    search_scratch_file_too,
 )
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units, with_digits
 from referral_warehouse.warehouse.table_comments import comment_statements
@@ -186,7 +186,7 @@ def run_models(
     digits = _single(connection, "select getvariable('amount_digits')")
     emptied = [] if has_personal else [model for model in models if model.is_published and model.personal]
     if emptied:
-        read_published_from_scratch(connection)
+        search_scratch_file_too(connection)
     schemas: set[str] = set()
     for model in models:
         catalog = "draft" if model.is_published and model not in emptied else "scratch"

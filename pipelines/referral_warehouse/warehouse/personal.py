@@ -1,7 +1,7 @@
-"""Leaves personal columns out of what is published: they stay, without values, in the database or in the feeds alone.
+"""Publishes personal columns without values, in the feeds alone or in the database too.
 
-The columns stay because readers, saved queries and the descriptions for tools name them; a column without values holds
-nothing and costs nothing. Knows the headers of the models, and no setting but those two.
+The columns stay because readers, saved queries and the descriptions for tools name them. Knows the headers of the
+models, and no setting but ``publish_personal`` and ``feeds_have_personal``.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
     from referral_warehouse.warehouse.models import Model
 
-PUBLISHED, WITHOUT_FEEDS, LEFT_OUT = "published", "published, not in feeds", "left out"
+PUBLISHED, NOT_IN_FEEDS, LEFT_OUT = "published", "published, not in feeds", "left out"
 
 
 def personal_state(settings: Settings) -> str:
     """Where personal columns have values, as the manifest says it."""
     if not settings.publish_personal:
         return LEFT_OUT
-    return PUBLISHED if settings.feeds_have_personal else WITHOUT_FEEDS
+    return PUBLISHED if settings.feeds_have_personal else NOT_IN_FEEDS
 
 
 def hidden_in_feeds(settings: Settings) -> dict[str, frozenset[str]]:
@@ -35,8 +35,8 @@ def hidden_in_feeds(settings: Settings) -> dict[str, frozenset[str]]:
     return {model.qualified_name: frozenset(model.personal) for model in load_models() if model.is_published}
 
 
-def read_published_from_scratch(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let ``core.users`` be the table in the scratch file where the draft has none."""
+def search_scratch_file_too(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let a name such as ``core.users`` mean the table in the scratch file where the draft has none of that name."""
     for layer in PUBLISHED_LAYERS:
         connection.execute(f"create schema if not exists draft.{layer}; create schema if not exists scratch.{layer}")
     for layer in MODEL_LAYERS:

@@ -219,7 +219,7 @@ def _attached_feeds(connection: duckdb.DuckDBPyConnection, settings: Settings) -
     for name, path in feeds.items():
         checksum = manifest["tables"][name]["checksum"]
         if kind_of(path) != "a file" or checksum != f"sha256:{file_sha256(path)}":
-            raise SnapshotDamaged(f"{path} is not as it was written.")
+            raise SnapshotDamaged(f"{path} has changed since it was published.")
     connection.execute(f"attach ':memory:' as {PUBLISHED}")
     for name, path in feeds.items():
         schema, _, bare_name = name.partition(".")

@@ -1,4 +1,4 @@
-"""Rewrites published snapshots where personal values have to go: the only change of files that are frozen otherwise.
+"""Rewrites published snapshots without personal values: the only change to files that are read-only otherwise.
 
 The database becomes a new file, so that no free block keeps an old value; feeds and manifest follow, each replaced as a
 whole, so that readers see the old file or the new one. A rewriting that was killed is repeated. Knows which columns are
@@ -185,7 +185,7 @@ def _feed(folder: Path, feed: Feed) -> Path:
 
 
 def _note(settings: Settings, folder: Path, manifest: dict[str, Any], feeds: list[Feed], reason: str) -> None:
-    """Give the manifest of a snapshot, and the announced one, the checksums of rewritten feeds, and say why.
+    """Give the manifest of a snapshot, and the public one, the checksums of rewritten feeds, and say why.
 
     The number of rewritings makes each manifest differ from the one before, also where no feed has changed: copies of
     the database elsewhere, such as a lake, are known by the checksum of the manifest.
@@ -201,8 +201,8 @@ def _note(settings: Settings, folder: Path, manifest: dict[str, Any], feeds: lis
         return {**document, "tables": tables, "rewritten": reason, "rewritings": count}
 
     write_manifest(folder / MANIFEST, noted(manifest), access, is_frozen=True)
-    announced = read_manifest(settings.manifest_path)
-    if announced is not None and announced["snapshot"] == manifest["snapshot"]:
-        write_manifest(settings.manifest_path, noted(announced), access)
+    public = read_manifest(settings.manifest_path)
+    if public is not None and public["snapshot"] == manifest["snapshot"]:
+        write_manifest(settings.manifest_path, noted(public), access)
     if current_number(settings.published_dir) == manifest["snapshot"]:
         remember_published(settings, manifest["snapshot"])

@@ -62,7 +62,7 @@ def linked_number(published: Path) -> int | None:
         return int(target.parent.name)
     if kind_of(link) != "a broken link":
         raise ConfigurationError(
-            f"{link} points at {target}, which is no snapshot of this directory.",
+            f"{link} points at {target}, which is not a snapshot of this directory.",
             f"Remove {link} and run the command again: a publication creates the link again.",
         )
     return None

@@ -69,7 +69,7 @@ def replaced_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 
 def write_whole_file(path: Path, text: str) -> None:
-    """Write a text in UTF-8 for readers as the umask has it; several processes may write the same file at once.
+    """Write a text in UTF-8 with the mode that the umask leaves; several processes may write the same file at once.
 
     Raises: OSError when the file cannot be written, also when ``path`` is a directory; nothing is left behind then.
     """

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from referral_warehouse.errors import ConfigurationError
 
 LOAD_FILE_VERSION = 2
-"""Grows when an earlier program could not read the file, or a later one has to change it first."""
+"""Increases when older programs cannot read the file any more, or newer ones have to upgrade it first."""
 
 VERSION_TABLE = "load_file_version"
 """One row: ``version``. In the schema ``main``, since dlt changes its own schema itself."""
@@ -51,6 +51,6 @@ def refuse_newer(where: Path, version: int) -> None:
         raise ConfigurationError(
             f"{where} has version {version} of the load file, and this program knows versions up to "
             f"{LOAD_FILE_VERSION}.",
-            "Install the newer version of referral-warehouse that wrote it, or restore a backup of before "
+            "Install the newer version of referral-warehouse that wrote it, or restore an older backup "
             "(`referrals restore`).",
         )

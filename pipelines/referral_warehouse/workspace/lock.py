@@ -95,7 +95,7 @@ def refuse_unfinished_restore(warehouse_dir: Path) -> None:
     """Raises: ConfigurationError where a restore was interrupted while it replaced the files of the directory."""
     if (warehouse_dir / UNFINISHED_RESTORE).exists():
         raise ConfigurationError(
-            f"A restore of {warehouse_dir} was interrupted, and its files belong to two states.",
+            f"A restore of {warehouse_dir} was interrupted: some of its files are restored and others are not.",
             "Run the same `referrals restore` again: it completes what was begun.",
         )
 

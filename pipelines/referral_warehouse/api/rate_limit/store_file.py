@@ -79,8 +79,8 @@ class CallStoreFile:
                     db.execute("pragma wal_checkpoint(full)")
             except (sqlite3.Error, OSError) as error:
                 raise ConfigurationError(
-                    f"The call store of API calls {self.path} cannot be used ({error}); without it nothing is sent.",
-                    f"Free disk space and {self.path.parent} writable for this user; if that does not help, move "
+                    f"The record of API calls {self.path} cannot be used ({error}); without it nothing is sent.",
+                    f"Free disk space and make {self.path.parent} writable for this user; if that does not help, move "
                     f"{self.path} away. Then run again.",
                 ) from error
 
@@ -171,8 +171,8 @@ def _is_no_call_store(error: sqlite3.DatabaseError) -> bool:
 def _switch_to_wal(db: sqlite3.Connection) -> None:
     """Let a commit be one write to the page cache, which survives SIGKILL; violations are synced.
 
-    SQLite does not wait for a process that does the same at this moment. Whoever asks for the whole file waits for the
-    others, and finds the work done.
+    SQLite reports the file as busy at once, without waiting, where another process switches too. An exclusive
+    transaction does wait; when it has begun, the other process has switched.
     """
     try:
         db.execute("pragma journal_mode=wal")

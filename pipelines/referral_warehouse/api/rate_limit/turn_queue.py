@@ -20,7 +20,8 @@ class TurnQueue:
     """Thread-safe. Its length is the number of threads that have or wait for a turn.
 
     Args:
-        at_once: returns how many threads may have a turn now; more have one while it falls.
+        at_once: returns how many threads may have a turn now. When the number decreases, more threads keep their turns
+            until these end.
     """
 
     def __init__(self, at_once: Callable[[], int] = _one) -> None:
@@ -33,7 +34,7 @@ class TurnQueue:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for the turn and keep it for the length of a ``with``; an exception ends the turn too."""
+        """Wait for the turn and keep it until the ``with`` block ends, also by an exception."""
         turn = threading.Event()
         with self._lock:
             self._waiting.append(turn)

@@ -1,4 +1,4 @@
-"""Syncs accounts side by side, each in a process of its own: what ends one does not end another.
+"""Syncs accounts side by side, each in a process of its own: a process that fails or is killed ends no other.
 
 A process is ``referrals sync --account NAME``; its lines of standard error appear with the name of the account in
 front. Knows processes, and how an account's last run ended; publishes nothing.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.display_text import json_text
 from referral_warehouse.operate.history import KILLED_MESSAGE, KILLED_STEP
-from referral_warehouse.operate.outcomes import Outcome, moment
+from referral_warehouse.operate.outcomes import Outcome, parsed_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,9 @@ PROGRAM = (sys.executable, "-P", "-m", "referral_warehouse")
 """The command line of this program, whichever way it was started."""
 BUSY = 75
 STOP_S = 60.0
-"""Seconds until a process that was told to end is ended by force: it may be writing a package."""
-LOOK_S = 0.2
+"""Seconds from SIGTERM, after which a process may have a package to write, to SIGKILL."""
+POLL_S = 0.2
+"""Seconds between two looks for a signal to this process, while it waits for the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,13 @@ class Children:
         self._is_stopped = False
 
     def run(self, accounts: Sequence[Settings]) -> list[AccountRun]:
-        """Sync the accounts; when this process is told to end, they are too, and have ended before this returns."""
+        """Sync the accounts. A signal that ends this process ends theirs first."""
         with ThreadPoolExecutor(self._at_once, thread_name_prefix="account") as pool:
             waiting: set[Future[AccountRun]] = {pool.submit(self._sync, settings) for settings in accounts}
             runs: list[AccountRun] = []
             try:
                 while waiting:
-                    done, waiting = wait(waiting, timeout=LOOK_S, return_when=FIRST_COMPLETED)
+                    done, waiting = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
                     for future in done:
                         runs.append(future.result())
                         self._ended(runs[-1])
@@ -190,4 +191,4 @@ def _outcome(settings: Settings, began: datetime) -> Outcome | None:
         found = [record for record in OutcomeLog(settings.state_dir).read() if isinstance(record, Outcome)]
     except OSError:
         return None
-    return found[-1] if found and found[-1].command == "sync" and moment(found[-1].started_at) >= began else None
+    return found[-1] if found and found[-1].command == "sync" and parsed_time(found[-1].started_at) >= began else None

@@ -1,4 +1,4 @@
-"""Syncs and publishes several accounts together: whoever fails keeps its last data, and the others are published."""
+"""Syncs and publishes several accounts together: an account that fails is published with its last data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sync_together(
     publication: Publication | None = None
     is_published = False
 
-    def tell(found: AccountRun) -> None:
+    def report(found: AccountRun) -> None:
         if not as_json:
             say(_sentence(found))
 
@@ -47,7 +47,7 @@ def sync_together(
         with recorded_run(settings, "sync", streams) as run:
             refuse_unnamed_data(settings)
             refuse_equal_tokens(settings)
-            children = Children(options, log_format, settings.accounts_at_once, _write_line, tell)
+            children = Children(options, log_format, settings.accounts_at_once, _write_line, report)
             runs += children.run(accounts_of(settings))
             run.numbers |= _numbers(runs)
             publication = publish_accounts(settings, run, runs, accept_deletions=accept_deletions)

@@ -39,7 +39,7 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.forgetting import Erasure, interrupted
 
-    _refuse_no_choice(user_id, email)
+    _refuse_none_or_both(user_id, email)
     settings = read_settings()
     with recorded_run(settings, "forget") as run:
         begun = interrupted(settings)
@@ -77,7 +77,7 @@ def export(user_id: int | None, email: str | None, out: Path | None, as_json: bo
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.person_export import write_export
 
-    _refuse_no_choice(user_id, email)
+    _refuse_none_or_both(user_id, email)
     settings = read_settings()
     with recorded_run(settings, "export"):
         chosen = _person(settings, user_id, email)
@@ -117,7 +117,7 @@ def _say_certified(user_id: int, certificate: Certificate, *, as_json: bool) -> 
     say("Other backups, and copies that others made of what is published, may hold the person: see docs/privacy.md.")
 
 
-def _refuse_no_choice(user_id: int | None, email: str | None) -> None:
+def _refuse_none_or_both(user_id: int | None, email: str | None) -> None:
     if (user_id is None) == (email is None):
         raise ConfigurationError(
             "Neither --user-id nor --email is given." if user_id is None else "Both --user-id and --email are given.",
@@ -149,7 +149,7 @@ def _person(settings: Settings, user_id: int | None, email: str | None, complete
         return completed[0]
     if not found:
         raise DataRefused(
-            "Nothing is held of such a person; nothing was changed.",
+            "Nothing is held of such a person, and nothing was changed.",
             "Correct the id or the address; ids are those of core.users and of recipients in the reward lists.",
         )
     if len(found) > 1:
@@ -157,8 +157,8 @@ def _person(settings: Settings, user_id: int | None, email: str | None, complete
             f"{p.user_id} (campaign {'unknown' if p.campaign_id is None else p.campaign_id})" for p in found
         )
         raise ConfigurationError(
-            f"{len(found)} people have this address: users {people}; nothing was changed.",
-            "Choose one with --user-id, and run the command for each who is meant.",
+            f"{len(found)} people have this address: users {people}.",
+            "Name one with --user-id, and run the command for each user of the person.",
         )
     return found[0].user_id
 

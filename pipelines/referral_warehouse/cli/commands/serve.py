@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PACKAGES = ("starlette", "uvicorn", "anyio")
 TOKEN_SETTING = "WAREHOUSE__SERVE_TOKEN"  # noqa: S105  (the name of a setting)
 UNENCRYPTED = (
-    "the token and the data are sent without encryption: let a server with TLS stand in front, or use an SSH tunnel, "
+    "the token and the data are sent without encryption: put a server with TLS in front, or use an SSH tunnel, "
     "unless the network is yours alone"
 )
 
@@ -68,7 +68,8 @@ def _warn_or_refuse(settings: Settings, host: str) -> None:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "no host has such a name"
         raise ConfigurationError(
-            f"{host!r} is no address of this machine: {why}.", "Give an address of this machine, or leave --host out."
+            f"{host!r} is not an address of this machine: {why}.",
+            "Give an address of this machine, or leave --host out.",
         ) from None
     if not is_for_others:
         return

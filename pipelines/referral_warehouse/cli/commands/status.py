@@ -75,7 +75,7 @@ def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int 
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.cli.watching import watch
     from referral_warehouse.operate.announcements import Announcer
-    from referral_warehouse.operate.chat_delivery import refuse_unusable_services
+    from referral_warehouse.operate.chat_services import refuse_unusable_services
     from referral_warehouse.operate.durations import parse_duration
     from referral_warehouse.operate.recorder import utc_now
     from referral_warehouse.settings.notify import load_notify_settings

@@ -1,4 +1,4 @@
-"""Answers on what there is, on metrics, and to queries. Knows no protocol."""
+"""The answers of the tools about tables, metrics and queries. Knows no protocol."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def ask_metric(
     filters: Mapping[str, Any] | None = None,
     campaign: str | None = None,
 ) -> dict[str, Any]:
-    """The values of a metric, one row for each group. Raises: ConfigurationError for anything that there is not."""
+    """The values of a metric, one row for each group. Raises: ConfigurationError for a name that is not known."""
     filters = dict(filters or {})
     if campaign is not None:
         if CAMPAIGN in filters:
@@ -95,7 +95,7 @@ def ask_metric(
 
 
 def _notes_on_filters(reading: Reading, table: str, filters: Mapping[str, Any]) -> list[str]:
-    """A sentence for each filter that no row of the table meets, so that nothing is not taken for zero."""
+    """A sentence for each filter that no row of the table meets, so that an empty result is not taken for zero."""
     notes = []
     for column, value in filters.items():
         name = identifier(column)

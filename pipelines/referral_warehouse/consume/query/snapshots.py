@@ -89,7 +89,7 @@ def parse_time(text: str) -> datetime:
         return found + timedelta(days=1, microseconds=-1) if is_day else found
     except (ValueError, OverflowError):
         raise ConfigurationError(
-            f"--as-of {display_text(text, 60)!r} is no time.",
+            f"--as-of {display_text(text, 60)!r} is not a time.",
             "Write it as 2026-01-31 (the end of that day), 2026-01-31T08:00 (UTC) or 2026-01-31T08:00+02:00.",
         ) from None
 

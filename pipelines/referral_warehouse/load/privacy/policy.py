@@ -37,7 +37,7 @@ def chosen_actions(mode: str, fields: tuple[tuple[str, str], ...], schemas: Mapp
         if name not in names:
             nearest = get_close_matches(name, names, n=1)
             raise ConfigurationError(
-                f"PRIVACY__FIELDS names {name!r}, which is no personal field.",
+                f"PRIVACY__FIELDS names {name!r}, which is not a personal field.",
                 f"Did you mean {nearest[0]!r}?" if nearest else "`referrals privacy` lists them.",
             )
         actions[names[name]] = action

@@ -16,7 +16,7 @@ from referral_warehouse.load.privacy.forgotten import people_file, read_forgotte
 from referral_warehouse.load.privacy.key_file import SETTING, read_key
 from referral_warehouse.load.privacy.policy import Actions, Policy, chosen_actions
 from referral_warehouse.load.privacy.pseudonyms import Pseudonyms, key_check
-from referral_warehouse.load.privacy.published_steps import ask_for_published
+from referral_warehouse.load.privacy.requested_removals import request_removals
 from referral_warehouse.load.privacy.rewriting import discard_unfinished, rewrite_load_file
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.storage.load_file import LoadFile
@@ -128,7 +128,7 @@ def apply_policy(settings: Settings, schemas: Mapping[str, TableSchema]) -> Appl
         write_stored(connection, remembered)
         log_rewriting(connection, POLICY_CHANGED)
 
-    ask_for_published(settings, steps)
+    request_removals(settings, steps)
     rewrite_load_file(settings.load_path, schemas, Policy(steps, policy.pseudonyms).rows, state)
     return AppliedPolicy(policy, is_due, [*load_file.recovered, *pipeline.recovered])
 
@@ -156,7 +156,7 @@ def _steps(stored: StoredPolicy, wanted: StoredPolicy) -> tuple[dict[tuple[str, 
 def _refuse_another_key(stored: StoredPolicy, wanted: StoredPolicy) -> None:
     if stored.key_check is not None and wanted.key_check not in (None, stored.key_check):
         raise ConfigurationError(
-            f"{SETTING} holds another key than the one that the stored pseudonyms were made with; nothing was changed.",
+            f"{SETTING} holds another key than the one that the stored pseudonyms were made with.",
             "Restore the first key. If it is lost, set PRIVACY__MODE=drop and sync once; a new key may follow.",
         )
 

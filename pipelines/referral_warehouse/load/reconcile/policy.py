@@ -83,7 +83,8 @@ class Outcome:
             raise DataRefused(
                 f"After reading everything {self.full_reads} times without a change, "
                 f"{'; '.join(map(str, self.contradictions))}. Everything read is kept, nothing was published.",
-                "Run `referrals check`; if this stays while the account is quiet, its answers contradict each other.",
+                "Run `referrals check`. If this happens again although nobody changes the account, its API contradicts "
+                "itself.",
             )
 
 

@@ -72,7 +72,7 @@ def _refuse_inexact(value: Any) -> None:
     if isinstance(value, str) and printable(value) != value:
         raise ValueError("JSON that is not valid Unicode (a lone surrogate)")
     if isinstance(value, Decimal) and not value.is_finite():
-        raise ValueError(f"JSON with {value}, which is no number")
+        raise ValueError(f"JSON with {value}, which is not a number")
     if isinstance(value, Oversized):
         raise ValueError(value.what if value.text.startswith('"') else f"JSON with {value.what}")
 

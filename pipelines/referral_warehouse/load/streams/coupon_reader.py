@@ -66,7 +66,7 @@ class CouponReader:
             # Anything but an object is quarantined: it is a coupon that cannot be read.
             self._uncollected.extend((coupon, row_id(user)) for coupon in coupons)
 
-    def forget_seen(self) -> None:
+    def clear_seen(self) -> None:
         """Begin a complete read: coupons seen before do not count for it."""
         self._seen.clear()
         self._has_unreadable_ids = False

@@ -73,7 +73,7 @@ class UnassignedCoupons:
 
     def _read_list(self, observed_at: datetime) -> None:
         """Read the whole list: also unassigned coupons; finds deleted ones."""
-        self._coupons.forget_seen()
+        self._coupons.clear_seen()
         listed: list[dict[str, Any]] = []
         total: int | None = None
         for page in self._paginator.iter_all(COUPON_LIST):

@@ -103,7 +103,7 @@ class UserBatches:
             if seen is not None:
                 seen.ids.clear()
             if self.coupons is not None:
-                self.coupons.forget_seen()
+                self.coupons.clear_seen()
         self.largest_page = max(self.largest_page, len(page.rows))
         table, rejects = self._parser.read(USERS, page, f"users, page with {len(page.rows)} rows")
         if seen is not None:

@@ -180,7 +180,7 @@ class UserReader:
         """
         seen = SeenUsers()
         if self._coupons is not None:
-            self._coupons.forget_seen()
+            self._coupons.clear_seen()
         for part in self._read(self._near_the_end(self._paginator.iter_all(self.query)), seen):
             if part.is_last:
                 self._finish_sweep(part, seen)

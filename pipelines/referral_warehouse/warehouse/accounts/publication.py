@@ -100,7 +100,7 @@ def _refuse_lost_accounts(together: Settings, states: Sequence[AccountState]) ->
     lost = sorted(account for account, entry in published_accounts(together).items() if entry.get("snapshot"))
     if lost := [account for account in lost if account not in included]:
         raise MassDisappearance(
-            f"The published data has the accounts {', '.join(lost)}, and the settings or their directories do not.",
+            f"These accounts are published, but not in the settings, or without data of their own: {', '.join(lost)}.",
             "If they are not to be published any more, run the same command with --accept-deletions. If not, correct "
             "the settings, or restore the directory of the account from a backup.",
         )

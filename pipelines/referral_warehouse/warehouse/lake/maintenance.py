@@ -129,7 +129,7 @@ def _remove_orphans(lake: duckdb.DuckDBPyConnection, settings: Settings, before:
     found = [str(row[0]) for row in lake.execute(call.format("true"), [before]).fetchall()]
     foreign = [path for path in found if not _is_of_a_table(path.removeprefix(data_path(settings)))]
     if foreign:
-        raise UnexpectedFiles(f"{foreign[0]} is no file of this lake, so that no orphaned file was removed")
+        raise UnexpectedFiles(f"{foreign[0]} is not a file of this lake, so that no orphaned file was removed")
     return len(lake.execute(call.format("false"), [before]).fetchall()) if found else 0
 
 

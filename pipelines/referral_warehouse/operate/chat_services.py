@@ -33,7 +33,7 @@ def refuse_unusable_services(settings: NotifySettings) -> None:
             )
 
 
-def deliver_to_services(settings: NotifySettings, text: str, events: Collection[str]) -> list[str]:
+def send_to_services(settings: NotifySettings, text: str, events: Collection[str]) -> list[str]:
     """Send a text to each service. Returns: a sentence for each that did not get it."""
     if not settings.apprise_urls:
         return []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from referral_warehouse.operate.delivery import deliver, ping, with_suffix
+from referral_warehouse.operate.receivers import ping, send, with_suffix
 from referral_warehouse.settings.notify import NotifySettings, SecretUrl
 from tests.operate.receiver import Receiver
 
@@ -30,7 +30,7 @@ def to(url: str, timeout_s: int = 5) -> NotifySettings:
 
 
 def test_an_object_is_posted_as_json(receiver: Receiver) -> None:
-    assert deliver(to(receiver.url("hook?key=1")), PAYLOAD) == []
+    assert send(to(receiver.url("hook?key=1")), PAYLOAD) == []
     [got] = receiver.received
     assert (got.path, got.kind, got.json) == (
         "/hook?key=1",
@@ -50,9 +50,9 @@ def test_pings_go_to_the_address_its_start_and_its_failure(receiver: Receiver) -
 
 
 @pytest.mark.parametrize("status", [301, 404, 500])
-def test_an_answer_that_is_no_success_is_a_sentence(receiver: Receiver, status: int) -> None:
+def test_a_response_other_than_success_is_reported_in_a_sentence(receiver: Receiver, status: int) -> None:
     receiver.status = status
-    assert deliver(to(receiver.url("hook-77aa0f3321d0")), PAYLOAD) == [f"NOTIFY__URL answered with HTTP {status}"]
+    assert send(to(receiver.url("hook-77aa0f3321d0")), PAYLOAD) == [f"NOTIFY__URL answered with HTTP {status}"]
     assert len(receiver.received) == 1, "no redirect is followed, nothing is sent twice"
 
 
@@ -60,7 +60,7 @@ def test_a_server_that_is_not_there_is_a_sentence_without_its_address() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/hook"
-    assert deliver(to(url), PAYLOAD) == ["NOTIFY__URL could not be reached (ConnectError)"]
+    assert send(to(url), PAYLOAD) == ["NOTIFY__URL could not be reached (ConnectError)"]
     assert ping(to(url)) == ["NOTIFY__PING_URL could not be reached (ConnectError)"]
 
 
@@ -80,7 +80,7 @@ def test_a_server_that_does_not_come_to_an_end_costs_the_time_limit(drip: bytes)
         thread = threading.Thread(target=serve)
         thread.start()
         began = time.monotonic()
-        found = deliver(to(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout_s=1), PAYLOAD)
+        found = send(to(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout_s=1), PAYLOAD)
         took = time.monotonic() - began
         ended.set()
         thread.join()
@@ -91,7 +91,7 @@ def test_a_server_that_does_not_come_to_an_end_costs_the_time_limit(drip: bytes)
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "SSL_CERT_FILE"])
 def test_a_wrong_environment_is_a_sentence(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "http://[nowhere" if name == "HTTP_PROXY" else "/nowhere.pem")
-    [problem] = deliver(to(receiver.url("hook")), PAYLOAD)
+    [problem] = send(to(receiver.url("hook")), PAYLOAD)
     assert problem.startswith("NOTIFY__URL could not be reached (")
 
 
@@ -107,7 +107,7 @@ def test_a_command_gets_the_object_and_no_secret_of_the_environment(
     monkeypatch.setenv("DESTINATION__X__CREDENTIALS", "postgres://me:password@example.com/db")
     monkeypatch.setenv("OTHER", "kept")
     told, seen = tmp_path / "told", tmp_path / "seen"
-    assert deliver(command("sh", "-c", f"cat > {told}; env > {seen}; echo noise; echo noise >&2"), PAYLOAD) == []
+    assert send(command("sh", "-c", f"cat > {told}; env > {seen}; echo noise; echo noise >&2"), PAYLOAD) == []
     assert json.loads(told.read_text()) == {"text": "ü 😀", "events": ["failure"]}
     assert "OTHER=kept" in seen.read_text()
     assert "SOURCES__" not in seen.read_text()
@@ -118,11 +118,11 @@ def test_a_command_gets_the_object_and_no_secret_of_the_environment(
 def test_a_command_that_fails_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "no program").write_text("")
     (tmp_path / "no program").chmod(0o700)
-    assert deliver(command("sh", "-c", "exit 3"), PAYLOAD) == ["NOTIFY__COMMAND ended with 3"]
-    assert deliver(command(str(tmp_path / "no program")), PAYLOAD) == [
+    assert send(command("sh", "-c", "exit 3"), PAYLOAD) == ["NOTIFY__COMMAND ended with 3"]
+    assert send(command(str(tmp_path / "no program")), PAYLOAD) == [
         "NOTIFY__COMMAND could not be started (Exec format error)"
     ]
-    assert deliver(command("true"), {"text": "x" * 1_000_000, "events": []}) in (
+    assert send(command("true"), {"text": "x" * 1_000_000, "events": []}) in (
         [],
         ["NOTIFY__COMMAND did not read the event (Broken pipe)"],
     )
@@ -130,7 +130,7 @@ def test_a_command_that_fails_is_a_sentence(tmp_path: Path) -> None:
 
 def test_a_command_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
     number = tmp_path / "number"
-    found = deliver(command("sh", "-c", f"sleep 600 & echo $! > {number}; wait", timeout_s=1), PAYLOAD)
+    found = send(command("sh", "-c", f"sleep 600 & echo $! > {number}; wait", timeout_s=1), PAYLOAD)
     assert found == ["NOTIFY__COMMAND did not end within 1 s and was killed"]
     child = int(number.read_text())
     for _ in range(500):

@@ -1,6 +1,7 @@
-"""Notes in ``state/`` which fields have to be removed from published snapshots, until that is done.
+"""Records in ``state/`` which fields have to be removed from published snapshots, until that is done.
 
-Also where stored values become pseudonyms, published values are removed, so that the step can be repeated.
+Published values are removed even where stored values become pseudonyms: a removal can be repeated after a kill, which a
+pseudonym of a pseudonym could not.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ FILE = "published_fields.json"
 Place = tuple[str, str]
 
 
-def ask_for_published(settings: Settings, places: Iterable[Place]) -> None:
-    """Add fields to the note: published snapshots must not have their values any more."""
+def request_removals(settings: Settings, places: Iterable[Place]) -> None:
+    """Record that published snapshots must not have the values of these fields any more."""
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    noted = sorted({*published_steps(settings), *places})
-    write_whole_file(_path(settings), json.dumps({"drop": noted}) + "\n")
+    requested = sorted({*requested_removals(settings), *places})
+    write_whole_file(_path(settings), json.dumps({"drop": requested}) + "\n")
 
 
-def published_steps(settings: Settings) -> list[Place]:
-    """The fields that are noted; none where there is no note."""
+def requested_removals(settings: Settings) -> list[Place]:
+    """The fields that have to be removed."""
     try:
         document = json.loads(read_regular(_path(settings)) or b"{}")
         return [(str(table), str(name)) for table, name in document.get("drop", [])]
@@ -33,8 +34,8 @@ def published_steps(settings: Settings) -> list[Place]:
         return []
 
 
-def published_is_done(settings: Settings) -> None:
-    """Remove the note."""
+def clear_requests(settings: Settings) -> None:
+    """Record that all removals are done."""
     _path(settings).unlink(missing_ok=True)
 
 

@@ -1,6 +1,7 @@
-"""Delivers notifications: a POST, a ping, a command, chat services. Each has a time limit; a failure is a sentence.
+"""Sends notifications to receivers: a POST, a ping, a command, chat services, each with a time limit.
 
-Knows no event. An address is never part of a sentence, because it may contain a secret.
+Returns a sentence for each failure. Knows no event. An address is never part of a sentence, because it may contain a
+secret.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 from referral_warehouse import __version__
 from referral_warehouse.display_text import json_text
-from referral_warehouse.operate.chat_delivery import deliver_to_services
+from referral_warehouse.operate.chat_services import send_to_services
 from referral_warehouse.redaction import without_own_settings
 from referral_warehouse.settings.notify import NotifySettings, SecretUrl
 
 LONGEST_PING = 1_000
 
 
-def deliver(settings: NotifySettings, payload: Mapping[str, Any]) -> list[str]:
+def send(settings: NotifySettings, payload: Mapping[str, Any]) -> list[str]:
     """Send the object to the address, the command and the services that are set.
 
     Returns: a sentence for each that failed.
@@ -34,14 +35,14 @@ def deliver(settings: NotifySettings, payload: Mapping[str, Any]) -> list[str]:
         problems.append(_request("NOTIFY__URL", settings.url.reveal(), body, "application/json", settings.timeout_s))
     if settings.command:
         problems.append(_run(settings.command, body, settings.timeout_s))
-    services = deliver_to_services(settings, str(payload["text"]), payload["events"])
+    services = send_to_services(settings, str(payload["text"]), payload["events"])
     return [*(problem for problem in problems if problem is not None), *services]
 
 
 def ping(settings: NotifySettings, suffix: str = "", text: str = "") -> list[str]:
     """Call the ping address, with ``/start`` or ``/fail`` at the end of its path, and a text.
 
-    Returns: as ``deliver``.
+    Returns: as ``send``.
     """
     if settings.ping_url is None:
         return []
