@@ -20,8 +20,8 @@ AGREE_S = 14 * 60
 class TimeOfOneDay:
     """A clock that no midnight UTC passes for 28 minutes, at the speed of this machine's clock.
 
-    Shortly before midnight it is ahead, so that its day has begun, and somewhat earlier it is behind; otherwise it shows
-    this machine's time. The loader believes it either way.
+    In the last 14 minutes before midnight it is ahead, so that its day has begun; in the 14 before them it is behind;
+    otherwise it shows this machine's time. The loader believes it either way.
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
