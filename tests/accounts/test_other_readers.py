@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -11,6 +12,7 @@ import pytest
 
 from referral_warehouse.settings import Settings, load_settings
 from tests.accounts.conftest import Run, name_of
+from tests.dlt_source.postgres_server import running_server
 from tests.lake.packages import HAS_LAKE, NO_LAKE
 
 USERS = [("uk", 4), ("us", 3)]
@@ -48,10 +50,22 @@ def test_readers_cannot_enter_the_directories_of_accounts(synced: Settings) -> N
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
+@pytest.fixture(params=["a file", pytest.param("PostgreSQL", marks=pytest.mark.full)])
+def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the catalog of the lake is."""
+    if request.param == "a file":
+        yield str(tmp_path / "catalog.sqlite")
+        return
+    with running_server() as server:
+        yield server.new_database("accounts")
+
+
 @pytest.mark.skipif(not HAS_LAKE, reason=NO_LAKE)
-def test_the_lake_has_all_accounts_and_forgets_with_them(synced: Settings, referrals: Run, tmp_path: Path) -> None:
+def test_the_lake_has_all_accounts_and_forgets_with_them(
+    synced: Settings, referrals: Run, catalog: str, tmp_path: Path
+) -> None:
     environ = {
-        "WAREHOUSE__STORAGE": "ducklake", "WAREHOUSE__LAKE_CATALOG": str(tmp_path / "catalog.sqlite"),
+        "WAREHOUSE__STORAGE": "ducklake", "WAREHOUSE__LAKE_CATALOG": catalog,
         "WAREHOUSE__LAKE_DATA": str(tmp_path / "lake"), "WAREHOUSE__SNAPSHOT_GRACE_MINUTES": "0",
     }  # fmt: skip
     assert referrals("publish", **environ).code == 0

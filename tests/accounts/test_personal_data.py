@@ -23,7 +23,7 @@ order by all
 """
 
 
-def _places(folder: Path, account: str, user_id: int) -> list[str]:
+def places_of(folder: Path, account: str, user_id: int) -> list[str]:
     """The files below a folder that have a planted value of a person, also where it is stored compressed."""
     mark = name_of(account, user_id).encode()
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
@@ -67,22 +67,22 @@ def test_the_command_about_backups_names_the_account(synced: Settings, referrals
 
 def test_a_person_of_one_account_is_forgotten_everywhere(two_snapshots: Settings, referrals: Run) -> None:
     together = two_snapshots
-    before, other = rows(together.warehouse_path, TOTALS), _places(together.warehouse_dir, "us", 1)
+    before, other = rows(together.warehouse_path, TOTALS), places_of(together.warehouse_dir, "us", 1)
     assert {"snapshots/000001/warehouse.duckdb", "snapshots/000002/warehouse.duckdb"} <= set(
-        _places(together.warehouse_dir, "uk", 1)
+        places_of(together.warehouse_dir, "uk", 1)
     )
     done = referrals("forget", "--account", "uk", "--user-id", "1")
     assert done.code == 0, done.err
-    assert _places(together.warehouse_dir, "uk", 1) == []
+    assert places_of(together.warehouse_dir, "uk", 1) == []
     kept = {path for path in other if not path.startswith("draft/")}
-    assert kept <= set(_places(together.warehouse_dir, "us", 1))
+    assert kept <= set(places_of(together.warehouse_dir, "us", 1))
     assert rows(together.warehouse_path, TOTALS) == before
-    assert _places(together.warehouse_dir, "uk", 2) != []
+    assert places_of(together.warehouse_dir, "uk", 2) != []
     certificate = json.loads((load_settings(account="uk").warehouse_dir / "forgotten" / "1.json").read_text())
     rewritten = [(one["directory"], one["snapshot"]) for one in certificate["rewritten"][1:]]
     assert {(str(together.published_dir), 1), (str(together.published_dir), 2)} <= set(rewritten)
     assert referrals("sync").code == 0
-    assert _places(together.warehouse_dir, "uk", 1) == []
+    assert places_of(together.warehouse_dir, "uk", 1) == []
 
 
 def test_an_erasure_that_was_interrupted_continues(
@@ -101,10 +101,10 @@ def test_an_erasure_that_was_interrupted_continues(
 
         monkeypatch.setattr(snapshot_rewriting, "_rewrite", rewrite_some)
         assert referrals("forget", "--account", "uk", "--user-id", "1").code == 130
-        assert _places(two_snapshots.published_dir / "snapshots" / "000002", "uk", 1) != []
+        assert places_of(two_snapshots.published_dir / "snapshots" / "000002", "uk", 1) != []
     monkeypatch.setattr(snapshot_rewriting, "_rewrite", rewrite)
     assert referrals("forget", "--account", "uk", "--user-id", "1").code == 0
-    assert _places(two_snapshots.warehouse_dir, "uk", 1) == []
+    assert places_of(two_snapshots.warehouse_dir, "uk", 1) == []
     assert rows(two_snapshots.warehouse_path, TOTALS) == before
 
 
@@ -117,7 +117,7 @@ def test_a_policy_of_fields_applies_to_what_all_accounts_published(two_snapshots
             "select account, count(first_name), count(email) from core.users group by all order by all",
         )
         assert found == [("uk", 0, 0), ("us", 3, 3)]
-    assert _places(two_snapshots.warehouse_dir, "uk", 2) == []
+    assert places_of(two_snapshots.warehouse_dir, "uk", 2) == []
 
 
 def test_the_places_of_an_account_include_those_of_all(two_snapshots: Settings, referrals: Run) -> None:

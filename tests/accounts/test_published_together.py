@@ -19,7 +19,7 @@ from tests.accounts.conftest import Run, rows
 TABLES = "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'one' and not internal"
 
 
-def _differences(together: Settings) -> list[str]:
+def differences(together: Settings) -> list[str]:
     """The tables whose rows in the common snapshot are not exactly those of each account's own snapshot."""
     found = []
     for name in together.accounts:
@@ -37,7 +37,7 @@ def _differences(together: Settings) -> list[str]:
 
 def test_both_accounts_are_published_row_by_row(synced: Settings) -> None:
     together = synced
-    assert _differences(together) == []
+    assert differences(together) == []
     assert rows(together.warehouse_path, "select account, count(*) from core.users group by all order by all") == [
         ("uk", 4), ("us", 3),
     ]  # fmt: skip
@@ -80,7 +80,7 @@ def test_what_did_not_change_is_not_published_again(synced: Settings, referrals:
     found = json.loads(referrals("sync", "--json").out)
     assert (found["published"], found["snapshot"]) == (True, 2)
     assert found["accounts"]["us"]["rows_written"] == 1
-    assert _differences(together) == []
+    assert differences(together) == []
 
 
 def test_a_failed_account_keeps_its_last_data_and_the_others_are_published(
