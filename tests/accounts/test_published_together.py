@@ -213,7 +213,7 @@ def test_a_command_for_one_account_asks_for_its_name(
     done = referrals(*arguments)
     assert done.code == 2
     assert "The settings have several accounts (uk, us), and this command is for one." in done.err
-    assert f"{arguments[0]} --account uk`" in done.err
+    assert "Add `--account uk`, or another of them, to the command." in done.err
     assert not together.warehouse_dir.exists()
 
 

@@ -149,7 +149,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("text", {"a": 1}, "instead of a text"),
     ("json", {"a": LONE}, "a lone surrogate"),
     ("json", {LONE: 1}, "a lone surrogate"),
-    ("json", [Decimal("NaN")], "no number"),
+    ("json", [Decimal("NaN")], "not a number"),
 ]
 
 

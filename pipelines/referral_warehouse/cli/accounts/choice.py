@@ -61,9 +61,7 @@ def named_for(account: str, text: str) -> str:
 def refuse_all_accounts(settings: Settings) -> None:
     """Raises: ConfigurationError where the settings are of several accounts together."""
     if settings.accounts and not settings.account:
-        context = click.get_current_context(silent=True)
-        path = "referrals" if context is None else context.command_path
         raise ConfigurationError(
             f"The settings have several accounts ({', '.join(settings.accounts)}), and this command is for one.",
-            f"Add --account, as in `{path} --account {settings.accounts[0]}`.",
+            f"Add `--account {settings.accounts[0]}`, or another of them, to the command.",
         )
