@@ -106,29 +106,46 @@ open_groups as (
         on chosen.cutoff = outcomes.cutoff and chosen.campaign_id = outcomes.campaign_id and outcomes.outcome = 'open'
 ),
 
+-- The share that stays open is the same for all units and groups of a curve that have one age.
+ages as (
+    select distinct
+        cutoff,
+        curve_id,
+        age_days,
+        end_days
+    from open_groups
+),
+
+chances as (
+    select
+        ages.*,
+        coalesce(begins.age_days, -1) as begin_step,
+        coalesce(ends.age_days, -1) as end_step,
+        exp(coalesce(ends.log_open, 0) - coalesce(begins.log_open, 0)) as stays_open
+    from ages
+    asof left join curves as begins
+        on ages.cutoff = begins.cutoff and ages.curve_id = begins.curve_id and ages.age_days > begins.age_days
+    asof left join curves as ends
+        on ages.cutoff = ends.cutoff and ages.curve_id = ends.curve_id and ages.end_days > ends.age_days
+),
+
 judged as (
     select
         open_groups.*,
-        coalesce(begins.age_days, -1) as begin_step,
-        coalesce(ends.age_days, -1) as end_step,
-        case
-            when open_groups.basis_count > 0 then exp(coalesce(ends.log_open, 0) - coalesce(begins.log_open, 0))
-        end as stays_open,
+        coalesce(chances.begin_step, -1) as begin_step,
+        coalesce(chances.end_step, -1) as end_step,
+        chances.stays_open,
         open_groups.referrals_count * (1 - stays_open) as expected_count,
         expected_count * open_groups.payout_value as expected_value,
         expected_value * stays_open * open_groups.payout_value as outcome_variance,
         open_groups.referrals_count * stays_open * open_groups.payout_value as staying_value
     from open_groups
-    asof left join curves as begins
+    left join chances
         on
-            open_groups.cutoff = begins.cutoff
-            and open_groups.curve_id = begins.curve_id
-            and open_groups.age_days > begins.age_days
-    asof left join curves as ends
-        on
-            open_groups.cutoff = ends.cutoff
-            and open_groups.curve_id = ends.curve_id
-            and open_groups.end_days > ends.age_days
+            open_groups.cutoff = chances.cutoff
+            and open_groups.curve_id = chances.curve_id
+            and open_groups.age_days = chances.age_days
+            and open_groups.end_days = chances.end_days
 ),
 
 -- The value that depends on the curve at an age: what entered at or before it and has not left its horizon yet. The

@@ -1,8 +1,8 @@
 -- grain: one row per user and rule
 -- key: user_id, rule
 -- metrics: rows as fraud_signals_count
--- reads: core.users, intermediate.int_referrers, intermediate.int_disposable_domains,
---   intermediate.int_referral_tree
+-- reads: core.users, intermediate.int_people, intermediate.int_referrers, intermediate.int_referral_cycles,
+--   intermediate.int_disposable_domains
 -- money: none
 -- time: UTC, without a zone
 -- People to review before a reward is paid. A signal is no proof: families share addresses, offices join within an hour,
@@ -29,8 +29,12 @@ domains as (
     select * from intermediate.int_disposable_domains
 ),
 
-tree as (
-    select * from intermediate.int_referral_tree
+people as (
+    select * from intermediate.int_people
+),
+
+cycles as (
+    select * from intermediate.int_referral_cycles
 ),
 
 -- Most addresses are their own mailbox and cost one function; trim is the most expensive one and seldom needed.
@@ -148,11 +152,18 @@ bursts as (
 signals as (
     select
         user_id,
-        if(is_self_referral, 'self_referral', 'referral_cycle') as rule,
+        'self_referral' as rule,
         [referrer_id] as related_user_ids,
         cast(1 as bigint) as related_count
-    from tree
-    where is_in_cycle
+    from people
+    where referrer_id = user_id
+    union all by name
+    select
+        user_id,
+        'referral_cycle' as rule,
+        [parent_id] as related_user_ids,
+        cast(1 as bigint) as related_count
+    from cycles
     union all by name
     select
         invited.user_id,

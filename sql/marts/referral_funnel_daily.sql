@@ -161,19 +161,19 @@ per_day as (
         campaign_id,
         source,
         day_on,
-        coalesce(sum(new_users_count), 0) as new_users_count,
-        coalesce(sum(new_referrals_count), 0) as new_referrals_count,
-        coalesce(sum(qualified_count), 0) as qualified_count,
-        coalesce(sum(unsubscribed_count), 0) as unsubscribed_count,
-        coalesce(sum(deleted_count), 0) as deleted_count,
-        coalesce(sum(rewards_accrued_count), 0) as rewards_accrued_count,
-        coalesce(sum(rewards_issued_count), 0) as rewards_issued_count,
-        coalesce(sum(rewards_reversed_count), 0) as rewards_reversed_count,
+        cast(coalesce(sum(new_users_count), 0) as bigint) as new_users_count,
+        cast(coalesce(sum(new_referrals_count), 0) as bigint) as new_referrals_count,
+        cast(coalesce(sum(qualified_count), 0) as bigint) as qualified_count,
+        cast(coalesce(sum(unsubscribed_count), 0) as bigint) as unsubscribed_count,
+        cast(coalesce(sum(deleted_count), 0) as bigint) as deleted_count,
+        cast(coalesce(sum(rewards_accrued_count), 0) as decimal(38, 0)) as rewards_accrued_count,
+        cast(coalesce(sum(rewards_issued_count), 0) as decimal(38, 0)) as rewards_issued_count,
+        cast(coalesce(sum(rewards_reversed_count), 0) as decimal(38, 0)) as rewards_reversed_count,
         coalesce(sum(rewards_accrued_value), 0) as rewards_accrued_value,
         coalesce(sum(rewards_issued_value), 0) as rewards_issued_value,
         coalesce(sum(rewards_reversed_value), 0) as rewards_reversed_value,
-        coalesce(sum(coupons_issued_count), 0) as coupons_issued_count,
-        coalesce(sum(coupons_used_count), 0) as coupons_used_count
+        cast(coalesce(sum(coupons_issued_count), 0) as bigint) as coupons_issued_count,
+        cast(coalesce(sum(coupons_used_count), 0) as bigint) as coupons_used_count
     from placed
     group by campaign_id, source, day_on
 ),
@@ -186,73 +186,59 @@ units as (
     group by campaign_id
 ),
 
-gaps as (
+-- Each row stands for its day and the empty ones after it.
+spans as (
     select
-        campaign_id,
-        source,
-        day_on,
-        lead(day_on) over (partition by campaign_id, source order by day_on) as next_on
+        per_day.*,
+        units.reward_unit,
+        coalesce(
+            lead(per_day.day_on) over (partition by per_day.campaign_id, per_day.source order by per_day.day_on) - 1,
+            clock.as_of_on,
+            per_day.day_on
+        ) as until_on
     from per_day
-),
-
--- On most days nothing happens: they have constants, which cost little.
-empty_days as (
-    select
-        gaps.campaign_id,
-        gaps.source,
-        cast(unnest(generate_series(gaps.day_on + 1, coalesce(gaps.next_on - 1, clock.as_of_on), interval 1 day)) as date) as day_on
-    from gaps
     cross join clock
+    left join units on per_day.campaign_id = units.campaign_id
+    order by per_day.campaign_id, per_day.source, per_day.day_on -- here, where rows are few: the days stay in this order
 ),
 
 days as (
-    select * from per_day
-    union all by name
     select
-        *,
-        0 as new_users_count,
-        0 as new_referrals_count,
-        0 as qualified_count,
-        0 as unsubscribed_count,
-        0 as deleted_count,
-        0 as rewards_accrued_count,
-        0 as rewards_issued_count,
-        0 as rewards_reversed_count,
-        0 as rewards_accrued_value,
-        0 as rewards_issued_value,
-        0 as rewards_reversed_value,
-        0 as coupons_issued_count,
-        0 as coupons_used_count
-    from empty_days
+        * rename (day_on as happened_on),
+        cast(unnest(generate_series(day_on, until_on, interval 1 day)) as date) as day_on
+    from spans
 ),
 
 final as (
     select
-        days.campaign_id, -- campaign; 0 = without a campaign
-        days.source, -- how the people came, in the API's words; unknown = none given, other = all but the twelve largest
-        days.day_on, -- day, UTC
-        cast(days.new_users_count as bigint) as new_users_count, -- people who joined, including those who are gone since
-        cast(days.new_referrals_count as bigint) as new_referrals_count, -- of these, people who were invited
-        cast(days.qualified_count as bigint)
+        campaign_id, -- campaign; 0 = without a campaign
+        source, -- how the people came, in the API's words; unknown = none given, other = all but the twelve largest
+        day_on, -- day, UTC
+        case when day_on = happened_on then new_users_count else 0 end
+            as new_users_count, -- people who joined, including those who are gone since
+        case when day_on = happened_on then new_referrals_count else 0 end
+            as new_referrals_count, -- of these, people who were invited
+        case when day_on = happened_on then qualified_count else 0 end
             as qualified_count, -- referrals whose present qualification is of this day
-        cast(days.unsubscribed_count as bigint) as unsubscribed_count, -- people who have refused messages since this day
-        cast(days.deleted_count as bigint) as deleted_count, -- people whose deletion a sync noticed
-        cast(days.rewards_accrued_count as decimal(38, 0)) as rewards_accrued_count, -- rewards that newly became owed
-        cast(days.rewards_issued_count as decimal(38, 0)) as rewards_issued_count, -- rewards that were issued
-        cast(days.rewards_reversed_count as decimal(38, 0))
+        case when day_on = happened_on then unsubscribed_count else 0 end
+            as unsubscribed_count, -- people who have refused messages since this day
+        case when day_on = happened_on then deleted_count else 0 end as deleted_count, -- people whose deletion a sync noticed
+        case when day_on = happened_on then rewards_accrued_count else 0 end
+            as rewards_accrued_count, -- rewards that newly became owed
+        case when day_on = happened_on then rewards_issued_count else 0 end
+            as rewards_issued_count, -- rewards that were issued
+        case when day_on = happened_on then rewards_reversed_count else 0 end
             as rewards_reversed_count, -- rewards no longer owed and not issued
-        units.reward_unit, -- unit of the three values below; null = no movements or several units, which must not be added
-        case when units.reward_unit is not null then days.rewards_accrued_value end
+        reward_unit, -- unit of the three values below; null = no movements or several units, which must not be added
+        case when reward_unit is null then null when day_on = happened_on then rewards_accrued_value else 0 end
             as rewards_accrued_value, -- value that newly became owed; null where units differ
-        case when units.reward_unit is not null then days.rewards_issued_value end
+        case when reward_unit is null then null when day_on = happened_on then rewards_issued_value else 0 end
             as rewards_issued_value, -- value that was issued; null where units differ
-        case when units.reward_unit is not null then days.rewards_reversed_value end
+        case when reward_unit is null then null when day_on = happened_on then rewards_reversed_value else 0 end
             as rewards_reversed_value, -- value no longer owed and not issued; null where units differ
-        cast(days.coupons_issued_count as bigint) as coupons_issued_count, -- coupons handed out
-        cast(days.coupons_used_count as bigint) as coupons_used_count -- coupons used
+        case when day_on = happened_on then coupons_issued_count else 0 end as coupons_issued_count, -- coupons handed out
+        case when day_on = happened_on then coupons_used_count else 0 end as coupons_used_count -- coupons used
     from days
-    left join units on days.campaign_id = units.campaign_id
 )
 
 select * from final
-order by campaign_id, source, day_on

@@ -191,12 +191,37 @@ balanced as (
     )
 ),
 
--- Most days have no movement: they repeat the day before, which costs less than a sum of its own.
+first_found as (
+    select
+        campaign_id,
+        reward_type,
+        unit,
+        found_count,
+        found_value
+    from spans
+    where not is_estimated
+),
+
+sorted as (
+    select
+        balanced.*,
+        coalesce(first_found.found_count, 0) as first_found_count,
+        coalesce(first_found.found_value, 0) as first_found_value
+    from balanced
+    left join first_found
+        on
+            balanced.campaign_id = first_found.campaign_id
+            and balanced.reward_type = first_found.reward_type
+            and balanced.unit = first_found.unit
+    order by balanced.campaign_id, balanced.reward_type, balanced.unit, balanced.moved_on -- here, where rows are few
+),
+
+-- Most days have no movement: they repeat the day before, which costs less than a sum of its own. Days stay sorted.
 grid as (
     select
         *,
         cast(unnest(generate_series(moved_on, coalesce(next_on - 1, until_on), interval 1 day)) as date) as day_on
-    from balanced
+    from sorted
 ),
 
 rolled as (
@@ -235,17 +260,6 @@ calendar as (
     asof left join sync_days as observed on all_days.day_on >= observed.day_on
 ),
 
-first_found as (
-    select
-        campaign_id,
-        reward_type,
-        unit,
-        found_count,
-        found_value
-    from spans
-    where not is_estimated
-),
-
 final as (
     select
         rolled.campaign_id, -- campaign; 0 = unknown
@@ -278,20 +292,14 @@ final as (
         rolled.restated_value, -- their value
         case
             when rolled.is_estimated and rolled.day_on = rolled.until_on
-                then coalesce(first_found.found_count, 0) - rolled.closing_count
+                then rolled.first_found_count - rolled.closing_count
         end as gap_count, -- on the last estimated day: rewards the first sync found beyond the estimate; negative = fewer
         case
             when rolled.is_estimated and rolled.day_on = rolled.until_on
-                then coalesce(first_found.found_value, 0) - rolled.closing_value
+                then rolled.first_found_value - rolled.closing_value
         end as gap_value -- their value; null on all other days
     from rolled
     left join calendar on rolled.day_on = calendar.day_on
-    left join first_found
-        on
-            rolled.campaign_id = first_found.campaign_id
-            and rolled.reward_type = first_found.reward_type
-            and rolled.unit = first_found.unit
 )
 
 select * from final
-order by campaign_id, reward_type, unit, day_on

@@ -1,4 +1,4 @@
-"""How the files of a build are opened: memory by the size of the account."""
+"""How the files of a build are opened: memory and threads by the size of the account."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import prepare_draft_dir
-from referral_warehouse.warehouse.connection import connect_draft, memory_limit_mb
+from referral_warehouse.warehouse.connection import connect_draft, memory_limit_mb, thread_count
 
 HALF_OF_MACHINE_MB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2_000_000
 
@@ -20,6 +20,17 @@ def test_a_large_account_may_use_more_memory(load_mb: int, limit_mb: int, tmp_pa
     path.touch()
     os.truncate(path, load_mb * 1_000_000)  # sparse: it takes no space
     assert memory_limit_mb(path) == max(200, min(limit_mb, HALF_OF_MACHINE_MB))
+
+
+@pytest.mark.parametrize(("load_mb", "processors", "threads"), [(0, 8, 1), (200, 8, 1), (300, 8, 4), (300, 2, 2)])
+def test_only_a_very_large_account_is_built_by_several_threads(
+    load_mb: int, processors: int, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)), raising=False)
+    path = tmp_path / "load.duckdb"
+    path.touch()
+    os.truncate(path, load_mb * 1_000_000)
+    assert thread_count(path) == threads
 
 
 def test_no_load_file_is_a_small_account(tmp_path: Path) -> None:
