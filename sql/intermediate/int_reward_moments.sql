@@ -4,9 +4,10 @@
 -- time: UTC, the server's
 -- materialized: table
 -- Which run saw a change, and on which sync point the change is booked. A moment belongs to the first run that was
--- observing then; a moment in no run (the loader keeps its moments growing by microseconds) to the last run whose changes
--- hold by then; a moment before all runs to the first. previous_started_at is when the sync point before began to
--- observe, null at the first.
+-- observing then; a moment less than a second after a run to that run (the loader keeps its moments growing by
+-- microseconds). Any other moment is of a run that stored what it read and then failed: it waits for the next run that
+-- finished, like what a run saw of one list alone, because days that were published before it must not change.
+-- previous_started_at is when the sync point before began to observe, null at the first.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -47,8 +48,12 @@ placed as (
     select
         moments.change_at,
         case when run_ends.run_started_at <= moments.change_at then run_ends.run_no end as observing_run_no,
-        begun.run_no as latest_run_no
+        case
+            when moments.change_at < begun.run_ended_at + interval 1 second then begun.run_no
+            else coalesce(begun.run_no + 1, first_run.run_no)
+        end as nearest_run_no
     from moments
+    cross join first_run
     asof left join run_ends on moments.change_at <= run_ends.run_ended_at
     asof left join sync_points as begun on moments.change_at >= begun.changes_from_at
 ),
@@ -69,8 +74,7 @@ final as (
         sync_points.sync_at,
         previous.run_started_at as previous_started_at
     from placed
-    cross join first_run
-    left join sync_points on coalesce(placed.observing_run_no, placed.latest_run_no, first_run.run_no) = sync_points.run_no
+    left join sync_points on coalesce(placed.observing_run_no, placed.nearest_run_no) = sync_points.run_no
     left join sync_starts as previous on sync_points.sync_no = previous.sync_no + 1
 )
 

@@ -93,7 +93,8 @@ balances as (
 
 -- Since when something has been owed without a break: the unit of age is the balance, not the single reward. A balance
 -- that came from another campaign or reward type keeps its age, so the places of a reward and recipient count together;
--- where no reward is named, each reward type counts alone, unless rows of the recipient went from one to another.
+-- where no reward is named, each reward type counts alone, unless rows of the recipient went from one to another. A balance
+-- that the last sync of both lists left at zero, and that a later run saw in one list alone, begins anew.
 moved_recipients as (
     select distinct recipient_id
     from ledger
@@ -120,9 +121,13 @@ running as (
     select
         *,
         sum(change_count) over balances as closing_count,
-        sum(change_value) over balances as closing_value
+        sum(change_value) over balances as closing_value,
+        sum(change_count) over every_sync as left_count,
+        sum(change_value) over every_sync as left_value
     from changes
-    window balances as (partition by reward_id, recipient_id, own_type order by sync_no rows unbounded preceding)
+    window
+        every_sync as (partition by reward_id, recipient_id, own_type),
+        balances as (partition by reward_id, recipient_id, own_type order by sync_no rows unbounded preceding)
 ),
 
 owed_since as (
@@ -136,6 +141,7 @@ owed_since as (
     where
         (is_opening_balance or (closing_count - change_count = 0 and closing_value - change_value = 0))
         and (closing_count <> 0 or closing_value <> 0)
+        and (left_count <> 0 or left_value <> 0)
     group by reward_id, recipient_id, own_type
 ),
 
