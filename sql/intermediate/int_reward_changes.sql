@@ -35,33 +35,49 @@ absences as (
     where stream = 'rewards_issued' and what in ('vanished', 'reappeared')
 ),
 
-absent_rows as (
+sightings as (
     select
         versions.*,
-        lead([versions.campaign_id, versions.reward_id, versions.recipient_id, versions.type_no]) over row_versions as next_place,
-        lead(versions.reward_state) over row_versions as next_state
+        moments.sync_no,
+        [versions.campaign_id, versions.reward_id, versions.recipient_id, versions.type_no] as place,
+        last_value(place) over same_sync as sync_place,
+        last_value(versions.reward_state) over same_sync as sync_state
     from versions
     semi join absences on versions.record_id = absences.record_id
+    left join moments on versions.seen_from_at = moments.change_at
     where versions.list_name = 'issued'
-    window row_versions as (partition by versions.record_id order by versions.seen_from_at)
+    window same_sync as (
+        partition by versions.record_id, moments.sync_no
+        order by versions.seen_from_at rows between unbounded preceding and unbounded following
+    )
+),
+
+absent_rows as (
+    select
+        * exclude (sync_no, sync_place, sync_state),
+        lead(sync_no) over row_versions as next_sync_no,
+        lead(sync_place) over row_versions as next_place,
+        lead(sync_state) over row_versions as next_state
+    from sightings
+    window row_versions as (partition by record_id order by seen_from_at)
 ),
 
 -- An absence belongs to the version of the row that held when it began, in whatever periods of its reward definition;
--- a later version of the row is a fresh sighting. Where it ends in another place, for somebody else or
--- with a cancelled row, nothing is there again.
+-- a later version of the row is a fresh sighting. Where the sync at which it ends finds the row in another place, for
+-- somebody else or cancelled, nothing is there again. A run notices what is back before it begins new versions.
 absent_versions as (
     select
-        versions.* exclude (next_place, next_state),
+        versions.* exclude (place, next_place, next_state, next_sync_no),
         greatest(absences.gone_from_at, versions.seen_from_at) as gone_from_at,
         least(absences.gone_until_at, versions.seen_until_at) as back_at,
         versions.seen_from_at <= absences.gone_from_at as is_first_absent,
         coalesce(least(absences.gone_until_at, versions.row_seen_until_at), timestamp 'infinity')
         <= coalesce(versions.seen_until_at, timestamp 'infinity') as is_last_absent,
-        back_at < coalesce(versions.seen_until_at, timestamp 'infinity')
-        or (
-            [versions.campaign_id, versions.reward_id, versions.recipient_id, versions.type_no] = versions.next_place
-            and versions.next_state <> 'cancelled'
-        ) as is_in_place
+        (
+            back_at < coalesce(versions.seen_until_at, timestamp 'infinity')
+            and moments.sync_no is distinct from versions.next_sync_no
+        )
+        or (versions.place = versions.next_place and versions.next_state <> 'cancelled') as is_in_place
     from absent_rows as versions
     inner join absences
         on
@@ -70,6 +86,7 @@ absent_versions as (
             and coalesce(versions.seen_until_at, timestamp 'infinity') > absences.gone_from_at
             and versions.seen_from_at < coalesce(absences.gone_until_at, timestamp 'infinity')
             and coalesce(versions.row_seen_until_at, timestamp 'infinity') > absences.gone_from_at
+    left join moments on absences.gone_until_at = moments.change_at
     where absences.what = 'vanished' and versions.reward_state <> 'cancelled'
 ),
 

@@ -7,7 +7,7 @@
 -- compression: rle
 -- The rows of marts.reward_ledger, which documents the columns. They are computed here because the daily balances, the
 -- list of what is owed and the daily funnel need them too, and no mart reads a mart. taken_back_count (not published):
--- issued rewards that left the list and are due again; negative = they are back.
+-- issued rewards that left the list and are due again.
 
 with movements as (
     select * from intermediate.int_reward_movements
@@ -33,7 +33,7 @@ syncs as (
 -- The first sync has no movements; what it finds is the opening balance, and what was issued before it is no part of it.
 placed as (
     select
-        movements.* exclude (unlisted_count, unlisted_value),
+        movements.* exclude (taken_back_count, taken_back_value),
         coalesce(moved.due_in_count, 0) as due_in_count,
         coalesce(moved.due_in_value, 0) as due_in_value,
         coalesce(moved.due_out_count, 0) as due_out_count,
@@ -42,8 +42,8 @@ placed as (
         coalesce(moved.in_process_in_value, 0) as in_process_in_value,
         coalesce(moved.in_process_out_count, 0) as in_process_out_count,
         coalesce(moved.in_process_out_value, 0) as in_process_out_value,
-        movements.unlisted_count + coalesce(moved.unlisted_shift_count, 0) as unlisted_count,
-        movements.unlisted_value + coalesce(moved.unlisted_shift_value, 0) as unlisted_value
+        movements.taken_back_count + coalesce(moved.taken_back_shift_count, 0) as taken_back_count,
+        movements.taken_back_value + coalesce(moved.taken_back_shift_value, 0) as taken_back_value
     from movements
     left join reclassifications as moved
         on
@@ -82,24 +82,10 @@ balanced as (
     window running as (partition by campaign_id, reward_id, recipient_id, type_no order by sync_no rows unbounded preceding)
 ),
 
--- An issued reward that left the list and is due again was taken back; one that came back and is no longer due was not.
+-- What is due again because an issue was taken back is not accrued.
 taken_back as (
     select
         *,
-        case
-            when is_opening_balance then 0
-            when unlisted_count > 0 then least(unlisted_count, greatest(due_rest_count, 0))
-            when unlisted_count < 0 then -least(-unlisted_count, greatest(-due_rest_count, 0))
-            else 0
-        end as taken_back_count,
-        case
-            when taken_back_count = 0 then 0
-            when taken_back_count = unlisted_count then unlisted_value
-            else cast(
-                round(cast(unlisted_value as double) * taken_back_count / unlisted_count, getvariable('amount_digits'))
-                as decimal(38, 6)
-            )
-        end as taken_back_value,
         due_rest_count - taken_back_count as due_change_count,
         due_rest_value - taken_back_value as due_change_value
     from balanced
@@ -238,7 +224,7 @@ final as (
                 then nullif(
                     concat_ws(
                         ', ',
-                        case when late_count > 0 or late_value > 0 or taken_back_count < 0 then 'issued earlier' end,
+                        case when late_count > 0 or late_value > 0 then 'issued earlier' end,
                         case
                             when due_issued_count < 0 or in_process_issued_count < 0 or taken_back_count > 0
                                 then 'issue taken back'

@@ -1,16 +1,56 @@
 -- grain: one row per campaign x reward x recipient x reward type (type_no) x sync in which one of the two lists changed
--- reads: intermediate.int_reward_changes
+-- reads: intermediate.int_reward_changes, intermediate.int_unlisted_issues
 -- money: exact, in the unit of the reward type; never added across units
 -- time: by sync; late_from_at UTC
 -- By how much each state of a balance changed between two syncs, as the lists show it; int_reward_ledger makes movements
 -- of it. Issued is split by where it was before; entered is what came into the issued list without a date.
 -- late: issues that the vendor dates before the sync before began; absence: payouts in process that left the issued
--- list (negative) or are back in it; unlisted: issued rows that left the list (positive) or are back in it. due_rest and
--- in_process_rest are the changes of the two states that these do not explain. Prices are those of the row that is due;
--- null where several rows changed, or where the value is not count times price.
+-- list (negative) or are back in it, from sync to sync; taken_back: issued rewards that left the list and are due again.
+-- Those that are back are issued again from due. due_rest and in_process_rest are the changes of the two states that these
+-- do not explain. Prices are those of the row that is due; null where several rows changed, or where the value is not count
+-- times price.
 
 with changes as (
     select * from intermediate.int_reward_changes
+),
+
+unlisted as (
+    select * from intermediate.int_unlisted_issues
+    where taken_count > 0
+),
+
+-- From sync to sync: a payout that left and came back in between was not away, and one whose place changed meanwhile is not
+-- there again.
+absences as (
+    select
+        *,
+        bool_or(is_carried) over (partition by record_id, sync_no) as is_place_changed,
+        first_value(direction) over row_changes as first_direction,
+        lead(direction) over row_changes is null as is_last
+    from changes
+    where is_absence and reward_state = 'in process'
+    window row_changes as (partition by record_id, sync_no order by change_at asc, direction desc)
+),
+
+booked as (
+    select * from changes
+    where reward_state <> 'unlisted'
+    union all by name
+    select * exclude (is_place_changed, first_direction, is_last) replace ('away' as reward_state)
+    from absences
+    where is_last and direction = first_direction and not is_place_changed
+    union all by name
+    select
+        * exclude (is_gone, is_latest, taken_count, taken_value),
+        case when is_gone then 'unlisted' else 'issued' end as reward_state,
+        'due' as issued_from,
+        1 as direction,
+        false as is_absence,
+        false as is_carried,
+        false as is_entry,
+        taken_count as change_count,
+        taken_value as change_value
+    from unlisted
 ),
 
 sorted_out as (
@@ -22,8 +62,9 @@ sorted_out as (
         reward_state = 'issued' and issued_from = 'due' as is_from_due,
         reward_state = 'issued' and issued_from = 'in process' as is_from_process,
         reward_state = 'issued' and is_late as is_late_issue,
+        reward_state = 'away' as is_away,
         reward_state = 'unlisted' as is_unlisted
-    from changes
+    from booked
     where sync_no is not null
 ),
 
@@ -46,10 +87,10 @@ summed as (
         coalesce(sum(change_value) filter (where is_from_process), 0) as in_process_issued_value,
         coalesce(sum(change_count) filter (where is_late_issue), 0) as late_count,
         coalesce(sum(change_value) filter (where is_late_issue), 0) as late_value,
-        coalesce(sum(change_count) filter (where is_absence and is_in_process and not is_carried), 0) as absence_count,
-        coalesce(sum(change_value) filter (where is_absence and is_in_process and not is_carried), 0) as absence_value,
-        -coalesce(sum(change_count) filter (where is_unlisted), 0) as unlisted_count,
-        -coalesce(sum(change_value) filter (where is_unlisted), 0) as unlisted_value,
+        coalesce(sum(change_count) filter (where is_away), 0) as absence_count,
+        coalesce(sum(change_value) filter (where is_away), 0) as absence_value,
+        coalesce(sum(change_count) filter (where is_unlisted), 0) as taken_back_count,
+        coalesce(sum(change_value) filter (where is_unlisted), 0) as taken_back_value,
         min(issued_at) filter (where is_late_issue and (change_count <> 0 or change_value <> 0)) as late_from_at,
         case
             when min(record_id) filter (where is_due) = max(record_id) filter (where is_due)
@@ -94,8 +135,8 @@ final as (
         greatest(late_value, 0) as late_value,
         cast(absence_count as decimal(38, 0)) as absence_count,
         absence_value,
-        cast(unlisted_count as decimal(38, 0)) as unlisted_count,
-        unlisted_value,
+        cast(taken_back_count as decimal(38, 0)) as taken_back_count,
+        taken_back_value,
         late_from_at,
         case when unpriced_count = 0 then price_before end as price_before,
         case when unpriced_count = 0 then price_after end as price_after

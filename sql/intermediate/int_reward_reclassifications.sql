@@ -7,8 +7,8 @@
 -- another name, takes what is owed along: the lists show a loss in one place and a gain in another for the same reward
 -- and recipient. As many rewards as were lost in some places and gained in others have changed their place; the rest is
 -- an ordinary movement. What leaves a place takes its share of the value that was lost there, and brings it to the new
--- place. unlisted_shift: an issued reward that left the list did so in its old place; if it is due again, it is so in the
--- new one, so it counts where most became due. Nothing shows that two rows that name no reward are the same one, unless it
+-- place. taken_back_shift: an issued reward that left the list did so in its old place; it is due again in the new one, so
+-- what is taken back counts where most became due. Nothing shows that two rows that name no reward are the same one, unless it
 -- is one row of its list: int_reward_row_moves has those, and each takes along all that it was worth.
 
 with movements as (
@@ -84,8 +84,8 @@ states as (
         movements.recipient_id,
         movements.type_no,
         movements.sync_no,
-        movements.unlisted_count,
-        movements.unlisted_value,
+        movements.taken_back_count,
+        movements.taken_back_value,
         unnest([
             {
                 'state': 'due',
@@ -122,8 +122,8 @@ sides as (
         states.recipient_id,
         states.type_no,
         states.sync_no,
-        states.unlisted_count,
-        states.unlisted_value,
+        states.taken_back_count,
+        states.taken_back_value,
         states.part.state as state,
         states.part.value as rest_value,
         greatest(-states.part.count, 0) as lost_count,
@@ -197,8 +197,8 @@ moved as (
         recipient_id,
         type_no,
         sync_no,
-        any_value(unlisted_count) as unlisted_count,
-        any_value(unlisted_value) as unlisted_value,
+        any_value(taken_back_count) as taken_back_count,
+        any_value(taken_back_value) as taken_back_value,
         coalesce(sum(gained_count - in_count) filter (where state = 'due'), 0) as due_again_count,
         coalesce(sum(in_count) filter (where state = 'due'), 0) as due_in_count,
         coalesce(sum(in_value) filter (where state = 'due'), 0) as due_in_value,
@@ -215,8 +215,8 @@ moved as (
 ranked as (
     select
         *,
-        sum(unlisted_count) over balance as all_unlisted_count,
-        sum(unlisted_value) over balance as all_unlisted_value,
+        sum(taken_back_count) over balance as all_taken_back_count,
+        sum(taken_back_value) over balance as all_taken_back_value,
         row_number() over (balance order by due_again_count desc, campaign_id asc, type_no asc) = 1 as is_due_again
     from moved
     window balance as (partition by reward_id, recipient_id, sync_no)
@@ -224,9 +224,9 @@ ranked as (
 
 shifted as (
     select
-        * exclude (unlisted_count, unlisted_value, due_again_count, all_unlisted_count, all_unlisted_value, is_due_again),
-        case when is_due_again then all_unlisted_count else 0 end - unlisted_count as unlisted_shift_count,
-        case when is_due_again then all_unlisted_value else 0 end - unlisted_value as unlisted_shift_value
+        * exclude (taken_back_count, taken_back_value, due_again_count, all_taken_back_count, all_taken_back_value, is_due_again),
+        case when is_due_again then all_taken_back_count else 0 end - taken_back_count as taken_back_shift_count,
+        case when is_due_again then all_taken_back_value else 0 end - taken_back_value as taken_back_shift_value
     from ranked
 ),
 
@@ -235,8 +235,8 @@ both_kinds as (
     union all by name
     select
         *,
-        0 as unlisted_shift_count,
-        0 as unlisted_shift_value
+        0 as taken_back_shift_count,
+        0 as taken_back_shift_value
     from row_places
 ),
 
@@ -255,8 +255,8 @@ final as (
         sum(in_process_in_value) as in_process_in_value,
         sum(in_process_out_count) as in_process_out_count,
         sum(in_process_out_value) as in_process_out_value,
-        sum(unlisted_shift_count) as unlisted_shift_count,
-        sum(unlisted_shift_value) as unlisted_shift_value
+        sum(taken_back_shift_count) as taken_back_shift_count,
+        sum(taken_back_shift_value) as taken_back_shift_value
     from both_kinds
     group by campaign_id, reward_id, recipient_id, type_no, sync_no
 )

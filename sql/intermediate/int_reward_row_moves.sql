@@ -8,8 +8,8 @@
 -- has another place in the next sync (another type or unit, another campaign of the recipient, a reward that it names from
 -- then on or no longer), what was owed for it moves there too. state: due or in process; a row that is issued in its new
 -- place moved there in process. A row does not move if it was absent from the list in between or is absent afterwards, if
--- nothing was owed for it, or if its recipient changed. Several changes between two syncs are one move, from the first place
--- to the last one.
+-- nothing was owed for it, or if its recipient changed. Several changes between two syncs are one move, from its place at the
+-- first of them to its place at the second, of what it was worth at the first.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -19,7 +19,7 @@ absences as (
     select
         'issued' as list_name,
         record_id,
-        change_at
+        sync_no
     from intermediate.int_reward_changes
     where is_absence
 ),
@@ -51,61 +51,78 @@ followed as (
         versions.total_count,
         coalesce(versions.total_value, 0) as total_value,
         versions.seen_from_at,
-        lag(versions.seen_until_at) over row_versions as previous_until_at,
-        lag(versions.campaign_id) over row_versions as from_campaign_id,
-        lag(coalesce(versions.reward_id, 0)) over row_versions as from_reward_id,
-        lag(coalesce(versions.recipient_id, 0)) over row_versions as from_recipient_id,
-        lag(versions.type_no) over row_versions as from_type_no,
-        lag(versions.reward_state) over row_versions as from_state,
-        lag(versions.total_count) over row_versions as from_count,
-        lag(coalesce(versions.total_value, 0)) over row_versions as from_value
+        begun.sync_no,
+        ended.sync_no as until_sync_no,
+        coalesce(versions.seen_from_at <> lag(versions.seen_until_at) over row_versions, false) as is_after_gap
     from versions
     semi join unnamed on versions.list_name = unnamed.list_name and versions.record_id = unnamed.record_id
+    inner join moments as begun on versions.seen_from_at = begun.change_at
+    left join moments as ended on versions.seen_until_at = ended.change_at
     window row_versions as (partition by versions.list_name, versions.record_id order by versions.seen_from_at)
 ),
 
-continued as (
+interrupted as (
     select
-        followed.*,
-        moments.sync_no
+        list_name,
+        record_id,
+        sync_no
     from followed
-    inner join moments on followed.seen_from_at = moments.change_at
-    anti join absences
-        on
-            followed.list_name = absences.list_name
-            and followed.record_id = absences.record_id
-            and followed.seen_from_at = absences.change_at
-    where
-        followed.seen_from_at = followed.previous_until_at
-        and followed.recipient_id = followed.from_recipient_id
-        and 0 in (followed.reward_id, followed.from_reward_id)
-        and (
-            (followed.from_state = 'due' and followed.reward_state = 'due')
-            or (followed.from_state = 'in process' and followed.reward_state in ('in process', 'issued'))
-        )
-        and moments.sync_no > 1
+    where is_after_gap
+    union
+    select * from absences
+),
+
+-- What a sync left behind: not what was seen and changed again before it.
+at_syncs as (
+    select
+        *,
+        lag(until_sync_no) over row_versions as from_until_sync_no,
+        lag(campaign_id) over row_versions as from_campaign_id,
+        lag(reward_id) over row_versions as from_reward_id,
+        lag(recipient_id) over row_versions as from_recipient_id,
+        lag(type_no) over row_versions as from_type_no,
+        lag(reward_state) over row_versions as from_state,
+        lag(total_count) over row_versions as from_count,
+        lag(total_value) over row_versions as from_value
+    from followed
+    where sync_no is not null and (until_sync_no is null or until_sync_no > sync_no)
+    window row_versions as (partition by list_name, record_id order by seen_from_at)
 ),
 
 final as (
     select
-        record_id,
-        recipient_id,
-        sync_no,
-        case list_name when 'due' then 'due' else 'in process' end as state,
-        arg_min(from_campaign_id, seen_from_at) as from_campaign_id,
-        arg_min(from_reward_id, seen_from_at) as from_reward_id,
-        arg_min(from_type_no, seen_from_at) as from_type_no,
-        arg_max(campaign_id, seen_from_at) as to_campaign_id,
-        arg_max(reward_id, seen_from_at) as to_reward_id,
-        arg_max(type_no, seen_from_at) as to_type_no,
-        cast(arg_min(from_count, seen_from_at) as decimal(38, 0)) as moved_count,
-        arg_min(from_value, seen_from_at) as moved_value
-    from continued
-    group by list_name, record_id, recipient_id, sync_no
-    having
-        from_campaign_id <> to_campaign_id
-        or from_reward_id <> to_reward_id
-        or from_type_no <> to_type_no
+        at_syncs.record_id,
+        at_syncs.recipient_id,
+        at_syncs.sync_no,
+        case at_syncs.list_name when 'due' then 'due' else 'in process' end as state,
+        at_syncs.from_campaign_id,
+        at_syncs.from_reward_id,
+        at_syncs.from_type_no,
+        at_syncs.campaign_id as to_campaign_id,
+        at_syncs.reward_id as to_reward_id,
+        at_syncs.type_no as to_type_no,
+        cast(at_syncs.from_count as decimal(38, 0)) as moved_count,
+        at_syncs.from_value as moved_value
+    from at_syncs
+    anti join interrupted
+        on
+            at_syncs.list_name = interrupted.list_name
+            and at_syncs.record_id = interrupted.record_id
+            and at_syncs.sync_no = interrupted.sync_no
+    where
+        at_syncs.sync_no > 1
+        and at_syncs.from_until_sync_no = at_syncs.sync_no
+        and at_syncs.recipient_id = at_syncs.from_recipient_id
+        and 0 in (at_syncs.reward_id, at_syncs.from_reward_id)
+        and (
+            (at_syncs.from_state = 'due' and at_syncs.reward_state = 'due')
+            or (at_syncs.from_state = 'in process' and at_syncs.reward_state in ('in process', 'issued'))
+        )
+        and (
+            at_syncs.from_campaign_id <> at_syncs.campaign_id
+            or at_syncs.from_reward_id <> at_syncs.reward_id
+            or at_syncs.from_type_no <> at_syncs.type_no
+        )
 )
 
 select * from final

@@ -10,7 +10,8 @@
 -- What happened to each balance between two syncs, told from complete lists. Owed = due + in process, and each adds up,
 -- for counts and values: opening + accrued + reclassified in - issued - reversed - reclassified out = closing; the same
 -- for due with "- moved to process", and for in process with "+ moved to process". Issued is what the issued list
--- gained, less what was taken back: an issued reward that left the list and is due again. Reclassified is what went to
+-- gained, less what was taken back: an issued reward that left the list and is due again; back in the list, it is issued
+-- again. What a run saw of one list alone, or before it failed, belongs to the next sync. Reclassified is what went to
 -- another campaign, another reward type or another unit with its reward definition, or with a row that names no reward
 -- and kept its id; over all rows of a reward, a recipient and a sync, in and out are equal (together with those that
 -- name no reward, where such a row came to name one). Moved to process is what came into the issued list without a

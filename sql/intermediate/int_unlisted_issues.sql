@@ -1,0 +1,215 @@
+-- grain: one row per row of the list of rewards issued that had a date, and sync at which it has left the list or is back
+-- reads: intermediate.int_reward_changes, intermediate.int_reward_row_moves, intermediate.int_reward_versions,
+--   intermediate.int_reward_moments
+-- money: taken_value in the row's unit, exact for a whole row, else its share, rounded to the published digits
+-- time: by sync; null = it waits for the next
+-- materialized: table
+-- What is taken back of an issued reward that left the list: as much as its reward became due again for the recipient at
+-- the same sync, beyond what was issued of it; of several rows that left, those with the lowest ids. A row that is back is
+-- issued again, as far as it had been taken back and whatever is due: so each row of the list counts as issued once. What a
+-- row did between two syncs is seen net. A definition is followed into whatever place it has; rewards of rows that name none
+-- are due again in the place of the row. Place, date and price of a row that is back are those that the sync found; is_late
+-- as in int_reward_changes. The first sync has no movements, so nothing is taken back at it. taken_count: of a row that is
+-- back, what had been taken back.
+
+with changes as (
+    select * from intermediate.int_reward_changes
+),
+
+row_moves as (
+    select * from intermediate.int_reward_row_moves
+    where state = 'due'
+),
+
+versions as (
+    select
+        record_id,
+        campaign_id,
+        coalesce(reward_id, 0) as reward_id,
+        coalesce(recipient_id, 0) as recipient_id,
+        type_no,
+        issued_at,
+        price,
+        seen_from_at
+    from intermediate.int_reward_versions
+    where list_name = 'issued'
+),
+
+moments as (
+    select * from intermediate.int_reward_moments
+),
+
+ordered as (
+    select
+        *,
+        first_value(direction) over row_changes as first_direction,
+        lead(direction) over row_changes is null as is_last
+    from changes
+    where reward_state = 'unlisted'
+    window row_changes as (partition by record_id, sync_no order by change_at asc, direction desc)
+),
+
+absences as (
+    select
+        *,
+        direction = -1 as is_gone,
+        case when reward_id = 0 then campaign_id else 0 end as due_campaign_id,
+        case when reward_id = 0 then type_no else 0 end as due_type_no
+    from ordered
+    where is_last and direction = first_direction
+),
+
+balances as (
+    select distinct
+        reward_id,
+        recipient_id,
+        due_campaign_id,
+        due_type_no,
+        sync_no
+    from absences
+    where is_gone and sync_no > 1
+),
+
+due_changes as (
+    select
+        reward_id,
+        recipient_id,
+        campaign_id,
+        type_no,
+        sync_no,
+        change_count
+    from changes
+    where
+        reward_state = 'due'
+        or (reward_state = 'issued' and issued_from = 'due')
+        or (reward_state = 'in process' and is_entry)
+    union all
+    select
+        from_reward_id as reward_id,
+        recipient_id,
+        from_campaign_id as campaign_id,
+        from_type_no as type_no,
+        sync_no,
+        moved_count as change_count
+    from row_moves
+    union all
+    select
+        to_reward_id as reward_id,
+        recipient_id,
+        to_campaign_id as campaign_id,
+        to_type_no as type_no,
+        sync_no,
+        -moved_count as change_count
+    from row_moves
+),
+
+due_again as (
+    select
+        balances.*,
+        sum(due_changes.change_count) as due_again_count
+    from balances
+    inner join due_changes
+        on
+            balances.reward_id = due_changes.reward_id
+            and balances.recipient_id = due_changes.recipient_id
+            and balances.sync_no = due_changes.sync_no
+            and (
+                balances.reward_id <> 0
+                or (balances.due_campaign_id = due_changes.campaign_id and balances.due_type_no = due_changes.type_no)
+            )
+    group by all
+    having sum(due_changes.change_count) > 0
+),
+
+taken as (
+    select
+        absences.* exclude (change_count, change_value),
+        -absences.change_count as gone_count,
+        -absences.change_value as gone_value,
+        case
+            when absences.is_gone
+                then greatest(
+                    least(
+                        coalesce(due_again.due_again_count, 0)
+                        + gone_count
+                        - sum(gone_count) over (
+                            partition by
+                                absences.reward_id,
+                                absences.recipient_id,
+                                absences.due_campaign_id,
+                                absences.due_type_no,
+                                absences.sync_no,
+                                absences.is_gone
+                            order by absences.record_id
+                        ), gone_count
+                    ), 0
+                )
+        end as now_taken_count,
+        case
+            when now_taken_count = 0 then 0
+            when now_taken_count = gone_count then gone_value
+            when now_taken_count > 0
+                then cast(
+                    round(cast(gone_value as double) * now_taken_count / gone_count, getvariable('amount_digits'))
+                    as decimal(38, 6)
+                )
+        end as now_taken_value
+    from absences
+    left join due_again
+        on
+            absences.reward_id = due_again.reward_id
+            and absences.recipient_id = due_again.recipient_id
+            and absences.due_campaign_id = due_again.due_campaign_id
+            and absences.due_type_no = due_again.due_type_no
+            and absences.sync_no = due_again.sync_no
+),
+
+followed as (
+    select
+        *,
+        lead(record_id) over syncs is null as is_latest,
+        case when is_gone then now_taken_count else coalesce(lag(now_taken_count) over syncs, 0) end as taken_count,
+        case when is_gone then now_taken_value else coalesce(lag(now_taken_value) over syncs, 0) end as taken_value
+    from taken
+    window syncs as (partition by record_id order by sync_no asc nulls last)
+),
+
+found_back as (
+    select
+        followed.record_id,
+        followed.sync_no,
+        any_value(back.previous_started_at) as previous_started_at,
+        arg_max(versions, versions.seen_from_at) as version
+    from followed
+    inner join versions on followed.record_id = versions.record_id
+    inner join moments on versions.seen_from_at = moments.change_at and followed.sync_no >= moments.sync_no
+    inner join moments as back on followed.change_at = back.change_at
+    where not followed.is_gone and followed.taken_count > 0
+    group by followed.record_id, followed.sync_no
+),
+
+final as (
+    select
+        followed.record_id,
+        coalesce(found_back.version.campaign_id, followed.campaign_id) as campaign_id,
+        coalesce(found_back.version.reward_id, followed.reward_id) as reward_id,
+        coalesce(found_back.version.recipient_id, followed.recipient_id) as recipient_id,
+        coalesce(found_back.version.type_no, followed.type_no) as type_no,
+        followed.sync_no,
+        followed.change_at,
+        found_back.version.issued_at as issued_at,
+        found_back.version.price as price,
+        coalesce(
+            found_back.version.issued_at
+            + case when epoch(found_back.version.issued_at) % 900 = 0 then interval 1 day else interval 0 days end
+            < found_back.previous_started_at, false
+        ) as is_late,
+        followed.is_gone,
+        followed.is_latest,
+        cast(followed.taken_count as decimal(38, 0)) as taken_count,
+        cast(followed.taken_value as decimal(38, 6)) as taken_value
+    from followed
+    left join found_back on followed.record_id = found_back.record_id and followed.sync_no = found_back.sync_no
+)
+
+select * from final
