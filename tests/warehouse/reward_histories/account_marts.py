@@ -11,16 +11,17 @@ from decimal import Decimal
 from typing import Any
 
 from tests.warehouse.reward_histories.events import History, Row
+from tests.warehouse.reward_histories.issued_flows import flows, states_undated
 from tests.warehouse.reward_histories.load_file import BATCHES
-from tests.warehouse.reward_histories.owed_marts import Mart, days_between, last_account, named
-from tests.warehouse.reward_histories.replay import NONE, Account, Amount, accounts
+from tests.warehouse.reward_histories.owed_marts import Mart, days_between, named
+from tests.warehouse.reward_histories.replay import NONE, Account, Amount, last_account, looks
 from tests.warehouse.reward_histories.use_marts import known_coupons
 
 
 def coupon_campaign(coupon: dict[str, Any], homes: dict[int, int]) -> int:
-    """That of the batch, else that of the person."""
+    """That of the batch, else that of the person who has it; 0 where nobody has it."""
     batch_id = int(coupon["batch_id"])
-    return batch_id if batch_id in BATCHES else homes[coupon["user_id"]]
+    return batch_id if batch_id in BATCHES else homes.get(coupon["user_id"], 0)
 
 
 def coupon_usage(history: History, _: Any) -> Mart:
@@ -56,34 +57,39 @@ def promises(history: History, account: Account) -> list[tuple[int, str, str, di
 def contingent(history: History, _: Any) -> Mart:
     """(campaign, unit) in which rewards may fall due: how many referrals are open, and the most they may bring."""
     now = last_account(history)
-    open_count: dict[int, int] = defaultdict(int)
-    for key, person in history.origin.people.items():
-        open_count[now.homes[key]] += person["referrer_id"] is not None and not person["qualified"]
+    there = now.homes.keys() - now.deleted.keys()
+    friends = [key for key in there if now.referrers[key] and not history.origin.people[key]["qualified"]]
     mart: Mart = {}
     for campaign_id, _, unit, definition in promises(history, now):
-        if definition["when_referral"] == "converted" and open_count[campaign_id]:
-            row = mart.setdefault(
-                (campaign_id, unit), {"open_referrals_count": open_count[campaign_id], "most_value": Decimal(0)}
-            )
-            row["most_value"] += definition["value"] * open_count[campaign_id]
+        found = [key for key in friends if now.homes[key] == campaign_id]
+        if definition["when_referral"] == "converted" and found:
+            if "Referring" in definition["reward_for"]:
+                found = [key for key in found if now.referrers[key] in there]
+            row = mart.setdefault((campaign_id, unit), {"open_referrals_count": 0, "most_value": Decimal(0)})
+            row["open_referrals_count"] = sum(now.homes[key] == campaign_id for key in friends)
+            row["most_value"] += definition["value"] * len(found)
     return mart
 
 
 def estimated_days(history: History, _: Any) -> Mart:
     """(campaign, type, unit, day) of days before the first sync."""
-    first = next(now.copy() for _, _, now in accounts(history))
-    homes, first_on = last_account(history).homes, history.syncs[0].at.date()
+    first = next(looked.now for looked in looks(history) if looked.run.is_sync)
+    now, first_on = last_account(history), history.syncs[0].at.date()
     earned: dict[Any, list[Amount]] = defaultdict(lambda: [NONE, NONE])
-    for campaign_id, kind, unit, definition in promises(history, first):
-        for key, person in history.origin.people.items():
+    for campaign_id, kind, unit, definition in promises(history, looks(history)[0].before):
+        for key, home in now.homes.items():
+            person = history.origin.people[key]
             when = person["date"] if definition["when_referral"] == "invited" else person["qualified_at"]
-            if person["referrer_id"] and homes[key] == campaign_id and when and when.date() < first_on:
+            if "Referring" in definition["reward_for"] and now.referrers[key] not in now.homes:
+                continue  # who left before the first look
+            if now.referrers[key] and home == campaign_id and when and when.date() < first_on:
                 sums = earned[campaign_id, kind, unit, when.date()]
                 sums[0] = sums[0].plus(Amount(1, definition["value"]))
-    for row in first.rows.values():
-        if row.state == "issued" and row.issued_at and row.issued_at.date() < first_on:
-            sums = earned[(*first.place(row)[2:], row.issued_at.date())]
-            sums[1] = sums[1].plus(Amount(row.count, row.value))
+    for looked, undated in states_undated(history):
+        for name, place, found, issued_at in flows(looked, undated) if looked.sync_no == 1 else ():
+            if name.endswith("_issued") and issued_at and issued_at.date() < first_on:
+                sums = earned[(*place[2:], issued_at.date())]
+                sums[1] = sums[1].plus(found)
     owed: dict[Any, Amount] = defaultdict(Amount)
     for row in first.rows.values():
         if row.state in ("due", "in process"):
@@ -116,29 +122,31 @@ def funnel_daily(history: History, ledger: Any) -> Mart:
     """(campaign, source, day) on which rewards moved since the second sync, or coupons were issued or used."""
     mart: Mart = {}
     units: dict[int, set[str]] = defaultdict(set)
-    for place, _ in ledger:
+    for place, _ in ledger.rows:
         units[place.campaign_id].add(place.unit)
     unit_of = {campaign_id: next(iter(found)) for campaign_id, found in units.items() if len(found) == 1}
 
-    def sums_of(campaign_id: int, day: dt.date) -> dict[str, Any]:
-        sums = mart.setdefault((campaign_id, "Direct", day), {"reward_unit": unit_of.get(campaign_id, "null")})
+    homes = last_account(history).homes
+
+    def sums_of(campaign_id: int, user_id: int | None, day: dt.date) -> dict[str, Any]:
+        source = "Direct" if user_id in homes else "unknown"
+        sums = mart.setdefault((campaign_id, source, day), {"reward_unit": unit_of.get(campaign_id, "null")})
         for name in ("accrued", "issued", "reversed"):
             sums.setdefault(f"rewards_{name}_count", 0)
             sums.setdefault(f"rewards_{name}_value", Decimal(0) if campaign_id in unit_of else "null")
         return sums
 
-    for (place, number), row in ledger.items():
+    for (place, number), row in ledger.rows.items():
         if row["is_opening_balance"]:
             continue
-        sums = sums_of(place.campaign_id, history.syncs[number - 1].at.date())
+        sums = sums_of(place.campaign_id, place.recipient_id, history.syncs[number - 1].at.date())
         for name in ("accrued", "issued", "reversed"):
             sums[f"rewards_{name}_count"] += row[f"{name}_count"]
             if place.campaign_id in unit_of:
                 sums[f"rewards_{name}_value"] += row[f"{name}_value"]
-    homes = last_account(history).homes
     for coupon in known_coupons(history).values():
         for name in ("issued", "used"):
             if coupon[f"{name}_at"]:
-                sums = sums_of(coupon_campaign(coupon, homes), coupon[f"{name}_at"].date())
+                sums = sums_of(coupon_campaign(coupon, homes), coupon["user_id"], coupon[f"{name}_at"].date())
                 sums[f"coupons_{name}_count"] = sums.get(f"coupons_{name}_count", 0) + 1
     return mart

@@ -1,6 +1,6 @@
-"""What a history of rewards consists of: events, syncs, and the rows that a sync sees.
+"""What a history of rewards consists of: events, runs of the loader, and the rows that a run sees.
 
-An account holds several histories that have nothing in common but the syncs and settings: a build costs the same for
+An account holds several histories that have nothing in common but the runs and settings: a build costs the same for
 one and for five.
 """
 
@@ -20,6 +20,8 @@ HISTORIES = 5
 CAMPAIGNS, REWARDS, PEOPLE = 3, 3, 4
 """Of each history; the ids of the second one follow those of the first."""
 TYPES = ("Amazon Voucher", "Coupon", "Points")
+STREAMS = frozenset({"campaigns", "users", "rewards", "rewards_due", "rewards_issued", "coupons"})
+LISTS = frozenset({"rewards_due", "rewards_issued"})
 UNITS: tuple[dict[str, str], ...] = (
     {},
     {"Amazon Voucher": "EUR", "Coupon": "credit"},
@@ -40,7 +42,7 @@ class Row:
     """A row of a reward list. State: due; in process, issued or cancelled in the issued list."""
 
     reward_id: int | None
-    recipient_id: int
+    recipient_id: int | None
     own_type: str
     count: int
     price: Decimal
@@ -54,10 +56,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened before the sync with this number. ``row`` is the row that it happened to, ``to`` another
+    """Something that happened before the run with this number. ``row`` is the row that it happened to, ``to`` another
     one that came or grew by it; ``after`` is what is new: a campaign, a type, a reward, a person, a price or a row."""
 
-    sync_no: int
+    run_no: int
     kind: str
     at: Moment
     row: RowKey | None = None
@@ -69,17 +71,37 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Sync:
-    """What was set and when a sync ran."""
+class Run:
+    """What was set, when a run of the loader began and ended, which streams it saw, and whether it finished.
 
+    One that did not finish has stored what it read; that it read it is in no log. What is gone or there again is
+    noticed while the lists are read (``noticed_at``); new versions of rows begin together afterwards (``stored_at``).
+    """
+
+    began_at: Moment
     at: Moment
     units: dict[str, str]
     terms: dict[str, list[str | int | None]]
+    streams: frozenset[str] = STREAMS
+    is_finished: bool = True
+
+    @property
+    def noticed_at(self) -> Moment:
+        return self.began_at + (self.at - self.began_at) / 4
+
+    @property
+    def stored_at(self) -> Moment:
+        return self.began_at + (self.at - self.began_at) * 3 / 4
+
+    @property
+    def is_sync(self) -> bool:
+        """Whether it saw both lists, so that what changed since the sync before is known."""
+        return self.is_finished and self.streams >= LISTS
 
 
 @dataclass
 class Lists:
-    """The account as a sync sees it."""
+    """The account as a run may see it; people and coupons that are gone are marked ``is_gone``."""
 
     rows: dict[RowKey, Row] = field(default_factory=dict)
     rewards: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -89,12 +111,27 @@ class Lists:
 
 @dataclass
 class History:
-    """The log, the syncs, the lists that each of them saw, and how the account was before the first event."""
+    """The log, the runs, how the account was at each of them, and how it was before the first event."""
 
     events: list[Event]
-    syncs: list[Sync]
+    runs: list[Run]
     seen: list[Lists]
     origin: Lists
+    replayed: list[Any] = field(default_factory=list)
+    """What ``replay.looks`` found, so that it is found once."""
+
+    @property
+    def syncs(self) -> list[Run]:
+        return [run for run in self.runs if run.is_sync]
+
+    @property
+    def finished(self) -> list[Run]:
+        return [run for run in self.runs if run.is_finished]
+
+    @property
+    def today(self) -> dt.date:
+        """The day of the warehouse: that of the last run that finished."""
+        return self.finished[-1].at.date()
 
 
 def ids_of(history_no: int, size: int) -> range:

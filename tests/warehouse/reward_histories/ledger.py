@@ -6,63 +6,41 @@ explain is a movement.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
-from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Decimal
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from tests.warehouse.reward_histories.events import History, Row, RowKey
-from tests.warehouse.reward_histories.replay import NONE, Account, Amount, Place, accounts
+from tests.warehouse.reward_histories.events import History, RowKey
+from tests.warehouse.reward_histories.intervals import Sums, due_rest_of, intervals_of
+from tests.warehouse.reward_histories.issued_flows import share, taken_back
+from tests.warehouse.reward_histories.replay import NONE, Amount, Place
 
 
 @dataclass
-class Sums:
-    """What the rows show of one place in one interval."""
+class Ledger:
+    """(place, sync) → the numbers of the row, by column, without rows in which nothing moved; and what is taken back of
+    rows of the list of rewards issued now."""
 
-    due_opening: Amount = NONE
-    due_closing: Amount = NONE
-    process_opening: Amount = NONE
-    process_closing: Amount = NONE
-    due_issued: Amount = NONE
-    process_issued: Amount = NONE
-    entered: Amount = NONE
-    unlisted: Amount = NONE
-    again: Amount = NONE
-    late: Amount = NONE
-    late_from: dt.datetime | None = None
-    due_in: Amount = NONE
-    due_out: Amount = NONE
-    process_in: Amount = NONE
-    process_out: Amount = NONE
-    due_rows: set[RowKey] = field(default_factory=set)
-    prices_before: dict[RowKey, Decimal] = field(default_factory=dict)
-    prices_after: dict[RowKey, Decimal] = field(default_factory=dict)
-
-    def add(self, name: str, row: Row) -> None:
-        setattr(self, name, getattr(self, name).plus(Amount(row.count, row.value)))
-
-    @property
-    def due_rest(self) -> Amount:
-        gone = self.due_opening.plus(self.due_in, self.due_out.minus)
-        return self.due_closing.plus(gone.minus, self.due_issued, self.entered)
-
-    @property
-    def process_rest(self) -> Amount:
-        gone = self.process_opening.plus(self.process_in, self.process_out.minus, self.entered)
-        return self.process_closing.plus(gone.minus, self.process_issued)
+    rows: dict[tuple[Place, int], dict[str, Any]]
+    taken_back: dict[RowKey, Amount]
 
 
-def expected_ledger(history: History, digits: int) -> dict[tuple[Place, int], dict[str, Any]]:
-    """(place, sync) → the numbers of the row, by column; no rows in which nothing moved."""
+def expected_ledger(history: History, digits: int) -> Ledger:
+    """The ledger of a history; ``digits`` are those of published amounts."""
+    moments = [sync.began_at for sync in history.syncs]
+    intervals = intervals_of(history)
+    found = taken_back(history, lambda number, balance: due_rest_of(intervals[number], balance), digits)
     rows: dict[tuple[Place, int], dict[str, Any]] = {}
-    for number, before, now in accounts(history):
-        begun_at = history.syncs[number - 2].at if number > 1 else None
-        places = place_sums(before, now, begun_at)
+    for number, interval in intervals.items():
+        places = interval.places
         if number > 1:
-            reclassify(places, digits)
+            for place, amount, issued_at in found.returned[number]:
+                places[place].add("due_issued", amount)
+                places[place].issue(amount, issued_at, moments[number - 2])
+            reclassify(places, found.taken[number], digits)
         for place, sums in places.items():
-            row = opening_row(sums) if number == 1 else movements(place, sums, digits)
+            row = opening_row(sums) if number == 1 else movements(place, sums)
             moved = [value for name, value in row.items() if name.endswith(("_count", "_value")) and value]
             silent = all(
                 not value for name, value in row.items()
@@ -70,90 +48,51 @@ def expected_ledger(history: History, digits: int) -> dict[tuple[Place, int], di
             )  # fmt: skip
             if moved and (number == 1 or not silent):
                 rows[place, number] = row
-    return rows
+    return Ledger(rows, found.now)
 
 
-def place_sums(before: Account, now: Account, begun_at: dt.datetime | None) -> dict[Place, Sums]:
-    places: dict[Place, Sums] = defaultdict(Sums)
-    for key, row in before.rows.items():
-        place = before.place(row)
-        if row.state == "due":
-            places[place].add("due_opening", row)
-            places[place].due_rows.add(key)
-            if now.rows.get(key) != row:
-                places[place].prices_before[key] = row.price
-        elif row.state == "in process":
-            places[place].add("process_opening", row)
-        elif row.state == "issued" and key not in now.rows:
-            places[now.place(row)].add("unlisted", row)
-    for key, row in now.rows.items():
-        place, earlier = now.place(row), before.rows.get(key)
-        sums = places[place]
-        if row.state == "due":
-            sums.add("due_closing", row)
-            sums.due_rows.add(key)
-            if earlier != row:
-                sums.prices_after[key] = row.price
-        elif row.state == "in process":
-            sums.add("process_closing", row)
-        if row.state in ("in process", "issued") and key in before.gone:
-            if before.place(before.gone[key]) == place:
-                sums.add("again", before.gone[key])
-        elif row.state == "in process" and earlier is None:
-            sums.add("entered", row)
-        if row.state == "issued" and (earlier is None or earlier.state != "issued"):
-            is_known = earlier is not None or key in before.gone
-            sums.add("process_issued" if is_known else "due_issued", row)
-            if row.issued_at and begun_at and row.issued_at < begun_at:
-                sums.add("late", row)
-                sums.late_from = min(sums.late_from or row.issued_at, row.issued_at)
-        if earlier is not None and is_followed(earlier, row) and before.place(earlier) != place:
-            state = "due" if row.state == "due" else "process"
-            sums.add(f"{state}_in", earlier)
-            places[before.place(earlier)].add(f"{state}_out", earlier)
-    return places
+def reclassify(places: dict[Place, Sums], taken: list[tuple[Place, Amount]], digits: int) -> None:
+    """Of a named reward, as many as were lost in some places and gained in others changed their place.
 
-
-def is_followed(earlier: Row, row: Row) -> bool:
-    """Whether a row is known by its id: where it names no reward, then or now."""
-    return (
-        None in (earlier.reward_id, row.reward_id) and earlier.recipient_id == row.recipient_id
-        and (earlier.state, row.state) in (("due", "due"), ("in process", "in process"), ("in process", "issued"))
-    )  # fmt: skip
-
-
-def reclassify(places: dict[Place, Sums], digits: int) -> None:
-    """Of a named reward that changed its place, what was lost in the old one went to the new one."""
-    balances: dict[tuple[int, int], list[Place]] = defaultdict(list)
-    for place in sorted(places):
+    What was taken back counts where most became due, for rewards without a name where it was noticed.
+    """
+    balances: dict[tuple[int, ...], list[Place]] = defaultdict(list)
+    for place in sorted(places, key=alphabetically):
         if place.reward_id:
             balances[place[:2]].append(place)
     for found in balances.values():
         for state in ("due", "process"):
             rests = {place: getattr(places[place], f"{state}_rest") for place in found}
-            losing = [place for place in found if rests[place].count < 0]
-            gaining = [place for place in found if rests[place].count > 0]
-            if not losing or not gaining:
-                continue
-            assert len(losing) == len(gaining) == 1, "a definition has one place before and one after"
-            (old,), (new,) = losing, gaining
-            count = min(-rests[old].count, rests[new].count)
-            moved = share(rests[old].minus, count, digits)
-            for place, name in ((old, f"{state}_out"), (new, f"{state}_in")):
-                setattr(places[place], name, getattr(places[place], name).plus(moved))
-        unlisted = NONE.plus(*(places[place].unlisted for place in found))
-        if unlisted.count:
-            new = max(found, key=lambda place: (places[place].due_rest.count, -place.campaign_id))
-            for place in found:
-                places[place].unlisted = unlisted if place == new else NONE
+            lost = {place: -rest.count for place, rest in rests.items() if rest.count < 0}
+            gained = {place: rest.count for place, rest in rests.items() if rest.count > 0}
+            moved = NONE
+            for place, count in first_ones(lost, sum(gained.values())):
+                amount = share(rests[place].minus, count, digits)
+                places[place].add(f"{state}_out", amount)
+                moved = moved.plus(amount)
+            upto, brought = 0, NONE
+            for place, count in first_ones(gained, moved.count):
+                upto += count
+                amount = share(moved, upto, digits).plus(brought.minus)
+                brought = brought.plus(amount)
+                places[place].add(f"{state}_in", amount)
+    for place, amount in taken:
+        most = balances.get(place[:2], [place])
+        places[max(most, key=lambda one: (places[one].due_rest.count, -most.index(one)))].add("taken", amount)
 
 
-def share(amount: Amount, count: int, digits: int) -> Amount:
-    """The value that goes with a part of a count."""
-    if count in (0, amount.count):
-        return amount if count else NONE
-    value = (amount.value * count / amount.count).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
-    return Amount(count, value)
+def alphabetically(place: Place) -> tuple[Any, ...]:
+    """By campaign, type and unit; a type that has none first."""
+    return place.campaign_id, place.reward_type, "" if place.unit.startswith("type:") else place.unit
+
+
+def first_ones(counts: dict[Place, int], most: int) -> list[tuple[Place, int]]:
+    """As many as there are in all, of the first places first."""
+    found = []
+    for place, count in counts.items():
+        found.append((place, min(count, most)))
+        most -= found[-1][1]
+    return [(place, count) for place, count in found if count]
 
 
 def opening_row(sums: Sums) -> dict[str, Any]:
@@ -165,8 +104,8 @@ def opening_row(sums: Sums) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def movements(place: Place, sums: Sums, digits: int) -> dict[str, Any]:
-    taken = share(sums.unlisted, min(sums.unlisted.count, max(sums.due_rest.count, 0)), digits)
+def movements(place: Place, sums: Sums) -> dict[str, Any]:
+    taken = sums.taken
     due, process = sums.due_rest.plus(taken.minus), sums.process_rest
     swapped = NONE
     if process.count > 0 and (count := min(process.count, max(-due.count, 0))):
@@ -174,17 +113,18 @@ def movements(place: Place, sums: Sums, digits: int) -> dict[str, Any]:
     elif process.count < 0 and (count := min(-process.count, max(due.count, 0))):
         swapped = Amount(count, max(min(-process.value, due.value), Decimal(0))).minus
     due, process = due.plus(swapped), process.plus(swapped.minus)
-    restated = sums.late.plus(sums.again, taken.minus)
-    words = ["issued earlier"] * (sums.late.count > 0) + ["issue taken back"] * (taken.count > 0)
-    words += ["in process again"] * (sums.again.count > 0)
+    lost = sums.due_issued.loss.plus(sums.process_issued.loss)
+    restated = sums.late.gain.plus(sums.again.gain, taken.minus, lost)
+    words = ["issued earlier"] * (sums.late.gain != NONE)
+    words += ["issue taken back"] * (taken.count > 0 or lost.count < 0) + ["in process again"] * (sums.again.count > 0)
     row = columns(
         sums, sums.due_opening, sums.process_opening, due, process, sums.due_issued.plus(taken.minus),
         sums.entered.plus(swapped), restated,
     )  # fmt: skip
+    late_from = sums.late_from if sums.late.gain != NONE else None
     return row | {
-        "restatement": ", ".join(words) or "null", "restated_from_at": sums.late_from or "null",
+        "restatement": ", ".join(words) or "null", "restated_from_at": late_from or "null",
         "is_opening_balance": False, "repriced_value": repriced(place, sums, due, process),
-        "taken_back_count": taken.count,
     }  # fmt: skip
 
 

@@ -12,19 +12,14 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tests.warehouse.reward_histories.events import History, Row, RowKey
-from tests.warehouse.reward_histories.replay import NONE, Account, Amount, Place, accounts
+from tests.warehouse.reward_histories.ledger import Ledger
+from tests.warehouse.reward_histories.replay import NONE, Amount, Place, last_account, looks
 
-Ledger = dict[tuple[Place, int], dict[str, Any]]
 Mart = dict[tuple[Any, ...], dict[str, Any]]
 DAILY = ("accrued", "issued", "reversed", "reclassified_in", "reclassified_out", "restated")
 MONTHLY = DAILY[:-1]
 DIGITS = {"KWD": 3}
 BUCKETS = ((7, "0-7"), (30, "8-30"), (60, "31-60"), (90, "61-90"), (10**6, "over 90"))
-
-
-def last_account(history: History) -> Account:
-    """The account as the last sync saw it."""
-    return [now for _, _, now in accounts(history)][-1]
 
 
 def amount(row: dict[str, Any], name: str) -> Amount:
@@ -58,13 +53,13 @@ def liability_daily(history: History, ledger: Ledger) -> Mart:
     """(campaign, type, unit, day) of days since the first sync."""
     moments = [sync.at for sync in history.syncs]
     by_day: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for (place, number), row in ledger.items():
+    for (place, number), row in ledger.rows.items():
         by_day[(*place[2:], moments[number - 1].date())].append(row)
     mart: Mart = {}
     for series in {key[:3] for key in by_day}:
         closing = found_first(by_day[(*series, moments[0].date())])
         process = NONE
-        for day in days_between(moments[0].date(), moments[-1].date()):
+        for day in days_between(moments[0].date(), max(history.today, moments[0].date())):
             rows = by_day.get((*series, day), [])
             columns, closing = rolled(rows, closing)
             before = NONE.plus(*(amount(row, "in_process_opening") for row in rows if not row["is_opening_balance"]))
@@ -79,69 +74,67 @@ def liability_daily(history: History, ledger: Ledger) -> Mart:
 
 
 def liability(history: History, ledger: Ledger) -> Mart:
-    """(reward, recipient, campaign, type, unit) of what is owed now, with its age."""
-    moments = [sync.at for sync in history.syncs]
-    moved = {
-        place.recipient_id for (place, _), row in ledger.items()
-        if not place.reward_id and (row["reclassified_in_count"] or row["reclassified_out_count"])
-    }  # fmt: skip
+    """(reward, recipient, campaign, type, unit) of what the lists show as owed now, with its age."""
+    now, since = last_account(history), owed_since(history, ledger)
+    owed: dict[Place, dict[str, Amount]] = defaultdict(lambda: {"due": NONE, "in_process": NONE})
+    first_seen: dict[Place, dt.datetime] = {}
+    for key, row in now.rows.items():
+        if row.state in ("due", "in process"):
+            place, name = now.place(row), row.state.replace(" ", "_")
+            owed[place][name] = owed[place][name].plus(Amount(row.count, row.value))
+            first_seen[place] = min(first_seen.get(place, history.runs[-1].at), seen_since(history, key))
+    mart: Mart = {}
+    for place, amounts in owed.items():
+        number = since.get(since_key(history, ledger, place))
+        seen_at = history.syncs[number - 1].at if number else first_seen[place]
+        days = max((history.today - seen_at.date()).days, 0)
+        mart[place] = named("owed", amounts["due"].plus(amounts["in_process"])) | {
+            "first_seen_due_at": seen_at, "is_opening_balance": number == 1, "age_days_count": days,
+            "age_bucket": next(name for most, name in BUCKETS if days <= most),
+        }  # fmt: skip
+        for name, found in amounts.items():
+            mart[place] |= named(name, found)
+    return mart
 
-    def age_key(place: Place) -> tuple[Any, ...]:
-        own = "" if place.reward_id or place.recipient_id in moved else place.reward_type
-        return place.reward_id, place.recipient_id, own
 
+def seen_since(history: History, key: RowKey) -> dt.datetime:
+    """When a row was seen first: one that is due, since it was last missing."""
+    seen = [one.run.stored_at for one in looks(history) if key in one.now.rows and key not in one.before.rows]
+    return seen[-1 if key[0] == "due" else 0]
+
+
+def since_key(history: History, ledger: Ledger, place: Place) -> tuple[Any, ...]:
+    """What has one age: a reward and recipient; without a reward also the type, unless rows of the recipient moved."""
+    moved = any(
+        not other.reward_id and other.recipient_id == place.recipient_id
+        and (row["reclassified_in_count"] or row["reclassified_out_count"])
+        for (other, _), row in ledger.rows.items()
+    )  # fmt: skip
+    return place.reward_id, place.recipient_id, "" if place.reward_id or moved else place.reward_type
+
+
+def owed_since(history: History, ledger: Ledger) -> dict[tuple[Any, ...], int]:
+    """The sync at which each balance that the last sync left open last left zero."""
     owed: dict[Any, Amount] = defaultdict(Amount)
     since: dict[Any, int] = {}
-    last: dict[Place, dict[str, Any]] = {}
-    for number in range(1, len(moments) + 1):
-        changed = set()
+    for number in range(1, len(history.syncs) + 1):
         before = dict(owed)
-        for place, row in ((place, row) for (place, at), row in ledger.items() if at == number):
-            last[place] = row
+        for place, row in ((place, row) for (place, at), row in ledger.rows.items() if at == number):
+            key = since_key(history, ledger, place)
             opening = NONE if row["is_opening_balance"] else amount(row, "opening")
-            key = age_key(place)
             owed[key] = owed[key].plus(amount(row, "closing"), opening.minus)
-            changed.add(key)
-        for key in changed:
-            if owed[key] != NONE and before.get(key, NONE) == NONE:
+        for key, found in owed.items():
+            if found != NONE and before.get(key, NONE) == NONE:
                 since[key] = number
-    mart: Mart = {}
-    for place, row in last.items():
-        if amount(row, "closing") == NONE:
-            continue
-        number = since[age_key(place)]
-        days = (moments[-1].date() - moments[number - 1].date()).days
-        mart[place] = named("due", amount(row, "due_closing")) | named("owed", amount(row, "closing")) | {
-            "first_seen_due_at": moments[number - 1], "is_opening_balance": number == 1, "age_days_count": days,
-            "age_bucket": next(name for most, name in BUCKETS if days <= most),
-        } | named("in_process", amount(row, "in_process_closing"))  # fmt: skip
-    return mart
+    return {key: number for key, number in since.items() if owed[key] != NONE}
 
 
 def issued_rows(history: History, ledger: Ledger) -> Iterator[tuple[RowKey, Row, Amount]]:
     """Rows that were ever seen dated, as they were seen last, with what of them stands: not what was taken back."""
     now = last_account(history)
-    for key, row in now.rows.items():
+    for key, row in [*now.rows.items(), *now.gone.items()]:
         if row.state == "issued":
-            yield key, row, Amount(row.count, row.value)
-    taken: dict[Any, int] = defaultdict(int)
-    for (place, number), numbers in ledger.items():
-        taken[balance_of(place), number] += numbers.get("taken_back_count", 0)
-    left = {
-        key: (balance_of(after.place(row)), number)
-        for number, before, after in accounts(history) for key, row in before.rows.items() if key not in after.rows
-    }  # fmt: skip
-    for key, row in sorted(now.gone.items()):
-        if row.state == "issued":
-            balance = left[key]
-            count = min(taken[balance], row.count)
-            taken[balance] -= count
-            yield key, row, Amount(row.count - count, row.value - row.price * count)
-
-
-def balance_of(place: Place) -> tuple[Any, ...]:
-    """What is followed as one: a reward and its recipient, or the place of rewards without a name."""
-    return place[:2] if place.reward_id else place
+            yield key, row, Amount(row.count, row.value).plus(ledger.taken_back.get(key, NONE).minus)
 
 
 def campaign_rewards(history: History, ledger: Ledger) -> Mart:
@@ -163,23 +156,23 @@ def campaign_rewards(history: History, ledger: Ledger) -> Mart:
 
 
 def qualified_at(history: History) -> list[tuple[int, dt.datetime]]:
-    """Campaign and time of each qualified referral."""
-    homes = last_account(history).homes
-    people = history.origin.people
-    return [(homes[key], person["qualified_at"]) for key, person in people.items() if person["qualified"]]
+    """Campaign and time of each qualified referral who is not deleted."""
+    now, people = last_account(history), history.origin.people
+    there = now.homes.keys() - now.deleted.keys()
+    return [(now.homes[key], people[key]["qualified_at"]) for key in there if people[key]["qualified"]]
 
 
 def campaign_costs_monthly(history: History, ledger: Ledger) -> Mart:
     """(campaign, unit, first day of the month)."""
     by_place = rows_by_place(history, ledger)
     by_month: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for (place, number), row in ledger.items():
+    for (place, number), row in ledger.rows.items():
         month = history.syncs[number - 1].at.date().replace(day=1)
         by_month[place.campaign_id, place.unit, month].append(row)
     if not by_month:
         return {}
     first = min(key[2] for key in by_month)
-    months = [day for day in days_between(first, history.syncs[-1].at.date()) if day.day == 1]
+    months = [day for day in days_between(first, history.today) if day.day == 1]
     mart: Mart = {}
     for (campaign_id, unit), rows in by_place.items():
         closing = found_first(rows)
@@ -213,7 +206,7 @@ def campaign_costs(history: History, ledger: Ledger) -> Mart:
 def rows_by_place(history: History, ledger: Ledger) -> dict[tuple[int, str], list[dict[str, Any]]]:
     """(campaign, unit) → rows of the ledger; also places in which only rows of the lists are."""
     found: dict[tuple[int, str], list[dict[str, Any]]] = {key: [] for key in campaign_rewards(history, ledger)}
-    for (place, _), row in ledger.items():
+    for (place, _), row in ledger.rows.items():
         found.setdefault((place.campaign_id, place.unit), []).append(row)
     return found
 
@@ -248,12 +241,12 @@ def campaign_performance(history: History, ledger: Ledger) -> Mart:
 
 
 def referrer_performance(history: History, ledger: Ledger) -> Mart:
-    """(user) of people who have referrals."""
+    """(user) of people who have referrals; both are not deleted."""
     now = last_account(history)
-    referrers = {key: person["referrer_id"] for key, person in history.origin.people.items()}
-    referrers |= {event.id: event.after for event in history.events if event.kind == "referrer_changed"}
+    there = now.homes.keys() - now.deleted.keys()
+    named_ones = {now.referrers[key] for key in there if now.referrers[key] != key} & there
     mart: Mart = {}
-    for user_id in {referrer for key, referrer in referrers.items() if referrer and referrer != key}:
+    for user_id in named_ones:
         owed = [row for row in now.rows.values() if row.recipient_id == user_id and row.state in ("due", "in process")]
         issued = [(row, stands) for _, row, stands in issued_rows(history, ledger) if row.recipient_id == user_id]
         listed = [row for row in now.rows.values() if row.recipient_id == user_id] + [row for row, _ in issued]

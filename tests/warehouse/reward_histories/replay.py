@@ -1,4 +1,4 @@
-"""Follows an account from event to event, as far as rewards go, without the lists that syncs saw."""
+"""Follows an account from event to event, as far as rewards go, and what runs learn of it, without their lists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from tests.warehouse.reward_histories.events import Event, History, Row, RowKey
+from tests.warehouse.reward_histories.events import Event, History, Moment, Row, RowKey, Run
 
 
 class Place(NamedTuple):
@@ -40,63 +40,57 @@ class Amount:
     def gain(self) -> Amount:
         return Amount(max(self.count, 0), max(self.value, Decimal(0)))
 
+    @property
+    def loss(self) -> Amount:
+        return Amount(min(self.count, 0), min(self.value, Decimal(0)))
+
 
 NONE = Amount()
 
 
 @dataclass
 class Account:
-    """The account at one time, as far as rewards go: rows by key (those that left a list as they were seen last),
-    where definitions and people are, and the units of the settings."""
+    """The account at one time, as far as rewards go: rows by key, where definitions and people are, and the units of
+    the settings. As runs know it, with rows that left the list of rewards issued as they were seen last."""
 
-    campaigns: dict[int, int]
-    types: dict[int, str]
-    homes: dict[int, int]
-    prices: dict[int, Decimal]
+    campaigns: dict[int, int] = field(default_factory=dict)
+    types: dict[int, str] = field(default_factory=dict)
+    prices: dict[int, Decimal] = field(default_factory=dict)
+    homes: dict[int, int] = field(default_factory=dict)
+    referrers: dict[int, int | None] = field(default_factory=dict)
+    deleted: dict[int, Moment] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     rows: dict[RowKey, Row] = field(default_factory=dict)
     gone: dict[RowKey, Row] = field(default_factory=dict)
 
     def place(self, row: Row) -> Place:
-        campaign_id = self.campaigns[row.reward_id] if row.reward_id else self.homes[row.recipient_id]
+        campaign_id = self.campaigns[row.reward_id] if row.reward_id else self.homes.get(row.recipient_id or 0, 0)
         kind, units = row.own_type, self.units
         keys = (f"reward:{row.reward_id}", f"campaign:{campaign_id}/{kind}", f"campaign:{campaign_id}", kind)
         unit = next((units[key] for key in keys if key in units), f"type:{kind}")
-        return Place(row.reward_id or 0, row.recipient_id, campaign_id, kind, unit)
+        return Place(row.reward_id or 0, row.recipient_id or 0, campaign_id, kind, unit)
 
     def copy(self) -> Account:
-        return Account(
-            dict(self.campaigns),
-            dict(self.types),
-            dict(self.homes),
-            dict(self.prices),
-            self.units,
-            dict(self.rows),
-            dict(self.gone),
-        )
+        values = vars(self).items()
+        return Account(**{name: value if name == "units" else dict(value) for name, value in values})
 
-    def happen(self, event: Event, seen: dict[RowKey, Row]) -> None:
-        """Apply one event. ``seen`` are the rows as a sync saw them last."""
-        if event.kind == "definition_moved":
-            self.campaigns[event.id] = event.after
-        elif event.kind == "definition_renamed":
-            self.types[event.id] = event.after
-        elif event.kind == "definition_repriced":
-            self.prices[event.id] = event.after
-        elif event.kind == "person_moved":
-            self.homes[event.id] = event.after
+    def happen(self, event: Event) -> None:
+        """Apply one event to the account as it is."""
+        if event.kind in FACTS:
+            getattr(self, FACTS[event.kind])[event.id] = event.after
+        elif event.kind == "person_deleted":
+            self.deleted[event.id] = event.at
+        elif event.kind == "person_restored":
+            del self.deleted[event.id]
         if event.row is None:
             return
         row = self.rows.get(event.row)
         if row is None:
             self.rows[event.row] = event.after
-            self.gone.pop(event.row, None)
         elif event.kind in ("accrued", "due_again", "reversed", "issued"):
             self.resize(event.row, row.count + event.count * (1 if event.kind in ("accrued", "due_again") else -1))
         elif event.kind == "gone":
             del self.rows[event.row]
-            if event.row in seen:
-                self.gone[event.row] = seen[event.row]
         else:
             self.rows[event.row] = changed(row, event)
         if event.kind == "issued" and event.to is not None:
@@ -107,33 +101,94 @@ class Account:
         if not count:
             del self.rows[key]
 
+    def learn(self, true: Account, run: Run) -> None:
+        """What a run learns of the account. Of people who are gone it learns only that."""
+        if run.is_finished:
+            self.units = run.units
+        if "rewards" in run.streams:
+            self.campaigns, self.types, self.prices = dict(true.campaigns), dict(true.types), dict(true.prices)
+        if "users" in run.streams:
+            for key in true.homes.keys() - true.deleted.keys():
+                self.homes[key], self.referrers[key] = true.homes[key], true.referrers[key]
+            gone = true.deleted.keys() & self.homes.keys()
+            self.deleted = {key: self.deleted.get(key, run.noticed_at) for key in gone}
+        for name in ("due", "issued"):
+            if f"rewards_{name}" in run.streams:
+                listed = {key: row for key, row in true.rows.items() if key[0] == name}
+                missing = {key: row for key, row in self.rows.items() if key[0] == name and key not in listed}
+                self.rows = {key: row for key, row in self.rows.items() if key[0] != name} | listed
+                self.gone |= missing if name == "issued" else {}
+                self.gone = {key: row for key, row in self.gone.items() if key not in listed}
+
+
+FACTS = {
+    "definition_moved": "campaigns", "definition_renamed": "types", "definition_repriced": "prices",
+    "person_moved": "homes", "referrer_changed": "referrers",
+}  # fmt: skip
+"""Kinds of events → what of the account they change."""
+
 
 def changed(row: Row, event: Event) -> Row:
-    """A row after an event that changes neither its count nor whether it is there."""
+    """A row after an event that does not end it."""
     if event.kind == "completed":
         return replace(row, state="issued", issued_at=event.after)
     if event.kind == "cancelled":
         return replace(row, state="cancelled")
+    if event.kind == "corrected":
+        return replace(row, price=event.after.price, count=event.after.count)
     name = {"repriced": "price", "row_renamed": "own_type", "row_named": "reward_id", "row_readdressed": "recipient_id"}
     return replace(row, **{name[event.kind]: event.after})
 
 
-def accounts(history: History) -> Iterator[tuple[int, Account, Account]]:
-    """Per sync its number, the account as the sync before saw it (empty before the first), and as it saw it."""
+@dataclass(frozen=True)
+class Look:
+    """A run: the account as it was known before, and as it was known afterwards.
+
+    ``sync_no`` is the number of the sync that its changes are booked on, None where none has come yet.
+    """
+
+    run: Run
+    sync_no: int | None
+    before: Account
+    now: Account
+
+
+def looks(history: History) -> list[Look]:
+    """One look per run. What was seen first of definitions, people and settings is taken to have held before."""
+    if not history.replayed:
+        known = Account(units=history.finished[0].units)
+        for run, true in zip(history.runs, true_accounts(history), strict=True):
+            first = Account()
+            first.learn(true, run)
+            for name in ("campaigns", "types", "prices", "homes", "referrers"):
+                setattr(known, name, getattr(first, name) | getattr(known, name))
+        sync_no = 0
+        for number, (run, true) in enumerate(zip(history.runs, true_accounts(history), strict=True)):
+            before = known.copy()
+            known.learn(true, run)
+            is_awaited = any(later.is_sync for later in history.runs[number:])
+            history.replayed.append(Look(run, sync_no + 1 if is_awaited else None, before, known.copy()))
+            sync_no += run.is_sync
+    return history.replayed
+
+
+def true_accounts(history: History) -> Iterator[Account]:
+    """The account at each run."""
     origin = history.origin
     account = Account(
-        {key: definition["campaign_id"] for key, definition in origin.rewards.items()},
-        {key: definition["type"] for key, definition in origin.rewards.items()},
-        {key: person["campaign_id"] for key, person in origin.people.items()},
-        {key: definition["value"] for key, definition in origin.rewards.items()},
+        campaigns={key: definition["campaign_id"] for key, definition in origin.rewards.items()},
+        types={key: definition["type"] for key, definition in origin.rewards.items()},
+        prices={key: definition["value"] for key, definition in origin.rewards.items()},
+        homes={key: person["campaign_id"] for key, person in origin.people.items()},
+        referrers={key: person["referrer_id"] for key, person in origin.people.items()},
     )
-    before = account.copy()
-    seen: dict[RowKey, Row] = {}
-    for number, sync in enumerate(history.syncs, start=1):
+    for number, _ in enumerate(history.runs, start=1):
         for event in history.events:
-            if event.sync_no == number:
-                account.happen(event, seen)
-        seen |= account.rows
-        account.units = sync.units
-        yield number, before, account
-        before = account.copy()
+            if event.run_no == number:
+                account.happen(event)
+        yield account
+
+
+def last_account(history: History) -> Account:
+    """The account as the last runs know it."""
+    return looks(history)[-1].now

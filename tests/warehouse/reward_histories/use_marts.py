@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.warehouse.reward_histories.events import History, Row
-from tests.warehouse.reward_histories.owed_marts import Mart, days_between, last_account, named
-from tests.warehouse.reward_histories.replay import NONE, Amount, Place, accounts
+from tests.warehouse.reward_histories.owed_marts import Mart, days_between, named
+from tests.warehouse.reward_histories.replay import NONE, Amount, Place, last_account, looks
 
 OUTCOMES = ("used", "expired", "withdrawn", "unused")
 
@@ -31,16 +31,16 @@ class Part:
 
 
 class Terms:
-    """The settings of settlement by day: those of the last sync on or before it, the first ones before all."""
+    """The settings of settlement by day: those of the last finished run on or before it, the first ones before all."""
 
     def __init__(self, history: History) -> None:
-        self.syncs = history.syncs
+        self.runs = history.finished
 
     def on(self, unit: str, day: dt.date) -> tuple[str, int | None]:
-        terms = self.syncs[0].terms
-        for sync in self.syncs:
-            if sync.at.date() <= day:
-                terms = sync.terms
+        terms = self.runs[0].terms
+        for run in self.runs:
+            if run.began_at.date() <= day:
+                terms = run.terms
         word, days = terms.get(unit, ["issue", None])
         return str(word), None if days is None else int(days)
 
@@ -49,32 +49,32 @@ class Terms:
 
 
 def known_coupons(history: History) -> dict[int, dict[str, Any]]:
-    """Each coupon as a sync saw it last, and when a sync found it gone, by the events."""
+    """Each coupon as a run saw it last, and when one found it gone, by the events."""
     coupons: dict[int, dict[str, Any]] = {}
     known: dict[int, dict[str, Any]] = {}
-    for number, sync in enumerate(history.syncs, start=1):
+    for number, run in enumerate(history.runs, start=1):
         for event in history.events:
-            if event.sync_no != number or not event.kind.startswith("coupon_"):
+            if event.run_no != number or not event.kind.startswith("coupon_"):
                 continue
             if event.kind == "coupon_issued":
                 coupons[event.id] = {**event.after, "deleted_at": None}
             elif event.kind == "coupon_delete":
                 del coupons[event.id]
-                if event.id in known:
-                    known[event.id]["deleted_at"] = sync.at
+            elif event.kind == "coupon_unassign":
+                coupons[event.id]["user_id"] = None
             else:
                 coupons[event.id]["used_at"] = event.at if event.kind == "coupon_use" else None
-        known |= {key: dict(coupon) for key, coupon in coupons.items()}
+        if "coupons" in run.streams:
+            for key in known.keys() - coupons.keys():
+                known[key]["deleted_at"] = known[key]["deleted_at"] or run.noticed_at
+            known |= {key: dict(coupon) for key, coupon in coupons.items()}
     return known
 
 
 def parts(history: History) -> list[Part]:
     """What became of every issued reward whose unit was ever settled on use."""
-    now, terms, today = last_account(history), Terms(history), history.syncs[-1].at.date()
-    gone_at = {
-        key: history.syncs[number - 1].at
-        for number, before, after in accounts(history) for key in before.rows if key not in after.rows
-    }  # fmt: skip
+    now, terms, today = last_account(history), Terms(history), history.today
+    gone_at = {key: one.run.noticed_at for one in looks(history) for key in one.now.gone.keys() - one.before.gone}
     rows: list[tuple[Any, int, Row, Place, dt.datetime | None]] = []
     for key, row in [*now.rows.items(), *now.gone.items()]:
         place = now.place(row)
@@ -82,10 +82,11 @@ def parts(history: History) -> list[Part]:
         if row.state == "issued" and row.issued_at and first_on:
             order = (max(row.issued_at, dt.datetime.combine(first_on, dt.time())), row.issued_at, key[1])
             rows.append((order, key[1], row, place, gone_at[key] if key in now.gone else None))
-    waiting: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    waiting: dict[int | None, list[dict[str, Any]]] = defaultdict(list)
     coupons = known_coupons(history)
     for coupon_id in sorted(coupons, key=lambda key: (coupons[key]["issued_at"], key)):
         waiting[coupons[coupon_id]["user_id"]].append(coupons[coupon_id])
+    waiting[None].clear()  # coupons that nobody has
     found: list[Part] = []
     for _, _, row, place, deleted_at in sorted(rows, key=lambda one: one[0]):
         assert row.issued_at is not None
@@ -112,10 +113,10 @@ def parts(history: History) -> list[Part]:
 
 def first_use_day(history: History, unit: str) -> dt.date | None:
     """The first day on which a unit was settled on use; the first of all days where the first setting says so."""
-    terms, syncs = Terms(history), history.syncs
-    if terms.is_use(unit, syncs[0].at.date() - dt.timedelta(days=1)):
+    terms, first_on = Terms(history), history.finished[0].began_at.date()
+    if terms.is_use(unit, first_on - dt.timedelta(days=1)):
         return dt.date.min
-    days = days_between(syncs[0].at.date(), syncs[-1].at.date())
+    days = days_between(first_on, history.today)
     return next((day for day in days if terms.is_use(unit, day)), None)
 
 
@@ -130,7 +131,7 @@ def expiry(terms: Terms, unit: str, issued_on: dt.date, today: dt.date) -> dt.da
 
 def unused_rewards(history: History, _: Any) -> Mart:
     """(campaign, unit) of the units that are settled on use now."""
-    terms, today = Terms(history), history.syncs[-1].at.date()
+    terms, today = Terms(history), history.today
     mart: Mart = {}
     by_place: dict[Any, list[Part]] = defaultdict(list)
     for part in parts(history):
@@ -151,7 +152,7 @@ def unused_rewards(history: History, _: Any) -> Mart:
 
 def unused_daily(history: History, _: Any) -> Mart:
     """(campaign, unit, day) from the first day on which something moved."""
-    terms, today = Terms(history), history.syncs[-1].at.date()
+    terms, today = Terms(history), history.today
     by_place: dict[Any, list[Part]] = defaultdict(list)
     for part in parts(history):
         by_place[part.campaign_id, part.unit].append(part)
