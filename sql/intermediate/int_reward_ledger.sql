@@ -57,7 +57,15 @@ placed as (
         or movements.due_value <> 0
         or movements.in_process_count <> 0
         or movements.in_process_value <> 0
-        or (movements.sync_no > 1 and (movements.due_issued_count <> 0 or movements.due_issued_value <> 0))
+        or (
+            movements.sync_no > 1
+            and (
+                movements.due_issued_count <> movements.taken_back_count + coalesce(moved.taken_back_shift_count, 0)
+                or movements.due_issued_value <> movements.taken_back_value + coalesce(moved.taken_back_shift_value, 0)
+                or movements.late_count <> movements.taken_back_count + coalesce(moved.taken_back_shift_count, 0)
+                or movements.late_value <> movements.taken_back_value + coalesce(moved.taken_back_shift_value, 0)
+            )
+        )
         or (movements.sync_no > 1 and (movements.in_process_issued_count <> 0 or movements.in_process_issued_value <> 0))
         or moved.due_in_count + moved.due_out_count + moved.in_process_in_count + moved.in_process_out_count <> 0
         or moved.due_in_value + moved.due_out_value + moved.in_process_in_value + moved.in_process_out_value <> 0

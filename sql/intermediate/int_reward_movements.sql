@@ -24,12 +24,15 @@ unlisted as (
 absences as (
     select
         *,
-        bool_or(is_carried) over (partition by record_id, sync_no) as is_place_changed,
+        min(campaign_id) over every_change <> max(campaign_id) over every_change
+        or min(type_no) over every_change <> max(type_no) over every_change as is_place_changed,
         first_value(direction) over row_changes as first_direction,
         lead(direction) over row_changes is null as is_last
     from changes
     where is_absence and reward_state = 'in process'
-    window row_changes as (partition by record_id, sync_no order by change_at asc, direction desc)
+    window
+        every_change as (partition by record_id, sync_no),
+        row_changes as (partition by record_id, sync_no order by change_at asc, direction desc)
 ),
 
 booked as (
@@ -38,7 +41,7 @@ booked as (
     union all by name
     select * exclude (is_place_changed, first_direction, is_last) replace ('away' as reward_state)
     from absences
-    where is_last and direction = first_direction and not is_place_changed
+    where is_last and direction = first_direction and not is_place_changed and (direction = -1 or not is_carried)
     union all by name
     select
         * exclude (is_gone, is_latest, taken_count, taken_value),

@@ -86,7 +86,8 @@ def intervals_of(history: History) -> dict[int, Interval]:
             if name.endswith("_issued"):
                 interval.places[place].issue(amount, issued_at, begun_at)
         interval.missed |= at_sync.rows.keys() - looked.now.rows.keys()
-        for key, row in looked.now.rows.items():
+        # definitions, people and settings hold from the beginning of a run, before its lists
+        for key, row in [*looked.before.rows.items(), *looked.now.rows.items()]:
             if key[0] == "due":
                 interval.places[looked.now.place(row)].due_rows.add(key)
         if looked.run.is_sync:
