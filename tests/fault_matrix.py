@@ -51,6 +51,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tests/cli/test_clock_commands.py", "tests/api/test_future_rate_limits.py",
         "tests/warehouse/test_impossible_dates.py",
     ),
+    "What runs see of the rewards": (
+        "tests/end_to_end/test_runs_that_fail.py", "tests/warehouse/test_every_reward_mart.py",
+    ),
     "Refused publications": (
         "tests/warehouse/test_history_guard.py", "tests/end_to_end/test_another_account.py",
         "tests/test_disappearance.py", "tests/end_to_end/test_mass_disappearance.py",
