@@ -208,9 +208,8 @@ class AnotherAccount(DataRefused):
 
     kept = "No row was written. The load file and the last published snapshot are untouched."
     next_step = (
-        "Correct the token. To keep both accounts, give each a section [accounts.<name>] (docs/accounts.md), or set "
-        "WAREHOUSE__DIR to another directory. To replace the data in this directory with the account of this token, "
-        "run the same command with --accept-account."
+        "Correct the token. To keep both accounts, give each a section [accounts.<name>] (docs/accounts.md). To "
+        "replace the data in this directory with the account of this token, run the same command with --accept-account."
     )
 
 

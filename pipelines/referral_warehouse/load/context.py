@@ -153,8 +153,8 @@ class LoadContext:
         """The pages of a list; begins the lists that are offered when few of its pages are left to be requested."""
         for page in pages:
             few = PAGES_LEFT * self.paginator.concurrency
-            left = self.paginator.calls_left
-            if page.is_all or page.is_last or (left is not None and left <= few):
+            unsent = self.paginator.unsent
+            if page.is_all or page.is_last or (unsent is not None and unsent <= few):
                 self.begin_beside()
             yield page
         self.begin_beside()

@@ -30,8 +30,8 @@ class Lookups:
     """Sends requests through one client. Use as a context manager; its threads end with it.
 
     Attributes:
-        calls_left: how many pages of the list that is being read were not requested yet; None where none is read, or
-            nobody knows.
+        calls_left: how many pages are left of the list that is being read; 0 where none is, or nobody knows.
+        unsent: how many of them were not requested yet; None where no list is read, or nobody knows.
     """
 
     def __init__(self, client: Client) -> None:
@@ -39,7 +39,8 @@ class Lookups:
         self._fallback = RequestFallback(client)
         self._prefetcher = Prefetcher(client.concurrency)
         self._ahead_of_use: list[ListsAhead] = []
-        self.calls_left: int | None = None
+        self.calls_left = 0
+        self.unsent: int | None = None
 
     def __enter__(self) -> Self:
         return self

@@ -115,7 +115,7 @@ class Paginator(IdRanges):
         Returns: the pages of each, as ``iter_all`` returns them; they are to be used in the order of the queries.
         """
         beside = copy(self)  # shares the threads, and what is known of the server
-        beside.calls_left = None
+        beside.calls_left, beside.unsent = 0, None
         ahead = ListsAhead([partial(beside.iter_all, query) for query in queries])
         self._ahead_of_use.append(ahead)  # first: an interrupt must not leave a thread that nobody ends
         ahead.start()
@@ -132,14 +132,15 @@ class Paginator(IdRanges):
 
         def requests() -> Iterator[Callable[[], Callable[[], Page]]]:
             for number in range(first, last + 1):
-                self.calls_left = last - number
+                self.unsent = last - number
                 yield partial(self._fallback.begin, query.with_page(number))
 
         try:
             for number, decode in enumerate(self._prefetcher.in_order(requests(), PAGES_AHEAD), first):
+                self.calls_left = last - number
                 yield number, decode()
         finally:
-            self.calls_left = None
+            self.calls_left, self.unsent = 0, None
 
     # -- incremental queries ------------------------------------------------------------------------------------------
 
