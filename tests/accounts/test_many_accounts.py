@@ -5,20 +5,16 @@ make soak ARGS='-k many_accounts'     # two minutes
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from referral_warehouse.cli.accounts import children
-from referral_warehouse.settings import Settings, load_settings
+from referral_warehouse.settings import Settings
 from tests.account_server import AccountServer, user
-from tests.accounts.conftest import PROGRAM, Run, environ_of, planted, rows
+from tests.accounts.conftest import Run, environ_of, planted, rows
 from tests.accounts.test_published_together import differences
-from tests.conftest import using_models
-from tests.operate.conftest import run_in_process
 
 pytestmark = pytest.mark.full
 COUNTED = "select account, count(*) from core.users group by all order by all"
@@ -34,33 +30,19 @@ def servers() -> Iterator[dict[str, AccountServer]]:
 
 
 @pytest.fixture
-def many(
-    servers: dict[str, AccountServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_models_folder: Path
-) -> Iterator[Settings]:
-    for name, value in environ_of(tmp_path, **servers).items():
-        if value is None:
-            monkeypatch.delenv(name, raising=False)
-        else:
-            monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(children, "PROGRAM", (sys.executable, str(PROGRAM), str(few_models_folder)))
-    with using_models(few_models_folder):
-        yield load_settings()
-
-
-@pytest.fixture
-def referrals(many: Settings, capsys: pytest.CaptureFixture[str]) -> Run:
-    return lambda *arguments, **environ: run_in_process(arguments, environ, capsys)
+def environ(servers: dict[str, AccountServer], tmp_path: Path) -> dict[str, str | None]:
+    """The variables of twelve accounts, in place of those of two."""
+    return environ_of(tmp_path, **servers)
 
 
 def test_each_of_twelve_accounts_is_published_row_by_row(
-    many: Settings, referrals: Run, servers: dict[str, AccountServer]
+    together: Settings, referrals: Run, servers: dict[str, AccountServer]
 ) -> None:
     done = referrals("sync")
     assert done.code == 0, done.err
     expected = {name: len(server.lists["users"]) for name, server in servers.items()}
-    assert rows(many.warehouse_path, COUNTED) == sorted(expected.items())
-    assert differences(many) == []
+    assert rows(together.warehouse_path, COUNTED) == sorted(expected.items())
+    assert differences(together) == []
 
     for name in ("shopc", "shopk"):
         servers[name].lists["users"].append(user(99))
@@ -71,7 +53,7 @@ def test_each_of_twelve_accounts_is_published_row_by_row(
     done = referrals("sync")
     assert done.code == 3
     assert "2 of 12 accounts could not be synced." in done.err
-    assert rows(many.warehouse_path, COUNTED) == sorted(expected.items()), "shopa and shopl have their last data"
-    failed = rows(many.warehouse_path, "select account from ops.accounts where last_error is not null order by all")
+    assert rows(together.warehouse_path, COUNTED) == sorted(expected.items()), "shopa and shopl have their last data"
+    failed = rows(together.warehouse_path, "select account from ops.accounts where last_error is not null order by all")
     assert failed == [("shopa",), ("shopl",)]
-    assert differences(many) == []
+    assert differences(together) == []
