@@ -6,7 +6,6 @@ it does not give is that of the section ``[sources.referral_factory]`` or ``[war
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
@@ -15,10 +14,11 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.setting import SOURCE, Section, Setting
 from referral_warehouse.settings.sources import Place, SettingSources, shown, variable
 from referral_warehouse.settings.table import SECTIONS, TABLE, WAREHOUSE
+from referral_warehouse.settings.values import name_pattern
 
 SECTION = "accounts"
-ACCOUNT_NAME = re.compile(r"(?=.{1,32}\Z)[a-z](?:_?[a-z0-9])*")
-"""Up to 32 small letters, digits and single underscores: the names are folders, and parts of environment variables."""
+ACCOUNT_NAME = name_pattern(32)
+"""The names are folders, and parts of environment variables."""
 UNITS = ("reward_units", "settles_on", "expires_after_days")
 """Settings of the section ``warehouse`` that an account may have: units are chosen by names and ids of an account."""
 NOT_SHARED = ("api_token", "api_token_file")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.sources import Found, shown
-from referral_warehouse.settings.values import text
+from referral_warehouse.settings.values import name_pattern, text
 
 DATASET = "referrals"
-NAME = re.compile(r"(?=.{1,48}\Z)[a-z](?:_?[a-z0-9])*")
+NAME = name_pattern(48)
 """What dlt leaves as it is: in names of destinations and of datasets."""
 
 

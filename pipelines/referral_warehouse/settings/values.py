@@ -24,6 +24,14 @@ SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0
 LONGEST_PATH = 4096
 
 
+def name_pattern(longest: int) -> re.Pattern[str]:
+    """Names of at most so many lower-case letters, digits and single underscores: a letter first, no underscore last.
+
+    They can be folders, parts of environment variables, and names that dlt leaves as they are.
+    """
+    return re.compile(rf"(?=.{{1,{longest}}}\Z)[a-z](?:_?[a-z0-9])*")
+
+
 class Kind(Protocol):
     """What the values of a setting are."""
 
