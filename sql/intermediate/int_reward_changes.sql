@@ -10,8 +10,7 @@
 -- vanished is a change of the state 'unlisted': alone it moves nothing, because only a reward that is due again shows
 -- that the issue was taken back. An absence that lasts longer than a period of the reward definition is carried on in the
 -- next one (is_carried): nothing vanished or reappeared then, and an unlisted issue stays where it was noticed. An issue is
--- late where the vendor dates it before the sync before began, which yet did not see it. A time on a full quarter of an hour
--- is taken for a day (midnight somewhere) and gets a day's grace.
+-- late where the vendor dates it before the sync before began, which yet did not see it (latest_issue_at).
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -159,10 +158,7 @@ final as (
         changes.price,
         changes.is_entry and changes.direction = 1 and not changes.is_absence as is_entry,
         moments.sync_no,
-        coalesce(
-            changes.issued_at + case when epoch(changes.issued_at) % 900 = 0 then interval 1 day else interval 0 days end
-            < moments.previous_started_at, false
-        ) as is_late,
+        coalesce(changes.latest_issue_at < moments.previous_started_at, false) as is_late,
         changes.direction * cast(changes.moved_count as hugeint) as change_count, -- minus the least bigint is no bigint
         changes.direction * coalesce(changes.moved_value, 0) as change_value
     from changes

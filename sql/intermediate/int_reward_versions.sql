@@ -14,7 +14,8 @@
 -- without a date: still owed); cancelled (without a date, and its status says that it is not owed); issued (dated).
 -- Campaign: the reward's at that time, else the recipient's at that time, else 0. issued_from: in process where the row was in
 -- process when it was last seen without a date, else due. is_entry: the first version of a row of the issued list.
--- corrected_*: what an issued version has more than the issued version before it.
+-- corrected_*: what an issued version has more than the issued version before it. latest_issue_at: issued_at;
+-- where that is on a full quarter of an hour, it is taken for a day (midnight somewhere), and gets a day's grace.
 
 with due as (
     select * from staging.stg_rewards_due
@@ -230,6 +231,8 @@ final as (
             as corrected_count,
         case when followed.continues_issue then coalesce(followed.total_value, 0) - coalesce(followed.previous_value, 0) end
             as corrected_value,
+        followed.issued_at
+        + case when epoch(followed.issued_at) % 900 = 0 then interval 1 day else interval 0 days end as latest_issue_at,
         names.name as reward_name,
         types.label as reward_type,
         types.unit

@@ -29,6 +29,7 @@ versions as (
         coalesce(recipient_id, 0) as recipient_id,
         type_no,
         issued_at,
+        latest_issue_at,
         price,
         seen_from_at
     from intermediate.int_reward_versions
@@ -199,11 +200,7 @@ final as (
         followed.change_at,
         found_back.version.issued_at as issued_at,
         found_back.version.price as price,
-        coalesce(
-            found_back.version.issued_at
-            + case when epoch(found_back.version.issued_at) % 900 = 0 then interval 1 day else interval 0 days end
-            < found_back.previous_started_at, false
-        ) as is_late,
+        coalesce(found_back.version.latest_issue_at < found_back.previous_started_at, false) as is_late,
         followed.is_gone,
         followed.is_latest,
         cast(followed.taken_count as decimal(38, 0)) as taken_count,
