@@ -46,7 +46,9 @@ cutoffs as (
         horizons.cutoff,
         horizons.horizon,
         horizons.horizon_days,
-        clock.as_of_at - to_days(horizons.days_ago) as cutoff_at
+        clock.as_of_at - to_days(horizons.days_ago) as cutoff_at,
+        -- what the last run found holds now, though its versions may begin microseconds after its last response
+        case when horizons.cutoff = 'now' then timestamp '9999-12-31' else cutoff_at end as promised_at
     from horizons
     cross join clock
 ),
@@ -74,8 +76,8 @@ payouts as (
     from promises
     inner join cutoffs
         on
-            promises.valid_from_at <= cutoffs.cutoff_at
-            and coalesce(promises.valid_until_at, timestamp 'infinity') > cutoffs.cutoff_at
+            promises.valid_from_at <= cutoffs.promised_at
+            and coalesce(promises.valid_until_at, timestamp 'infinity') > cutoffs.promised_at
     where promises.falls_due = 'qualify' and promises.recipient is not null
     group by cutoffs.cutoff, cutoffs.horizon, cutoffs.horizon_days, cutoffs.cutoff_at, promises.campaign_id, promises.unit
 ),

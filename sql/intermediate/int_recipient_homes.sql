@@ -71,7 +71,7 @@ moved_homes as (
         followed_homes.user_id,
         followed_homes.campaign_id,
         case
-            when followed_homes.seen_from_at <= runs.run_ended_at
+            when followed_homes.seen_from_at < runs.changes_until_at
                 then least(followed_homes.seen_from_at, runs.changes_from_at)
             else followed_homes.seen_from_at
         end as valid_from_at

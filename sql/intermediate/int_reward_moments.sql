@@ -4,10 +4,10 @@
 -- time: UTC, the server's
 -- materialized: table
 -- Which run saw a change, and on which sync point the change is booked. A moment belongs to the first run that was
--- observing then; a moment less than a second after a run to that run (the loader keeps its moments growing by
--- microseconds). Any other moment is of a run that stored what it read and then failed: it waits for the next run that
--- finished, like what a run saw of one list alone, because days that were published before it must not change.
--- previous_started_at is when the sync point before began to observe, null at the first.
+-- observing then; a moment less than a second after a run to that run (changes_until_at). Any other moment is of a run that
+-- stored what it read and then failed: it waits for the next run that finished, like what a run saw of one list alone,
+-- because days that were published before it must not change. previous_started_at is when the sync point before began to
+-- observe, null at the first.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -49,7 +49,7 @@ placed as (
         moments.change_at,
         case when run_ends.run_started_at <= moments.change_at then run_ends.run_no end as observing_run_no,
         case
-            when moments.change_at < begun.run_ended_at + interval 1 second then begun.run_no
+            when moments.change_at < begun.changes_until_at then begun.run_no
             else coalesce(begun.run_no + 1, first_run.run_no)
         end as nearest_run_no
     from moments

@@ -47,7 +47,7 @@ dated as (
         trim(begun.reward_type) as reward_type,
         case
             when begun.version_no = 1 then timestamp '-infinity'
-            when begun.seen_from_at <= runs.run_ended_at then least(begun.seen_from_at, runs.changes_from_at)
+            when begun.seen_from_at < runs.changes_until_at then least(begun.seen_from_at, runs.changes_from_at)
             else begun.seen_from_at
         end as valid_from_at
     from begun

@@ -8,7 +8,8 @@
 -- the next sync point; otherwise every issued reward would first look reversed. sync_no is null until then.
 -- changes_from_at: from when on what a run found changed is taken to hold: its beginning, but after the run before. It
 -- grows from run to run, by a microsecond where the server's clock, which counts seconds, shows the same for both; such
--- runs are in the order of this machine's clock.
+-- runs are in the order of this machine's clock. changes_until_at: what it found begins before; that may be microseconds
+-- after its last response.
 
 with runs as (
     select * from staging.stg_runs
@@ -75,6 +76,7 @@ final as (
         with_next.run_ended_at,
         max(with_next.begins_at) over (order by with_next.run_no rows unbounded preceding)
         + with_next.run_no * interval 1 microsecond as changes_from_at,
+        with_next.run_ended_at + interval 1 second as changes_until_at,
         with_next.is_sync_point,
         sync_run.run_ended_at as sync_at,
         case when sync_run.run_no is not null then dense_rank() over (order by with_next.sync_run_no) end as sync_no

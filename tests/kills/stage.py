@@ -102,13 +102,23 @@ class Stage:
 
 
 def published(data: Path, layers: Sequence[str] = LAYERS) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every published table of some layers, in an order of its own."""
+    """Every row of every published table of some layers, in an order of its own.
+
+    Times are to the second: of syncs within one second, the later ones observe microseconds later.
+    """
     with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as connection:
         names = connection.execute(
             "select schema_name || '.' || table_name from duckdb_tables() where list_contains(?, schema_name) "
             "order by 1", [list(layers)],
         ).fetchall()  # fmt: skip
-        return {name: connection.execute(f"select * from {name} order by all").fetchall() for (name,) in names}
+        return {name: connection.execute(select_to_the_second(connection, name)).fetchall() for (name,) in names}
+
+
+def select_to_the_second(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    described = connection.execute(f"describe {name}").fetchall()
+    times = [column for column, kind, *_ in described if kind == "TIMESTAMP"]
+    replaced = ", ".join(f"date_trunc('second', {column}) as {column}" for column in times)
+    return f"select * {f'replace ({replaced})' if times else ''} from {name} order by all"
 
 
 def unequal(found: dict[str, list[tuple[Any, ...]]], expected: dict[str, list[tuple[Any, ...]]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from referral_warehouse.load.records.coercion import coerce
-from referral_warehouse.load.records.row_version import boundary, last_of_each_id, with_row_versions
+from referral_warehouse.load.records.row_version import last_of_each_id, with_row_versions
 from referral_warehouse.load.records.schema import ROW_VERSION
 from referral_warehouse.load.registry import TABLES
 
@@ -69,16 +69,3 @@ def test_of_rows_that_share_an_id_the_last_one_stays(ids: list[int]) -> None:
     kept = last_of_each_id(rows).to_pylist()
     assert {row["id"]: row["at"] for row in kept} == {identifier: at for at, identifier in enumerate(ids)}
     assert len(kept) == len(set(ids))
-
-
-MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1))
-
-
-@given(st.lists(MOMENTS, min_size=1, max_size=10))
-def test_boundaries_always_grow_whatever_the_servers_clock_does(clock: list[datetime]) -> None:
-    last: datetime | None = None
-    for moment in clock:
-        following = boundary(moment, last)
-        assert last is None or following > last
-        assert following >= moment
-        last = following

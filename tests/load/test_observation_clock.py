@@ -16,6 +16,7 @@ from referral_warehouse.load.clock.observation_clock import (
     EARLIEST,
     LONGEST_PAUSE,
     SIMULATED,
+    TICK,
     TOLERANCE,
     ObservationClock,
     utc_now,
@@ -46,7 +47,7 @@ def clock(wall: datetime | Machine, last: datetime | None = None, *, simulated: 
 @pytest.mark.parametrize("off", [-TOLERANCE, timedelta(), timedelta(minutes=14), TOLERANCE])
 def test_a_date_within_the_tolerance_counts(last: datetime | None, off: timedelta) -> None:
     observed = clock(NOW, last)
-    assert observed.observe((NOW + off).replace(tzinfo=UTC)) == max(NOW + off, last or NOW + off)
+    assert observed.observe((NOW + off).replace(tzinfo=UTC)) == max(NOW + off, (last or YESTERDAY) + 2 * TICK)
     assert not observed.warnings
 
 
@@ -193,9 +194,55 @@ def test_simulated_time_has_bounds(server: datetime | None) -> None:
 
 
 def test_a_sandbox_that_sends_no_date_leaves_the_simulated_time_where_it_was() -> None:
-    assert clock(NOW, datetime(2026, 3, 1), simulated=True).observe(None) == datetime(2026, 3, 1)
+    assert clock(NOW, datetime(2026, 3, 1), simulated=True).observe(None) == datetime(2026, 3, 1) + 2 * TICK
 
 
 def test_simulated_time_does_not_go_back_behind_what_is_stored() -> None:
     with pytest.raises(DataRefused, match="before the last observation"):
         clock(NOW, datetime(2026, 3, 1), simulated=True).observe(datetime(2026, 1, 5))
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_runs_within_one_second_follow_each_other_in_time(simulated: bool) -> None:
+    last: datetime | None = None
+    begun: datetime | None = None
+    for _ in range(4):
+        observed = clock(NOW, last, simulated=simulated)
+        first = observed.observe(NOW)
+        assert begun is None or begun < first
+        begun = observed.begin_versions(begun)
+        assert begun is not None
+        assert first < begun, "a change of a definition holds from the first observation, before its rows"
+        last = observed.now
+
+
+def test_a_run_that_takes_longer_begins_its_versions_at_its_newest_observation() -> None:
+    observed = clock(Machine(NOW), YESTERDAY)
+    observed.observe(NOW)
+    observed.observe(NOW + timedelta(seconds=3))
+    assert observed.begin_versions(YESTERDAY) == NOW + timedelta(seconds=3)
+
+
+def test_nothing_begins_before_the_first_observation() -> None:
+    assert clock(NOW).begin_versions(YESTERDAY) is None
+
+
+@given(st.lists(st.tuples(TIMES, st.integers(0, 3)), min_size=1, max_size=10), st.booleans())
+def test_new_versions_begin_after_all_earlier_ones_whatever_the_servers_clock_does(
+    runs: list[tuple[datetime, int]], simulated: bool
+) -> None:
+    last: datetime | None = None
+    begun: datetime | None = None
+    for server, more in runs:
+        observed = clock(NOW, last, simulated=simulated)
+        try:
+            first = observed.observe(server)
+        except DataRefused:
+            continue
+        for _ in range(more):
+            observed.observe(server)
+        following = observed.begin_versions(begun)
+        assert following is not None
+        assert first < following
+        assert begun is None or begun < following
+        last, begun = observed.now, following

@@ -122,3 +122,26 @@ def test_a_run_without_a_credible_clock_writes_nothing_but_its_log(account: Date
         runs = connection.execute("select status from raw.runs order by started_at").fetchall()
         assert [status for (status,) in runs][-1] == "done"
         assert connection.execute("select max(total_due) from raw.rewards_due").fetchall() == [(9,)]
+
+
+def test_runs_within_one_second_store_their_changes_one_after_the_other(account: DatedAccount) -> None:
+    """A Date counts seconds: microseconds tell which run stored a version, and that it read before it stored."""
+    now = right_date(0)
+    account.date = lambda _number: now
+    load(account.settings)
+    load(account.settings)
+    for count in (2, 3):
+        account.rows["rewards/due"] = [due(1, count=count)]
+        load(account.settings)
+    with duckdb.connect(str(account.settings.load_path), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        runs = connection.execute(
+            "select min(streams.observed_at), any_value(runs.observed_at) from raw.runs as runs "
+            "join raw.run_streams as streams using (run_id) group by run_id order by any_value(runs.started_at)"
+        ).fetchall()
+        versions = connection.execute(
+            "select timezone('UTC', _dlt_valid_from) from raw.rewards_due order by _dlt_valid_from"
+        ).fetchall()
+    stored = [version for (version,) in versions]
+    assert {ended.replace(microsecond=0) for _, ended in runs} == {runs[0][0]}, "the Date stands still"
+    assert runs[0][0] < stored[0] < runs[1][0] <= runs[1][1] < runs[2][0] < stored[1] < runs[3][0] < stored[2]

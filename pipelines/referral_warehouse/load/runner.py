@@ -178,7 +178,7 @@ class _Run:
         ctx.charge(stream.name)
 
     def _commit_lists(self, ctx: LoadContext, writer: BatchWriter) -> None:
-        batch = writer.close_lists(ctx.parser.latest)
+        batch = writer.close_lists(ctx.parser.clock.begin_versions)
         max_vanished = 100 if ctx.request.accept_deletions else self._settings.max_vanished_percent
         refuse_emptied_lists(self._load_file.rows, batch, max_vanished)
         writer.flush()

@@ -75,7 +75,8 @@ class Run:
     """What was set, when a run of the loader began and ended, which streams it saw, and whether it finished.
 
     One that did not finish has stored what it read; that it read it is in no log. What is gone or there again is
-    noticed while the lists are read (``noticed_at``); new versions of rows begin together afterwards (``stored_at``).
+    noticed while the lists are read (``noticed_at``); new versions of rows begin together afterwards (``stored_at``),
+    a microsecond later where a run takes less than the second that a Date counts.
     """
 
     began_at: Moment
@@ -91,7 +92,7 @@ class Run:
 
     @property
     def stored_at(self) -> Moment:
-        return self.began_at + (self.at - self.began_at) * 3 / 4
+        return self.began_at + max((self.at - self.began_at) * 3 / 4, dt.timedelta(microseconds=1))
 
     @property
     def is_sync(self) -> bool:

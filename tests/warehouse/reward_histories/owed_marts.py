@@ -82,7 +82,8 @@ def liability(history: History, ledger: Ledger) -> Mart:
         if row.state in ("due", "in process"):
             place, name = now.place(row), row.state.replace(" ", "_")
             owed[place][name] = owed[place][name].plus(Amount(row.count, row.value))
-            first_seen[place] = min(first_seen.get(place, history.runs[-1].at), seen_since(history, key))
+            seen_at = seen_since(history, key)
+            first_seen[place] = min(first_seen.get(place, seen_at), seen_at)
     mart: Mart = {}
     for place, amounts in owed.items():
         number = since.get(since_key(history, ledger, place))

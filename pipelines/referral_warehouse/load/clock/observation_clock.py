@@ -21,6 +21,10 @@ behind this machine
 Later responses of a run are never refused: one whose Date is not credible is dated by this machine's clock, and no
 observation is earlier than the one before it. With simulated time (a sandbox) the Date of every response is used as it
 is, within ``SIMULATED``, and never before the last observation.
+
+A Date counts seconds, and a run of a small account may take less than one. So that times show the order of runs, and of
+what each of them found, new versions begin after the first observation of their run, and the next run observes nothing
+before them: microseconds later, where the clocks show the same time.
 """
 
 from __future__ import annotations
@@ -33,6 +37,8 @@ from referral_warehouse.errors import DataRefused
 
 TOLERANCE = timedelta(minutes=15)
 """How far two clocks may differ and still agree: more than the error of any clock that is synchronised."""
+TICK = timedelta(microseconds=1)
+"""By how much new versions begin after the first observation of a run where the clocks show the same time."""
 EARLIEST = datetime(2026, 1, 1)  # noqa: DTZ001 - naive UTC
 """Before this software existed: a clock with an earlier time is wrong."""
 LONGEST_PAUSE = timedelta(days=366)
@@ -80,6 +86,7 @@ class ObservationClock:
         self._local = local
         self._steady = steady
         self._began_at, self._began_s = local(), steady()
+        self._first_at: datetime | None = None
         self._now: datetime | None = None
         self._is_server_used = False
         self._doubted: tuple[datetime | None, datetime] | None = None
@@ -119,7 +126,21 @@ class ObservationClock:
         else:
             moment = self._next(server)
         self._now = max(moment, self._now or moment)
+        self._first_at = self._first_at or self._now
         return self._now
+
+    def begin_versions(self, last: datetime | None) -> datetime | None:
+        """When new versions begin, naive UTC: at the newest observation, or a microsecond after what they must follow.
+
+        Args:
+            last: When the last stored versions began; None where there are none.
+
+        Returns:
+            A time after ``last`` and after the first observation of this run; None before that.
+        """
+        if self._now is None or self._first_at is None:
+            return None
+        return max(self._now, self._first_at + TICK, self._first_at if last is None else last + TICK)
 
     def _first(self, server: datetime | None) -> datetime:
         local, last = self._local(), self._last
@@ -129,7 +150,7 @@ class ObservationClock:
             self._is_server_used = True
             if last is not None and max(server, local) < last - self.tolerance:
                 return server  # two clocks that agree outweigh an earlier time of one of them
-            return max(server, last or server)
+            return self._not_stored(server)
         if last is not None and local < last - self.tolerance:
             raise self._refusal(server, local, f"which is before the last observation ({in_words(last)})")
         if last is not None and local > last + LONGEST_PAUSE:
@@ -137,7 +158,7 @@ class ObservationClock:
         if last is None and server is not None and EARLIEST <= server < local - LONGEST_PAUSE:
             raise self._refusal(server, local, "and no stored time decides which of the two is right")
         self._doubted = server, local
-        return max(local, last or local)
+        return self._not_stored(local)
 
     def _next(self, server: datetime | None) -> datetime:
         local = self._local()
@@ -152,7 +173,7 @@ class ObservationClock:
 
     def _simulated(self, server: datetime | None) -> datetime:
         is_usable = server is not None and SIMULATED[0] <= server < SIMULATED[1]
-        known = self._now or (self._last if server is None else None)
+        known = self._now or (self._not_stored(self._last) if server is None and self._last else None)
         if known is not None:
             return server if server is not None and is_usable else known
         if server is None or not is_usable:
@@ -166,7 +187,11 @@ class ObservationClock:
                 f"({in_words(self._last)}).",
                 "Sync a sandbox that starts again into another directory (WAREHOUSE__DIR).",
             )
-        return max(server, self._last or server)
+        return self._not_stored(server)
+
+    def _not_stored(self, moment: datetime) -> datetime:
+        """The time, or one after what the run before stored: its versions begin up to a tick after its observations."""
+        return moment if self._last is None else max(moment, self._last + 2 * TICK)
 
     def _agree(self, server: datetime, local: datetime) -> bool:
         return abs(server - local) <= self.tolerance

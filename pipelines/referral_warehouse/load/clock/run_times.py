@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from referral_warehouse.load.clock.observation_clock import TICK
 from referral_warehouse.load.clock.stored_times import Plausible
-
-TICK = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)

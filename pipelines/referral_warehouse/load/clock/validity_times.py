@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
-from referral_warehouse.load.clock.run_times import TICK, LoggedRun
+from referral_warehouse.load.clock.observation_clock import TICK
+from referral_warehouse.load.clock.run_times import LoggedRun
 from referral_warehouse.load.clock.stored_times import HISTORIES, VALIDITY, Plausible, utc
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.stored_rows import DATASET

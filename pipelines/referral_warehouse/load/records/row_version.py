@@ -7,7 +7,7 @@ that another notation of a value is no change.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,8 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from referral_warehouse.load.records.schema import FETCHED_AT, ROW_VERSION, TableSchema
-
-TICK = timedelta(microseconds=1)
 
 
 def with_row_versions(schema: TableSchema, rows: pa.Table) -> pa.Table:
@@ -58,11 +56,6 @@ def last_of_each_id(rows: pa.Table, name: str = "id") -> pa.Table:
 def _is_ascending(ids: pa.Array) -> bool:
     """Whether each id is larger than the one before, as in a list ordered by id: then no id repeats."""
     return not len(ids) or bool(pc.all(pc.greater(ids.slice(1), ids.slice(0, len(ids) - 1)), skip_nulls=False).as_py())
-
-
-def boundary(observed_at: datetime, last: datetime | None) -> datetime:
-    """The validity time of new versions: when they were observed, but always after the time before."""
-    return observed_at if last is None or observed_at > last else last + TICK
 
 
 def _version(values: tuple[Any, ...]) -> str:

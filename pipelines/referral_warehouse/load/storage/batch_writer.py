@@ -6,11 +6,11 @@ that their new versions begin at the same time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from referral_warehouse.load.batch import LoadBatch
-from referral_warehouse.load.records.row_version import boundary
 from referral_warehouse.load.records.schema import LoadStrategy
 from referral_warehouse.load.report import LoadReport
 from referral_warehouse.load.storage.load_pipeline import LoadPipeline
@@ -66,19 +66,20 @@ class BatchWriter:
         self._pipeline.commit(batch)
         batch.tables.clear()  # dlt's trace may keep the batch: release its rows
 
-    def close_lists(self, observed_at: datetime | None) -> LoadBatch:
+    def close_lists(self, begin_versions: Callable[[datetime | None], datetime | None]) -> LoadBatch:
         """Merge the complete lists with the uncommitted batches.
 
         Args:
-            observed_at: the newest observation (naive UTC), when the new versions begin; they begin later where
-                earlier versions began at that time or after it.
+            begin_versions: gives the time at which new versions begin (naive UTC; None where nothing was observed) for
+                that of the last stored ones.
 
         Returns:
             What the next ``flush`` commits.
         """
         self._pending.merge(self._lists)
         histories = [name for name in self._pending.tables if self._pending.schemas[name].is_history]
-        if histories and observed_at is not None:
-            last = [found for name in histories if (found := self._rows.last_boundary(name)) is not None]
-            self._pending.begin_versions(boundary(observed_at, max(last, default=None)))
+        last = [found for name in histories if (found := self._rows.last_boundary(name)) is not None]
+        boundary = begin_versions(max(last, default=None)) if histories else None
+        if boundary is not None:
+            self._pending.begin_versions(boundary)
         return self._pending
