@@ -35,6 +35,7 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.directories import ACCOUNTS
 from referral_warehouse.workspace.lock import warehouse_lock
 from referral_warehouse.workspace.ownership import refuse_files_of_others
+from referral_warehouse.workspace.published_place import provide_place, refuse_unusable_place
 
 if TYPE_CHECKING:
     from referral_warehouse.cli.run_logging import LogHandler
@@ -98,6 +99,7 @@ def recorded_run(
             refuse_unusable_services(notify)
             announcer = Announcer(settings, notify, command, is_silent=is_part)
             if command in DELIVER:
+                refuse_unusable_place(settings.publish_dir)
                 refuse_missing_s3_extra(settings)
                 refuse_missing_client(settings)
             if command in NEED_TOKEN and (settings.account or not settings.accounts):
@@ -109,6 +111,8 @@ def recorded_run(
                 locks.enter_context(warehouse_lock(settings.warehouse_dir))
                 if command in USE_LAKE:
                     run.refuse_lost_lock = locks.enter_context(locked_lake(settings))
+                if command in DELIVER:
+                    provide_place(settings.publish_dir)
                 if is_new and command != "demo":  # which says where its warehouse is at the end
                     announce_new_directory(settings)
                 recorder.start(os.getpid())
@@ -123,7 +127,7 @@ def recorded_run(
             raise
         except BaseException as error:
             if outcome is None:
-                outcome = recorder.refused(_ending(error))
+                outcome = recorder.refused(ending_of(error))
             raise
         finally:
             if outcome is not None and announcer is not None:
@@ -139,7 +143,7 @@ def _finish(
     began = recorder.start_record.at
     strikes = _strikes(settings)
     new = sum(strike["at"] >= began for strike in strikes)
-    outcome = recorder.end(_ending(error), **{"strikes": new, **_numbers(settings, run)})
+    outcome = recorder.end(ending_of(error), **{"strikes": new, **_numbers(settings, run)})
     announcer.measured(Measured(recorder.history_with(outcome), outcome, len(strikes)))
     return outcome
 
@@ -163,7 +167,8 @@ def _strikes(settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
-def _ending(error: BaseException | None) -> Ending:
+def ending_of(error: BaseException | None) -> Ending:
+    """How a run ended that this error ended, if one did."""
     from referral_warehouse.operate.outcomes import FAILED, STOPPED
     from referral_warehouse.operate.recorder import Ending
 

@@ -85,7 +85,8 @@ class Recorder:
     def refused(self, ending: Ending) -> Outcome:
         """Record a run that ended before it started: nothing is written where the directory has no state yet."""
         self._is_writable = self._state_dir.is_dir()
-        self._read()
+        if self._is_writable:
+            self._read()
         return self.end(ending)
 
     def history_with(self, outcome: Outcome) -> History:

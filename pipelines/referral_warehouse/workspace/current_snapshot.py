@@ -41,16 +41,31 @@ def feeds_name(number: int) -> str:
     return f"{snapshot_name(number)}/{FEEDS}"
 
 
+def refuse_no_directory(published: Path) -> None:
+    """Raises: ConfigurationError where something else than a directory has the place of what is published."""
+    for path in (*reversed(published.parents), published):
+        kind = kind_of(path)
+        if kind not in (None, "a directory", "unreachable"):
+            raise ConfigurationError(
+                f"{path} is {kind}, not a directory.", f"Move {path} away, or set another directory in the settings."
+            )
+
+
 def linked_number(published: Path) -> int | None:
     """The number of the snapshot that the link points at, even if it does not exist; None without a link.
 
     A broken link to another place counts as none: the next publication replaces it.
 
-    Raises: ConfigurationError when another file or link has its name.
+    Raises: ConfigurationError when another file or link has its name, or the directory is none.
     """
     link = published / DATABASE
     if not link.is_symlink():
         kind = kind_of(link)
+        if kind == "unreachable":
+            refuse_no_directory(published)
+            raise ConfigurationError(
+                f"{published} cannot be entered by this user.", "Run it as its owner, or as a member of its group."
+            )
         if kind is not None:
             raise ConfigurationError(
                 f"{link} is {kind}, not the link that a publication makes.",
