@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.warehouse.connection import first_line
 from referral_warehouse.warehouse.manifest import read_manifest
-from referral_warehouse.warehouse.public_names import announce, switch_link
+from referral_warehouse.warehouse.public_names import announce, link_feeds, switch_link
 from referral_warehouse.warehouse.published import snapshot_path, why_unreadable
 from referral_warehouse.warehouse.published_files import changed_files, has_other_readers
 from referral_warehouse.warehouse.publisher import claim
@@ -90,6 +91,28 @@ def recover(settings: Settings) -> Recovery:
     return Recovery(done, problems + retain(settings, current))
 
 
+def restore_links(settings: Settings) -> Recovery:
+    """Create lost links to the published snapshot again, for a sync that found nothing new and publishes nothing."""
+    done: list[str] = []
+    current, manifest = current_number(settings.published_dir), read_manifest(settings.manifest_path)
+    if current is None or manifest is None:
+        return Recovery([], [])
+    try:
+        if linked_number(settings.published_dir) is None and switch_link(settings, current):
+            done.append(_restored(settings.warehouse_path, current))
+        if _feeds_are_elsewhere(settings, manifest):
+            note = link_feeds(settings, current)
+            done.append(note or _restored(settings.feeds_dir, current))
+    except OSError as error:
+        problem = f"a link to snapshot {current} is missing and could not be created ({first_line(error)})"
+        return Recovery(done, [problem])
+    return Recovery(done, [])
+
+
+def _restored(link: Path, number: int) -> str:
+    return f"{link} was missing; it points at snapshot {number} again"
+
+
 def _complete(settings: Settings, current: int, done: list[str]) -> None:
     """Make the public names those of the current snapshot; say what is damaged. Raises: OSError, ReferralsError."""
     manifest = read_manifest(settings.manifest_path)
@@ -142,6 +165,6 @@ def _find_lost_link(settings: Settings, done: list[str], problems: list[str]) ->
     for number in newest:
         if why_unreadable(snapshot_path(settings, number)) is None:
             if switch_link(settings, number):
-                done.append(f"{settings.warehouse_path} was missing; it points at snapshot {number} again")
+                done.append(_restored(settings.warehouse_path, number))
             return number
     return None

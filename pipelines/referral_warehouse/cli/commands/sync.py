@@ -255,10 +255,14 @@ def sync_once(
         )  # fmt: skip
         from referral_warehouse.warehouse.build import build as build_draft
         from referral_warehouse.warehouse.freshness import refresh
+        from referral_warehouse.warehouse.recovery import restore_links
 
         apply_retention(settings, report, accept_deletions=accept_deletions)
         is_idle = report.rows_written == 0 and not report.drained and not report.times_corrected
         if is_idle and refresh(settings, report.observed_at):
+            recovery = restore_links(settings)
+            report.recovered.extend(recovery.done)
+            log_problems(recovery.problems)
             return report, None
         give_memory_back()
         log_stage("warehouse", "build", {})
