@@ -8,10 +8,24 @@ from typing import TYPE_CHECKING, Any
 from referral_warehouse.cli.lake import lake_facts, lake_sentence
 from referral_warehouse.cli.settings_in_use import print_in_use
 from referral_warehouse.cli.table_delivery import destination_facts, destination_sentence
+from referral_warehouse.errors import SnapshotDamaged
 from referral_warehouse.settings import Settings
 
 if TYPE_CHECKING:
     from referral_warehouse.operate.health import Health
+
+
+def health_shown(settings: Settings, now: datetime, max_age_s: int | None) -> Health:
+    """The health of a directory; its published snapshot is opened too."""
+    from referral_warehouse.operate.health import read_health, with_damage
+    from referral_warehouse.warehouse.published import refuse_unreadable
+
+    health = read_health(settings, now, max_age_s)
+    try:
+        refuse_unreadable(settings)
+    except SnapshotDamaged as error:
+        return with_damage(health, error)
+    return health
 
 
 def places_facts(settings: Settings) -> dict[str, Any]:

@@ -5,10 +5,11 @@ Reads the outcomes where they are written, and the manifest; opens no database a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from referral_warehouse.errors import SnapshotDamaged
 from referral_warehouse.operate.history import History, history_of, killed
 from referral_warehouse.operate.outcome_log import OutcomeLog
 from referral_warehouse.operate.outcomes import FAILED, parsed_time
@@ -17,7 +18,7 @@ from referral_warehouse.workspace.current_snapshot import is_published as has_pu
 from referral_warehouse.workspace.file_locks import is_locked
 from referral_warehouse.workspace.removal import reason
 
-WELL, FAILING, STALE, UNPUBLISHED = "well", "failing", "stale", "nothing published"
+WELL, FAILING, STALE, UNPUBLISHED, DAMAGED = "well", "failing", "stale", "nothing published", "damaged"
 NOT_FRESH_CODE = 4
 """Exit code where the data is too old, or there is none."""
 
@@ -30,8 +31,8 @@ class Health:
     """What is known of a directory at one time.
 
     Attributes:
-        state: ``well``, ``failing`` (runs failed since the last success), ``stale`` (the data is older than allowed) or
-            ``nothing published``.
+        state: ``well``, ``failing`` (runs failed since the last success), ``stale`` (the data is older than allowed),
+            ``nothing published`` or ``damaged`` (what is published cannot be read).
         exit_code: that of ``referrals status``.
         history: what the outcomes add up to.
         is_running: whether a command writes the directory now.
@@ -41,6 +42,7 @@ class Health:
         age_s: seconds since then; max_age_s is the limit, if one was given.
         problem: why the outcomes could not be read, if so.
         next_step: what to do; None where nothing is to be done.
+        damage: why what is published cannot be read; None where that was not found.
     """
 
     state: str
@@ -53,6 +55,14 @@ class Health:
     max_age_s: int | None
     problem: str | None
     next_step: str | None
+    damage: str | None = None
+
+
+def with_damage(health: Health, error: SnapshotDamaged) -> Health:
+    """The health of a directory whose published snapshot cannot be read, however its runs went."""
+    return replace(
+        health, state=DAMAGED, exit_code=error.exit_code, damage=error.message, next_step=error.next_step
+    )  # fmt: skip
 
 
 def read_health(settings: Settings, now: datetime, max_age_s: int | None = None) -> Health:

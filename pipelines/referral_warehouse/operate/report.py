@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from referral_warehouse.operate.durations import duration_text
-from referral_warehouse.operate.health import STALE, UNPUBLISHED, WELL, Health
+from referral_warehouse.operate.health import DAMAGED, STALE, UNPUBLISHED, WELL, Health
 from referral_warehouse.operate.outcomes import FAILED, KILLED, STOPPED, Outcome, known_values, parsed_time
 
 SHOWN_ELSEWHERE = ("lake", "tables to ")
@@ -61,6 +61,7 @@ def facts(health: Health, warehouse_dir: Path) -> dict[str, Any]:
         "failures": history.failures,
         "failing_since": history.failing_since,
         "outcomes_problem": health.problem,
+        "damage": health.damage,
         **({"tasks": {name: history.task_failure(name) for name in sorted(history.failing_tasks)}}
            if history.failing_tasks else {}),
     }  # fmt: skip
@@ -78,6 +79,8 @@ def _headline(health: Health) -> str:
     if health.state == UNPUBLISHED:
         return "Not well: nothing is published yet."
     failed = _failures(health)
+    if health.state == DAMAGED:
+        return f"Not well: {health.damage}" + (f" {failed[0].upper()}{failed[1:]}." if failed else "")
     if health.state == STALE:
         limit = duration_text(health.max_age_s or 0)
         old = f"the data is {age} old, and {limit} are allowed" if age else "it is not known how old the data is"

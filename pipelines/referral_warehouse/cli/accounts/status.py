@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from referral_warehouse.cli.accounts.choice import named_for
 from referral_warehouse.cli.backup_status import backup_facts, backup_sentence
 from referral_warehouse.cli.settings_in_use import in_use_facts
-from referral_warehouse.cli.status_head import places_facts, say_head
+from referral_warehouse.cli.status_head import health_shown, places_facts, say_head
 from referral_warehouse.operate.outcomes import parsed_time
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.model import accounts_of
@@ -33,13 +33,12 @@ def show_together(settings: Settings, max_age_s: int | None, *, as_json: bool) -
     that is not well.
     """
     from referral_warehouse.cli.console import say, say_json, say_paragraph, show_table
-    from referral_warehouse.operate.health import UNPUBLISHED, read_health
+    from referral_warehouse.operate.health import DAMAGED, UNPUBLISHED, read_health
     from referral_warehouse.operate.recorder import utc_now
     from referral_warehouse.operate.report import facts
-    from referral_warehouse.warehouse.published import refuse_unreadable
 
     now = utc_now()
-    health = read_health(settings, now, max_age_s)
+    health = health_shown(settings, now, max_age_s)
     accounts = [(own, read_health(own, now, max_age_s)) for own in accounts_of(settings)]
     places = places_facts(settings)
     exit_code = health.exit_code or next((one.exit_code for _, one in accounts if one.exit_code), 0)
@@ -53,8 +52,8 @@ def show_together(settings: Settings, max_age_s: int | None, *, as_json: bool) -
                 say_paragraph(f"{own.account}: {failure.message or failure.error or failure.result}{step}")
             if (backups := backup_facts(own, now)) is not None:
                 say_paragraph(f"{own.account}: {named_for(own.account, backup_sentence(backups))}")
-    refuse_unreadable(settings)
-    owed = None if health.state == UNPUBLISHED or health.manifest is None else _owed(settings, health)
+    is_readable = health.state not in (UNPUBLISHED, DAMAGED) and health.manifest is not None
+    owed = _owed(settings, health) if is_readable else None
     if as_json:
         say_json({
             **facts(health, settings.warehouse_dir),

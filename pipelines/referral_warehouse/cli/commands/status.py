@@ -10,7 +10,7 @@ from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.backup_status import backup_facts, backup_sentence
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.settings_in_use import in_use_facts
-from referral_warehouse.cli.status_head import places_facts, say_head
+from referral_warehouse.cli.status_head import health_shown, places_facts, say_head
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
@@ -112,13 +112,12 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
     """Show all of it once. Returns: what was shown."""
     from referral_warehouse.cli.commands.strikes import in_words, strike_facts
     from referral_warehouse.cli.console import say, say_json, say_paragraph
-    from referral_warehouse.operate.health import UNPUBLISHED, read_health
+    from referral_warehouse.operate.health import DAMAGED, UNPUBLISHED
     from referral_warehouse.operate.recorder import utc_now
     from referral_warehouse.operate.report import facts
-    from referral_warehouse.warehouse.published import refuse_unreadable
 
     now = utc_now()
-    health = read_health(settings, now, max_age_s)
+    health = health_shown(settings, now, max_age_s)
     strikes = strike_facts(settings)
     places = places_facts(settings)
     backups = backup_facts(settings, now)
@@ -127,7 +126,6 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
         if backups is not None:
             say_paragraph(backup_sentence(backups))
         say(in_words(strikes))
-    refuse_unreadable(settings)
     if as_json:
         found = {
             **facts(health, settings.warehouse_dir),
@@ -138,13 +136,15 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
         }
         found |= in_use_facts(settings)
         say_json({**found, **({"snapshot": None} if health.state == UNPUBLISHED else _published(settings, health))})
-    elif health.state != UNPUBLISHED:
+    elif health.state not in (UNPUBLISHED, DAMAGED):
         _show_tables(settings, health)
     return health
 
 
 def _published(settings: Settings, health: Health) -> dict[str, Any]:
-    """What is known of the published snapshot, for programs."""
+    """What is known of the published snapshot, for programs; of a damaged one that is its manifest."""
+    if health.damage is not None:
+        return _manifest(health)
     from referral_warehouse.cli.console import query_warehouse
 
     runs, reconciled, liability, quarantine = query_warehouse(settings, RUNS, RECONCILED, LIABILITY, QUARANTINED)
