@@ -126,13 +126,17 @@ def load_notify_settings(
     folder = working_folder() if folder is None else folder
     home = home_folder() if home is None else home
     environ = os.environ if environ is None else environ
-    sources = SettingSources(environ, folder, home)
+    return notify_settings_of(SettingSources(environ, folder, home), environ.get("PATH"))
+
+
+def notify_settings_of(sources: SettingSources, path: str | None) -> NotifySettings:
+    """The settings of these places. Args: ``path`` is where programs are looked for. Raises: ConfigurationError."""
     found = {key: sources.find(SECTION, key) for key in KEYS}
     timeout = found["timeout_s"]
     return NotifySettings(
         url=_url("url", found["url"]),
         ping_url=_url("ping_url", found["ping_url"]),
-        command=_command(found["command"], environ.get("PATH")),
+        command=_command(found["command"], path),
         apprise_urls=_services(found["apprise_urls"]),
         events=_events(found["events"]),
         timeout_s=TIMEOUT_S

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import recorded_run
+from referral_warehouse.cli.refused_settings import settings_of_run
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError, NothingPublished, ReferralsError
 from referral_warehouse.settings import Settings
@@ -28,7 +28,7 @@ def deliver(name: str | None, everything: bool, as_json: bool) -> None:
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.table_delivery import deliver_to, delivered, facts
 
-    settings = read_settings(may_be_together=True)
+    settings = settings_of_run("deliver", may_be_together=True)
     names = _chosen(settings, name)
     found: list[dict[str, Any]] = []
     with recorded_run(settings, "deliver"):

@@ -6,9 +6,9 @@ import click
 
 from referral_warehouse.cli.acceptance import ACCEPT_HISTORY
 from referral_warehouse.cli.accounts.choice import account_option
-from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import recorded_run
+from referral_warehouse.cli.refused_settings import settings_of_run
 from referral_warehouse.cli.report_file import add_report
 from referral_warehouse.cli.reporting import log_problems
 from referral_warehouse.cli.verbosity import logging_options
@@ -30,7 +30,7 @@ def fix_clock(as_json: bool, accept_shorter_history: bool) -> None:
     from referral_warehouse.load.clock.repair import repair_without_server
     from referral_warehouse.warehouse.build import build as build_draft
 
-    settings = read_settings()
+    settings = settings_of_run("fix-clock")
     with recorded_run(settings, "fix-clock") as run:
         if (settings.warehouse_dir / DEMO_MARKER).exists():
             raise ConfigurationError(

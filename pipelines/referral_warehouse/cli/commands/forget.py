@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from referral_warehouse.cli.accounts.choice import account_option
-from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
+from referral_warehouse.cli.refused_settings import settings_of_run
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError, DataRefused
 from referral_warehouse.settings import Settings
@@ -40,7 +40,7 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
     from referral_warehouse.cli.forgetting import Erasure, interrupted
 
     _refuse_none_or_both(user_id, email)
-    settings = read_settings()
+    settings = settings_of_run("forget")
     with recorded_run(settings, "forget") as run:
         begun = interrupted(settings)
         certificate = None if begun is None or dry_run else _forget(settings, run, begun)
@@ -78,7 +78,7 @@ def export(user_id: int | None, email: str | None, out: Path | None, as_json: bo
     from referral_warehouse.cli.person_export import write_export
 
     _refuse_none_or_both(user_id, email)
-    settings = read_settings()
+    settings = settings_of_run("export")
     with recorded_run(settings, "export"):
         chosen = _person(settings, user_id, email)
         held = _held(settings, chosen)

@@ -10,11 +10,11 @@ import click
 from referral_warehouse.cli.acceptance import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, ACCEPT_HISTORY
 from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.completion import complete_streams
-from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.publication import bring_to_readers, publish_draft
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
+from referral_warehouse.cli.refused_settings import settings_of_run
 from referral_warehouse.cli.report_file import add_missing_report, add_report
 from referral_warehouse.cli.reporting import log_problems, print_summary, print_warnings, published, summary
 from referral_warehouse.cli.retention import apply_retention, complete_interrupted
@@ -71,7 +71,7 @@ def sync(streams: str, every: str | None, part: bool, **options: bool) -> None:
             "--every does not go with --sweep, --rebuild or an option that accepts something: they are for one run.",
             "Run that sync once, without --every.",
         )
-    repeat(lambda: _sync(streams, **options), every_s, read_settings(may_be_together=True).state_dir)
+    repeat(lambda: _sync(streams, **options), every_s, settings_of_run("sync", may_be_together=True).state_dir)
 
 
 def _sync(
@@ -80,7 +80,7 @@ def _sync(
 ) -> None:  # fmt: skip
     from referral_warehouse.cli.console import say_json
 
-    settings = read_settings(may_be_together=True)
+    settings = settings_of_run("sync", may_be_together=True, is_part=is_part)
     chosen = asked_streams(settings, streams)
     if settings.accounts and not settings.account:
         from referral_warehouse.cli.accounts.together import sync_together
@@ -133,7 +133,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
     from referral_warehouse.cli.console import Reporter, say_json
     from referral_warehouse.load.runner import load as run_load
 
-    settings = read_settings()
+    settings = settings_of_run("load")
     chosen = asked_streams(settings, streams)
     with recorded_run(settings, "load", chosen) as run, Reporter(run.log, quiet=as_json) as reporter:
         run.log.pace.budget = settings.calls_per_minute
@@ -163,7 +163,7 @@ def build(as_json: bool) -> None:
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.warehouse.build import build as build_draft
 
-    settings = read_settings()
+    settings = settings_of_run("build")
     with recorded_run(settings, "build"):
         log_stage("warehouse", "build", {})
         report = build_draft(settings)
@@ -186,7 +186,7 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.warehouse.build import build as build_draft
 
-    settings = read_settings(may_be_together=True)
+    settings = settings_of_run("publish", may_be_together=True)
     if settings.accounts and not settings.account:
         from referral_warehouse.cli.accounts.together import republish_together
 
