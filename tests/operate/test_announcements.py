@@ -89,7 +89,7 @@ def test_a_failure_and_the_recovery_are_sent_pinged_and_measured(
     assert oct((synced.state_dir / "metrics.prom").stat().st_mode)[-3:] == "600"
 
 
-def test_receivers_that_are_down_are_one_warning(
+def test_receivers_that_are_down_are_named_once_each(
     referrals: Run, synced: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as closed:
@@ -102,7 +102,8 @@ def test_receivers_that_are_down_are_one_warning(
     done = referrals("sync")
     assert done.code == 0
     warnings = [line for line in done.err.splitlines() if "NOTIFY" in line]
-    assert len(warnings) == 1
+    named = [word.strip(";") for line in warnings for word in line.split() if word.startswith("NOTIFY__")]
+    assert sorted(named) == ["NOTIFY__COMMAND", "NOTIFY__PING_URL", "NOTIFY__URL"]
     assert HOOK not in done.err
 
 

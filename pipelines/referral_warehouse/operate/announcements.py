@@ -32,7 +32,7 @@ STALE_MARK = "stale-notified"
 class Announcer:
     """Tells of one run of a command.
 
-    ``notify`` says whom; ``warn`` receives what failed, once a run. With ``is_silent`` nothing is sent.
+    ``notify`` says whom; ``warn`` receives what failed, once a run and receiver. With ``is_silent`` nothing is sent.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Announcer:
         self._settings, self._notify, self._command = settings, notify, command
         self._is_silent = is_silent or command in SILENT
         self._warn = warn or (lambda text: log_warning("operate", "notification", text))
-        self._has_warned = False
+        self._failed: set[str] = set()
 
     def started(self, before: History, found_killed: Outcome | None, now: datetime) -> None:
         """A run has begun. ``before`` is the history without the killed run that was found, if one was."""
@@ -92,6 +92,7 @@ class Announcer:
             self._report(send(self._notify, payload(wanted, outcome, directory, host, zulu(now))))
 
     def _report(self, problems: list[str]) -> None:
-        if problems and not self._has_warned:
-            self._has_warned = True
-            self._warn("; ".join(problems) + ": the notification is lost; the run is not affected")
+        new = [text for text in problems if text.split()[0] not in self._failed]  # each begins with its receiver
+        if new:
+            self._failed |= {text.split()[0] for text in new}
+            self._warn("; ".join(new) + ": the notification is lost; the run is not affected")
