@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -92,6 +93,30 @@ def test_every_shell_gets_its_script(shell: str) -> None:
     done = run(_REFERRALS_COMPLETE=f"{shell}_source")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"_REFERRALS_COMPLETE={shell}_complete" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes_lists_and_shows_whole_sentences(tmp_path: Path) -> None:
+    """Both have commas."""
+    command = tmp_path / "referrals"
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    command.chmod(0o700)
+    script = (
+        "_REFERRALS_COMPLETE=fish_source referrals | source; "
+        'complete --do-complete "referrals sync --streams users,rewards_"; complete --do-complete "referrals sync --ev"'
+    )
+    environ = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["fish", "-c", script], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )  # fmt: skip
+    *streams, every = [line for line in done.stdout.splitlines() if line]
+    assert streams == ["users,rewards_due", "users,rewards_issued"]
+    assert every == "--every\tKeep running, also after failures: sync every 15m, 1h or 1d."
+
+
+def test_the_script_of_fish_splits_at_the_first_comma_alone() -> None:
+    script = run(_REFERRALS_COMPLETE="fish_source").stdout
+    assert script.count("string split") == script.count('string split --max 1 ","') == 1
 
 
 @given(st.lists(st.sampled_from(list(STREAMS)), unique=True, max_size=5), st.integers(0, 3))

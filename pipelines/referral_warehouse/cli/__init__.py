@@ -27,6 +27,9 @@ from referral_warehouse.cli.verbosity import logging_options
 # nothing.
 OBJECTS_UNTIL_COLLECTION = (100_000, 20, 20)
 
+COMPLETE = "_REFERRALS_COMPLETE"
+"""The variable with which a shell asks for completion, by the name of the program."""
+
 # name → (module of this package, one sentence of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "sync": ("sync", "Load, compare counts, build, check and publish: the main job."),
@@ -111,6 +114,10 @@ def run(arguments: list[str] | None = None, closed: Collection[int] = ()) -> Non
     open_output(closed)
     state: dict[str, Any] = {}
     arguments = sys.argv[1:] if arguments is None else arguments
+    if COMPLETE in os.environ:
+        from referral_warehouse.cli.completion import offer_fish
+
+        offer_fish()
     try:
         code = cli.main(arguments, prog_name="referrals", standalone_mode=False, obj=state)
     except SystemExit as ended:  # click has answered a shell that completes a command

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import click
+from click.shell_completion import FishComplete, add_completion_class
 
 from referral_warehouse.settings.unknown_names import STREAM_NAMES
+
+
+class Fish(FishComplete):
+    """Completion in fish. A value or its help may have commas: the first one alone ends the type of a completion."""
+
+    source_template: ClassVar[str] = FishComplete.source_template.replace("string split ", "string split --max 1 ")
+
+
+def offer_fish() -> None:
+    """Let click use this class for fish."""
+    add_completion_class(Fish)
 
 
 def complete_streams(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
