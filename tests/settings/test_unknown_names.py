@@ -81,6 +81,7 @@ def test_a_misspelt_key_is_refused_with_the_right_one(mistake: tuple[Setting, st
         ("SOURCES__REFERRAL_FACTORY_API_TOKEN", "SOURCES__REFERRAL_FACTORY__API_TOKEN"),
         ("REFERRAL_FACTORY__BASE_URL", "SOURCES__REFERRAL_FACTORY__BASE_URL"),
         ("WAREHOUSES__DIR", "WAREHOUSE__DIR"),
+        ("SOURCE__REFERRAL_FACTORY__CALLS_PER_MIN", "SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE"),
     ],
 )
 def test_the_nearest_name_of_a_variable(name: str, nearest: str) -> None:
@@ -112,6 +113,8 @@ def test_a_name_that_may_belong_to_another_program_is_a_warning() -> None:
         ("[Warehouse]\ndir = 'y'", "[Warehouse] (PATH, line 1, column 2) is not a setting (did you mean [warehouse]?)"),
         ("[sources.referral-factory]\nconcurrency = 1", "did you mean [sources.referral_factory]?"),
         ("[source.referral_factory]\nconcurrency = 1", "did you mean [sources.referral_factory]?"),
+        ("[source.referral_factory]\ncalls_per_min = 1", "did you mean [sources.referral_factory]?"),
+        ("[warehous]\nkeep_snapshot = 1", "did you mean [warehouse]?"),
         ("[referral_factory]\napi_token = 'x'", "did you mean [sources.referral_factory]?"),
         ("[warehouse.dirs]\nx = 1", "did you mean dir in [warehouse]?"),
         ("[warehouse]\nconcurrency = 4", "did you mean concurrency in [sources.referral_factory]?"),
@@ -139,6 +142,7 @@ def test_many_unknown_names_are_one_bounded_line() -> None:
         "SOURCES__REFERRAL_FACTORY__DATA_WRITER__FILE_MAX_ITEMS",
         "SOURCES__ANOTHER__API_TOKEN",
         "SOURCES__API_TOKEN",
+        "SOURCES__REFERRAL_FACTORY_2__SPREADSHEET",
         "SOURCES__MAX_TABLE_NESTING",
         "REFERRALS__SOURCES__REFERRAL_FACTORY__API_TOKEN",
         "WAREHOUSE__NORMALIZE__WORKERS",

@@ -106,7 +106,7 @@ def unknown_variables(variables: Mapping[str, str]) -> Iterator[UnknownName]:
         elif len(parts) > 1:
             meant = _misspelt_section(parts[:-1], {parts[-1]: ""})
             if meant is not None:
-                yield UnknownName((name,), variable(meant, parts[-1]))
+                yield UnknownName((name,), variable(*(_nearest(meant, parts[-1]) or (meant, parts[-1]))))
 
 
 def _sections(accounts: Iterable[str]) -> dict[Section, Mapping[str, Setting]]:
@@ -138,12 +138,16 @@ def _nearest(section: Section, key: str) -> tuple[Section, str] | None:
 
 
 def _misspelt_section(keys: tuple[str, ...], table: Mapping[str, Any]) -> Section | None:
-    """The section that the name of a table resembles, if the table has a setting of that section."""
+    """The section that the name of a table resembles, if the table has a setting of that section, misspelt or not."""
     sections = _sections(keys[1:] if len(keys) > 1 else ())
     if any(keys == section[: len(keys)] for section in sections):
         return None
-    candidates = [section for section, known in sections.items() if table.keys() & known.keys()]
-    return next((section for section in candidates if keys == section[-1:] or _is_similar(keys, section)), None)
+    alike = [section for section in sections if keys == section[-1:] or _is_similar(keys, section)]
+    return next((section for section in alike if any(_resembles(key, sections[section]) for key in table)), None)
+
+
+def _resembles(key: str, known: Iterable[str]) -> bool:
+    return bool(get_close_matches(SEPARATORS.sub("_", key.lower()), known, n=1, cutoff=VERY_SIMILAR))
 
 
 def _is_similar(keys: tuple[str, ...], section: Section) -> bool:
