@@ -50,6 +50,17 @@ def odd(tmp_path: Path) -> Deployment:
     return Deployment([sys.executable, "-c", START], folder, tmp_path / "data", "daemon")
 
 
+@pytest.mark.parametrize("name", ["ends with a backslash\\\\", "ends with a blank "])
+def test_a_folder_that_no_unit_can_name_is_refused(odd: Deployment, name: str) -> None:
+    """systemd joins a line that ends with a backslash with the next, and takes blanks off the end of a value."""
+    wrong = replace(odd, folder=odd.folder / name)
+    with pytest.raises(ConfigurationError, match="ends with a blank or a backslash"):
+        schedule_files("systemd", wrong, 3600)
+    with pytest.raises(ConfigurationError, match="ends with a blank or a backslash"):
+        schedule_files("systemd", replace(odd, token_file=odd.folder / name), 3600)
+    assert name in made("cron", wrong)
+
+
 def made(kind: str, deployment: Deployment, every_s: int = 3600) -> str:
     [text] = schedule_files(kind, deployment, every_s).values()
     return text

@@ -77,12 +77,24 @@ def schedule_files(kind: str, deployment: Deployment, every_s: int) -> dict[str,
     Raises: ConfigurationError for an interval that the scheduler cannot keep.
     """
     values = _values(deployment, every_s)
+    if kind == "systemd":
+        _refuse_unwritable_paths(deployment)
     if every_s < SHORTEST_S.get(kind, MINUTE_S):
         raise ConfigurationError(
             f"--every is shorter than what this scheduler can keep: {duration_text(every_s)}.",
             f"Set --every to {duration_text(SHORTEST_S.get(kind, MINUTE_S))} or more.",
         )
     return {name: _filled(template, values) for name, template in KINDS[kind]}
+
+
+def _refuse_unwritable_paths(deployment: Deployment) -> None:
+    """Raises: ConfigurationError where a path cannot be a value of a unit file: it ends a line, and has no quotes."""
+    for path in (deployment.folder, *([] if deployment.token_file is None else [deployment.token_file])):
+        if (text := str(path)) != text.strip() or text.endswith("\\"):
+            raise ConfigurationError(
+                f"A unit file of systemd cannot contain the path {text!a}: it ends with a blank or a backslash.",
+                "Use a directory with another name.",
+            )
 
 
 def cron_expression(every_s: int, minute: int) -> str:
