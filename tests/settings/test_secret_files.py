@@ -37,6 +37,13 @@ def test_blanks_around_the_token_are_taken_off(tmp_path: Path, beginning: str, e
     assert token_of(tmp_path, **{FILE: str(tmp_path / "token")}) == TOKEN
 
 
+def test_what_to_do_about_a_file_that_is_no_text_is_not_to_make_it_readable(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(TOKEN.encode("utf-16"))
+    with pytest.raises(ConfigurationError, match="UTF-16") as refused:
+        token_of(tmp_path, **{FILE: "token"})
+    assert refused.value.next_step == "Write the secret alone, as UTF-8 text."
+
+
 @pytest.mark.parametrize("value", ["token", "./token", '"token"', "~/token"])
 def test_the_path_is_given_as_any_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))

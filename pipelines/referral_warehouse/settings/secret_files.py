@@ -27,9 +27,8 @@ def read_secret_file(name: str, path: Path) -> str:
             f"{name} is {path}, and there is no such file.", f"Create it, or correct {name}."
         ) from None
     except UnreadableFile as error:
-        raise ConfigurationError(
-            f"{name} is {path}, which cannot be read: {error.reason}.", "Make it readable for this user."
-        ) from None
+        step = "Make it readable for this user." if error.is_forbidden else "Write the secret alone, as UTF-8 text."
+        raise ConfigurationError(f"{name} is {path}, which cannot be read: {error.reason}.", step) from None
     if not text:
         raise ConfigurationError(f"{name} is {path}, and that file is empty.", "Write the secret into it.")
     if len(text.splitlines()) > 1:
