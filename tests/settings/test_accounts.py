@@ -34,6 +34,15 @@ def test_each_account_has_its_own_token_and_directory() -> None:
         assert own.together == together
 
 
+def test_the_files_of_accounts_are_among_those_in_use(tmp_path: Path) -> None:
+    """Also of all accounts together, which have no value of theirs."""
+    path = tmp_path / ".dlt" / "secrets.toml"
+    path.parent.mkdir()
+    path.write_text('[accounts.uk]\napi_token = "token-of-uk-1234"\n')
+    path.chmod(0o600)
+    assert _load({}, folder=tmp_path).files == _load({}, "uk", tmp_path).files == (path,)
+
+
 def test_what_is_published_of_an_account_is_private() -> None:
     """Readers, deliveries and the lake get all accounts together."""
     shared = {

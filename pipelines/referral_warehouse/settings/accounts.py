@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings.setting import SOURCE, Section, Setting
@@ -104,6 +105,11 @@ def refuse_shared_token(sources: SettingSources, names: Iterable[str]) -> None:
                 f"Each account has its own token: move this one to {variable(section_of(listed[0]), key)} or to "
                 "the account that it belongs to.",
             )
+
+
+def files_of_accounts(sources: SettingSources) -> list[Path]:
+    """The files that have a section of an account."""
+    return [place.file.path for place in sources.places if place.file is not None and place.file.document.get(SECTION)]
 
 
 def token_place(sources: SettingSources, names: Iterable[str]) -> Place | None:

@@ -13,6 +13,7 @@ from referral_warehouse.settings.accounts import (
     NOT_SHARED,
     account_names,
     chosen_account,
+    files_of_accounts,
     refuse_shared_token,
     rows_of,
     token_place,
@@ -104,7 +105,14 @@ def effective_settings(
             if name in known and effective.value is not None
         },
         warnings=tuple(sources.warnings),
-        files=tuple(dict.fromkeys(value.place.file.path for value in values.values() if value.place.file is not None)),
+        files=tuple(
+            dict.fromkeys(
+                [
+                    *(value.place.file.path for value in values.values() if value.place.file is not None),
+                    *files_of_accounts(sources),
+                ]
+            )
+        ),
         is_directory_relative=_is_relative(found[SECTIONS[WAREHOUSE]["dir"]][1]),
         accounts=accounts,
     )
