@@ -12,9 +12,12 @@ from typing import Any, TypeVar
 import click
 
 from referral_warehouse.cli.configuration import read_settings
-from referral_warehouse.cli.output import write_text
+from referral_warehouse.cli.output import warn, write_text
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.settings.accounts import SECTION as ACCOUNTS
+from referral_warehouse.settings.sources import cleaned
+from referral_warehouse.settings.table import TABLE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,6 +31,11 @@ SCHEDULERS = {
     "prefect": "a flow of Prefect 3",
     "kubernetes": "a CronJob with its volume",
 }
+
+
+WITH_SECRETS = ("github-actions", "kubernetes")
+"""Schedulers whose files take the token from their own secrets."""
+TOKENS = ("__API_TOKEN", "__API_TOKEN_FILE")
 
 
 def _scheduler_options(command: F) -> F:
@@ -68,12 +76,31 @@ def schedule(kind: str | None, every: str, target: Path | None, token_file: Path
         )
     deployment = Deployment(_program(), Path.cwd(), settings.warehouse_dir, _user(), token_file, settings.accounts)
     files = schedule_files(kind, deployment, parse_duration("--every", every))
+    _warn_of_variables(kind, has_token_file=token_file is not None)
     if target is not None:
         _write(files, target)
         return
     for name, text in files.items():
         head = f"# ==> {name} <==\n" if len(files) > 1 else ""
         write_text(f"{head}{text}")
+
+
+def _warn_of_variables(kind: str, *, has_token_file: bool) -> None:
+    """Name the settings that only the environment of this shell has: the scheduler has another one."""
+    names = {setting.name for setting in TABLE} - {"WAREHOUSE__DIR"}
+    left = [
+        name
+        for name, value in sorted(os.environ.items())
+        if cleaned(value) and (name in names or name.startswith(f"{ACCOUNTS.upper()}__"))
+    ]
+    if has_token_file or kind in WITH_SECRETS:
+        left = [name for name in left if not name.endswith(TOKENS)]
+    if left:
+        warn(
+            "schedule",
+            f"this shell has settings in its environment that the scheduler does not have: {', '.join(left)}. Put them "
+            f"into .dlt/config.toml or .dlt/secrets.toml in {Path.cwd()}, or where the scheduler has its variables.",
+        )
 
 
 def _program() -> list[str]:
