@@ -5,12 +5,13 @@ What servers give as the time stays on one day, because marts count days: a sync
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 DAY_S = 86_400
 AGREE_S = 14 * 60
@@ -60,11 +61,19 @@ class QuietHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Prints nothing about a client that closed its connection: commands of a test have the same standard error."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class LoopbackServer:
     """Use as a context manager. ``base_url`` is where the API begins."""
 
     def __init__(self, handler: type[BaseHTTPRequestHandler], path: str = "/api/v1") -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = QuietServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}{path}"
 
