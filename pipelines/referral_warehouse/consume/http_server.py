@@ -66,7 +66,7 @@ class TokenRequired:
 
     async def _refuse(self, send: Any) -> None:
         body = (
-            b'{"error":"The token is missing or wrong.","next_step":"Send the header Authorization: Bearer <token>."}'
+            b'{"error":"The token is missing or wrong.","next_step":"Send Authorization: Bearer <token>."}'
         )
         challenge = (
             b'Bearer, Basic realm="token as the password", charset="UTF-8"' if self._has_passwords else b"Bearer"

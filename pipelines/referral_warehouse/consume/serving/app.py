@@ -1,10 +1,11 @@
 """The files of published snapshots as an application of HTTP: GET and HEAD, ranges, conditions, errors as JSON.
 
-Paths with the number of a snapshot have ranges, and keep what they hold, but for erasures of personal values. The names without a number, such as
-``/feeds/core.users.parquet``, are those of the published snapshot at the time of the request. Programs read a Parquet
-file by several requests, and a publication in between would mix two files; so these names are answered as a whole. A
-HEAD tells nothing of the file that the GET after it may find replaced: DuckDB, which asks so, then reads the file by
-that one GET, and uses nothing that it kept of an earlier one. Programs that need ranges refuse these names.
+Paths with the number of a snapshot have ranges, and keep what they hold, but for erasures of personal values. The names
+without a number, such as ``/feeds/core.users.parquet``, are those of the published snapshot at the time of the request.
+Programs read a Parquet file by several requests, and a publication in between would mix two files; so these names are
+answered as a whole. A HEAD tells nothing of the file that the GET after it may find replaced: DuckDB, which asks so,
+then reads the file by that one GET, and uses nothing that it kept of an earlier one. Programs that need ranges refuse
+these names.
 """
 
 from __future__ import annotations
