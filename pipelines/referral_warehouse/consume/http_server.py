@@ -65,9 +65,7 @@ class TokenRequired:
         return is_password and hmac.compare_digest(_password(credentials), self._token)
 
     async def _refuse(self, send: Any) -> None:
-        body = (
-            b'{"error":"The token is missing or wrong.","next_step":"Send Authorization: Bearer <token>."}'
-        )
+        body = b'{"error":"The token is missing or wrong.","next_step":"Send Authorization: Bearer <token>."}'
         challenge = (
             b'Bearer, Basic realm="token as the password", charset="UTF-8"' if self._has_passwords else b"Bearer"
         )
