@@ -161,21 +161,6 @@ def test_no_query_reaches_anything_but_the_snapshot(
         assert pinned.run("select count(*) from core.users").rows() == [(23,)], "the connection still works"
 
 
-@pytest.mark.parametrize("place", ["{folder}", "http://127.0.0.1:1/x", "s3://bucket/x"])
-@pytest.mark.parametrize("begin", ["import database", "/**/ Import  Database", "select 1; import database"])
-def test_no_file_is_read_while_a_query_is_parsed(
-    published: Settings, tmp_path: Path, before: dict[str, bytes], place: str, begin: str
-) -> None:
-    """DuckDB runs the files of IMPORT DATABASE as a part of the text: it reads them before anything is run."""
-    sql = f"{begin} '{place.format(folder=tmp_path)}'"
-    for name in ("schema.sql", "load.sql"):
-        (tmp_path / name).write_text("selec a_secret_in_a_file;", encoding="utf-8")
-        before[str(tmp_path / name)] = b"selec a_secret_in_a_file;"
-    with open_pinned(published) as pinned, pytest.raises(ConfigurationError) as refused:
-        pinned.run(sql)
-    assert "names a file or an address" in str(refused.value)
-
-
 def test_the_settings_of_the_connection_hold_without_the_check_of_statements(
     published: Settings, places: dict[str, str], before: dict[str, bytes]
 ) -> None:

@@ -104,18 +104,6 @@ def test_a_range_is_that_part_of_the_file(server: Asked) -> None:
     assert server.ask(NUMBERED, headers={"Range": f"bytes={'9' * 40}-"}).status == 416
 
 
-def test_what_an_erasure_rewrites_is_not_cached_for_ever(server: Asked) -> None:
-    for name, is_final in (
-        ("manifest.json", False),
-        ("schema.json", True),
-        ("feeds/core.users.parquet", False),
-        ("feeds/ops.quarantine.parquet", False),
-        ("feeds/marts.reward_ledger.parquet", True),
-    ):
-        control = server.ask(f"/snapshots/000003/{name}").headers["cache-control"]
-        assert control == ("private, max-age=31536000, immutable" if is_final else "private, no-cache"), name
-
-
 def test_a_head_is_the_get_without_its_body(server: Asked) -> None:
     for path in (NUMBERED, "/snapshots/000001/manifest.json", "/nothing", "/snapshots/000003/feeds/nothing.parquet"):
         got, head = server.ask(path), server.ask(path, "HEAD")
