@@ -146,7 +146,7 @@ def test_an_unknown_person_an_ambiguous_address_and_no_choice_are_refused(ours: 
     """Nothing is touched: not by an unknown person, not by an address of two, not by a dry run."""
     ours.api.lists["users"][25]["email"] = ours.api.lists["users"][26]["email"] = "Two@example.com"
     assert ours.run("load", "--sweep", **FREE).returncode == 0
-    files = {path: path.read_bytes() for path in (ours.data / "load.duckdb", ours.data / "manifest.json")}
+    files = {path: path.read_bytes() for path in ours.data.rglob("*") if path.is_file() and path.name != "lock"}
     for options, code, said in (
         (["--user-id", "999"], 5, "Nothing is held of such a person"),
         (["--email", "nobody@example.com"], 5, "Nothing is held of such a person"),
@@ -161,7 +161,10 @@ def test_an_unknown_person_an_ambiguous_address_and_no_choice_are_refused(ours: 
                               **FREE).stdout)  # fmt: skip
     assert dry == {"user_id": 2, "rows": dry["rows"], "forgotten": False}
     assert dry["rows"]["rewards_due"] == 2
+    assert {path: path.read_bytes() for path in files} == files, "the record of runs too: that was no failure"
+    assert ours.run("export", "--user-id", "999", **FREE).returncode == 5
     assert {path: path.read_bytes() for path in files} == files
+    assert ours.run("status", **FREE).returncode == 0
     assert not (ours.data / "forgotten").exists()
 
 
