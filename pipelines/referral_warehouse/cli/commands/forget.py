@@ -84,6 +84,7 @@ def export(user_id: int | None, email: str | None, out: Path | None, as_json: bo
     """Write all that is held of a person, as JSON and as a page."""
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.person_export import write_export
+    from referral_warehouse.cli.snapshot_people import snapshot_rows
 
     _refuse_none_or_both(user_id, email)
     settings = read_settings()
@@ -91,7 +92,7 @@ def export(user_id: int | None, email: str | None, out: Path | None, as_json: bo
         _person(settings, user_id, email)
     with recorded_run(settings, "export"):
         chosen = _person(settings, user_id, email)
-        held = _held(settings, chosen)
+        held = {**_held(settings, chosen), **snapshot_rows(settings, [chosen])[chosen]}
         paths = write_export((out or Path(f"person-{chosen}")).absolute(), chosen, held)
         work_is_done(f"What is held of user {chosen} is written.")
     if as_json:
