@@ -42,7 +42,8 @@ ordered as (
 final as (
     select
         stream, -- stream of the record
-        record_id, -- its id, as text, where it has one
+        case when try_cast(record_id as bigint) is null and record_id <> 'null' then '' else record_id end
+            as record_id, -- its id, as text; empty where what stands in its place is no whole number, as that may be anything
         reason, -- why it was quarantined
         record, -- the record as received, JSON; may contain personal data; the JSON value null once its retention period is over
         run_id, -- last run that quarantined it

@@ -161,3 +161,10 @@ def test_wrong_arguments_are_one_line(agent: Agent, arguments: dict[str, Any]) -
     error = agent.ask("query", **arguments).error
     assert error.startswith("The arguments of query are wrong: ")
     assert "\n" not in error
+
+
+def test_an_argument_that_a_tool_does_not_have_is_refused(agent: Agent) -> None:
+    """The SDK would drop it: a misspelt filter would give the total of everything."""
+    error = agent.ask("ask_metric", metric="users_count", filter={"campaign_id": 1}).error
+    assert error == "ask_metric has no argument 'filter'. It has these: metric, by, grain, filters, campaign, snapshot."
+    assert not agent.ask("ask_metric", metric="users_count", filters={"campaign_id": 1}).is_error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,19 @@ def test_a_column_that_may_name_people_withholds_its_table(own: Settings, column
     path.write_text(f'{{"tables": {{"{FEED}": {{"columns": {{"a": {{"is_personal": false}}, "b": {column}}}}}}}}}')
     with served(own) as server:
         assert server.ask(f"/feeds/{FEED}.parquet").status == 403
+
+
+def test_what_an_erasure_rewrites_is_not_cached_for_ever(own: Settings) -> None:
+    with served(replace(own, serve_personal=True)) as server:
+        for name, is_final in (
+            ("manifest.json", False),
+            ("schema.json", True),
+            ("feeds/core.users.parquet", False),
+            ("feeds/ops.quarantine.parquet", False),
+            ("feeds/marts.reward_ledger.parquet", True),
+        ):
+            control = server.ask(f"/snapshots/000003/{name}").headers["cache-control"]
+            assert control == ("private, max-age=31536000, immutable" if is_final else "private, no-cache"), name
 
 
 def test_the_page_names_the_tables_that_are_withheld(described: Description) -> None:

@@ -24,7 +24,10 @@ def _mark(number: int, field: str) -> str:
 
 
 def planted(people: int = 20) -> dict[str, list[Row]]:
-    """A small account in which users 1 to ``people`` are planted: two rows of them cannot be read."""
+    """A small account in which users 1 to ``people`` are planted: two rows of them cannot be read.
+
+    Rows of users 2 and 3 name user 1 too, as the person who referred them.
+    """
     lists = account(users=people + 10, campaigns=2)
     for row in lists["users"][:people]:
         row.update(_user(int(row["id"])))
@@ -33,14 +36,26 @@ def planted(people: int = 20) -> dict[str, list[Row]]:
         for row in lists[name]:
             if row["recipient_id"] <= people:
                 row.update(_recipient(row["recipient_id"]))
+            if row["recipient_id"] == 2:
+                row |= {"referrer_name": _mark(1, "name"), "referrer_email": _address(1)}
+    lists["users"][1] |= {"referrer": _referrer(1), "invited": {"by": _address(1)}}
     lists["users"][people - 1]["qualified"] = _mark(people, "qualified")
-    lists["rewards/due"][2]["total_value"] = _mark(3, "value")
+    lists["rewards/due"][2] |= {"total_value": _mark(3, "value"), "recipient_id": "3.0", "recipient_email": None}
+    lists["rewards/due"][2] |= {"referrer": _referrer(1)}
     return lists
+
+
+def _address(number: int) -> str:
+    return f"{_mark(number, 'mail')}@{_mark(number, 'home')}.example"
+
+
+def _referrer(number: int) -> dict[str, Any]:
+    return {"id": number, "first_name": _mark(number, "name"), "code": _mark(number, "code")}
 
 
 def _user(number: int) -> dict[str, Any]:
     return {
-        "first_name": _mark(number, "name"), "email": f"{_mark(number, 'mail')}@{_mark(number, 'home')}.example",
+        "first_name": _mark(number, "name"), "email": _address(number),
         "code": _mark(number, "code"), "url": f"https://example.com/{_mark(number, 'url')}",
         "meta": {"city": _mark(number, "meta")}, "sharing": {"x": _mark(number, "sharing")},
         "sharing_message": {"de": _mark(number, "message")}, "phone": _mark(number, "phone"),
@@ -50,7 +65,7 @@ def _user(number: int) -> dict[str, Any]:
 def _recipient(number: int) -> dict[str, Any]:
     return {
         "recipient_first_name": _mark(number, "name"), "paid_by": _mark(number, "payer"),
-        "recipient_email": f"{_mark(number, 'mail')}@{_mark(number, 'home')}.example",
+        "recipient_email": _address(number),
     }  # fmt: skip
 
 

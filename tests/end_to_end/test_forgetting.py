@@ -91,6 +91,19 @@ def test_a_forgotten_person_is_nowhere(ours: SmallWarehouse) -> None:
     assert manifest["rewritten"] == "a person was forgotten"
 
 
+def test_an_address_that_older_snapshots_alone_have_is_recognised(ours: SmallWarehouse) -> None:
+    """User 26 changed the address, and another user has the former one in a free field."""
+    ours.api.lists["users"][26]["meta"] = {"city": "Ulm", "invited_by": "Former@example.com"}
+    for address in ("former@example.com", "new@example.com"):
+        ours.api.lists["users"][25]["email"] = address
+        assert ours.sync("--sweep", **FREE).returncode == 0
+    _forget(ours, "--user-id", "26")
+    assert ours.loaded("select id, email, meta from raw.users where id in (26, 27) order by id") == [
+        (26, None, None),
+        (27, "u27@example.com", '{"city":"Ulm"}'),
+    ]
+
+
 def test_a_forgotten_person_is_gone_from_a_destination_after_the_next_delivery(ours: SmallWarehouse) -> None:
     """And at once from what a delivery that was killed left in the state."""
     database, leftover = ours.data.with_name("analytics.duckdb"), ours.data / "state" / "destinations" / "analytics"
@@ -146,7 +159,7 @@ def test_an_unknown_person_an_ambiguous_address_and_no_choice_are_refused(ours: 
     """Nothing is touched: not by an unknown person, not by an address of two, not by a dry run."""
     ours.api.lists["users"][25]["email"] = ours.api.lists["users"][26]["email"] = "Two@example.com"
     assert ours.run("load", "--sweep", **FREE).returncode == 0
-    files = {path: path.read_bytes() for path in (ours.data / "load.duckdb", ours.data / "manifest.json")}
+    files = {path: path.read_bytes() for path in ours.data.rglob("*") if path.is_file() and path.name != "lock"}
     for options, code, said in (
         (["--user-id", "999"], 5, "Nothing is held of such a person"),
         (["--email", "nobody@example.com"], 5, "Nothing is held of such a person"),
@@ -161,7 +174,10 @@ def test_an_unknown_person_an_ambiguous_address_and_no_choice_are_refused(ours: 
                               **FREE).stdout)  # fmt: skip
     assert dry == {"user_id": 2, "rows": dry["rows"], "forgotten": False}
     assert dry["rows"]["rewards_due"] == 2
+    assert {path: path.read_bytes() for path in files} == files, "the record of runs too: that was no failure"
+    assert ours.run("export", "--user-id", "999", **FREE).returncode == 5
     assert {path: path.read_bytes() for path in files} == files
+    assert ours.run("status", **FREE).returncode == 0
     assert not (ours.data / "forgotten").exists()
 
 
@@ -199,5 +215,15 @@ def test_all_that_is_held_of_a_person_is_exported(ours: SmallWarehouse, tmp_path
     for field in ("name", "namelater", "mail", "code", "url", "meta", "sharing", "message", "phone", "payer", "coupon"):
         assert all(f"zq7plant1x{field}" in page for page in pages), field
     assert "zq7plant2x" not in pages[0]
-    assert len(json.loads(pages[0])["tables"]["rewards_due"]) == 2
+    tables = json.loads(pages[0])["tables"]
+    assert len(tables["rewards_due"]) == 2
+    assert [row["user_id"] for row in tables["snapshot 1, core.users"] + tables["snapshot 2, core.users"]] == [1, 1]
+    assert {row["user_id"] for row in tables["snapshot 1, core.coupons"]} == {1}
+    assert ours.run("export", "--user-id", "2", "--out", str(tmp_path / "two"), **FREE).returncode == 0
+    names = json.loads((tmp_path / "two" / "person.json").read_text("utf-8"))["tables"]
+    assert [names[f"snapshot {n}, core.users"][0]["first_name"] for n in (1, 2)] == [
+        "zq7plant2xname",
+        "zq7plant2xnamelater",
+    ]
+    assert names["users"][0]["first_name"] == "zq7plant2xnamelater"
     assert ours.run("export", "--user-id", "1", "--out", str(tmp_path / "out"), **FREE).returncode == 2

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
+from referral_warehouse.cli.lake import publish_lake
 from referral_warehouse.settings import Settings
+from referral_warehouse.warehouse.lake import catalog_file
+from referral_warehouse.warehouse.lake.catalog_file import clean_catalog_file
 from referral_warehouse.warehouse.lake.connection import METADATA, open_lake
 from referral_warehouse.warehouse.lake.maintenance import maintain
 from referral_warehouse.warehouse.lake.state import all_versions, lake_snapshots
@@ -19,7 +24,7 @@ from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.snapshot_rewriting import rewrite_snapshots
 from referral_warehouse.workspace.current_snapshot import folder_name
 from tests.lake.lakes import altered, differences_in, show_in
-from tests.operate.deliveries import without_grace
+from tests.operate.deliveries import switch_to, without_grace
 
 HIDDEN = {"core.users": frozenset({"email", "first_name"})}
 SECRET = "planted-4711@example.com"
@@ -113,6 +118,53 @@ def test_the_second_erasure_in_a_snapshot_leaves_the_lake_too(in_sqlite: Setting
             maintain(lake, settings, set(), compact=True, now=datetime.now(UTC) + timedelta(seconds=seconds))
         assert lake.execute(EMAIL).fetchall() == [(None,)]
     assert SECRET.encode() not in data_bytes(settings)
+
+
+def test_what_was_erased_leaves_the_free_space_of_the_catalog_too(settings: Settings) -> None:
+    """The catalog has the least and the greatest address of each file; deleted rows stay in its file otherwise."""
+    settings = without_grace(settings)
+    change_email(settings, 1, 4, SECRET)
+    switch_to(settings, 4)
+    publish_lake(settings, lambda: None)
+    assert SECRET.encode() in catalog_bytes(settings)
+    rewrite_snapshots(settings, erase, "a person was forgotten")
+    publish_lake(settings, lambda: None)
+    assert SECRET.encode() not in catalog_bytes(settings)
+    with open_lake(settings) as lake:
+        assert lake is not None
+        assert differences_in(lake, settings, 4) == []
+
+
+def test_a_catalog_that_a_reader_holds_is_left_as_it_is_and_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = without_grace(settings)
+    with lake_with_the_address(settings):
+        pass
+    catalog = settings.lake_catalog
+    assert catalog is not None
+    assert catalog.path is not None
+    monkeypatch.setattr(catalog_file, "WAIT_FOR_READERS_S", 0.0)
+    held = sqlite3.connect(catalog.path) if catalog.kind == "sqlite" else duckdb.connect(str(catalog.path))
+    before = catalog.path.read_bytes()
+    held.execute("begin")
+    held.execute("select count(*) from ducklake_table").fetchone()
+    problem = clean_catalog_file(settings)
+    assert catalog.path.read_bytes() == before
+    held.close()
+    assert problem is not None
+    assert "free space" in problem
+    assert "\n" not in problem
+    assert clean_catalog_file(settings) is None
+    assert [path.name for path in catalog.path.parent.glob("lake.*")] == [catalog.path.name]
+
+
+def catalog_bytes(settings: Settings) -> bytes:
+    """All bytes of the file of the catalog, and of what is beside it."""
+    assert settings.lake_catalog is not None
+    assert settings.lake_catalog.path is not None
+    path = settings.lake_catalog.path
+    return b"".join(found.read_bytes() for found in path.parent.glob(f"{path.name}*"))
 
 
 def data_bytes(settings: Settings) -> bytes:

@@ -70,6 +70,8 @@ def test_a_misspelt_key_is_refused_with_the_right_one(mistake: tuple[Setting, st
     ("name", "nearest"),
     [
         ("SOURCES__REFERRAL_FACTORY__CALLS_PER_MIN", "SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE"),
+        ("PUBLISH__PERSONAL", "WAREHOUSE__PUBLISH_PERSONAL"),
+        ("feeds__have_personal", "WAREHOUSE__FEEDS_HAVE_PERSONAL"),
         ("WAREHOUSE__DIRECTORY", "WAREHOUSE__DIR"),
         ("WAREHOUSE__API_TOKEN", "SOURCES__REFERRAL_FACTORY__API_TOKEN"),
         ("WAREHOUSE__REWARD_UNITS__CASH", "WAREHOUSE__REWARD_UNITS"),
@@ -104,6 +106,7 @@ def test_a_name_that_may_belong_to_another_program_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("[publish]\npersonal = false", "is not a setting (did you mean publish_personal in [warehouse]?)"),
         (
             "[sources.referral_factory]\ncalls_per_min = 60",
             "'calls_per_min' in [sources.referral_factory] (PATH, line 2",

@@ -15,6 +15,7 @@ from typing import Any
 from referral_warehouse.cli.copies_elsewhere import copies_elsewhere
 from referral_warehouse.cli.erased_places import delivered_copies, lake_versions, remove_leftovers, searched_places
 from referral_warehouse.cli.erasing import erase_published
+from referral_warehouse.cli.snapshot_people import snapshot_rows
 from referral_warehouse.display_text import LINE_COLUMNS, json_text, one_line
 from referral_warehouse.errors import ConfigurationError, DataRefused, ReferralsError
 from referral_warehouse.events import log_stage, log_task, log_warning
@@ -89,7 +90,8 @@ def erase(settings: Settings, erasure: Erasure) -> Certificate:
     with duckdb.connect(str(settings.load_path), read_only=True) as connection:
         held = held_rows_of(connection, TABLES, erasure.user_ids)
     before = _begun(settings, erasure)
-    forgetting.remember_people(settings, TABLES, held)
+    published = snapshot_rows(settings, erasure.user_ids)
+    forgetting.remember_people(settings, TABLES, {one: {**held[one], **published[one]} for one in held})
     texts = forgetting.personal_texts(TABLES, held)
     _clean_outcomes(settings, texts)
     forgetting.erase_stored(settings, TABLES, texts, aged)

@@ -80,6 +80,7 @@ def publish_lake(settings: Settings, refuse_lost_lock: Callable[[], None]) -> No
 
 def _publish(settings: Settings, refuse_lost_lock: Callable[[], None]) -> tuple[int, str] | None:
     """Publish, and maintain the lake. Returns: the number and the checksum of what the lake shows; None for nothing."""
+    from referral_warehouse.warehouse.lake.catalog_file import clean_catalog_file
     from referral_warehouse.warehouse.lake.connection import open_lake
     from referral_warehouse.warehouse.lake.faults import explained
     from referral_warehouse.warehouse.lake.maintenance import maintain
@@ -97,7 +98,8 @@ def _publish(settings: Settings, refuse_lost_lock: Callable[[], None]) -> tuple[
             publication = publish_to_lake(lake, settings, wanted, refuse_lost_lock)
             _log(settings, publication)
         done = maintain(lake, settings, pinned_numbers(settings.state_dir), compact=publication.is_new)
-    for problem in done.problems:
+    left = clean_catalog_file(settings) if done.expired else None
+    for problem in (*done.problems, *([] if left is None else [left])):
         log_warning("warehouse", "lake", f"the lake was published, but not all of it was cleaned up: {redact(problem)}")
     return wanted.number, wanted.sha256
 

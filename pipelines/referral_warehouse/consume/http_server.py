@@ -59,17 +59,18 @@ class TokenRequired:
         if len(given) != 1:
             return False
         kind, _, credentials = given[0].partition(b" ")
-        if kind == b"Bearer":
+        if kind.lower() == b"bearer":  # in HTTP, upper and lower case are one for names of schemes
             return hmac.compare_digest(credentials, self._token)
-        return self._has_passwords and kind == b"Basic" and hmac.compare_digest(_password(credentials), self._token)
+        is_password = self._has_passwords and kind.lower() == b"basic"
+        return is_password and hmac.compare_digest(_password(credentials), self._token)
 
     async def _refuse(self, send: Any) -> None:
-        body = b"A token is needed: Authorization: Bearer <token>.\n"
+        body = b'{"error":"The token is missing or wrong.","next_step":"Send Authorization: Bearer <token>."}'
         challenge = (
             b'Bearer, Basic realm="token as the password", charset="UTF-8"' if self._has_passwords else b"Bearer"
         )
         headers = [
-            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"www-authenticate", challenge),
         ]

@@ -84,6 +84,9 @@ def unknown_keys(document: Mapping[str, Any]) -> Iterator[UnknownName]:
         meant = _misspelt_section(keys, table)
         if meant is not None:
             yield UnknownName(keys, f"[{'.'.join(meant)}]")
+        for key in table if len(keys) == 1 else ():
+            if (setting := PERSONAL.get(_squeezed(f"{keys[0]}.{key}"))) is not None:
+                yield UnknownName((*keys, key), f"{setting.key} in [{'.'.join(setting.section)}]")
 
 
 def unknown_variables(variables: Mapping[str, str]) -> Iterator[UnknownName]:
@@ -103,6 +106,8 @@ def unknown_variables(variables: Mapping[str, str]) -> Iterator[UnknownName]:
                 yield UnknownName((name,), None if found is None else variable(*found))
         elif _squeezed(name) in squeezed:
             yield UnknownName((name,), squeezed[_squeezed(name)])
+        elif _squeezed(name) in PERSONAL:
+            yield UnknownName((name,), PERSONAL[_squeezed(name)].name)
         elif len(parts) > 1:
             meant = _misspelt_section(parts[:-1], {parts[-1]: ""})
             if meant is not None:
@@ -157,6 +162,11 @@ def _is_similar(keys: tuple[str, ...], section: Section) -> bool:
 
 def _squeezed(name: str) -> str:
     return SEPARATORS.sub("", name).upper()
+
+
+PERSONAL = {_squeezed(key): setting for key, setting in SECTIONS[("warehouse",)].items() if key.endswith("personal")}
+"""Settings of who sees personal data, by names without a section, such as PUBLISH__PERSONAL: one that has no effect
+would publish names. Other keys without a section, such as API__TOKEN, may be those of other programs."""
 
 
 def _inner(document: Mapping[str, Any], section: Iterable[str]) -> Mapping[str, Any]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from referral_warehouse.cli.accounts.choice import account_option
+from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
 from referral_warehouse.cli.refused_settings import settings_of_run
+from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError, DataRefused
 from referral_warehouse.settings import Settings
+from referral_warehouse.workspace.lock import warehouse_lock
+from referral_warehouse.workspace.ownership import refuse_files_of_others
 
 if TYPE_CHECKING:
     from referral_warehouse.cli.forgetting import Certificate, Erasure
@@ -40,21 +46,24 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
     from referral_warehouse.cli.forgetting import Erasure, interrupted
 
     _refuse_none_or_both(user_id, email)
-    settings = settings_of_run("forget")
+    settings = read_settings() if dry_run else settings_of_run("forget")
+    if dry_run or interrupted(settings) is None:
+        with _look(settings):
+            chosen = _person(settings, user_id, email)
+            counts = {table: len(rows) for table, rows in _held(settings, chosen).items()} if dry_run else {}
+        if dry_run:
+            say_json({"user_id": chosen, "rows": counts, "forgotten": False}) if as_json else say(
+                f"Rows about user {chosen}: " + ", ".join(f"{t}: {n}" for t, n in counts.items() if n) + "."
+            )
+            return
     with recorded_run(settings, "forget") as run:
         begun = interrupted(settings)
-        certificate = None if begun is None or dry_run else _forget(settings, run, begun)
+        certificate = None if begun is None else _forget(settings, run, begun)
         completed = begun.user_ids if begun is not None and certificate is not None else ()
         if user_id is not None and user_id in completed:
             chosen = user_id
         else:  # an address that was just forgotten is not there any more: it is known by its digest alone
             chosen = _person(settings, user_id, email, completed)
-        if dry_run:
-            counts = {table: len(rows) for table, rows in _held(settings, chosen).items()}
-            say_json({"user_id": chosen, "rows": counts, "forgotten": False}) if as_json else say(
-                f"Rows about user {chosen}: " + ", ".join(f"{t}: {n}" for t, n in counts.items() if n) + "."
-            )
-            return
         if certificate is None or chosen not in completed:
             certificate = _forget(settings, run, Erasure((chosen,)))
         work_is_done(f"User {chosen} is forgotten.")
@@ -76,18 +85,30 @@ def export(user_id: int | None, email: str | None, out: Path | None, as_json: bo
     """Write all that is held of a person, as JSON and as a page."""
     from referral_warehouse.cli.console import say, say_json
     from referral_warehouse.cli.person_export import write_export
+    from referral_warehouse.cli.snapshot_people import snapshot_rows
 
     _refuse_none_or_both(user_id, email)
     settings = settings_of_run("export")
+    with _look(settings):
+        _person(settings, user_id, email)
     with recorded_run(settings, "export"):
         chosen = _person(settings, user_id, email)
-        held = _held(settings, chosen)
+        held = {**_held(settings, chosen), **snapshot_rows(settings, [chosen])[chosen]}
         paths = write_export((out or Path(f"person-{chosen}")).absolute(), chosen, held)
         work_is_done(f"What is held of user {chosen} is written.")
     if as_json:
         say_json({"user_id": chosen, "files": [str(path) for path in paths]})
     for path in () if as_json else paths:
         say(str(path))
+
+
+@contextmanager
+def _look(settings: Settings) -> Iterator[None]:
+    """Lock the directory to look for a person. It is no run: that somebody is not found is no failure."""
+    refuse_files_of_others(settings.warehouse_dir)
+    refuse_missing_warehouse(settings)
+    with warehouse_lock(settings.warehouse_dir):
+        yield
 
 
 def _forget(settings: Settings, run: CurrentRun, erasure: Erasure) -> Certificate:

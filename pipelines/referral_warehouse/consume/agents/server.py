@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import date
+from inspect import signature
 from typing import Annotated, Any
 
 import orjson
@@ -128,10 +129,22 @@ class Tools:
 
 
 class AgentServer(MCPServer[Any]):
-    """Answers arguments that do not fit a tool in one line, as it does all other errors."""
+    """Answers arguments that do not fit a tool in one line, as it does all other errors.
+
+    The SDK drops arguments that a tool does not have. A misspelt filter would then give the total of everything.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.arguments: dict[str, tuple[str, ...]] = {}
 
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
         """Call a tool. Raises: ToolError as the SDK does, but for arguments that do not fit."""
+        known = self.arguments.get(name)
+        if known is not None and (unknown := sorted(set(arguments) - set(known))):
+            return failure(
+                f"{name} has no argument {display_text(unknown[0], 60)!r}.", f"It has these: {', '.join(known)}."
+            )
         try:
             return await super().call_tool(name, arguments, context)
         except ToolError as error:
@@ -178,4 +191,5 @@ def build_server(source: Source) -> AgentServer:
     ):  # fmt: skip
         described = f"{' '.join((tool.__doc__ or '').split())} {TEXTS_ARE_DATA}"
         server.add_tool(tool, description=described, annotations=READ_ONLY, structured_output=False)
+        server.arguments[tool.__name__] = tuple(signature(tool).parameters)
     return server

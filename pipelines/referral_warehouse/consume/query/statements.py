@@ -1,7 +1,8 @@
 """Decides whether a text may be run on a snapshot: one SELECT that reads its tables and nothing else.
 
 DuckDB's own parser makes the syntax tree. Table functions are allowed by name, because some of DuckDB's read files,
-run other texts or change settings inside a SELECT. Opens no database but an empty one in memory.
+run other texts or change settings inside a SELECT. Opens no database but an empty one in memory, which is closed to
+files and the network: some statements read a file while they are parsed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from referral_warehouse.consume.query.restrictions import CONFIG, LOCKED
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import ConfigurationError
 
@@ -42,6 +44,8 @@ def split_statements(text: str) -> list[str]:
         raise ConfigurationError("The query contains a zero byte or half of a character.", SQL_STEP)
     try:
         return [found.query for found in _parser().extract_statements(text)]
+    except duckdb.PermissionException:
+        raise ConfigurationError("The query names a file or an address to run what it holds.", ONLY_SELECT) from None
     except duckdb.Error as error:
         raise query_error(error, text) from None
 
@@ -112,7 +116,10 @@ def _refuse_name(function: dict[str, Any], is_allowed: Any) -> None:
 def _parser() -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    return duckdb.connect(":memory:", config={"threads": 1, "errors_as_json": True})
+    connection = duckdb.connect(":memory:", config=CONFIG | {"threads": 1, "errors_as_json": True})
+    for statement in LOCKED:
+        connection.execute(statement)
+    return connection
 
 
 def _tree(sql: str) -> Any:

@@ -1,16 +1,18 @@
 """The files of published snapshots as an application of HTTP: GET and HEAD, ranges, conditions, errors as JSON.
 
-Paths with the number of a snapshot never change what they hold, and have ranges. The names without a number, such as
-``/feeds/core.users.parquet``, are those of the published snapshot at the time of the request. Programs read a Parquet
-file by several requests, and a publication in between would mix two files; so these names are answered as a whole. A
-HEAD tells nothing of the file that the GET after it may find replaced: DuckDB, which asks so, then reads the file by
-that one GET, and uses nothing that it kept of an earlier one. Programs that need ranges refuse these names.
+Paths with the number of a snapshot have ranges, and keep what they hold, but for erasures of personal values. The names
+without a number, such as ``/feeds/core.users.parquet``, are those of the published snapshot at the time of the request.
+Programs read a Parquet file by several requests, and a publication in between would mix two files; so these names are
+answered as a whole. A HEAD tells nothing of the file that the GET after it may find replaced: DuckDB, which asks so,
+then reads the file by that one GET, and uses nothing that it kept of an earlier one. Programs that need ranges refuse
+these names.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 FOR_EVER = "private, max-age=31536000, immutable"
 ASK_AGAIN = "private, no-cache"
 STATUS = {NotThere: 404, Withheld: 403, NotNow: 503}
+RANGE = re.compile(rb"(\d+)-(\d*)|-(\d+)")
+"""One range as HTTP writes it."""
 PARQUET_TYPE = "application/vnd.apache.parquet"
 MEDIA_TYPES = {MANIFEST: "application/json", DESCRIPTION: "application/json", REPORT: "text/html; charset=utf-8"}
 
@@ -68,9 +72,10 @@ class OpenedFile(FileResponse):
         self._stream = opened.stream
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send it, and close it."""
+        """Send it, and close it. A range that cannot be read is ignored, as HTTP demands."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range" or _is_range(value)]
         with self._stream:
-            await super().__call__(scope, receive, send)
+            await super().__call__({**scope, "headers": headers}, receive, send)
 
     def close(self) -> None:
         """Send nothing."""
@@ -117,6 +122,14 @@ def _only_as_a_whole(headers: MutableHeaders) -> None:
     del headers["last-modified"]  # two publications may have the same second
 
 
+def _is_range(value: bytes) -> bool:
+    unit, _, ranges = value.partition(b"=")
+    found = [RANGE.fullmatch(one.strip()) for one in ranges.split(b",")]
+    return unit.strip().lower() == b"bytes" and all(
+        one is not None and (not one[2] or int(one[1]) <= int(one[2])) for one in found
+    )
+
+
 def _promise_nothing(scope: Any, headers: MutableHeaders) -> None:
     """Let a HEAD not tell what the next GET may contradict.
 
@@ -149,11 +162,12 @@ class Endpoints:
         return _conditional(request, WholeFile(opened))
 
     def of_snapshot(self, request: Request) -> Response:
-        """A file of a snapshot, which never changes."""
+        """A file of a snapshot. It never changes, unless an erasure of personal values rewrites it."""
         number = request.path_params["number"]
         if NUMBERED.fullmatch(number) is None or folder_name(int(number)) != number:
             raise HTTPException(404)
-        return _conditional(request, OpenedFile(self._files.open(int(number), request.path_params["name"]), FOR_EVER))
+        opened = self._files.open(int(number), request.path_params["name"])
+        return _conditional(request, OpenedFile(opened, FOR_EVER if opened.is_final else ASK_AGAIN))
 
 
 def serving_app(settings: Settings) -> Starlette:

@@ -64,19 +64,24 @@ class NotNow(NotServed):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file of a snapshot, open for reading. ``checksum`` is that of the manifest, where it has one."""
+    """A file of a snapshot, open for reading. ``checksum`` is that of the manifest, where it has one.
+
+    ``is_final`` is False for what an erasure of personal values rewrites.
+    """
 
     stream: BinaryIO
     name: str
     checksum: str | None = None
+    is_final: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What does not change of a snapshot: the checksum of each feed by table, and the tables that name people."""
+    """What a manifest says: the checksum of each feed by table, the tables that name people, and those withheld."""
 
     checksums: dict[str, str]
     personal: Collection[str]
+    withheld: Collection[str]
 
 
 class PublishedFiles:
@@ -110,14 +115,15 @@ class PublishedFiles:
             table not in known.checksums or name != f"{FEEDS}/{table}{PARQUET}"
         ):
             raise NotThere(f"Snapshot {number} has no such file.", "The manifest names the feeds; / names the rest.")
-        if table in known.personal:
+        if table in known.withheld:
             raise Withheld(
                 f"{table} has columns that name people.",
                 "Whoever runs the server decides: WAREHOUSE__SERVE_PERSONAL=true serves such tables too.",
             )
         try:
             stream = _open_regular(self._settings.published_dir, f"{snapshot_name(number)}/{name}")
-            return Opened(stream, f"{snapshot_name(number)}/{name}", known.checksums.get(table))
+            is_final = name != MANIFEST and table not in known.personal
+            return Opened(stream, f"{snapshot_name(number)}/{name}", known.checksums.get(table), is_final)
         except OSError:
             if name == REPORT:
                 raise NotThere(f"Snapshot {number} has no report.", "WAREHOUSE__REPORT=true makes one.") from None
@@ -138,8 +144,8 @@ class PublishedFiles:
         return {
             "published": number,
             "feeds": f"/{feeds_name(number)}/",
-            "tables": [table for table in known.checksums if table not in known.personal],
-            "withheld": [table for table in known.checksums if table in known.personal],
+            "tables": [table for table in known.checksums if table not in known.withheld],
+            "withheld": [table for table in known.checksums if table in known.withheld],
             "snapshots": [self._entry(kept) for kept in reversed(self._kept())],
         }
 
@@ -171,10 +177,9 @@ class PublishedFiles:
         if manifest is None or manifest["snapshot"] != number:
             raise _damaged(number)
         checksums = {name: str(table["checksum"]) for name, table in sorted(manifest["tables"].items())}
-        if self._settings.serve_personal:
-            return _Known(checksums, ())
         described = impersonal_tables(folder)
-        return _Known(checksums, {table for table in checksums if table not in described})
+        personal = {table for table in checksums if table not in described}
+        return _Known(checksums, personal, () if self._settings.serve_personal else personal)
 
 
 _OTHERS = "/ lists the snapshots that there are; older ones are removed. Begin with the published one."

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from referral_warehouse.load.privacy.aging import Aged
 from referral_warehouse.load.privacy.forgotten import emails_in, read_forgotten, write_forgotten
+from referral_warehouse.load.privacy.mentions import without_mentions
 from referral_warehouse.load.privacy.people import Rows, held_rows_of
 from referral_warehouse.load.privacy.rewriting import Change, rewrite_load_file
 from referral_warehouse.load.privacy.stored_policy import FORGOTTEN, log_rewriting, read_stored, write_stored
@@ -99,7 +100,11 @@ def erase_stored(
 def erasing(settings: Settings, schemas: Mapping[str, TableSchema], aged: Aged = NOTHING_AGED) -> Change:
     """The change of rows that removes values of forgotten people, and texts that are too old."""
     forgotten = read_forgotten(settings, schemas)
-    return lambda schema, rows: aged.rows(schema, forgotten.rows(schema, rows))
+
+    def change(schema: TableSchema, rows: pa.Table) -> pa.Table:
+        return aged.rows(schema, without_mentions(forgotten, schema, forgotten.rows(schema, rows)))
+
+    return change
 
 
 def still_held(settings: Settings, schemas: Mapping[str, TableSchema], user_ids: Collection[int]) -> list[str]:

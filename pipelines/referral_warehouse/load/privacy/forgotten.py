@@ -7,6 +7,7 @@ forgotten in a new one.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.load.records.coercion import NO_TEXT, Coerced, Reject
+from referral_warehouse.load.records.converters import read_int
 from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.directories import FORGOTTEN
@@ -26,6 +28,8 @@ from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
 
 FILE = "people.json"
+WHOLE = re.compile(r"\+?(-?[0-9]{1,18})(?:\.0*)?")
+"""An id in a row that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class Forgotten:
         """Whether a row is about a forgotten person: by the id of the person, or the address where there is no id."""
         row = _object(reject.raw)
         person = self.schemas[table].person if table in self.schemas else ""
-        identifier = _whole(reject.record_id if person == "id" else row.get(person))
+        identifier = whole_id(reject.record_id if person == "id" else row.get(person))
         if identifier is not None:
             return bool(person) and self.is_person(identifier)
         return any(map(self.is_address, emails_in([row])))
@@ -159,9 +163,13 @@ def _object(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _whole(value: Any) -> int | None:
-    text = str(value).strip() if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
-    return int(text) if text.lstrip("-").isdigit() and len(text) < 20 else None
+def whole_id(value: Any) -> int | None:
+    """The id that a value means, such as 7, 7.0, "7" and "7.0"; None where it is none."""
+    try:
+        return None if isinstance(value, bool) else read_int(value)
+    except ValueError:
+        found = WHOLE.fullmatch(value.strip()) if isinstance(value, str) else None
+        return int(found[1]) if found else None
 
 
 def _address(email: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 import duckdb
 
-from referral_warehouse.load.privacy.forgotten import emails_in
+from referral_warehouse.load.privacy.forgotten import emails_in, whole_id
 from referral_warehouse.load.privacy.policy import Policy
-from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema, id_in
+from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.sql_quoting import identifier
 
@@ -110,8 +110,8 @@ def _about(
     person = people[row["stream"]]
     texts = [text for text in (row.get("raw"), row.get("before"), row.get("after")) if text]
     values = [found for text in texts if isinstance(found := json.loads(text), dict)]
-    own = str(row.get("record_id", row.get("id")))
-    ids = {own} if person == "id" else {str(found.get(person)) for found in values}
-    if any(text.lstrip("-").isdigit() for text in ids):
-        return {found for text in ids if (found := id_in(text)) in wanted and found is not None}
+    own = row.get("record_id", row.get("id"))
+    ids = set(map(whole_id, [own] if person == "id" else [found.get(person) for found in values])) - {None}
+    if ids:
+        return {found for found in ids if found in wanted and found is not None}
     return {user_id for email in emails_in(values) for user_id in addresses.get(email.strip().casefold(), ())}

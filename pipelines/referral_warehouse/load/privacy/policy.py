@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.load.privacy.forgotten import NOBODY, Forgotten
+from referral_warehouse.load.privacy.mentions import coerced_without_mentions
 from referral_warehouse.load.privacy.pseudonyms import Pseudonyms
 from referral_warehouse.load.quarantine import quarantine_key
 from referral_warehouse.load.records.coercion import NO_TEXT, Coerced, Reject
@@ -69,10 +70,10 @@ class Policy:
     def coerced(self, schema: TableSchema, coerced: Coerced) -> Coerced:
         """Parsed rows as they may be written, with those that could not be read."""
         coerced = self.forgotten.coerced(schema, coerced)
-        if not self.actions:
-            return coerced
-        rejects = [self.reject(reject) for reject in coerced.rejects]
-        return replace(coerced, table=self.rows(schema, coerced.table), rejects=rejects)
+        if self.actions:
+            rejects = [self.reject(reject) for reject in coerced.rejects]
+            coerced = replace(coerced, table=self.rows(schema, coerced.table), rejects=rejects)
+        return coerced_without_mentions(self.forgotten, schema, coerced)
 
     def rows(self, schema: TableSchema, rows: pa.Table) -> pa.Table:
         """Rows of a raw table as they may be stored, with the columns that they have."""
