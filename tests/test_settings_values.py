@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings, load_settings
+from referral_warehouse.settings.notify import load_notify_settings
+from referral_warehouse.settings.table import TABLE
 
 SOURCE = "SOURCES__REFERRAL_FACTORY__"
 NUMBER = f"{SOURCE}CONCURRENCY"
@@ -189,3 +194,32 @@ def test_no_value_ends_in_another_error(value: str) -> None:
     for name in (NUMBER, "WAREHOUSE__DIR", f"{SOURCE}BASE_URL", f"{SOURCE}API_TOKEN", "WAREHOUSE__REWARD_UNITS"):
         with suppress(ConfigurationError):
             load_settings(environ={name: value}, folder=Path("/nonexistent"), home=Path("/nonexistent"))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "731|Zk3vQ9xLm2Tn8Rb5Yc7Wd1Hf4Jg6Pk0Sa2Ue9", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.c2lnbmF0dXJlMTIzNDU2Nzg5",
+        "rf_live_0a1b2c3d4e5f60718293a4b5", "https://example.com/9f8e7d6c5b4a39281706f5e4",
+    ],
+)  # fmt: skip
+def test_a_token_in_the_place_of_another_value_is_not_quoted(token: str) -> None:
+    """Nor is it logged later: a value that was taken for a token is masked from then on."""
+    nowhere = Path("/nonexistent")
+    errors = []
+    loaders: tuple[Callable[..., object], ...] = (load_settings, load_notify_settings)
+    for setting, load_all in product(TABLE, loaders):
+        try:
+            load_all(environ={setting.name: token}, folder=nowhere, home=nowhere)
+        except ConfigurationError as error:
+            errors.append(str(error))
+    assert len(errors) > len(TABLE) / 2
+    assert not [error for error in errors if token[-20:] in error]
+    assert token[-20:] not in redact(f"told later: {token}")
+
+
+@pytest.mark.parametrize("value", ["eu-west-1", "analytics_readers_2026", "/srv/data/referrals-2026-11-28", "1" * 20])
+def test_what_resembles_no_token_is_quoted(value: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(environ={f"{SOURCE}TIMEOUT_S": value}, folder=Path("/nonexistent"), home=Path("/nonexistent"))
+    assert value in str(refused.value)

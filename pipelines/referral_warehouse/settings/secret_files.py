@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.settings.sources import cleaned
+from referral_warehouse.redaction import register_secret
+from referral_warehouse.settings.sources import TOKEN_LIKE, cleaned
 from referral_warehouse.workspace.text_files import UnreadableFile, read_text_file
 
 MAX_SECRET_BYTES = 64 * 1024
@@ -23,6 +24,12 @@ def read_secret_file(name: str, path: Path) -> str:
     try:
         text = cleaned(read_text_file(path, MAX_SECRET_BYTES))
     except (FileNotFoundError, NotADirectoryError):
+        if TOKEN_LIKE.search(path.name):
+            register_secret(path.name)
+            raise ConfigurationError(
+                f"{name} names a file, and there is none of that name; what it has instead may be the secret itself.",
+                f"Give the secret in {name.removesuffix('_FILE')}, or correct {name}.",
+            ) from None
         raise ConfigurationError(
             f"{name} is {path}, and there is no such file.", f"Create it, or correct {name}."
         ) from None

@@ -7,6 +7,7 @@ no working directory, or files that belong to somebody else.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.redaction import register_secret
 from referral_warehouse.settings.toml_files import TomlFile, read_toml_file
 from referral_warehouse.workspace.text_files import UnreadableFile
 
@@ -22,6 +24,8 @@ FILE_NAMES = ("secrets.toml", "config.toml")
 TOKENS = ("api_token", "agents_token", "serve_token")
 BYTE_ORDER_MARK = "\ufeff"
 QUOTES = ("'", '"')
+TOKEN_LIKE = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9]*[0-9])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{20,}")
+"""Letters and digits without a break, as in tokens and keys; in names and paths that people give, there are fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,10 @@ def _stripped(text: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a message may quote it: on one line and of bounded length."""
+    """A value as a message may quote it: on one line and of bounded length. What may be a token is not quoted."""
+    if isinstance(value, str) and TOKEN_LIKE.search(value):
+        register_secret(value)
+        return f"a text of {len(value):,} characters that may be a token"
     if isinstance(value, int) and abs(value) >= 10**20:
         return "a number of more than 20 digits"
     text = repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
