@@ -58,17 +58,22 @@ def test_a_name_that_resembles_no_command_is_refused_in_one_line() -> None:
     )
 
 
+def with_command(folder: Path) -> dict[str, str]:
+    """An environment whose PATH has a command `referrals` of this project."""
+    command = folder / "referrals"
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    command.chmod(0o700)
+    return os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
 @pytest.fixture
 def completed(tmp_path: Path) -> Callable[..., list[str]]:
     """What the documented line makes a shell offer for the last of some words."""
-    command = tmp_path / "referrals"
-    command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
-    command.chmod(0o700)
+    environ = with_command(tmp_path)
     script = (
         'set -e; eval "$(_REFERRALS_COMPLETE=bash_source referrals)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
         '_referrals_completion referrals; printf "%s\\n" "${COMPREPLY[@]}"'
     )
-    environ = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
 
     def complete(*words: str) -> list[str]:
         done = subprocess.run(
@@ -98,14 +103,11 @@ def test_every_shell_gets_its_script(shell: str) -> None:
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_fish_completes_lists_and_shows_whole_sentences(tmp_path: Path) -> None:
     """Both have commas."""
-    command = tmp_path / "referrals"
-    command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
-    command.chmod(0o700)
     script = (
         "_REFERRALS_COMPLETE=fish_source referrals | source; "
         'complete --do-complete "referrals sync --streams users,rewards_"; complete --do-complete "referrals sync --ev"'
     )
-    environ = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}
+    environ = with_command(tmp_path) | {"HOME": str(tmp_path)}
     done = subprocess.run(
         ["fish", "-c", script], env=environ, capture_output=True, text=True, check=False, timeout=60
     )  # fmt: skip

@@ -17,6 +17,9 @@ from referral_warehouse.settings import Settings, load_settings
 from tests.account_server import AccountServer
 from tests.cli.processes import PREFIX
 from tests.conftest import using_models
+from tests.operate.receiver import Receiver
+
+HOOK, PING = "hook-51b0aa7d9e20", "ping-c3d4e5f60718"
 
 
 class Done(NamedTuple):
@@ -33,6 +36,15 @@ Run = Callable[..., Done]
 @pytest.fixture
 def account() -> Iterator[AccountServer]:
     with AccountServer() as running:
+        yield running
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A server that is told of runs, at an address for alerts and one for pings."""
+    with Receiver() as running:
+        monkeypatch.setenv("NOTIFY__URL", running.url(HOOK))
+        monkeypatch.setenv("NOTIFY__PING_URL", running.url(PING))
         yield running
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,20 +17,11 @@ from referral_warehouse.operate.outcome_log import OutcomeLog
 from referral_warehouse.operate.outcomes import Start
 from referral_warehouse.settings import Settings
 from tests.account_server import AccountServer, user
-from tests.operate.conftest import Run
+from tests.operate.conftest import HOOK, PING, Run
 from tests.operate.receiver import Receiver
 from tests.operate.runs import FIRST, append_runs
 
 REFUSED = (401, b'{"message": "Unauthenticated."}')
-HOOK, PING = "hook-51b0aa7d9e20", "ping-c3d4e5f60718"
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with Receiver() as running:
-        monkeypatch.setenv("NOTIFY__URL", running.url(HOOK))
-        monkeypatch.setenv("NOTIFY__PING_URL", running.url(PING))
-        yield running
 
 
 def metrics(settings: Settings) -> dict[str, Any]:

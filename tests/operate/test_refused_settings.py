@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +12,15 @@ from referral_warehouse.cli.recorded_run import CREATE
 from referral_warehouse.operate.outcome_log import OutcomeLog
 from referral_warehouse.operate.outcomes import Outcome
 from referral_warehouse.settings import Settings
-from tests.operate.conftest import Run
+from tests.operate.conftest import HOOK, PING, Run
 from tests.operate.receiver import Receiver
 
-HOOK, PING = "hook-51b0aa7d9e20", "ping-c3d4e5f60718"
 MISTAKES = {
     "WAREHOUSE__READERS_GROUP": "no-such-group",
     "WAREHOUSE__DIRECTORY": "elsewhere",
     "WAREHOUSE__KEEP_SNAPSHOTS": "many",
     "SOURCES__REFERRAL_FACTORY__API_TOKEN_FILE": "/nonexistent",
 }
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with Receiver() as running:
-        monkeypatch.setenv("NOTIFY__URL", running.url(HOOK))
-        monkeypatch.setenv("NOTIFY__PING_URL", running.url(PING))
-        yield running
 
 
 def write(folder: Path, text: str) -> Path:
