@@ -70,7 +70,7 @@ LOSSES: dict[str, tuple[str, ...]] = {
     "state": ("state",),
     "the load file": ("load.duckdb",),
     "state and the load file": ("state", "load.duckdb"),
-    "the load file and the snapshot": ("state", "load.duckdb", "warehouse.duckdb", "snapshots"),
+    "the load file and the link": ("state", "load.duckdb", "warehouse.duckdb"),
 }
 
 
@@ -93,7 +93,7 @@ def test_another_account_is_refused_before_a_row_is_written(ours: SmallWarehouse
             ("state", "load"),
             ("the load file", "sync --streams rewards_due"),
             ("state and the load file", "load --streams users,coupons"),
-            ("the load file and the snapshot", "sync"),
+            ("the load file and the link", "sync"),
         ],
         2,
     ),

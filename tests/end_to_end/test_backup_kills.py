@@ -229,7 +229,8 @@ def test_a_killed_upgrade_leaves_the_old_file_or_the_new_one(stage: Stage, tmp_p
     killed = stage.sync(data, at=1, pattern=UPGRADE_STEPS[step])
     assert killed.returncode == -9, killed.stderr
     copies = [path.name for path in data.glob("load.duckdb.version-*")]
-    if step in ("before the copy", "copied, without its name"):
+    is_copied = step not in ("before the copy", "copied, without its name")
+    if not is_copied:
         assert prints(data)["load.duckdb"] == old
     else:
         assert copies == ["load.duckdb.version-1"]
@@ -238,6 +239,7 @@ def test_a_killed_upgrade_leaves_the_old_file_or_the_new_one(stage: Stage, tmp_p
     assert again.returncode == 0, again.stderr
     assert "upgraded from version 1 to 2" in again.stdout
     assert unequal(published(data), stage.undisturbed["days"]) == {}
-    assert prints(data)["load.duckdb.version-1"] == old, "kept until the next load succeeds"
-    assert stage.run(data, "load").returncode == 0
+    if not is_copied:
+        assert prints(data)["load.duckdb.version-1"] == old, "kept until a load after the one that made it succeeds"
+        assert stage.run(data, "load").returncode == 0
     assert not list(data.glob("load.duckdb.version-*"))

@@ -99,6 +99,9 @@ def test_all_fields_at_once_in_files_have_no_effect(
     assert_without_effect(account, tmp_path / "data", {"XDG_DATA_HOME": str(home)}, home)
 
 
+ONE_SNAPSHOT = {"WAREHOUSE__KEEP_SNAPSHOTS": "1", "WAREHOUSE__SNAPSHOT_GRACE_MINUTES": "0"}
+
+
 @pytest.mark.full
 def test_our_own_settings_go_on_working_among_them(
     account: DayByDay, every_field: dict[str, str], tmp_path: Path
@@ -106,7 +109,7 @@ def test_our_own_settings_go_on_working_among_them(
     """The names of this project are read by it, never by dlt."""
     directory = account.copy(tmp_path / "data")
     some = {name: value for name, value in every_field.items() if name.count("__") < 2}
-    done = account.sync(account.servers[3], directory, some | {"WAREHOUSE__KEEP_SNAPSHOTS": "1"})
+    done = account.sync(account.servers[3], directory, some | ONE_SNAPSHOT)
     assert done.returncode == 0, done.stderr
     assert len(list((directory / "snapshots").iterdir())) == 1
 
