@@ -13,6 +13,7 @@ import pytest
 
 from referral_warehouse.cli.commands.demo import ROLL_FORWARD
 from tests.cli.processes import Referrals
+from tests.kills.forks import run_referrals
 
 FIRST_SYNC = "2026-01-05T08:00:00Z"
 UNITS = {"Amazon Voucher": "EUR", "Cash Digital Card": "EUR"}
@@ -20,8 +21,11 @@ OWED = {"accrued": 1, "repriced": 1, "reversed": -1, "issued": -1, "completed": 
 
 
 @pytest.mark.full
-def test_the_roll_forward_is_what_the_event_log_says(referrals: Referrals, tmp_path: Path) -> None:
-    demo = referrals("demo", "--days", "2", "--users", "250", WAREHOUSE__REWARD_UNITS=json.dumps(UNITS))
+def test_the_roll_forward_is_what_the_event_log_says(
+    referrals: Referrals, environ: dict[str, str], tmp_path: Path
+) -> None:
+    units = {"WAREHOUSE__REWARD_UNITS": json.dumps(UNITS)}
+    demo = run_referrals(["demo", "--days", "2", "--users", "250"], environ | units, tmp_path)  # with all models
     assert demo.returncode == 0, demo.stderr
     world = tmp_path / "data" / "sandbox.sqlite3"
     assert f"referrals sandbox --file {world} --events" in demo.stdout
