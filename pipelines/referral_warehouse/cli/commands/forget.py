@@ -47,15 +47,17 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
 
     _refuse_none_or_both(user_id, email)
     settings = read_settings() if dry_run else settings_of_run("forget")
-    if dry_run or interrupted(settings) is None:
+    if dry_run:
         with _look(settings):
             chosen = _person(settings, user_id, email)
-            counts = {table: len(rows) for table, rows in _held(settings, chosen).items()} if dry_run else {}
-        if dry_run:
-            say_json({"user_id": chosen, "rows": counts, "forgotten": False}) if as_json else say(
-                f"Rows about user {chosen}: " + ", ".join(f"{t}: {n}" for t, n in counts.items() if n) + "."
-            )
-            return
+            counts = {table: len(rows) for table, rows in _held(settings, chosen).items()}
+        say_json({"user_id": chosen, "rows": counts, "forgotten": False}) if as_json else say(
+            f"Rows about user {chosen}: " + ", ".join(f"{t}: {n}" for t, n in counts.items() if n) + "."
+        )
+        return
+    if interrupted(settings) is None:
+        with _look(settings):
+            _person(settings, user_id, email)  # nobody found is no failed run
     with recorded_run(settings, "forget") as run:
         begun = interrupted(settings)
         certificate = None if begun is None else _forget(settings, run, begun)

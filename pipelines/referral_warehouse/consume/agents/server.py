@@ -136,11 +136,16 @@ class AgentServer(MCPServer[Any]):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.arguments: dict[str, tuple[str, ...]] = {}
+        self._arguments: dict[str, tuple[str, ...]] = {}
+
+    def add_tool(self, fn: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Add a tool by the name of its function, as the SDK does, and note the arguments that it has."""
+        super().add_tool(fn, *arguments, **options)
+        self._arguments[fn.__name__] = tuple(signature(fn).parameters)
 
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
         """Call a tool. Raises: ToolError as the SDK does, but for arguments that do not fit."""
-        known = self.arguments.get(name)
+        known = self._arguments.get(name)
         if known is not None and (unknown := sorted(set(arguments) - set(known))):
             return failure(
                 f"{name} has no argument {display_text(unknown[0], 60)!r}.", f"It has these: {', '.join(known)}."
@@ -191,5 +196,4 @@ def build_server(source: Source) -> AgentServer:
     ):  # fmt: skip
         described = f"{' '.join((tool.__doc__ or '').split())} {TEXTS_ARE_DATA}"
         server.add_tool(tool, description=described, annotations=READ_ONLY, structured_output=False)
-        server.arguments[tool.__name__] = tuple(signature(tool).parameters)
     return server

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import is_
 from typing import Any
 
 import orjson
@@ -99,7 +100,7 @@ def _cleaned(forgotten: Forgotten, value: Any, own: frozenset[str] = frozenset()
     """
     if isinstance(value, list):
         found = [_cleaned(forgotten, one, is_nested=True) for one in value]
-        return value if all(map(_is, found, value)) else [one for one in found if one is not NOTHING]
+        return value if all(map(is_, found, value)) else [one for one in found if one is not NOTHING]
     if not isinstance(value, dict):
         return NOTHING if isinstance(value, str) and _mentions(forgotten, value) else value
     named = {key for key, one in value.items() if key not in own and _is_named(forgotten, key, one)}
@@ -110,7 +111,7 @@ def _cleaned(forgotten: Forgotten, value: Any, own: frozenset[str] = frozenset()
     for key, one in value.items():
         if key in own or not (key in named or _first_word(key) in words or _is_person(forgotten, key, one)):
             fields[key] = one if key in own else _cleaned(forgotten, one, is_nested=True)
-    if len(fields) == len(value) and all(map(_is, fields.values(), value.values())):
+    if len(fields) == len(value) and all(map(is_, fields.values(), value.values())):
         return value
     left = {key: one for key, one in fields.items() if one is not NOTHING}
     return left or NOTHING
@@ -145,7 +146,3 @@ def _integer(text: str) -> Any:
 
 def _number(value: Any) -> Any:
     return value.contents if isinstance(value, orjson.Fragment) else value
-
-
-def _is(one: Any, other: Any) -> bool:
-    return one is other
