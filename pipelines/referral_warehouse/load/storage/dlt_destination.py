@@ -15,6 +15,7 @@ from referral_warehouse.load.storage.dlt_configuration import dlt  # first: dlt 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from dlt.common.configuration.specs import configspec
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import LoadJob
 from dlt.common.destination.typing import PreparedTableSchema
@@ -28,6 +29,14 @@ WILDCARDS = frozenset("*?[")
 _STAGED = "_staged_rows"
 
 
+@configspec(init=False)
+class LoadFileConfiguration(DuckDbClientConfiguration):
+    """The load file's connection, displayed by its path: dlt imports SQLAlchemy to display it, 0.4 CPU s a process."""
+
+    def __str__(self) -> str:
+        return self.data_location()
+
+
 class LoadFileDestination(dlt.destinations.duckdb):
     """The load file as a dlt destination; takes the arguments of ``dlt.destinations.duckdb``."""
 
@@ -35,6 +44,8 @@ class LoadFileDestination(dlt.destinations.duckdb):
     def destination_type(self) -> str:
         """The same as dlt's own: it is part of the saved state, which earlier versions have written."""
         return "dlt.destinations.duckdb"
+
+    spec = LoadFileConfiguration
 
     @property
     def client_class(self) -> type[DuckDbClient]:

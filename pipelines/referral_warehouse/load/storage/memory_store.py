@@ -18,7 +18,7 @@ from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.observations import VANISHED
 from referral_warehouse.load.records.schema import OBSERVATIONS, LoadStrategy, TableSchema
 from referral_warehouse.load.records.table_sql import create_table
-from referral_warehouse.load.storage.stored_rows import DATASET, StoredRows
+from referral_warehouse.load.storage.stored_rows import DATASET, StoredRows, insert_rows
 
 CURSORS, LARGEST_ID, IN_PROCESS = "cursors", "largest_id", "in_process"
 
@@ -93,10 +93,7 @@ class MemoryStore:
         self._connection.execute(create_table(schema, DATASET))
         known = self._saved.get(schema.name, {})
         in_process: list[Any] = known.get(IN_PROCESS, [])
-        if in_process:
-            self._connection.executemany(
-                f"insert into {DATASET}.{schema.name} (id, status) values (?, ?)", [list(row) for row in in_process]
-            )
+        insert_rows(self._connection, schema.name, [list(row) for row in in_process], ("id", "status"))
         largest = known.get(LARGEST_ID)
         if largest is not None and largest not in dict(in_process):
             self._connection.execute(f"insert into {DATASET}.{schema.name} (id) values (?)", [largest])
