@@ -24,7 +24,7 @@ _BASE = {"", "display_text", "errors", "workspace", "settings"}
 DATA = {*_BASE, "deletion_limit", "sql_folder", "sql_quoting", "personal_kinds", "rewritten_database"}
 ALLOWED_IMPORTS: dict[str, set[str]] = {
     "": set(),
-    **{part: set() for part in ("display_text", "redaction", "personal_kinds", "sql_quoting")},
+    **{part: set() for part in ("display_text", "redaction", "personal_kinds", "run_ids", "sql_quoting")},
     "errors": {"display_text"},
     "rewritten_database": {"sql_quoting"},
     **{part: {"errors"} for part in ("extras", "sql_folder", "deletion_limit")},
@@ -32,11 +32,11 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "events": {"redaction"},
     "settings": {"errors", "workspace", "redaction"},
     "api": {*_BASE, "redaction", "events"},
-    "load": {*DATA, "events", "api"},
+    "load": {*DATA, "events", "run_ids", "api"},
     "dlt_source": {"api", "load", "settings"},
     "destinations": {*DATA, "redaction", "extras", "load", "warehouse"},
     "warehouse": {*DATA, "redaction"},
-    "operate": {*_BASE, "extras", "redaction", "events", "warehouse"},
+    "operate": {*_BASE, "extras", "redaction", "events", "run_ids", "warehouse"},
     "consume": {*_BASE, "extras", "sql_quoting", "warehouse"},
     "sandbox": set(),
     "cli": {

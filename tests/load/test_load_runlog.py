@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,13 +17,6 @@ from referral_warehouse.load.storage.load_file import LoadFile
 from tests.load.accounts import Account
 
 MOMENT = datetime(2026, 1, 5, 8)
-
-
-def test_names_of_runs_sort_by_time_and_differ_within_a_second() -> None:
-    first = run_log.new_run_id(datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC))
-    assert first.startswith("20260105T080000-")
-    assert first != run_log.new_run_id(datetime(2026, 1, 5, 8, 0, 0, tzinfo=UTC))
-    assert first < run_log.new_run_id(datetime(2026, 1, 5, 8, 0, 1, tzinfo=UTC))
 
 
 def test_a_run_that_never_finished_is_marked_by_the_next_one(tmp_path: Path) -> None:

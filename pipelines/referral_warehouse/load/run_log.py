@@ -8,7 +8,6 @@ machine's clock.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -23,11 +22,6 @@ from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.stored_rows import DATASET, insert_rows
 
 _TABLES = ";\n".join(create_table(schema, DATASET, is_strict=True) for schema in RUN_TABLES)
-
-
-def new_run_id(now: datetime) -> str:
-    """A sortable, unique name of a run, such as ``20260105T080000-3f9a``."""
-    return f"{now.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(4)}"
 
 
 def start(load_file: LoadFile, run_id: str, command: str, now: datetime | None = None) -> None:

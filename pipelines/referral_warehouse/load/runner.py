@@ -37,6 +37,7 @@ from referral_warehouse.load.storage.load_file_upgrade import remove_copies
 from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.load.streams.coupon_names import read_names
 from referral_warehouse.load.streams.stream import Stream, gather
+from referral_warehouse.run_ids import new_run_id
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.load_file_version import copies_before_upgrades
 
@@ -117,7 +118,7 @@ class _Run:
         self._api = api
         self._local = local
         self._parser: PageParser | None = None
-        self.report = LoadReport(run_log.new_run_id(local()))
+        self.report = LoadReport(new_run_id(local()))
 
     def load(self, paginator: Paginator) -> None:
         """Recover what an earlier run left, and load every stream of the request."""

@@ -5,7 +5,6 @@ Knows no command; the caller holds the lock of the directory from ``start`` to `
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from referral_warehouse.operate.history import History, history_of, killed
 from referral_warehouse.operate.outcome_log import OutcomeLog
 from referral_warehouse.operate.outcomes import LONGEST_MESSAGE, OK, Outcome, Start, zulu
 from referral_warehouse.redaction import redact
+from referral_warehouse.run_ids import new_run_id
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.removal import reason
 
@@ -66,7 +66,7 @@ class Recorder:
         self._began = clock()
         self._is_writable = True
         started_at = now()
-        self.start_record = Start(f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}", command, zulu(started_at))
+        self.start_record = Start(new_run_id(started_at), command, zulu(started_at))
         self.known, self.before = History(), History()
         self.found_killed: Outcome | None = None
 
