@@ -20,11 +20,11 @@ MAX_LINES = 300
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 
 # Part → the parts it may import besides itself. "" is the package's own __init__: it holds the version.
-_BASE = {"", "display_text", "errors", "workspace", "settings"}
+_BASE = {"", "display_text", "errors", "utc_times", "workspace", "settings"}
 DATA = {*_BASE, "deletion_limit", "sql_folder", "sql_quoting", "personal_kinds", "rewritten_database"}
 ALLOWED_IMPORTS: dict[str, set[str]] = {
     "": set(),
-    **{part: set() for part in ("display_text", "redaction", "personal_kinds", "run_ids", "sql_quoting")},
+    **{part: set() for part in ("display_text", "redaction", "personal_kinds", "run_ids", "sql_quoting", "utc_times")},
     "errors": {"display_text"},
     "rewritten_database": {"sql_quoting"},
     **{part: {"errors"} for part in ("extras", "sql_folder", "deletion_limit")},
@@ -40,8 +40,8 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "consume": {*_BASE, "extras", "sql_quoting", "warehouse"},
     "sandbox": set(),
     "cli": {
-        "", "display_text", "errors", "extras", "redaction", "events", "workspace", "settings", "api", "load",
-        "warehouse", "operate", "consume", "destinations", "sandbox",
+        "", "display_text", "errors", "extras", "redaction", "events", "utc_times", "workspace", "settings", "api",
+        "load", "warehouse", "operate", "consume", "destinations", "sandbox",
     },
     "__main__": {"cli", "errors", "workspace"},
 }  # fmt: skip

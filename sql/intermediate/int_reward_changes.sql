@@ -1,5 +1,5 @@
 -- grain: one row per change of a balance: campaign x reward x recipient x reward type (type_no) x state x time x sign
--- reads: intermediate.int_reward_versions, intermediate.int_reward_moments, staging.stg_observations
+-- reads: intermediate.int_reward_versions, intermediate.int_reward_change_times, staging.stg_observations
 -- money: change_value in the unit of the reward type; never added across units; 0 where a value is not known
 -- time: UTC; change_at as observed, sync_no the sync point it is booked on (null: waits for the next)
 -- materialized: table
@@ -16,8 +16,8 @@ with versions as (
     select * from intermediate.int_reward_versions
 ),
 
-moments as (
-    select * from intermediate.int_reward_moments
+change_times as (
+    select * from intermediate.int_reward_change_times
 ),
 
 observations as (
@@ -37,16 +37,16 @@ absences as (
 sightings as (
     select
         versions.*,
-        moments.sync_no,
+        change_times.sync_no,
         [versions.campaign_id, versions.reward_id, versions.recipient_id, versions.type_no] as place,
         last_value(place) over same_sync as sync_place,
         last_value(versions.reward_state) over same_sync as sync_state
     from versions
     semi join absences on versions.record_id = absences.record_id
-    left join moments on versions.seen_from_at = moments.change_at
+    left join change_times on versions.seen_from_at = change_times.change_at
     where versions.list_name = 'issued'
     window same_sync as (
-        partition by versions.record_id, moments.sync_no
+        partition by versions.record_id, change_times.sync_no
         order by versions.seen_from_at rows between unbounded preceding and unbounded following
     )
 ),
@@ -74,7 +74,7 @@ absent_versions as (
         <= coalesce(versions.seen_until_at, timestamp 'infinity') as is_last_absent,
         (
             back_at < coalesce(versions.seen_until_at, timestamp 'infinity')
-            and moments.sync_no is distinct from versions.next_sync_no
+            and change_times.sync_no is distinct from versions.next_sync_no
         )
         or (versions.place = versions.next_place and versions.next_state <> 'cancelled') as is_in_place
     from absent_rows as versions
@@ -85,7 +85,7 @@ absent_versions as (
             and coalesce(versions.seen_until_at, timestamp 'infinity') > absences.gone_from_at
             and versions.seen_from_at < coalesce(absences.gone_until_at, timestamp 'infinity')
             and coalesce(versions.row_seen_until_at, timestamp 'infinity') > absences.gone_from_at
-    left join moments on absences.gone_until_at = moments.change_at
+    left join change_times on absences.gone_until_at = change_times.change_at
     where absences.what = 'vanished' and versions.reward_state <> 'cancelled'
 ),
 
@@ -157,12 +157,12 @@ final as (
         changes.direction,
         changes.price,
         changes.is_entry and changes.direction = 1 and not changes.is_absence as is_entry,
-        moments.sync_no,
-        coalesce(changes.latest_issue_at < moments.previous_started_at, false) as is_late,
+        change_times.sync_no,
+        coalesce(changes.latest_issue_at < change_times.previous_started_at, false) as is_late,
         changes.direction * cast(changes.moved_count as hugeint) as change_count, -- minus the least bigint is no bigint
         changes.direction * coalesce(changes.moved_value, 0) as change_value
     from changes
-    left join moments on changes.change_at = moments.change_at
+    left join change_times on changes.change_at = change_times.change_at
 )
 
 select * from final

@@ -1,5 +1,5 @@
 -- grain: one row per row of a reward list that names no reward, and sync in which it moved to another place
--- reads: intermediate.int_reward_versions, intermediate.int_reward_changes, intermediate.int_reward_moments
+-- reads: intermediate.int_reward_versions, intermediate.int_reward_changes, intermediate.int_reward_change_times
 -- money: exact; what the row was worth before it moved
 -- time: by sync
 -- materialized: table
@@ -24,11 +24,11 @@ absences as (
     where is_absence
 ),
 
-moments as (
+change_times as (
     select
         change_at,
         sync_no
-    from intermediate.int_reward_moments
+    from intermediate.int_reward_change_times
 ),
 
 unnamed as (
@@ -56,8 +56,8 @@ followed as (
         coalesce(versions.seen_from_at <> lag(versions.seen_until_at) over row_versions, false) as is_after_gap
     from versions
     semi join unnamed on versions.list_name = unnamed.list_name and versions.record_id = unnamed.record_id
-    inner join moments as begun on versions.seen_from_at = begun.change_at
-    left join moments as ended on versions.seen_until_at = ended.change_at
+    inner join change_times as begun on versions.seen_from_at = begun.change_at
+    left join change_times as ended on versions.seen_until_at = ended.change_at
     window row_versions as (partition by versions.list_name, versions.record_id order by versions.seen_from_at)
 ),
 

@@ -1,6 +1,6 @@
 -- grain: one row per row of the list of rewards issued that had a date, and sync at which it has left the list or is back
 -- reads: intermediate.int_reward_changes, intermediate.int_reward_row_moves, intermediate.int_reward_versions,
---   intermediate.int_reward_moments
+--   intermediate.int_reward_change_times
 -- money: taken_value in the row's unit, exact for a whole row, else its share, rounded to the published digits
 -- time: by sync; null = it waits for the next
 -- materialized: table
@@ -36,8 +36,8 @@ versions as (
     where list_name = 'issued'
 ),
 
-moments as (
-    select * from intermediate.int_reward_moments
+change_times as (
+    select * from intermediate.int_reward_change_times
 ),
 
 ordered as (
@@ -183,8 +183,8 @@ found_back as (
         arg_max(versions, versions.seen_from_at) as version
     from followed
     inner join versions on followed.record_id = versions.record_id
-    inner join moments on versions.seen_from_at = moments.change_at and followed.sync_no >= moments.sync_no
-    inner join moments as back on followed.change_at = back.change_at
+    inner join change_times on versions.seen_from_at = change_times.change_at and followed.sync_no >= change_times.sync_no
+    inner join change_times as back on followed.change_at = back.change_at
     where not followed.is_gone and followed.taken_count > 0
     group by followed.record_id, followed.sync_no
 ),

@@ -8,7 +8,7 @@
 -- reads: core.campaigns, intermediate.int_people, intermediate.int_campaign_people, intermediate.int_campaign_rewards,
 --   intermediate.int_build_clock
 -- money: values only where all rewards of the campaign share one unit, else null (reward_unit says which)
--- time: UTC, without a zone; 7 and 28 days count back from the moment the warehouse is true for
+-- time: UTC, without a zone; 7 and 28 days count back from the time of the data (as_of_at)
 -- How each campaign does. People who are gone (deleted_at) are not counted, as the API does not count them either.
 -- A referrer is a user with at least one referral; a referral is a user who was invited; qualified counts referrals.
 -- A trend compares the last days with as many before them: 0.25 is a quarter more, -1 is nothing any more. Mature are the
@@ -69,7 +69,7 @@ mature_per_campaign as (
     group by people.campaign_id
 ),
 
-moments as (
+events as (
     select
         campaign_id,
         'user' as what,
@@ -94,17 +94,17 @@ moments as (
 -- A window is open at its start: what happened exactly 7 days ago belongs to the 7 days before.
 recent as (
     select
-        moments.campaign_id,
-        moments.what,
-        moments.happened_at > clock.as_of_at - interval 7 days as is_last_7d,
-        moments.happened_at > clock.as_of_at - interval 14 days and not is_last_7d as is_previous_7d,
-        moments.happened_at > clock.as_of_at - interval 28 days as is_last_28d
-    from moments
+        events.campaign_id,
+        events.what,
+        events.happened_at > clock.as_of_at - interval 7 days as is_last_7d,
+        events.happened_at > clock.as_of_at - interval 14 days and not is_last_7d as is_previous_7d,
+        events.happened_at > clock.as_of_at - interval 28 days as is_last_28d
+    from events
     cross join clock
     where
-        moments.happened_at > clock.as_of_at - interval 56 days
+        events.happened_at > clock.as_of_at - interval 56 days
         -- what the account dates in the future is not recent
-        and moments.happened_at <= clock.as_of_at + interval 1 day
+        and events.happened_at <= clock.as_of_at + interval 1 day
 ),
 
 recent_per_campaign as (

@@ -3,7 +3,7 @@
 -- metrics: none
 -- reads: core.campaigns, intermediate.int_campaign_people, intermediate.int_campaign_rewards
 -- money: none
--- time: as of the moment the warehouse is true for
+-- time: as of the time of the data (as_of_at)
 -- Two journeys of people per campaign, which must not be mixed. Advocates: users (the people in the campaign now), of
 -- these referrers (with at least one referral), of these successful referrers (with at least one qualified referral),
 -- of these rewarded referrers (who were issued a reward for referring). Friends: referrals (users who were invited), of

@@ -5,7 +5,7 @@
 -- reads: core.rewards_due, core.rewards_issued, core.rewards, core.campaigns, intermediate.int_reward_ledger,
 --   intermediate.int_build_clock
 -- money: exact, in the row's unit; never add values across units
--- time: UTC, without a zone; age as of the moment the warehouse is true for
+-- time: UTC, without a zone; age as of the time of the data (as_of_at)
 -- compression: rle
 -- What is owed now and to whom, oldest first: rewards due and rewards in process (in the issued list without a date).
 -- Contact data is in core.users only; join recipient_id = user_id.

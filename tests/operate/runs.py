@@ -10,7 +10,8 @@ from typing import Any
 from referral_warehouse.operate.history import History, history_of
 from referral_warehouse.operate.notifications import events_of
 from referral_warehouse.operate.outcome_log import OutcomeLog
-from referral_warehouse.operate.outcomes import Outcome, zulu
+from referral_warehouse.operate.outcomes import Outcome
+from referral_warehouse.utc_times import iso_utc_seconds
 
 COMMANDS = ("sync", "load", "build", "publish", "fix-clock", "demo")
 FIRST = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -32,7 +33,8 @@ def outcome(command: str, number: int, result: str = "ok", **changes: Any) -> Ou
     """The outcome of the run of that number."""
     at = FIRST + timedelta(hours=number)
     made = Outcome(
-        f"run-{number}", command, zulu(at - timedelta(minutes=1)), zulu(at), result, exit_code=CODES[result],
+        f"run-{number}", command, iso_utc_seconds(at - timedelta(minutes=1)), iso_utc_seconds(at), result,
+        exit_code=CODES[result],
         streams=STREAMS if result == "ok" and command in ("sync", "load", "demo") else None,
         warnings={} if result == "ok" and command in ("sync", "publish", "demo") else None,
     )  # fmt: skip

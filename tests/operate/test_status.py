@@ -18,8 +18,9 @@ from referral_warehouse.cli.signals import Terminated
 from referral_warehouse.cli.watching import watch
 from referral_warehouse.operate.health import read_health
 from referral_warehouse.operate.outcome_log import OutcomeLog
-from referral_warehouse.operate.outcomes import Start, zulu
+from referral_warehouse.operate.outcomes import Start
 from referral_warehouse.settings import Settings
+from referral_warehouse.utc_times import iso_utc_seconds
 from referral_warehouse.workspace.file_locks import is_locked
 from referral_warehouse.workspace.lock import warehouse_lock
 from tests.account_server import AccountServer
@@ -112,7 +113,7 @@ def test_nothing_is_written_for_a_run_that_cannot_begin_unless_there_were_others
 
 def test_a_killed_run_is_seen_by_status_and_by_the_next_run(referrals: Run, synced: Settings) -> None:
     log = OutcomeLog(synced.state_dir)
-    log.append(Start("r2", "sync", zulu(datetime.now(UTC)), 1))
+    log.append(Start("r2", "sync", iso_utc_seconds(datetime.now(UTC)), 1))
     killed = referrals("status")
     assert killed.code == 1
     assert "Failing: the last run did not succeed" in killed.out

@@ -10,13 +10,14 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
 import httpx
 
 from referral_warehouse.api.tls_errors import lasting_advice
+from referral_warehouse.utc_times import as_utc
 
 MAX_SECONDS_DIGITS = 12
 
@@ -136,7 +137,7 @@ def parse_date(text: str | None) -> datetime | None:
     try:
         parsed = parsedate_to_datetime(_LEAP_SECOND.sub(":59", text))
         # "-0000" parses as naive: in the standard it is UTC without a statement about the place.
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        return as_utc(parsed)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from referral_warehouse.utc_times import iso_utc_seconds
+
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
@@ -21,7 +23,6 @@ def backup_facts(settings: Settings, now: datetime) -> dict[str, Any] | None:
     now; ``is_late``: whether there is no backup, or only one that is older than ``LATE_AFTER``.
     """
     from referral_warehouse.operate.known_backups import known_backups, made_at
-    from referral_warehouse.operate.outcomes import zulu
     from referral_warehouse.workspace.directories import DEMO_MARKER
 
     if not settings.load_path.exists() or (settings.warehouse_dir / DEMO_MARKER).exists():
@@ -37,7 +38,7 @@ def backup_facts(settings: Settings, now: datetime) -> dict[str, Any] | None:
     if record.verified == name:
         found |= {"verified_at": record.verified_at, "damage": record.damage}
     return found | {
-        "directory": str(newest.directory), "backup": name, "made_at": zulu(made_at(name)),
+        "directory": str(newest.directory), "backup": name, "made_at": iso_utc_seconds(made_at(name)),
         "age_s": max(0, round(age.total_seconds())), "is_readable": newest.names is not None,
         "is_late": age > LATE_AFTER,
     }  # fmt: skip

@@ -22,6 +22,7 @@ from referral_warehouse.events import log_stage, log_task, log_warning
 from referral_warehouse.operate.history import ERASURE, FORGET
 from referral_warehouse.redaction import redact
 from referral_warehouse.settings import Settings
+from referral_warehouse.utc_times import iso_utc_seconds
 from referral_warehouse.workspace.directories import FORGOTTEN, FORGOTTEN_JOURNAL
 from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular
@@ -253,4 +254,4 @@ def _journal(settings: Settings) -> Path:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return iso_utc_seconds(datetime.now(UTC))

@@ -21,6 +21,7 @@ from typing import Any
 import click
 
 from referral_warehouse.display_text import LINE_COLUMNS, display_text, json_text
+from referral_warehouse.utc_times import iso_utc_seconds
 
 DONE = "done"
 STDOUT, STDERR = 1, 2
@@ -96,8 +97,8 @@ def write_bytes(data: bytes) -> None:
 def write_event(level: str, event: str, text: str, *, as_json: bool, **facts: Any) -> None:
     """A line about the command itself on standard error; ``as_json`` makes it an object, for collectors."""
     if as_json:
-        moment = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        record = {"at": moment, "level": level, "event": event, "message": text, **facts}
+        at = iso_utc_seconds(datetime.now(UTC))
+        record = {"at": at, "level": level, "event": event, "message": text, **facts}
         sys.stderr.write(json_text(record, ascii_only=not is_utf8(sys.stderr)) + "\n")
     else:
         sys.stderr.write(f"referrals: {display_text(text, LINE_COLUMNS)}\n")

@@ -19,7 +19,7 @@ import click
 from referral_warehouse.cli.exit_codes import explain, report_end
 from referral_warehouse.cli.output import DONE, warn, write_event
 from referral_warehouse.display_text import json_text
-from referral_warehouse.operate.outcomes import zulu
+from referral_warehouse.utc_times import iso_utc_seconds
 from referral_warehouse.workspace.file_kinds import write_regular
 
 HEALTH_FILE = "health.json"
@@ -87,7 +87,7 @@ class Repetition:
             wait_s = wait_after(code, self._failures, self.every_s, self.clock() - began)
             self._health["last_exit_code"] = code
             if code == 0:
-                self._health["last_success_at"] = zulu(self.now())
+                self._health["last_success_at"] = iso_utc_seconds(self.now())
             self._write("waiting", wait_s)
             if state.get("log_format") or self._failures:
                 text = f"The next sync begins in {wait_s:.0f} s."
@@ -110,8 +110,8 @@ class Repetition:
         if not self.state_dir.is_dir():
             return
         now = self.now()
-        next_at = None if wait_s is None else zulu(now + timedelta(seconds=wait_s))
-        found = {"state": what, "at": zulu(now), "next_run_at": next_at, "failures": self._failures}
+        next_at = None if wait_s is None else iso_utc_seconds(now + timedelta(seconds=wait_s))
+        found = {"state": what, "at": iso_utc_seconds(now), "next_run_at": next_at, "failures": self._failures}
         try:
             write_regular(self.state_dir / HEALTH_FILE, json_text({**found, **self._health}) + "\n")
         except OSError as error:

@@ -22,6 +22,7 @@ from referral_warehouse.cli.output import is_utf8
 from referral_warehouse.cli.pace import Pace, pace_text
 from referral_warehouse.display_text import LINE_COLUMNS, display_text, json_text
 from referral_warehouse.events import PACKAGE_LOGGER, listed
+from referral_warehouse.utc_times import iso_utc_seconds
 
 # The limit is 30 seconds; five are a reserve for a busy machine.
 MAX_SILENCE_S = 25.0
@@ -168,7 +169,7 @@ class LogHandler(logging.Handler):
             return
         with self._write_lock:
             self._wrote_at = self._clock()
-            at = self._now().isoformat(timespec="seconds").replace("+00:00", "Z")
+            at = iso_utc_seconds(self._now())
             if self._as_json:
                 name = "info" if level == ALIVE else logging.getLevelName(level).lower()
                 record = {"at": at, "level": name, "event": event, "message": text, **facts}

@@ -14,11 +14,12 @@ from referral_warehouse.operate.health import STALE, UNPUBLISHED, Health
 from referral_warehouse.operate.history import History
 from referral_warehouse.operate.metrics import Measured, write_metrics
 from referral_warehouse.operate.notifications import Event, events_of, payload, stale_event
-from referral_warehouse.operate.outcomes import STOPPED, Outcome, zulu
+from referral_warehouse.operate.outcomes import STOPPED, Outcome
 from referral_warehouse.operate.receivers import ping, send
 from referral_warehouse.operate.recorder import DISK_FULL
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.notify import NotifySettings
+from referral_warehouse.utc_times import iso_utc_seconds
 from referral_warehouse.workspace.file_kinds import read_regular, write_regular
 from referral_warehouse.workspace.removal import reason
 
@@ -75,7 +76,7 @@ class Announcer:
     def stale(self, health: Health, now: datetime) -> bool:
         """Send an alert about data that is too old, once until it is fresh again. Returns: whether it was told now."""
         mark = self._settings.state_dir / STALE_MARK
-        told = zulu(health.fresh_at) if health.fresh_at is not None else "never"
+        told = iso_utc_seconds(health.fresh_at) if health.fresh_at is not None else "never"
         if health.state not in (STALE, UNPUBLISHED) or (read_regular(mark) or b"").decode("utf-8", "replace") == told:
             return False
         self._send([stale_event(health)], health.history.last_failure, now)
@@ -89,7 +90,7 @@ class Announcer:
         wanted = [event for event in events if event.name in self._notify.events]
         if wanted and self._notify.has_receiver:
             directory, host = str(self._settings.warehouse_dir), platform.node() or "unknown"
-            self._report(send(self._notify, payload(wanted, outcome, directory, host, zulu(now))))
+            self._report(send(self._notify, payload(wanted, outcome, directory, host, iso_utc_seconds(now))))
 
     def _report(self, problems: list[str]) -> None:
         new = [text for text in problems if text.split()[0] not in self._failed]  # each begins with its receiver

@@ -12,8 +12,9 @@ from typing import Any
 from referral_warehouse.errors import SnapshotDamaged
 from referral_warehouse.operate.history import History, history_of, killed
 from referral_warehouse.operate.outcome_log import OutcomeLog
-from referral_warehouse.operate.outcomes import FAILED, parsed_time
+from referral_warehouse.operate.outcomes import FAILED
 from referral_warehouse.settings import Settings
+from referral_warehouse.utc_times import parse_utc
 from referral_warehouse.workspace.current_snapshot import is_published as has_publication
 from referral_warehouse.workspace.file_locks import is_locked
 from referral_warehouse.workspace.removal import reason
@@ -116,4 +117,4 @@ def read_history(settings: Settings, now: datetime) -> tuple[History, bool, str 
 def _current_at(manifest: dict[str, Any] | None) -> datetime | None:
     known = manifest or {}
     text = known.get("current_at") or known.get("synced_at")  # 0.2.0 and earlier wrote no current_at
-    return parsed_time(text) if isinstance(text, str) else None
+    return parse_utc(text) if isinstance(text, str) else None

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from referral_warehouse.operate.outcomes import KILLED, OK, Outcome, Start, parsed_time, zulu
+from referral_warehouse.operate.outcomes import KILLED, OK, Outcome, Start
+from referral_warehouse.utc_times import iso_utc_seconds, parse_utc
 
 LOADING = ("load", "sync", "demo")
 PUBLISHING = ("publish", "sync", "demo", "fix-clock")
@@ -179,6 +180,7 @@ def history_of(records: Iterable[Start | Outcome]) -> History:
 def killed(start: Start, noticed_at: datetime) -> Outcome:
     """The outcome of a run that started, has no end and holds no lock."""
     return Outcome(
-        run=start.run, command=start.command, started_at=start.at, at=zulu(max(noticed_at, parsed_time(start.at))),
-        result=KILLED, exit_code=1, error="Killed", message=KILLED_MESSAGE, next_step=KILLED_STEP,
+        run=start.run, command=start.command, started_at=start.at,
+        at=iso_utc_seconds(max(noticed_at, parse_utc(start.at))), result=KILLED, exit_code=1,
+        error="Killed", message=KILLED_MESSAGE, next_step=KILLED_STEP,
     )  # fmt: skip

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from referral_warehouse import __version__
 from referral_warehouse.operate.history import History
 from referral_warehouse.operate.known_backups import last_backup_at
-from referral_warehouse.operate.outcomes import Outcome, parsed_time
+from referral_warehouse.operate.outcomes import Outcome
 from referral_warehouse.settings import Settings
+from referral_warehouse.utc_times import parse_utc
 from referral_warehouse.workspace.current_snapshot import current_database
 from referral_warehouse.workspace.file_kinds import write_regular
 
@@ -158,7 +159,7 @@ def _budget(settings: Settings, outcome: Outcome) -> float | None:
 
 
 def _time(outcome: Outcome | None) -> float | None:
-    return None if outcome is None else parsed_time(outcome.at).timestamp()
+    return None if outcome is None else parse_utc(outcome.at).timestamp()
 
 
 def _number(value: Any) -> float | None:

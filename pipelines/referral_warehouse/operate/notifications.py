@@ -12,8 +12,9 @@ from referral_warehouse.display_text import one_line
 from referral_warehouse.operate.durations import DAY_S, duration_text
 from referral_warehouse.operate.health import Health
 from referral_warehouse.operate.history import ERASURE, OF_TASKS, History, completed_by, ended_by
-from referral_warehouse.operate.outcomes import FAILED, KILLED, Outcome, known_values, parsed_time
+from referral_warehouse.operate.outcomes import FAILED, KILLED, Outcome, known_values
 from referral_warehouse.redaction import redact
+from referral_warehouse.utc_times import parse_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _events_of_tasks(before: History, outcome: Outcome) -> list[Event]:
 def _is_task_due(known: dict[str, Any], found: dict[str, Any], before: History, outcome: Outcome) -> bool:
     if known.get("error") != found.get("error"):
         return True
-    since = parsed_time(str(found["failing_since"]))
+    since = parse_utc(str(found["failing_since"]))
     told = next(one for one in before.failing_tasks.values() if known in one.failed_tasks.values())
     return _days(since, outcome.ended_at) > _days(since, told.ended_at)
 
@@ -121,7 +122,7 @@ def _is_due(known: Outcome | None, outcome: Outcome) -> bool:
     """Whether a failure is worth a message: the first, another error than before, and one a day while it lasts."""
     if known is None or (known.error, known.exit_code) != (outcome.error, outcome.exit_code):
         return True
-    since = parsed_time(outcome.failing_since or outcome.at)
+    since = parse_utc(outcome.failing_since or outcome.at)
     return _days(since, outcome.ended_at) > _days(since, known.ended_at)
 
 

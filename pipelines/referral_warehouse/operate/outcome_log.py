@@ -16,7 +16,8 @@ from typing import Any
 
 from referral_warehouse.display_text import json_text
 from referral_warehouse.operate.history import history_of
-from referral_warehouse.operate.outcomes import Outcome, Start, from_record, parsed_time, to_record
+from referral_warehouse.operate.outcomes import Outcome, Start, from_record, to_record
+from referral_warehouse.utc_times import parse_utc
 from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import kind_of, set_aside_unless_file
 
@@ -71,7 +72,7 @@ class OutcomeLog:
         """
         records = self.read()
         needed = {outcome.run for outcome in history_of(records).needed}
-        old = {record.run for record in records if parsed_time(record.at) < before} - needed
+        old = {record.run for record in records if parse_utc(record.at) < before} - needed
         dropped = 0
         for path in (self._old, self.path) if old else ():
             found = _records(path)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
+
+from referral_warehouse.utc_times import parse_utc
 
 OK, FAILED, STOPPED, KILLED = "ok", "failed", "stopped", "killed"
 RESULTS = frozenset({OK, FAILED, STOPPED, KILLED})
@@ -86,7 +88,7 @@ class Outcome:
 
     @property
     def ended_at(self) -> datetime:
-        return parsed_time(self.at)
+        return parse_utc(self.at)
 
 
 def known_values(value: Start | Outcome) -> dict[str, Any]:
@@ -110,17 +112,6 @@ def from_record(record: Any) -> Start | Outcome | None:
     return None
 
 
-def zulu(at: datetime) -> str:
-    """A time as records have it, to the second."""
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def parsed_time(text: str) -> datetime:
-    """A time of a record. Raises: ValueError for any other text."""
-    found = datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
 _PLAIN: dict[str, tuple[type, ...]] = {
     "str": (str,), "str | None": (str, type(None)), "int": (int,), "int | None": (int, type(None)), "bool": (bool,),
     "float | None": (int, float, type(None)),
@@ -134,7 +125,7 @@ def _made(kind: type[T], record: Mapping[str, Any], times: tuple[str, ...]) -> T
         return None
     try:
         for name in times:
-            parsed_time(given[name])
+            parse_utc(given[name])
         return kind(**given)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

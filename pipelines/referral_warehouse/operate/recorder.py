@@ -17,10 +17,11 @@ from referral_warehouse.display_text import one_line
 from referral_warehouse.events import log_warning
 from referral_warehouse.operate.history import History, history_of, killed
 from referral_warehouse.operate.outcome_log import OutcomeLog
-from referral_warehouse.operate.outcomes import LONGEST_MESSAGE, OK, Outcome, Start, zulu
+from referral_warehouse.operate.outcomes import LONGEST_MESSAGE, OK, Outcome, Start
 from referral_warehouse.redaction import redact
 from referral_warehouse.run_ids import new_run_id
 from referral_warehouse.settings import Settings
+from referral_warehouse.utc_times import iso_utc_seconds
 from referral_warehouse.workspace.removal import reason
 
 DISK_FULL = "DiskFull"
@@ -66,7 +67,7 @@ class Recorder:
         self._began = clock()
         self._is_writable = True
         started_at = now()
-        self.start_record = Start(new_run_id(started_at), command, zulu(started_at))
+        self.start_record = Start(new_run_id(started_at), command, iso_utc_seconds(started_at))
         self.known, self.before = History(), History()
         self.found_killed: Outcome | None = None
 
@@ -103,8 +104,8 @@ class Recorder:
         start = self.start_record
         outcome = self.before.counted(
             Outcome(
-                run=start.run, command=start.command, started_at=start.at, at=zulu(self._now()), result=ending.result,
-                exit_code=ending.exit_code, error=ending.error, message=_kept(ending.message),
+                run=start.run, command=start.command, started_at=start.at, at=iso_utc_seconds(self._now()),
+                result=ending.result, exit_code=ending.exit_code, error=ending.error, message=_kept(ending.message),
                 next_step=_kept(ending.next_step), failed_checks=ending.failed_checks,
                 seconds=round(self._clock() - self._began, 3), **numbers,
             )

@@ -9,7 +9,8 @@ from typing import Any
 
 from referral_warehouse.operate.durations import duration_text
 from referral_warehouse.operate.health import DAMAGED, STALE, UNPUBLISHED, WELL, Health
-from referral_warehouse.operate.outcomes import FAILED, KILLED, STOPPED, Outcome, known_values, parsed_time
+from referral_warehouse.operate.outcomes import FAILED, KILLED, STOPPED, Outcome, known_values
+from referral_warehouse.utc_times import iso_utc, parse_utc
 
 SHOWN_ELSEWHERE = ("lake", "tables to ")
 """Beginnings of the names of tasks that ``referrals status`` has lines about anyway."""
@@ -53,7 +54,7 @@ def facts(health: Health, warehouse_dir: Path) -> dict[str, Any]:
         "next_step": health.next_step,
         "directory": str(warehouse_dir),
         "is_running": health.is_running,
-        "fresh_at": None if health.fresh_at is None else health.fresh_at.isoformat().replace("+00:00", "Z"),
+        "fresh_at": None if health.fresh_at is None else iso_utc(health.fresh_at),
         "age_s": None if health.age_s is None else round(health.age_s),
         "max_age_s": health.max_age_s,
         "last_success": None if history.last_success is None else known_values(history.last_success),
@@ -116,8 +117,8 @@ def _describe(outcome: Outcome, now: datetime) -> str:
 
 
 def _shown(at: str) -> str:
-    return f"{parsed_time(at):%Y-%m-%d %H:%M} UTC"
+    return f"{parse_utc(at):%Y-%m-%d %H:%M} UTC"
 
 
 def _since(at: str, now: datetime) -> str:
-    return duration_text((now - parsed_time(at)).total_seconds())
+    return duration_text((now - parse_utc(at)).total_seconds())

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.sql_quoting import identifier
+from referral_warehouse.utc_times import iso_utc
 from referral_warehouse.warehouse.connection import (
     connect_draft,
     draft_dir,
@@ -73,8 +74,8 @@ class BuildReport:
     def origin(self) -> dict[str, Any]:
         """The origin of the draft, for the manifest."""
         return {
-            "synced_at": zulu(self.as_of),
-            "built_at": zulu(self.built_at),
+            "synced_at": None if self.as_of is None else iso_utc(self.as_of),
+            "built_at": iso_utc(self.built_at),
             "load_version": self.load_version,
             "models_version": self.models_version,
             "waiting_changes": self.waiting_changes,
@@ -114,7 +115,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         units = declare_units(connection, settings.reward_units)
         terms = declare_terms(connection, settings)
         tables = run_models(connection, models, has_personal=settings.publish_personal)
-        moment = _single(connection, "select as_of_at from intermediate.int_build_clock")
+        at = _single(connection, "select as_of_at from intermediate.int_build_clock")
         waiting = _single(connection, "select count(*) from intermediate.int_reward_changes where sync_no is null")
         version = load_version(connection)
         connection.execute("checkpoint draft")
@@ -124,7 +125,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         connection.close()
     report = BuildReport(
         draft_path=draft_path(settings),
-        as_of=moment.replace(tzinfo=UTC) if moment is not None else None,
+        as_of=at.replace(tzinfo=UTC) if at is not None else None,
         built_at=built_at,
         tables=tables,
         seconds=round(time.monotonic() - started, 3),
@@ -266,11 +267,3 @@ def load_report(settings: Settings) -> BuildReport:
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.") from None
-
-
-def zulu(moment: datetime | None) -> str | None:
-    """A UTC time as ISO 8601 with a Z; naive times are UTC already."""
-    if moment is None:
-        return None
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return aware.isoformat().replace("+00:00", "Z")

@@ -6,8 +6,10 @@ Knows the manifest and the version of the load file; never changes a snapshot or
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from referral_warehouse.utc_times import as_utc, iso_utc, parse_utc
 
 if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
@@ -22,7 +24,6 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     columns or streams, changes that waited for this sync, a new day (ages and daily tables change), another group of
     readers, or a file that a reader wrote beside the snapshot.
     """
-    from referral_warehouse.warehouse.build import zulu
     from referral_warehouse.warehouse.manifest import SCHEMA_VERSION, read_manifest, write_manifest
     from referral_warehouse.warehouse.models import models_version
     from referral_warehouse.warehouse.personal import personal_state
@@ -51,8 +52,8 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     try:
         if not stands or not is_untouched(settings, manifest):
             return False
-        newest = max(_moment(manifest.get("current_at") or manifest["synced_at"]), _utc(observed_at))
-        write_manifest(settings.manifest_path, {**manifest, "current_at": zulu(newest)}, access_of(settings))
+        newest = max(parse_utc(manifest.get("current_at") or manifest["synced_at"]), as_utc(observed_at))
+        write_manifest(settings.manifest_path, {**manifest, "current_at": iso_utc(newest)}, access_of(settings))
     except OSError:
         return False  # the publication that follows warns of the reason
     return True
@@ -71,12 +72,4 @@ def _current_load_version(settings: Settings) -> str | None:
 
 
 def _same_day(synced_at: Any, observed_at: datetime) -> bool:
-    return isinstance(synced_at, str) and _moment(synced_at).date() == _utc(observed_at).date()
-
-
-def _moment(text: str) -> datetime:
-    return _utc(datetime.fromisoformat(text))
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return isinstance(synced_at, str) and parse_utc(synced_at).date() == as_utc(observed_at).date()

@@ -104,7 +104,7 @@ def _acquire(path: Path, warehouse_dir: Path, wait_s: float) -> FileLock:
     """The lock. Raises: AnotherSyncRunning; ConfigurationError where there can be none; OSError for all else."""
     refuse_other_kinds(path, "the lock file")
     lock = lock_file(path)
-    looks = max(LOOKS, round(wait_s / LOOK_S))  # `status` may look at the lock at this very moment
+    looks = max(LOOKS, round(wait_s / LOOK_S))  # `status` may look at the lock at this very at
     while lock is None and looks > 0:
         time.sleep(LOOK_S)
         looks -= 1

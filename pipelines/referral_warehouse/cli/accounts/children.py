@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.display_text import json_text
 from referral_warehouse.operate.history import KILLED_MESSAGE, KILLED_STEP
-from referral_warehouse.operate.outcomes import Outcome, parsed_time
+from referral_warehouse.operate.outcomes import Outcome
+from referral_warehouse.utc_times import parse_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,4 +192,4 @@ def _outcome(settings: Settings, began: datetime) -> Outcome | None:
         found = [record for record in OutcomeLog(settings.state_dir).read() if isinstance(record, Outcome)]
     except OSError:
         return None
-    return found[-1] if found and found[-1].command == "sync" and parsed_time(found[-1].started_at) >= began else None
+    return found[-1] if found and found[-1].command == "sync" and parse_utc(found[-1].started_at) >= began else None

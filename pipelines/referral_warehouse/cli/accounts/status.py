@@ -9,9 +9,9 @@ from referral_warehouse.cli.accounts.choice import named_for
 from referral_warehouse.cli.backup_status import backup_facts, backup_sentence
 from referral_warehouse.cli.settings_in_use import in_use_facts
 from referral_warehouse.cli.status_head import health_shown, places_facts, say_head
-from referral_warehouse.operate.outcomes import parsed_time
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.model import accounts_of
+from referral_warehouse.utc_times import parse_utc
 from referral_warehouse.workspace.current_snapshot import public_database
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _row(name: str, health: Health) -> tuple[Any, ...]:
     manifest = health.manifest or {}
     failure = health.history.last_failure
     as_of = manifest.get("current_at") or manifest.get("synced_at")
-    shown = "" if as_of is None else f"{parsed_time(as_of):%Y-%m-%d %H:%M:%S}"
+    shown = "" if as_of is None else f"{parse_utc(as_of):%Y-%m-%d %H:%M:%S}"
     error = "" if failure is None else failure.error or failure.result
     return (name, health.state, shown, manifest.get("snapshot") or "", error)
 

@@ -14,6 +14,7 @@ from referral_warehouse.cli.output import warn, work_is_done
 from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.utc_times import iso_utc_seconds
 from referral_warehouse.workspace.ownership import refuse_files_of_others
 
 if TYPE_CHECKING:
@@ -89,13 +90,12 @@ def _verify(settings: Settings, place: BackupDirectory, *, as_json: bool) -> Non
 def _remember_verified(settings: Settings, place: BackupDirectory, name: str, damages: list[str]) -> None:
     """Record the result for the newest backup in the warehouse of the settings, if that is this user's own."""
     from referral_warehouse.operate.known_backups import BackupRecord, read_records, remember
-    from referral_warehouse.operate.outcomes import zulu
     from referral_warehouse.operate.recorder import utc_now
 
     known = read_records(settings.state_dir).get(place.root)
     if known is None or settings.state_dir.stat().st_uid != os.geteuid():
         return
-    record = BackupRecord(known.newest, name, zulu(utc_now()), damages[0] if damages else None)
+    record = BackupRecord(known.newest, name, iso_utc_seconds(utc_now()), damages[0] if damages else None)
     for problem in remember(settings.state_dir, {place.root: record}):
         warn("backup", problem)
 

@@ -10,6 +10,7 @@ from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.settings import Settings
+from referral_warehouse.utc_times import iso_utc_seconds
 
 WORDS = {"429": "429, too many requests", "block": "403, the address is blocked"}
 
@@ -54,8 +55,8 @@ def strike_facts(settings: Settings) -> dict[str, Any]:
     found = recorded_violations(settings)
     until = stopped_until(found)
     return {
-        "strikes": [{"at": f"{one.at:%Y-%m-%dT%H:%M:%SZ}", "what": WORDS.get(one.what, one.what)} for one in found],
-        "stopped_until": None if until is None else f"{until:%Y-%m-%dT%H:%M:%SZ}",
+        "strikes": [{"at": iso_utc_seconds(one.at), "what": WORDS.get(one.what, one.what)} for one in found],
+        "stopped_until": None if until is None else iso_utc_seconds(until),
     }
 
 

@@ -14,6 +14,7 @@ from referral_warehouse.consume.description.model import Description
 from referral_warehouse.consume.query.pinned import CATALOG, PinnedSnapshot, open_pinned
 from referral_warehouse.consume.query.snapshots import Snapshot, choose_snapshot
 from referral_warehouse.errors import SnapshotDamaged
+from referral_warehouse.utc_times import parse_utc
 from referral_warehouse.warehouse.published import attach_published, tables_of
 from referral_warehouse.workspace.current_snapshot import MANIFEST, current_number
 from referral_warehouse.workspace.durable_files import file_sha256
@@ -147,9 +148,7 @@ class Source:
         current_at = manifest.get("current_at") or manifest.get("synced_at")
         age = None
         if current_at is not None:
-            moment = datetime.fromisoformat(current_at)
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-            age = round((self._clock() - moment).total_seconds() / 3600, 2)
+            age = round((self._clock() - parse_utc(current_at)).total_seconds() / 3600, 2)
         return {
             "synced_at": manifest.get("synced_at"),
             "current_at": current_at,

@@ -97,8 +97,8 @@ def _view(table: Table) -> str:
     source = f"{{{{ source('{table.layer}', '{table.bare_name}') }}}}"
     if table.time_column:
         return f"select * from {source}\n"
-    moment = "(select max(observed_at) from {{ source('ops', 'runs') }} where status = 'done')"
-    return f"select\n    *,\n    cast({moment} as date) as {AS_OF}\nfrom {source}\n"
+    as_of = "(select max(observed_at) from {{ source('ops', 'runs') }} where status = 'done')"
+    return f"select\n    *,\n    cast({as_of} as date) as {AS_OF}\nfrom {source}\n"
 
 
 def _model(table: Table) -> dict[str, Any]:

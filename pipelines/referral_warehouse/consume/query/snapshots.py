@@ -6,12 +6,13 @@ Knows folders and manifests of snapshots; opens no database.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import ConfigurationError, NothingPublished
+from referral_warehouse.utc_times import parse_utc
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.published import published_manifest, snapshot_path
 from referral_warehouse.warehouse.snapshots import snapshot_numbers
@@ -38,7 +39,7 @@ class Snapshot:
         """The server's time that the data is true for, UTC; when it was built where that is not known."""
         manifest = self.manifest or {}
         text = manifest.get("synced_at") or manifest.get("built_at")
-        return None if text is None else _in_utc(datetime.fromisoformat(text))
+        return None if text is None else parse_utc(text)
 
 
 def choose_snapshot(settings: Settings, number: int | None = None, as_of: str | None = None) -> Snapshot:
@@ -84,7 +85,7 @@ def kept_snapshots(settings: Settings) -> list[Snapshot]:
 def parse_time(text: str) -> datetime:
     """A time in ISO 8601 as UTC; a day is its end. Raises: ConfigurationError."""
     try:
-        found = _in_utc(datetime.fromisoformat(text.strip()))
+        found = parse_utc(text.strip())
         is_day = len(text.strip()) <= DAY_CHARACTERS
         return found + timedelta(days=1, microseconds=-1) if is_day else found
     except (ValueError, OverflowError):
@@ -94,13 +95,9 @@ def parse_time(text: str) -> datetime:
         ) from None
 
 
-def _in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _newest_until(settings: Settings, text: str, moment: datetime) -> Snapshot:
+def _newest_until(settings: Settings, text: str, at: datetime) -> Snapshot:
     kept = kept_snapshots(settings)
-    until = [found for found in kept if found.synced_at is not None and found.synced_at <= moment]
+    until = [found for found in kept if found.synced_at is not None and found.synced_at <= at]
     if not until:
         raise ConfigurationError(
             f"No snapshot has the data of {display_text(text, 60)}: {_listed(kept)}",
@@ -117,5 +114,5 @@ def _listed(kept: list[Snapshot]) -> str:
     return f"{'those' if len(kept) <= LISTED else f'the last {LISTED}'} that are kept are {', '.join(shown)}."
 
 
-def _time_text(moment: datetime | None) -> str:
-    return "time unknown" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+def _time_text(at: datetime | None) -> str:
+    return "time unknown" if at is None else at.strftime("%Y-%m-%d %H:%M:%S")

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from referral_warehouse.display_text import display_text
+from referral_warehouse.utc_times import iso_utc_seconds
 
 NONE = "–"
 NAME_COLUMNS = 60
@@ -58,7 +59,7 @@ def time(value: datetime | None) -> str:
 
 def instant(value: datetime | None) -> str:
     """A time in UTC in ISO 8601, for programs; empty where there is none."""
-    return "" if value is None else f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    return "" if value is None else iso_utc_seconds(value)
 
 
 def days(value: float | None) -> str:

@@ -55,9 +55,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def in_words(moment: datetime | None) -> str:
+def in_words(at: datetime | None) -> str:
     """A time as text, to the second."""
-    return "no time" if moment is None else f"{moment.isoformat(sep=' ', timespec='seconds')} UTC"
+    return "no time" if at is None else f"{at.isoformat(sep=' ', timespec='seconds')} UTC"
 
 
 class ObservationClock:
@@ -120,12 +120,12 @@ class ObservationClock:
         """
         server = _naive(server_time)
         if self._is_simulated:
-            moment = self._simulated(server)
+            at = self._simulated(server)
         elif self._now is None:
-            moment = self._first(server)
+            at = self._first(server)
         else:
-            moment = self._next(server)
-        self._now = max(moment, self._now or moment)
+            at = self._next(server)
+        self._now = max(at, self._now or at)
         self._first_at = self._first_at or self._now
         return self._now
 
@@ -189,9 +189,9 @@ class ObservationClock:
             )
         return self._not_stored(server)
 
-    def _not_stored(self, moment: datetime) -> datetime:
+    def _not_stored(self, at: datetime) -> datetime:
         """The time, or one after what the run before stored: its versions begin up to a tick after its observations."""
-        return moment if self._last is None else max(moment, self._last + 2 * TICK)
+        return at if self._last is None else max(at, self._last + 2 * TICK)
 
     def _agree(self, server: datetime, local: datetime) -> bool:
         return abs(server - local) <= self.tolerance
@@ -204,10 +204,10 @@ class ObservationClock:
         )
 
 
-def _naive(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is None:
-        return moment
+def _naive(at: datetime | None) -> datetime | None:
+    if at is None or at.tzinfo is None:
+        return at
     try:
-        return moment.astimezone(UTC).replace(tzinfo=None)
+        return at.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:  # the first or last hours of a calendar with four-digit years, with an offset
         return None

@@ -34,25 +34,25 @@ class PackageTimes:
         """Package → its new name; only those whose name is a wrong time."""
         limit = before
         for name in reversed(list(names)):
-            moment = package_time(name)
-            if moment is None:
+            at = package_time(name)
+            if at is None:
                 continue
-            if plausible.excludes(moment):
+            if plausible.excludes(at):
                 run = self._run_of(name)
                 end = run.ended_at if run is not None and run.ended_at is not None else limit
-                moment = min(end, limit - MILLISECOND)
-                self.renamed[name] = f"{moment.replace(tzinfo=UTC).timestamp():.6f}"
-            self._loaded_at[name] = moment
-            limit = min(limit, moment)
+                at = min(end, limit - MILLISECOND)
+                self.renamed[name] = f"{at.replace(tzinfo=UTC).timestamp():.6f}"
+            self._loaded_at[name] = at
+            limit = min(limit, at)
 
     def seen_at(self, package: str | None) -> datetime:
         """When the rows of a package were observed, if it is known; else the latest possible time."""
         if package is None or package not in self._loaded_at:
             return self._before
-        run, moment = self._run_of(package), self._loaded_at[package]
+        run, at = self._run_of(package), self._loaded_at[package]
         if run is not None and run.seen_from is not None and run.seen_until is not None:
-            moment = min(max(moment, run.seen_from), run.seen_until)
-        return min(moment, self._before)
+            at = min(max(at, run.seen_from), run.seen_until)
+        return min(at, self._before)
 
     def _run_of(self, package: str) -> LoggedRun | None:
         recorded = package_time(package)

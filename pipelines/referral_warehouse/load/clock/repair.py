@@ -99,8 +99,8 @@ def repair_times(
         wrong = {text: repair.begin.isoformat() for text in wrong_state_times(state, plausible)}
         if wrong:
             pipeline.commit(LoadBatch(states={stream: _with_times(state, wrong)}))
-            moments = filter(None, map(read_time, wrong))
-            changed.extend((stream, "state", (None, moment, repair.begin)) for moment in moments)
+            was_at = filter(None, map(read_time, wrong))
+            changed.extend((stream, "state", (None, at, repair.begin)) for at in was_at)
     times = [was for _table, _column, (_package, was, _is) in changed]
     return Correction(len(set(times)), min(times), max(times)) if times else None
 
@@ -156,9 +156,9 @@ class _Repair:
         validity = correct_validity(
             self._load_file, self._plausible, self._runs, self._packages.seen_at, self._before, self._columns
         )
-        for table, column, was, moment in validity:
-            yield table, column, (None, was, moment)
-        known = {was: moment for _table, _column, was, moment in validity}
+        for table, column, was, at in validity:
+            yield table, column, (None, was, at)
+        known = {was: at for _table, _column, was, at in validity}
         for table, names in OBSERVED.items():
             for column in names:
                 if (table, column) in self._columns:
@@ -197,9 +197,9 @@ class _Repair:
 
     def _update(self, table: str, column: str, changes: list[Change], now: datetime) -> None:
         connection = self._load_file.connection
-        packages, was, moments = zip(*changes, strict=True)
+        packages, was, times = zip(*changes, strict=True)
         changed = pa.table(
-            [pa.array(packages, pa.string()), pa.array(was, TIME), pa.array(moments, TIME)],
+            [pa.array(packages, pa.string()), pa.array(was, TIME), pa.array(times, TIME)],
             names=["package", "was_at", "is_at"],
         )
         is_zoned = column.startswith("_dlt_valid") or table in PACKAGE_TIMES
@@ -233,22 +233,22 @@ class _Repair:
         for name, was in found:
             rank[name] = rank.get(name, -1) + 1
             if was in known:  # a tombstone with the time of a version
-                moment = known[was]
+                at = known[was]
             elif by_run:
                 run = runs.get(name)
-                moment = (run.seen_from if run else None) or self._before
+                at = (run.seen_from if run else None) or self._before
             else:
-                moment = self._packages.seen_at(name)
-            yield name, was, moment + timedelta(microseconds=rank[name] if was not in known else 0)
+                at = self._packages.seen_at(name)
+            yield name, was, at + timedelta(microseconds=rank[name] if was not in known else 0)
 
     def _logged(self, run: LoggedRun) -> Iterator[tuple[str, str, Change]]:
-        for column, was, moment in (
+        for column, was, at in (
             ("started_at", run.started_at, run.began_at),
             ("finished_at", run.finished_at, run.ended_at),
             ("observed_at", run.observed_at, run.seen_until),
         ):
-            if was is not None and moment is not None and self._plausible.excludes(was):
-                yield "runs", column, (run.run_id, was, moment)
+            if was is not None and at is not None and self._plausible.excludes(was):
+                yield "runs", column, (run.run_id, was, at)
         for table in ("run_streams", "reconciliation"):
             for was in run.streams_at if (table, "observed_at") in self._columns else ():
                 if run.seen_from is not None and self._plausible.excludes(was):
@@ -261,10 +261,10 @@ class _Repair:
         streams: dict[str, list[datetime]] = {}
         for table in ("run_streams", "reconciliation"):
             if (table, "run_id") in self._columns:
-                for name, moment in connection.execute(
+                for name, at in connection.execute(
                     f"select distinct run_id, observed_at from {DATASET}.{table} where observed_at is not null"
                 ).fetchall():
-                    streams.setdefault(name, []).append(moment)
+                    streams.setdefault(name, []).append(at)
         rows = connection.execute(
             f"select run_id, started_at, finished_at, observed_at from {DATASET}.runs order by rowid"
         ).fetchall()
@@ -281,9 +281,9 @@ class _Repair:
 
     def _wrong(self, table: str, column: str) -> list[Any]:
         return [
-            moment
-            for (moment,) in self._load_file.connection.execute(
-                f"select distinct {column} as moment from {DATASET}.{table} where moment > ? or moment < ?",
+            at
+            for (at,) in self._load_file.connection.execute(
+                f"select distinct {column} as was_at from {DATASET}.{table} where was_at > ? or was_at < ?",
                 [self._plausible.until, self._plausible.since],
             ).fetchall()
         ]

@@ -32,10 +32,10 @@ class LoggedRun:
     seen_until: datetime | None = None
     is_wrong: bool = field(default=False)
 
-    def holds(self, moment: datetime, next_start: datetime | None) -> bool:
+    def holds(self, at: datetime, next_start: datetime | None) -> bool:
         """Whether a recorded time of this machine is within this run."""
         end = self.finished_at or next_start or datetime.max  # noqa: DTZ901 - naive UTC
-        return self.started_at is not None and self.started_at <= moment <= end
+        return self.started_at is not None and self.started_at <= at <= end
 
 
 def correct_runs(runs: Sequence[LoggedRun], plausible: Plausible, before: datetime) -> None:
@@ -76,5 +76,5 @@ def _correct_observations(run: LoggedRun, plausible: Plausible, before: datetime
     start, end = run.began_at or before, run.ended_at or before
     if floor is not None:  # the server's clock may have been ahead of this machine's in the run before
         start, end = max(start, floor + TICK), max(end, floor + 2 * TICK)
-    good = [moment for moment in observed if not plausible.excludes(moment)]
+    good = [at for at in observed if not plausible.excludes(at)]
     run.seen_from, run.seen_until = min([start, *good]), max([min(end, before), *good])

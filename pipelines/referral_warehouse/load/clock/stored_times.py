@@ -38,9 +38,9 @@ class Plausible:
     until: datetime
     since: datetime = EARLIEST
 
-    def excludes(self, moment: datetime | None) -> bool:
+    def excludes(self, at: datetime | None) -> bool:
         """Whether a stored time is wrong."""
-        return moment is not None and not self.since <= moment <= self.until
+        return at is not None and not self.since <= at <= self.until
 
 
 def columns(load_file: LoadFile) -> set[tuple[str, str]]:
@@ -72,7 +72,7 @@ def has_wrong_times(load_file: LoadFile, plausible: Plausible) -> bool:
     if not ends:
         return False
     found = load_file.connection.execute(" union all ".join(ends)).fetchall()
-    return any(plausible.excludes(moment) for row in found for moment in row)
+    return any(plausible.excludes(at) for row in found for at in row)
 
 
 def last_observation(load_file: LoadFile, *, simulated: bool) -> datetime | None:
@@ -82,10 +82,10 @@ def last_observation(load_file: LoadFile, *, simulated: bool) -> datetime | None
     """
     if not {("runs", "observed_at"), ("runs", "finished_at")} <= columns(load_file):
         return None
-    moment = "observed_at" if simulated else (
+    at = "observed_at" if simulated else (
         "case when observed_at > finished_at + interval 15 minutes then finished_at else observed_at end"
     )  # fmt: skip
-    found: list[Any] = load_file.rows.column(f"select max({moment}) from {DATASET}.runs")
+    found: list[Any] = load_file.rows.column(f"select max({at}) from {DATASET}.runs")
     return found[0] if found else None
 
 
@@ -100,7 +100,7 @@ def wrong_state_times(state: dict[str, Any], plausible: Plausible) -> Iterator[s
     for value in state.values():
         if isinstance(value, dict):
             yield from wrong_state_times(value, plausible)
-        elif isinstance(value, str) and (moment := read_time(value)) is not None and moment > plausible.until:
+        elif isinstance(value, str) and (at := read_time(value)) is not None and at > plausible.until:
             yield value
 
 

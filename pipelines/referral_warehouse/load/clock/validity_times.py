@@ -38,7 +38,7 @@ def correct_validity(
     """Every wrong validity time as (table, column, wrong, right); nothing where none is wrong."""
     commits = _read_commits(load_file, columns)
     times = [commit.was_at for commit in commits]
-    wrong = {moment for moment in times if plausible.excludes(moment)}
+    wrong = {at for at in times if plausible.excludes(at)}
     if not wrong and not any(run.is_wrong for run in runs):
         return []
     wrong.update(later for earlier, later in pairwise(times) if later - earlier == TICK)
@@ -49,26 +49,26 @@ def correct_validity(
     previous: datetime | None = None
     for commit in commits:
         tables = {table for table, _column in commit.places}
-        moment = commit.was_at
+        at = commit.was_at
         if commit.was_at in wrong:
             if commit.package is not None:
-                moment = seen_at(commit.package)
-                position = max(position, _position(runs, moment))
+                at = seen_at(commit.package)
+                position = max(position, _position(runs, at))
             else:  # only ended versions have it: the next run that wrote to one of its tables
                 following = (n for n in written if n > position and written[n] & tables)
                 position = next(following, position)
-                moment = (runs[position].seen_until if 0 <= position < len(runs) else None) or before
+                at = (runs[position].seen_until if 0 <= position < len(runs) else None) or before
             floors = [last[table] for table in tables if table in last]
-            moment = max([moment, *(floor + TICK for floor in [*floors, *([previous] if previous else [])])])
-            previous = moment
-            found.extend((table, column, commit.was_at, moment) for table, column in sorted(commit.places))
+            at = max([at, *(floor + TICK for floor in [*floors, *([previous] if previous else [])])])
+            previous = at
+            found.extend((table, column, commit.was_at, at) for table, column in sorted(commit.places))
         for table in tables:
-            last[table] = max(moment, last.get(table, moment))
+            last[table] = max(at, last.get(table, at))
     return found
 
 
-def _position(runs: Sequence[LoggedRun], moment: datetime) -> int:
-    return max((n for n, run in enumerate(runs) if run.seen_from is not None and run.seen_from <= moment), default=-1)
+def _position(runs: Sequence[LoggedRun], at: datetime) -> int:
+    return max((n for n, run in enumerate(runs) if run.seen_from is not None and run.seen_from <= at), default=-1)
 
 
 def _writing_runs(load_file: LoadFile, runs: Sequence[LoggedRun], columns: set[tuple[str, str]]) -> dict[int, set[str]]:
@@ -93,11 +93,11 @@ def _read_commits(load_file: LoadFile, columns: set[tuple[str, str]]) -> list[_C
                 continue
             package = "min(_dlt_load_id)" if column == VALIDITY[0] and (table, "_dlt_load_id") in columns else "null"
             rows = load_file.connection.execute(
-                f"select {utc(column)} as moment, {package} from {DATASET}.{table} "
+                f"select {utc(column)} as was_at, {package} from {DATASET}.{table} "
                 f"where {column} is not null group by 1"
             ).fetchall()
-            for moment, name in rows:
-                commit = commits.setdefault(moment, _Commit(moment))
+            for at, name in rows:
+                commit = commits.setdefault(at, _Commit(at))
                 commit.places.add((table, column))
                 commit.package = commit.package or name
-    return [commits[moment] for moment in sorted(commits)]
+    return [commits[at] for at in sorted(commits)]

@@ -73,7 +73,7 @@ def _places(values: Values | None) -> Places:
         "qualified": qualified_at if is_qualified and referrer is not None else None,
         "unsubscribed": unsubscribed_at if is_unsubscribed else None,
     }
-    return {(measure, campaign, moment.date()) for measure, moment in counted.items() if moment is not None}
+    return {(measure, campaign, at.date()) for measure, at in counted.items() if at is not None}
 
 
 def _json(values: Values) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import MassDisappearance, NothingPublished
+from referral_warehouse.utc_times import iso_utc
 from referral_warehouse.warehouse.accounts.states import AccountState, current_at_of, origin_of
 from referral_warehouse.workspace.current_snapshot import current_number
 from referral_warehouse.workspace.lock import waiting_lock
@@ -58,7 +59,7 @@ def publish_together(
     import duckdb
 
     from referral_warehouse.warehouse.accounts.union import build_union, connect_union
-    from referral_warehouse.warehouse.build import prepare_draft_dir, zulu
+    from referral_warehouse.warehouse.build import prepare_draft_dir
     from referral_warehouse.warehouse.connection import draft_path
     from referral_warehouse.warehouse.database_errors import explain
     from referral_warehouse.warehouse.personal import personal_state
@@ -88,7 +89,7 @@ def publish_together(
             raise explain(error, "The accounts could not be published together") from error
         finally:
             connection.close()
-        origin = origin_of(states, zulu(now()) or "", personal_state(together))
+        origin = origin_of(states, iso_utc(now()), personal_state(together))
         number, path, manifest = switch_to_draft(together, draft_path(together), origin, feeds)
     problems += [*failed, *complete(together, number, manifest)]
     return Publication(number, path, manifest, [], tuple(dict.fromkeys(problems)), tuple(recovery.done))

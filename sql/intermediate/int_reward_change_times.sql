@@ -1,10 +1,10 @@
--- grain: one row per moment at which a reward list changed
+-- grain: one row per time at which a reward list changed
 -- reads: intermediate.int_reward_versions, intermediate.int_sync_points, staging.stg_observations
 -- money: none
 -- time: UTC, the server's
 -- materialized: table
--- Which run saw a change, and on which sync point the change is booked. A moment belongs to the first run that was
--- observing then; a moment less than a second after a run to that run (changes_until_at). Any other moment is of a run that
+-- Which run saw a change, and on which sync point the change is booked. A time belongs to the first run that was
+-- observing then; a time less than a second after a run to that run (changes_until_at). Any other time is of a run that
 -- stored what it read and then failed: it waits for the next run that finished, like what a run saw of one list alone,
 -- because days that were published before it must not change. previous_started_at is when the sync point before began to
 -- observe, null at the first.
@@ -21,7 +21,7 @@ observations as (
     select * from staging.stg_observations
 ),
 
-moments as (
+change_times as (
     select seen_from_at as change_at from versions
     union
     select seen_until_at as change_at from versions
@@ -46,16 +46,16 @@ first_run as (
 
 placed as (
     select
-        moments.change_at,
-        case when run_ends.run_started_at <= moments.change_at then run_ends.run_no end as observing_run_no,
+        change_times.change_at,
+        case when run_ends.run_started_at <= change_times.change_at then run_ends.run_no end as observing_run_no,
         case
-            when moments.change_at < begun.changes_until_at then begun.run_no
+            when change_times.change_at < begun.changes_until_at then begun.run_no
             else coalesce(begun.run_no + 1, first_run.run_no)
         end as nearest_run_no
-    from moments
+    from change_times
     cross join first_run
-    asof left join run_ends on moments.change_at <= run_ends.run_ended_at
-    asof left join sync_points as begun on moments.change_at >= begun.changes_from_at
+    asof left join run_ends on change_times.change_at <= run_ends.run_ended_at
+    asof left join sync_points as begun on change_times.change_at >= begun.changes_from_at
 ),
 
 sync_starts as (
