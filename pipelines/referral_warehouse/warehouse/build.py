@@ -232,11 +232,14 @@ def _is_wide(kind: str) -> bool:
 
 
 def write_comments(connection: duckdb.DuckDBPyConnection, models: Iterable[Model]) -> None:
-    """Write the comments of the files to every published table and column; one transaction, since commits are slow."""
-    statements = []
+    """Write the comments of the files to every published table and column; one transaction, since commits are slow.
+
+    Without the optimizer, which takes half of the time of a statement that it cannot improve.
+    """
+    statements = ["pragma disable_optimizer", "begin"]
     for model in models:
         statements += comment_statements(f"draft.{model.layer}.{model.name}", model.comment, model.columns)
-    connection.execute("begin; " + ";\n".join([*statements, "commit"]))
+    connection.execute(";\n".join([*statements, "commit", "pragma enable_optimizer"]))
 
 
 def _save_report(settings: Settings, report: BuildReport) -> None:
