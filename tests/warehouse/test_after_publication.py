@@ -26,7 +26,7 @@ from referral_warehouse.workspace.durable_files import file_sha256
 from tests.sampling import sampled
 from tests.warehouse.planting import insert, plant
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 
 NOBODY = 54_321
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)

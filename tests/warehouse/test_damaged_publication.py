@@ -22,7 +22,7 @@ from tests.damage.damages import CONTENT, FOLDERS, JSON, KINDS, damages_of
 from tests.sampling import sampled
 from tests.warehouse.planting import add_run, plant
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 
 MORNING, NEXT_DAY, THIRD_DAY = "2026-01-01 08:00:00", "2026-01-02 08:00:00", "2026-01-03 08:00:00"
 LOOKS = "select count(*) from (select distinct run_id from {catalog}.ops.run_streams)"
@@ -227,7 +227,7 @@ def test_other_files_called_draft_do_not_interfere(settings: Settings, name: str
     assert build(settings).draft_path.is_file()
 
 
-@pytest.mark.parametrize("path", ["feeds/marts.reward_ledger.parquet", "snapshots/000003/schema.json"])
+@pytest.mark.parametrize("path", ["feeds/core.campaigns.parquet", "snapshots/000003/schema.json"])
 def test_an_idle_sync_sees_damage(settings: Settings, path: str) -> None:
     with duckdb.connect(str(settings.load_path)) as connection:
         connection.execute("create table raw._dlt_loads as select '1' as load_id")

@@ -14,7 +14,7 @@ from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.warehouse.planting import plant
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 USERS = [
     {"id": 1, "campaign_id": 5, "email": "ada@example.com", "meta": '{"a": 1}', "date": "2026-01-01 07:00:00"},
     {"id": 2, "campaign_id": 5, "referrer_id": 1, "first_name": "Zoë"},

@@ -19,7 +19,7 @@ from tests.sampling import sampled
 from tests.warehouse.planting import insert, plant
 
 CHILD = Path(__file__).with_name("killed.py")
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 STEPS = [
     ("after", "build.run_models"),
     ("after", "checks.run_checks"),
@@ -37,7 +37,7 @@ STEPS = [
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory, few_models_in_module: None) -> Path:
+def published(tmp_path_factory: pytest.TempPathFactory, fewest_models_in_module: None) -> Path:
     """Two publications of one user, and a load file that holds a second one."""
     folder = tmp_path_factory.mktemp("published")
     settings = plant(folder, {"users": [{"id": 1, "campaign_id": 5}]}, syncs=["2026-01-01 08:00:00"])
@@ -59,11 +59,11 @@ def users_in(settings: Settings) -> int:
 
 
 @pytest.mark.parametrize(("moment", "step"), sampled(STEPS, 2), ids=lambda value: str(value))
-def test_kill(moment: str, step: str, published: Path, tmp_path: Path, few_models_folder: Path) -> None:
+def test_kill(moment: str, step: str, published: Path, tmp_path: Path, fewest_models_folder: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(published, folder, symlinks=True)
     settings = Settings(warehouse_dir=folder, keep_snapshots=2, snapshot_grace_minutes=0)
-    command: list[str | Path] = [sys.executable, CHILD, folder, moment, step, few_models_folder]
+    command: list[str | Path] = [sys.executable, CHILD, folder, moment, step, fewest_models_folder]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert users_in(settings) in (1, 2)

@@ -28,7 +28,7 @@ from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.workspace.current_snapshot import current_number, public_database
 from tests.warehouse.planting import insert, plant
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 OWNER, READER, STRANGER, GROUP = 54_321, 54_322, 54_323, 54_330
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CHILD = Path(__file__).with_name("publishing_without_links.py")
@@ -195,9 +195,9 @@ def test_two_warehouses_never_publish_into_one_directory(settings: Settings) -> 
     build(replace(other, publish_dir=published))
 
 
-def test_without_links_the_manifest_is_switched(settings: Settings, few_models_folder: Path) -> None:
+def test_without_links_the_manifest_is_switched(settings: Settings, fewest_models_folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, CHILD, settings.warehouse_dir, few_models_folder], capture_output=True, text=True, check=False
+        [sys.executable, CHILD, settings.warehouse_dir, fewest_models_folder], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"first": 1, "killed": 1, "second": 2, "users": 1}

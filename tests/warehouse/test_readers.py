@@ -21,7 +21,7 @@ from referral_warehouse.warehouse.publish import publish
 from tests.warehouse.planting import insert, plant
 from tests.warehouse.reading import READERS
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 CHILD = Path(__file__).with_name("reading.py")
 PROJECT = CHILD.parents[2]
 HEAVY = ("pandas", "polars", "duckdb over http, by snapshot", "duckdb over http, by name")
