@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from referral_warehouse.warehouse.models import Model, load_checks, load_models, sql_dir
+from referral_warehouse.sql_folder import sql_dir
+from referral_warehouse.warehouse.models import Model, load_checks, load_models
 
 KEPT = (
     "core.", "ops.", "marts.reward_ledger", "marts.reward_liability", "marts.referral_funnel",
@@ -27,7 +28,7 @@ FEWEST = (
 
 def needed_models(names: Iterable[str]) -> list[Model]:
     """The models of some qualified names and all that they read, in building order; names of raw tables are ignored."""
-    models = {model.qualified_name: model for model in load_models()}
+    models = {model.qualified_name: model for model in load_models(sql_dir())}
     waiting, needed = list(names), set[str]()
     while waiting:
         name = waiting.pop()
@@ -39,9 +40,10 @@ def needed_models(names: Iterable[str]) -> list[Model]:
 
 def copy_few_models(target: Path, beginnings: tuple[str, ...] = KEPT) -> Path:
     """Copy the SQL files that are kept, and the checks that read nothing else; returns the new folder."""
-    kept = needed_models(model.qualified_name for model in load_models() if model.qualified_name.startswith(beginnings))
-    left_out = {model.qualified_name for model in load_models()} - {model.qualified_name for model in kept}
-    checks = [check for check in load_checks() if not check.reads & left_out]
+    models = load_models(sql_dir())  # the product's, also where this process builds others meanwhile
+    kept = needed_models(model.qualified_name for model in models if model.qualified_name.startswith(beginnings))
+    left_out = {model.qualified_name for model in models} - {model.qualified_name for model in kept}
+    checks = [check for check in load_checks(sql_dir()) if not check.reads & left_out]
     for model in [*kept, *checks]:
         (target / model.layer).mkdir(parents=True, exist_ok=True)
         shutil.copy(model.path, target / model.layer)

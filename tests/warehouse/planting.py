@@ -75,7 +75,9 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> Non
     for start in range(0, len(flat), ROWS_AT_ONCE):
         some = flat[start : start + ROWS_AT_ONCE]
         values = [row.get(name) for row in some for name in names]
-        connection.execute(f"insert into raw.{table} ({columns}) values {', '.join([f'({marks})'] * len(some))}", values)
+        connection.execute(
+            f"insert into raw.{table} ({columns}) values {', '.join([f'({marks})'] * len(some))}", values
+        )
 
 
 def _columns(row: Mapping[str, Any]) -> dict[str, Any]:

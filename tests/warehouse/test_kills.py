@@ -38,23 +38,25 @@ STEPS = [
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory, fewest_models_in_module: None) -> Path:
-    """Two publications of one user, and a load file that holds a second one."""
+    """Two publications of one user and one campaign, and a load file that holds a second one of each."""
     folder = tmp_path_factory.mktemp("published")
-    settings = plant(folder, {"users": [{"id": 1, "campaign_id": 5}]}, syncs=["2026-01-01 08:00:00"])
+    campaigns = [{"id": number, "seen": ["2026-01-01 08:00:00", None]} for number in (5, 6)]
+    tables = {"users": [{"id": 1, "campaign_id": 5}], "campaigns": campaigns[:1]}
+    settings = plant(folder, tables, syncs=["2026-01-01 08:00:00"])
     for _ in range(2):
         publish(settings, build(settings))
     with duckdb.connect(str(settings.load_path)) as connection:
         insert(connection, "users", [{"id": 2, "campaign_id": 5}])
+        insert(connection, "campaigns", campaigns[1:])
     return folder
 
 
 def users_in(settings: Settings) -> int:
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
-        funnel, users = connection.execute(
-            "select (select sum(stage_count) from marts.referral_funnel where stage = 'users'), "
-            "(select count(*) from core.users)"
+        campaigns, users = connection.execute(
+            "select (select count(*) from core.campaigns), (select count(*) from core.users)"
         ).fetchall()[0]
-    assert funnel == users, "a snapshot is whole"
+    assert campaigns == users, "a snapshot is whole"
     return int(users)
 
 

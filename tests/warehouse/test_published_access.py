@@ -197,7 +197,10 @@ def test_two_warehouses_never_publish_into_one_directory(settings: Settings) -> 
 
 def test_without_links_the_manifest_is_switched(settings: Settings, fewest_models_folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, CHILD, settings.warehouse_dir, fewest_models_folder], capture_output=True, text=True, check=False
+        [sys.executable, CHILD, settings.warehouse_dir, fewest_models_folder],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"first": 1, "killed": 1, "second": 2, "users": 1}
