@@ -24,6 +24,7 @@ from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.snapshots import retain
 from tests.warehouse.planting import add_run, insert
+from tests.warehouse.same_rows import difference
 from tests.warehouse.two_users import MORNING, NOW, plant_two_users
 
 EXPORTED = {"TIMESTAMP": "TIMESTAMP WITH TIME ZONE", "JSON": "VARCHAR"}
@@ -112,11 +113,7 @@ def test_feeds_and_manifest_are_correct(published: Settings) -> None:
             path = settings.warehouse_dir / table["feed"]
             assert mode(path) == 0o400
             assert table["checksum"] == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
-            differing = connection.execute(
-                f"select (select count(*) from (from {name} except all from '{path}')), "
-                f"(select count(*) from (from '{path}' except all from {name})), (select count(*) from '{path}')"
-            ).fetchone()
-            assert differing == (0, 0, table["rows"])
+            assert difference(connection, name, f"'{path}'") == (0, table["rows"], table["rows"])
             kinds = "select column_name, column_type from"
             theirs = connection.execute(f"{kinds} (describe from '{path}')").fetchall()
             ours = connection.execute(f"{kinds} (describe from {name})").fetchall()
