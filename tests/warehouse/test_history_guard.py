@@ -161,7 +161,7 @@ def test_a_damaged_past_is_refused_with_streams_and_numbers(settings: Settings, 
     assert settings.warehouse_path.readlink() == before
 
 
-@pytest.mark.parametrize("damage", sampled(DAMAGES, 2))
+@pytest.mark.parametrize("damage", sampled(DAMAGES, 1))
 def test_a_damaged_past_can_be_accepted_and_is_compared_from_then_on(settings: Settings, damage: str) -> None:
     change(settings, DAMAGES[damage][0])
     again(settings, accept_deletions=True, accept_shorter_history=True)
