@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,38 +20,12 @@ from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units
 from tests.conftest import using_models
 from tests.sql.refilled_draft import RefilledDraft, refilled_draft
+from tests.warehouse.built_draft import CHECKS, BuiltDraft, built
 from tests.warehouse.few_models import FEWEST, copy_few_models, needed_models
 from tests.warehouse.planted_damage import CHANCE, DAILY, DAMAGE, DAMAGED_SOURCE, FIRST, LEDGER, SECOND, SOUND
-from tests.warehouse.planting import Rows, fill, plant
+from tests.warehouse.planting import fill, plant
 
-CHECKS = load_checks()
 SYNCS = [FIRST, SECOND, "2026-01-03 08:00:00"]
-
-
-class BuiltDraft:
-    """A draft that stays open for several tests; each damages it in a transaction that is rolled back."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-        self.connection, self.settings = connection, settings
-
-    def counts(self, damage: str = "", only: str = "") -> dict[str, int]:
-        """Violations by check."""
-        self.connection.execute("begin")
-        try:
-            for statement in filter(str.strip, damage.split(";")):
-                self.connection.execute(statement)
-            checks = [check for check in CHECKS if only in check.name]
-            return {r.check: r.violations_count for r in run_checks(self.connection, checks)}
-        finally:
-            self.connection.execute("rollback")
-
-
-@contextmanager
-def built(folder: Path, tables: Mapping[str, Rows], syncs: Sequence[str]) -> Iterator[BuiltDraft]:
-    settings = plant(folder, tables, syncs=syncs)
-    build(settings)
-    with connect_draft(settings) as connection:
-        yield BuiltDraft(connection, settings)
 
 
 @pytest.fixture(scope="module")

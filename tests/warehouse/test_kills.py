@@ -16,7 +16,7 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.sampling import sampled
-from tests.warehouse.planting import insert, plant
+from tests.warehouse.planting import Rows, insert, plant
 
 CHILD = Path(__file__).with_name("killed.py")
 pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
@@ -41,7 +41,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, fewest_models_in_module:
     """Two publications of one user and one campaign, and a load file that holds a second one of each."""
     folder = tmp_path_factory.mktemp("published")
     campaigns = [{"id": number, "seen": ["2026-01-01 08:00:00", None]} for number in (5, 6)]
-    tables = {"users": [{"id": 1, "campaign_id": 5}], "campaigns": campaigns[:1]}
+    tables: dict[str, Rows] = {"users": [{"id": 1, "campaign_id": 5}], "campaigns": campaigns[:1]}
     settings = plant(folder, tables, syncs=["2026-01-01 08:00:00"])
     for _ in range(2):
         publish(settings, build(settings))
