@@ -106,12 +106,14 @@ def test_where_feeds_are_damaged_too_an_older_snapshot_is_used(settings: Setting
 
 @pytest.mark.parametrize("path", sampled([CURRENT, "snapshots/000002"], 1))
 def test_the_guard_of_the_history_holds_without_the_snapshot(settings: Settings, path: str) -> None:
+    """Without the folder, which has the feeds too, the first snapshot is what can still be read."""
+    known = 2 if path == CURRENT else 1
     damage(settings, path, "missing")
     with duckdb.connect(str(settings.load_path)) as connection:
         connection.execute("delete from raw.run_streams where run_id = 'r1'")
     draft = build(settings)
     with pytest.raises(
-        HistoryLost, match="log of syncs: 1 of 2 syncs of both reward lists since 2026-01-01 08:00 are missing"
+        HistoryLost, match=f"log of syncs: 1 of {known} syncs of both reward lists since 2026-01-01 08:00 are missing"
     ):
         publish(settings, draft)
     publication = publish(settings, build(settings), accept_shorter_history=True)
