@@ -5,7 +5,9 @@ Also a smaller set of models, for tests of files and their order, not of what th
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +22,11 @@ from tests.chromium import NO_BROWSER
 from tests.lake import everywhere
 from tests.lake.packages import NO_LAKE
 from tests.lake.storages import differs_between_storages, is_end_to_end
+
+# DuckDB looks for pandas once or twice for each value that is passed to a query, on all folders of the path if it is
+# not installed; this entry says at once that it is not.
+if importlib.util.find_spec("pandas") is None:
+    sys.modules["pandas"] = None  # type: ignore[assignment]
 
 # No test depends on how fast a machine is.
 settings.register_profile("any speed", deadline=None)
