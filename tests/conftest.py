@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -20,6 +20,10 @@ from tests.chromium import NO_BROWSER
 from tests.lake import everywhere
 from tests.lake.packages import NO_LAKE
 from tests.lake.storages import differs_between_storages, is_end_to_end
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+    from tests.dlt_source.postgres_server import PostgresServer
 
 # No test depends on how fast a machine is.
 settings.register_profile("any speed", deadline=None)
@@ -65,6 +69,24 @@ def few_models(few_models_folder: Path) -> Iterator[None]:
     """Builds of this test have the tables of core and ops, and few marts."""
     with using_models(few_models_folder):
         yield
+
+
+@pytest.fixture(scope="session")
+def publications(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Settings:
+    """Three snapshots of ten tables, which are made once for the tests of lakes and of destinations."""
+    from tests.lake.three_publications import publish_three
+
+    with using_models(few_models_folder):
+        return publish_three(tmp_path_factory.mktemp("published") / "data")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests: each makes a database, or leaves none of its tables behind."""
+    from tests.dlt_source.postgres_server import running_server
+
+    with running_server() as server:
+        yield server
 
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there

@@ -19,7 +19,7 @@ from referral_warehouse.errors import AuthenticationError, ConfigurationError, c
 from referral_warehouse.load.records.schema import QUARANTINE
 from referral_warehouse.sandbox import Quirks
 from tests.dlt_source.foreign_pipeline import FIELDS, ForeignPipeline
-from tests.dlt_source.postgres_server import postgres_server
+from tests.dlt_source.postgres_server import PostgresServer
 
 Open = Callable[..., ForeignPipeline]
 STREAMS = tuple(FIELDS)
@@ -66,20 +66,19 @@ def test_every_row_arrives_in_parquet_files(open_pipeline: Open, tmp_path: Path)
     assert tables >= set(STREAMS)
 
 
-def test_every_row_arrives_in_postgresql_and_stays_exact(open_pipeline: Open) -> None:
-    with postgres_server() as address:
-        pipeline = open_pipeline(dlt.destinations.postgres(address))
-        pipeline.run()
-        assert_equal(pipeline)
-        change(pipeline)
-        pipeline.run(sweep_every_days=0)
-        assert_current(pipeline)
-        with pipeline.pipeline.sql_client() as client:
-            columns = client.execute_sql(
-                "select column_name, data_type from information_schema.columns where table_name = 'rewards_due'"
-            )
-        types = {row[0]: row[1] for row in columns or []}
-        assert (types["total_value"], types["_fetched_at"]) == ("numeric", "timestamp with time zone")
+def test_every_row_arrives_in_postgresql_and_stays_exact(open_pipeline: Open, postgres: PostgresServer) -> None:
+    pipeline = open_pipeline(dlt.destinations.postgres(postgres.new_database("foreign_pipeline")))
+    pipeline.run()
+    assert_equal(pipeline)
+    change(pipeline)
+    pipeline.run(sweep_every_days=0)
+    assert_current(pipeline)
+    with pipeline.pipeline.sql_client() as client:
+        columns = client.execute_sql(
+            "select column_name, data_type from information_schema.columns where table_name = 'rewards_due'"
+        )
+    types = {row[0]: row[1] for row in columns or []}
+    assert (types["total_value"], types["_fetched_at"]) == ("numeric", "timestamp with time zone")
 
 
 # -- incremental ------------------------------------------------------------------------------------------------------
