@@ -47,6 +47,15 @@ def few_models_folder() -> Iterator[Path]:
         yield copy_few_models(Path(folder))
 
 
+@pytest.fixture(scope="session")
+def fewest_models_folder() -> Iterator[Path]:
+    """The models without which no build can be published: a publication costs half of one of the few models."""
+    from tests.warehouse.few_models import FEWEST, copy_few_models
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield copy_few_models(Path(folder), FEWEST)
+
+
 @contextmanager
 def using_models(folder: Path) -> Iterator[None]:
     """Builds in this process use another folder of models."""
@@ -87,6 +96,13 @@ def postgres() -> Iterator[PostgresServer]:
 
     with running_server() as server:
         yield server
+
+
+@pytest.fixture
+def fewest_models(few_models: None, fewest_models_folder: Path) -> Iterator[None]:
+    """Builds of this test have two tables of core and those of ops; nobody may ask for ``status`` then."""
+    with using_models(fewest_models_folder):
+        yield
 
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own there

@@ -36,7 +36,9 @@ def newest(settings: Settings) -> Outcome:
     return found
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.full if name.startswith("WAREHOUSE__K") else ()) for name in MISTAKES]
+)
 def test_a_mistake_in_the_environment_of_a_scheduler_is_a_failure_that_status_knows(
     referrals: Run, synced: Settings, receiver: Receiver, name: str
 ) -> None:

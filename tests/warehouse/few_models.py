@@ -18,6 +18,10 @@ KEPT = (
 """Beginnings of the names of the models that are kept, with all that they read: what builds and commands ask for."""
 
 
+FEWEST = ("core.users", "core.campaigns", "ops.", "intermediate.int_build_clock", "intermediate.int_reward_changes")
+"""Those without which no build can be published; ``status`` needs more."""
+
+
 def needed_models(names: Iterable[str]) -> list[Model]:
     """The models of some qualified names and all that they read, in building order; names of raw tables are ignored."""
     models = {model.qualified_name: model for model in load_models()}
@@ -30,9 +34,9 @@ def needed_models(names: Iterable[str]) -> list[Model]:
     return [model for name, model in models.items() if name in needed]
 
 
-def copy_few_models(target: Path) -> Path:
+def copy_few_models(target: Path, names: tuple[str, ...] = KEPT) -> Path:
     """Copy the SQL files that are kept, and the checks that read nothing else; returns the new folder."""
-    kept = needed_models(model.qualified_name for model in load_models() if model.qualified_name.startswith(KEPT))
+    kept = needed_models(model.qualified_name for model in load_models() if model.qualified_name.startswith(names))
     left_out = {model.qualified_name for model in load_models()} - {model.qualified_name for model in kept}
     checks = [check for check in load_checks() if not check.reads & left_out]
     for model in [*kept, *checks]:
