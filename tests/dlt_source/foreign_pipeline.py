@@ -60,7 +60,7 @@ class ForeignPipeline:
         """Some columns of a table, as the destination returns them."""
         names = ", ".join(f'"{column}"' for column in columns)
         with self.pipeline.sql_client() as client:
-            return list(client.execute_sql(f'select {names} from "{table}"') or [])
+            return [tuple(row) for row in client.execute_sql(f'select {names} from "{table}"') or []]
 
     def expected(self, table: str) -> dict[int, Row]:
         """The rows that the sandbox serves; coupons come with the users who hold them."""

@@ -1,8 +1,8 @@
-"""A process that forks publishers: each publishes to a lake, maintains it, and kills itself before a statement of DuckDB.
+"""A process that forks publishers: each publishes to a lake, maintains it, and kills itself before a statement.
 
 Usage: python -m tests.lake.killed; reads a JSON object a line: ``environ`` means the settings, ``at`` is the statement
-(0: none), and with ``after_us`` it dies so many microseconds later, whatever runs then. It answers with the exit code of
-the child, and with how many statements there were when it lives, or why it failed.
+(0: none), and with ``after_us`` it dies so many microseconds later, whatever runs then. It answers with the exit code
+of the child, and with how many statements there were when it lives, or why it failed.
 """
 
 from __future__ import annotations

@@ -21,10 +21,15 @@ KEPT = {
 }  # fmt: skip
 
 EMPTY = (
-    "core.campaigns", "core.rewards", "core.rewards_due", "core.rewards_issued", "core.coupons", "marts.reward_ledger",
+    "core.campaigns",
+    "core.rewards",
+    "core.rewards_due",
+    "core.rewards_issued",
+    "core.coupons",
+    "marts.reward_ledger",
 )
-"""Tables without rows after the build. They get one of nulls: each question to an empty table of a lake asks its catalog
-for every column, which takes DuckLake a hundred times as long as reading a row."""
+"""Tables without rows after the build. They get one of nulls: a question to an empty table of a lake asks the catalog
+for each of its columns, which takes DuckLake a hundred times as long as reading a row."""
 
 
 def publish_three(folder: Path) -> Settings:

@@ -36,7 +36,7 @@ def _correct_a_closed_day(world: Path, api: Sandbox) -> None:
 
 
 def publish_account(folder: Path) -> Settings:
-    """Load the account after each day, and publish it after the last. Returns: the settings of the published directory."""
+    """Load the account after each day, and publish after the last. Returns: the settings of the published directory."""
     world = folder / "world.sqlite3"
     with pytest.MonkeyPatch.context() as patch, Sandbox(path=world, users=USERS, seed=SEED, calls_per_minute=0) as api:
         patch.setenv("XDG_STATE_HOME", str(folder / "machine"))
