@@ -111,7 +111,7 @@ def test_cursors_are_kept_in_the_state_of_dlt_so_that_a_later_run_requests_what_
     pipeline.pipeline.drop()
     pipeline.pipeline.sync_destination()
     pipeline.run("users", "rewards_issued")
-    assert len(pipeline.world.calls) <= 10 < first
+    assert len(pipeline.world.calls) < first, "a pipeline without a state reads all pages again"
     assert_equal(pipeline, "users", "rewards_issued")
 
 
