@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -22,6 +22,10 @@ from tests.chromium import NO_BROWSER
 from tests.lake import everywhere
 from tests.lake.packages import NO_LAKE
 from tests.lake.storages import differs_between_storages, is_end_to_end
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+    from tests.dlt_source.postgres_server import PostgresServer
 
 # DuckDB looks for pandas once or twice for each value that is passed to a query, on all folders of the path if it is
 # not installed; this entry says at once that it is not.
@@ -50,6 +54,16 @@ def few_models_folder() -> Iterator[Path]:
         yield copy_few_models(Path(folder))
 
 
+@pytest.fixture(scope="session")
+def fewest_models_folder() -> Iterator[Path]:
+    """The models without which no build can be published: a publication costs a third of one of the few models."""
+    from tests.warehouse.few_models import FEWEST, copy_few_models
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield copy_few_models(Path(folder), FEWEST)
+
+
 @contextmanager
 def using_models(folder: Path) -> Iterator[None]:
     """Builds in this process use another folder of models."""
@@ -71,6 +85,34 @@ def few_models_in_module(few_models_folder: Path) -> Iterator[None]:
 def few_models(few_models_folder: Path) -> Iterator[None]:
     """Builds of this test have the tables of core and ops, and few marts."""
     with using_models(few_models_folder):
+        yield
+
+
+@pytest.fixture(scope="session")
+def publications(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Settings:
+    """Three snapshots of ten tables, which are made once for the tests of lakes and of destinations."""
+    from tests.lake.three_publications import publish_three
+
+    with using_models(few_models_folder):
+        return publish_three(tmp_path_factory.mktemp("published") / "data")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests: each makes a database, or leaves none of its tables behind."""
+    from tests.dlt_source.postgres_server import running_server
+
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def fewest_models(fewest_models_folder: Path) -> Iterator[None]:
+    """Builds of this test have two tables of core, one mart and those of ops that a publication reads.
+
+    Nobody may ask for ``status`` then.
+    """
+    with using_models(fewest_models_folder):
         yield
 
 

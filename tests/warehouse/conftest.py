@@ -6,7 +6,6 @@ Also a draft of it that is ready to be published, for tests that publish the sam
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,28 +16,12 @@ from referral_warehouse.warehouse.build import build, load_report
 from referral_warehouse.warehouse.connection import draft_dir
 from referral_warehouse.warehouse.publish import Publication, publish
 from tests.conftest import using_models
-from tests.warehouse.few_models import FEWEST, copy_few_models
 from tests.warehouse.two_users import NOW, plant_two_users
-
-
-@pytest.fixture(scope="session")
-def fewest_models_folder() -> Iterator[Path]:
-    """A folder that every user can read, since some tests go on as another user."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield copy_few_models(Path(folder), FEWEST)
 
 
 @pytest.fixture(scope="module")
 def fewest_models_in_module(fewest_models_folder: Path) -> Iterator[None]:
     """Builds of this module have two tables of core, one mart and those of ops that a publication reads."""
-    with using_models(fewest_models_folder):
-        yield
-
-
-@pytest.fixture
-def fewest_models(fewest_models_folder: Path) -> Iterator[None]:
-    """Builds of this test have two tables of core, one mart and those of ops that a publication reads."""
     with using_models(fewest_models_folder):
         yield
 
