@@ -6,6 +6,7 @@ Also a smaller set of models, for tests of files and their order, not of what th
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -41,6 +42,19 @@ def few_models_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield copy_few_models(Path(folder))
+
+
+@pytest.fixture(scope="session")
+def few_models_package(few_models_folder: Path) -> Iterator[str]:
+    """A PYTHONPATH for new interpreters whose builds have the tables of core and ops, and few marts."""
+    import referral_warehouse
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        package = Path(folder) / "referral_warehouse"
+        shutil.copytree(Path(referral_warehouse.__file__).parent, package)  # with what is compiled
+        shutil.copytree(few_models_folder, package / "sql")
+        yield os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @contextmanager

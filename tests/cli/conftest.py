@@ -39,8 +39,9 @@ def environ_of(sandbox: Sandbox, folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    return environ_of(sandbox, tmp_path)
+def environ(sandbox: Sandbox, tmp_path: Path, few_models_package: str) -> dict[str, str]:
+    """Also a new interpreter has few models, unless it is the launcher: that reads no variables of Python."""
+    return environ_of(sandbox, tmp_path) | {"PYTHONPATH": few_models_package}
 
 
 @pytest.fixture(scope="session")

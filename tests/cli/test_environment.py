@@ -111,7 +111,9 @@ def test_a_token_that_others_can_read_is_warned_of_by_sync_and_load(referrals: R
     assert '"event":"settings"' in referrals("--log-format", "json", "load").stderr
 
 
-def test_the_token_of_the_environment_stays_with_its_host(environ: dict[str, str], tmp_path: Path) -> None:
+def test_the_token_of_the_environment_stays_with_its_host(
+    environ: dict[str, str], referrals: Referrals, tmp_path: Path
+) -> None:
     del environ[f"{PREFIX}BASE_URL"]
     del environ[f"{PREFIX}CALLS_PER_MINUTE"]
     environ["HOME"] = str(tmp_path / "home")
@@ -119,7 +121,7 @@ def test_the_token_of_the_environment_stays_with_its_host(environ: dict[str, str
     config.parent.mkdir()
     config.write_text("[sources.referral_factory]\nbase_url = 'https://api.example.com/v1'\n")
     for command in ("sync", "load", "check"):
-        done = in_shell(f'exec "$@" {command}', environ, tmp_path)
+        done = referrals(command)
         assert_reason(done, "is not sent to api.example.com")
         assert environ[f"{PREFIX}API_TOKEN"] not in done.stderr
 
