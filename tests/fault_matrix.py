@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.collected import collected
 
 PROJECT = Path(__file__).parents[1]
 PAGE = PROJECT / "docs" / "faults.md"
@@ -118,7 +115,9 @@ def collect() -> dict[str, dict[str, list[str]]]:
     """File → test → its named cases, in the order in which they stand."""
     files = [file for section in SECTIONS.values() for file in section]
     found: dict[str, dict[str, list[str]]] = {file: {} for file in files}
-    for line in _collected(files):
+    code, text = collected("-m", "full or not full", *files)
+    assert code == 0, text
+    for line in text.splitlines():
         if match := re.fullmatch(r"(tests/\S+?\.py)::(test_\w+)(?:\[(.*)\])?", line):
             cases = found[match[1]].setdefault(match[2], [])
             if match[3] and not _NAMELESS.fullmatch(match[3]):
@@ -126,32 +125,6 @@ def collect() -> dict[str, dict[str, list[str]]]:
     [one] = [test for test in found[VALUES_FILE] if test.startswith("test_each_value_")]
     found[VALUES_FILE][one] = list(_written_values())
     return found
-
-
-def _collected(files: list[str]) -> list[str]:
-    """The lines of ``pytest --collect-only``, in a fork: where all tests run, it has what their modules import.
-
-    The modules of tests are imported again: pytest escapes the names of cases once for each time it collects them.
-    """
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                os.dup2(said.fileno(), 1)
-                sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-                os.chdir(PROJECT)
-                for name in [name for name in sys.modules if name.rpartition(".")[2].startswith("test_")]:
-                    del sys.modules[name]
-                code = pytest.main(["--collect-only", "-m", "full or not full", *files])
-                sys.stdout.flush()
-            finally:
-                os._exit(code)
-        _, status = os.waitpid(child, 0)
-        said.seek(0)
-        text = said.read()
-    assert status == 0, text
-    return text.splitlines()
 
 
 def _written_values() -> Iterator[str]:

@@ -156,9 +156,8 @@ def test_an_encoding_that_lacks_characters_ends_nothing(
     assert is_clean(wrong.stderr)
 
 
-REPORTS = [
-    "status", "docs", *(pytest.param(command, marks=pytest.mark.full) for command in ("status --json", "strikes", "check"))
-]  # fmt: skip
+OTHERS = ("status --json", "strikes", "check")
+REPORTS = ["status", "docs", *(pytest.param(command, marks=pytest.mark.full) for command in OTHERS)]
 """A short one, a long one, and others."""
 
 
