@@ -31,8 +31,8 @@ AS_IT_STANDS: list[str] = [
     r"make help",
 ]
 
-# Commands that ask the marts or describe all tables: on what the demo has published. The others need none of the marts.
-NEEDS_MARTS = r"referrals (sql|report|docs|mcp|serve)\b.*"
+# Commands that ask the marts, on what the demo has published. The others need none of them.
+NEEDS_MARTS = r"referrals (sql|report|docs --format superset|mcp|serve)\b.*"
 
 # Commands that run differently there, each with the reason.
 SHORTENED: dict[str, Shortened] = {
