@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import settings
 
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
     from tests.dlt_source.postgres_server import PostgresServer
 
 # DuckDB looks for pandas once or twice for each value that is passed to a query, on all folders of the path if it is
-# not installed; this entry says at once that it is not.
-if importlib.util.find_spec("pandas") is None:
+# not installed; this entry says at once that it is not. pyarrow has to find out before.
+if importlib.util.find_spec("pandas") is None and not pa.lib._pandas_api.have_pandas:
     sys.modules["pandas"] = None  # type: ignore[assignment]
 
 # No test depends on how fast a machine is.
@@ -62,6 +64,19 @@ def fewest_models_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield copy_few_models(Path(folder), FEWEST)
+
+
+@pytest.fixture(scope="session")
+def few_models_package(few_models_folder: Path) -> Iterator[str]:
+    """A PYTHONPATH for new interpreters whose builds have the tables of core and ops, and few marts."""
+    import referral_warehouse
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        package = Path(folder) / "referral_warehouse"
+        shutil.copytree(Path(referral_warehouse.__file__).parent, package)  # with what is compiled
+        shutil.copytree(few_models_folder, package / "sql")
+        yield os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @contextmanager
