@@ -69,6 +69,15 @@ class Account:
         with self.world._store.transaction():
             self.world._store.run(sql, *values)
 
+    def count_referrals(self) -> None:
+        """Set the counters of all people to the referrals that the account holds."""
+        self.tamper("update users set referrals_count = 0, converted_referrals_count = 0")
+        self.tamper(
+            "update users set referrals_count = counted.referrals, converted_referrals_count = counted.converted "
+            "from (select referrer_id, count(*) as referrals, sum(qualified) as converted from users "
+            "group by referrer_id) as counted where counted.referrer_id = users.id"
+        )
+
     def asked(self, path: str) -> int:
         """How many calls of the last run went to a path."""
         return sum(call.path == f"/api/v1/{path}" for call in self.world.calls)
@@ -81,8 +90,10 @@ class Account:
         """What the load file holds otherwise than the account, by stream; empty when they are equal."""
         streams = ("campaigns", "rewards", "users", "rewards_due", "rewards_issued", "coupons")
         found = {}
-        for stream in streams:
-            there, here = self._truth(stream), self._stored(stream)
+        with self.connection() as connection:
+            stored = {stream: _stored(connection, stream) for stream in streams}
+        for stream, here in stored.items():
+            there = self._truth(stream)
             if stream == "coupons":  # the API shows a coupon with its owner; one that nobody holds, by its name alone
                 there = {n: row for n, row in there.items() if row["referral_id"] is not None or n in here}
             if there != here:
@@ -95,17 +106,17 @@ class Account:
         rows = self.world.rows(stream)
         return {row["id"]: {name: _comparable(name, row[name]) for name in _fields(stream, row)} for row in rows}
 
-    def _stored(self, stream: str) -> dict[int, dict[str, Any]]:
-        where = "_dlt_valid_to is null" if stream in HISTORIES else f"id not in ({GONE.format(stream=stream)})"
-        with self.connection() as connection:
-            found = connection.execute(f"select * from raw.{stream} where {where}")
-            names = [column[0] for column in found.description or []]
-            rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
-            if stream == "campaigns":  # how often a page was viewed is no part of a campaign's history
-                reach = dict(connection.execute("select id, reach from raw.campaign_reach").fetchall())
-                rows = [row | {"reach": reach.get(row["id"])} for row in rows]
-        assert len({row["id"] for row in rows}) == len(rows), f"{stream}: an id is in two current rows"
-        return {row["id"]: {name: _read(name, row[name]) for name in _fields(stream, row)} for row in rows}
+
+def _stored(connection: duckdb.DuckDBPyConnection, stream: str) -> dict[int, dict[str, Any]]:
+    where = "_dlt_valid_to is null" if stream in HISTORIES else f"id not in ({GONE.format(stream=stream)})"
+    found = connection.execute(f"select * from raw.{stream} where {where}")
+    names = [column[0] for column in found.description or []]
+    rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+    if stream == "campaigns":  # how often a page was viewed is no part of a campaign's history
+        reach = dict(connection.execute("select id, reach from raw.campaign_reach").fetchall())
+        rows = [row | {"reach": reach.get(row["id"])} for row in rows]
+    assert len({row["id"] for row in rows}) == len(rows), f"{stream}: an id is in two current rows"
+    return {row["id"]: {name: _read(name, row[name]) for name in _fields(stream, row)} for row in rows}
 
 
 def _fields(stream: str, row: dict[str, Any]) -> list[str]:

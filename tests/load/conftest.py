@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from referral_warehouse.load.registry import TABLES
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.sandbox import Sandbox
-from tests.load.accounts import WORLD, Account, reopened
+from referral_warehouse.settings import Settings
+from tests.load.accounts import DATA, WORLD, Account, reopened
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,6 +28,9 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
             patch.delenv(name, raising=False)
             patch.delenv(name.lower(), raising=False)
+        # DuckDB looks for pandas at each statement, more than 150 times in a load; pyarrow has to find out before.
+        if find_spec("pandas") is None and not pa.lib._pandas_api.have_pandas:
+            patch.setitem(sys.modules, "pandas", None)
         yield
 
 
@@ -38,12 +49,38 @@ def account(loaded_once: Path, tmp_path: Path) -> Iterator[Account]:
         yield copy
 
 
+@pytest.fixture(scope="session")
+def larger_once(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
+    folder = tmp_path_factory.mktemp("larger")
+    with Sandbox(folder / WORLD, users=1_500, seed=3, calls_per_minute=0) as world:
+        Account(world, folder).load()
+    return folder
+
+
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Callable[..., Account]]:
-    """``fresh(users=60)``: an account that was never loaded."""
+def larger(larger_once: Path, tmp_path: Path) -> Iterator[Account]:
+    """1,500 users, loaded once: six full pages, which are more than what is always read again."""
+    with reopened(larger_once, tmp_path) as copy:
+        yield copy
+
+
+@pytest.fixture(scope="session")
+def unloaded(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
+    """A warehouse directory whose load file has all tables and no rows, to be copied: making it takes half a second."""
+    where = Settings(warehouse_dir=tmp_path_factory.mktemp("unloaded") / DATA)
+    with LoadFile(where.load_path) as load_file:
+        LoadPipeline(load_file, where.state_dir, TABLES).drain()
+    return where.warehouse_dir
+
+
+@pytest.fixture
+def fresh(unloaded: Path, tmp_path: Path) -> Iterator[Callable[..., Account]]:
+    """``fresh(users=60)``: an account that was never loaded; with ``has_tables=False`` there is no load file at all."""
     with ExitStack() as stack:
 
-        def open_account(users: int = 60, seed: int = 5, **options: Any) -> Account:
+        def open_account(users: int = 60, seed: int = 5, has_tables: bool = True, **options: Any) -> Account:
+            if has_tables:
+                shutil.copytree(unloaded, tmp_path / DATA)
             world = stack.enter_context(Sandbox(users=users, seed=seed, calls_per_minute=0, **options))
             return Account(world, tmp_path)
 

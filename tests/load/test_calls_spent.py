@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import duckdb
+import pytest
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.retry import RetryPolicy
@@ -14,6 +15,8 @@ from referral_warehouse.sandbox import Quirks
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.connection import draft_path
 from tests.load.accounts import Account
+
+pytestmark = pytest.mark.usefixtures("few_models")
 
 MORE = 12
 """Calls of a first load beside the pages of the lists and one a batch: counts, ends of lists, the list of coupons."""
@@ -74,9 +77,8 @@ def test_a_first_load_costs_its_pages_and_a_call_for_each_batch_and_little_more(
     assert account.differences() == {}
 
 
-def test_repairs_and_repetitions_are_counted_apart(fresh: Callable[..., Account]) -> None:
-    account = fresh(users=1_300)
-    account.load()
+def test_repairs_and_repetitions_are_counted_apart(larger: Account) -> None:
+    account = larger
     people = [row["id"] for row in account.world.rows("users") if not row["referrer_id"]]
     account.world.delete_user(people[len(people) // 2])
     account.world.set_quirks(Quirks(reset_every=9))

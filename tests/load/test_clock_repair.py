@@ -82,12 +82,6 @@ def query(path: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return connection.execute(sql, values).fetchall()
 
 
-def change(account: DatedAccount, sql: str, *values: Any) -> None:
-    with duckdb.connect(str(account.settings.load_path)) as connection:
-        connection.execute("set timezone = 'UTC'")
-        connection.execute(sql, values)
-
-
 def four_runs(account: DatedAccount) -> list[str]:
     """A first run; one that sees a reward more, a user more and one gone; one that sees a change; one an end."""
     reports = [load(account.settings)]
@@ -161,6 +155,7 @@ def test_the_next_run_sets_wrong_times_to_when_their_runs_took_place(
     assert load(account.settings).recovered == []
 
 
+@pytest.mark.usefixtures("few_models")
 def test_each_movement_is_booked_on_the_sync_that_saw_it(account: DatedAccount, four: list[str]) -> None:
     publish(account.settings, build(account.settings))
     right = query(account.settings.warehouse_path, LEDGER)
@@ -198,18 +193,20 @@ def test_cursors_of_the_future_go_back_to_where_the_damage_began(account: DatedA
     assert query(account.settings.load_path, "select count(*) from raw.users where id = 9") == [(1,)]
 
 
-def test_a_run_logged_under_a_wrong_local_clock_does_not_stay_the_last(account: DatedAccount) -> None:
+def test_a_run_logged_under_a_wrong_local_clock_does_not_stay_the_last(account: DatedAccount, four: list[str]) -> None:
     """Also for dlt: it restores the state of the package whose name is the latest, and the newest schema."""
-    load(account.settings)
-    shift = timedelta(days=3000)
-    change(account, "update raw.runs set started_at = started_at + ?, finished_at = finished_at + ?", shift, shift)
-    for table in ("_dlt_pipeline_state", "users", "rewards_due", "campaigns", "rewards"):
-        change(account, f"update raw.{table} set _dlt_load_id = cast(_dlt_load_id as double) + 259200000")
-    change(
-        account,
-        "update raw._dlt_loads set load_id = cast(load_id as double) + 259200000, inserted_at = inserted_at + ?",
-        shift,
-    )
+    assert four
+    with duckdb.connect(str(account.settings.load_path)) as connection:
+        connection.execute(
+            "update raw.runs set started_at = started_at + interval 3000 days, "
+            "finished_at = finished_at + interval 3000 days"
+        )
+        for table in ("_dlt_pipeline_state", "users", "rewards_due", "campaigns", "rewards"):
+            connection.execute(f"update raw.{table} set _dlt_load_id = cast(_dlt_load_id as double) + 259200000")
+        connection.execute(
+            "update raw._dlt_loads set load_id = cast(load_id as double) + 259200000, "
+            "inserted_at = inserted_at + interval 3000 days"
+        )
     report = load(account.settings)
     last = query(account.settings.load_path, "select run_id from raw.runs order by started_at desc limit 1")
     assert last == [(report.run_id,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -53,8 +54,14 @@ def check(table: str, field: str, texts: list[str]) -> None:
     reach_duckdb(table, found, quarantined(parser))
 
 
+@functools.cache
+def database() -> duckdb.DuckDBPyConnection:
+    """One database in memory for all values: opening one takes longer than what is done with it."""
+    return duckdb.connect()
+
+
 def reach_duckdb(table: str, found: Any, quarantine: Any) -> None:
-    with duckdb.connect() as connection:
+    with database().cursor() as connection:
         for name, rows in ((table, found), ("quarantine", quarantine)):
             connection.register("arrived", rows)
             casts = ", ".join(f'"{column}"::json as "{column}"' for column in TABLES[name].json_columns)

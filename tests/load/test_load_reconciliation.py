@@ -109,6 +109,7 @@ def test_a_count_that_no_full_read_confirms_is_a_contradiction() -> None:
         outcome.refuse_contradictions()
 
 
+@pytest.mark.usefixtures("few_models")
 @pytest.mark.parametrize(
     "quirks", sampled([{}, {"refuse_id_filters": True}, {"ignore_filters": True, "ignore_per_page": True}], 1)
 )
