@@ -82,6 +82,8 @@ def fresh(unloaded: Path, tmp_path: Path) -> Iterator[Callable[..., Account]]:
             if has_tables:
                 shutil.copytree(unloaded, tmp_path / DATA)
             world = stack.enter_context(Sandbox(users=users, seed=seed, calls_per_minute=0, **options))
-            return Account(world, tmp_path)
+            account = Account(world, tmp_path)
+            stack.callback(account.close)
+            return account
 
         yield open_account

@@ -79,7 +79,7 @@ def test_an_extreme_value_in_any_field_is_exact_or_its_row_is_set_aside(table: s
         check(table, field, EXTREMES)
 
 
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(deadline=None, max_examples=60, derandomize=True)
 @given(st.data())
 def test_a_few_extreme_values_on_a_page_change_no_other_row(data: st.DataObject) -> None:
     table = data.draw(st.sampled_from(list(DOCUMENTED)))

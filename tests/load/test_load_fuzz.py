@@ -59,7 +59,7 @@ def _repeated(written: list[Any]) -> int:
     return len(texts) - len(set(texts))
 
 
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(deadline=None, max_examples=75, derandomize=True)
 @given(st.data())
 def test_any_envelope_is_read_exactly_set_aside_or_refused(data: st.DataObject) -> None:
     try_one(data)
@@ -88,7 +88,7 @@ def test_any_envelope_over_a_socket(server: ScriptedServer, tmp_path: Path) -> N
     with Client(where, policy=RetryPolicy(attempts=2, base_s=0.0)) as client:
         fallback = RequestFallback(client)
 
-        @settings(deadline=None, max_examples=80, derandomize=True)
+        @settings(deadline=None, max_examples=40, derandomize=True)
         @given(st.data())
         def holds(data: st.DataObject) -> None:
             table = data.draw(st.sampled_from(FUZZED))

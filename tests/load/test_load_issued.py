@@ -121,6 +121,7 @@ def test_views_of_a_campaign_make_no_version(account: Account) -> None:
     assert account.differences() == {}
 
 
+@pytest.mark.full  # as one of another history does, and leaves the quarantine: test_load_quarantine
 def test_a_row_in_quarantine_keeps_its_last_good_version(account: Account) -> None:
     account.tamper("update dues set total_due = 'some' where id = (select min(id) from dues)")
     first = account.one("select min(id) from raw.rewards_due")
