@@ -18,7 +18,10 @@ from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.sandbox import Sandbox
 from referral_warehouse.settings import Settings
+from referral_warehouse.sql_folder import sql_dir
+from tests.conftest import using_models
 from tests.load.accounts import DATA, WORLD, Account, reopened
+from tests.warehouse.few_models import needed_models
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -87,3 +90,19 @@ def fresh(unloaded: Path, tmp_path: Path) -> Iterator[Callable[..., Account]]:
             return account
 
         yield open_account
+
+
+@pytest.fixture
+def models_of(tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """``models_of("ops.runs")``: builds of this test make these tables, what they read, and nothing else."""
+    with ExitStack() as stack:
+
+        def choose(*names: str) -> None:
+            folder = tmp_path / "sql"
+            for model in needed_models([*names, "intermediate.int_build_clock", "intermediate.int_reward_changes"]):
+                (folder / model.layer).mkdir(parents=True, exist_ok=True)
+                shutil.copy(model.path, folder / model.layer)
+            shutil.copy(sql_dir() / "raw.sql", folder)
+            stack.enter_context(using_models(folder))
+
+        yield choose

@@ -16,11 +16,14 @@ from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.connection import draft_path
 from tests.load.accounts import Account
 
-pytestmark = pytest.mark.usefixtures("few_models")
-
 MORE = 12
 """Calls of a first load beside the pages of the lists and one a batch: counts, ends of lists, the list of coupons."""
 LISTS = ("campaigns", "users", "rewards/issued", "rewards/due", "rewards")
+
+
+@pytest.fixture(autouse=True)
+def models_on_runs(models_of: Callable[..., None]) -> None:
+    models_of("ops.run_streams", "ops.runs")
 
 
 def purpose(path: str, query: str) -> str:

@@ -106,10 +106,10 @@ def test_a_row_that_comes_again_as_it_was_leaves_too(account: Account) -> None:
     assert open_and_closed(account) == {"users": True}
 
 
-@pytest.mark.usefixtures("few_models")
 def test_a_load_file_from_before_is_read_and_written(
-    fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch
+    fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch, models_of: Callable[..., None]
 ) -> None:
+    models_of("ops.quarantine", "ops.run_streams")
     account = fresh(has_tables=False)
     with monkeypatch.context() as before:
         older = replace(QUARANTINE, fields=tuple(f for f in QUARANTINE.fields if f.name != "resolved_at"))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ from referral_warehouse.settings.model import refuse_nested_directories
 from referral_warehouse.settings.privacy import DROP, PSEUDONYMISE
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.connection import draft_path
-from tests.conftest import using_models
-from tests.warehouse.few_models import needed_models
 from tests.warehouse.planting import plant
 
 KEY = b"k" * 32
@@ -64,19 +61,8 @@ def _signals(folder: Path, addresses: list[str | None]) -> list[tuple[Any, ...]]
         return connection.execute("from marts.fraud_signals order by all").fetchall()
 
 
-@pytest.fixture
-def models_on_fraud(few_models_folder: Path, tmp_path: Path) -> Iterator[None]:
-    """Builds make what the rules on fraud read, and few other tables."""
-    folder = shutil.copytree(few_models_folder, tmp_path / "sql")
-    for model in needed_models(["marts.fraud_signals"]):
-        (folder / model.layer).mkdir(exist_ok=True)
-        shutil.copy(model.path, folder / model.layer)
-    with using_models(folder):
-        yield
-
-
-@pytest.mark.usefixtures("models_on_fraud")
-def test_the_rules_on_fraud_find_the_same_with_pseudonyms(tmp_path: Path) -> None:
+def test_the_rules_on_fraud_find_the_same_with_pseudonyms(tmp_path: Path, models_of: Callable[..., None]) -> None:
+    models_of("marts.fraud_signals")
     given = _addresses(150)
     policy = Policy({("users", "email"): PSEUDONYMISE}, Pseudonyms(KEY))
     rows = USERS.arrow.empty_table().select(["email"])
