@@ -5,6 +5,7 @@ Also a smaller set of models, for tests of files and their order, not of what th
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -204,6 +205,11 @@ def lakes_show_what_is_published() -> Iterator[None]:
         everywhere.prove_processes()
         found = everywhere.outcomes(everywhere.current_test())
         assert [outcome for outcome in found if outcome.result == everywhere.DIFFERS] == []
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of garbage collection: it stays, and to look at it takes time."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
