@@ -13,7 +13,6 @@ import gc
 import importlib
 import json
 import os
-import pkgutil
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.kills.imported import import_all
 from tests.lake import everywhere
 
 PROJECT = Path(__file__).parents[2]
@@ -91,6 +91,8 @@ class Forks(AbstractContextManager["Forks"]):
         return subprocess.CompletedProcess(list(arguments), ended.returncode, ended.stdout, ended.stderr)
 
     def _ask(self, asked: dict[str, Any]) -> Ended:
+        if direct := [name for name in asked["environ"] if name.upper().startswith("DLT_")]:
+            raise ValueError(f"dlt reads {direct} while it is imported, which has been done; start an interpreter")
         asked["test"] = everywhere.current_test()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -118,21 +120,7 @@ def run_referrals(
 
 
 def _main() -> None:
-    everywhere.install()  # before others import by name what it changes
-    if len(sys.argv) > 1:  # before others import the function by its name
-        import referral_warehouse.warehouse.models
-
-        folder = Path(sys.argv[1])  # a child has the arguments of its command
-        referral_warehouse.warehouse.models.sql_dir = lambda: folder
-    import referral_warehouse.cli.commands
-    import referral_warehouse.load.runner
-    import referral_warehouse.operate.announcements
-    import referral_warehouse.warehouse.publish
-    import referral_warehouse.warehouse.recovery
-    import referral_warehouse.warehouse.sql_parser
-
-    for module in pkgutil.iter_modules(referral_warehouse.cli.commands.__path__):
-        importlib.import_module(f"referral_warehouse.cli.commands.{module.name}")
+    import_all(Path(sys.argv[1]) if len(sys.argv) > 1 else None)  # a child has the arguments of its command
     gc.freeze()  # a child copies no page only because it looks for garbage
     for line in sys.stdin:
         asked = json.loads(line)
