@@ -1,4 +1,7 @@
-"""Two small accounts on servers of their own, and commands in the process of the test; syncs are real processes."""
+"""Two small accounts on servers of their own, and commands in the process of the test; syncs are real processes.
+
+Those of the first sync of all are new interpreters, those of later ones are forked.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from referral_warehouse.cli.accounts import children
 from referral_warehouse.settings import Settings, load_settings
 from tests.account_server import AccountServer, Row, small_account
 from tests.conftest import using_models
+from tests.kills.forks import forks_with
 from tests.operate.conftest import Done, run_in_process
 
 PROGRAM = Path(__file__).with_name("program.py")
@@ -108,7 +112,7 @@ def together(
         else:
             monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(children, "PROGRAM", (sys.executable, str(PROGRAM), str(few_models_folder)))
+    monkeypatch.setattr(children, "PROGRAM", forks_with(few_models_folder).program)
     with using_models(few_models_folder):
         yield load_settings()
 
