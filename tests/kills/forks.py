@@ -82,13 +82,13 @@ class Forks(AbstractContextManager["Forks"]):
         })  # fmt: skip
 
     def referrals(
-        self, arguments: Sequence[str], environ: Mapping[str, str], folder: Path
+        self, arguments: Sequence[str], environ: Mapping[str, str], folder: Path, umask: int | None = None
     ) -> subprocess.CompletedProcess[str]:
         """``referrals ARGUMENTS`` from its first line, with exactly this environment, in a working directory."""
         with tempfile.TemporaryDirectory() as spool:
             ended = self._ask({
                 "cwd": str(folder), "spool": f"{spool}/said", "arguments": list(arguments), "environ": dict(environ),
-                "patience_s": PATIENCE_S,
+                "patience_s": PATIENCE_S, "umask": umask,
             })  # fmt: skip
         return subprocess.CompletedProcess(list(arguments), ended.returncode, ended.stdout, ended.stderr)
 
@@ -168,9 +168,11 @@ def _command_ended(asked: dict[str, Any]) -> dict[str, Any]:
         path.write_bytes(b"")
     child = os.fork()
     if child == 0:
-        run = partial(run_program, asked["arguments"], asked["environ"], asked["cwd"]) if "cwd" in asked else (
-            partial(_run_deadly, asked, ticks)
-        )  # fmt: skip
+        run = partial(_run_deadly, asked, ticks)
+        if "cwd" in asked:
+            if asked["umask"] is not None:
+                os.umask(asked["umask"])
+            run = partial(run_program, asked["arguments"], asked["environ"], asked["cwd"])
         streams = [os.open(path, os.O_RDWR) for path in ("/dev/null", out, err)]
         become(streams, asked["test"], run, asked["patience_s"])
     _pid, status = os.waitpid(child, 0)
