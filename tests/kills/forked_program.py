@@ -37,7 +37,7 @@ def serve(listening: socket.socket, life: int) -> None:
     import select
 
     while True:
-        ready, _, _ = select.select([listening, life], [], [])
+        ready, _, _ = select.select([listening.fileno(), life], [], [])
         if life in ready:
             return
         connection, _ = listening.accept()
