@@ -1,13 +1,14 @@
 """Every command and query of README.md and docs/ runs: as it stands, or as tests/documented_commands.py says.
 
 A command that neither the patterns nor the table know fails the test. All pages share the data of one demo, and what
-several of them run as the same line runs once. ``referrals`` is a program of tests/forked_program.py.
+several of them run as the same line runs once. ``referrals`` is a program of tests/kills/forks.py.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from referral_warehouse.sandbox import Sandbox
 from tests.commands import Command, Shortened, UnknownCommand, plan, read_commands, run
 from tests.documentation import PAGES, PROJECT, queries_of
 from tests.documented_commands import AS_IT_STANDS, DEMO_DAYS, NEEDS_MARTS, SHORTENED
-from tests.forked_program import forked_programs
+from tests.kills.forks import forks_with
 
 DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.DOTALL)
 SEVERAL = "docs/accounts.md"  # its queries need several accounts: tests/accounts runs them
@@ -90,10 +91,15 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def programs(tmp_path: Path, few_models_folder: Path) -> Iterator[tuple[Path, Path]]:
+def programs(tmp_path: Path, few_models_folder: Path) -> tuple[Path, Path]:
     """The folders of two programs that start no interpreter for each command: with all models, and with few."""
-    with forked_programs(tmp_path / "bin", few_models_folder) as folders:
-        yield folders
+    folders = tmp_path / "bin" / "all", tmp_path / "bin" / "few"
+    for folder, models in zip(folders, (None, few_models_folder), strict=True):
+        folder.mkdir(parents=True)
+        program = folder / "referrals"
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(forks_with(models).program)} "$@"\n', encoding="utf-8")
+        program.chmod(0o755)
+    return folders
 
 
 @pytest.fixture

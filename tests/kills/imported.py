@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.lake import everywhere
 
 WHEN_NEEDED = (
-    "dlt.common.libs.pyarrow", "dlt.common.libs.sql_alchemy_compat", "dlt.destinations.impl.duckdb.factory",
+    "dlt.common.libs.pyarrow", "dlt.destinations.impl.duckdb.factory",
     "dlt.load.load", "dlt.normalize.worker", "encodings.idna", "filelock", "http.server", "pendulum.locales.en.locale",
     "prometheus_client", "pyarrow.dataset", "pytz", "referral_warehouse.cli.console", "referral_warehouse.cli.pace",
     "referral_warehouse.cli.run_logging", "referral_warehouse.cli.table_layout",
