@@ -6,7 +6,7 @@
 -- time: UTC, without a zone
 -- Each campaign as the API shows it now; a campaign that is gone keeps its last known row and gets a deleted_at.
 -- answers: Which campaigns are live? When does a campaign end? Which ones were removed from the account?
--- wrong: deleted_at is the first complete list without the campaign, not the time of its removal; reach moves with
+-- wrong: deleted_at is the first complete list without the campaign, not the time of its removal; reach is updated by
 -- every sync and counts views, not people.
 
 with campaigns as (

@@ -4,13 +4,14 @@
 -- reads: intermediate.int_campaign_costs
 -- money: exact, in the row's unit; never add values across units
 -- time: none
--- What a campaign's rewards cost over all time, in each unit they are counted in: a campaign that rewards both sides often
--- has two. opening + accrued + reclassified in - issued - reversed - reclassified out = owed; cost = owed + all that was
--- ever issued.
+-- What a campaign's rewards cost over all time, in each unit in which they are counted. A campaign that rewards both
+-- sides often has two units. opening + accrued + reclassified in - issued - reversed - reclassified out = owed; cost =
+-- owed + all that was ever issued.
 -- answers: What does a campaign cost, in each unit? What does a qualified referral cost, where rewards have several units?
--- wrong: cost leaves out everything but rewards (fees, advertising, work), and knows nothing of rewards that were issued
--- and vanished from the list before the first sync. A campaign with two units has two costs per qualified referral, which
--- must be read together. Rewards in process when only one of the two lists was loaded wait for the next sync.
+-- wrong: cost is that of rewards alone, without fees, advertising and work, and without rewards that were issued and left
+-- the list before the first sync. A campaign with two units has two costs per qualified referral; its full cost is both
+-- together. While changes wait for a sync of both reward lists (warn_waiting_changes), owed is newer than the movements,
+-- and the first equation does not hold.
 
 with costs as (
     select * from intermediate.int_campaign_costs

@@ -5,11 +5,12 @@
 -- money: exact, in the row's unit; never add values across units
 -- time: months in UTC; a movement is in the month of the sync that saw it
 -- What a campaign's rewards cost month by month, in each unit. opening + accrued + reclassified in - issued - reversed -
--- reclassified out = closing. The cost of a month is what newly became owed in it, less what was reversed.
+-- reclassified out = closing. The cost of a month is what became owed in it (accrued and reclassified in), less what was
+-- reversed or reclassified out.
 -- answers: What did a campaign cost last month? Is a qualified referral getting more expensive?
--- wrong: a reward often falls due in another month than its referral qualifies in, so that a single month's cost per
--- qualified referral jumps where there are few. The first month begins with the first sync. A referral that is not
--- qualified any more is missing in the month in which it was.
+-- wrong: a reward often falls due in a later month than the one in which its referral qualified, so the cost per
+-- qualified referral of a single month varies widely where few referrals qualify. The first month begins with the first
+-- sync. A referral whose qualification was revoked is no longer counted in the month in which it had qualified.
 
 with costs as (
     select * from intermediate.int_campaign_costs

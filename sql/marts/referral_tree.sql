@@ -12,8 +12,8 @@
 -- have depth 0, and each has all the others and everyone below them downstream. A self-referral is marked and is a root.
 -- answers: Who belongs to this person's network? How deep are the referrals? Which trees are the largest? Who is in a
 -- cycle of referrals?
--- wrong: a tree is split where a person was deleted: the people below count for no one above. Referrers may be in
--- other campaigns than their referrals; trees cross campaigns as the rows do.
+-- wrong: a tree is split where a person was deleted: the people below do not count for the referrers above. Referrers may
+-- be in other campaigns than their referrals; a tree may contain people of several campaigns.
 
 with people as (
     select * from intermediate.int_people
@@ -45,7 +45,7 @@ inner_nodes as (
     inner join referrers on paths.user_id = referrers.user_id
 ),
 
--- A leaf hangs one below its referrer; who has no referrer there is a root.
+-- A leaf is one step below its referrer; a user whose referrer does not exist is a root.
 placed as (
     select
         people.user_id,
@@ -84,7 +84,7 @@ final as (
         placed.is_in_cycle or placed.is_self_referral
             as is_in_cycle, -- whether the user is their own referrer, directly or through others
         placed.is_self_referral, -- whether the user names themselves as referrer
-        placed.has_cycle_above as has_cycle_root -- whether the tree ends in a cycle of several people instead of a root
+        placed.has_cycle_above as has_cycle_root -- whether the top of the tree is a cycle of several people instead of a root
     from placed
     left join gone on placed.referrer_id = gone.user_id
 )
