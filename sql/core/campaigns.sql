@@ -40,7 +40,7 @@ final as (
         ranked.starts_at, -- planned start, UTC; null = already started
         ranked.ends_at, -- planned end, UTC; null = open end
         ranked.first_seen_at, -- first sync that saw the campaign, UTC
-        ranked.seen_until_at as deleted_at, -- first complete list without it, UTC; null = still there
+        ranked.seen_until_at as deleted_at, -- first complete list without the campaign, UTC; null = still there
         ranked.extra -- fields of the API that are not among the columns, as JSON
     from ranked
     left join campaign_reach on ranked.campaign_id = campaign_reach.campaign_id

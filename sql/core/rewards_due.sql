@@ -55,7 +55,7 @@ final as (
         spells.status, -- the API's word for the state
         spells.first_seen_at, -- first sync that saw the row since it was last missing from the list, UTC
         greatest(last_list.observed_at, spells.seen_from_at) as last_seen_at, -- last complete list, UTC
-        spells.campaign_id, -- campaign of the reward, else of the recipient, else 0
+        spells.campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         spells.reward_name, -- name of the reward definition, up to 200 characters
         spells.reward_for, -- who receives it, in the API's words
         spells.reward_type, -- kind of reward; 'unknown' where neither list nor definition has it; up to 200 characters

@@ -27,7 +27,7 @@ final as (
         issued_at, -- when it was issued, UTC; null = in process
         first_seen_at, -- first sync that saw the row in this list, UTC
         is_in_process, -- whether it is in process, that is still owed
-        campaign_id, -- campaign of the reward, else of the recipient, else 0
+        campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         reward_name, -- name of the reward definition, up to 200 characters
         reward_for, -- who receives it, in the API's words
         reward_type, -- kind of reward; 'unknown' where neither list nor definition has it; up to 200 characters

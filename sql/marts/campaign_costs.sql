@@ -1,4 +1,4 @@
--- grain: one row per campaign and unit in which it ever had a reward; campaign_id 0 = unknown
+-- grain: one row per campaign and unit in which it ever had a reward; campaign_id 0 = no campaign
 -- key: campaign_id, unit
 -- metrics: cost_value, issued_ever_value, cost_per_qualified_value
 -- reads: intermediate.int_campaign_costs
@@ -20,23 +20,23 @@ with costs as (
 
 final as (
     select
-        campaign_id, -- campaign; 0 = unknown
+        campaign_id, -- campaign; 0 = no campaign
         unit, -- what the values are counted in; values of different units must not be added
         qualified_count, -- qualified referrals of the campaign now
         opening_count, -- rewards owed that the first sync found
         accrued_count, -- rewards that became owed since
-        issued_count, -- rewards that were issued since, less what was taken back
+        issued_count, -- rewards that were issued since, less issues taken back
         reversed_count, -- rewards no longer owed and not issued, since
-        reclassified_in_count, -- rewards owed that came from another campaign, type or unit, since
-        reclassified_out_count, -- rewards owed that went to another campaign, type or unit, since
+        reclassified_in_count, -- rewards owed that came from another campaign, reward type or unit, since
+        reclassified_out_count, -- rewards owed that went to another campaign, reward type or unit, since
         closing_count as owed_count, -- rewards owed now: due and in process
         issued_ever_count, -- rewards in the list of rewards issued with a date, of all time
         opening_value, -- value owed that the first sync found
         accrued_value, -- value that became owed since, price rises included
-        issued_value, -- value that was issued since
+        issued_value, -- value that was issued since, less issues taken back
         reversed_value, -- value no longer owed and not issued, since, price cuts included
-        reclassified_in_value, -- value that came from another campaign, type or unit, since
-        reclassified_out_value, -- value that went to another campaign, type or unit, since
+        reclassified_in_value, -- value that came from another campaign, reward type or unit, since
+        reclassified_out_value, -- value that went to another campaign, reward type or unit, since
         closing_value as owed_value, -- value owed now
         issued_ever_value, -- value of issued_ever_count
         cost_value, -- owed_value + issued_ever_value; null for percent, which is no amount

@@ -211,7 +211,7 @@ final as (
         name as campaign_name, -- name in the dashboard; null = no list had the campaign
         status, -- launched, draft or paused
         is_live, -- whether people can join now
-        deleted_at, -- when the campaign was found gone, UTC; null = still there
+        deleted_at, -- first complete list without the campaign, UTC; null = still there
         coalesce(reach, 0) as reach, -- views of pages and links; not people, not unique
         users_count, -- people in the campaign now
         uninvited_users_count, -- of these, people who joined without an invitation: users_count less referrals_count

@@ -29,7 +29,7 @@ final as (
         forecasts.campaign_id, -- campaign
         campaigns.name as campaign_name, -- name in the dashboard, up to 200 characters
         forecasts.unit, -- what the values are counted in; values of different units must not be added
-        forecasts.cutoff_at as predicted_at, -- time of the prediction, 28 days before the time of the warehouse, UTC
+        forecasts.cutoff_at as predicted_at, -- time of the prediction, 28 days before the time of the data, UTC
         forecasts.open_count as open_referrals_count, -- referrals that had not qualified at that time; the same on each unit's row
         forecasts.chance_to_qualify, -- mean probability that one of them qualifies within 28 days, 0 to 1
         forecasts.expected_qualified as predicted_qualified, -- number expected to qualify within 28 days; a mean, not a whole number

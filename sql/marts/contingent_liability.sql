@@ -4,7 +4,7 @@
 --   most_value as contingent_most_value
 -- reads: intermediate.int_conversion_forecasts, core.campaigns
 -- money: expected, not owed; rounded to the cent, in the row's unit; never add values across units
--- time: UTC, without a zone; as of the time of the warehouse
+-- time: UTC, without a zone; as of the time of the data
 -- Rewards that become due if referrals that have not qualified yet do so: the sum over open referrals of the probability
 -- that one of that age qualifies x the campaign's current rewards. The probability is from the Kaplan-Meier curve of the
 -- campaign's own referrals, or of the whole account where the campaign has fewer than 30 qualifications (is_pooled). The
@@ -42,7 +42,7 @@ final as (
         forecasts.campaign_id, -- campaign
         campaigns.name as campaign_name, -- name in the dashboard, up to 200 characters
         forecasts.unit, -- what the values are counted in; values of different units must not be added
-        forecasts.cutoff_at as as_of_at, -- time of the warehouse's data, UTC
+        forecasts.cutoff_at as as_of_at, -- time of the data, UTC
         forecasts.open_count as open_referrals_count, -- referrals that have not qualified; the same on each unit's row
         forecasts.chance_to_qualify, -- mean probability that one of them ever qualifies, 0 to 1
         forecasts.expected_qualified, -- number of them expected to qualify; a mean, not a whole number

@@ -44,8 +44,8 @@ counted as (
 
 final as (
     select
-        campaign_id, -- campaign of the batch, else of the user; 0 = unknown
-        batch_id, -- batch of the coupons; 0 = none
+        campaign_id, -- campaign of the batch, else of the user; 0 = no campaign
+        batch_id, -- batch of the coupons; 0 = no batch
         batch_name, -- name of the batch
         month_on, -- first day of the month of issue, UTC
         issued_count, -- coupons issued in the month

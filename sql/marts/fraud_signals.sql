@@ -221,7 +221,7 @@ signals as (
 final as (
     select
         signals.user_id, -- user to review; for bursts the referrer
-        coalesce(users.campaign_id, 0) as campaign_id, -- campaign of the user; 0 = none
+        coalesce(users.campaign_id, 0) as campaign_id, -- campaign of the user; 0 = no campaign
         signals.rule, -- rule that matched; the table's description explains each
         signals.related_user_ids, -- related users, lowest ids first, at most ten; self_referral: the user; null for bursts, domains
         coalesce(signals.related_count, 0) as related_count, -- number of related users; bursts: users who joined in it; 0 for domains

@@ -87,7 +87,7 @@ running as (
 
 final as (
     select
-        campaign_id, -- campaign; 0 = none
+        campaign_id, -- campaign; 0 = no campaign
         joined_month_on, -- first day of the month in which the referrals joined, UTC
         months_since, -- whole months since joining; 0 = the first month
         referrals_count, -- referrals who joined in that month and are not deleted

@@ -212,11 +212,11 @@ days as (
 
 final as (
     select
-        campaign_id, -- campaign; 0 = without a campaign
+        campaign_id, -- campaign; 0 = no campaign
         source, -- how the people came, in the API's words; unknown = none given, other = all but the twelve largest
         day_on, -- day, UTC
         case when day_on = happened_on then new_users_count else 0 end
-            as new_users_count, -- people who joined, including those who are gone since
+            as new_users_count, -- people who joined, including those deleted since
         case when day_on = happened_on then new_referrals_count else 0 end
             as new_referrals_count, -- of these, people who were invited
         case when day_on = happened_on then qualified_count else 0 end
@@ -227,14 +227,14 @@ final as (
         case when day_on = happened_on then rewards_accrued_count else 0 end
             as rewards_accrued_count, -- rewards that newly became owed
         case when day_on = happened_on then rewards_issued_count else 0 end
-            as rewards_issued_count, -- rewards that were issued
+            as rewards_issued_count, -- rewards that were issued, less issues taken back
         case when day_on = happened_on then rewards_reversed_count else 0 end
             as rewards_reversed_count, -- rewards no longer owed and not issued
         reward_unit, -- unit of the three values below; null = no movements or several units, which must not be added
         case when reward_unit is null then null when day_on = happened_on then rewards_accrued_value else 0 end
             as rewards_accrued_value, -- value that newly became owed; null where units differ
         case when reward_unit is null then null when day_on = happened_on then rewards_issued_value else 0 end
-            as rewards_issued_value, -- value that was issued; null where units differ
+            as rewards_issued_value, -- value that was issued, less issues taken back; null where units differ
         case when reward_unit is null then null when day_on = happened_on then rewards_reversed_value else 0 end
             as rewards_reversed_value, -- value no longer owed and not issued; null where units differ
         case when day_on = happened_on then coupons_issued_count else 0 end as coupons_issued_count, -- coupons handed out

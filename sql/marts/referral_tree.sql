@@ -5,7 +5,7 @@
 -- reads: intermediate.int_people, intermediate.int_referrers, intermediate.int_referral_paths,
 --   intermediate.int_vanished_rows
 -- money: none
--- time: as of the time of the warehouse
+-- time: as of the time of the data
 -- The position of each user in the referral forest: root, depth and downstream counts. Downstream are all other people
 -- that can be reached from referrer to referral, each counted once. A user whose referrer does not exist (deleted, or
 -- never seen) is a root and marked as an orphan. A cycle has no root: its lowest user_id is used as one, all its members
@@ -70,7 +70,7 @@ placed as (
 final as (
     select
         placed.user_id, -- user
-        placed.campaign_id, -- campaign of the user; 0 = none
+        placed.campaign_id, -- campaign of the user; 0 = no campaign
         placed.referrer_id, -- user who invited this one, deleted or not; null = joined without an invitation
         placed.root_id, -- user at the top of the tree; in and below a cycle the lowest user_id of the cycle
         placed.depth, -- steps down from the root; 0 = a root, an orphan or a member of a cycle

@@ -82,7 +82,7 @@ earned as (
 final as (
     select
         referrers.user_id, -- user who refers
-        referrers.campaign_id, -- campaign of the referrer; 0 = none
+        referrers.campaign_id, -- campaign of the referrer; 0 = no campaign
         rank() over (
             partition by referrers.campaign_id
             order by referrers.qualified_count desc, referrers.referrals_count desc, paths.downstream_count desc
@@ -98,7 +98,7 @@ final as (
         paths.is_in_cycle, -- whether the person is their own referrer, through others
         referrers.first_referral_at, -- when the first referral joined, UTC
         referrers.last_referral_at, -- when the latest referral joined, UTC
-        cast(coalesce(earned.owed_count, 0) as decimal(38, 0)) as owed_count, -- rewards due to the person and in process
+        cast(coalesce(earned.owed_count, 0) as decimal(38, 0)) as owed_count, -- rewards of the person that are due or in process
         cast(coalesce(earned.issued_count, 0) as decimal(38, 0)) as issued_count, -- rewards issued to the person
         earned.reward_unit, -- unit of the three values below; null = none or several units, which must not be added
         case when earned.reward_unit is not null then earned.owed_value end

@@ -35,7 +35,7 @@ with ledger as (
 
 final as (
     select
-        campaign_id, -- campaign of the reward, else of the recipient; 0 = unknown
+        campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         reward_id, -- reward definition; 0 = the API names none
         recipient_id, -- user who is owed (core.users.user_id); 0 = the API names none
         reward_type, -- kind of reward
@@ -47,14 +47,14 @@ final as (
         is_opening_balance, -- true: found by the first sync; when and how it became due is unknown
         opening_count, -- rewards owed when the interval began
         accrued_count, -- rewards that became owed
-        issued_count, -- rewards issued; negative = an issue was taken back
+        issued_count, -- rewards issued, less issues taken back
         reversed_count, -- rewards no longer owed and not issued
         reclassified_in_count, -- rewards owed that came from another campaign, reward type or unit
         reclassified_out_count, -- rewards owed that went to another campaign, reward type or unit
         closing_count, -- rewards owed at the sync
         opening_value, -- value owed when the interval began
         accrued_value, -- value that became owed, price rises included
-        issued_value, -- value issued
+        issued_value, -- value issued, less issues taken back
         reversed_value, -- value no longer owed and not issued, price cuts included
         reclassified_in_value, -- value that came from another campaign, reward type or unit
         reclassified_out_value, -- value that went to another campaign, reward type or unit

@@ -171,7 +171,7 @@ aged as (
 
 final as (
     select
-        campaign_id, -- campaign of the reward, else of the recipient; 0 = unknown
+        campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         campaign_name, -- name in the dashboard, up to 200 characters
         reward_id, -- reward definition; 0 = the API names none
         reward_name, -- name of the reward, up to 200 characters

@@ -262,7 +262,7 @@ calendar as (
 
 final as (
     select
-        rolled.campaign_id, -- campaign; 0 = unknown
+        rolled.campaign_id, -- campaign; 0 = no campaign
         rolled.reward_type, -- kind of reward
         rolled.unit, -- what the values are counted in; values of different units must not be added
         rolled.day_on, -- day, UTC
@@ -273,14 +273,14 @@ final as (
         rolled.closing_count - rolled.net_count
             as opening_count, -- rewards owed when the day began; on the first exact day: what the first sync found
         rolled.accrued_count, -- rewards that newly became owed
-        rolled.issued_count, -- rewards that were issued
+        rolled.issued_count, -- rewards that were issued, less issues taken back
         rolled.reversed_count, -- rewards no longer owed and not issued
         rolled.reclassified_in_count, -- rewards owed that came from another campaign, reward type or unit
         rolled.reclassified_out_count, -- rewards owed that went to another campaign, reward type or unit
         rolled.closing_count, -- rewards owed at the day's last sync
         rolled.closing_value - rolled.net_value as opening_value, -- value owed when the day began
         rolled.accrued_value, -- value that newly became owed, price rises included
-        rolled.issued_value, -- value that was issued
+        rolled.issued_value, -- value that was issued, less issues taken back
         rolled.reversed_value, -- value no longer owed and not issued, price cuts included
         rolled.reclassified_in_value, -- value that came from another campaign, reward type or unit
         rolled.reclassified_out_value, -- value that went to another campaign, reward type or unit

@@ -3,7 +3,7 @@
 -- metrics: unused_count as unused_rewards_count, unused_value as unused_rewards_value, expected_breakage_value
 -- reads: intermediate.int_issued_parts, intermediate.int_expected_use, core.campaigns
 -- money: exact, in the row's unit, except expected_, low_ and high_value; never add values across units
--- time: UTC; as of the time of the warehouse
+-- time: UTC; as of the time of the data
 -- Rewards that were issued and are owed until they are used, such as the company's own coupons and store credit: issued =
 -- used + expired + withdrawn + unused, for counts and values. What is owed in such a unit is unused_value here and
 -- owed_value of marts.reward_liability. Expected breakage is what is expected never to be used: unused rewards x the
@@ -56,7 +56,7 @@ counted as (
 
 final as (
     select
-        counted.campaign_id, -- campaign of the reward, else of the recipient; 0 = unknown
+        counted.campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         campaigns.name as campaign_name, -- name in the dashboard, up to 200 characters
         counted.unit, -- what the values are counted in; values of different units must not be added
         counted.expires_after_days, -- days after which unused rewards expire; null = never

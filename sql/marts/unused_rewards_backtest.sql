@@ -28,7 +28,7 @@ campaigns as (
 
 final as (
     select
-        forecasts.campaign_id, -- campaign of the reward, else of the recipient; 0 = unknown
+        forecasts.campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         campaigns.name as campaign_name, -- name in the dashboard, up to 200 characters
         forecasts.unit, -- what the values are counted in; values of different units must not be added
         clock.as_of_on - 28 as predicted_on, -- day of the prediction, UTC

@@ -139,7 +139,7 @@ rolled as (
 
 final as (
     select
-        campaign_id, -- campaign of the reward, else of the recipient; 0 = unknown
+        campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         unit, -- what the values are counted in; values of different units must not be added
         day_on, -- day, UTC
         closing_count - net_count as opening_count, -- unused rewards when the day began
