@@ -48,7 +48,8 @@ def erase_published(settings: Settings, change: Change, reason: str) -> list[Rew
 
         together = settings.together
         with publication_lock(together):
-            # Where it is not known whose earlier snapshots are, it is better to erase too much than too little.
+            # If it is unknown which account's rows earlier snapshots have, they are treated as this account's: too much
+            # may be erased, never too little.
             is_adopted = adopted_account(together) in (None, settings.account)
             of_account = rows_of_account(settings.account, on_published(change), has_unnamed=is_adopted)
             rewritten += _rewrite(together, of_account, reason)

@@ -107,7 +107,7 @@ def republish_together(settings: Settings, *, as_json: bool, accept_deletions: b
 
 
 def publish_after_one(settings: Settings) -> None:
-    """Publish all accounts after one was synced or published alone; where another process does, it is left to that."""
+    """Publish all accounts after one was synced or published alone, unless another process is publishing them."""
     try:
         with recorded_run(settings, "publish") as run:
             publish_accounts(settings, run)
@@ -138,7 +138,7 @@ def refuse_equal_tokens(settings: Settings) -> None:
         try:
             token = load_settings(account=name).api_token
         except ReferralsError:
-            continue  # its own sync says so
+            continue  # its own sync reports this
         if token is None:
             continue
         other = known.setdefault(token.reveal(), name)
