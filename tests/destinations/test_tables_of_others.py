@@ -10,8 +10,11 @@ import pytest
 
 from referral_warehouse.destinations import delivery, steps, tables
 from referral_warehouse.errors import ConfigurationError, DestinationUnavailable
+from referral_warehouse.operate.delivery_folder import DeliveryFolder
+from referral_warehouse.operate.feed_delivery import deliver_feeds
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.destinations import DestinationValues
+from referral_warehouse.workspace.access import Access
 from tests.destinations.conftest import environ_of
 from tests.destinations.databases import NAME, datasets, deliver, differences, execute, query, values_of
 from tests.lake.lakes import altered
@@ -127,3 +130,28 @@ def test_a_password_with_an_at_sign_is_refused_without_showing_it(settings: Sett
         deliver(settings, values_of(environ_of(address.replace(f":{PASSWORD}@", ":first@second-part@"))))
     assert found.value.next_step == "Write it as %40."
     assert "second-part" not in str(found.value)
+
+
+@pytest.mark.parametrize("name", ["text.duckdb", "nowhere/new.duckdb", "data"])
+def test_a_file_that_cannot_be_a_destination_is_a_fault_of_the_settings(
+    settings: Settings, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "text.duckdb").write_text("no database")
+    values = values_of({
+        f"DESTINATION__{NAME}__CREDENTIALS": str(tmp_path / name), f"DESTINATION__{NAME}__DESTINATION_TYPE": "duckdb",
+    })  # fmt: skip
+    with pytest.raises(ConfigurationError, match=r"cannot be delivered|a file of this warehouse") as found:
+        deliver(settings, values)
+    assert found.value.next_step.startswith(f"Set DESTINATION__{NAME}__CREDENTIALS to a")
+    assert (tmp_path / "text.duckdb").read_text() == "no database"
+
+
+def test_a_manifest_of_another_program_is_not_replaced_by_feeds(settings: Settings, tmp_path: Path) -> None:
+    there = tmp_path / "feeds" / "manifest.json"
+    there.parent.mkdir()
+    there.write_text('{"nodes": {}}')
+    with pytest.raises(ConfigurationError, match=r"manifest\.json there was not written by this program") as found:
+        deliver_feeds(settings, DeliveryFolder(there.parent, Access()))
+    assert "a place of its own" in found.value.next_step
+    assert there.read_text() == '{"nodes": {}}'
+    assert [path.name for path in there.parent.iterdir()] == ["manifest.json"]
