@@ -2,5 +2,6 @@
 
 ``configuration`` opens a destination, ``feeds`` makes dlt resources of the published files, ``tables`` and ``views``
 replace what readers see, ``control`` has the tables that say which snapshot that is. ``steps`` and ``delivery`` call
-these in order. ``faults`` turns errors into one line, and ``record`` keeps the last result for ``referrals status``.
+these in order, after ``others_tables`` found no table of somebody else in the way. ``faults`` turns
+errors into one line, and ``record`` keeps the last result for ``referrals status``.
 """

@@ -93,6 +93,11 @@ def read_state(client: SqlClientBase[Any]) -> DestinationState | None:
     return DestinationState(int(rows[0][0]), rows[0][1], rows[0][2], rows[0][3], tables)
 
 
+def columns_of(table: str) -> set[str]:
+    """The columns of a control table."""
+    return {name for name, _, _ in _SCHEMAS[table]}
+
+
 def comments_of(table: str) -> dict[str, str]:
     """The comments of the columns of a control table."""
     return {name: comment for name, _, comment in _SCHEMAS[table]}

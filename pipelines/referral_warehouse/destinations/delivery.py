@@ -88,23 +88,25 @@ def deliver_tables(settings: Settings, values: DestinationValues, *, everything:
 def _in_transaction(steps: Steps, *, everything: bool) -> int | None:
     """Send what changed, and replace rows in one transaction. Returns: how many tables were sent; None for nothing."""
     dataset = steps.settings.dataset_name
-    with steps.pipeline.destination_client() as client:
+    with steps.connected() as client:
         state = steps.readers_state(client)
-        steps.remove(client, dataset + STAGING)
+        steps.refuse_others(client, state, may_be_empty=not TRANSACTIONAL[steps.values.kind].has_ddl)
+        if steps.has_leftovers(client, dataset + STAGING, dataset, state):
+            steps.remove(client, dataset + STAGING)
         before: Mapping[str, SentTable] = {} if state is None else state.tables
         there = set() if everything else steps.there(client, list(before))
     if _is_there(steps, state) and there >= set(steps.tables):
         return None
     sent = {
         name: before[name]
-        if name in there and before[name].checksum == table.checksum
+        if name in there and (before[name].checksum, before[name].key) == (table.checksum, table.feed.key)
         else SentTable(table.checksum, table.rows, table.feed.key, steps.wanted.number)
         for name, table in steps.tables.items()
     }
     changed = [table.feed for name, table in steps.tables.items() if sent[name] is not before.get(name)]
     control = steps.load(changed, sent, dataset)
     keys = {name: table.key for name, table in before.items()} | (KEYS if state is not None else {})
-    with steps.pipeline.destination_client() as client:
+    with steps.connected() as client:
         steps.refuse_incomplete(client)
         target = DatasetTables(client, TRANSACTIONAL[steps.values.kind], dataset)
         target.replace([*changed, *control], set(before) - set(steps.tables), keys)
@@ -118,14 +120,17 @@ def _by_views(steps: Steps, *, everything: bool) -> int | None:
     Returns: how many tables were sent; None for nothing.
     """
     dataset = steps.settings.dataset_name
-    with steps.pipeline.destination_client() as client:
+    with steps.connected() as client:
         state = steps.readers_state(client)
         current = None if state is None else state.dataset
         new = next(dataset + slot for slot in SLOTS if dataset + slot != current)
         if state is not None and current is not None:
             # a delivery that was killed may have switched some views only
             DatasetViews(client.sql_client, dataset).point_to(current, list(state.tables))
-        steps.remove(client, new)
+        if steps.has_leftovers(client, new, new, state):
+            steps.remove(client, new)
+        else:  # otherwise a delivery that was killed may have made views
+            steps.refuse_others(client, state, may_be_empty=False)
         if _is_there(steps, state) and not everything:
             return None
     sent = {
@@ -134,7 +139,7 @@ def _by_views(steps: Steps, *, everything: bool) -> int | None:
     }
     steps.pipeline.dataset_name = new
     steps.load([table.feed for table in steps.tables.values()], sent, new)
-    with steps.pipeline.destination_client() as client:
+    with steps.connected() as client:
         steps.refuse_incomplete(client)
         views = DatasetViews(client.sql_client, dataset)
         views.point_to(new, list(sent))

@@ -17,6 +17,7 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination.exceptions import InvalidDestinationReference, UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
 
+from referral_warehouse.destinations.own_files import OF_FILES
 from referral_warehouse.destinations.tables import LOCKED
 from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ConfigurationError, DestinationUnavailable, ReferralsError, causes
@@ -41,6 +42,10 @@ REFUSED = re.compile(
 )
 """Reasons that are faults of the configuration, so that a retry does not help."""
 DEPENDENT = re.compile(r"other objects depend on it")
+REFERENCED = re.compile(r"violates foreign key constraint")
+FILE = re.compile(r"not a valid DuckDB|Cannot open file|Could not read from file|Is a directory|Permission denied")
+"""Faults of a destination that is a file."""
+ENCODING = re.compile(r"has no equivalent in encoding|unsupported Unicode escape|not representable in")
 
 
 def destination_error(error: BaseException, values: DestinationValues) -> ReferralsError:
@@ -79,6 +84,24 @@ def destination_error(error: BaseException, values: DestinationValues) -> Referr
             "Drop the views there that use the column or the table, run the same command again, and create the views "
             "anew.",
         )
+    if REFERENCED.search(reason):
+        return ConfigurationError(
+            message,
+            "Drop the foreign keys there that refer to the tables of the dataset, and run the same command again: a "
+            "delivery replaces rows.",
+        )
+    if ENCODING.search(reason):
+        return ConfigurationError(
+            message,
+            f"Set {variable((SECTION, name), 'credentials')} to a database with the encoding UTF8: this one cannot "
+            "hold the text.",
+        )
+    if values.kind in OF_FILES and FILE.search(reason):
+        return ConfigurationError(
+            message,
+            f"Set {variable((SECTION, name), 'credentials')} to a DuckDB file, or a new name, in a folder that exists "
+            "and that this user may write.",
+        )
     if REFUSED.search(reason):
         return ConfigurationError(
             message,
@@ -87,7 +110,8 @@ def destination_error(error: BaseException, values: DestinationValues) -> Referr
         )
     if LOCKED in reason:
         return DestinationUnavailable(
-            f"{message[:-1]}: a long query or transaction uses a table whose columns change.",
+            f"{message[:-1]}: a long query or transaction uses a table whose columns change, or has locked a table or "
+            "rows.",
             "Wait for it or end it, and run `referrals deliver` again; the next sync tries again too.",
         )
     return DestinationUnavailable(message)

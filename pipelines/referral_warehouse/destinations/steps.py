@@ -5,7 +5,8 @@ How readers get the new rows is in ``tables`` and ``views``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,12 @@ from referral_warehouse.destinations.control import (
     table_rows,
 )
 from referral_warehouse.destinations.feeds import FeedTable, feed_resource, feed_table, rows_resource
+from referral_warehouse.destinations.others_tables import (
+    refuse_other_control_tables,
+    refuse_other_tables,
+    refuse_used_dataset,
+)
+from referral_warehouse.destinations.tables import TRANSACTIONAL
 from referral_warehouse.errors import ConfigurationError, DataRefused
 from referral_warehouse.warehouse.publisher import own_name
 from referral_warehouse.warehouse.snapshot_description import keys_of
@@ -63,12 +70,22 @@ class Steps:
         self.tables = _tables(settings, wanted)
         self._expected: dict[str, int] = {}
 
+    @contextmanager
+    def connected(self) -> Iterator[Any]:
+        """A client of the pipeline's dataset that waits for no lock for long."""
+        with self.pipeline.destination_client() as client:
+            engine = TRANSACTIONAL.get(self.values.kind)
+            if engine is not None and engine.wait_limit:
+                client.sql_client.execute_sql(engine.wait_limit)
+            yield client
+
     def readers_state(self, client: Any) -> DestinationState | None:
         """The control tables of the dataset that readers use; None when nothing was delivered.
 
         Raises: ConfigurationError when another warehouse delivers there; dlt's errors.
         """
         dataset = self.settings.dataset_name
+        refuse_other_control_tables(client, dataset, self.values)
         with client.sql_client.with_alternative_dataset_name(dataset) as sql:
             state = read_state(sql) if sql.has_dataset() else None
         own = own_name(self.settings)
@@ -80,6 +97,20 @@ class Steps:
                 f"{dataset}.{PUBLISHED} set publisher = '{own}'` there.",
             )
         return state
+
+    def refuse_others(self, client: Any, state: DestinationState | None, *, may_be_empty: bool) -> None:
+        """Refuse tables that are in the way of those of the snapshot. Raises: ConfigurationError; dlt's errors."""
+        own = set() if state is None else {*state.tables, *KEYS}
+        names = sorted({*self.tables, *KEYS} - own)
+        refuse_other_tables(client, self.settings.dataset_name, names, self.values, may_be_empty=may_be_empty)
+
+    def has_leftovers(self, client: Any, dataset: str, owner: str, state: DestinationState | None) -> bool:
+        """Whether there is a dataset for new rows already; ``owner`` is what its control table names then.
+
+        Raises: ConfigurationError where others use that dataset; dlt's errors.
+        """
+        known = {*self.tables, *KEYS, *(() if state is None else state.tables)}
+        return refuse_used_dataset(client, dataset, known, owner, self.values)
 
     def remove(self, client: Any, dataset: str) -> None:
         """Remove a dataset that no reader uses, if there is one."""

@@ -21,6 +21,8 @@ Columns = dict[str, Any]
 ATTEMPTS = 10
 """How often a transaction is tried that alters tables while others may read them."""
 LOCKED = "lock timeout"
+WAIT_S = 60
+"""How long a delivery waits for a lock; a sync would otherwise wait as long as somebody leaves a transaction open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +33,26 @@ class Engine:
         has_ddl: tables can be made and altered inside a transaction.
         has_comments: it has ``comment on``; otherwise only dlt may write comments, when it creates a table.
         has_keys: it has primary keys, and enforces them.
-        lock_limit: the statement that ends a transaction that waits for readers of a table that it alters. It must be
-            shorter than what a server waits until it looks for deadlocks, which could end a reader.
+        wait_limit: the statement that ends every wait of a connection for a lock that somebody else holds.
+        lock_limit: the same for a transaction that waits for readers of a table that it alters. It must be shorter
+            than what a server waits until it looks for deadlocks, which could end a reader.
     """
 
     has_ddl: bool = False
     has_comments: bool = False
     has_keys: bool = False
+    wait_limit: str = ""
     lock_limit: str = ""
 
 
 TRANSACTIONAL: Mapping[str, Engine] = {
-    "postgres": Engine(has_ddl=True, has_comments=True, has_keys=True, lock_limit="set local lock_timeout = '500ms'"),
+    "postgres": Engine(
+        has_ddl=True,
+        has_comments=True,
+        has_keys=True,
+        wait_limit=f"set lock_timeout = '{WAIT_S}s'",
+        lock_limit="set local lock_timeout = '500ms'",
+    ),
     "duckdb": Engine(has_ddl=True, has_comments=True),
     "motherduck": Engine(has_ddl=True, has_comments=True),
     "redshift": Engine(has_ddl=True, has_comments=True),
@@ -87,7 +97,9 @@ class DatasetTables:
             for table in tables:
                 self._shape(table, new[table.name], old[table.name])
         is_altered = bool(gone) or any(old[name] not in ({}, new[name]) for name in names)
-        for attempt in range(ATTEMPTS):
+        is_altered |= any(old[table.name] and self._has_new_key(table, old_keys) for table in tables)
+        attempts = ATTEMPTS if is_altered else 1
+        for attempt in range(attempts):
             try:
                 with self._sql.begin_transaction():
                     if is_altered and self._engine.lock_limit:
@@ -98,7 +110,7 @@ class DatasetTables:
                         self._drop(gone)
                 break
             except Exception as error:
-                if LOCKED not in str(error) or attempt == ATTEMPTS - 1:
+                if LOCKED not in str(error) or attempt == attempts - 1:
                     raise
         if not self._engine.has_ddl:
             self._drop(gone)
@@ -132,6 +144,9 @@ class DatasetTables:
             added = [kinds[name] for name in new if name not in old or (name in wrong and self._engine.has_ddl)]
             if added:
                 self._execute(self._client._get_table_update_sql(table.name, added, True))
+
+    def _has_new_key(self, table: FeedTable, old_keys: Mapping[str, Sequence[str]]) -> bool:
+        return self._engine.has_keys and tuple(old_keys.get(table.name, ())) != table.key
 
     def _set_key(self, table: FeedTable, target: str, old: Sequence[str]) -> None:
         if not self._engine.has_keys or tuple(old) == table.key:

@@ -126,13 +126,19 @@ def _delivered(manifest: dict[str, Any]) -> bytes:
 
 
 def _claim(settings: Settings, place: Place) -> None:
-    """Mark a place as used by this warehouse. Raises: ConfigurationError when another warehouse delivers there."""
+    """Mark a place as used by this warehouse. Raises: ConfigurationError when another warehouse or program uses it."""
     own = own_name(settings)
     found = (place.read(MARK) or b"").decode("utf-8", errors="replace").strip()
     if found and found != own:
         raise ConfigurationError(
             "Another warehouse delivers there; this one would replace its feeds.",
             f"Set WAREHOUSE__DELIVER_TO to another place; if that warehouse is no longer used, remove {MARK} there.",
+        )
+    there = None if found else place.read(MANIFEST)
+    if there is not None and _number(there) is None:
+        raise ConfigurationError(
+            f"{MANIFEST} there was not written by this program, and would be replaced.",
+            "Set WAREHOUSE__DELIVER_TO to a place of its own, such as an empty folder.",
         )
     if not found:
         place.write(MARK, f"{own}\n".encode())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ NO_SECRETS = frozenset({
     "port", "project_id", "query", "region_name", "role", "secure", "server_hostname", "user", "username", "warehouse",
 })  # fmt: skip
 """Keys of credentials whose values may be shown."""
+AMBIGUOUS = re.compile(r"[\w+.-]+://[^:/?#@]*:[^/?#]*@[^/?#]*@")
+"""An address with @ in the password: clients take its end for the host, and show it."""
 SHORTEST_SECRET = 12
 """Characters of a parameter in an address from which on it is taken for a token."""
 
@@ -67,6 +70,11 @@ class DestinationValues:
         value = found.value if found.given is None else found.given.strip()
         for secret in _secrets(value, key, is_within="credentials" in path):
             register_secret(secret)
+        if key == "credentials" and isinstance(value, str) and AMBIGUOUS.match(value):
+            raise ConfigurationError(
+                f"{variable(section, key)} is an address with an @ in its password.",
+                "Write it as %40.",
+            )
         return value
 
 

@@ -113,8 +113,13 @@ def _of_url(name: str, value: str) -> dict[str, str]:
     try:
         url = urlsplit(value)
         port = url.port
+        if "@" in url.path:
+            raise ValueError  # a part of the password would be taken for the database, and shown
     except ValueError:
-        raise ConfigurationError(f"{name} is not a valid address.", SHAPE) from None
+        raise ConfigurationError(
+            f"{name} is not a valid address.",
+            f"{SHAPE} In a password, write @ as %40, / as %2F, ? as %3F, # as %23 and % as %25.",
+        ) from None
     if url.password:
         register_secret(url.password)  # as it is written in the address, besides what it stands for
     given = {

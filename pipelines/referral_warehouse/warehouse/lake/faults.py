@@ -41,6 +41,15 @@ NEXT: tuple[tuple[str, str], ...] = (
     (r"does not match existing data path", f"Set {DATA} to the place that the catalog names, or use another catalog."),
     (r"not a database|not a valid DuckDB", f"Set {CATALOG} to another file, or restore this one from a backup."),
     (
+        r"Cannot open file \"[^\"]*\.parquet\"|\.parquet.{0,40}\b404\b",
+        f"Mount or restore {DATA}. If its files are lost, set {CATALOG} and {DATA} to an empty catalog and an empty "
+        "place, and run `referrals migrate --to ducklake`.",
+    ),
+    (
+        r"Permission denied|readonly database|read-only mode|Read-only file system",
+        f"Give this user the right to write {CATALOG} and {DATA}, with the folder of a catalog that is a file.",
+    ),
+    (
         r"Cannot open file|unable to open database file",
         f"Set {CATALOG} to a file in a folder that exists and that this user may write.",
     ),
