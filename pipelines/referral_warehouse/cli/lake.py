@@ -31,14 +31,14 @@ def locked_lake(settings: Settings) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     from referral_warehouse.warehouse.lake.connection import open_lake
-    from referral_warehouse.warehouse.lake.faults import LakeInUse
+    from referral_warehouse.warehouse.lake.faults import LakeInUse, explained
     from referral_warehouse.warehouse.lake.lock import lake_lock
     from referral_warehouse.warehouse.lake.publication import refuse_other_publisher
     from referral_warehouse.warehouse.lake.state import lake_state
 
     with lake_lock(settings) as refuse_lost_lock:
         try:
-            with open_lake(settings) as lake:
+            with open_lake(settings) as lake, explained(settings, "The lake cannot be read"):
                 if lake is not None:
                     refuse_other_publisher(settings, lake_state(lake))
         except LakeInUse:  # by readers of a DuckDB file; they may be gone when there is something to publish
