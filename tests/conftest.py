@@ -5,13 +5,18 @@ Also a smaller set of models, for tests of files and their order, not of what th
 
 from __future__ import annotations
 
+import gc
+import importlib.util
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import settings
 
@@ -20,6 +25,15 @@ from tests.chromium import NO_BROWSER
 from tests.lake import everywhere
 from tests.lake.packages import NO_LAKE
 from tests.lake.storages import differs_between_storages, is_end_to_end
+
+if TYPE_CHECKING:
+    from referral_warehouse.settings import Settings
+    from tests.dlt_source.postgres_server import PostgresServer
+
+# DuckDB looks for pandas once or twice for each value that is passed to a query, on all folders of the path if it is
+# not installed; this entry says at once that it is not. pyarrow has to find out before.
+if importlib.util.find_spec("pandas") is None and not pa.lib._pandas_api.have_pandas:
+    sys.modules["pandas"] = None  # type: ignore[assignment]
 
 # No test depends on how fast a machine is.
 settings.register_profile("any speed", deadline=None)
@@ -43,6 +57,29 @@ def few_models_folder() -> Iterator[Path]:
         yield copy_few_models(Path(folder))
 
 
+@pytest.fixture(scope="session")
+def fewest_models_folder() -> Iterator[Path]:
+    """The models without which no build can be published: a publication costs a third of one of the few models."""
+    from tests.warehouse.few_models import FEWEST, copy_few_models
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield copy_few_models(Path(folder), FEWEST)
+
+
+@pytest.fixture(scope="session")
+def few_models_package(few_models_folder: Path) -> Iterator[str]:
+    """A PYTHONPATH for new interpreters whose builds have the tables of core and ops, and few marts."""
+    import referral_warehouse
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        package = Path(folder) / "referral_warehouse"
+        shutil.copytree(Path(referral_warehouse.__file__).parent, package)  # with what is compiled
+        shutil.copytree(few_models_folder, package / "sql")
+        yield os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 @contextmanager
 def using_models(folder: Path) -> Iterator[None]:
     """Builds in this process use another folder of models."""
@@ -64,6 +101,34 @@ def few_models_in_module(few_models_folder: Path) -> Iterator[None]:
 def few_models(few_models_folder: Path) -> Iterator[None]:
     """Builds of this test have the tables of core and ops, and few marts."""
     with using_models(few_models_folder):
+        yield
+
+
+@pytest.fixture(scope="session")
+def publications(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Settings:
+    """Three snapshots of ten tables, which are made once for the tests of lakes and of destinations."""
+    from tests.lake.three_publications import publish_three
+
+    with using_models(few_models_folder):
+        return publish_three(tmp_path_factory.mktemp("published") / "data")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests: each makes a database, or leaves none of its tables behind."""
+    from tests.dlt_source.postgres_server import running_server
+
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def fewest_models(fewest_models_folder: Path) -> Iterator[None]:
+    """Builds of this test have two tables of core, one mart and those of ops that a publication reads.
+
+    Nobody may ask for ``status`` then.
+    """
+    with using_models(fewest_models_folder):
         yield
 
 
@@ -140,6 +205,11 @@ def lakes_show_what_is_published() -> Iterator[None]:
         everywhere.prove_processes()
         found = everywhere.outcomes(everywhere.current_test())
         assert [outcome for outcome in found if outcome.result == everywhere.DIFFERS] == []
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of garbage collection: it stays, and to look at it takes time."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

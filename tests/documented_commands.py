@@ -9,7 +9,13 @@ ACCOUNT = (
     "export ACCOUNTS__UK__API_TOKEN=$SOURCES__REFERRAL_FACTORY__API_TOKEN WAREHOUSE__DIR=several; "
     "unset SOURCES__REFERRAL_FACTORY__API_TOKEN; "
 )
-WHY = "the data is a copy of that of the one account that the other pages use"
+SEVERAL = Shortened(
+    f"cp -R account several && {ACCOUNT} referrals migrate --to accounts --account uk && "
+    "referrals sync --account uk && referrals sync && rm -r several",
+    "the data is a copy of that of the one account that the other pages use; one run shows both commands",
+)
+PREPARED = Shortened("test -s demo.said", "the test prepares its data with the same days")
+IS_A_TEST = "they are run with all tests"
 
 # Commands that run in the test exactly as a reader types them (patterns for the whole command).
 AS_IT_STANDS: list[str] = [
@@ -25,9 +31,12 @@ AS_IT_STANDS: list[str] = [
     r"make help",
 ]
 
+# Commands that ask the marts, on what the demo has published. The others need none of them.
+NEEDS_MARTS = r"referrals (sql|report|docs --format superset|mcp|serve)\b.*"
+
 # Commands that run differently there, each with the reason.
 SHORTENED: dict[str, Shortened] = {
-    f"make run DAYS={DEMO_DAYS}": Shortened("test -s demo.said", "the test prepares its data with the same days"),
+    f"make run DAYS={DEMO_DAYS}": PREPARED,
     ". .venv/bin/activate": Shortened("command -v referrals", "the commands are on the PATH already"),
     "make setup": Shortened("make -n setup", ".ci/run does it; here it would install everything"),
     "make lint": Shortened("make -n lint", ".ci/run does it; it needs .venv"),
@@ -35,12 +44,9 @@ SHORTENED: dict[str, Shortened] = {
     "make bench ARGS='--quick'": Shortened("python -m tests.bench --help", "it takes minutes"),
     "pre-commit install": Shortened("test -f .pre-commit-config.yaml", "it is optional and not installed"),
     "make docs": Shortened("make -n docs", "it needs .venv; a test compares the dictionary with the SQL files"),
-    "python -m pytest tests/api/test_api_query.py": Shortened(
-        "python -m pytest --collect-only -q tests/api/test_api_query.py", "it is one of the tests"
-    ),
+    "python -m pytest tests/api/test_api_query.py": Shortened("test -f tests/api/test_api_query.py", IS_A_TEST),
     "python -m pytest tests/load/test_adding_a_stream.py tests/end_to_end/test_planted_rows.py": Shortened(
-        "python -m pytest --collect-only -q tests/load/test_adding_a_stream.py tests/end_to_end/test_planted_rows.py",
-        "both are run with all tests",
+        "test -f tests/load/test_adding_a_stream.py && test -f tests/end_to_end/test_planted_rows.py", IS_A_TEST
     ),
     'eval "$(_REFERRALS_COMPLETE=bash_source referrals)"': Shortened(
         """bash -c 'eval "$(_REFERRALS_COMPLETE=bash_source referrals)"; complete -p referrals'""",
@@ -65,14 +71,8 @@ SHORTENED: dict[str, Shortened] = {
         "referrals migrate --to ducklake",
         "the settings are exported in the user's shell",
     ),
-    "referrals sync --account uk": Shortened(
-        f"cp -R account several && {ACCOUNT} referrals migrate --to accounts --account uk && "
-        "referrals sync --account uk && rm -r several",
-        WHY,
-    ),
-    "referrals migrate --to accounts --account uk": Shortened(
-        f"cp -R account several && {ACCOUNT} referrals migrate --to accounts --account uk && referrals sync", WHY
-    ),
+    "referrals sync --account uk": SEVERAL,
+    "referrals migrate --to accounts --account uk": SEVERAL,
     "pip install 'apache-superset==6.1.*' duckdb-engine==0.17.0 duckdb==1.5.5 rich cachetools 'flask-caching<2.4'": (
         Shortened("python -c 'import duckdb'", "make soak installs it")
     ),
@@ -108,7 +108,8 @@ SHORTENED: dict[str, Shortened] = {
         "until grep -q Serving said; do sleep 0.1; done; kill -TERM $!; wait $! || test $? = 143",
         "it serves until it is stopped, and the port may be in use",
     ),
-    "referrals demo --days 3": Shortened(
-        "WAREHOUSE__DIR=other referrals demo --days 1 --users 60", "one day is enough, in a directory of its own"
+    "referrals docs --format dbt --out analytics": Shortened(
+        "referrals docs --format dbt --out referrals-dbt", "the same with another folder is on another page"
     ),
+    f"referrals demo --days {DEMO_DAYS}": PREPARED,
 }

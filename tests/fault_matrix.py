@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.collected import collected
 
 PROJECT = Path(__file__).parents[1]
 PAGE = PROJECT / "docs" / "faults.md"
@@ -114,15 +114,10 @@ _NAMELESS = re.compile(r"[a-z_]+\d+(-.*)?|\W*")
 def collect() -> dict[str, dict[str, list[str]]]:
     """File → test → its named cases, in the order in which they stand."""
     files = [file for section in SECTIONS.values() for file in section]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-m", "full or not full", *files],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
     found: dict[str, dict[str, list[str]]] = {file: {} for file in files}
-    for line in done.stdout.splitlines():
+    code, text = collected("-m", "full or not full", *files)
+    assert code == 0, text
+    for line in text.splitlines():
         if match := re.fullmatch(r"(tests/\S+?\.py)::(test_\w+)(?:\[(.*)\])?", line):
             cases = found[match[1]].setdefault(match[2], [])
             if match[3] and not _NAMELESS.fullmatch(match[3]):

@@ -6,7 +6,9 @@ Knows nothing of this project's rules; tests/test_dependency_rules.py holds them
 from __future__ import annotations
 
 import ast
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -28,8 +30,24 @@ class Module:
     name: str
     path: Path
     is_package: bool
-    tree: ast.Module
-    line_count: int
+    text: str
+
+    def parsed(self) -> ast.Module:
+        """The tree of the file, for one walk: kept trees are millions of objects that a collection looks at.
+
+        Raises: SyntaxError when the file is no Python.
+        """
+        return ast.parse(self.text, str(self.path))
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The tree of the file, kept for several walks."""
+        with no_collections():
+            return self.parsed()
+
+    @property
+    def line_count(self) -> int:
+        return len(self.text.splitlines())
 
     @property
     def part(self) -> str:
@@ -40,11 +58,20 @@ class Module:
         return f"{self.name}:{line}"
 
 
-class SourceTree:
-    """All modules of one package folder.
+@contextmanager
+def no_collections() -> Iterator[None]:
+    """Look for no garbage meanwhile: there is none among millions of new objects."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
-    Raises: SyntaxError when a file is no Python.
-    """
+
+class SourceTree:
+    """All modules of one package folder."""
 
     def __init__(self, package: Path) -> None:
         self.package = package
@@ -56,17 +83,18 @@ class SourceTree:
             is_package = parts[-1] == "__init__"
             text = path.read_text(encoding="utf-8")
             name = ".".join(parts[:-1] if is_package else parts)
-            yield Module(name, path, is_package, ast.parse(text, str(path)), len(text.splitlines()))
+            yield Module(name, path, is_package, text)
 
     @cached_property
     def imports(self) -> dict[str, list[Import]]:
         """Module name → what it imports; names from inside the tree are resolved to the module that holds them."""
-        return {
-            module.name: [
-                Import(self._resolve(target), line, is_eager) for target, line, is_eager in _imports_of(module)
-            ]
-            for module in self.modules.values()
-        }
+        with no_collections():
+            return {
+                module.name: [
+                    Import(self._resolve(target), line, is_eager) for target, line, is_eager in _imports_of(module)
+                ]
+                for module in self.modules.values()
+            }
 
     def _resolve(self, target: str) -> str:
         """``referral_warehouse.errors.ApiError`` → ``referral_warehouse.errors``; other packages' names stay."""
@@ -103,7 +131,7 @@ def read_tree(package: Path) -> SourceTree:
 
 def _imports_of(module: Module) -> Iterator[tuple[str, int, bool]]:
     """Every import statement and every ``import_module``/``__import__`` call with a literal name."""
-    waiting: list[tuple[ast.AST, bool]] = [(module.tree, True)]
+    waiting: list[tuple[ast.AST, bool]] = [(module.parsed(), True)]
     while waiting:
         node, is_eager = waiting.pop()
         if isinstance(node, ast.Import):
@@ -119,7 +147,7 @@ def _imports_of(module: Module) -> Iterator[tuple[str, int, bool]]:
 
 
 def _children(node: ast.AST, is_eager: bool) -> Iterator[tuple[ast.AST, bool]]:
-    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         yield from ((child, False) for child in node.body)
         yield from ((child, is_eager) for child in node.orelse)
         return

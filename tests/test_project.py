@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import load_settings
 from referral_warehouse.settings.table import TABLE, Section
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
+from tests.collected import collected
 from tests.documentation import PAGES, table_rows
 
 PROJECT = Path(__file__).parents[1]
@@ -281,5 +281,4 @@ def test_the_example_of_secrets_holds_none_and_fits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("arguments", "code"), [([], 5), (["-m", "full"], 0)], ids=["make test", "make soak"])
 def test_the_long_tests_run_in_make_soak_alone(arguments: list[str], code: int) -> None:
     """Exit code 5 of pytest: no test was selected."""
-    command = [sys.executable, "-m", "pytest", "--collect-only", *arguments, "tests/soak/test_budget.py"]
-    assert subprocess.run(command, cwd=PROJECT, capture_output=True, check=False).returncode == code
+    assert collected(*arguments, "tests/soak/test_budget.py")[0] == code

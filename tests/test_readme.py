@@ -1,12 +1,14 @@
 """Every command and query of README.md and docs/ runs: as it stands, or as tests/documented_commands.py says.
 
-A command that neither the patterns nor the table know fails the test. All pages share the data of one demo.
+A command that neither the patterns nor the table know fails the test. All pages share the data of one demo, and what
+several of them run as the same line runs once. ``referrals`` is a program of tests/kills/forks.py.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +21,8 @@ import pytest
 from referral_warehouse.sandbox import Sandbox
 from tests.commands import Command, Shortened, UnknownCommand, plan, read_commands, run
 from tests.documentation import PAGES, PROJECT, queries_of
-from tests.documented_commands import AS_IT_STANDS, DEMO_DAYS, SHORTENED
+from tests.documented_commands import AS_IT_STANDS, DEMO_DAYS, NEEDS_MARTS, SHORTENED
+from tests.kills.forks import forks_with
 
 DEMO_FENCE = re.compile(r"<!-- demo output: begin -->\n```text\n(.*?)\n```", re.DOTALL)
 SEVERAL = "docs/accounts.md"  # its queries need several accounts: tests/accounts runs them
@@ -88,15 +91,41 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def demo(checkout: Path, environ: dict[str, str]) -> Path:
-    """A checkout after `make run DAYS=3`. Pages read ``data``; commands that write use ``account``, a copy of it."""
+def programs(tmp_path: Path, few_models_folder: Path) -> tuple[Path, Path]:
+    """The folders of two programs that start no interpreter for each command: with all models, and with few."""
+    folders = tmp_path / "bin" / "all", tmp_path / "bin" / "few"
+    for folder, models in zip(folders, (None, few_models_folder), strict=True):
+        folder.mkdir(parents=True)
+        program = folder / "referrals"
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(forks_with(models).program)} "$@"\n', encoding="utf-8")
+        program.chmod(0o755)
+    return folders
+
+
+@pytest.fixture
+def of_marts(checkout: Path, environ: dict[str, str], programs: tuple[Path, Path]) -> dict[str, str]:
+    """The environment of commands that read what `make run DAYS=3` has published, with all marts."""
+    environ |= {"PATH": f"{programs[0]}{os.pathsep}{environ['PATH']}"}
     run(f"referrals demo --days {DEMO_DAYS} > demo.said", checkout, environ)
+    return environ
+
+
+@pytest.fixture
+def of_account(checkout: Path, of_marts: dict[str, str], programs: tuple[Path, Path]) -> Iterator[dict[str, str]]:
+    """The environment of commands that write: another directory, of the demo's account, and few marts."""
     shutil.copy(checkout / "data" / "sandbox.sqlite3", checkout / "world.sqlite3")
-    # Without the demo's marker: a sync would move the demo aside.
-    shutil.copytree(
-        checkout / "data", checkout / "account", symlinks=True, ignore=shutil.ignore_patterns("sandbox.sqlite3*")
-    )
-    return checkout
+    prefix = "SOURCES__REFERRAL_FACTORY__"
+    with Sandbox(path=checkout / "world.sqlite3", calls_per_minute=0) as sandbox:
+        environ = of_marts | {
+            "PATH": f"{programs[1]}{os.pathsep}{of_marts['PATH']}",
+            "WAREHOUSE__DIR": "account",
+            f"{prefix}BASE_URL": sandbox.base_url,
+            f"{prefix}API_TOKEN": sandbox.token,
+            f"{prefix}CALLS_PER_MINUTE": "0",
+            f"{prefix}SIMULATED_TIME": "true",
+        }
+        run("referrals sync", checkout, environ)
+        yield environ
 
 
 def _check_queries(folder: Path) -> None:
@@ -116,25 +145,20 @@ def _commands() -> list[Command]:
     return list({command.text: command for command in found}.values())
 
 
-def test_every_command_and_query_of_the_documentation_runs(demo: Path, environ: dict[str, str]) -> None:
-    said = (demo / "demo.said").read_text(encoding="utf-8").replace(f"{demo}/", "")
+def test_every_command_and_query_of_the_documentation_runs(
+    checkout: Path, of_marts: dict[str, str], of_account: dict[str, str]
+) -> None:
+    said = (checkout / "demo.said").read_text(encoding="utf-8").replace(f"{checkout}/", "")
     [shown] = DEMO_FENCE.findall(PAGES["README.md"])
     assert [line.rstrip() for line in said.splitlines()] == shown.splitlines(), "README.md shows another output"
-    _check_queries(demo)
-    prefix = "SOURCES__REFERRAL_FACTORY__"
-    with Sandbox(path=demo / "world.sqlite3", calls_per_minute=0) as sandbox:
-        environ |= {
-            "WAREHOUSE__DIR": "account",
-            f"{prefix}BASE_URL": sandbox.base_url,
-            f"{prefix}API_TOKEN": sandbox.token,
-            f"{prefix}CALLS_PER_MINUTE": "0",
-            f"{prefix}SIMULATED_TIME": "true",
-        }
-        for command, text in plan(_commands(), AS_IT_STANDS, SHORTENED):
-            if not command.text.startswith("export "):  # a token of its own would replace the sandbox's
-                run(text, demo, environ)
-            else:
-                assert command.text.count("=") == 1
+    _check_queries(checkout)
+    done = set[str]()
+    for command, text in plan(_commands(), AS_IT_STANDS, SHORTENED):
+        if command.text.startswith("export "):  # a token of its own would replace the sandbox's
+            assert command.text.count("=") == 1
+        elif text not in done:
+            done.add(text)
+            run(text, checkout, of_marts if re.fullmatch(NEEDS_MARTS, command.text, re.DOTALL) else of_account)
 
 
 def test_commands_are_found_where_they_stand() -> None:

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from referral_warehouse.sql_quoting import identifier, literal
-from tests.imports import SourceTree
+from tests.imports import read_tree
 
 PACKAGE = Path(__file__).parents[1] / "pipelines" / "referral_warehouse"
 TEXTS = ["plain", "", "o'brien", "''", "'; drop table t; --", 'a"b', '"', "a\\'b", "$1 {x} %s", "café ☕\n"]
@@ -36,7 +36,7 @@ def test_no_other_module_quotes_sql() -> None:
     doubled = {("'", "''"), ('"', '""')}
     found = [
         module.name
-        for module in SourceTree(PACKAGE).modules.values()
+        for module in read_tree(PACKAGE).modules.values()
         for call in ast.walk(module.tree)
         if isinstance(call, ast.Call)
         and tuple(arg.value for arg in call.args if isinstance(arg, ast.Constant)) in doubled

@@ -66,7 +66,7 @@ def log_task(task: str, problem: str = "", kind: str = "") -> None:
     """Log how an erasure or a delivery ended, which may fail without failing its run; the record of the run gets it.
 
     Args: ``task`` is what was to be done, such as ``feeds``; ``problem`` says why it was not, and ``kind`` is the class
-    of the error, by which a failure is told from another.
+    of the error, by which failures are distinguished.
     """
     text = f"{task}: {problem or 'done'}"
     log_event("operate", "task", text, level=logging.DEBUG, task=task, error=kind, problem=problem)

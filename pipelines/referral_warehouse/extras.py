@@ -19,7 +19,7 @@ def packages_of(extra: str, packages: Collection[str], needed_by: str) -> Iterat
 
     Args:
         extra: the extra of this project that brings the packages.
-        packages: their import names; another module that is missing is no matter of the extra.
+        packages: their import names; the error of any other missing module is not changed.
         needed_by: what needs them, as the beginning of a sentence.
 
     Raises: ConfigurationError that says what to install when one of the packages is missing.

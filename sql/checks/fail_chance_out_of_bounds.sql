@@ -1,4 +1,5 @@
--- rule: chances lie between 0 and 1, expected values within their interval, and the interval between 0 and everything
+-- rule: probabilities are between 0 and 1, expected values within their interval, and the interval between 0 and
+--   most_value
 -- reads: marts.contingent_liability, marts.contingent_backtest, intermediate.int_reward_promises
 -- Nulls are allowed only where no user has qualified yet. A negative reward reverses the order of the amounts, so for a
 -- campaign with one only the interval is checked.

@@ -1,7 +1,7 @@
 -- rule: the last closing of the roll-forward equals the sum of what the API lists as due and in process
 -- reads: marts.reward_liability_daily, core.rewards_due, core.rewards_issued, intermediate.int_reward_changes
--- The history must end with the current state of the account. Not checked while one of the two lists was loaded alone and its
--- changes still wait for a sync of both.
+-- The history must end with the current state of the account. Not checked while changes of one list, loaded alone, wait
+-- for a sync of both lists.
 
 with daily as (
     select * from marts.reward_liability_daily

@@ -1,6 +1,7 @@
--- rule: cohorts of a campaign hold all its referrals that have a date, their last cells all dated qualifications; cells never fall
+-- rule: a campaign's cohorts have all its dated referrals, their last cells all its dated qualifications; counts never
+--   fall
 -- reads: core.users, marts.referral_cohorts
--- Who has no joining date is in no cohort, who qualified without a date in no cell.
+-- Referrals without a joining date are in no cohort; qualifications without a date are in no cell.
 
 with users as (
     select * from core.users

@@ -1,6 +1,6 @@
 -- rule: each series of the daily funnel has every day from its first to the day of the build, once
 -- reads: marts.referral_funnel_daily, intermediate.int_build_clock
--- In a chart, a missing day would look like a day without visitors.
+-- A chart would show a missing day as one without people.
 
 with daily as (
     select * from marts.referral_funnel_daily

@@ -1,6 +1,7 @@
 -- rule: the days of a campaign's daily funnel add up to the counts of core and of the reward movements
 -- reads: core.users, core.coupons, marts.referral_funnel_daily, marts.reward_ledger
--- Every dated event is on exactly one day, whatever its source. Counts of core minus counts of the days must be zero.
+-- Every dated event is on exactly one day, whatever its source. Returns the counts of core minus those of the days where
+-- the difference is not zero.
 
 with users as (
     select * from core.users

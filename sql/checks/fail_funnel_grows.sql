@@ -1,4 +1,4 @@
--- rule: inside a journey of the funnel no stage is larger than the one before, so no share is above 1
+-- rule: within a journey of the funnel no stage is larger than the one before, so no share is above 1
 -- reads: marts.referral_funnel
 -- Advocates and friends are compared with their own journey only; reach (views) and the states of rewards have no shares.
 

@@ -1,7 +1,8 @@
 -- rule: each balance of the ledger begins with the closing of its previous row, or with zero, and ends at its next row
 -- reads: marts.reward_ledger
--- Compared by sums per reward and recipient, because comparing neighbouring rows costs a second per million rows: all
--- openings but the first balance equal all closings but the last, and all ends but the open one are later beginnings.
+-- Compared by sums per reward and recipient, because comparing neighbouring rows costs a second per million rows: the sum
+-- of all openings, without what the first sync found, equals the sum of all closings but the last, and the sum of all
+-- until_sync_at equals that of the sync_at of later rows.
 
 with ledger as (
     select * from marts.reward_ledger

@@ -1,7 +1,8 @@
 -- rule: the last closing of each balance in the ledger is what the API lists as due and in process for it
 -- reads: marts.reward_ledger, core.rewards_due, core.rewards_issued, intermediate.int_reward_changes
--- Per campaign, reward, recipient, type, unit and state, exactly. Not checked while one of the two lists was loaded alone and
--- its changes still wait for a sync of both. Counts are widened first: the negated minimum of bigint does not fit into bigint.
+-- Per campaign, reward, recipient, type, unit and state, exactly. Not checked while changes of one list, loaded alone,
+-- wait for a sync of both lists. Counts are cast to a wider type first: the negated minimum of bigint does not fit into
+-- bigint.
 
 with ledger as (
     select * from marts.reward_ledger

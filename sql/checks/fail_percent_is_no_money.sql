@@ -1,6 +1,7 @@
--- rule: rewards counted in percent have the value that the API gives and no other, and are in no promise and no cost
+-- rule: rewards counted in percent have the total that the API returns, else 0, and are in no contingent liability;
+--   percent is not money
 -- reads: intermediate.int_reward_versions, marts.contingent_liability, core.units
--- A percentage is a rate of somebody's spend: count times percentage is no amount, and neither is what it promises.
+-- A percentage is a rate of somebody's spend: count times percentage is not an amount.
 
 with versions as (
     select * from intermediate.int_reward_versions

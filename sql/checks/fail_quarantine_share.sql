@@ -3,7 +3,8 @@
 -- next: Run `select * from ops.quarantine where is_open` on draft/warehouse.duckdb. Once the API is corrected, `referrals
 --   sync --sweep` requests these records again. If the API changed permanently, update to a version that reads the new
 --   format; to leave the records out, raise WAREHOUSE__MAX_QUARANTINE_PERCENT and sync again.
--- One unreadable record is a matter of the account; many are a change of the API, and totals would be too small.
+-- One unreadable record is a fault of the account's data; many indicate a change of the API, and totals would be too
+-- small.
 
 with open_records as (
     -- each open row is one record; one without a readable id is among no good records

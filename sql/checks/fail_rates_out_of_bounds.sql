@@ -1,6 +1,6 @@
 -- rule: the rates of people of a campaign are within 0 and 1, and each count is a part of the count that it is divided by
 -- reads: marts.campaign_performance
--- How many referrals a user or a referrer has is no rate: it may be above 1.
+-- referrals_per_user and referrals_per_referrer are not rates: they may be above 1.
 
 with campaigns as (
     select * from marts.campaign_performance

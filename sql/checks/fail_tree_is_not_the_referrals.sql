@@ -1,4 +1,5 @@
--- rule: the tree has every referral once: under its referrer, as an orphan, or as a self-referral; and depths add up
+-- rule: the tree has every referral once: under its referrer, as an orphan, or as a self-referral; depths match
+--   downstream counts
 -- reads: core.users, marts.referral_tree
 -- The third comparison checks depths and downstream counts together: outside of cycles a user of depth n is downstream of
 -- n people, so the sum of all depths equals the sum of all downstream counts.

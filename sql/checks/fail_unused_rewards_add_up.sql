@@ -1,8 +1,8 @@
 -- rule: rewards settled on use are all issued rewards of their unit; they are used, expired, withdrawn or unused; and the
 --   last day of the roll-forward closes with the unused ones
 -- reads: marts.unused_rewards, marts.unused_rewards_daily, core.rewards_issued, intermediate.int_unit_terms
--- The list of rewards issued is added up without the coupons and without the settings of expiry. Rewards that had all ended
--- before their unit came to be settled on use are on no day of the roll-forward.
+-- The total of issued rewards is computed from their list alone, without coupons and terms of expiry. If all rewards of a
+-- unit were used, expired or withdrawn before the unit was settled on use, they are on no day of the roll-forward.
 
 with rewards as (
     select * from marts.unused_rewards

@@ -3,8 +3,8 @@
 --   intermediate.int_issued_latest, staging.stg_list_totals
 -- The other checks compare the marts with core. This one compares core with sums that the loader made of the API's rows
 -- when it read them. Not checked for a list that the last run did not read completely, nor where the last run did not
--- end: rows that it committed before may be newer than all sums. The loader knows no units and multiplies where a row has
--- no total; what core leaves out of rewards in percent for that reason is added for the comparison.
+-- finish: rows that it had committed may be newer than the sums. The loader does not know units: for a row without a
+-- total it uses count times price, also in percent, where core uses 0. The comparison adds that difference.
 
 with due as (
     select * from core.rewards_due

@@ -1,7 +1,7 @@
 -- rule: dates of the account are between 2000 and the day after this build
 -- reads: core.users, core.coupons, core.rewards_issued, intermediate.int_build_clock
--- Such rows keep their dates in core. In daily and monthly tables they count on the first or the last day there is, so
--- that one wrong date does not add thousands of empty days.
+-- Such rows keep their dates in core. In daily and monthly tables they count on the first or the last day of the table,
+-- so that one wrong date does not add thousands of empty days.
 
 with users as (
     select * from core.users

@@ -1,6 +1,6 @@
 -- rule: every stream that was ever loaded was read within two days before this build
 -- reads: staging.stg_run_streams, intermediate.int_build_clock
--- Detects a stream that is not scheduled any more while others are. The manifest shows the age of the whole warehouse.
+-- Detects a stream that is no longer loaded while others are. The manifest shows the age of the whole warehouse.
 
 with run_streams as (
     select * from staging.stg_run_streams

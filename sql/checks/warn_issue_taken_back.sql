@@ -1,7 +1,7 @@
 -- rule: issued rewards stay issued
 -- reads: marts.reward_ledger
--- According to the vendor, payouts are never reversed. Where the issued list has less than before, the roll-forward has a
--- negative movement.
+-- According to the vendor, payouts are never reversed. Where the issued list has fewer rewards or less value than before,
+-- issued is negative in the roll-forward.
 
 with ledger as (
     select * from marts.reward_ledger

@@ -1,7 +1,7 @@
 -- rule: a dated reward that leaves the list of rewards issued is due again
 -- reads: intermediate.int_issued_latest, intermediate.int_unlisted_issues
--- The vendor says that payouts are never taken back. One that is due again is a payout that failed: the ledger takes the
--- issue back. Of one that is not, nothing is known: it stays issued, and is named here.
+-- The vendor says that payouts are never taken back. A reward that is due again is a failed payout, and the ledger takes
+-- the issue back. A reward that is not due again stays issued, and this check lists it.
 
 with issued as (
     select * from intermediate.int_issued_latest

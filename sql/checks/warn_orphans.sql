@@ -1,6 +1,7 @@
 -- rule: referenced rows exist: campaigns, referrers, rewards, recipients, coupon holders
 -- reads: core.campaigns, core.users, core.rewards, core.rewards_due, core.rewards_issued, core.coupons
--- The API deletes rows without those that reference them, so this is a warning. Such rows count, but lack a name.
+-- The API can delete a row while others still reference it, so this is a warning. The referencing rows are counted, but
+-- have no name to show.
 
 with campaigns as (
     select * from core.campaigns

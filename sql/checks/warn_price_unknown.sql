@@ -1,8 +1,8 @@
 -- rule: each reward that is owed or was issued has a value, or a price to compute it from
 -- reads: intermediate.int_reward_versions, intermediate.int_issued_latest
--- next: Enter the value of these rewards in the dashboard, if they are worth something; the next sync has it.
--- The lists have neither a total nor a price for these rows. They are counted, with a value of 0, in every sum. Rows that
--- left the list in process are no longer owed and are not named.
+-- next: If these rewards have a value, enter it in the dashboard; the next sync reads it.
+-- The lists have neither a total nor a price for these rows. They are counted, with a value of 0, in every sum. Rows in
+-- process that left the list are no longer owed and are not listed.
 
 with versions as (
     select * from intermediate.int_reward_versions

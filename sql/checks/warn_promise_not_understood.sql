@@ -1,7 +1,7 @@
 -- rule: each reward definition has known values for who receives it and when
 -- reads: intermediate.int_reward_promises
--- Other rewards count once the API lists them as due, but are not in marts.contingent_liability nor in the estimated days
--- of marts.reward_liability_daily.
+-- Rewards of other definitions count once the API lists them as due, but are not in marts.contingent_liability nor in the
+-- estimated days of marts.reward_liability_daily.
 
 with promises as (
     select * from intermediate.int_reward_promises

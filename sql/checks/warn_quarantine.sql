@@ -1,6 +1,6 @@
 -- rule: no record is in quarantine
 -- reads: ops.quarantine
--- Each of these records is missing from core, or is there with an older state.
+-- Each of these records is missing from core, or core has an older version of it.
 
 with quarantine as (
     select * from ops.quarantine

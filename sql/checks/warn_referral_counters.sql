@@ -1,6 +1,7 @@
--- rule: a user's referrals, counted here, equal the API's own counters
+-- rule: a user's referrals, counted from the rows, equal the API's own counters
 -- reads: core.users
--- Changes of the counters have no date, so they may be as old as ops.freshness shows; reading users again corrects them.
+-- The API gives changes of these counters no date, so they may be outdated by the age in ops.freshness; reading users
+-- again updates them.
 
 with users as (
     select * from core.users

@@ -1,7 +1,7 @@
 -- rule: no row is more than two days older than the settings allow
 -- reads: ops.freshness
--- Detects that the calls for reading rows again are not enough, or are spent on other things. Streams whose list every sync
--- reads completely are left to warn_freshness, which detects that a stream is not read at all.
+-- Detects that the calls for reading rows again are not enough, or are spent on other things. It does not apply to
+-- streams that every sync reads completely; warn_freshness detects when a stream is not read at all.
 
 with freshness as (
     select * from ops.freshness

@@ -1,8 +1,8 @@
 -- rule: the status of an undated row of rewards issued is a known one
 -- reads: intermediate.int_issued_latest, intermediate.int_payout_statuses
--- A row without a date counts as owed unless its status says that it is not. A status that is not in the list of known
--- ones may say so in other words: decide what it means before you rely on the rows that bear it. A row without any
--- status is owed.
+-- A row without a date counts as owed unless its status says that it is not. A status that is not listed in
+-- int_payout_statuses may mean the same in other words: find out before you rely on the rows that have it. A row without
+-- a status is owed.
 
 with issued as (
     select * from intermediate.int_issued_latest

@@ -1,7 +1,7 @@
 -- rule: the total of a reward row is its count times its price
 -- reads: intermediate.int_reward_versions
--- The vendor may round or grant another amount; the total of the API is used.
--- Rewards counted in percent are left out: their price is a rate.
+-- The vendor may round a total or grant another amount; the API's total is used. Rewards counted in percent are left out:
+-- their price is a rate.
 
 with versions as (
     select * from intermediate.int_reward_versions

@@ -1,10 +1,10 @@
--- rule: each reward, campaign and reward type that the settings give a unit is in this account, and each unit that they
---   give terms of settlement occurs
+-- rule: each reward, campaign and reward type with a unit in the settings is in this account, and each unit with
+--   settlement terms is in use
 -- reads: intermediate.int_unit_rules, intermediate.int_unit_periods, staging.stg_rewards, staging.stg_campaigns,
 --   intermediate.int_reward_types, staging.stg_unit_terms, staging.stg_term_settings, core.units
--- next: Correct warehouse.reward_units or warehouse.settles_on: spelling and capital letters count. nearest is
---   the most similar one that exists.
--- A rule that fits nothing has no effect: the rewards it was meant for keep another unit, or stand alone.
+-- next: Correct warehouse.reward_units or warehouse.settles_on: names are case-sensitive. The column nearest has the most
+--   similar existing name.
+-- A rule that matches nothing has no effect: the rewards it was meant for keep another unit, or type:<reward type>.
 
 with rules as (
     select * from intermediate.int_unit_rules

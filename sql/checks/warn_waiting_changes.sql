@@ -1,4 +1,4 @@
--- rule: the reward lists were loaded together, so that every change has its place in the roll-forward
+-- rule: no change of a reward list waits for a sync of both lists, so all changes are in the roll-forward
 -- reads: intermediate.int_reward_changes
 -- Changes seen by a run that loaded one of the two lists alone wait for the next sync of both.
 

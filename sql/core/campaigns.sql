@@ -6,7 +6,7 @@
 -- time: UTC, without a zone
 -- Each campaign as the API shows it now; a campaign that is gone keeps its last known row and gets a deleted_at.
 -- answers: Which campaigns are live? When does a campaign end? Which ones were removed from the account?
--- wrong: deleted_at is the first complete list without the campaign, not the time of its removal; reach moves with
+-- wrong: deleted_at is the first complete list without the campaign, not the time of its removal; reach is updated by
 -- every sync and counts views, not people.
 
 with campaigns as (
@@ -40,7 +40,7 @@ final as (
         ranked.starts_at, -- planned start, UTC; null = already started
         ranked.ends_at, -- planned end, UTC; null = open end
         ranked.first_seen_at, -- first sync that saw the campaign, UTC
-        ranked.seen_until_at as deleted_at, -- first complete list without it, UTC; null = still there
+        ranked.seen_until_at as deleted_at, -- first complete list without the campaign, UTC; null = still there
         ranked.extra -- fields of the API that are not among the columns, as JSON
     from ranked
     left join campaign_reach on ranked.campaign_id = campaign_reach.campaign_id

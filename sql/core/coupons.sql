@@ -33,14 +33,14 @@ final as (
         coupons.coupon_id, -- the API's id of the coupon
         coupons.name, -- the coupon's text, as people enter it
         coupons.user_id, -- user it is assigned to (the API's referral_id); null = unassigned
-        coupons.batch_id, -- batch it was uploaded in
+        coupons.batch_id, -- batch in which it was uploaded
         batches.name as batch_name, -- name of the batch, up to 200 characters
         coalesce(batches.campaign_id, users.campaign_id) as campaign_id, -- campaign of the batch, else of the user
         coupons.issued_at, -- when it was handed out, UTC
         coupons.used_at, -- when it was used, UTC; null = not used. Using it qualifies the user
         coupons.used_at is not null as is_used, -- whether it was used
-        coupons.last_seen_at, -- when the API last delivered the row with other values than before, UTC
-        vanished.deleted_at, -- when we found it gone, UTC; null = still there
+        coupons.last_seen_at, -- when a sync last found the row new or changed, UTC; reading it unchanged does not update this
+        vanished.deleted_at, -- when a sync found it deleted, UTC; null = still there
         coupons.extra -- fields of the API that are not among the columns, as JSON
     from coupons
     left join batches on coupons.batch_id = batches.batch_id

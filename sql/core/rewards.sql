@@ -6,7 +6,8 @@
 -- time: UTC, without a zone
 -- Each reward that a campaign offers, as the API shows it now; a deleted one keeps its last known row.
 -- answers: What does a campaign offer, to whom, and when does it become due? What is a reward worth?
--- wrong: the value is today's; what earlier rewards were worth is in the reward lists themselves.
+-- wrong: reward_value is today's. Rewards that were granted earlier may have had another value: core.rewards_due and
+-- core.rewards_issued have it.
 
 with rewards as (
     select * from intermediate.int_rewards_latest

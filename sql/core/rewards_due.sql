@@ -8,9 +8,9 @@
 -- compression: rle
 -- Rewards owed and not yet in process, from the last complete list. Rewards that were due earlier are in
 -- marts.reward_liability_daily.
--- answers: Who is to be rewarded, with what, how often? Since when?
--- wrong: these rows have no date: first_seen_at is the first sync that saw them, up to one sync late, and the very
--- first sync for rewards that were due before it. Rewards in process (core.rewards_issued) are owed as well.
+-- answers: Who is to receive which rewards, how many, and since when?
+-- wrong: the API does not date these rows. first_seen_at is the first sync that saw the row: up to one sync late, and the
+-- first sync of all for rewards that were due before it. Rewards in process (core.rewards_issued) are owed as well.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -51,11 +51,11 @@ final as (
         spells.reward_id, -- reward definition
         spells.recipient_id, -- user who is to receive it
         spells.total_count as due_count, -- number of rewards due; 1 where the API returns none
-        spells.total_value as due_value, -- their value; count times reward_value where the API returns none, else 0
+        spells.total_value as due_value, -- their value; where the API returns none: count times reward_value, or 0 without a reward_value
         spells.status, -- the API's word for the state
-        spells.first_seen_at, -- first sync that saw it, since it was last missing from the list, UTC
+        spells.first_seen_at, -- first sync that saw the row since it was last missing from the list, UTC
         greatest(last_list.observed_at, spells.seen_from_at) as last_seen_at, -- last complete list, UTC
-        spells.campaign_id, -- campaign of the reward, else of the recipient, else 0
+        spells.campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         spells.reward_name, -- name of the reward definition, up to 200 characters
         spells.reward_for, -- who receives it, in the API's words
         spells.reward_type, -- kind of reward; 'unknown' where neither list nor definition has it; up to 200 characters

@@ -9,8 +9,8 @@
 -- Every reward that is issued or in process, with its last known row. Rewards in process (no issued_at yet) are still
 -- owed.
 -- answers: What was issued to whom and when? What is in process?
--- wrong: a row the API no longer lists stays here with a deleted_at. An issued one still counts as issued, unless the same
--- reward is due again: then the payout failed, and the marts take the issue back.
+-- wrong: a row that the API no longer lists stays here with a deleted_at. If it was issued, it still counts as issued,
+-- unless the same reward is due again: then the payout failed, and the marts no longer count it as issued.
 
 with latest as (
     select * from intermediate.int_issued_latest
@@ -20,21 +20,21 @@ final as (
     select
         record_id as issued_id, -- the API's id of the row in the list of rewards issued
         reward_id, -- reward definition
-        recipient_id, -- user who received it
+        recipient_id, -- user who receives it
         total_count as issued_count, -- number of rewards; 1 where the API returns none
-        total_value as issued_value, -- their value; count times reward_value where the API returns none, else 0
+        total_value as issued_value, -- their value; where the API returns none: count times reward_value, or 0 without a reward_value
         status, -- the API's word for the state
         issued_at, -- when it was issued, UTC; null = in process
         first_seen_at, -- first sync that saw the row in this list, UTC
         is_in_process, -- whether it is in process, that is still owed
-        campaign_id, -- campaign of the reward, else of the recipient, else 0
+        campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         reward_name, -- name of the reward definition, up to 200 characters
         reward_for, -- who receives it, in the API's words
         reward_type, -- kind of reward; 'unknown' where neither list nor definition has it; up to 200 characters
         unit, -- what the values are counted in; values of different units must not be added
         when_referral, -- what the referral must have done: invited or converted
         reward_value, -- value of one reward, as in the list
-        deleted_at, -- when we found it gone, UTC; null = still there
+        deleted_at, -- when a sync found that the list no longer has it, UTC; null = still there
         extra -- fields of the API that are not among the columns, as JSON
     from latest
 )

@@ -4,10 +4,10 @@
 -- money: none
 -- time: none
 -- What the values of rewards mean. The API names no currency: the setting warehouse.reward_units gives units to reward
--- types, campaigns and rewards; a type without one stands alone as type:<reward type>.
+-- types, campaigns and rewards; a type that gets none is a unit of its own, type:<reward type>.
 -- answers: Which values are money? With how many digits is a value shown? Which rewards stay owed until they are used?
--- wrong: whether a reward type without a unit is money is not known. A value may have more digits than its currency has;
--- it is never rounded.
+-- wrong: is_money is null for reward types without a unit, because nothing says whether they are money. A value may have
+-- more digits than its currency has; it is never rounded.
 
 with units as (
     select * from intermediate.int_units

@@ -9,8 +9,8 @@
 -- Each person of each campaign as the API shows them now; a deleted one keeps the last known row and gets a
 -- deleted_at. The only published table that has names and addresses; others refer to people by id.
 -- answers: Who joined, when and through whom? Who has qualified? Who may be written to?
--- wrong: changes of names, addresses and the API's own counters have no date; rows are read again by turns, and by
--- each sweep. ops.freshness shows how old they may be.
+-- wrong: changes of names, addresses and the API's own counters have no date; they are noticed when the row is read
+-- again: each sync reads some rows, a sweep reads all. ops.freshness shows how long ago rows were read.
 
 with users as (
     select * from staging.stg_users
@@ -31,9 +31,9 @@ final as (
         users.source, -- how the person came: Direct, Referred, Added, API and others, in the API's words
         users.joined_at, -- when the person joined the campaign, UTC
         users.is_qualified, -- whether the person has reached the goal of the campaign
-        users.qualified_at, -- since when qualified, UTC; null = not qualified
+        users.qualified_at, -- when the person qualified, UTC; null = not qualified
         users.is_unsubscribed, -- whether the person refuses messages
-        users.unsubscribed_at, -- since when unsubscribed, UTC
+        users.unsubscribed_at, -- when the person unsubscribed, UTC; null = not unsubscribed
         users.reach, -- the API's count of views of the person's link; not people
         users.referrals_count, -- the API's own count of people this one invited
         users.converted_referrals_count, -- the API's own count of those who qualified
@@ -41,8 +41,8 @@ final as (
         users.meta, -- answers to the campaign's form fields, as JSON
         users.sharing, -- the person's links for social networks, as JSON
         users.sharing_message, -- text proposed for sharing, as JSON
-        users.last_seen_at, -- when the API last delivered the row with other values than before, UTC
-        vanished.deleted_at, -- when we found the person gone, UTC; null = still there
+        users.last_seen_at, -- when a sync last found the row new or changed, UTC; reading it unchanged does not update this
+        vanished.deleted_at, -- when a sync found the person deleted, UTC; null = still there
         users.extra -- fields of the API that are not among the columns, as JSON
     from users
     left join vanished on users.user_id = vanished.record_id and vanished.stream = 'users'

@@ -3,8 +3,8 @@
 -- money: none
 -- time: UTC, the server's; null before the first observation
 -- materialized: table
--- The time of the warehouse's data: the server's time at the last observation. Ages and windows count from it, never from
--- the clock of this machine, so that a rebuild of the same load file has the same results.
+-- The time as of which the warehouse's data holds: the server's time at the last observation. Ages and windows count from
+-- it, never from the clock of this machine, so a rebuild of the same load file has the same results.
 
 with runs as (
     select * from staging.stg_runs

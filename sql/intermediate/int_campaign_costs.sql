@@ -5,8 +5,8 @@
 -- time: month_on is the first day of a month in UTC; null = over all time
 -- materialized: table
 -- The rows of marts.campaign_costs and marts.campaign_costs_monthly, which document the columns. cost_value is null for
--- rewards counted in percent: a percentage is no cost. A quotient is rounded to the digits of the unit, in whole numbers,
--- because a quotient of decimals is a floating-point number.
+-- rewards counted in percent, since a percentage is not an amount. Quotients are computed and rounded to the digits of
+-- the unit in whole numbers, because DuckDB divides decimals as floating-point numbers.
 
 with ledger as (
     select * from intermediate.int_reward_ledger

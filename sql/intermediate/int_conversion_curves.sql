@@ -5,8 +5,8 @@
 -- materialized: table
 -- Kaplan-Meier: of the referrals that reached an age unqualified and are still observed (at risk), the share that
 -- qualified at that age; log_open is the logarithm of the share still unqualified after it. Open and deleted referrals
--- leave the risk set at their age without an event. A curve ends where fewer than 10 are at risk: otherwise
--- one late qualification among three people would predict that of all.
+-- leave the risk set at their age without an event. A curve ends where fewer than 10 are at risk: otherwise one late
+-- qualification among three people would make everybody's qualification likely.
 
 with outcomes as (
     select * from intermediate.int_conversion_outcomes
@@ -15,7 +15,7 @@ with outcomes as (
 per_age as (
     select
         cutoff,
-        coalesce(campaign_id, -9223372036854775809) as curve_id, -- the account's is below every id that a campaign can have
+        coalesce(campaign_id, -9223372036854775809) as curve_id, -- the account's curve; lower than any campaign id
         age_days,
         sum(referrals_count) as leaving_count,
         coalesce(sum(referrals_count) filter (where outcome = 'qualified'), 0) as qualified_count
@@ -53,7 +53,7 @@ final as (
         cast(at_risk_count as bigint) as at_risk_count,
         last_age_days,
         cast(sum(qualified_count) over (partition by cutoff, curve_id) as bigint) as basis_count,
-        -- the floor is for "all of them", whose logarithm is not finite
+        -- the lower limit is for a share of 0, whose logarithm is not finite
         sum(ln(greatest(1 - qualified_count / at_risk_count, 1e-12))) over (
             partition by cutoff, curve_id
             order by age_days rows unbounded preceding

@@ -4,15 +4,14 @@
 -- money: expected, in the unit of the row, rounded to the cent; later_value is exact
 -- time: UTC
 -- materialized: table
--- Each open referral of age a qualifies within the horizon with the probability 1 - S(a + horizon) / S(a), S being its
--- campaign's curve, or the account's where the campaign has fewer than 30 qualifications on its own. The rewards that
--- then become due are those of the campaign at the cutoff: for the referral, and for a referrer who is not deleted.
--- variance is the sum of two uncertainties: who qualifies (value x value x chance x (1 - chance) of each referral) and the
--- curve itself (Greenwood:
--- for each age of the curve, the value that depends on it, squared, times qualified / (at risk x (at risk - qualified))).
--- The interval is limited to possible values: none of the referrals with a positive reward qualifies, or all do.
--- 1.2816 deviations on either side contain 80 of 100 outcomes of a normal distribution. Sums of floating-point numbers are
--- taken in the order of their values: the same rows then have the same last digit, in whatever order the file stores them.
+-- Each open referral of age a qualifies within the horizon with the probability 1 - S(a + horizon) / S(a), where S is its
+-- campaign's curve, or the account's where the campaign has fewer than 30 qualifications. The rewards that then become
+-- due are those of the campaign at the cutoff: for the referral, and for a referrer who is not deleted. variance is the
+-- sum of two uncertainties: who qualifies (value x value x chance x (1 - chance) of each referral) and the curve itself
+-- (Greenwood: for each age of the curve, the value that depends on it, squared, times qualified / (at risk x (at risk -
+-- qualified))). The interval is limited to possible values: none of the referrals with a positive reward qualifies, or
+-- all do. 1.2816 standard deviations on either side contain 80 % of a normal distribution. Floating-point numbers are
+-- summed in the order of their values, so that the result does not depend on the order in which the file stores them.
 
 with outcomes as (
     select * from intermediate.int_conversion_outcomes
@@ -47,7 +46,7 @@ cutoffs as (
         horizons.horizon,
         horizons.horizon_days,
         clock.as_of_at - to_days(horizons.days_ago) as cutoff_at,
-        -- what the last run found holds now, though its versions may begin microseconds after its last response
+        -- versions that the last run found hold now, although they may begin microseconds after its last response
         case when horizons.cutoff = 'now' then timestamp '9999-12-31' else cutoff_at end as promised_at
     from horizons
     cross join clock
@@ -275,7 +274,7 @@ final as (
         cast(later_value as decimal(38, 6)) as later_value,
         expected_qualified,
         expected_qualified / open_count as chance_to_qualify,
-        -- a floating-point number has 16 digits, so that a mean of larger amounts may lie just beyond what is possible
+        -- floating-point numbers have 16 digits, so an expected value of large amounts may slightly exceed the possible values
         case when basis_count > 0 then greatest(least(mean_value, upper_limit), lower_limit) end as expected_value,
         cast(most_value as decimal(38, 6)) as most_value,
         case when basis_count > 0 then greatest(least(mean_low_value, upper_limit), lower_limit) end as low_value,

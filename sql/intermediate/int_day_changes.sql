@@ -3,8 +3,8 @@
 -- money: none
 -- time: UTC; closed_at is when the day was published first, changed_at when the latest change was seen
 -- materialized: table
--- How many people came to a closed day of the daily funnel since, or left it, and why. marts.period_changes documents the
--- reasons.
+-- How many people were added to or removed from a closed day of the daily funnel, and why. marts.period_changes documents
+-- the reasons.
 
 with versions as (
     select * from intermediate.int_user_versions
@@ -14,7 +14,7 @@ closings as (
     select * from intermediate.int_day_closings
 ),
 
--- The places in the daily funnel that each version of a user has.
+-- The days and measures of the daily funnel in which each version of a user counts.
 listed as (
     select
         user_id,
@@ -31,7 +31,7 @@ listed as (
     where is_known
 ),
 
--- What is dated after the build is on its last day, which is not over.
+-- Events dated after the build count on its last day, which is not closed.
 placed as (
     select
         listed.user_id,
@@ -98,7 +98,7 @@ differing as (
     where was_counted <> is_counted
 ),
 
--- The last version that was not yet counted as the current one is; the next one made the difference.
+-- The last version that counts differently from the current one; the version after it made the change.
 before_change as (
     select
         differing.difference_no,

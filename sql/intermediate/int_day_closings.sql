@@ -2,9 +2,8 @@
 -- reads: staging.stg_runs, staging.stg_run_streams
 -- money: none
 -- time: UTC, the server's
--- When days were published as over: by the first sync that began to read the users after the end of the day, so on a later
--- day, and that finished. Several days have the same closing where no sync was made between them. Nothing was published
--- before every user was read once.
+-- When days were closed: by the first finished sync that began to read the users after the end of the day. Consecutive
+-- days without a sync in between have the same closing. No day was closed before every user had been read once.
 
 with runs as (
     select * from staging.stg_runs

@@ -2,8 +2,8 @@
 -- reads: none
 -- money: none
 -- time: none
--- The list that marts.fraud_signals compares with. Deliberately short: well-known providers whose mailboxes are open
--- to anyone without registration. Services that forward to a person's own mailbox are not in it.
+-- The list that marts.fraud_signals compares with. It is short on purpose: well-known providers whose mailboxes anybody
+-- can open without registration. Services that forward mail to a person's own mailbox are not in it.
 
 with domains (domain) as (
     values

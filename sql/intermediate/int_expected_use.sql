@@ -5,9 +5,9 @@
 -- time: ages in whole days since issue
 -- materialized: table
 -- Each unused reward of age a is used within the horizon, or until it expires, with the probability 1 - S(a + horizon) /
--- S(a), S being its campaign's curve, or that of the whole account where the campaign has fewer than 30 uses on its own.
--- The variance and the interval are those of int_conversion_forecasts: who uses a reward (value x value x chance x
--- (1 - chance)) and the curve itself (Greenwood), 1.2816 deviations on either side, limited to possible values.
+-- S(a), where S is its campaign's curve, or that of the whole account where the campaign has fewer than 30 uses. The
+-- variance and the interval are those of int_conversion_forecasts: who uses a reward (value x value x chance x (1 -
+-- chance)) and the curve itself (Greenwood), 1.2816 standard deviations on either side, limited to possible values.
 
 with outcomes as (
     select * from intermediate.int_use_outcomes

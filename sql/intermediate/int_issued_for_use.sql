@@ -6,8 +6,8 @@
 -- materialized: table
 -- Issued rewards that stay owed until they are used. first_no and last_no number the single rewards of a recipient in the
 -- order of issue, so that the recipient's coupons can be assigned to them; null for rows that left the list. Rewards of a
--- unit that came to be settled on use later follow those that were issued before, whose coupons they must not take. The
--- last reward of a row has what single_value leaves over.
+-- unit that was settled on use only later come after those that were already owed until use, so that they do not take
+-- their coupons. The last reward of a row has the remainder of the row's value.
 
 with issued as (
     select * from intermediate.int_issued_latest

@@ -2,8 +2,8 @@
 -- reads: intermediate.int_reward_versions, intermediate.int_vanished_rows
 -- money: total_value and reward_value in the row's unit; never add them across units
 -- time: UTC, without a zone
--- The last known version of each reward issued, also of deleted ones. Only this model decides which version is the last,
--- when a row was found deleted, and whether it is still in process.
+-- The last known version of each issued reward, including deleted ones. Only this model decides which version is the
+-- last, when a row was found deleted, and whether it is still in process.
 
 with versions as (
     select * from intermediate.int_reward_versions

@@ -5,11 +5,11 @@
 -- money: part_value in the row's unit, exact; the parts of a row add up to its value
 -- time: UTC; ended_on is null while a part is unused and never before issued_on
 -- materialized: table
--- What became of issued rewards: used (their coupon was), expired (unused for as many days as the settings give), withdrawn
+-- What became of issued rewards: used (their coupon was), expired (unused for warehouse.expires_after_days), withdrawn
 -- (the coupon was deleted unused, or the reward left the list), or unused. The n-th reward of a recipient is taken to be
 -- the recipient's n-th coupon, both in the order of issue, because the API does not connect them. A reward expires on the
--- first day on which the days of expiry that hold then have passed; not on a day that was over when they were set.
--- is_settled_on_use: whether the unit is now.
+-- first day on which the expiry days in force have passed, but not before the day on which they were set.
+-- is_settled_on_use: whether the unit is settled on use now.
 
 with issued as (
     select * from intermediate.int_issued_for_use

@@ -3,8 +3,8 @@
 -- money: taken_back_value in the row's unit, exact for a whole row, else its share, rounded to the published digits
 -- time: none
 -- materialized: table
--- What failed and does not count as issued now: of a row that left the list several times, only the last time counts, and
--- one that is back in the list is not gone.
+-- Issued rewards whose payout failed and that do not count as issued now. Of a row that left the list several times only
+-- the last time counts; a row that is back in the list is not included.
 
 with unlisted as (
     select * from intermediate.int_unlisted_issues

@@ -3,7 +3,7 @@
 -- money: none
 -- time: UTC; deleted_at is when a sync noticed the deletion; null = deleted before the first sync
 -- materialized: table
--- A reward for the person referring does not become due when that person is deleted. This table is small.
+-- Referrers who were deleted or never seen: no reward for referring becomes due to them (any more). This table is small.
 
 with users as (
     select * from staging.stg_users

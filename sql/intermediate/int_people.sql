@@ -3,9 +3,9 @@
 -- money: none
 -- time: UTC
 -- materialized: table
--- The people in every count of people, with few columns and the decisions that many models share. A referral is a user who
--- names a referrer, deleted or not; a qualified referral is one who has reached the goal of the campaign. Users without a
--- campaign are in campaign 0.
+-- The people that every count of people is based on: few columns, and the definitions that many models share. A referral
+-- is a user who names a referrer, deleted or not; a qualified referral is one who has reached the goal of the campaign.
+-- Users without a campaign are in campaign 0.
 
 with users as (
     select * from staging.stg_users

@@ -4,7 +4,8 @@
 -- money: none
 -- time: UTC; valid_from_at is in the period, valid_until_at is not; -infinity = from the beginning, infinity = still
 -- materialized: table
--- The campaign of a recipient over time, by which a reward is placed that names no definition with a campaign.
+-- The campaign of a recipient over time. A reward whose definition has no campaign, or that has no definition, is in the
+-- campaign of its recipient.
 
 with due as (
     select * from staging.stg_rewards_due
@@ -34,7 +35,7 @@ periods as (
     select * from intermediate.int_reward_periods
 ),
 
--- Few rewards name no definition with a campaign; only their recipients are looked up among all users.
+-- Few rewards have no campaign of their own; only their recipients are looked up among all users.
 without_campaign as (
     select reward_id from periods
     where campaign_id is null
@@ -55,7 +56,7 @@ unplaced as (
     anti join campaign_rewards on issued.reward_id = campaign_rewards.reward_id
 ),
 
--- A recipient who came to another campaign is there from the beginning of the run that saw it, as a reward would be.
+-- A change of campaign holds from the beginning of the run that saw it, as for reward definitions.
 followed_homes as (
     select
         user_versions.*,

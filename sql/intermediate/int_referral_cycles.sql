@@ -6,7 +6,7 @@
 -- Finds cycles by pointer doubling: every step doubles the distance to the ancestor of each row (1, 2, 4, 8 … referrers),
 -- and removes rows without such an ancestor. When a step removes no row, all remaining rows are in a cycle or below one.
 -- Once the distance is at least the number of remaining rows, all these ancestors are in cycles, and they are all the
--- members of cycles. Without a cycle no row remains, after as many steps as the deepest tree has binary digits.
+-- members of cycles. Without a cycle no row remains after log2(depth of the deepest tree) steps, rounded up.
 
 with recursive referrers as (
     select * from intermediate.int_referrers

@@ -3,13 +3,13 @@
 -- money: none
 -- time: none
 -- materialized: table
--- Root, depth and downstream counts of the whole forest, in as many steps as the deepest tree has binary digits
--- (500 deep: 9), by pointer doubling. After the step for distance n, top_id is the n-th referrer above (or the root, if it
--- is nearer), depth the distance to it, and downstream the people within n steps below. The next step adds the path of
--- the top (2n up), and the downstream counts of those whose top the row is (2n down). Rows with a known root and complete
--- counts take no part in further steps, so the steps become small quickly, because most trees are flat.
--- Cycles are cut first, at every member: its members are roots of the trees below them outside the cycle. At the end all
--- members share the cycle: each reaches all others in it and everyone below, and the lowest id is used as the root.
+-- Root, depth and downstream counts of the whole forest, by pointer doubling: log2 of the greatest depth steps, rounded
+-- up (depth 500: 9). After the step for distance n, top_id is the n-th referrer above (or the root, if it is nearer),
+-- depth the distance to it, and downstream the people within n steps below. The next step adds the path above top_id (2n
+-- up), and the downstream counts of the rows whose top_id is this row (2n down). Rows with a known root and complete
+-- counts are left out of further steps; since most trees are flat, the steps become small quickly. Cycles are cut first,
+-- at every member: each member is the root of the tree below it outside the cycle. At the end each member is given all
+-- other members and everyone below the cycle as downstream, and the lowest id as root.
 
 with recursive referrers as (
     select * from intermediate.int_referrers

@@ -3,8 +3,8 @@
 -- money: none
 -- time: UTC
 -- materialized: table
--- The inner nodes of the referral forest, a fraction of all people; all others are leaves. parent_id is the
--- referrer's own referrer, if not deleted. Self-referrals are left out.
+-- The inner nodes of the referral forest, a small part of all people; all others are leaves. parent_id is the referrer's
+-- own referrer, if not deleted. Self-referrals are left out.
 
 with people as (
     select * from intermediate.int_people

@@ -3,11 +3,11 @@
 -- money: none
 -- time: UTC, the server's
 -- materialized: table
--- Which run saw a change, and on which sync point the change is booked. A time belongs to the first run that was
--- observing then; a time less than a second after a run to that run (changes_until_at). Any other time is of a run that
--- stored what it read and then failed: it waits for the next run that finished, like what a run saw of one list alone,
--- because days that were published before it must not change. previous_started_at is when the sync point before began to
--- observe, null at the first.
+-- Which run saw a change, and at which sync point the change is booked. A time belongs to the first run that was
+-- observing then; a time less than a second after a run belongs to that run (changes_until_at). Any other time is of a
+-- run that stored rows and then failed: its changes wait for the next finished run, as do changes seen in one list alone,
+-- because days that were already published must not change. previous_started_at is when the previous sync point began to
+-- observe; null at the first.
 
 with versions as (
     select * from intermediate.int_reward_versions

@@ -5,12 +5,13 @@
 -- materialized: table
 -- compression: rle
 -- Each version adds its count and value when it appears and takes them away when it ends. An issued version that follows
--- an issued one adds only what it corrects, so that a new name, type or campaign is no issue. A reward in process that
--- vanished from the issued list is no longer owed from then on (it is owed again if it reappears). An issued reward that
--- vanished is a change of the state 'unlisted': alone it moves nothing, because only a reward that is due again shows
--- that the issue was taken back. An absence that lasts longer than a period of the reward definition is carried on in the
--- next one (is_carried): nothing vanished or reappeared then, and an unlisted issue stays where it was noticed. An issue is
--- late where the vendor dates it before the sync before began, which yet did not see it (latest_issue_at).
+-- an issued one adds only the difference, so that a new name, type or campaign does not count as an issue. A reward in
+-- process that vanished from the issued list is no longer owed from then on (it is owed again if it reappears). An issued
+-- reward that vanished is a change of the state 'unlisted': alone it moves nothing, because only a reward that is due
+-- again shows that the issue was taken back. An absence that lasts longer than a period of the reward definition
+-- continues in the next period (is_carried): this is neither a disappearance nor a reappearance, and an unlisted issue
+-- stays where it was noticed. An issue is late if the vendor dates it before the beginning of the previous sync, which
+-- did not see it (latest_issue_at).
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -61,9 +62,9 @@ absent_rows as (
     window row_versions as (partition by record_id order by seen_from_at)
 ),
 
--- An absence belongs to the version of the row that held when it began, in whatever periods of its reward definition;
--- a later version of the row is a fresh sighting. Where the sync at which it ends finds the row in another place, for
--- somebody else or cancelled, nothing is there again. A run notices what is back before it begins new versions.
+-- An absence belongs to the version of the row that held when it began, across all periods of its reward definition;
+-- a later version of the row ends it. Where the sync at which it ends finds the row in another place, for
+-- somebody else or cancelled, nothing has reappeared. A run notices reappeared rows before it begins new versions.
 absent_versions as (
     select
         versions.* exclude (place, next_place, next_state, next_sync_no),
@@ -159,7 +160,7 @@ final as (
         changes.is_entry and changes.direction = 1 and not changes.is_absence as is_entry,
         change_times.sync_no,
         coalesce(changes.latest_issue_at < change_times.previous_started_at, false) as is_late,
-        changes.direction * cast(changes.moved_count as hugeint) as change_count, -- minus the least bigint is no bigint
+        changes.direction * cast(changes.moved_count as hugeint) as change_count, -- the negated minimum of bigint does not fit into bigint
         changes.direction * coalesce(changes.moved_value, 0) as change_value
     from changes
     left join change_times on changes.change_at = change_times.change_at

@@ -4,10 +4,11 @@
 -- money: an estimate, in the unit of the row; never added across units
 -- time: days in UTC, all of them before first_on, the day of the first sync
 -- materialized: table
--- What must have fallen due and been issued before the first sync: each referral that joined or qualified earns what
--- the campaign promised at the first sync; issued is what the first sync found in the issued list, by the vendor's dates.
--- What was issued beyond all that is known to have fallen due (to people who left since) is taken to have fallen due on
--- the day it was issued. Reversals leave no trace. What is older than ten years is put on the first day of these.
+-- An estimate of what fell due and was issued before the first sync. Fallen due: for each referral that joined or
+-- qualified, the rewards that the campaign offered at the first sync. Issued: what the first sync found in the issued
+-- list, by the vendor's dates. What was issued beyond all that is known to have fallen due (to people who left since) is
+-- taken to have fallen due on the day it was issued. Reversals are unknown. Events more than ten years ago count on the
+-- first day of these ten years.
 
 with users as (
     select * from staging.stg_users

@@ -30,7 +30,7 @@ syncs as (
     where is_sync_point
 ),
 
--- The first sync has no movements; what it finds is the opening balance, and what was issued before it is no part of it.
+-- The first sync has no movements: what it finds is the opening balance. Rewards issued before it are not included.
 placed as (
     select
         movements.* exclude (taken_back_count, taken_back_value),
@@ -99,7 +99,7 @@ taken_back as (
     from balanced
 ),
 
--- What went from one state to the other without a trace of its own: positive into process, negative back to due.
+-- What changed between due and in process without another sign of it: positive = into process, negative = back to due.
 swapped as (
     select
         *,
@@ -155,7 +155,7 @@ netted as (
     from swapped
 ),
 
--- A change of value is told apart from a change of count by the price: what accrued did so at the new price, what was
+-- The price separates a change of value from a change of count: accruals are valued at the new price, what was
 -- reversed at the old one. Without a price, or where the product is too large, only where the count stood still.
 priced as (
     select

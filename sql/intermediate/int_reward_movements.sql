@@ -2,13 +2,13 @@
 -- reads: intermediate.int_reward_changes, intermediate.int_unlisted_issues
 -- money: exact, in the unit of the reward type; never added across units
 -- time: by sync; late_from_at UTC
--- By how much each state of a balance changed between two syncs, as the lists show it; int_reward_ledger makes movements
--- of it. Issued is split by where it was before; entered is what came into the issued list without a date.
--- late: issues that the vendor dates before the sync before began; absence: payouts in process that left the issued
--- list (negative) or are back in it, from sync to sync; taken_back: issued rewards that left the list and are due again.
--- Those that are back are issued again from due. due_rest and in_process_rest are the changes of the two states that these
--- do not explain. Prices are those of the row that is due; null where several rows changed, or where the value is not count
--- times price.
+-- By how much each state of a balance changed between two syncs according to the lists; int_reward_ledger derives the
+-- movements from it. Issued is split by the state before; entered: what came into the issued list without a date; late:
+-- issues that the vendor dates before the beginning of the previous sync; absence: payouts in process that left the
+-- issued list (negative) or are back in it, from sync to sync; taken_back: issued rewards that left the list and are due
+-- again. Those that return to the list are issued again from due. due_rest and in_process_rest are the changes of the two
+-- states that these do not explain. Prices are those of the row that is due; null where several rows changed, or where
+-- the value is not count times price.
 
 with changes as (
     select * from intermediate.int_reward_changes
@@ -19,8 +19,8 @@ unlisted as (
     where taken_count > 0
 ),
 
--- From sync to sync: a payout that left and came back in between was not away, and one whose place changed meanwhile is not
--- there again.
+-- From sync to sync: a payout that left and came back in between was not absent, and one whose place changed meanwhile has
+-- not reappeared.
 absences as (
     select
         *,
@@ -133,7 +133,7 @@ final as (
         due_value + due_issued_value + entered_value as due_rest_value,
         cast(in_process_count + in_process_issued_count - entered_count as decimal(38, 0)) as in_process_rest_count,
         in_process_value + in_process_issued_value - entered_value as in_process_rest_value,
-        -- an issue that was made smaller is not issued again, however old
+        -- a reduced issue is not issued again, however old it is
         cast(greatest(late_count, 0) as decimal(38, 0)) as late_count,
         greatest(late_value, 0) as late_value,
         cast(absence_count as decimal(38, 0)) as absence_count,

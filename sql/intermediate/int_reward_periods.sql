@@ -5,10 +5,10 @@
 -- time: UTC; valid_from_at is in the period, valid_until_at is not; the first period has no beginning, the last no end
 -- materialized: table
 -- Which campaign a reward definition belonged to at a time, which type it had, and which version of the setting of units
--- held (settings_no). What the first sync saw is taken to have held before; what the last sync saw holds until now,
--- also after the definition is gone. A change holds from the beginning of the run that saw it, so that a run never sees the
--- reward lists before a change and the definitions after. Rewards without a definition, and reward_id 0 for rows that
--- name none, have the periods of the settings.
+-- held (settings_no). What the first sync saw is applied to all earlier times; what the last sync saw holds until now,
+-- also if the definition was deleted. A change holds from the beginning of the run that saw it, so that the reward lists
+-- and the definitions of one run are always of the same period. Rewards without a definition, and reward_id 0 for rows
+-- that name none, have the periods of the settings.
 
 with rewards as (
     select * from staging.stg_rewards

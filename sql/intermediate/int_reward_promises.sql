@@ -1,12 +1,12 @@
 -- grain: one row per reward definition, version and version of the setting of units
 -- reads: staging.stg_rewards, intermediate.int_reward_types, intermediate.int_unit_rules, intermediate.int_unit_periods
--- money: reward_value in the unit of the row, 0 where the API gives none (a gift)
+-- money: reward_value in the unit of the row, 0 where the API returns none (a gift)
 -- time: UTC; valid_from_at is in the interval, valid_until_at is not; null = it holds now
 -- materialized: table
--- What a campaign promises, in values that the models can use: who receives it (referrer, referral) and what the
--- referral must do for it (join, qualify); null where the API uses words we do not know. What the first sync of
--- the list of rewards saw is taken to have held before, because nothing else is known of that time. Rewards counted in
--- percent are left out: the amount of a rate of somebody's spend is not known before it is in a list.
+-- The rewards that a campaign offers, with coded values for who receives one (referrer, referral) and what the referral
+-- must do for it (join, qualify); null where the API's text is unknown. What the first sync of the list of rewards saw is
+-- applied to all earlier times, because nothing else is known of them. Rewards counted in percent are left out: their
+-- amount depends on somebody's spend and is unknown until a list has it.
 
 with rewards as (
     select * from staging.stg_rewards

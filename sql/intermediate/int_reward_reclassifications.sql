@@ -3,13 +3,13 @@
 -- money: exact; what leaves one place comes to another, so values add up to nothing over the places of a balance
 -- time: by sync
 -- materialized: table
--- A place is a campaign and a reward type. A reward definition that is moved to another campaign, or whose type gets
--- another name, takes what is owed along: the lists show a loss in one place and a gain in another for the same reward
--- and recipient. As many rewards as were lost in some places and gained in others have changed their place; the rest is
--- an ordinary movement. What leaves a place takes its share of the value that was lost there, and brings it to the new
--- place. taken_back_shift: an issued reward that left the list did so in its old place; it is due again in the new one, so
--- what is taken back counts where most became due. Nothing shows that two rows that name no reward are the same one, unless it
--- is one row of its list: int_reward_row_moves has those, and each takes along all that it was worth.
+-- A place is a campaign and a reward type. When a reward definition moves to another campaign, or its type gets another
+-- name, the lists show a loss in one place and a gain in another for the same reward and recipient. The count that was
+-- both lost in some places and gained in others has changed its place; the rest is an ordinary movement. What leaves a
+-- place takes its share of the value that was lost there to the new place. taken_back_shift: an issued reward that left
+-- the list did so in its old place; it is due again in the new one, so what is taken back counts where most became due.
+-- Two rows that name no reward are known to be the same only if they have the same id in the same list:
+-- int_reward_row_moves has those, with the whole value of each.
 
 with movements as (
     select * from intermediate.int_reward_movements

@@ -3,13 +3,13 @@
 -- money: exact; what the row was worth before it moved
 -- time: by sync
 -- materialized: table
--- A place is a campaign, a reward and a reward type. Rows that name a reward are identified by reward and recipient. A row
--- that names none is identified by its id, as long as its list has it in every sync, for the same recipient. If such a row
--- has another place in the next sync (another type or unit, another campaign of the recipient, a reward that it names from
--- then on or no longer), what was owed for it moves there too. state: due or in process; a row that is issued in its new
--- place moved there in process. A row does not move if it was absent from the list in between or is absent afterwards, if
--- nothing was owed for it, or if its recipient changed. Several changes between two syncs are one move, from its place at the
--- first of them to its place at the second, of what it was worth at the first.
+-- A place is a campaign, a reward and a reward type. Rows that name a reward are identified by reward and recipient. A
+-- row that names none is identified by its id, while every sync finds it in the same list for the same recipient. If such
+-- a row has another place in the next sync (another type or unit, another campaign of the recipient, a reward that it
+-- names from then on or no longer), what was owed for it moves there too. state: due or in process; a row that is issued
+-- in its new place moved there in process. A row does not move if it was absent from the list in between or is absent
+-- afterwards, if nothing was owed for it, or if its recipient changed. Several changes between two syncs are one move,
+-- from its place at the first of them to its place at the second, of what it was worth at the first.
 
 with versions as (
     select * from intermediate.int_reward_versions
@@ -72,7 +72,7 @@ interrupted as (
     select * from absences
 ),
 
--- What a sync left behind: not what was seen and changed again before it.
+-- The state at each sync point; versions that began and ended between two sync points are left out.
 at_syncs as (
     select
         *,

@@ -3,10 +3,10 @@
 -- money: none
 -- time: none
 -- materialized: table
--- A type without a unit (unit_no 0) stands alone: its unit is type:label. label is what rows of other records and days
--- show: the type itself up to 200 characters, else its beginning and a checksum, so that one long text does not fill every
--- day of ten years. name_no is the place of the type in the alphabet, type_no that of type and unit, good for this build
--- only: numbers group faster than words.
+-- A type without a unit (unit_no 0) is a unit of its own, type:label. label is what rows of other records and days show:
+-- the type itself up to 200 characters, else its beginning and a checksum, so that one long text does not fill every day
+-- of ten years. name_no numbers the types in alphabetical order, type_no the pairs of type and unit. Both are valid in
+-- one build only; they exist because grouping by numbers is faster than by text.
 
 with due as (
     select * from staging.stg_rewards_due

@@ -2,20 +2,20 @@
 -- reads: staging.stg_rewards_due, staging.stg_rewards_issued, intermediate.int_recipient_homes,
 --   intermediate.int_rewards_latest, intermediate.int_reward_periods, intermediate.int_reward_types,
 --   intermediate.int_unit_rules, intermediate.int_payout_statuses
--- money: total_value, exact; null totals are count times price, 0 where there is no price (warn_price_unknown names them)
+-- money: total_value, exact; null totals are count times price, 0 where there is no price (warn_price_unknown lists them)
 --   or the price is a percentage; null where count times price reaches 10^24, which sums could not hold
 -- time: UTC; seen_from_at is in the interval, seen_until_at is not; row_seen_* is the same for the version of the row,
 --   which may span several periods of its reward definition
 -- materialized: table
 -- compression: rle
--- Both reward lists in one shape. Here and nowhere else it is decided which state a row is in, what a missing count
--- or total means, and which campaign, type and unit a reward had at a time. price: null where the value is not count
--- times price. State: due; in process (in the issued list
--- without a date: still owed); cancelled (without a date, and its status says that it is not owed); issued (dated).
--- Campaign: the reward's at that time, else the recipient's at that time, else 0. issued_from: in process where the row was in
--- process when it was last seen without a date, else due. is_entry: the first version of a row of the issued list.
--- corrected_*: what an issued version has more than the issued version before it. latest_issue_at: issued_at;
--- where that is on a full quarter of an hour, it is taken for a day (midnight somewhere), and gets a day's grace.
+-- Both reward lists with the same columns. Only this model decides which state a row is in, what a missing count or total
+-- means, and which campaign, type and unit a reward had at a time. price: null where the value is not count times price.
+-- State: due; in process (in the issued list without a date: still owed); cancelled (without a date, and its status says
+-- that it is not owed); issued (dated). Campaign: the reward's at that time, else the recipient's at that time, else 0.
+-- issued_from: in process where the row was in process when it was last seen without a date, else due. is_entry: the
+-- first version of a row of the issued list. corrected_*: what an issued version has more than the issued version before
+-- it. latest_issue_at: issued_at; where that is on a full quarter of an hour, it may be a date without a time (midnight
+-- in some time zone), and one day is added.
 
 with due as (
     select * from staging.stg_rewards_due
@@ -50,7 +50,7 @@ unknown_type as (
     where reward_type = 'unknown'
 ),
 
--- What a definition says is cut and numbered before it is joined to the many rows that name it.
+-- The texts of definitions are shortened and numbered before they are joined to the many rows that name them.
 names as (
     select
         reward_id,
@@ -95,7 +95,7 @@ both_lists as (
     left join statuses on lower(trim(issued.status)) = statuses.status
 ),
 
--- A version lasts no longer than the period of its reward definition: a reward that moves begins a new one.
+-- A version ends with the period of its reward definition: a reward that moves begins a new version.
 defined as (
     select
         both_lists.* exclude (seen_from_at, seen_until_at),
@@ -117,7 +117,7 @@ defined as (
             and coalesce(both_lists.seen_until_at, timestamp 'infinity') > periods.valid_from_at
 ),
 
--- Nor does it last longer than its recipient stays in a campaign, where the campaign is the recipient's.
+-- Where the campaign is that of the recipient, a version also ends when the recipient moves to another campaign.
 placed as (
     select
         defined.* exclude (
@@ -141,7 +141,7 @@ placed as (
             and defined.defined_until_at > homes.valid_from_at
 ),
 
--- The most specific rule that holds for a reward gives its unit.
+-- The most specific rule that applies to a reward decides its unit.
 counted_in as (
     select
         placed.* exclude (name_no, settings_no),

@@ -3,9 +3,9 @@
 -- money: none
 -- time: none
 -- materialized: table
--- In which role people were rewarded: as a referrer (the reward is for the person referring) or as a referral (for the person
--- invited), by the text of the row, else of its definition. Only what was issued is a reward; due and in process are not,
--- nor is an issue that was taken back.
+-- The roles in which people were rewarded: as a referrer (the reward is for the person referring) or as a referral (for
+-- the person invited), by the text of the row, else of its definition. Only issued rewards count; rewards due or in
+-- process and issues that were taken back do not.
 
 with issued as (
     select * from intermediate.int_issued_latest

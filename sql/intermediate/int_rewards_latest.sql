@@ -3,7 +3,7 @@
 -- money: reward_value as the API returns it
 -- time: UTC; deleted_at is the first complete list without the reward
 -- materialized: table
--- The last known version of each reward definition, also of deleted ones.
+-- The last known version of each reward definition, including deleted ones.
 
 with rewards as (
     select * from staging.stg_rewards

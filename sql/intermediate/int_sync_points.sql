@@ -3,13 +3,13 @@
 -- money: none
 -- time: UTC, the server's; from the first to the last response of a run
 -- materialized: table
--- Which observations belong together. A movement is known only where one run read both reward lists: due completely,
--- issued incrementally or completely. Such a run is a sync point. Changes that another run saw in one list alone wait for
--- the next sync point; otherwise every issued reward would first look reversed. sync_no is null until then.
--- changes_from_at: from when on what a run found changed is taken to hold: its beginning, but after the run before. It
--- grows from run to run, by a microsecond where the server's clock, which counts seconds, shows the same for both; such
--- runs are in the order of this machine's clock. changes_until_at: what it found begins before; that may be microseconds
--- after its last response.
+-- Which observations belong together. Movements can be computed only where one run read both reward lists: due
+-- completely, issued incrementally or completely. Such a run is a sync point. Changes that another run saw in one list
+-- alone wait for the next sync point; otherwise every issued reward would first look reversed. sync_no is null until
+-- then. changes_from_at: the time from which the changes that a run found hold: the beginning of the run, but later than
+-- the run before. The server's clock counts seconds: where two runs have the same time, they are in the order of this
+-- machine's clock and the second is a microsecond later. changes_until_at: the exclusive end of the times that belong to
+-- the run, one second after its last response.
 
 with runs as (
     select * from staging.stg_runs

@@ -4,7 +4,7 @@
 -- time: UTC; valid_from_at is in the period, valid_until_at is not; the first period has no beginning, the last no end
 -- materialized: table
 -- When a version of the setting held: from the beginning of the run that first had it, so that a changed setting does not
--- rewrite closed days. The first version is taken to have held before.
+-- rewrite closed days. The first version also holds for all earlier times.
 
 with settings as (
     select * from staging.stg_unit_settings

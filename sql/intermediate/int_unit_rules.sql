@@ -2,8 +2,9 @@
 -- reads: staging.stg_reward_units, intermediate.int_units, intermediate.int_reward_types
 -- money: none
 -- time: none
--- The rules with the number of their unit and what they are for (scope); name_no is the number of the type. The most
--- specific rule of a reward holds: that of the reward, of its type in its campaign, of its campaign, of its type.
+-- The rules of the setting of units, with the number of their unit and their scope; name_no is the number of the reward
+-- type. The most specific rule applies to a reward: that for the reward, else its type in its campaign, else its
+-- campaign, else its type.
 
 with rules as (
     select * from staging.stg_reward_units

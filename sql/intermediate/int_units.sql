@@ -2,7 +2,7 @@
 -- reads: staging.stg_units
 -- money: none
 -- time: none
--- unit_no is the unit's place in the alphabet, valid in this build only; 0 stands for reward types without a unit.
+-- unit_no numbers the units in alphabetical order, valid in this build only; reward types without a unit have 0.
 
 with units as (
     select * from staging.stg_units

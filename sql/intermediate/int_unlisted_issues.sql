@@ -4,13 +4,13 @@
 -- money: taken_value in the row's unit, exact for a whole row, else its share, rounded to the published digits
 -- time: by sync; null = it waits for the next
 -- materialized: table
--- What is taken back of an issued reward that left the list: as much as its reward became due again for the recipient at
--- the same sync, beyond what was issued of it; of several rows that left, those with the lowest ids. A row that is back is
--- issued again, as far as it had been taken back and whatever is due: so each row of the list counts as issued once. What a
--- row did between two syncs is seen net. A definition is followed into whatever place it has; rewards of rows that name none
--- are due again in the place of the row. Place, date and price of a row that is back are those that the sync found; is_late
--- as in int_reward_changes. The first sync has no movements, so nothing is taken back at it. taken_count: of a row that is
--- back, what had been taken back.
+-- How much of an issued reward that left the list is taken back: as many rewards as became due again for the recipient at
+-- the same sync, less those issued of them; of several rows that left, those with the lowest ids first. A row that
+-- returns is issued again, as far as it had been taken back and regardless of what is due, so each row of the list counts
+-- as issued once. Changes of a row between two syncs are netted. A row that names a definition is due again in whatever
+-- place the definition has; a row that names none, in its own place. Place, date and price of a row that returned are
+-- those that the sync found; is_late as in int_reward_changes. The first sync has no movements, so nothing is taken back
+-- at it. taken_count: for a row that returned, how many had been taken back.
 
 with changes as (
     select * from intermediate.int_reward_changes

@@ -15,7 +15,7 @@ per_age as (
     select
         cutoff,
         unit,
-        coalesce(campaign_id, -9223372036854775809) as curve_id, -- the account's is below every id that a campaign can have
+        coalesce(campaign_id, -9223372036854775809) as curve_id, -- the account's curve; lower than any campaign id
         age_days,
         sum(rewards_count) as leaving_count,
         coalesce(sum(rewards_count) filter (where outcome = 'used'), 0) as used_count
@@ -49,7 +49,7 @@ final as (
         age_days,
         last_age_days,
         cast(sum(used_count) over (partition by cutoff, unit, curve_id) as bigint) as basis_count,
-        -- the floor is for "all of them", whose logarithm is not finite
+        -- the lower limit is for a share of 0, whose logarithm is not finite
         sum(ln(greatest(1 - used_count / at_risk_count, 1e-12))) over (
             partition by cutoff, unit, curve_id
             order by age_days rows unbounded preceding

@@ -3,10 +3,11 @@
 -- money: none
 -- time: UTC; seen_from_at is when a sync saw the version; -infinity = from the beginning
 -- materialized: table
--- What was known of a user at each time, in the values by which people are counted on days: only of users who changed a day
--- that was over, were seen late, vanished or reappeared. All others are counted as they are now. is_known is false before a
--- user was seen who existed earlier. A version has the values just before the next change, and the last one those of now:
--- changes that are not recorded touch only days that were not over yet, so all that were closed in a version agree with it.
+-- The values of a user that decide on which days the user is counted, as known at each time. Only for users whose changes
+-- altered a closed day, or who were seen late, vanished or reappeared; all others are counted as they are now. is_known
+-- is false before a user was seen who existed earlier. A version has the values just before the next change, the last one
+-- the present values. Changes that are not recorded alter only days that were not closed yet, so each version is right
+-- for all days that were closed during it.
 
 with users as (
     select * from staging.stg_users
@@ -17,7 +18,7 @@ observations as (
     where stream = 'users' and what in ('changed', 'seen late', 'vanished', 'reappeared')
 ),
 
--- At equal times, reappearing wins, as everywhere.
+-- At equal times, reappearing wins, as in int_vanished_rows.
 events as (
     select
         record_id as user_id,

@@ -1,4 +1,4 @@
--- grain: one row per campaign; campaign_id 0 gathers what names no campaign
+-- grain: one row per campaign; campaign_id 0 has all rows without a campaign
 -- key: campaign_id
 -- references: reward_unit core.units
 -- metrics: reach, users_count, uninvited_users_count, referrers_count, successful_referrers_count, referrals_count,
@@ -9,21 +9,22 @@
 --   intermediate.int_build_clock
 -- money: values only where all rewards of the campaign share one unit, else null (reward_unit says which)
 -- time: UTC, without a zone; 7 and 28 days count back from the time of the data (as_of_at)
--- How each campaign does. People who are gone (deleted_at) are not counted, as the API does not count them either.
--- A referrer is a user with at least one referral; a referral is a user who was invited; qualified counts referrals.
--- A trend compares the last days with as many before them: 0.25 is a quarter more, -1 is nothing any more. Mature are the
--- referrals who joined at least the campaign's median time to qualify ago (median_days_to_qualify); younger ones are left
--- out of mature_conversion_rate, because most of those who will qualify have not had the time.
+-- The current people, rates, trends and rewards of each campaign. Deleted people (deleted_at) are not counted, as in the
+-- API's own counts. A referrer is a user with at least one referral; a referral is a user who was invited; qualified
+-- counts referrals. A trend compares the last 7 or 28 days with as many days before them: 0.25 is a quarter more, -1 is a
+-- fall to zero. Referrals are mature when they joined at least median_days_to_qualify ago. mature_conversion_rate leaves
+-- out younger ones, because most of those who will qualify have not had the time.
 -- answers: Which campaign brings people who convert? How long does it take? What does a qualified referral cost?
 -- Is it growing?
--- wrong: referrals_per_user is a proxy of the viral K: K is invitations sent per user times their acceptance, and the
--- API counts no invitations, only those who came. Days to qualify know only who has qualified: in a young or growing
--- campaign the slow ones are still missing, so the median is too short and mature_conversion_rate leaves out too few; half
--- of those who qualify do so later than the median, so it is still too low. Where nobody has qualified (or not with both
--- dates) there is no median: nothing is mature, and its three columns are null. A referral without a joining date is never
--- mature. The cost per qualified referral leaves out all that is not a reward (fees, advertising, work), discounts of coupons,
--- reversed rewards and what may still fall due; it includes rewards for joining. The campaign of a referrer and of the
--- referrals may differ; each is counted in its own, so referrals_per_referrer may count friends of people elsewhere.
+-- wrong: referrals_per_user is a proxy of the viral K: K is invitations sent per user times their acceptance, and the API
+-- counts no invitations, only those who came. Days to qualify include only referrals who have qualified: in a young or
+-- growing campaign the slow ones are still missing, so the median is too low and mature_conversion_rate leaves out too
+-- few referrals. Half of those who qualify do so later than the median, so mature_conversion_rate is too low even where
+-- the median is right. Where nobody has qualified (or not with both dates) there is no median: nothing is mature, and its
+-- three columns are null. A referral without a joining date is never mature. The cost per qualified referral leaves out
+-- all that is not a reward (fees, advertising, work), discounts of coupons, reversed rewards and what may still fall due;
+-- it includes rewards for joining. The campaign of a referrer and of the referrals may differ; each is counted in its
+-- own, so referrals_per_referrer may count referrals of referrers in another campaign.
 
 with campaigns as (
     select * from core.campaigns
@@ -54,7 +55,7 @@ days_to_qualify as (
     group by campaign_id
 ),
 
--- The age is compared in seconds: an interval added to a date that is a typing error may leave the calendar.
+-- The age is compared in seconds: adding an interval to a date far out of range would exceed the timestamp type.
 mature_per_campaign as (
     select
         people.campaign_id,
@@ -103,7 +104,7 @@ recent as (
     cross join clock
     where
         events.happened_at > clock.as_of_at - interval 56 days
-        -- what the account dates in the future is not recent
+        -- events that the account dates in the future are in no window
         and events.happened_at <= clock.as_of_at + interval 1 day
 ),
 
@@ -206,11 +207,11 @@ costed as (
 
 final as (
     select
-        campaign_id, -- campaign; 0 = what names no campaign
-        name as campaign_name, -- name in the dashboard; null = the campaign itself was never seen
+        campaign_id, -- campaign; 0 = no campaign
+        name as campaign_name, -- name in the dashboard; null = no list had the campaign
         status, -- launched, draft or paused
         is_live, -- whether people can join now
-        deleted_at, -- when the campaign was found gone, UTC; null = still there
+        deleted_at, -- first complete list without the campaign, UTC; null = still there
         coalesce(reach, 0) as reach, -- views of pages and links; not people, not unique
         users_count, -- people in the campaign now
         uninvited_users_count, -- of these, people who joined without an invitation: users_count less referrals_count
@@ -219,7 +220,7 @@ final as (
         successful_referrers_count, -- of the referrers, people who have at least one qualified referral
         rewarded_referrers_count, -- of the successful referrers, people who were issued a reward for referring
         referrals_count, -- of the users, people who were invited
-        qualified_count, -- of the referrals, those who are qualified
+        qualified_count, -- of the referrals, people who are qualified
         rewarded_referrals_count, -- of the qualified, people who were issued a reward for the person invited
         unsubscribed_count, -- people who refuse messages
         referrers_count / nullif(users_count, 0)
@@ -235,33 +236,33 @@ final as (
         mature_referrals_count, -- referrals who joined at least median_days_to_qualify ago; null where nobody qualified
         mature_qualified_count, -- of these, qualified; null where nobody qualified
         mature_qualified_count / nullif(mature_referrals_count, 0)
-            as mature_conversion_rate, -- mature_qualified_count / mature_referrals_count: of the mature; null where nobody qualified
+            as mature_conversion_rate, -- mature_qualified_count / mature_referrals_count; null where nobody qualified
         median_days_to_qualify, -- median days from joining to qualifying, of qualified referrals
         p90_days_to_qualify, -- 90th percentile of the same
         new_users_7d_count, -- people who joined in the last 7 days
         new_users_previous_7d_count, -- people who joined in the 7 days before
         new_users_7d_count / nullif(new_users_previous_7d_count, 0) - 1
-            as new_users_7d_trend, -- change between these two; null without a before
+            as new_users_7d_trend, -- relative change between these two; null if the previous count is 0
         new_users_28d_count, -- people who joined in the last 28 days
         new_users_previous_28d_count, -- people who joined in the 28 days before
         new_users_28d_count / nullif(new_users_previous_28d_count, 0) - 1
-            as new_users_28d_trend, -- change between these two; null without a before
+            as new_users_28d_trend, -- relative change between these two; null if the previous count is 0
         new_referrals_7d_count, -- referrals who joined in the last 7 days
         new_referrals_previous_7d_count, -- referrals who joined in the 7 days before
         new_referrals_7d_count / nullif(new_referrals_previous_7d_count, 0) - 1
-            as new_referrals_7d_trend, -- change between these two; null without a before
+            as new_referrals_7d_trend, -- relative change between these two; null if the previous count is 0
         new_referrals_28d_count, -- referrals who joined in the last 28 days
         new_referrals_previous_28d_count, -- referrals who joined in the 28 days before
         new_referrals_28d_count / nullif(new_referrals_previous_28d_count, 0) - 1
-            as new_referrals_28d_trend, -- change between these two; null without a before
+            as new_referrals_28d_trend, -- relative change between these two; null if the previous count is 0
         qualified_7d_count, -- referrals whose present qualification is in the last 7 days
         qualified_previous_7d_count, -- the same in the 7 days before
         qualified_7d_count / nullif(qualified_previous_7d_count, 0) - 1
-            as qualified_7d_trend, -- change between these two; null without a before
+            as qualified_7d_trend, -- relative change between these two; null if the previous count is 0
         qualified_28d_count, -- referrals whose present qualification is in the last 28 days
         qualified_previous_28d_count, -- the same in the 28 days before
         qualified_28d_count / nullif(qualified_previous_28d_count, 0) - 1
-            as qualified_28d_trend, -- change between these two; null without a before
+            as qualified_28d_trend, -- relative change between these two; null if the previous count is 0
         due_count, -- rewards due now
         in_process_count, -- rewards in process now: in the issued list without a date, still owed
         issued_count, -- rewards issued so far

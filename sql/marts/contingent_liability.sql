@@ -4,15 +4,16 @@
 --   most_value as contingent_most_value
 -- reads: intermediate.int_conversion_forecasts, core.campaigns
 -- money: expected, not owed; rounded to the cent, in the row's unit; never add values across units
--- time: UTC, without a zone; as of the time of the warehouse
--- Rewards that become due if referrals that have not qualified yet do so: each open referral x its probability to qualify
--- at its age x the campaign's current rewards. The probability is from the Kaplan-Meier curve of the campaign's own referrals,
--- or of the whole account where the campaign has fewer than 30 qualifications (is_pooled). The outcome is
--- between low_value and high_value in 80 of 100 cases, by the normal approximation: of who qualifies, and of the curve,
--- which is estimated from a sample (Greenwood). No row of this is recognised; never add it to marts.reward_liability. For
--- context, not as advice: accounting standards treat such promises to customers as consideration payable to a customer
--- (IFRS 15, paragraphs 70-72, and B42 for options on further goods; ASC 606-10-32-25).
--- answers: What may still become due? How certain is that? How much of it within four weeks?
+-- time: UTC, without a zone; as of the time of the data
+-- Rewards that become due if referrals that have not qualified yet do so: the sum over open referrals of the probability
+-- that one of that age qualifies x the campaign's current rewards. The probability is from the Kaplan-Meier curve of the
+-- campaign's own referrals, or of the whole account where the campaign has fewer than 30 qualifications (is_pooled). The
+-- outcome is between low_value and high_value in 80 of 100 cases, by the normal approximation; the variance is that of
+-- who qualifies plus that of the curve, which is estimated from a sample (Greenwood). Nothing here is owed; never add it
+-- to marts.reward_liability. For context, not as advice: accounting standards treat such promises to customers as
+-- consideration payable to a customer (IFRS 15, paragraphs 70-72, and B42 for options on further goods; ASC
+-- 606-10-32-25).
+-- answers: What may still become due? How certain is that? How much of it within 28 days?
 -- wrong: referrals are assumed to be independent, and the future to be like the past: a campaign that was paused, or
 -- whose offer changed, keeps its old curve. After the oldest age with at least 10 people at risk (curve_days_count) no
 -- qualification is expected. Unsubscribed people may still qualify, deleted ones may not; a referral with a revoked
@@ -41,13 +42,13 @@ final as (
         forecasts.campaign_id, -- campaign
         campaigns.name as campaign_name, -- name in the dashboard, up to 200 characters
         forecasts.unit, -- what the values are counted in; values of different units must not be added
-        forecasts.cutoff_at as as_of_at, -- time of the warehouse's data, UTC
+        forecasts.cutoff_at as as_of_at, -- time of the data, UTC
         forecasts.open_count as open_referrals_count, -- referrals that have not qualified; the same on each unit's row
-        forecasts.chance_to_qualify, -- mean probability that one of them ever does, 0 to 1
-        forecasts.expected_qualified, -- how many of them are expected to; a mean, not a whole number
+        forecasts.chance_to_qualify, -- mean probability that one of them ever qualifies, 0 to 1
+        forecasts.expected_qualified, -- number of them expected to qualify; a mean, not a whole number
         forecasts.expected_value, -- value expected to become due from them
-        forecasts.low_value, -- 10 of 100 outcomes are below
-        forecasts.high_value, -- 10 of 100 outcomes are above
+        forecasts.low_value, -- 10 of 100 outcomes are below this
+        forecasts.high_value, -- 10 of 100 outcomes are above this
         forecasts.most_value, -- value if every one of them qualified
         soon.expected_value as expected_28d_value, -- of expected_value: within the next 28 days
         forecasts.is_pooled, -- true: the curve is that of the whole account, because the campaign's own has too little data

@@ -6,9 +6,10 @@
 -- money: none
 -- time: months in UTC, by the day a coupon was issued (by its use where the API returns no issue date)
 -- The coupons of each month by their current state. Outstanding ones can still be used; deleted ones were not used.
--- answers: How many of a batch are used? How quickly? How many are outstanding?
--- wrong: coupons with neither date are left out (a check counts them), as are unassigned ones. Coupons of recent months had
--- less time to be used. A coupon assigned to a user who joined long ago is seen by the next sweep only.
+-- answers: How many coupons of a batch are used, and how quickly? How many are outstanding?
+-- wrong: coupons without a date of issue or use are left out (warn_coupons_without_date counts them). Unassigned coupons
+-- are unknown unless their names are configured. Coupons of recent months had less time to be used. A coupon that is
+-- assigned to a user who joined long ago is noticed when that user is read again (see ops.freshness).
 
 with coupons as (
     select * from core.coupons
@@ -43,16 +44,16 @@ counted as (
 
 final as (
     select
-        campaign_id, -- campaign of the batch, else of the user; 0 = unknown
-        batch_id, -- batch of the coupons; 0 = none
+        campaign_id, -- campaign of the batch, else of the user; 0 = no campaign
+        batch_id, -- batch of the coupons; 0 = no batch
         batch_name, -- name of the batch
         month_on, -- first day of the month of issue, UTC
         issued_count, -- coupons issued in the month
         used_count, -- of these, used by now
         deleted_count, -- of these, deleted without being used
         issued_count - used_count - deleted_count as outstanding_count, -- of these, still usable
-        used_count / issued_count as use_rate, -- used_count / issued_count: used by now
-        median_days_to_use -- median days from issue to use, of those used
+        used_count / issued_count as use_rate, -- used_count / issued_count
+        median_days_to_use -- median days from issue to use, of used coupons
     from counted
 )
 

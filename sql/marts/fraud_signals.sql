@@ -6,15 +6,16 @@
 -- money: none
 -- time: UTC, without a zone
 -- People to review before a reward is paid. A signal is no proof: families share addresses, offices join within an hour,
--- and typing errors look like aliases. Rules: self_referral (the row names itself as referrer),
--- referral_cycle (a user is their own referrer, through others), self_referral_email (the referrer has the same mailbox),
--- same_email (the same address more than once in a campaign), alias_email (the same mailbox in a campaign under several
--- spellings), burst_hour and burst_day (10 people within an hour, 30 within a day, through one referrer),
--- disposable_domain (a provider of throw-away addresses). A mailbox is the address in lower case without the part
--- after a plus sign, at Gmail also without dots. Deleted people are left out.
--- answers: Which rewards should be reviewed before they are paid? Who refers themselves? Where do many join at once?
--- wrong: every rule also finds honest people, and misses careful fraud. A plus sign means an alias at most providers, not at
--- all. The list of domains is short (sql/intermediate/int_disposable_domains.sql). The evidence is ids and counts;
+-- and typing errors look like aliases. Rules: self_referral (the row names itself as referrer), referral_cycle (a user is
+-- their own referrer through other users), self_referral_email (the referrer has the same mailbox), same_email (the same
+-- address more than once in a campaign), alias_email (the same mailbox in a campaign under several spellings), burst_hour
+-- and burst_day (10 people within an hour, 30 within a day, through one referrer), disposable_domain (a provider of
+-- throw-away addresses). A mailbox is the address in lower case without the part after a plus sign, at Gmail also without
+-- dots. Deleted people are left out.
+-- answers: Which rewards should be reviewed before they are paid? Who refers themselves? Through which referrer did many
+-- people join at once?
+-- wrong: every rule also finds honest people, and misses careful fraud. Not every provider treats a plus sign as an
+-- alias. The list of domains is short (sql/intermediate/int_disposable_domains.sql). The evidence is ids and counts;
 -- addresses are in core.users.
 
 with users as not materialized (
@@ -37,7 +38,7 @@ cycles as (
     select * from intermediate.int_referral_cycles
 ),
 
--- Most addresses are their own mailbox and cost one function; trim is the most expensive one and seldom needed.
+-- Most addresses need only lower(); trim is the most expensive function here and is applied only where needed.
 addresses as not materialized (
     select
         user_id,
@@ -56,7 +57,7 @@ addresses as not materialized (
     where deleted_at is null and contains(email, '@')
 ),
 
--- Numbers instead of texts find the few mailboxes that occur twice; only these are compared as texts.
+-- Hashes find the few mailboxes that occur more than once; only these are compared as texts.
 marked as materialized (
     select
         addresses.user_id,
@@ -220,13 +221,13 @@ signals as (
 final as (
     select
         signals.user_id, -- user to review; for bursts the referrer
-        coalesce(users.campaign_id, 0) as campaign_id, -- campaign of the user; 0 = none
-        signals.rule, -- rule that found something; the table's comment explains each
-        signals.related_user_ids, -- other users it concerns, lowest ids first, ten at most; null for bursts and domains
-        coalesce(signals.related_count, 0) as related_count, -- how many other users it concerns; for bursts who joined in it
-        signals.first_at, -- burst: when its first referral joined, UTC
-        signals.last_at, -- burst: when its last referral joined, UTC
-        signals.domain -- disposable_domain: the domain of the address
+        coalesce(users.campaign_id, 0) as campaign_id, -- campaign of the user; 0 = no campaign
+        signals.rule, -- rule that matched; the table's description explains each
+        signals.related_user_ids, -- related users, lowest ids first, at most ten; self_referral: the user; null for bursts, domains
+        coalesce(signals.related_count, 0) as related_count, -- number of related users; bursts: users who joined in it; 0 for domains
+        signals.first_at, -- bursts: when the first referral joined, UTC; else null
+        signals.last_at, -- bursts: when the last referral joined, UTC; else null
+        signals.domain -- disposable_domain: the domain of the address; else null
     from signals
     inner join users on signals.user_id = users.user_id
 )

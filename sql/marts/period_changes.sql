@@ -1,22 +1,23 @@
--- grain: one row per campaign, day, measure and reason for which a day that was over has changed
+-- grain: one row per campaign, day, measure and reason for which a closed day has changed
 -- key: campaign_id, day_on, measure, reason
 -- metrics: change_count as restated_people_count
 -- reads: core.users, intermediate.int_day_changes
--- money: none; of rewards, marts.reward_ledger marks what corrects an earlier interval (restatement)
+-- money: none; for rewards, marts.reward_ledger marks corrections of earlier intervals (restatement)
 -- time: UTC, without a zone
--- What was published first of a day that was over, and what marts.referral_funnel_daily shows now, summed over its sources:
--- the restatements of people. A day is closed by the first sync that begins to read the users after its end. A measure
--- that is not here has not changed since. Over the reasons, first_published_count + the sum of change_count = current_count.
--- Reasons: seen late (the person was not known at the closing, but is dated earlier); un-qualified; qualified late (not
--- qualified at the closing, dated before it); subscribed again; unsubscribed late; reappeared (a deletion that did not
--- last); referrer changed (became or is no longer a referral); moved campaign; qualified again (the qualification has a
--- later date now); date changed (any other new date).
+-- Restatements of counts of people: the count that was first published for a closed day, and the count that
+-- marts.referral_funnel_daily shows now, summed over its sources. A day is closed by the first sync that begins to read
+-- the users after its end. A day and measure without a row has not changed. first_published_count + the sum of
+-- change_count over all reasons = current_count. Reasons: seen late (the person was not known at the closing, but is
+-- dated earlier); un-qualified; qualified late (not qualified at the closing, dated before it); subscribed again;
+-- unsubscribed late; reappeared (a deletion that was taken back); referrer changed (became or is no longer a referral);
+-- moved campaign; qualified again (the qualification has a later date now); date changed (any other new date).
 -- answers: Which closed days differ from what was reported? By how much, and why? When was it noticed?
--- wrong: the person has one reason, the first in that order, also where two apply. Who was un-qualified and qualified again
--- between two syncs is seen once, as qualified again. Changes are known from the version on that records them; what changed
--- before is taken to have been so all along. Several changes back and forth that cancel out leave no row. The day a
--- person joined does not change by their deletion, which has a day of its own. Sources are not told apart. Changes of
--- coupons have no record. A sync that finished but was not published counts as one.
+-- wrong: each person has one reason, the first in that order that applies. A person who was un-qualified and qualified
+-- again between two syncs counts once, as qualified again. Changes are recorded since the version of the loader that
+-- introduced this; a change before it is treated as if the values had always been the present ones. Changes that cancel
+-- each other out leave no row. A deletion does not change the day on which the person joined; it is counted on the day of
+-- the deletion. Sources are not distinguished. Changes of coupons are not recorded. A sync that finished but was not
+-- published counts as a publication.
 
 with users as not materialized (
     select * from core.users
@@ -118,15 +119,15 @@ now_shown as (
 
 final as (
     select
-        changes.campaign_id, -- campaign; 0 = what names no campaign
-        changes.day_on, -- day that was over, UTC
+        changes.campaign_id, -- campaign; 0 = no campaign
+        changes.day_on, -- closed day, UTC
         changes.measure, -- column of marts.referral_funnel_daily, e.g. qualified_count
-        changes.reason, -- why people are counted otherwise now; the description of the table lists the reasons
+        changes.reason, -- why people are counted differently now; the description of the table lists the reasons
         cast(coalesce(now_shown.current_count, 0) - sum(changes.change_count) over measures as bigint)
-            as first_published_count, -- what the day had at its closing; the same on each row of the day and measure
-        changes.change_count, -- people who came to the day (or, if negative, left it) since, for this reason
+            as first_published_count, -- count of the day when it was closed; the same on each row of the day and measure
+        changes.change_count, -- people added to the day since then for this reason; negative = removed
         cast(coalesce(now_shown.current_count, 0) as bigint)
-            as current_count, -- what the day has now; the same on each row of the day and measure
+            as current_count, -- count of the day now; the same on each row of the day and measure
         changes.closed_at, -- end of the sync that closed the day, UTC
         changes.changed_at -- when a sync saw the latest of these changes, UTC
     from changes

@@ -4,13 +4,15 @@
 -- reads: intermediate.int_people, intermediate.int_build_clock
 -- money: none
 -- time: months in UTC; months since are counted from each person's time of joining
--- Of the referrals who joined in a month, how many had qualified one, two or three months after joining. Month 0 is
--- each person's own first month, so all of a cohort had the same time. A cell is right-censored while some of the cohort
--- have not had that time yet: it can only grow.
--- answers: Do newer cohorts convert better? How long does conversion go on? How much is still to come?
--- wrong: deleted people are in no cohort, revoked qualifications in no cell. Days to qualify are those of all people
--- of the cohort who have qualified by now, the same in each of its rows, and too short while others may still qualify.
--- Referrals without a joining date are in no cohort; qualified ones without a date are in referrals alone.
+-- Of the referrals who joined in a month, how many had qualified one, two or three months after joining. Month 0 is the
+-- first month after each person's own joining, so everybody in a cohort had the same time. A cell is right-censored while
+-- some of the cohort have not had that time yet: it can still grow.
+-- answers: Do newer cohorts convert better? How long after joining do referrals still qualify? How many may still
+-- qualify?
+-- wrong: deleted people are in no cohort, revoked qualifications in no cell. Days to qualify are of all people of the
+-- cohort who have qualified by now. They are the same in each row of the cohort, and too low while others may still
+-- qualify. Referrals without a joining date are in no cohort; a qualified referral without a date of qualification is in
+-- referrals_count only.
 
 with people as (
     select * from intermediate.int_people
@@ -42,7 +44,7 @@ cohorts as (
     group by referrals.campaign_id, referrals.joined_month_on
 ),
 
--- What is dated before its own joining, or after the build, belongs to the first or the last month there is.
+-- A qualification that is dated before joining, or after the build, belongs to the first or the last month.
 qualified as (
     select
         referrals.campaign_id,
@@ -85,15 +87,15 @@ running as (
 
 final as (
     select
-        campaign_id, -- campaign; 0 = none
+        campaign_id, -- campaign; 0 = no campaign
         joined_month_on, -- first day of the month in which the referrals joined, UTC
-        months_since, -- whole months since each one joined; 0 = within the first
+        months_since, -- whole months since joining; 0 = the first month
         referrals_count, -- referrals who joined in that month and are not deleted
-        newly_qualified_count, -- of these, qualified in this month of theirs
-        qualified_count, -- of these, qualified by the end of this month of theirs
-        qualified_count / referrals_count as conversion_rate, -- qualified_count / referrals_count: qualified by then
+        newly_qualified_count, -- of these, those who qualified in this month since joining
+        qualified_count, -- of these, those who had qualified by the end of this month since joining
+        qualified_count / referrals_count as conversion_rate, -- qualified_count / referrals_count
         joined_month_on + to_months(cast(months_since + 2 as integer)) > as_of_at
-            as is_censored, -- whether some joined more recently than that, so that the count can still grow
+            as is_censored, -- whether some joined too recently to have completed this month, so that the count can still grow
         days[1] as median_days_to_qualify, -- median days from joining to qualifying, of all in the cohort who have qualified by now
         days[2] as p90_days_to_qualify -- 90th percentile of the same
     from running

@@ -4,18 +4,20 @@
 -- reads: core.campaigns, intermediate.int_campaign_people, intermediate.int_campaign_rewards
 -- money: none
 -- time: as of the time of the data (as_of_at)
--- Two journeys of people per campaign, which must not be mixed. Advocates: users (the people in the campaign now), of
--- these referrers (with at least one referral), of these successful referrers (with at least one qualified referral),
--- of these rewarded referrers (who were issued a reward for referring). Friends: referrals (users who were invited), of
--- these qualified (who did what the campaign wants), of these rewarded referrals (who were issued a reward for the person
--- invited). Each stage is a part of the one before it, so that a share is never above 1. referrals_per_referrer
--- connects the journeys. Before and after them, without shares: reach, which is views of pages and links, and rewards
--- due, in process and issued, which are states of rewards beside each other.
--- answers: Where do we lose advocates, where friends? How many friends does an advocate bring? Who was rewarded?
--- wrong: a stage is today's state, not a cohort: who joined yesterday had no time to qualify. Rewarded is issued: a reward
--- that is due or in process has not reached anybody. A reward for joining is one too, but only a qualified referral counts
--- as rewarded; who was rewarded and un-qualified later is in no rewarded stage. Rewards whose words name neither role are in
--- the last three stages alone; so is what campaigns promise to one side only, where the other side's stage is 0.
+-- Two journeys of people per campaign, which must not be compared with each other. Advocates: users (the people in the
+-- campaign now), of these referrers (with at least one referral), of these successful referrers (with at least one
+-- qualified referral), of these rewarded referrers (who were issued a reward for referring). Friends: referrals (users
+-- who were invited), of these qualified (who did what the campaign wants), of these rewarded referrals (who were issued a
+-- reward for the person invited). Each stage is a part of the one before it, so a share is never above 1.
+-- referrals_per_referrer connects the journeys. Four stages belong to no journey and have no share: reach (views of pages
+-- and links) before them; rewards due, in process and issued (states of rewards, not steps) after them.
+-- answers: At which stage are advocates lost, at which friends? How many friends does an advocate bring? Who was
+-- rewarded?
+-- wrong: a stage is today's state, not a cohort: people who joined yesterday had no time to qualify. Rewarded means that
+-- a reward was issued; rewards due or in process do not count. A reward for joining counts, but only for a qualified
+-- referral: a person who was rewarded and un-qualified later is in no rewarded stage. Rewards that name neither role
+-- (reward_for) are in the last three stages only. If a campaign rewards one side only, the rewarded stage of the other
+-- side is 0.
 
 with campaigns as (
     select * from core.campaigns
@@ -101,7 +103,7 @@ compared as (
 
 final as (
     select
-        campaign_id, -- campaign; 0 = what names no campaign
+        campaign_id, -- campaign; 0 = no campaign
         campaign_name, -- name in the dashboard
         stage_order, -- 1 to 11, the order of the stages
         journey, -- advocates (people who refer), friends (people who are invited); reach and rewards are not people
@@ -110,10 +112,10 @@ final as (
         previous_stage, -- stage before it in the same journey; null = the first of a journey, or no people
         previous_count, -- people in previous_stage
         stage_count / nullif(previous_count, 0)
-            as share_of_previous, -- stage_count / previous_count: part of the stage before it; null without one, or if that is 0
+            as share_of_previous, -- stage_count / previous_count; null without a previous stage, or if previous_count is 0
         first_count, -- people in the first stage of the journey: users or referrals
         stage_count / nullif(first_count, 0)
-            as share_of_first, -- stage_count / first_count: part of the first stage of the journey; null if that is 0
+            as share_of_first, -- stage_count / first_count; null if first_count is 0 or the stage is in no journey
         case when stage = 'referrals' then referrers_count end
             as referrers_count, -- on the row of the referrals: the referrers of the campaign; null on all other rows
         case when stage = 'referrals' then stage_count / nullif(referrers_count, 0) end

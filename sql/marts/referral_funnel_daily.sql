@@ -8,16 +8,17 @@
 -- money: values only where all reward movements of the campaign share one unit, else null (reward_unit says which)
 -- time: days in UTC; each event on the day it happened, deletions and rewards on the day a sync noticed them
 -- compression: rle
--- What happened on each day. People who are gone still count on the day they joined and qualified; they leave on the
--- day of their deletion, so that new less deleted is who is there. Rewards go to the source of their recipient, coupons
--- to that of their holder. The twelve sources with most people have rows of their own, and so have people without a
--- source ('unknown'). All others, and those of more than 200 characters, are together in 'other', so that a source per
--- person does not make a series per person, and a long text is not repeated on every day.
+-- Events of each day. Deleted people still count on the days on which they joined and qualified; their deletion is
+-- counted on the day on which a sync noticed it, so that new less deleted is the current number. Rewards count for the
+-- source of their recipient, coupons for that of their holder. The twelve sources with most people have rows of their
+-- own, and so have people without a source ('unknown'). All others, and those of more than 200 characters, are together
+-- in 'other', so that the table stays small where each person has a source of their own or sources are long texts.
 -- answers: How many joined, were invited, qualified or left each day, and from which source? What did it cost?
--- wrong: a qualification that was taken back is gone from its day, of several only the latest is known, and a person who
--- moves to another campaign is moved on all days: marts.period_changes says which days changed after they were over. What
--- has no date is on no day. What is dated before 2000 or after the build is on the first or the last day. Rewards have
--- their movements from the second sync on; what the first sync found was due before it.
+-- wrong: a revoked qualification is no longer on its day, of several qualifications of a person only the latest is
+-- counted, and a person who moves to another campaign is moved on all days; marts.period_changes lists the days that
+-- changed after they were closed. Events without a date are on no day. Events dated before 2000 or after the build are on
+-- the first or the last day. Reward movements begin with the second sync; what the first sync found had become due before
+-- it.
 
 with users as not materialized (
     select * from core.users
@@ -186,7 +187,7 @@ units as (
     group by campaign_id
 ),
 
--- Each row stands for its day and the empty ones after it.
+-- Each row represents its day and the days without events after it.
 spans as (
     select
         per_day.*,
@@ -211,29 +212,29 @@ days as (
 
 final as (
     select
-        campaign_id, -- campaign; 0 = without a campaign
+        campaign_id, -- campaign; 0 = no campaign
         source, -- how the people came, in the API's words; unknown = none given, other = all but the twelve largest
         day_on, -- day, UTC
         case when day_on = happened_on then new_users_count else 0 end
-            as new_users_count, -- people who joined, including those who are gone since
+            as new_users_count, -- people who joined, including those deleted since
         case when day_on = happened_on then new_referrals_count else 0 end
             as new_referrals_count, -- of these, people who were invited
         case when day_on = happened_on then qualified_count else 0 end
-            as qualified_count, -- referrals whose present qualification is of this day
+            as qualified_count, -- referrals whose present qualification is on this day
         case when day_on = happened_on then unsubscribed_count else 0 end
-            as unsubscribed_count, -- people who have refused messages since this day
+            as unsubscribed_count, -- people who unsubscribed on this day and have not subscribed again
         case when day_on = happened_on then deleted_count else 0 end as deleted_count, -- people whose deletion a sync noticed
         case when day_on = happened_on then rewards_accrued_count else 0 end
             as rewards_accrued_count, -- rewards that newly became owed
         case when day_on = happened_on then rewards_issued_count else 0 end
-            as rewards_issued_count, -- rewards that were issued
+            as rewards_issued_count, -- rewards that were issued, less issues taken back
         case when day_on = happened_on then rewards_reversed_count else 0 end
             as rewards_reversed_count, -- rewards no longer owed and not issued
         reward_unit, -- unit of the three values below; null = no movements or several units, which must not be added
         case when reward_unit is null then null when day_on = happened_on then rewards_accrued_value else 0 end
             as rewards_accrued_value, -- value that newly became owed; null where units differ
         case when reward_unit is null then null when day_on = happened_on then rewards_issued_value else 0 end
-            as rewards_issued_value, -- value that was issued; null where units differ
+            as rewards_issued_value, -- value that was issued, less issues taken back; null where units differ
         case when reward_unit is null then null when day_on = happened_on then rewards_reversed_value else 0 end
             as rewards_reversed_value, -- value no longer owed and not issued; null where units differ
         case when day_on = happened_on then coupons_issued_count else 0 end as coupons_issued_count, -- coupons handed out

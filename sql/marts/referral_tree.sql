@@ -5,15 +5,15 @@
 -- reads: intermediate.int_people, intermediate.int_referrers, intermediate.int_referral_paths,
 --   intermediate.int_vanished_rows
 -- money: none
--- time: as of the time of the warehouse
+-- time: as of the time of the data
 -- The position of each user in the referral forest: root, depth and downstream counts. Downstream are all other people
 -- that can be reached from referrer to referral, each counted once. A user whose referrer does not exist (deleted, or
 -- never seen) is a root and marked as an orphan. A cycle has no root: its lowest user_id is used as one, all its members
 -- have depth 0, and each has all the others and everyone below them downstream. A self-referral is marked and is a root.
 -- answers: Who belongs to this person's network? How deep are the referrals? Which trees are the largest? Who is in a
 -- cycle of referrals?
--- wrong: a tree is split where a person was deleted: the people below count for no one above. Referrers may be in
--- other campaigns than their referrals; trees cross campaigns as the rows do.
+-- wrong: a tree is split where a person was deleted: the people below do not count for the referrers above. Referrers may
+-- be in other campaigns than their referrals; a tree may contain people of several campaigns.
 
 with people as (
     select * from intermediate.int_people
@@ -45,7 +45,7 @@ inner_nodes as (
     inner join referrers on paths.user_id = referrers.user_id
 ),
 
--- A leaf hangs one below its referrer; who has no referrer there is a root.
+-- A leaf is one step below its referrer; a user whose referrer does not exist is a root.
 placed as (
     select
         people.user_id,
@@ -70,7 +70,7 @@ placed as (
 final as (
     select
         placed.user_id, -- user
-        placed.campaign_id, -- campaign of the user; 0 = none
+        placed.campaign_id, -- campaign of the user; 0 = no campaign
         placed.referrer_id, -- user who invited this one, deleted or not; null = joined without an invitation
         placed.root_id, -- user at the top of the tree; in and below a cycle the lowest user_id of the cycle
         placed.depth, -- steps down from the root; 0 = a root, an orphan or a member of a cycle
@@ -84,7 +84,7 @@ final as (
         placed.is_in_cycle or placed.is_self_referral
             as is_in_cycle, -- whether the user is their own referrer, directly or through others
         placed.is_self_referral, -- whether the user names themselves as referrer
-        placed.has_cycle_above as has_cycle_root -- whether the tree ends in a cycle of several people instead of a root
+        placed.has_cycle_above as has_cycle_root -- whether the top of the tree is a cycle of several people instead of a root
     from placed
     left join gone on placed.referrer_id = gone.user_id
 )

@@ -7,11 +7,11 @@
 -- money: values only where all rewards of the person share one unit, else null (reward_unit)
 -- time: UTC, without a zone
 -- compression: rle
--- Referrals and earnings of each referrer. Direct referrals are people who name the referrer, downstream are all below.
--- Earned are the rewards of the person, for inviting or for having been invited: issued, due or in process; an issue that
--- was taken back is not issued. The rank is within the person's campaign, by qualified referrals, then referrals, then
--- downstream; ties share a rank.
--- answers: Who are our best referrers? What did they earn? Whose network grows without them?
+-- Referrals and earnings of each referrer. Referrals are the people who name the user as their referrer; downstream are
+-- all people below the user in the tree. Earned are the rewards of the person, for inviting or for having been invited,
+-- that are issued, due or in process; a reward whose issue was taken back does not count as issued. The rank is within
+-- the person's campaign, by qualified referrals, then referrals, then downstream; ties share a rank.
+-- answers: Who are our best referrers? What did they earn? Whose referrals bring further referrals?
 -- wrong: deleted referrals do not count; reversed rewards are not earned. Names and addresses
 -- are in core.users: join user_id.
 
@@ -82,7 +82,7 @@ earned as (
 final as (
     select
         referrers.user_id, -- user who refers
-        referrers.campaign_id, -- campaign of the referrer; 0 = none
+        referrers.campaign_id, -- campaign of the referrer; 0 = no campaign
         rank() over (
             partition by referrers.campaign_id
             order by referrers.qualified_count desc, referrers.referrals_count desc, paths.downstream_count desc
@@ -90,15 +90,15 @@ final as (
         referrers.referrals_count, -- other people who name this one as their referrer
         referrers.qualified_count, -- of these, qualified
         referrers.qualified_count / referrers.referrals_count
-            as conversion_rate, -- qualified_count / referrals_count: of the person's own referrals
+            as conversion_rate, -- qualified_count / referrals_count
         paths.downstream_count, -- other people anywhere below
         paths.qualified_downstream_count, -- of these, qualified
         paths.root_id, -- user at the top of the tree; in and below a cycle the lowest user_id of the cycle
         paths.depth, -- steps down from the root
-        paths.is_in_cycle, -- whether the person is, through others, their own referrer
+        paths.is_in_cycle, -- whether the person is their own referrer, through others
         referrers.first_referral_at, -- when the first referral joined, UTC
         referrers.last_referral_at, -- when the latest referral joined, UTC
-        cast(coalesce(earned.owed_count, 0) as decimal(38, 0)) as owed_count, -- rewards due to the person and in process
+        cast(coalesce(earned.owed_count, 0) as decimal(38, 0)) as owed_count, -- rewards of the person that are due or in process
         cast(coalesce(earned.issued_count, 0) as decimal(38, 0)) as issued_count, -- rewards issued to the person
         earned.reward_unit, -- unit of the three values below; null = none or several units, which must not be added
         case when earned.reward_unit is not null then earned.owed_value end
@@ -106,7 +106,7 @@ final as (
         case when earned.reward_unit is not null then earned.issued_value end
             as issued_value, -- value issued; null where units differ
         case when earned.reward_unit is not null then earned.owed_value + earned.issued_value end
-            as earned_value -- both together; null where units differ
+            as earned_value -- owed_value + issued_value; null where units differ
     from referrers
     inner join paths on referrers.user_id = paths.user_id
     left join earned on referrers.user_id = earned.user_id

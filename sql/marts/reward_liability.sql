@@ -9,9 +9,10 @@
 -- compression: rle
 -- What is owed now and to whom, oldest first: rewards due and rewards in process (in the issued list without a date).
 -- Contact data is in core.users only; join recipient_id = user_id.
--- answers: What do we owe, to whom, since when? What is overdue? What is already on its way?
--- wrong: age counts from the first sync that saw an unbroken balance. It is a lower bound where is_opening_balance says
--- that the first sync found the balance, and a later reward to the same person does not reset it.
+-- answers: What do we owe, to whom, since when? Which rewards have been owed longest? Which are already in process?
+-- wrong: age counts from the sync at which the balance last rose from zero. It is a lower bound where the first sync
+-- found the balance (is_opening_balance). A later reward to the same person does not reset it, so that reward looks older
+-- than it is.
 
 with due as (
     select * from core.rewards_due
@@ -91,8 +92,8 @@ balances as (
     group by campaign_id, reward_id, recipient_id, reward_type, unit
 ),
 
--- Since when something has been owed without a break: the unit of age is the balance, not the single reward. A balance
--- that came from another campaign or reward type keeps its age, so the places of a reward and recipient count together;
+-- Since when something has been owed without interruption: age is that of the balance, not of a single reward. A balance
+-- that came from another campaign or reward type keeps its age, so all balances of a reward and recipient count together;
 -- where no reward is named, each reward type counts alone, unless rows of the recipient went from one to another. A balance
 -- that the last sync of both lists left at zero, and that a later run saw in one list alone, begins anew.
 moved_recipients as (
@@ -170,7 +171,7 @@ aged as (
 
 final as (
     select
-        campaign_id, -- campaign of the reward, else of the recipient; 0 = unknown
+        campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         campaign_name, -- name in the dashboard, up to 200 characters
         reward_id, -- reward definition; 0 = the API names none
         reward_name, -- name of the reward, up to 200 characters
@@ -178,13 +179,13 @@ final as (
         reward_for, -- who receives it, in the API's words
         reward_type, -- kind of reward
         unit, -- what the values are counted in; values of different units must not be added
-        due_count, -- rewards due: owed, issuing not begun
+        due_count, -- rewards due: owed and not yet in process
         due_value, -- value of the rewards due
         in_process_count, -- rewards in process: in the issued list without a date
         in_process_value, -- value of the rewards in process
         due_count + in_process_count as owed_count, -- due and in process together
         due_value + in_process_value as owed_value, -- value of due and in process together
-        owed_since_at as first_seen_due_at, -- sync at which the balance last left zero, UTC
+        owed_since_at as first_seen_due_at, -- sync at which the balance last rose from zero, UTC
         is_opening_balance, -- true: it was there at the first sync, so the true age is unknown and larger
         age_days_count, -- calendar days (UTC) since first_seen_due_at
         case

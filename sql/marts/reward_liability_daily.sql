@@ -10,20 +10,20 @@
 -- time: days in UTC; a movement is booked on the day of the sync that saw it, an estimated one on the vendor's date
 -- compression: rle
 -- Roll-forward of what is owed (due and in process): opening + accrued + reclassified in - issued - reversed -
--- reclassified out = closing, for counts and for values, each day's opening being the closing of the day before.
--- From the day of the first sync on it is exact: marts.reward_ledger, summed. Days before it are an estimate and say so
--- (is_estimated): no day is both, so the liability as of any day is the closing of that day; sums over movements need
--- "not is_estimated". The exact part does not begin where the estimate ends: what the first sync found beyond it stands
--- in gap_count and gap_value.
--- answers: What did we owe on a given day? How much fell due, was issued, was reversed this month? What was roughly
--- owed before we began to look, and how far off is that?
--- wrong: movements between two syncs are seen together: what accrued and was reversed in between leaves no trace, and
--- after a pause all of it is booked on the first day seen. A day without a sync (had_sync) repeats the closing before
--- it, which was true at observed_until_at. A change of price is in accrued (up) or reversed (down), and in
--- repriced_value. issued is what the issued list gained, whatever date it bears (restated_* is what the vendor
--- dates before an earlier sync); it is negative where an issue was taken back. The estimate knows
--- no reversal, no earlier price, nobody who left before the first sync, and nothing of that sync's own day; it changes
--- as people change. It reaches back ten years at most.
+-- reclassified out = closing, for counts and for values, each day's opening being the closing of the day before. From the
+-- day of the first sync on, rows are exact: sums of marts.reward_ledger. Rows of earlier days are an estimate
+-- (is_estimated). No day has both, so the liability as of any day is the closing of that day; sums over movements need
+-- "not is_estimated". The first exact opening differs from the last estimated closing: gap_count and gap_value are what
+-- the first sync found beyond the estimate.
+-- answers: What did we owe on a given day? How much fell due, was issued, was reversed this month? What was roughly owed
+-- before the first sync, and how good is that estimate?
+-- wrong: movements between two syncs are netted: a reward that accrued and was reversed in between leaves no trace, and
+-- after days without a sync all movements are booked on the day of the next one. A day without a sync (had_sync) repeats
+-- the closing before it, which was true at observed_until_at. A change of price is in accrued (up) or reversed (down),
+-- and in repriced_value. issued is what the issued list gained, whatever the vendor's date of issue; it is negative where
+-- an issue was taken back. restated_count and restated_value are the part that belongs to an earlier interval. The
+-- estimate has no reversals, no earlier prices, nobody who was deleted before the first sync, and nothing of that sync's
+-- own day; it changes as people change. It goes back ten years at most.
 
 with ledger as (
     select * from intermediate.int_reward_ledger
@@ -216,7 +216,7 @@ sorted as (
     order by balanced.campaign_id, balanced.reward_type, balanced.unit, balanced.moved_on -- here, where rows are few
 ),
 
--- Most days have no movement: they repeat the day before, which costs less than a sum of its own. Days stay sorted.
+-- Most days have no movement: copying the day before costs less than computing a sum. Days stay sorted.
 grid as (
     select
         *,
@@ -262,42 +262,42 @@ calendar as (
 
 final as (
     select
-        rolled.campaign_id, -- campaign; 0 = unknown
+        rolled.campaign_id, -- campaign; 0 = no campaign
         rolled.reward_type, -- kind of reward
         rolled.unit, -- what the values are counted in; values of different units must not be added
         rolled.day_on, -- day, UTC
-        rolled.is_estimated, -- true: before the first sync, reckoned from dates and promises; never add these to exact rows
+        rolled.is_estimated, -- true: before the first sync, estimated from dates and reward definitions; never add to exact rows
         not rolled.is_estimated and coalesce(calendar.had_sync, false) as had_sync, -- whether a sync saw both reward lists on this day
         case when not rolled.is_estimated then calendar.last_sync_at end
-            as observed_until_at, -- last such sync up to the end of the day, UTC: what the closing is true for; null = estimated
+            as observed_until_at, -- last such sync up to the end of the day, UTC: the closing is as of then; null = estimated
         rolled.closing_count - rolled.net_count
             as opening_count, -- rewards owed when the day began; on the first exact day: what the first sync found
         rolled.accrued_count, -- rewards that newly became owed
-        rolled.issued_count, -- rewards that were issued
+        rolled.issued_count, -- rewards that were issued, less issues taken back
         rolled.reversed_count, -- rewards no longer owed and not issued
-        rolled.reclassified_in_count, -- rewards owed that came from another campaign or reward type
-        rolled.reclassified_out_count, -- rewards owed that went to another campaign or reward type
+        rolled.reclassified_in_count, -- rewards owed that came from another campaign, reward type or unit
+        rolled.reclassified_out_count, -- rewards owed that went to another campaign, reward type or unit
         rolled.closing_count, -- rewards owed at the day's last sync
         rolled.closing_value - rolled.net_value as opening_value, -- value owed when the day began
         rolled.accrued_value, -- value that newly became owed, price rises included
-        rolled.issued_value, -- value that was issued
+        rolled.issued_value, -- value that was issued, less issues taken back
         rolled.reversed_value, -- value no longer owed and not issued, price cuts included
-        rolled.reclassified_in_value, -- value that came from another campaign or reward type
-        rolled.reclassified_out_value, -- value that went to another campaign or reward type
+        rolled.reclassified_in_value, -- value that came from another campaign, reward type or unit
+        rolled.reclassified_out_value, -- value that went to another campaign, reward type or unit
         rolled.closing_value, -- value owed at the day's last sync
         rolled.repriced_value, -- of accrued less reversed: changes of price
         rolled.in_process_count as closing_in_process_count, -- of closing_count: rewards in process; null = estimated, not known
         rolled.in_process_value as closing_in_process_value, -- of closing_value: value in process; null = estimated, not known
-        rolled.restated_count, -- of the movements: rewards that belong to a day before (marts.reward_ledger says why)
-        rolled.restated_value, -- their value
+        rolled.restated_count, -- of the movements: rewards of an earlier interval (restatement in marts.reward_ledger)
+        rolled.restated_value, -- value of restated_count
         case
             when rolled.is_estimated and rolled.day_on = rolled.until_on
                 then rolled.first_found_count - rolled.closing_count
-        end as gap_count, -- on the last estimated day: rewards the first sync found beyond the estimate; negative = fewer
+        end as gap_count, -- on the last estimated day: rewards found by the first sync beyond the estimate; negative = fewer
         case
             when rolled.is_estimated and rolled.day_on = rolled.until_on
                 then rolled.first_found_value - rolled.closing_value
-        end as gap_value -- their value; null on all other days
+        end as gap_value -- value of gap_count; null on all other days
     from rolled
     left join calendar on rolled.day_on = calendar.day_on
 )

@@ -8,12 +8,12 @@
 -- compression: rle
 -- Roll-forward of issued rewards that are owed until they are used: opening + issued + reclassified in - used - expired -
 -- withdrawn - reclassified out = closing, for counts and values, each day's opening being the closing of the day before.
--- Reclassified is what a changed setting warehouse.settles_on makes owed, or owed no longer, on the day of the sync that
--- first had it: what was issued before and is unused then.
+-- Reclassified are rewards that were issued earlier, are unused, and become owed or are no longer owed because the
+-- setting warehouse.settles_on changed; they are booked on the day of the first sync with the new setting.
 -- answers: What did we owe in unused coupons on a given day? How much was used, how much expired this month?
--- wrong: dates are the vendor's, so that a use or issue that is reported late changes closed days. The first setting of
--- warehouse.settles_on and warehouse.expires_after_days that a sync had is taken to have held before; a reward counts in
--- the unit that it has now on all days. It reaches back ten years at most.
+-- wrong: dates are the vendor's: a use or issue that is reported late changes closed days. The first setting of
+-- warehouse.settles_on and warehouse.expires_after_days that a sync had is applied to all earlier days too; a reward
+-- counts in its present unit on all days. Days go back ten years at most.
 
 with parts as (
     select * from intermediate.int_issued_parts
@@ -139,7 +139,7 @@ rolled as (
 
 final as (
     select
-        campaign_id, -- campaign of the reward, else of the recipient; 0 = unknown
+        campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
         unit, -- what the values are counted in; values of different units must not be added
         day_on, -- day, UTC
         closing_count - net_count as opening_count, -- unused rewards when the day began
@@ -147,16 +147,16 @@ final as (
         used_count, -- rewards used
         expired_count, -- rewards that expired unused
         withdrawn_count, -- rewards withdrawn: the coupon was deleted unused, or the reward left the list
-        reclassified_in_count, -- unused rewards that a changed setting made owed
-        reclassified_out_count, -- unused rewards that a changed setting made owed no longer
+        reclassified_in_count, -- unused rewards that became owed because a setting changed
+        reclassified_out_count, -- unused rewards that are no longer owed because a setting changed
         closing_count, -- unused rewards when the day ended
         closing_value - net_value as opening_value, -- value owed when the day began
         issued_value, -- value issued
         used_value, -- value used
         expired_value, -- value expired
         withdrawn_value, -- value withdrawn
-        reclassified_in_value, -- value that a changed setting made owed
-        reclassified_out_value, -- value that a changed setting made owed no longer
+        reclassified_in_value, -- value that became owed because a setting changed
+        reclassified_out_value, -- value that is no longer owed because a setting changed
         closing_value -- value owed when the day ended
     from rolled
 )

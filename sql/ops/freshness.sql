@@ -5,12 +5,12 @@
 --   intermediate.int_vanished_rows, intermediate.int_build_clock
 -- money: none
 -- time: UTC, without a zone, the server's; ages count from the last observation
--- How long ago the API was last asked for the rows that are shown now. A row that was read and had not changed is as fresh
--- as one that was written. The oldest row of a stream bounds how long a change may stay unseen that leaves no date, such as
--- one of a name, an address or a counter.
--- answers: How old may a name or a counter be? Are the calls for reading rows again enough?
--- wrong: rows that a run read for other reasons and found unchanged count from their earlier reading, so they are fresher
--- than shown.
+-- How long ago the present rows were last read from the API, whether they had changed or not. The age of the oldest row
+-- of a stream is the longest time for which a change without a date, such as one of a name, an address or a counter, may
+-- have gone unnoticed.
+-- answers: How old may a name or a counter be? Are enough calls spent on reading rows again?
+-- wrong: rows that a run read for another reason and found unchanged keep the time of their earlier reading, so they are
+-- younger than shown.
 
 with users as (
     select * from staging.stg_users
@@ -164,15 +164,15 @@ bounds as (
 final as (
     select
         ages.stream, -- stream, e.g. users or rewards_due
-        ages.rows_count, -- rows that are shown now, without deleted ones
-        ages.oldest_seen_at, -- when the row that was read longest ago was read, UTC
-        round(ages.oldest_age_s / 86400.0, 2) as oldest_age_days, -- how old that row is
-        round(ages.p95_age_s / 86400.0, 2) as p95_age_days, -- 95 of 100 rows are at most so old
+        ages.rows_count, -- present rows, without deleted ones
+        ages.oldest_seen_at, -- when the row with the oldest reading was read, UTC
+        round(ages.oldest_age_s / 86400.0, 2) as oldest_age_days, -- age of that reading in days
+        round(ages.p95_age_s / 86400.0, 2) as p95_age_days, -- age in days that 95 of 100 rows do not exceed
         case
             when ages.stream in ('campaigns', 'rewards', 'rewards_due') then 0.0
             else round(least(bounds.sweep_every_days, bounds.round_s / 86400.0), 2)
-        end as max_age_days, -- how old rows may be by the settings; 0 = every sync reads them all; null = not known yet
-        bounds.syncs_per_round -- syncs that read every row again, a few pages each; null = only sweeps do
+        end as max_age_days, -- highest age in days that the settings allow; 0 = every sync reads all rows; null = not known yet
+        bounds.syncs_per_round -- number of syncs that together read every row again; null = only sweeps do
     from ages
     left join bounds on ages.stream = bounds.stream
 )

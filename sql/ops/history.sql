@@ -4,7 +4,7 @@
 --   staging.stg_observations
 -- money: none
 -- time: UTC, without a zone, the server's
--- History that the API does not return, in counts: versions of campaigns, rewards, rewards due and rewards issued that
+-- Counts of the history that the API does not return: versions of campaigns, rewards, rewards due and rewards issued that
 -- began or ended, and records that were found deleted or had reappeared. Rows are only added. A publication is refused
 -- (HistoryLost) when the snapshot before it has a row here that the new one lacks, or one with higher counts, or one with
 -- the same counts and another checksum.
@@ -109,7 +109,7 @@ summed as (
         count(*) as events_count,
         concat_ws(
             ' ', what, sum(record_id), sum(given_count),
-            -- two decimal places, as in snapshots of earlier versions, and more only where they are not zero
+            -- two decimal places, as in snapshots of earlier versions; more only where they are not zero
             regexp_replace(cast(sum(given_value) as varchar), '0000$', '')
         ) as sums
     from events
@@ -121,14 +121,14 @@ final as (
         stream, -- stream, e.g. rewards_due
         observed_at, -- when the sync saw it, UTC
         cast(coalesce(sum(events_count) filter (where what = 'begun'), 0) as bigint)
-            as versions_begun_count, -- versions that began: records seen first, or with other values than before
+            as versions_begun_count, -- versions that began: records that were new or had changed
         cast(coalesce(sum(events_count) filter (where what = 'ended'), 0) as bigint)
             as versions_ended_count, -- versions that ended: records that changed or left the list
         cast(coalesce(sum(events_count) filter (where what = 'vanished'), 0) as bigint)
             as vanished_count, -- records that were found deleted
         cast(coalesce(sum(events_count) filter (where what = 'reappeared'), 0) as bigint)
             as reappeared_count, -- records that reappeared
-        string_agg(sums, ', ' order by what) as checksum -- sums of ids, counts and values of these; for comparisons only
+        string_agg(sums, ', ' order by what) as checksum -- sums of their ids, counts and values; for comparisons only
     from summed
     group by stream, observed_at
 )

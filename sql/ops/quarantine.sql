@@ -4,9 +4,10 @@
 -- reads: staging.stg_quarantine, staging.stg_run_streams
 -- money: none
 -- time: UTC, without a zone, the server's
--- Records that could not be read exactly. The last good version of such a record stays in core.
+-- Records that could not be read exactly, that is, in which a value does not fit its type or a required field is missing.
+-- The last good version of such a record stays in core.
 -- answers: Which records could not be read, and why? Which are still open?
--- wrong: a corrected record without a date of its change counts as open until its list is read completely.
+-- wrong: a record that was corrected without a date of change counts as open until its list is read completely.
 
 with quarantine as (
     select * from staging.stg_quarantine
@@ -16,7 +17,7 @@ run_streams as (
     select * from staging.stg_run_streams
 ),
 
-whole_looks as (
+complete_reads as (
     select
         stream,
         max(observed_at) as began_at
@@ -28,7 +29,7 @@ whole_looks as (
 ordered as (
     select
         quarantine.*,
-        whole_looks.began_at,
+        complete_reads.began_at,
         row_number() over (
             partition by
                 quarantine.stream,
@@ -36,21 +37,22 @@ ordered as (
             order by quarantine.quarantined_at desc, quarantine.reason asc
         ) as newest_first_no
     from quarantine
-    left join whole_looks on case quarantine.stream when 'coupon_batches' then 'coupons' else quarantine.stream end = whole_looks.stream
+    left join complete_reads
+        on case quarantine.stream when 'coupon_batches' then 'coupons' else quarantine.stream end = complete_reads.stream
 ),
 
 final as (
     select
         stream, -- stream of the record
         case when try_cast(record_id as bigint) is null and record_id <> 'null' then '' else record_id end
-            as record_id, -- its id, as text; empty where what stands in its place is no whole number, as that may be anything
+            as record_id, -- its id, as text; empty where it is not a whole number, since it may be any text
         reason, -- why it was quarantined
-        record, -- the record as received, JSON; may contain personal data; the JSON value null once its retention period is over
+        record, -- the record as received, JSON; may contain personal data; JSON null after the retention period
         run_id, -- last run that quarantined it
         resolved_at is null and quarantined_at >= coalesce(began_at, quarantined_at) and newest_first_no = 1
             as is_open, -- whether it is open: not read since, not replaced by a later version, not missing from a complete list
-        quarantined_at, -- when it was last received so, UTC
-        resolved_at -- when the same id could be read, UTC; null = not yet
+        quarantined_at, -- when it was last received in this form, UTC
+        resolved_at -- when a record with this id could be read, UTC; null = not yet
     from ordered
 )
 

@@ -3,9 +3,9 @@
 -- reads: staging.stg_run_streams, staging.stg_run_calls
 -- money: none
 -- time: UTC, without a zone, the server's
--- What each run read of each stream, its counts beside those of the API, and what each call was for. The calls of a
--- run that an earlier version logged have no purposes.
--- answers: Is every stream fresh? Do the rows equal the API's count? What was written? What were the calls for?
+-- What each run read of each stream, the local and the API's row counts, and the purposes of its calls. Purposes are null
+-- for runs of earlier versions, which did not record them.
+-- answers: Is every stream fresh? Do the rows equal the API's count? What was written? What were the calls spent on?
 
 with run_streams as (
     select * from staging.stg_run_streams
@@ -34,11 +34,11 @@ final as (
         run_streams.stream, -- stream, e.g. users or rewards_due
         run_streams.is_complete, -- whether the whole list was read
         run_streams.api_count, -- rows that the API reports
-        run_streams.our_count, -- rows in the warehouse
+        run_streams.our_count, -- rows in the load file
         run_streams.rows_seen_count, -- rows delivered in this run
         run_streams.rows_written_count, -- rows written in this run
         run_streams.rows_quarantined_count, -- rows quarantined in this run
-        run_streams.calls_count, -- requests spent
+        run_streams.calls_count, -- requests sent for the stream
         cast(purposes.page_calls_count as bigint) as page_calls_count, -- of these, pages of lists
         cast(purposes.count_calls_count as bigint) as count_calls_count, -- of these, counts of rows
         cast(purposes.name_calls_count as bigint) as name_calls_count, -- of these, coupons by name, with their batches

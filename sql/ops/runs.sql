@@ -3,8 +3,8 @@
 -- reads: staging.stg_runs
 -- money: none
 -- time: UTC, without a zone; started and finished by this machine's clock, observed by the server's
--- The log of loads, up to the one that this snapshot was built from. Observations of failed runs do not count. The newest
--- observed_at is what the data is as of: `synced_at` of the manifest. Later syncs that found nothing new are not in it;
+-- The log of loads, up to the one that this snapshot was built from. Observations of failed runs do not count. The data
+-- is as of the newest observed_at: `synced_at` of the manifest. Later syncs that found nothing new are not in this table;
 -- `current_at` of the manifest is the time of the last of them.
 -- answers: When was the last load? Did it succeed? How many calls did it cost?
 

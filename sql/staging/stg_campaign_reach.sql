@@ -2,7 +2,7 @@
 -- reads: raw.campaign_reach
 -- money: none
 -- time: UTC
--- The views of each campaign, kept apart from its versions because they move with every sync.
+-- The views of each campaign, kept apart from its versions because they change at every sync.
 
 with source as (
     select * from raw.campaign_reach

@@ -2,7 +2,7 @@
 -- reads: raw.coupon_batches
 -- money: none
 -- time: UTC
--- The batches that coupons were uploaded in, as last delivered with one of their coupons.
+-- The batches in which coupons were uploaded, as last received with one of their coupons.
 
 with source as (
     select * from raw.coupon_batches

@@ -2,8 +2,8 @@
 -- reads: raw.list_totals
 -- money: listed_value, added across units: only for a comparison with another sum of the same list
 -- time: none
--- What the rows of a reward list added up to when the last run read them: all rewards due; the rows of rewards issued
--- that had no date. Empty while a run has not ended: rows that it committed before may be newer than all sums.
+-- Sums of the rows of a reward list when the last run read them: of rewards due all rows, of rewards issued those without
+-- a date. Empty if the last run did not finish: rows that it had committed may be newer than the sums.
 
 with source as (
     select * from raw.list_totals

@@ -2,8 +2,8 @@
 -- reads: raw.observations
 -- money: none
 -- time: UTC; observed_at is the server's time
--- What was noticed without a date of its own: rows that vanished or reappeared, users who were seen late, and users who
--- are counted otherwise on days that were over, with the counted values before and after.
+-- What a sync noticed and the API does not date: rows that vanished or reappeared, users who were seen late, and users
+-- whose changes alter counts of closed days, with the counted values before and after.
 
 with source as (
     select * from raw.observations

@@ -2,7 +2,7 @@
 -- reads: raw.reconciliation
 -- money: none
 -- time: UTC, the server's
--- The result of comparing our rows with the API's, run by run.
+-- The results of comparing the loaded rows with the API's counts, per run and stream.
 
 with source as (
     select * from raw.reconciliation

@@ -2,7 +2,7 @@
 -- reads: raw.refresh_rounds
 -- money: none
 -- time: UTC, the server's
--- What reads the rows of a stream again that no query by date returns, by the settings of the last run.
+-- How the rows of a stream that no query by date returns are read again, by the settings of the last run.
 
 with source as (
     select * from raw.refresh_rounds

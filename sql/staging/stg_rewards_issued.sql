@@ -2,7 +2,7 @@
 -- reads: raw.rewards_issued
 -- money: issued_value and reward_value in whatever the reward type is counted in; the API names no currency
 -- time: UTC; seen_from_at is in the interval, seen_until_at is not; null = this version holds now
--- Every version of every row of the list of rewards issued; a row that is merely absent later keeps its version.
+-- Every version of every row of the list of rewards issued; a row that leaves the list keeps its last version.
 
 with source as (
     select * from raw.rewards_issued

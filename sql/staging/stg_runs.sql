@@ -2,7 +2,7 @@
 -- reads: raw.runs
 -- money: none
 -- time: UTC; started_at and finished_at by this machine's clock, observed_at by the server's
--- The loader's own diary.
+-- The log of the loader's runs.
 
 with source as (
     select * from raw.runs

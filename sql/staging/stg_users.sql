@@ -2,7 +2,7 @@
 -- reads: raw.users
 -- money: none
 -- time: UTC
--- Every person of every campaign as last delivered, also those who are gone since.
+-- Every person of every campaign as last received, including deleted ones.
 
 with source as (
     select * from raw.users

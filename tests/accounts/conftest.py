@@ -1,10 +1,9 @@
-"""Two small accounts on servers of their own, and commands in the process of the test; syncs are real processes."""
+"""Two small accounts on servers of their own, and commands in the process of the test; syncs are forked processes."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,11 +14,13 @@ from click.testing import CliRunner
 from referral_warehouse.cli import cli
 from referral_warehouse.cli.accounts import children
 from referral_warehouse.settings import Settings, load_settings
-from tests.account_server import AccountServer, Row, small_account
+from tests.account_server import AccountServer, Row, small_account, user
 from tests.conftest import using_models
+from tests.kills.forks import forks_with
 from tests.operate.conftest import Done, run_in_process
 
 PROGRAM = Path(__file__).with_name("program.py")
+"""The program as a new interpreter: a process of another account, as it is outside of tests."""
 UK_TOKEN, US_TOKEN = "tok-uk-5e1f0a77c3", "tok-us-91b2c3d4e5"
 OURS = ("SOURCES__", "WAREHOUSE__", "NOTIFY__", "ACCOUNTS__", "PRIVACY__", "DESTINATION__")
 Run = Callable[..., Done]
@@ -72,17 +73,41 @@ def environ_of(folder: Path, **servers: AccountServer) -> dict[str, str | None]:
 def synced_once(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Path:
     """A warehouse directory after one sync of both accounts."""
     folder = tmp_path_factory.mktemp("accounts")
-    program = (sys.executable, str(PROGRAM), str(few_models_folder))
+    said = _after(folder, few_models_folder, ["sync"], users_of_uk=[])
+    assert "Snapshot 1 of uk, us published" in said
+    return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def changed_once(tmp_path_factory: pytest.TempPathFactory, synced_once: Path, few_models_folder: Path) -> Path:
+    """A copy of it, in which uk has user 50 since it was synced and published alone."""
+    folder = tmp_path_factory.mktemp("changed")
+    shutil.copytree(synced_once, folder / "data", symlinks=True)
+    _after(folder, few_models_folder, ["sync", "--account", "uk", "--part"], users_of_uk=[user(50)])
+    return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def two_snapshots_once(tmp_path_factory: pytest.TempPathFactory, changed_once: Path, few_models_folder: Path) -> Path:
+    """A copy of that, whose change all accounts have published together, too."""
+    folder = tmp_path_factory.mktemp("two")
+    shutil.copytree(changed_once, folder / "data", symlinks=True)
+    _after(folder, few_models_folder, ["publish"], users_of_uk=[user(50)])
+    return folder / "data"
+
+
+def _after(folder: Path, models: Path, command: list[str], *, users_of_uk: list[Row]) -> str:
+    """What a command says that succeeds on the directory of both accounts, which have these users besides."""
     with (
         AccountServer(planted("uk", 4)) as uk, AccountServer(planted("us", 3)) as us,
-        using_models(few_models_folder), pytest.MonkeyPatch.context() as patch,
+        using_models(models), pytest.MonkeyPatch.context() as patch,
     ):  # fmt: skip
-        patch.setattr(children, "PROGRAM", program)
+        uk.lists["users"] += users_of_uk
+        patch.setattr(children, "PROGRAM", forks_with(models).program)
         environ = environ_of(folder, uk=uk, us=us)
-        result = CliRunner(env=environ).invoke(cli, ["sync"], obj={}, standalone_mode=False)
+        result = CliRunner(env=environ).invoke(cli, command, obj={}, standalone_mode=False)
     assert result.exception is None, result.exception
-    assert "Snapshot 1 of uk, us published" in result.stdout
-    return folder / "data"
+    return result.stdout
 
 
 @pytest.fixture
@@ -108,7 +133,7 @@ def together(
         else:
             monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(children, "PROGRAM", (sys.executable, str(PROGRAM), str(few_models_folder)))
+    monkeypatch.setattr(children, "PROGRAM", forks_with(few_models_folder).program)
     with using_models(few_models_folder):
         yield load_settings()
 

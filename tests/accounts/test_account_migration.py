@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,9 +55,33 @@ def single(
     return together
 
 
-def test_the_first_account_keeps_its_history_and_nothing_is_read_again(
-    single: Settings, referrals: Run, uk: AccountServer
-) -> None:
+@pytest.fixture(scope="module")
+def moved_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The place of the directory that the first test which needs it moves and syncs, and the others copy."""
+    return tmp_path_factory.mktemp("moved") / "data"
+
+
+@pytest.fixture
+def moved(
+    together: Settings, referrals: Run, uk: AccountServer, moved_once: Path, request: pytest.FixtureRequest
+) -> dict[str, Any]:
+    """What the first sync after the migration says; the directory is as it is then."""
+    said = moved_once.with_name("said.json")
+    if said.exists():
+        uk.lists["users"].append(user(50))
+        shutil.copytree(moved_once, together.warehouse_dir, symlinks=True)
+    else:
+        request.getfixturevalue("single")
+        assert referrals(*MOVE).code == 0
+        done = referrals("sync", "--json")
+        assert done.code == 0, done.err
+        shutil.copytree(together.warehouse_dir, moved_once, symlinks=True)
+        said.write_text(done.out)
+    found: dict[str, Any] = json.loads(said.read_text())
+    return found
+
+
+def test_the_first_account_is_moved_as_it_is(single: Settings, referrals: Run) -> None:
     refused = referrals("sync")
     assert refused.code == 2
     assert "holds the data of one account that has no name yet" in refused.err
@@ -69,27 +94,31 @@ def test_the_first_account_keeps_its_history_and_nothing_is_read_again(
     assert not single.load_path.exists()
     assert rows(single.warehouse_path, "select count(*) from core.users") == [(5,)], "readers have what they had"
     assert rows(own.warehouse_path, "select count(*) from core.users") == [(5,)]
-    found = json.loads(referrals("sync", "--json").out)
-    assert found["accounts"]["uk"]["rows_written"] == 0
-    assert found["snapshot"] == 3
+
+
+def test_the_first_account_keeps_its_history_and_nothing_is_read_again(
+    moved: dict[str, Any], together: Settings, referrals: Run
+) -> None:
+    assert moved["accounts"]["uk"]["rows_written"] == 0
+    assert moved["snapshot"] == 3
     listed = "select account, count(*) from core.users group by all order by all"
-    assert rows(single.warehouse_path, listed) == [("uk", 5), ("us", 3)]
+    assert rows(together.warehouse_path, listed) == [("uk", 5), ("us", 3)]
     history = "select count(*) from ops.runs where account = 'uk'"
-    assert rows(single.warehouse_path, history) >= [(2,)]
+    assert rows(together.warehouse_path, history) >= [(2,)]
     named = "select first_name from core.users where account = 'uk' and user_id = 3"
-    assert rows(single.warehouse_path, named) == [(None,)], "who was forgotten stays forgotten"
+    assert rows(together.warehouse_path, named) == [(None,)], "who was forgotten stays forgotten"
     numbers = [row["snapshot"] for row in json.loads(referrals("snapshots", "--json").out)["snapshots"]]
     assert numbers == [1, 2, 3]
     assert "There is nothing to move." in referrals(*MOVE).out
 
 
-def test_a_person_of_the_first_account_is_erased_from_snapshots_of_before(single: Settings, referrals: Run) -> None:
-    assert referrals(*MOVE).code == 0
-    assert referrals("sync").code == 0
+@pytest.mark.usefixtures("moved")
+def test_a_person_of_the_first_account_is_erased_from_snapshots_of_before(together: Settings, referrals: Run) -> None:
     for account, is_left in (("us", True), ("uk", False)):  # of the other account, user 1 is somebody else
         assert referrals("forget", "--account", account, "--user-id", "1").code == 0
         found = rows(
-            single.snapshots_dir / "000001" / "warehouse.duckdb", "select first_name from core.users where user_id = 1"
+            together.snapshots_dir / "000001" / "warehouse.duckdb",
+            "select first_name from core.users where user_id = 1",
         )
         assert found == [(name_of("uk", 1) if is_left else None,)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import duckdb
@@ -14,7 +15,7 @@ from referral_warehouse.settings import Settings, load_settings
 from referral_warehouse.warehouse.published_snapshot import published_snapshot
 from referral_warehouse.workspace.lock import warehouse_lock
 from tests.account_server import AccountServer, user
-from tests.accounts.conftest import Run, rows
+from tests.accounts.conftest import PROGRAM, Run, rows
 
 TABLES = "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'one' and not internal"
 
@@ -217,7 +218,11 @@ def test_a_command_for_one_account_asks_for_its_name(
     assert not together.warehouse_dir.exists()
 
 
-def test_the_log_of_each_account_is_named(together: Settings, referrals: Run) -> None:
+def test_the_log_of_each_account_is_named(
+    synced: Settings, referrals: Run, monkeypatch: pytest.MonkeyPatch, few_models_folder: Path
+) -> None:
+    """Of processes that are new interpreters, as outside of tests."""
+    monkeypatch.setattr(children, "PROGRAM", (sys.executable, str(PROGRAM), str(few_models_folder)))
     done = referrals("--log-format", "json", "sync")
     assert done.code == 0
     found = [json.loads(line) for line in done.err.splitlines()]

@@ -40,7 +40,9 @@ def waiting() -> Iterator[tuple[Waiting, Waiting]]:
         us.closed.set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.full)], ids=lambda number: number.name
+)
 def test_a_signal_ends_all_processes(tmp_path: Path, waiting: tuple[Waiting, Waiting], number: signal.Signals) -> None:
     uk, us = waiting
     servers = {"uk": uk, "us": us}

@@ -9,9 +9,18 @@ import pytest
 
 from tests.api.limiter_model import WINDOW_S, Caller, Server, World, most_in_a_window
 
+BEGINS = {"sliding": None, "fixed at 0": 0.0, "fixed at 41.7": 41.7}
+ALWAYS = ("silent-sliding", "silent-fixed at 41.7", "counting-fixed at 0", "counting-sliding")
+"""Which servers `make test` has: each kind of window, with counts and without them."""
+SERVERS = [
+    pytest.param(begin, with_counts, id=name, marks=() if name in ALWAYS else pytest.mark.full)
+    for with_counts in (False, True)
+    for window, begin in BEGINS.items()
+    for name in [f"{'counting' if with_counts else 'silent'}-{window}"]
+]
 
-@pytest.mark.parametrize("fixed_from", [None, 0.0, 41.7], ids=["sliding", "fixed at 0", "fixed at 41.7"])
-@pytest.mark.parametrize("with_counts", [False, True], ids=["silent", "counting"])
+
+@pytest.mark.parametrize(("fixed_from", "with_counts"), SERVERS)
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_long_run_uses_97_percent_of_the_budget(
     tmp_path: Path, fixed_from: float | None, with_counts: bool, processes: int
@@ -35,8 +44,7 @@ def test_a_long_run_uses_97_percent_of_the_budget(
         caller.rate_limiter.close()
 
 
-@pytest.mark.parametrize("fixed_from", [None, 0.0, 41.7], ids=["sliding", "fixed at 0", "fixed at 41.7"])
-@pytest.mark.parametrize("with_counts", [False, True], ids=["silent", "counting"])
+@pytest.mark.parametrize(("fixed_from", "with_counts"), SERVERS)
 def test_3000_calls_of_two_processes_use_97_percent_though_one_is_killed_and_restarted(
     tmp_path: Path, fixed_from: float | None, with_counts: bool
 ) -> None:

@@ -78,7 +78,7 @@ WALKS: dict[str, Callable[[Paginator], Iterator[Page]]] = {
 def test_a_list_without_an_end_is_refused(
     client: Client, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, walk: str, rows: Callable[[int, int], Rows]
 ) -> None:
-    monkeypatch.setattr(list_bound, "SPARE_PAGES", 40)
+    monkeypatch.setattr(list_bound, "SPARE_PAGES", 12)
     for envelope, honours_ids in itertools.product(ENVELOPES.values(), (True, False)):
 
         def answer(request: Request, envelope: Envelope = envelope, honours_ids: bool = honours_ids) -> Say:

@@ -132,7 +132,7 @@ def test_a_slow_response_on_a_connection_that_worked_is_given_up(make_client: Ma
 
 
 def fast_provisional_answers() -> Iterator[bytes]:
-    yield from itertools.repeat(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 500)
+    yield from itertools.repeat(b"HTTP/1.1 103 Early Hints\r\nLink: </%s>\r\n\r\n" % (b"a" * 200) * 100)
 
 
 def fast_header_lines() -> Iterator[bytes]:
@@ -280,7 +280,7 @@ print(int(status["VmHWM"].split()[0]) / 1024)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_a_bomb_in_two_layers_costs_no_memory(server: ScriptedServer, tmp_path: Path) -> None:
-    squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
+    squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
     once = b"".join([*(squeeze.compress(b"0" * UNPACKED_BYTES) for _ in range(500)), squeeze.flush()])
     bomb = gzip.compress(once, 9)
     server.default = lambda request: Say(

@@ -37,22 +37,26 @@ print(int(status["VmHWM"].split()[0]) / 1024)
 # What a body may hold, what is read of the others until it is their turn, and a little for unpacking.
 ALLOWED_MB = 64 + 8 * 4 + 8 * 2 + 32
 MEGABYTE = b"0" * (1024 * 1024)
+BODY = (b'{"data": ["', *[MEGABYTE] * 200, b'"]}')
 
 
 @pytest.fixture
 def endless() -> Iterator[str]:
     """A server whose every answer is 200 MB of JSON; under /gzip it travels as a few hundred kilobytes."""
 
+    squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
+    packed = [squeeze.compress(part) for part in BODY]
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            squeeze = zlib.compressobj(1, zlib.DEFLATED, 31) if self.path.startswith("/gzip") else None
+            is_packed = self.path.startswith("/gzip")
             self.send_response(200)
-            if squeeze:
+            if is_packed:
                 self.send_header("Content-Encoding", "gzip")
             self.end_headers()
             try:
-                for part in (b'{"data": ["', *[MEGABYTE] * 200, b'"]}'):
-                    self.wfile.write(squeeze.compress(part) if squeeze else part)
+                for part in packed if is_packed else BODY:
+                    self.wfile.write(part)
             except OSError:
                 self.close_connection = True  # whoever asked has had enough
 

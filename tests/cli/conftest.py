@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -39,23 +40,35 @@ def environ_of(sandbox: Sandbox, folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def environ(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
-    return environ_of(sandbox, tmp_path)
+def environ(sandbox: Sandbox, tmp_path: Path, few_models_package: str) -> dict[str, str]:
+    """Also a new interpreter has few models, unless it is the launcher: that reads no variables of Python."""
+    return environ_of(sandbox, tmp_path) | {"PYTHONPATH": few_models_package}
+
+
+@dataclass(frozen=True)
+class FirstSync:
+    """A warehouse directory that was synced once, and what that command printed."""
+
+    directory: Path
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture(scope="session")
-def synced_once(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Path:
-    """A warehouse directory that was synced once from an account like the one of ``sandbox``."""
+def first_sync(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> FirstSync:
+    """``referrals --log-format json sync --json`` of an account like the one of ``sandbox``."""
     folder = tmp_path_factory.mktemp("synced")
     with Sandbox(users=80, seed=4, calls_per_minute=0) as running:
-        run_referrals(["sync"], environ_of(running, folder), folder, few_models_folder).check_returncode()
-    return folder / "data"
+        arguments = ["--log-format", "json", "sync", "--json"]
+        done = run_referrals(arguments, environ_of(running, folder), folder, few_models_folder)
+    assert done.returncode == 0, done.stderr
+    return FirstSync(folder / "data", done.stdout, done.stderr)
 
 
 @pytest.fixture
-def synced(synced_once: Path, tmp_path: Path) -> None:
+def synced(first_sync: FirstSync, tmp_path: Path) -> None:
     """The directory of a test's commands is a copy of one that was synced once."""
-    shutil.copytree(synced_once, tmp_path / "data", symlinks=True)
+    shutil.copytree(first_sync.directory, tmp_path / "data", symlinks=True)
 
 
 @pytest.fixture

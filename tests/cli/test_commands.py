@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from referral_warehouse.cli import COMMANDS, cli
 from referral_warehouse.cli.commands.check import _token_files
 from referral_warehouse.sandbox import Quirks, Sandbox
+from tests.cli.conftest import FirstSync
 from tests.cli.processes import LISTENING, PREFIX, Referrals
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
@@ -39,10 +40,9 @@ def test_help_needs_neither_dlt_nor_duckdb() -> None:
     assert done.stderr.strip() in ("", "[]")
 
 
-def test_a_sync_says_one_line_of_json_and_publishes(referrals: Referrals, tmp_path: Path) -> None:
-    done = referrals("sync", "--json")
-    assert done.returncode == 0, done.stderr
-    [line] = done.stdout.splitlines()
+@pytest.mark.usefixtures("synced")
+def test_a_sync_says_one_line_of_json_and_publishes(first_sync: FirstSync, referrals: Referrals) -> None:
+    [line] = first_sync.stdout.splitlines()
     facts = json.loads(line)
     assert facts["streams"]["users"]["api_count"] == facts["streams"]["users"]["rows_written"]
     with duckdb.connect(facts["warehouse"], read_only=True) as connection:
@@ -59,8 +59,8 @@ def test_a_sync_says_one_line_of_json_and_publishes(referrals: Referrals, tmp_pa
     assert {(row["differences_found"], row["repaired_by"], row["in_flight"]) for row in proof.values()} == {
         ("none", "", "")
     }
-    assert oct((tmp_path / "data").stat().st_mode)[-3:] == "700"
-    assert oct((tmp_path / "data" / "load.duckdb").stat().st_mode)[-3:] == "600"
+    assert oct(first_sync.directory.stat().st_mode)[-3:] == "700"
+    assert oct((first_sync.directory / "load.duckdb").stat().st_mode)[-3:] == "600"
 
 
 def test_the_parts_do_what_the_whole_does(referrals: Referrals, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from referral_warehouse.sandbox import Sandbox
 from tests.cli.processes import PREFIX, Referrals, said
 from tests.sampling import sampled
 
+GONE = "mkdir gone && cd gone && rmdir ../gone"
 NOBODY = "54321"  # a number without a name and a home, as containers give it
 
 
@@ -52,6 +53,7 @@ def test_a_state_folder_that_cannot_be_used_is_replaced(referrals: Referrals, st
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.full  # tests/installed/test_any_machine.py shows it where even less is given
 def test_a_user_without_a_name_and_a_home_syncs(environ: dict[str, str], tmp_path: Path) -> None:
     """Where the tests run as root, a user of that number reads what root may read, and owns nothing."""
     if os.geteuid() != 0:
@@ -74,14 +76,17 @@ def test_a_user_without_a_name_and_a_home_syncs(environ: dict[str, str], tmp_pat
 
 
 @pytest.mark.usefixtures("synced")
+@pytest.mark.parametrize("command", sampled(["sync", "status", "docs", "strikes", "build", "check"], 3))
 def test_a_deleted_working_directory_does_not_matter_where_paths_are_absolute(
-    environ: dict[str, str], tmp_path: Path
+    environ: dict[str, str], tmp_path: Path, command: str
 ) -> None:
-    gone = 'mkdir gone && cd gone && rmdir ../gone && exec "$@" '
-    for command in ("sync", "status", "check", "build", "docs", "strikes"):
-        done = in_shell(gone + command, environ, tmp_path)
-        assert (done.returncode, said(done)) == (0, []), command
-    assert_reason(in_shell(gone + "status", environ | {"WAREHOUSE__DIR": "data"}, tmp_path), "WAREHOUSE__DIR (data)")
+    done = in_shell(f'{GONE} && exec "$@" {command}', environ, tmp_path)
+    assert (done.returncode, said(done)) == (0, [])
+
+
+def test_a_deleted_working_directory_is_named_where_a_path_is_relative(environ: dict[str, str], tmp_path: Path) -> None:
+    relative = environ | {"WAREHOUSE__DIR": "data"}
+    assert_reason(in_shell(f'{GONE} && exec "$@" status', relative, tmp_path), "WAREHOUSE__DIR (data)")
 
 
 @pytest.mark.full
@@ -111,7 +116,9 @@ def test_a_token_that_others_can_read_is_warned_of_by_sync_and_load(referrals: R
     assert '"event":"settings"' in referrals("--log-format", "json", "load").stderr
 
 
-def test_the_token_of_the_environment_stays_with_its_host(environ: dict[str, str], tmp_path: Path) -> None:
+def test_the_token_of_the_environment_stays_with_its_host(
+    environ: dict[str, str], referrals: Referrals, tmp_path: Path
+) -> None:
     del environ[f"{PREFIX}BASE_URL"]
     del environ[f"{PREFIX}CALLS_PER_MINUTE"]
     environ["HOME"] = str(tmp_path / "home")
@@ -119,7 +126,7 @@ def test_the_token_of_the_environment_stays_with_its_host(environ: dict[str, str
     config.parent.mkdir()
     config.write_text("[sources.referral_factory]\nbase_url = 'https://api.example.com/v1'\n")
     for command in ("sync", "load", "check"):
-        done = in_shell(f'exec "$@" {command}', environ, tmp_path)
+        done = referrals(command)
         assert_reason(done, "is not sent to api.example.com")
         assert environ[f"{PREFIX}API_TOKEN"] not in done.stderr
 

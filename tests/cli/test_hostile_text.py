@@ -37,19 +37,20 @@ CURSOR = re.compile(r"\x1b\[(\?25[lh]|[0-9]*[AK])")
 class Hostile:
     """An account in which every text is hostile, and the commands run against it."""
 
-    def __init__(self, server: AccountServer, folder: Path) -> None:
+    def __init__(self, server: AccountServer, folder: Path, models: Path, package: str) -> None:
         self.server = server
         self.folder = folder
+        self.models = models
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("SOURCES__", "WAREHOUSE__"))}
         self.environ = kept | {
             f"{PREFIX}BASE_URL": server.base_url, f"{PREFIX}API_TOKEN": "hostile-test-token",
             f"{PREFIX}CALLS_PER_MINUTE": "0", "WAREHOUSE__DIR": str(folder / "data"), "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / "xdg"), "PYTHONIOENCODING": "utf-8",
-            "WAREHOUSE__MAX_QUARANTINE_PERCENT": "100",
+            "WAREHOUSE__MAX_QUARANTINE_PERCENT": "100", "PYTHONPATH": package,
         }  # fmt: skip
 
     def run(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        return run_referrals(arguments, self.environ | changes, self.folder)
+        return run_referrals(arguments, self.environ | changes, self.folder, self.models)
 
     def on_a_terminal(self, *arguments: str) -> tuple[int, str]:
         """Run with a terminal of 100 columns; gives the exit code and all that reached it."""
@@ -116,9 +117,12 @@ UNITS = {text.strip(): text.strip() for text in [*NAMES, "a type that is not the
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
+def hostile(
+    tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path, few_models_package: str
+) -> Iterator[Hostile]:
+    """Its builds have the tables of core and ops, and few marts."""
     with AccountServer(hostile_lists()) as server:
-        yield Hostile(server, tmp_path_factory.mktemp("hostile"))
+        yield Hostile(server, tmp_path_factory.mktemp("hostile"), few_models_folder, few_models_package)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +208,7 @@ def test_json_is_valid_in_any_encoding(synced: Hostile, encoding: str) -> None:
 
 
 def test_the_dictionary_holds_nothing_of_the_account(synced: Hostile) -> None:
-    done = synced.run("docs")
+    done = run_referrals(["docs"], synced.environ, synced.folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout == (Path(__file__).parents[2] / "sql" / "DICTIONARY.md").read_text(encoding="utf-8")
 

@@ -10,23 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.account_server import AccountServer, user
+from referral_warehouse.sandbox import Sandbox
 from tests.cli.processes import PREFIX, Referrals
 
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
-def server(environ: dict[str, str]) -> Iterator[AccountServer]:
-    with AccountServer() as running:
+def world(environ: dict[str, str]) -> Iterator[Sandbox]:
+    """The account of the directory ``synced``, for this test alone."""
+    with Sandbox(users=80, seed=4, calls_per_minute=0) as running:
         environ[f"{PREFIX}BASE_URL"] = running.base_url
         yield running
 
 
+@pytest.mark.usefixtures("synced")
 def test_syncs_continue_and_status_reports_that_the_file_is_locked(
-    referrals: Referrals, server: AccountServer, tmp_path: Path
+    referrals: Referrals, world: Sandbox, tmp_path: Path
 ) -> None:
-    assert referrals("sync").returncode == 0
     link = tmp_path / "data" / "warehouse.duckdb"
     link.chmod(0o600)  # so that this test's user may do what root may
     reader = subprocess.Popen(
@@ -41,7 +42,7 @@ def test_syncs_continue_and_status_reports_that_the_file_is_locked(
         assert "another program has the published file open for writing" in shown.stderr
         as_json = referrals("status", "--json")
         assert (as_json.returncode, json.loads(as_json.stdout)["snapshot"]) == (0, 1)
-        server.lists["users"].append(user(9))
+        world.advance(days=1)
         done = json.loads(referrals("sync", "--json").stdout)
         assert (done["published"], done["snapshot"], done["problems"]) == (True, 2, [])
         assert referrals("status").stderr == ""

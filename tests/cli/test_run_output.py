@@ -20,6 +20,7 @@ from referral_warehouse.cli.run_logging import MAX_SILENCE_S, LogHandler
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.events import log_client_event, log_progress, log_stage
 from referral_warehouse.sandbox import Quirks, Sandbox
+from tests.cli.conftest import FirstSync
 from tests.cli.processes import PREFIX, Referrals
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -204,16 +205,14 @@ def test_a_slow_sync_and_its_end_are_logged_as_json(environ: dict[str, str], tmp
     assert lines[-1]["kept"] == "Committed data is kept."
 
 
-def test_stages_of_a_whole_sync_are_logged_beside_its_summary(referrals: Referrals, tmp_path: Path) -> None:
-    done = referrals("--log-format", "json", "sync", "--json")
-    assert done.returncode == 0, done.stderr
-    directory, *lines = [json.loads(line) for line in done.stderr.splitlines()]
-    assert directory["directory"] == str(tmp_path / "data")
+def test_stages_of_a_whole_sync_are_logged_beside_its_summary(first_sync: FirstSync) -> None:
+    directory, *lines = [json.loads(line) for line in first_sync.stderr.splitlines()]
+    assert directory["directory"] == str(first_sync.directory)
     stages = [line["stage"] for line in lines]
     assert [name for name in stages if name in ("campaigns", "users", "build", "publish")] == [
         "campaigns", "users", "build", "publish",
     ]  # fmt: skip
-    [summary] = done.stdout.splitlines()
+    [summary] = first_sync.stdout.splitlines()
     assert json.loads(summary)["published"] is True
 
 

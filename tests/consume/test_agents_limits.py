@@ -19,15 +19,12 @@ from tests.consume.agent_client import Agent, answered
 from tests.consume.conftest import INSTRUCTION, account
 from tests.hostile_text import stays_visible
 
-# A few of each class; tests/consume/test_query_limits.py has the whole list.
+# One of each class; tests/consume/test_query_limits.py has the whole list.
 WAYS_OUT = """
 drop table core.users
 attach '{load}' as x
-from '{load}'
-select * from read_text('{file}')
 select (select count(*) from read_csv('{file}'))
 copy core.users to '{folder}/out.csv'
-copy (select 1) to 'http://127.0.0.1:1/out.parquet'
 from 'http://127.0.0.1:1/x.parquet'
 install httpfs
 set enable_external_access = true

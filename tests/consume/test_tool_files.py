@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -18,10 +19,16 @@ from tests.consume.conftest import Run, database
 from tests.consume.superset_bundle import tables_of_bundle
 
 
+def read_yaml(text: str) -> Any:
+    """``yaml.safe_load``, by the parser that is not written in Python where PyYAML has it."""
+    loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+    return yaml.load(text, Loader=loader)  # noqa: S506 - both are safe
+
+
 def test_dbt_names_every_table_column_and_metric(described: Description) -> None:
     files = dbt_files(described)
     documents = {
-        path: yaml.safe_load(text) for path, text in files.items() if path.endswith("yml") and path != "profiles.yml"
+        path: read_yaml(text) for path, text in files.items() if path.endswith("yml") and path != "profiles.yml"
     }
     sources = {
         f"{source['name']}.{table['name']}": {column["name"]: column for column in table["columns"]}
@@ -48,7 +55,7 @@ DIMENSION_TYPES = {"string", "number", "time", "boolean"}
 
 
 def test_cube_has_a_valid_cube_for_each_table(described: Description) -> None:
-    cubes = {cube["name"]: cube for text in cube_files(described).values() for cube in yaml.safe_load(text)["cubes"]}
+    cubes = {cube["name"]: cube for text in cube_files(described).values() for cube in read_yaml(text)["cubes"]}
     assert len(cubes) == len(described.tables)
     for cube in cubes.values():
         members = [*cube["dimensions"], *cube["measures"]]
@@ -69,7 +76,7 @@ def test_cube_has_a_valid_cube_for_each_table(described: Description) -> None:
 def test_the_sql_of_cube_runs_on_the_warehouse(described: Description, published: Settings) -> None:
     with duckdb.connect(str(database(published, 3)), read_only=True) as connection:
         for text in cube_files(described).values():
-            [cube] = yaml.safe_load(text)["cubes"]
+            [cube] = read_yaml(text)["cubes"]
             dimensions = ", ".join(d["sql"].replace("{CUBE}", "cube") for d in cube["dimensions"])
             connection.execute(f"select {dimensions} from {cube['sql_table']} as cube limit 1")
             measures = [
@@ -79,7 +86,7 @@ def test_the_sql_of_cube_runs_on_the_warehouse(described: Description, published
 
 
 def test_the_bundle_of_superset_is_connected_by_its_ids(described: Description) -> None:
-    files = {path.partition("/")[2]: yaml.safe_load(text) for path, text in superset_files(described).items()}
+    files = {path.partition("/")[2]: read_yaml(text) for path, text in superset_files(described).items()}
     assert tables_of_bundle(files) == {table.name for table in described.tables}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.settings.destinations import DestinationValues
 from referral_warehouse.workspace.current_snapshot import folder_name
 from tests.destinations.databases import NAME, datasets, deliver, execute, values_of
-from tests.dlt_source.postgres_server import PostgresServer, running_server
-from tests.lake.conftest import publications as publications
+from tests.dlt_source.postgres_server import PostgresServer
 from tests.lake.lakes import altered
+from tests.lake.three_publications import EMPTY
 from tests.operate.deliveries import switch_to
 
 ONCE = "delivered_once"
@@ -34,7 +33,8 @@ def five_tables(publications: Settings, tmp_path_factory: pytest.TempPathFactory
     with duckdb.connect(str(database), read_only=True) as connection:
         tables = connection.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
     dropped = [f"drop table {name}" for (name,) in tables if name not in KEPT]
-    altered(settings, 1, 9, *dropped)
+    emptied = [f"delete from {name}" for name in EMPTY if name in KEPT]
+    altered(settings, 1, 9, *dropped, *emptied)
     for number in (1, 2, 3):
         shutil.rmtree(settings.snapshots_dir / folder_name(number))
     altered(settings, 9, 1)
@@ -52,12 +52,6 @@ def settings(five_tables: Settings, tmp_path: Path) -> Settings:
     # nobody changes the files of a snapshot
     shutil.copytree(five_tables.snapshots_dir, tmp_path / "data" / "snapshots", copy_function=os.link)
     return replace(five_tables, warehouse_dir=tmp_path / "data")
-
-
-@pytest.fixture(scope="package")
-def postgres() -> Iterator[PostgresServer]:
-    with running_server() as server:
-        yield server
 
 
 @pytest.fixture

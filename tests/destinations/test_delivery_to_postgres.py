@@ -22,7 +22,7 @@ from tests.lake.test_lake_readers import numbered
 from tests.operate.deliveries import switch_to
 from tests.reader_processes import reading
 
-DELIVERIES = 10
+DELIVERIES = 6
 
 
 def test_every_table_has_the_rows_of_its_feed(once: Settings, address: str) -> None:
@@ -132,7 +132,7 @@ def read_while_delivering(
     assert differences(address, settings, 4) == []
 
 
-def test_readers_see_one_snapshot_during_ten_deliveries(
+def test_readers_see_one_snapshot_during_six_deliveries(
     settings: Settings, values: DestinationValues, address: str
 ) -> None:
     read_while_delivering(settings, values, address, readers=1, count=DELIVERIES)

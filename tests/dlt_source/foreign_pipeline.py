@@ -58,7 +58,9 @@ class ForeignPipeline:
 
     def select(self, table: str, *columns: str) -> list[Row]:
         """Some columns of a table, as the destination returns them."""
-        return list(self.pipeline.dataset()[table].select(*columns).fetchall())
+        names = ", ".join(f'"{column}"' for column in columns)
+        with self.pipeline.sql_client() as client:
+            return [tuple(row) for row in client.execute_sql(f'select {names} from "{table}"') or []]
 
     def expected(self, table: str) -> dict[int, Row]:
         """The rows that the sandbox serves; coupons come with the users who hold them."""

@@ -103,13 +103,6 @@ def running_server() -> Iterator[PostgresServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def postgres_server() -> Iterator[str]:
-    """Start a server; yields the address of a database, and stops the server afterwards."""
-    with running_server() as server:
-        yield server.url
-
-
 def _connect(port: int) -> Any:
     return psycopg2.connect(host="127.0.0.1", port=port, user="postgres", password=PASSWORD, dbname="postgres")
 

@@ -83,6 +83,6 @@ def ours(
 
 @pytest.fixture(scope="session")
 def account(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Iterator[DayByDay]:
-    """60 users over four days, of which the first two are in a warehouse directory."""
+    """60 users over three days, of which the first is in a warehouse directory."""
     with day_by_day(tmp_path_factory.mktemp("days"), few_models_folder) as account:
         yield account

@@ -1,4 +1,4 @@
-"""An account on its third and fourth day, a directory that knows the first two, and what belongs in it on each day."""
+"""An account on its second and third day, a directory that knows the first, and what belongs in it on each day."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Published = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
 @dataclass(slots=True)
 class DayByDay:
-    """Servers of the third and the fourth day (by number), and the directory that knows the first two.
+    """Servers of the second and the third day (by number), and the directory that knows the first.
 
     ``models`` is the folder of models of all syncs but those in another environment.
     """
@@ -46,7 +46,7 @@ class DayByDay:
         return self.folder / "data"
 
     def copy(self, target: Path) -> Path:
-        """A copy of the directory that knows the first two days."""
+        """A copy of the directory that knows the first day."""
         shutil.copytree(self.directory, target, symlinks=True)
         return target
 
@@ -86,20 +86,19 @@ def published(directory: Path) -> Published:
 
 @contextmanager
 def day_by_day(folder: Path, models: Path) -> Iterator[DayByDay]:
-    """Sync the account's first two days, serve the next two, and find out what is right on them."""
+    """Sync the account's first day, serve the next two, and find out what is right on them."""
     account = DayByDay(folder, models)
     world = folder / "world.sqlite3"
     with Sandbox(world, users=60, seed=3, calls_per_minute=0) as server:
-        for _ in range(2):
-            _succeed(account.sync(server, account.directory))
-            server.advance(days=1)
+        _succeed(account.sync(server, account.directory))
+        server.advance(days=1)
     shutil.copy(world, folder / "later.sqlite3")
     with (
-        Sandbox(world, calls_per_minute=0) as third,
-        Sandbox(folder / "later.sqlite3", calls_per_minute=0) as fourth,
+        Sandbox(world, calls_per_minute=0) as second,
+        Sandbox(folder / "later.sqlite3", calls_per_minute=0) as third,
     ):
-        fourth.advance(days=1)
-        account.servers.update({3: third, 4: fourth})
+        third.advance(days=1)
+        account.servers.update({2: second, 3: third})
         clean = account.copy(folder / "clean")
         for day, server in account.servers.items():
             _succeed(account.sync(server, clean))

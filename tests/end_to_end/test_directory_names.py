@@ -37,7 +37,7 @@ def test_a_directory_of_any_name_is_synced_and_keeps_its_history(account: DayByD
 def test_a_directory_that_cannot_work_is_refused_before_anything_is_read_or_made(
     account: DayByDay, tmp_path: Path, name: str, words: str
 ) -> None:
-    server = account.servers[3]
+    server = account.servers[2]
     server.reset_calls()
     done = account.sync(server, name, home=tmp_path)
     assert done.returncode == 2, done.stderr
@@ -51,6 +51,6 @@ def test_a_directory_that_cannot_work_is_refused_before_anything_is_read_or_made
 def test_a_first_sync_into_a_directory_named_like_a_partition(account: DayByDay, tmp_path: Path) -> None:
     directories = [tmp_path / "plain", tmp_path / "year=2026" / "date=2020-05-05"]
     for directory in directories:
-        done = account.sync(account.servers[3], directory)
+        done = account.sync(account.servers[2], directory)
         assert done.returncode == 0, done.stderr
     assert published(directories[0]) == published(directories[1])

@@ -16,6 +16,8 @@ from referral_warehouse.warehouse.publish import publish
 from tests.sampling import sampled
 from tests.truth import differences
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")  # core is compared, and no mart
+
 
 def settings_for(sandbox: Sandbox, folder: Path) -> Settings:
     return Settings(
@@ -30,7 +32,7 @@ def sync(settings: Settings, *, sweep: bool = False) -> LoadReport:
     return report
 
 
-@pytest.mark.parametrize(("users", "days"), [(2_500, 1), pytest.param(50_000, 10, marks=pytest.mark.full)])
+@pytest.mark.parametrize(("users", "days"), [(1_200, 1), pytest.param(50_000, 10, marks=pytest.mark.full)])
 def test_every_row_equals_the_sandbox_after_each_day(tmp_path: Path, users: int, days: int) -> None:
     with Sandbox(users=users, seed=11, calls_per_minute=0) as sandbox:
         settings = settings_for(sandbox, tmp_path / "data")
@@ -52,7 +54,7 @@ def test_every_row_equals_the_sandbox_after_each_day(tmp_path: Path, users: int,
                 sync(settings, sweep=True)
 
 
-@pytest.mark.parametrize(("users", "days"), [(300, 2), pytest.param(900, 8, marks=pytest.mark.full)])
+@pytest.mark.parametrize(("users", "days"), [(600, 1), pytest.param(900, 8, marks=pytest.mark.full)])
 def test_without_a_sweep_all_that_leaves_a_trace_is_there(tmp_path: Path, users: int, days: int) -> None:
     trackless = ("first_name", "email", "reach", "referrals_count", "converted_referrals_count")
     with Sandbox(users=users, seed=3, calls_per_minute=0) as sandbox:

@@ -50,7 +50,8 @@ CASES: dict[str, dict[str, Change]] = {
 class Account:
     """The sandbox, a front that changes one record of each stream, and the command line."""
 
-    def __init__(self, sandbox: Sandbox, front: Front, folder: Path) -> None:
+    def __init__(self, sandbox: Sandbox, front: Front, folder: Path, models: Path) -> None:
+        self._models = models
         self.sandbox = sandbox
         self.front = front
         self.folder = folder
@@ -64,7 +65,7 @@ class Account:
         }
 
     def sync(self, *options: str) -> dict[str, Any]:
-        done = run_referrals(["sync", "--json", *options], self._environ, self.folder)
+        done = run_referrals(["sync", "--json", *options], self._environ, self.folder, self._models)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         assert DIGITS[:100] not in done.stdout + done.stderr
         summary: dict[str, Any] = json.loads(done.stdout)
@@ -79,12 +80,12 @@ class Account:
 
 
 @pytest.fixture
-def account(tmp_path: Path) -> Iterator[Account]:
+def account(tmp_path: Path, few_models_folder: Path) -> Iterator[Account]:
     with (
         Sandbox(users=130, seed=5, calls_per_minute=0, quirks=Quirks(ignore_per_page=True)) as sandbox,
         Front(sandbox.base_url) as front,
     ):
-        yield Account(sandbox, front, tmp_path)
+        yield Account(sandbox, front, tmp_path, few_models_folder)
 
 
 def victims(sandbox: Sandbox) -> dict[str, int]:

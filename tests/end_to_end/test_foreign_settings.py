@@ -53,15 +53,15 @@ def every_field(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def assert_without_effect(
     account: DayByDay, directory: Path, changes: Mapping[str, str] | None = None, home: Path | None = None
 ) -> None:
-    """Sync day 3 with the settings and day 4 without them; what is published is right after each."""
+    """Sync day 2 with the settings and day 3 without them; what is published is right after each."""
     account.copy(directory)
-    done = account.sync(account.servers[3], directory, changes, home)
+    done = account.sync(account.servers[2], directory, changes, home)
     assert done.returncode == 0, done.stderr
     assert "DEBUG" not in done.stderr
-    account.assert_right(directory, 3)
-    done = account.sync(account.servers[4], directory)
+    account.assert_right(directory, 2)
+    done = account.sync(account.servers[3], directory)
     assert done.returncode == 0, done.stderr
-    account.assert_right(directory, 4)
+    account.assert_right(directory, 3)
     assert {entry.name for entry in directory.iterdir()} == {entry.name for entry in account.directory.iterdir()}
 
 
@@ -109,7 +109,7 @@ def test_our_own_settings_go_on_working_among_them(
     """The names of this project are read by it, never by dlt."""
     directory = account.copy(tmp_path / "data")
     some = {name: value for name, value in every_field.items() if name.count("__") < 2}
-    done = account.sync(account.servers[3], directory, some | ONE_SNAPSHOT)
+    done = account.sync(account.servers[2], directory, some | ONE_SNAPSHOT)
     assert done.returncode == 0, done.stderr
     assert len(list((directory / "snapshots").iterdir())) == 1
 

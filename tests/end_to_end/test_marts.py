@@ -20,7 +20,7 @@ from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.forests import Person, walk
 
-USERS, SEED, DAYS = 4_000, 23, 4
+USERS, SEED, DAYS = 2_500, 23, 3
 Row = dict[str, Any]
 
 

@@ -16,6 +16,7 @@ from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.truth import COLUMNS, differences
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
 PLANT = {
     "campaigns": """
         insert into campaigns

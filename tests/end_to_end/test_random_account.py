@@ -9,6 +9,8 @@ import pytest
 from tests.end_to_end.random_account import KINDS, simulate
 from tests.sampling import sampled
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")  # core is compared, and no mart
+
 
 @pytest.mark.parametrize("seed", sampled(range(1, 6), 1))
 def test_whatever_happens_the_warehouse_equals_the_account(

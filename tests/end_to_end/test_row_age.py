@@ -16,6 +16,7 @@ from referral_warehouse.warehouse.connection import connect_draft
 from referral_warehouse.warehouse.models import load_checks
 from tests.load.accounts import Account
 
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
 HOUR, A_DAY = 3_600, 86_400
 
 

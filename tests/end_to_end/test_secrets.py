@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
 from tests.end_to_end.fronting import Front
+from tests.kills.forks import Forks
 
 TOKEN = "tok-planted-7f3a9c41d2"
 PREFIX = "SOURCES__REFERRAL_FACTORY__"
-OPEN_UMASK = "import os; os.umask(0); from referral_warehouse.__main__ import main; main()"
 
 
 @pytest.fixture
@@ -47,13 +47,15 @@ def environ(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def spell(environ: dict[str, str], folder: Path, *arguments: str) -> tuple[int, str]:
-    """A command run with every umask open; its code and all it says."""
-    done = subprocess.run(
-        [sys.executable, "-c", OPEN_UMASK, *arguments], env=environ, cwd=folder / "here", text=True,
-        capture_output=True, timeout=120, check=False,
-    )  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
+@pytest.fixture
+def spell(environ: dict[str, str], tmp_path: Path, forks: Forks) -> Callable[..., tuple[int, str]]:
+    """Run a command with every umask open: its code and all it says."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = forks.referrals(arguments, environ, tmp_path / "here", umask=0)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -79,7 +81,9 @@ def readings(path: Path) -> Iterator[bytes]:
                     yield unpacked
 
 
-def test_the_token_is_nowhere_and_the_data_for_the_owner_alone(environ: dict[str, str], tmp_path: Path) -> None:
+def test_the_token_is_nowhere_and_the_data_for_the_owner_alone(
+    environ: dict[str, str], spell: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
     said: list[str] = []
 
     def echo(path: str, _asked: dict[str, str]) -> tuple[int, bytes] | None:
@@ -94,18 +98,18 @@ def test_the_token_is_nowhere_and_the_data_for_the_owner_alone(environ: dict[str
             ["--log-format", "json", "--verbose", "sync", "--sweep"],
             ["status", "--json"],
         ):
-            code, words = spell(environ, tmp_path, *arguments)
+            code, words = spell(*arguments)
             assert code == 0, words
             said.append(words)
         for status, expected, command in ((401, 3, "sync"), (422, 4, "load"), (403, 3, "check")):
             echoes = status
-            code, words = spell(environ, tmp_path, "--verbose", command)
+            code, words = spell("--verbose", command)
             assert code == expected, words
             assert "Traceback" in words
             said.append(words)
         echoes = 0
         sandbox.set_quirks(Quirks(redirect_to=f"https://elsewhere.example.com/{TOKEN}"))
-        said.append(spell(environ, tmp_path, "--verbose", "check")[1])
+        said.append(spell("--verbose", "check")[1])
         assert "redirect" in said[-1]
         assert {call.method for call in sandbox.calls} == {"GET"}
 

@@ -76,6 +76,7 @@ VALUES: list[tuple[str, str, str, Any]] = [
     ("rewards_due", "total_value", '"€ 5"', Bad("total_value: ")),
 ]
 PATHS = {"users": "users", "rewards_due": "rewards/due"}
+pytestmark = pytest.mark.usefixtures("few_models_in_module")
 
 
 def rewriting(change: Callable[[str, Payload], Any], path: str = "") -> Bend:
@@ -119,14 +120,14 @@ def together(*bends: Bend) -> Bend:
     return bend
 
 
-def read(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(settings.load_path), read_only=True) as connection:
-        return connection.execute(sql).fetchall()
+def loaded(settings: Settings) -> duckdb.DuckDBPyConnection:
+    """The load file, to be read."""
+    return duckdb.connect(str(settings.load_path), read_only=True)
 
 
-def stored(settings: Settings, stream: str, identifier: int, field: str) -> Any:
+def stored(held: duckdb.DuckDBPyConnection, stream: str, identifier: int, field: str) -> Any:
     where = "and _dlt_valid_to is null" if stream == "rewards_due" else ""
-    [(value,)] = read(settings, f"select {field} from raw.{stream} where id = {identifier} {where}")
+    [(value,)] = held.execute(f"select {field} from raw.{stream} where id = {identifier} {where}").fetchall()
     return value
 
 
@@ -156,21 +157,22 @@ def test_each_value_is_read_exactly_or_its_row_keeps_the_last_good_version(empty
                 for stream in PATHS
             ),
         )
-        before = {row["id"]: stored(settings, s, row["id"], f) for s, row, f, _, b in plan if isinstance(b, Bad)}
+        with loaded(settings) as held:
+            before = {row["id"]: stored(held, s, row["id"], f) for s, row, f, _, b in plan if isinstance(b, Bad)}
         report = run(settings, world, sweep=True)
-        for stream, row, field, text, becomes in plan:
-            value = stored(settings, stream, row["id"], field)
-            if isinstance(becomes, Bad):
-                assert value == before[row["id"]], (field, text)
-                [(reason,)] = read(
-                    settings,
-                    f"select reason from raw.quarantine where stream = '{stream}' and record_id = '{row['id']}'",
-                )
-                assert reason.startswith(becomes.reason), (field, text)
-            else:
-                assert value == (row["id"] if becomes == "as it was" else becomes), (field, text)
+        with loaded(settings) as held:
+            for stream, row, field, text, becomes in plan:
+                value = stored(held, stream, row["id"], field)
+                if isinstance(becomes, Bad):
+                    assert value == before[row["id"]], (field, text)
+                    [(reason,)] = held.execute(
+                        f"select reason from raw.quarantine where stream = '{stream}' and record_id = '{row['id']}'"
+                    ).fetchall()
+                    assert reason.startswith(becomes.reason), (field, text)
+                else:
+                    assert value == (row["id"] if becomes == "as it was" else becomes), (field, text)
+            assert stored(held, "users", twice, "first_name") != "Another"
         bad = {s: sum(isinstance(b, Bad) for stream, *_, b in plan if stream == s) for s in PATHS}
-        assert stored(settings, "users", twice, "first_name") != "Another"
         assert report.streams["users"].rows_quarantined == bad["users"] + 2
         assert report.streams["rewards_due"].rows_quarantined == bad["rewards_due"]
         with pytest.raises(ChecksFailed, match="fail_quarantine_share: 2 rows"):

@@ -82,6 +82,7 @@ def test_a_user_without_name_and_home_syncs_on_a_root_that_is_read_only(
     assert tree(folder) == before
 
 
+@pytest.mark.full  # tests/warehouse/test_published_access.py shows it with the project's own code
 @pytest.mark.skipif(REASON is not None, reason=str(REASON))
 def test_a_second_user_of_the_group_reads_and_no_other(installed: Installed, sandbox: Sandbox, folder: Path) -> None:
     """The published side alone, although the umask of a sync forbids everything."""

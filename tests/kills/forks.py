@@ -8,13 +8,13 @@ Usage: python -m tests.kills.forks [FOLDER OF MODELS]; reads a JSON object a lin
 from __future__ import annotations
 
 import atexit
-import faulthandler
 import gc
 import importlib
 import json
 import os
-import pkgutil
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,15 +23,17 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.kills import forked_program
+from tests.kills.becoming import PATIENCE_S, become, refuse_what_is_read_by_imports, run_program
+from tests.kills.imported import import_all
 from tests.lake import everywhere
 
 PROJECT = Path(__file__).parents[2]
-PATIENCE_S = 300
 
 
 @dataclass(frozen=True)
@@ -80,23 +82,33 @@ class Forks(AbstractContextManager["Forks"]):
         })  # fmt: skip
 
     def referrals(
-        self, arguments: Sequence[str], environ: Mapping[str, str], folder: Path
+        self, arguments: Sequence[str], environ: Mapping[str, str], folder: Path, umask: int | None = None
     ) -> subprocess.CompletedProcess[str]:
         """``referrals ARGUMENTS`` from its first line, with exactly this environment, in a working directory."""
         with tempfile.TemporaryDirectory() as spool:
             ended = self._ask({
                 "cwd": str(folder), "spool": f"{spool}/said", "arguments": list(arguments), "environ": dict(environ),
-                "patience_s": PATIENCE_S,
+                "patience_s": PATIENCE_S, "umask": umask,
             })  # fmt: skip
         return subprocess.CompletedProcess(list(arguments), ended.returncode, ended.stdout, ended.stderr)
 
     def _ask(self, asked: dict[str, Any]) -> Ended:
-        asked["test"] = everywhere.current_test()
+        refuse_what_is_read_by_imports(asked["environ"])
+        return Ended(**self._told({**asked, "test": everywhere.current_test()}))
+
+    @cached_property
+    def program(self) -> tuple[str, ...]:
+        """The beginning of a command line of ``referrals``, for whoever starts processes himself."""
+        client = str(Path(forked_program.__file__).resolve())
+        return sys.executable, "-I", "-S", client, self._told({"is_program": True})["socket"]
+
+    def _told(self, asked: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
-        return Ended(**json.loads(self._process.stdout.readline()))
+        told: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return told
 
 
 @cache
@@ -118,46 +130,63 @@ def run_referrals(
 
 
 def _main() -> None:
-    everywhere.install()  # before others import by name what it changes
-    if len(sys.argv) > 1:  # before others import the function by its name
-        import referral_warehouse.warehouse.models
-
-        folder = Path(sys.argv[1])  # a child has the arguments of its command
-        referral_warehouse.warehouse.models.sql_dir = lambda: folder
-    import referral_warehouse.cli.commands
-    import referral_warehouse.load.runner
-    import referral_warehouse.operate.announcements
-    import referral_warehouse.warehouse.publish
-    import referral_warehouse.warehouse.recovery
-    import referral_warehouse.warehouse.sql_parser
-
-    for module in pkgutil.iter_modules(referral_warehouse.cli.commands.__path__):
-        importlib.import_module(f"referral_warehouse.cli.commands.{module.name}")
+    import_all(Path(sys.argv[1]) if len(sys.argv) > 1 else None)  # a child has the arguments of its command
     gc.freeze()  # a child copies no page only because it looks for garbage
+    lives: list[int] = []
+    folder = tempfile.mkdtemp(prefix="forks-")  # a TemporaryDirectory would be removed by each child that ends
     for line in sys.stdin:
         asked = json.loads(line)
-        names = [Path(asked["spool"]).with_suffix(f".{kind}") for kind in ("out", "err", "ticks")]
-        for name in names:
-            name.write_bytes(b"")
-        child = os.fork()
-        if child == 0:
-            _become(asked, *names)
-        _pid, status = os.waitpid(child, 0)
-        out, err, ticks = (name.read_text(encoding="utf-8", errors="replace") for name in names)
-        told = json.loads(ticks) if ticks else {"labels": [], "cpu_after_s": None}
-        answer = {"returncode": os.waitstatus_to_exitcode(status), "stdout": out, "stderr": err, **told}
+        answer = _serve_program(folder, lives) if asked.get("is_program") else _command_ended(asked)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+    shutil.rmtree(folder)
 
 
-def _become(asked: dict[str, Any], out: Path, err: Path, told: Path) -> None:
-    """Turn the forked child into the command; never returns."""
-    from referral_warehouse.__main__ import main
+def _serve_program(folder: str, lives: list[int]) -> dict[str, str]:
+    """Fork a process that serves ``forked_program``; it ends when ``lives`` end with this process."""
+    path = f"{folder}/{len(lives)}"
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(path)
+    listening.listen()
+    life, alive = os.pipe()
+    if os.fork() == 0:
+        for other in (*lives, alive):
+            os.close(other)
+        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        forked_program.serve(listening, life)
+        os._exit(0)
+    listening.close()
+    os.close(life)
+    lives.append(alive)
+    return {"socket": path}
+
+
+def _command_ended(asked: dict[str, Any]) -> dict[str, Any]:
+    """Run a command in a child; how it ended."""
+    out, err, ticks = (Path(asked["spool"]).with_suffix(f".{kind}") for kind in ("out", "err", "ticks"))
+    for path in (out, err, ticks):
+        path.write_bytes(b"")
+    child = os.fork()
+    if child == 0:
+        run = partial(_run_deadly, asked, ticks)
+        if "cwd" in asked:
+            if asked["umask"] is not None:
+                os.umask(asked["umask"])
+            run = partial(run_program, asked["arguments"], asked["environ"], asked["cwd"])
+        streams = [os.open(path, os.O_RDWR) for path in ("/dev/null", out, err)]
+        become(streams, asked["test"], run, asked["patience_s"])
+    _pid, status = os.waitpid(child, 0)
+    said, errors, told = (path.read_text(encoding="utf-8", errors="replace") for path in (out, err, ticks))
+    facts = json.loads(told) if told else {"labels": [], "cpu_after_s": None}
+    return {"returncode": os.waitstatus_to_exitcode(status), "stdout": said, "stderr": errors, **facts}
+
+
+def _run_deadly(asked: dict[str, Any], told: Path) -> None:
+    """Run the command of this child, which does a deed to itself at a tick."""
     from referral_warehouse.cli import run
     from tests.kills.ticks import Ticks, die
 
-    code, signalled_at = 70, []
-    everywhere.begin_command(asked["test"])
+    signalled_at: list[float] = []
 
     def later(seconds: float) -> None:
         def wait() -> None:
@@ -171,52 +200,25 @@ def _become(asked: dict[str, Any], out: Path, err: Path, told: Path) -> None:
         os.kill(os.getpid(), number)
 
     deeds = {"kill": die, "sigterm": lambda: send(signal.SIGTERM), "sigint": lambda: send(signal.SIGINT)}
-    try:
-        for number, path in ((0, "/dev/null"), (1, out), (2, err)):
-            os.dup2(os.open(path, os.O_RDWR), number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        faulthandler.dump_traceback_later(asked["patience_s"], exit=True)  # whoever hangs says where
-        if "cwd" in asked:
-            os.environ.clear()
-            os.environ.update(asked["environ"])
-            os.chdir(asked["cwd"])
-            sys.argv = ["referrals", *asked["arguments"]]
-            try:
-                main()
-                code = 0
-            except SystemExit as ended:
-                code = ended.code if isinstance(ended.code, int) else 0
-            return
-        deed = deeds.get(asked["deed"]) or (lambda: later(int(asked["deed"].split()[-1]) / 1e6))
-        os.environ.update(asked["environ"])
-        os.chdir(Path(asked["folder"]).parent)
-        if asked["limit"]:
-            import resource
+    deed = deeds.get(asked["deed"]) or (lambda: later(int(asked["deed"].split()[-1]) / 1e6))
+    os.environ.update(asked["environ"])
+    os.chdir(Path(asked["folder"]).parent)
+    if asked["limit"]:
+        import resource
 
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
-        if asked["prelude"]:
-            module, _, function = asked["prelude"].partition(":")
-            getattr(importlib.import_module(module), function)()
-        ticks = Ticks(Path(asked["folder"]), asked["at"], asked["pattern"], deed)
-        ticks.install()
-        try:
-            run(asked["arguments"])
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 0
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
+    if asked["prelude"]:
+        module, _, function = asked["prelude"].partition(":")
+        getattr(importlib.import_module(module), function)()
+    ticks = Ticks(Path(asked["folder"]), asked["at"], asked["pattern"], deed)
+    ticks.install()
+    try:
+        run(asked["arguments"])
+    finally:
         if asked["limit"] == 0:
             spent = time.process_time() - signalled_at[0] if signalled_at else None
             told.write_text(json.dumps({"labels": ticks.labels, "cpu_after_s": spent}), encoding="utf-8")
-    except BaseException as error:
-        import traceback
-
-        traceback.print_exception(error)
-    finally:
-        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads as the end of an interpreter does
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
 
 
 if __name__ == "__main__":

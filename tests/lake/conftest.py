@@ -1,4 +1,4 @@
-"""Three small publications, lakes for them, and a server of PostgreSQL; all is skipped without the extra ``lake``."""
+"""Lakes for three small publications; all is skipped without the extra ``lake``."""
 
 from __future__ import annotations
 
@@ -7,26 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
-from referral_warehouse.cli.publication import publish_draft
 from referral_warehouse.settings import Settings
-from referral_warehouse.warehouse.build import build
-from referral_warehouse.workspace.current_snapshot import folder_name
-from tests.conftest import using_models
-from tests.dlt_source.postgres_server import PostgresServer, running_server
-from tests.lake.lakes import altered, with_lake
+from tests.dlt_source.postgres_server import PostgresServer
+from tests.lake.lakes import with_lake
 from tests.lake.packages import HAS_LAKE, NO_LAKE
 from tests.operate.deliveries import switch_to
-from tests.warehouse.planting import plant
 
 NUMBERS = count(1)
-KEPT = {
-    "core.users", "core.campaigns", "core.rewards", "core.rewards_due", "core.rewards_issued", "core.coupons",
-    "ops.runs", "ops.checks", "ops.run_streams", "marts.reward_ledger",
-}  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,25 +27,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=NO_LAKE))
 
 
-@pytest.fixture(scope="session")
-def publications(tmp_path_factory: pytest.TempPathFactory, few_models_folder: Path) -> Settings:
-    """Three snapshots of ten tables: the second has one user more, and the third other statuses."""
-    with using_models(few_models_folder):
-        settings = plant(
-            tmp_path_factory.mktemp("published") / "data", {"users": [{"id": 1, "campaign_id": 5}]},
-            syncs=["2026-01-01 08:00:00"],
-        )  # fmt: skip
-        publish_draft(settings, build(settings))
-    whole = settings.snapshots_dir / folder_name(1)
-    with duckdb.connect(str(whole / "warehouse.duckdb"), read_only=True) as connection:
-        tables = connection.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
-    altered(settings, 1, 9, *(f"drop table {name}" for (name,) in tables if name not in KEPT))
-    shutil.rmtree(whole)
-    altered(settings, 9, 1)
-    altered(settings, 9, 2, "insert into core.users by name select * replace (2 as user_id) from core.users")
-    altered(settings, 2, 3, "update core.users set code = 'third'")
-    shutil.rmtree(settings.snapshots_dir / folder_name(9))
-    return switch_to(settings, 1)
+@pytest.fixture(scope="module", autouse=True)
+def extensions_without_signatures() -> Iterator[None]:
+    """In this process, the extensions are loaded without a check of their signatures.
+
+    DuckDB computes one over 70 MB each time a lake is opened, which takes longer than all that a test does with it.
+    Programs that tests start load them as everybody does.
+    """
+    original = duckdb.connect
+
+    def connect(database: str | Path = ":memory:", read_only: bool = False, config: Any = None) -> Any:
+        if config is not None and "autoload_known_extensions" in config:
+            config = {**config, "allow_unsigned_extensions": "true"}
+        return original(database, read_only, config or {})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", connect)
+        yield
 
 
 @pytest.fixture
@@ -72,12 +62,6 @@ def settings(request: pytest.FixtureRequest, published: Settings, tmp_path: Path
 @pytest.fixture
 def in_sqlite(published: Settings, tmp_path: Path) -> Settings:
     return with_lake(published, tmp_path / "lake.sqlite", tmp_path / "lake")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    with running_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """A process that reads a lake all the time, as a user would; it reports what it saw when it is told to end.
 
-Usage: python -m tests.lake.readers, with the environment that means the lake; prints ``ready`` when it has read once,
-and ends with its standard input. The lake is attached as docs/lake.md says. Each round asks all ``QUERIES``, each in a
-transaction of its own. The first returns the number of the snapshot, and one value of each table that the publications
-of the test change together. It reports the rounds, the errors, the numbers, and the seconds of each query.
+Usage: python -m tests.lake.readers PAUSE, with the environment that means the lake; prints ``ready`` when it has read
+once, and ends with its standard input. PAUSE are the seconds between two rounds. The lake is attached as docs/lake.md
+says. Each round asks all ``QUERIES``, each in a transaction of its own. The first returns the number of the snapshot,
+and one value of each table that the publications of the test change together. It reports the rounds, the errors, the
+numbers, and the seconds of each query.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def main() -> None:
             if looks == 1:
                 sys.stdout.write("ready\n")
                 sys.stdout.flush()
+            ended.wait(float(sys.argv[1]))
     sys.stdout.write(json.dumps({"looks": looks, "errors": errors, "seen": sorted(seen), "seconds": seconds}) + "\n")
 
 

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,16 +27,33 @@ KILLS = 30
 """Of each kind of catalog, in the long test."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forks() -> Iterator[None]:
+    """The process that forks publishers."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SOURCES__", "WAREHOUSE__"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.lake.killed"], cwd=PROJECT, text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, env={**kept, "PYTHONPATH": f"{PROJECT / 'pipelines'}{os.pathsep}{PROJECT}"},
+    )  # fmt: skip
+    FORKS.append(process)
+    yield
+    FORKS.clear()
+    process.communicate()
+
+
+FORKS: list[subprocess.Popen[str]] = []
+
+
 def run_killed(environ: dict[str, str], at: int = 0, after_us: int = 0) -> tuple[int, int]:
     """Publish in a process. Returns: its exit code, and how many statements it gave DuckDB if it lived."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SOURCES__", "WAREHOUSE__"))}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.lake.killed", json.dumps({"at": at, "after_us": after_us})],
-        capture_output=True, text=True, check=False, cwd=PROJECT,
-        env={**kept, **environ, "PYTHONPATH": f"{PROJECT / 'pipelines'}{os.pathsep}{PROJECT}"},
-    )  # fmt: skip
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode, int(done.stdout or 0)
+    [process] = FORKS
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps({"environ": environ, "at": at, "after_us": after_us}) + "\n")
+    process.stdin.flush()
+    done = json.loads(process.stdout.readline())
+    assert done["code"] in (0, -signal.SIGKILL), done["said"]
+    return done["code"], int(done["said"])
 
 
 def kill_and_complete(settings: Settings, environ: dict[str, str], at: int, after_us: int, number: int) -> None:

@@ -47,14 +47,16 @@ def test_a_lake_in_postgresql_has_one_writer_until_its_connection_ends(
             pass
         refused(in_postgres, address, tmp_path)
         postgres.stop()
-        publish_lake(in_postgres, refuse_lost_lock)  # the catalog is away
-        [away] = [record.getMessage() for record in caplog.records]
-        assert "Connection refused" in away
-        facts = lake_facts(in_postgres)
+        try:
+            publish_lake(in_postgres, refuse_lost_lock)  # the catalog is away
+            [away] = [record.getMessage() for record in caplog.records]
+            assert "Connection refused" in away
+            facts = lake_facts(in_postgres)
+        finally:
+            postgres.start()
         assert facts is not None
         assert facts["is_current"] is False
         assert "Connection refused" in facts["problem"]
-        postgres.start()
         with pytest.raises(LakeUnavailable, match="was lost"):
             refuse_lost_lock()
         caplog.clear()

@@ -35,13 +35,17 @@ def environ_of_readers(settings: Settings, catalog: str | Path) -> dict[str, str
 
 
 def read_while_publishing(
-    settings: Settings, catalog: str | Path, readers: int, publications: int, further_users: int = 0
-) -> None:
+    settings: Settings, catalog: str | Path, readers: int, publications: int, further_users: int = 0,
+    pause_s: float = 0,
+) -> None:  # fmt: skip
     """Publish, and maintain with a retention of three; print a table of how long the queries took."""
     numbered(settings, range(4, 5 + publications), further_users)
     show(settings, 4)
     environ = environ_of_readers(settings, catalog)
-    with reading("tests.lake.readers", environ=environ, readers=readers) as reports, open_lake(settings) as lake:
+    with (
+        reading("tests.lake.readers", str(pause_s), environ=environ, readers=readers) as reports,
+        open_lake(settings) as lake,
+    ):
         assert lake is not None
         for number in range(5, 5 + publications):
             show_in(lake, settings, number)
@@ -61,7 +65,7 @@ def print_latencies(reports: list[dict[str, Any]]) -> None:
 
 
 def test_readers_of_a_file_see_whole_snapshots(in_sqlite: Settings, tmp_path: Path) -> None:
-    read_while_publishing(in_sqlite, tmp_path / "lake.sqlite", readers=2, publications=3)
+    read_while_publishing(in_sqlite, tmp_path / "lake.sqlite", readers=2, publications=3, pause_s=0.01)
 
 
 def test_a_reader_that_stays_in_one_transaction_sees_one_snapshot(in_sqlite: Settings) -> None:

@@ -32,14 +32,29 @@ GONE = (
 
 
 class Account:
-    """A sandbox and the warehouse directory that is loaded from it."""
+    """A sandbox and the warehouse directory that is loaded from it.
+
+    Opening and closing the load file takes longer than most questions to it: it stays open between them, until
+    anything else that may need it asks for ``settings``, which tell where it is.
+    """
 
     def __init__(self, world: Sandbox, folder: Path) -> None:
         self.world = world
-        self.settings = Settings(
+        self._reading: duckdb.DuckDBPyConnection | None = None
+        self._settings = Settings(
             api_token=Token(world.token), base_url=world.base_url, calls_per_minute=0, simulated_time=True,
             timeout_s=20.0, warehouse_dir=folder / DATA,
         )  # fmt: skip
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of a load; whoever has them finds the load file closed."""
+        self.close()
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self._settings = settings
 
     def load(self, *streams: str, **options: Any) -> LoadReport:
         """One run; ``world.calls`` afterwards holds the calls of this run alone."""
@@ -49,13 +64,18 @@ class Account:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a question to the load file."""
-        with self.connection() as connection:
-            return connection.execute(sql).fetchall()
+        return self._question(sql).fetchall()
 
     def one(self, sql: str) -> Any:
         """The single value that a question gives."""
         ((value,),) = self.query(sql)
         return value
+
+    def _question(self, sql: str) -> duckdb.DuckDBPyConnection:
+        if self._reading is None:
+            self._reading = duckdb.connect(str(self._settings.load_path), read_only=True)
+            self._reading.execute("set timezone = 'UTC'")
+        return self._reading.execute(sql)
 
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -64,10 +84,25 @@ class Account:
             connection.execute("set timezone = 'UTC'")
             yield connection
 
+    def close(self) -> None:
+        """Close the load file, if a question left it open."""
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None
+
     def tamper(self, sql: str, *values: Any) -> None:
         """Change the account's own tables as no act of the sandbox would."""
         with self.world._store.transaction():
             self.world._store.run(sql, *values)
+
+    def count_referrals(self) -> None:
+        """Set the counters of all people to the referrals that the account holds."""
+        self.tamper("update users set referrals_count = 0, converted_referrals_count = 0")
+        self.tamper(
+            "update users set referrals_count = counted.referrals, converted_referrals_count = counted.converted "
+            "from (select referrer_id, count(*) as referrals, sum(qualified) as converted from users "
+            "group by referrer_id) as counted where counted.referrer_id = users.id"
+        )
 
     def asked(self, path: str) -> int:
         """How many calls of the last run went to a path."""
@@ -97,13 +132,12 @@ class Account:
 
     def _stored(self, stream: str) -> dict[int, dict[str, Any]]:
         where = "_dlt_valid_to is null" if stream in HISTORIES else f"id not in ({GONE.format(stream=stream)})"
-        with self.connection() as connection:
-            found = connection.execute(f"select * from raw.{stream} where {where}")
-            names = [column[0] for column in found.description or []]
-            rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
-            if stream == "campaigns":  # how often a page was viewed is no part of a campaign's history
-                reach = dict(connection.execute("select id, reach from raw.campaign_reach").fetchall())
-                rows = [row | {"reach": reach.get(row["id"])} for row in rows]
+        found = self._question(f"select * from raw.{stream} where {where}")
+        names = [column[0] for column in found.description or []]
+        rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+        if stream == "campaigns":  # how often a page was viewed is no part of a campaign's history
+            reach = dict(self.query("select id, reach from raw.campaign_reach"))
+            rows = [row | {"reach": reach.get(row["id"])} for row in rows]
         assert len({row["id"] for row in rows}) == len(rows), f"{stream}: an id is in two current rows"
         return {row["id"]: {name: _read(name, row[name]) for name in _fields(stream, row)} for row in rows}
 
@@ -129,4 +163,6 @@ def reopened(template: Path, folder: Path) -> Iterator[Account]:
     """A copy of an account that was loaded once, with a server of its own."""
     shutil.copytree(template, folder, dirs_exist_ok=True)
     with Sandbox(folder / WORLD, calls_per_minute=0) as world:
-        yield Account(world, folder)
+        account = Account(world, folder)
+        yield account
+        account.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,8 +10,15 @@ from typing import Any
 
 import pytest
 
+from referral_warehouse.load.registry import TABLES
+from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.sandbox import Sandbox
-from tests.load.accounts import WORLD, Account, reopened
+from referral_warehouse.settings import Settings
+from referral_warehouse.sql_folder import sql_dir
+from tests.conftest import using_models
+from tests.load.accounts import DATA, WORLD, Account, reopened
+from tests.warehouse.few_models import needed_models
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,13 +46,57 @@ def account(loaded_once: Path, tmp_path: Path) -> Iterator[Account]:
         yield copy
 
 
+@pytest.fixture(scope="session")
+def larger_once(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
+    folder = tmp_path_factory.mktemp("larger")
+    with Sandbox(folder / WORLD, users=1_500, seed=3, calls_per_minute=0) as world:
+        Account(world, folder).load()
+    return folder
+
+
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Callable[..., Account]]:
-    """``fresh(users=60)``: an account that was never loaded."""
+def larger(larger_once: Path, tmp_path: Path) -> Iterator[Account]:
+    """1,500 users, loaded once: six full pages, which are more than what is always read again."""
+    with reopened(larger_once, tmp_path) as copy:
+        yield copy
+
+
+@pytest.fixture(scope="session")
+def unloaded(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
+    """A warehouse directory whose load file has all tables and no rows, to be copied: making it takes half a second."""
+    where = Settings(warehouse_dir=tmp_path_factory.mktemp("unloaded") / DATA)
+    with LoadFile(where.load_path) as load_file:
+        LoadPipeline(load_file, where.state_dir, TABLES).drain()
+    return where.warehouse_dir
+
+
+@pytest.fixture
+def fresh(unloaded: Path, tmp_path: Path) -> Iterator[Callable[..., Account]]:
+    """``fresh(users=60)``: an account that was never loaded; with ``has_tables=False`` there is no load file at all."""
     with ExitStack() as stack:
 
-        def open_account(users: int = 60, seed: int = 5, **options: Any) -> Account:
+        def open_account(users: int = 60, seed: int = 5, has_tables: bool = True, **options: Any) -> Account:
+            if has_tables:
+                shutil.copytree(unloaded, tmp_path / DATA)
             world = stack.enter_context(Sandbox(users=users, seed=seed, calls_per_minute=0, **options))
-            return Account(world, tmp_path)
+            account = Account(world, tmp_path)
+            stack.callback(account.close)
+            return account
 
         yield open_account
+
+
+@pytest.fixture
+def models_of(tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """``models_of("ops.runs")``: builds of this test make these tables, what they read, and nothing else."""
+    with ExitStack() as stack:
+
+        def choose(*names: str) -> None:
+            folder = tmp_path / "sql"
+            for model in needed_models([*names, "intermediate.int_build_clock", "intermediate.int_reward_changes"]):
+                (folder / model.layer).mkdir(parents=True, exist_ok=True)
+                shutil.copy(model.path, folder / model.layer)
+            shutil.copy(sql_dir() / "raw.sql", folder)
+            stack.enter_context(using_models(folder))
+
+        yield choose

@@ -1,17 +1,20 @@
 """Every configuration field that the installed dlt declares, with a value that would change it, under every spelling.
 
 The fields come from dlt's own classes, so that a new release brings its new fields along. Run as a program
-(``python -W ignore -m tests.load.dlt_fields FOLDER``) it writes them to ``hostile.json`` in FOLDER; with ``closed`` as
-a second argument it reads that file and prints which classes are resolved otherwise than in a clean environment, with
-``open`` the same for a dlt that reads the environment.
+(``python -W ignore -m tests.load.dlt_fields FOLDER``) it writes them to ``hostile.json`` in FOLDER; to ``closed.json``
+which classes are resolved otherwise than in a clean environment, and to ``open.json`` the same for a dlt that reads
+the environment. The last two come from a process each that is forked once all modules of dlt are imported, which
+takes longer than all the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 import json
+import multiprocessing
 import os
 import pkgutil
 import sys
@@ -61,7 +64,8 @@ def direct_settings(folder: Path) -> dict[str, str]:
     return {name: DIRECT_VALUES.get(name, str(folder) if name.endswith("_DIR") else "hostile") for name in names}
 
 
-def specs() -> list[type[BaseConfiguration]]:
+@functools.cache
+def specs() -> tuple[type[BaseConfiguration], ...]:
     """The classes of dlt that declare fields, in a fixed order; modules that need more than is installed are left."""
     for module in pkgutil.walk_packages(dlt.__path__, "dlt.", onerror=lambda _name: None):
         if not any(part in module.name for part in NOT_IMPORTED):
@@ -70,7 +74,7 @@ def specs() -> list[type[BaseConfiguration]]:
     found = {
         s for s in _subclasses(BaseConfiguration) if "__configspec__" in vars(s) and s.__module__.startswith("dlt")
     }
-    return sorted(found, key=_name)
+    return tuple(sorted(found, key=_name))
 
 
 def _name(spec: type) -> str:
@@ -142,22 +146,27 @@ def _comparable(value: Any) -> Any:
     return value if isinstance(value, (bool, int, float, str, type(None), list, tuple, dict)) else type(value).__name__
 
 
-def main(folder: Path, mode: str = "write") -> None:
-    """See the module's first lines."""
-    file = folder / "hostile.json"
-    if mode == "write":
-        settings = [*hostile_settings(folder), *direct_settings(folder).items()]
-        file.write_text(json.dumps({"specs": len(specs()), "settings": settings}))
-        return
+def compare(folder: Path, mode: str) -> None:
+    """Write which classes are resolved otherwise in the hostile environment; changes that of this process."""
     if mode == "open":
         dlt_configuration._ClosedRunContext.initial_providers = lambda _self: [EnvironProvider()]  # type: ignore[method-assign, assignment]
     configuration = ClosedConfiguration(folder)
     clean = resolved(configuration)
-    os.environ.update(dict(json.loads(file.read_text())["settings"]))
+    os.environ.update(dict(json.loads((folder / "hostile.json").read_text())["settings"]))
     changed = resolved(configuration if mode == "open" else ClosedConfiguration(folder))
     differing = {name: [clean[name], changed.get(name)] for name in clean if clean[name] != changed.get(name)}
-    sys.stdout.write(json.dumps({"compared": len(clean), "differing": differing}))
+    (folder / f"{mode}.json").write_text(json.dumps({"compared": len(clean), "differing": differing}))
+
+
+def main(folder: Path) -> None:
+    """See the module's first lines."""
+    settings = [*hostile_settings(folder), *direct_settings(folder).items()]
+    (folder / "hostile.json").write_text(json.dumps({"specs": len(specs()), "settings": settings}))
+    for mode in ("closed", "open"):
+        process = multiprocessing.get_context("fork").Process(target=compare, args=(folder, mode))
+        process.start()
+        process.join()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    main(Path(sys.argv[1]))

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import duckdb
+import pytest
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.retry import RetryPolicy
@@ -18,6 +19,11 @@ from tests.load.accounts import Account
 MORE = 12
 """Calls of a first load beside the pages of the lists and one a batch: counts, ends of lists, the list of coupons."""
 LISTS = ("campaigns", "users", "rewards/issued", "rewards/due", "rewards")
+
+
+@pytest.fixture(autouse=True)
+def models_on_runs(models_of: Callable[..., None]) -> None:
+    models_of("ops.run_streams", "ops.runs")
 
 
 def purpose(path: str, query: str) -> str:
@@ -74,9 +80,8 @@ def test_a_first_load_costs_its_pages_and_a_call_for_each_batch_and_little_more(
     assert account.differences() == {}
 
 
-def test_repairs_and_repetitions_are_counted_apart(fresh: Callable[..., Account]) -> None:
-    account = fresh(users=1_300)
-    account.load()
+def test_repairs_and_repetitions_are_counted_apart(larger: Account) -> None:
+    account = larger
     people = [row["id"] for row in account.world.rows("users") if not row["referrer_id"]]
     account.world.delete_user(people[len(people) // 2])
     account.world.set_quirks(Quirks(reset_every=9))

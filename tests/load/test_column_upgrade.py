@@ -18,10 +18,11 @@ TYPES = (
 )
 
 
+@pytest.mark.usefixtures("few_models")
 def test_amounts_of_an_earlier_version_are_widened_once(
     fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    account = fresh()
+    account = fresh(has_tables=False)
     with monkeypatch.context() as before:
         narrow = pa.decimal128(18, 2)
         before.setattr(converters, "MONEY", narrow)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,25 +38,21 @@ print(json.dumps([
 """
 
 
-def fields(folder: Path, mode: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.load.dlt_fields", str(folder), mode], cwd=PROJECT,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout) if mode != "write" else json.loads(
-        (folder / "hostile.json").read_text()
-    )  # fmt: skip
-    return found
+Written = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """What the program wrote, by the name of the file."""
     folder = tmp_path_factory.mktemp("fields")
-    return folder, fields(folder, "write")
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.load.dlt_fields", str(folder)], cwd=PROJECT, check=True
+    )
+    return lambda name: dict(json.loads((folder / f"{name}.json").read_text()))
 
 
-def test_the_fields_are_found(hostile: tuple[Path, dict[str, Any]]) -> None:
-    _, found = hostile
+def test_the_fields_are_found(written: Written) -> None:
+    found = written("hostile")
     settings = dict(found["settings"])
     assert found["specs"] > 100
     assert len(settings) > 10_000
@@ -67,16 +64,14 @@ def test_the_fields_are_found(hostile: tuple[Path, dict[str, Any]]) -> None:
     assert not [name for name in settings if name.startswith(("SOURCES__REFERRAL_FACTORY__", "WAREHOUSE__"))]
 
 
-def test_no_field_is_resolved_from_the_environment(hostile: tuple[Path, dict[str, Any]]) -> None:
-    folder, found = hostile
-    result = fields(folder, "closed")
+def test_no_field_is_resolved_from_the_environment(written: Written) -> None:
+    result = written("closed")
     assert result["differing"] == {}
-    assert result["compared"] > 3 * found["specs"]
+    assert result["compared"] > 3 * written("hostile")["specs"]
 
 
-def test_the_comparison_notices_an_environment_that_is_read(hostile: tuple[Path, dict[str, Any]]) -> None:
-    folder, _ = hostile
-    result = fields(folder, "open")
+def test_the_comparison_notices_an_environment_that_is_read(written: Written) -> None:
+    result = written("open")
     assert len(result["differing"]) > 100
     assert "dlt.config refresh" in result["differing"]
 
@@ -92,11 +87,8 @@ def test_the_comparison_notices_an_environment_that_is_read(hostile: tuple[Path,
         1,
     ),
 )
-def test_what_dlt_reads_while_it_is_imported_is_hidden_from_it(
-    hostile: tuple[Path, dict[str, Any]], module: str
-) -> None:
-    _, found = hostile
-    direct = {name: value for name, value in found["settings"] if name.startswith("DLT_")}
+def test_what_dlt_reads_while_it_is_imported_is_hidden_from_it(written: Written, module: str) -> None:
+    direct = {name: value for name, value in written("hostile")["settings"] if name.startswith("DLT_")}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("DLT_")}
     seen = []
     for environ in (clean, clean | direct):

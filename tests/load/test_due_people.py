@@ -23,11 +23,10 @@ COLUMNS = {
 }
 
 
-@pytest.fixture
-def stored() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A load file in memory in which users 1 and 2 have a name and joined in January."""
+@pytest.fixture(scope="module")
+def stored_once() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(":memory:") as connection:
-        connection.execute("set timezone = 'America/New_York'; create schema raw")
+        connection.execute("create schema raw")
         connection.execute((sql_dir() / "raw.sql").read_text("utf-8"))
         connection.execute(
             "insert into raw.users (id, first_name, date, _fetched_at) values "
@@ -36,6 +35,15 @@ def stored() -> Iterator[duckdb.DuckDBPyConnection]:
         for stream in ("users", "rewards_due", "rewards_issued", "coupons"):
             connection.execute(f"insert into raw.run_streams (stream, observed_at) values ('{stream}', '2026-05-01')")
         yield connection
+
+
+@pytest.fixture
+def stored(stored_once: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A load file in memory in which users 1 and 2 have a name and joined in January; what a test adds is undone."""
+    stored_once.execute("set timezone = 'America/New_York'")
+    stored_once.execute("begin")
+    yield stored_once
+    stored_once.execute("rollback")
 
 
 def _add(connection: duckdb.DuckDBPyConnection, table: str, *values: str | int | None) -> None:

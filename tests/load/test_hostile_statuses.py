@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,9 +34,9 @@ def statuses(settings: Settings) -> dict[int, str]:
 
 
 def test_rewards_in_process_are_followed_whatever_their_status_is_called(
-    server: AccountServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: AccountServer, unloaded: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
+    shutil.copytree(unloaded, tmp_path, dirs_exist_ok=True)
     settings = Settings(
         api_token=Token("status-test-token"), base_url=server.base_url, calls_per_minute=0, warehouse_dir=tmp_path
     )

@@ -41,24 +41,24 @@ def test_a_row_set_aside_on_an_early_page_stays_known_though_the_clock_moves(fre
 @pytest.mark.parametrize("options", sampled([{}, {"sweep": True}], 1))
 def test_a_reward_that_leaves_the_issued_list_gets_a_tombstone(account: Account, options: dict[str, bool]) -> None:
     issued = account.world.issue(account.world.rows("rewards_due")[0]["id"], in_process=True)
-    account.load()
+    account.load(*REWARDS)
     account.tamper("create table kept as select * from issued where id = ?", issued)
     account.tamper("delete from issued where id = ?", issued)
     account.world.wait(60)
-    account.load(**options)
+    account.load(*REWARDS, **options)
     assert told(account, "rewards_issued") == [(issued, "vanished")]
-    idle = account.load()
+    idle = account.load(*REWARDS)
     assert idle.rows_written == 0
     assert account.asked("rewards/issued") <= 5, "what is known to be gone is not asked for again"
     account.tamper("insert into issued select * from kept")
     account.world.wait(60)
-    account.load(sweep=True)
+    account.load(*REWARDS, sweep=True)
     assert told(account, "rewards_issued") == [(issued, "vanished"), (issued, "reappeared")]
 
 
 def test_a_reward_that_is_completed_and_taken_back_in_one_run_is_gone_after_its_last_version(account: Account) -> None:
     issued = account.world.issue(account.world.rows("rewards_due")[0]["id"], in_process=True)
-    account.load()
+    account.load(*REWARDS)
     account.world.wait(60)
     account.world.complete(issued)
 
@@ -66,7 +66,7 @@ def test_a_reward_that_is_completed_and_taken_back_in_one_run_is_gone_after_its_
         if event["kind"] == "request" and event["path"].startswith("rewards/due"):  # read after the rewards issued
             account.tamper("delete from issued where id = ?", issued)
 
-    account.load(on_event=take_back)
+    account.load(*REWARDS, on_event=take_back)
     ((version,),) = account.query(f"select max(_dlt_valid_from) from raw.rewards_issued where id = {issued}")
     ((gone,),) = account.query(f"select observed_at from raw.observations where id = {issued}")
     assert gone >= version.replace(tzinfo=None)
@@ -77,12 +77,12 @@ def test_a_reward_that_no_incremental_query_finds_is_found_by_counting(account: 
     issued = [account.world.issue(row["id"], in_process=True) for row in account.world.rows("rewards_due")[:2]]
     account.tamper("create table kept as select * from issued where id = ?", issued[0])
     account.tamper("delete from issued where id = ?", issued[0])
-    account.load()
+    account.load(*REWARDS)
     account.tamper("update kept set status = 'Never heard of'")
     account.tamper("insert into issued select * from kept")  # an id below the newest, no date, an unknown status
-    account.load()
+    account.load(*REWARDS)
     assert issued[0] in [row[0] for row in account.query("select id from raw.rewards_issued")]
-    assert account.load().rows_written == 0
+    assert account.load(*REWARDS).rows_written == 0
 
 
 def test_issued_rewards_that_cannot_be_counted_up_are_refused(
@@ -101,7 +101,7 @@ def test_issued_rewards_that_cannot_be_counted_up_are_refused(
 def test_a_coupon_in_quarantine_keeps_its_last_good_version(account: Account) -> None:
     coupon = next(row["id"] for row in account.world.rows("coupons") if row["referral_id"] is not None)
     account.tamper("update coupons set issued_at = 'some day' where id = ?", coupon)
-    report = account.load(sweep=True)
+    report = account.load("users", "coupons", sweep=True)
     assert report.streams["coupons"].rows_quarantined == 1
     assert told(account, "coupons") == []
     assert account.one(f"select count(*) from raw.coupons where id = {coupon} and issued_at is not null") == 1
@@ -154,5 +154,5 @@ def test_coupons_missed_by_a_choice_of_streams_are_made_up_for(account: Account)
     free = next(row["id"] for row in world.rows("coupons") if row["referral_id"] is None)
     account.tamper("update coupons set referral_id = ? where id = ?", newest, free)
     account.load("users")
-    account.load()
+    assert account.load().swept
     assert account.differences() == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from referral_warehouse.load.streams.coupon_names import read_names
 from referral_warehouse.sandbox import Quirks
 from tests.load.accounts import Account
 
+PEOPLE = ("users", "coupons")
 ODD_NAMES = ["two words", "a/b", "50% off?", "#1", "Straße", "🎁 gift", "x+y=z&more", "..", "%2F"]
 
 
@@ -60,7 +61,7 @@ def test_a_coupon_used_and_returned_through_the_api_is_fresh_at_once(account: Ac
     path = f"coupons/{quote(held['name'], safe='')}/qualification"
     for qualified in ("true", "false"):
         api.post(path, data={"qualified": qualified}).raise_for_status()
-        account.load()
+        account.load(*PEOPLE)
         used = account.one(f"select used_at is not null from raw.coupons where id = {held['id']}")
         assert used is (qualified == "true")
         assert "coupons" not in account.differences()
@@ -71,20 +72,20 @@ def test_a_coupon_sent_to_the_inbound_webhook_is_fresh_at_once(account: Account,
     host = account.world.base_url.removesuffix("/api/v1")
     webhook = f"{host}/webhook/{account.world._service.webhook_token}/qualify"
     api.post(webhook, data={"coupon": held["name"]}).raise_for_status()
-    account.load()
+    account.load(*PEOPLE)
     assert account.one(f"select used_at is not null from raw.coupons where id = {held['id']}")
     assert "coupons" not in account.differences()
 
 
 def test_names_of_every_kind_are_kept_and_can_be_requested(account: Account) -> None:
     given = {name: give(account, name) for name in ODD_NAMES}
-    account.load()
+    account.load(*PEOPLE)
     for name, coupon in given.items():
         assert account.query(f"select name from raw.coupons where id = {coupon}") == [(name,)]
     assert "coupons" not in account.differences()
     unheld = [account.world.add_coupon(f"nobody's {name}", 1) for name in ODD_NAMES]
     with_names(account, *[f"nobody's {name}" for name in ODD_NAMES])
-    account.load()
+    account.load(*PEOPLE)
     assert by_name(account) == sorted(unquote(f"nobody's {name}") for name in ODD_NAMES)
     assert account.one(f"select count(*) from raw.coupons where list_contains({unheld}, id)") == len(ODD_NAMES)
     assert "coupons" not in account.differences()
@@ -97,26 +98,25 @@ def test_a_coupon_that_moved_or_lost_its_holder_is_no_deletion(account: Account)
     account.tamper("update coupons set referral_id = ? where id = ?", other, moved)
     account.tamper("update coupons set referral_id = null where id = ?", freed)
     account.world.delete_coupon(deleted)
-    account.load(sweep=True)
+    account.load(*PEOPLE, sweep=True)
     assert account.query("select stream, id, what from raw.observations") == [("coupons", deleted, "vanished")]
     assert account.query(f"select referral_id from raw.coupons where id = {moved}") == [(other,)]
     assert account.query(f"select referral_id from raw.coupons where id = {freed}") == [(None,)]
     assert account.differences() == {}
-    account.load()
+    account.load(*PEOPLE)
     assert by_name(account) == [], "nobody's coupon is not asked for again and again"
     name = next(row["name"] for row in account.world.rows("coupons") if row["id"] == freed)
-    account.load(sweep=True)
+    account.load(*PEOPLE, sweep=True)
     assert by_name(account) == [name], "only a request by its name shows whether it still exists"
     account.world.delete_coupon(freed)
-    account.load(sweep=True)
+    account.load(*PEOPLE, sweep=True)
     assert account.query(f"select what from raw.observations where id = {freed}") == [("vanished",)]
-    assert account.load(sweep=True).rows_written == 0
+    assert account.load(*PEOPLE, sweep=True).rows_written == 0
     assert by_name(account) == [], "what is gone is not asked for"
 
 
-def test_coupons_of_users_found_gone_by_their_ids_wait_for_no_sweep(fresh: Callable[..., Account]) -> None:
-    account = fresh(users=1200)
-    account.load("users", "coupons")
+def test_coupons_of_users_found_gone_by_their_ids_wait_for_no_sweep(larger: Account) -> None:
+    account = larger
     lost, dropped = [row for row in account.world.rows("coupons") if row["referral_id"]][:2]
     for coupon in (lost, dropped):
         account.world.delete_user(coupon["referral_id"])
@@ -135,7 +135,7 @@ def test_not_each_of_very_many_deleted_rows_is_requested(account: Account, monke
     held = [row["id"] for row in account.world.rows("coupons") if row["referral_id"]]
     for coupon in held[1:]:
         account.world.delete_coupon(coupon)
-    account.load(sweep=True)
+    account.load(*PEOPLE, sweep=True)
     assert len(by_name(account)) == 3
     assert "coupons" not in account.differences()
 
@@ -145,15 +145,15 @@ def test_unassigned_names_are_requested_until_they_are_assigned(account: Account
     waiting, missing = world.add_coupon("WAITING", 1), "NEVER THERE"
     held = coupon_of(account, qualified=True)
     with_names(account, "WAITING", "", "  ", f"  {missing} ", held["name"], "WAITING")
-    report = account.load()
+    report = account.load(*PEOPLE)
     assert by_name(account) == ["NEVER THERE", "WAITING"], "a call each; whose holder is known costs none"
     assert account.query(f"select name, referral_id from raw.coupons where id = {waiting}") == [("WAITING", None)]
     [note] = report.streams["coupons"].notes
     assert note == "1 of 3 names in the coupon file do not exist: 'NEVER THERE'"
     world.issue_coupon(world.add_user(1), waiting)
-    account.load()
+    account.load(*PEOPLE)
     assert by_name(account) == ["NEVER THERE"], "it came with its holder"
-    account.load()
+    account.load(*PEOPLE)
     assert by_name(account) == ["NEVER THERE"]
     assert account.differences() == {}
 
@@ -162,23 +162,23 @@ def test_a_named_coupon_that_is_deleted_gets_a_tombstone_and_loses_it_again(acco
     world = account.world
     coupon = world.add_coupon("WAITING", 1)
     with_names(account, "WAITING")
-    account.load()
+    account.load(*PEOPLE)
     world.wait(60)
     world.delete_coupon(coupon)
-    account.load()
+    account.load(*PEOPLE)
     observed = "select what from raw.observations where stream = 'coupons' order by observed_at"
     assert account.query(observed) == [("vanished",)]
     world.wait(60)
     account.tamper("insert into coupons (id, name, batch_id) values (?, 'WAITING', 1)", coupon)
-    account.load()
+    account.load(*PEOPLE)
     assert account.query(observed) == [("vanished",), ("reappeared",)]
-    assert account.load().rows_written == 0
+    assert account.load(*PEOPLE).rows_written == 0
 
 
 def test_where_the_account_lists_coupons_all_of_them_are_there(account: Account) -> None:
     world = account.world
     world.set_quirks(Quirks(coupon_list=True))
-    account.load(sweep=True)
+    account.load(*PEOPLE, sweep=True)
     everything = {row["id"] for row in world.rows("coupons")}
     assert {row["referral_id"] for row in world.rows("coupons")} > {None}
     assert set(account.query("select id from raw.coupons")) == {(identifier,) for identifier in everything}
@@ -189,21 +189,21 @@ def test_where_the_account_lists_coupons_all_of_them_are_there(account: Account)
     deleted = min(everything - {given})
     name_of_deleted = next(row["name"] for row in world.rows("coupons") if row["id"] == deleted)
     world.delete_coupon(deleted)
-    account.load()
+    account.load(*PEOPLE)
     assert account.asked("coupons") == 2, "a count and a list of one page"
     assert by_name(account) == [name_of_deleted], "what the list lacks is asked for before it counts as gone"
     assert account.query(f"select referral_id from raw.coupons where id = {given}") == [(late,)]
     assert account.query("select id from raw.observations where stream = 'coupons'") == [(deleted,)]
     assert "coupons" not in account.differences()
-    assert account.load().rows_written == 0
+    assert account.load(*PEOPLE).rows_written == 0
     world.set_quirks(Quirks())
-    assert account.load().rows_written == 0, "a list that is there no more deletes nothing"
+    assert account.load(*PEOPLE).rows_written == 0, "a list that is there no more deletes nothing"
 
 
-def test_a_missing_list_is_not_requested_at_every_sync(account: Account, fresh: Callable[..., Account]) -> None:
-    account.load()
+def test_a_missing_list_is_not_requested_at_every_sync(account: Account) -> None:
+    account.load(*PEOPLE)
     assert account.asked("coupons") == 0
-    account.load(sweep=True)
+    account.load(*PEOPLE, sweep=True)
     assert account.asked("coupons") == 1
 
 

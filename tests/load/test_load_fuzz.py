@@ -28,7 +28,6 @@ from referral_warehouse.errors import ApiUnavailable, BadEnvelope, ReferralsErro
 from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.runner import load
 from referral_warehouse.load.storage.load_file import LoadFile
-from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.settings import Settings, Token
 from tests.api.scripted_server import Request, Say, ScriptedServer
 from tests.load.parsing import new_parser, quarantined
@@ -60,7 +59,7 @@ def _repeated(written: list[Any]) -> int:
     return len(texts) - len(set(texts))
 
 
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(deadline=None, max_examples=75, derandomize=True)
 @given(st.data())
 def test_any_envelope_is_read_exactly_set_aside_or_refused(data: st.DataObject) -> None:
     try_one(data)
@@ -89,7 +88,7 @@ def test_any_envelope_over_a_socket(server: ScriptedServer, tmp_path: Path) -> N
     with Client(where, policy=RetryPolicy(attempts=2, base_s=0.0)) as client:
         fallback = RequestFallback(client)
 
-        @settings(deadline=None, max_examples=80, derandomize=True)
+        @settings(deadline=None, max_examples=40, derandomize=True)
         @given(st.data())
         def holds(data: st.DataObject) -> None:
             table = data.draw(st.sampled_from(FUZZED))
@@ -111,15 +110,6 @@ def test_any_envelope_over_a_socket(server: ScriptedServer, tmp_path: Path) -> N
         assert all("users" in message for message in told)
 
 
-@pytest.fixture(scope="module")
-def unloaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A load file with all tables and no rows, to be copied."""
-    where = Settings(warehouse_dir=tmp_path_factory.mktemp("unloaded") / "data")
-    with LoadFile(where.load_path) as load_file:
-        LoadPipeline(load_file, where.state_dir, TABLES).drain()
-    return where.warehouse_dir
-
-
 GOOD = '{"id":3,"campaign_id":1,"name":"Voucher","type":"Voucher","value":"19.99"}'
 
 
@@ -127,7 +117,7 @@ def listed(*rows: str) -> str:
     return f'{{"data":[{",".join(rows)}],"meta":{{"total":{len(rows)},"last_page":1}}}}'
 
 
-@settings(deadline=None, max_examples=3, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=1, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(envelope=envelopes("rewards"))
 @example(envelope=listed(GOOD, GOOD.replace("3", "4").replace("19.99", "1e999"), '{"id":"\ud800"}', "null"))
 @example(envelope=listed(GOOD, GOOD, GOOD.replace("19.99", "20")))

@@ -113,8 +113,9 @@ def test_a_count_that_no_full_read_confirms_is_a_contradiction() -> None:
     "quirks", sampled([{}, {"refuse_id_filters": True}, {"ignore_filters": True, "ignore_per_page": True}], 1)
 )
 def test_a_server_that_counts_one_too_many_is_refused(
-    account: Account, quirks: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    account: Account, quirks: dict[str, Any], monkeypatch: pytest.MonkeyPatch, models_of: Callable[..., None]
 ) -> None:
+    models_of("ops.reconciliation")
     count = Paginator.count
     monkeypatch.setattr(Paginator, "count", lambda self, query: (count(self, query) or 0) + (query.path == "users"))
     account.world.set_quirks(Quirks(**quirks))

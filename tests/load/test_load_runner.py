@@ -34,7 +34,7 @@ def test_the_first_run_makes_every_raw_table_as_the_models_expect_it(account: Ac
 
 
 def test_an_empty_account_makes_every_raw_table_too(fresh: Callable[..., Account]) -> None:
-    empty = fresh(users=1)
+    empty = fresh(users=1, has_tables=False)
     tables = empty.world._store.all("select name from sqlite_master where type = 'table' and name not like 'sqlite_%'")
     for (table,) in tables:
         if table not in ("state", "events"):
@@ -58,23 +58,18 @@ def test_a_second_run_with_nothing_new_writes_no_row_and_no_package(account: Acc
     assert report.calls <= 15
 
 
-def test_calls_are_those_the_server_saw(account: Account) -> None:
-    account.world.advance()
+def test_simulated_days_are_followed_with_the_calls_that_the_server_saw(account: Account) -> None:
+    account.world.advance(1)
     report = account.load()
     assert report.calls == len(account.world.calls)
     assert report.calls == sum(stream.calls for stream in report.streams.values())
     assert account.query("select calls, status from raw.runs order by started_at desc limit 1") == [
         (report.calls, "done")
     ]
-
-
-def test_simulated_days_are_followed(account: Account) -> None:
-    account.world.advance(1)
-    account.load()
     ids = {row["id"] for row in account.world.rows("users")}
     assert {stream for stream in account.differences() if stream not in ("users", "coupons")} == set()
     assert set(account.query("select id from raw.users")) >= {(identifier,) for identifier in ids}
-    account.world.advance(2)
+    account.world.wait(60)
     report = account.load(sweep=True)
     assert account.differences() == {}
     assert report.observed_at == account.world.now.replace(tzinfo=None)
@@ -107,6 +102,7 @@ def test_users_read_without_their_coupons_are_made_up_for(fresh: Callable[..., A
     assert not account.load().swept
 
 
+@pytest.mark.full  # test_load_between_calls shows it of one coupon that no incremental query finds
 def test_coupons_that_changed_while_only_users_were_read_are_made_up_for(account: Account) -> None:
     account.world.advance(3)
     account.load("users")
@@ -133,7 +129,7 @@ def test_a_deletion_shows_by_counting_and_is_found_by_a_sweep(account: Account) 
 
 
 def test_a_filter_that_the_server_ignores_leads_to_a_sweep(account: Account) -> None:
-    account.world.advance(3)
+    account.world.advance(1)
     account.world.set_quirks(Quirks(ignore_filter_field="qualified_at"))
     report = account.load()
     assert report.swept
@@ -142,7 +138,7 @@ def test_a_filter_that_the_server_ignores_leads_to_a_sweep(account: Account) -> 
 
 
 def test_a_failure_keeps_what_was_committed_and_is_written_down(account: Account) -> None:
-    account.world.advance(2)
+    account.world.advance(1)
     account.world.set_quirks(Quirks(token_expires_after=5))
     with pytest.raises(AuthenticationError):
         account.load()

@@ -27,16 +27,16 @@ SMALL_PAGES: dict[str, Any] = {"ignore_per_page": True}  # 25 rows a page: a sma
 
 
 def test_the_first_run_goes_on_after_the_last_committed_slice(fresh: Callable[..., Account]) -> None:
-    """120 users are five pages; each slice is a page. The token ends after three of them."""
-    account = fresh(users=120, quirks=Quirks(**SMALL_PAGES, token_expires_after=5))
+    """90 users are four pages; each slice is a page. The token ends before the last of them."""
+    account = fresh(users=90, quirks=Quirks(**SMALL_PAGES, token_expires_after=4))
     with pytest.raises(AuthenticationError):
         account.load("users", slice_rows=25)
     kept = account.one("select count(*) from raw.users")
-    assert 25 <= kept < 120
+    total = len(account.world.rows("users"))
+    assert 25 <= kept < total
     assert account.query("select status from raw.runs") == [("failed",)]
     account.world.set_quirks(Quirks(**SMALL_PAGES))
     report = account.load("users", slice_rows=25)
-    total = len(account.world.rows("users"))
     assert report.streams["users"].rows_seen <= total - kept + 25
     assert account.one("select count(*) from raw.users") == account.one("select count(distinct id) from raw.users")
     assert account.one("select count(*) from raw.users") == total
@@ -92,6 +92,7 @@ def test_a_row_that_reappears_loses_its_tombstone(account: Account) -> None:
     assert account.load("users", "coupons").swept is False
 
 
+@pytest.mark.full  # a name that changed comes with the sweep in the test of half a surrogate pair, too
 def test_a_sweep_refreshes_what_leaves_no_date(account: Account) -> None:
     person = account.world.rows("users")[3]["id"]
     account.world.edit_user(person, first_name="Zoë", email="zoe@example.com")
@@ -160,6 +161,7 @@ def test_the_details_of_a_batch_are_requested_once(fresh: Callable[..., Account]
     assert "coupons" not in account.differences()
 
 
+@pytest.mark.full  # as one of the coupons does that moved, lost their holders or were deleted: test_load_coupons
 def test_a_coupon_that_no_user_has_any_more_gets_a_tombstone(account: Account) -> None:
     coupon = next(row["id"] for row in account.world.rows("coupons") if row["referral_id"] is not None)
     account.world.delete_coupon(coupon)
@@ -168,6 +170,7 @@ def test_a_coupon_that_no_user_has_any_more_gets_a_tombstone(account: Account) -
     assert account.one(f"select count(*) from raw.coupons where id = {coupon}") == 1
 
 
+@pytest.mark.full  # as one does that is used and returned through the API: test_load_coupons
 def test_a_used_coupon_arrives_with_the_user_it_qualifies(account: Account) -> None:
     free = {row["id"] for row in account.world.rows("users") if not row["qualified"]}
     coupon = next(row["id"] for row in account.world.rows("coupons") if row["referral_id"] in free)

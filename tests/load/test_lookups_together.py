@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,7 +27,9 @@ Sync = Callable[..., LoadReport]
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Callable[[HeldServer], Sync]:
+def served(unloaded: Path, tmp_path: Path) -> Callable[[HeldServer], Sync]:
+    shutil.copytree(unloaded, tmp_path / "data")
+
     def against(server: HeldServer) -> Sync:
         settings = Settings(
             api_token=Token("together-test-token"), base_url=server.base_url, calls_per_minute=0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.settings.model import refuse_nested_directories
 from referral_warehouse.settings.privacy import DROP, PSEUDONYMISE
 from referral_warehouse.warehouse.build import build
-from referral_warehouse.warehouse.publish import publish
+from referral_warehouse.warehouse.connection import draft_path
 from tests.warehouse.planting import plant
 
 KEY = b"k" * 32
@@ -55,12 +56,13 @@ def _signals(folder: Path, addresses: list[str | None]) -> list[tuple[Any, ...]]
         for number, email in enumerate(addresses, start=1)
     ]  # fmt: skip
     settings = plant(folder, {"users": users}, syncs=["2026-01-01 08:00:00"])
-    publish(settings, build(settings))
-    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+    build(settings)
+    with duckdb.connect(str(draft_path(settings)), read_only=True) as connection:
         return connection.execute("from marts.fraud_signals order by all").fetchall()
 
 
-def test_the_rules_on_fraud_find_the_same_with_pseudonyms(tmp_path: Path) -> None:
+def test_the_rules_on_fraud_find_the_same_with_pseudonyms(tmp_path: Path, models_of: Callable[..., None]) -> None:
+    models_of("marts.fraud_signals")
     given = _addresses(150)
     policy = Policy({("users", "email"): PSEUDONYMISE}, Pseudonyms(KEY))
     rows = USERS.arrow.empty_table().select(["email"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -80,10 +79,8 @@ def test_who_joined_before_the_day_of_the_last_run_was_seen_late(account: Accoun
     assert [(user, what, before) for user, what, before, _ in changes(account)] == [(late, "seen late", None)]
 
 
-def test_a_change_that_two_queries_return_is_recorded_once(fresh: Callable[..., Account]) -> None:
+def test_a_change_that_two_queries_return_is_recorded_once(account: Account) -> None:
     """Unsubscribed today and joined another day than before: the row is not stored between the queries."""
-    account = fresh(users=60)
-    account.load("users")
     user = one(account, "qualified = 0 and unsubscribed = 0")
     account.world.wait(86_400)
     joined = account.one(f"select date from raw.users where id = {user}")

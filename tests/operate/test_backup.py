@@ -25,12 +25,19 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.durable_files import file_sha256
 from tests.operate.conftest import Done, Run
 
+PUBLISH = ("publish", "--accept-shorter-history", "--accept-deletions")
+"""The directory was synced with more models than these tests build with, so that its next snapshot lacks tables."""
 KINDS = (
     "private/load.duckdb", "private/state/outcomes.jsonl", "private/state/published.json",
     "private/state/dlt/*/state.json", "published/manifest.json", "published/snapshots/*/warehouse.duckdb",
     "published/snapshots/*/manifest.json", "published/snapshots/*/schema.json",
     "published/snapshots/*/feeds/core.users.parquet", "manifest.json", "manifest.json.sha256",
 )  # fmt: skip
+TOLD_APART = {
+    "private/load.duckdb", "published/manifest.json", "published/snapshots/*/warehouse.duckdb",
+    "published/snapshots/*/feeds/core.users.parquet", "manifest.json", "manifest.json.sha256",
+}  # fmt: skip
+"""Files of the load, of a snapshot and of the backup itself; the others are compared in the same way."""
 HOLD = (
     "import sys\nfrom pathlib import Path\nfrom referral_warehouse.workspace.lock import warehouse_lock\n"
     "with warehouse_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
@@ -42,7 +49,7 @@ def backups(tmp_path: Path) -> Path:
     return tmp_path / "backups"
 
 
-pytestmark = pytest.mark.usefixtures("few_models")
+pytestmark = pytest.mark.usefixtures("fewest_models")
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +141,9 @@ def test_only_the_newest_are_kept(made: Path, referrals: Run, backups: Path) -> 
     assert names_in(backups) == ["21000101T000000Z"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind in TOLD_APART else pytest.mark.full) for kind in KINDS]
+)
 def test_one_wrong_bit_is_found_in_each_kind_of_file(made: Path, kind: str, referrals: Run, backups: Path) -> None:
     [path] = made.glob(kind)
     flip(path, KINDS.index(kind))
@@ -179,7 +188,7 @@ def test_a_run_that_writes_while_files_are_copied_is_in_the_backup_as_a_whole(
     def taken(copies: making._Copies, files: dict[str, Source], *, must_exist: bool = False) -> None:
         take(copies, files, must_exist=must_exist)
         if not runs:
-            runs.append(referrals("publish"))
+            runs.append(referrals(*PUBLISH))
 
     monkeypatch.setattr(making._Copies, "take", taken)
     folder = make(referrals, backups)
@@ -287,10 +296,10 @@ def test_what_a_newer_version_wrote_is_refused(made: Path, synced: Settings, ref
 
 
 def test_numbers_of_snapshots_grow_over_a_restore(made: Path, synced: Settings, referrals: Run) -> None:
-    assert referrals("publish").code == 0
+    assert referrals(*PUBLISH).code == 0
     done = referrals("restore", str(made.parent), "--replace", "--json")
     assert done.code == 0, done.err
     assert names_in(synced.snapshots_dir) == ["000001"]
     assert names_in(Path(json.loads(done.out)["aside"][0], "snapshots")) == ["000002"]
-    assert referrals("publish").code == 0
+    assert referrals(*PUBLISH).code == 0
     assert names_in(synced.snapshots_dir) == ["000001", "000003"], "readers never see other data by a number they know"

@@ -18,6 +18,7 @@ from referral_warehouse.operate.delivery_folder import DeliveryFolder
 from referral_warehouse.operate.feed_delivery import DeliveryFailed, deliver_feeds
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.access import Access
+from tests.conftest import using_models
 from tests.operate.deliveries import (
     BrokenPlace,
     Killed,
@@ -31,15 +32,15 @@ from tests.operate.deliveries import (
 from tests.sampling import sampled
 from tests.warehouse.planting import plant
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
 GROUP = 54_330
-STEPS = 45
+STEPS = 23
 """Files that are written or removed when a set is delivered and an older one is removed."""
 
 
 @pytest.fixture(scope="module")
-def publications(tmp_path_factory: pytest.TempPathFactory, few_models_in_module: None) -> Settings:
-    return published_thrice(tmp_path_factory.mktemp("published"))
+def publications(tmp_path_factory: pytest.TempPathFactory, fewest_models_folder: Path) -> Settings:
+    with using_models(fewest_models_folder):
+        return published_thrice(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture

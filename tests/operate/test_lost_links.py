@@ -12,16 +12,21 @@ from referral_warehouse.settings import Settings
 from tests.operate.conftest import Run
 
 
-@pytest.mark.parametrize("name", ["warehouse.duckdb", "feeds"])
-def test_a_sync_that_finds_nothing_new_creates_a_lost_link_again(referrals: Run, synced: Settings, name: str) -> None:
-    link = synced.warehouse_dir / name
-    target = link.readlink()
-    for lose in (link.unlink, lambda: _replace(link, "snapshots/000009/nowhere")):
-        lose()
+def test_a_sync_that_finds_nothing_new_creates_a_lost_link_again(referrals: Run, synced: Settings) -> None:
+    """One that is gone, and one that leads nowhere, each of both once."""
+    links = [synced.warehouse_dir / name for name in ("warehouse.duckdb", "feeds")]
+    targets = [link.readlink() for link in links]
+    for gone, wrong in (links, reversed(links)):
+        gone.unlink()
+        _replace(wrong, "snapshots/000009/nowhere")
         idle = json.loads(referrals("sync", "--json").out)
-        assert (idle["published"], link.readlink()) == (False, target)
-        assert idle["recovered"] == [f"{link} was missing; it points at snapshot 1 again"]
-    assert json.loads(referrals("sync", "--json").out)["recovered"] == []
+        assert (idle["published"], [link.readlink() for link in links]) == (False, targets)
+        assert sorted(idle["recovered"]) == sorted(
+            f"{link} was missing; it points at snapshot 1 again" for link in links
+        )
+    links[0].unlink()
+    idle = json.loads(referrals("sync", "--json").out)
+    assert idle["recovered"] == [f"{links[0]} was missing; it points at snapshot 1 again"], "the other one is there"
 
 
 def test_where_there_are_no_links_none_is_missed(

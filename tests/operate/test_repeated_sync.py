@@ -30,6 +30,7 @@ from referral_warehouse.settings import Settings
 from tests.account_server import AccountServer
 from tests.operate.conftest import Run
 
+PROGRAM = Path(__file__).parents[1] / "accounts" / "program.py"
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
@@ -130,16 +131,17 @@ def test_options_for_one_run_are_refused(referrals: Run, settings: Settings) -> 
 
 
 def test_a_real_one_goes_on_after_a_failure_and_ends_with_sigterm(
-    synced: Settings, account: AccountServer, tmp_path: Path
+    synced: Settings, account: AccountServer, tmp_path: Path, few_models_folder: Path
 ) -> None:
     health = synced.state_dir / "health.json"
     process = subprocess.Popen(
-        [sys.executable, "-m", "referral_warehouse", "sync", "--every", "1s", "--json"], cwd=tmp_path,
+        [sys.executable, str(PROGRAM), str(few_models_folder), "sync", "--every", "1s", "--json"], cwd=tmp_path,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        assert json.loads(process.stdout.readline())["snapshot"] == 2, "it has all models, unlike the directory"
+        first = json.loads(process.stdout.readline())
+        assert (first["snapshot"], first["published"]) == (1, False), "the directory was synced before"
         account.errors["campaigns"] = (401, b"{}")
         wait_for(lambda: json.loads(health.read_text())["last_exit_code"] == 3)
         account.errors.clear()

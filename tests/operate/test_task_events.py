@@ -1,24 +1,15 @@
-"""Deliveries and erasures that fail without failing their run are told, counted and measured, as is the recovery."""
+"""Deliveries and erasures that fail without failing their run are told and counted, as is the recovery."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from referral_warehouse.operate.history import History, history_of
 from referral_warehouse.operate.notifications import events_of
 from referral_warehouse.operate.outcome_log import OutcomeLog
 from referral_warehouse.operate.outcomes import Outcome
-from referral_warehouse.settings import Settings
-from tests.account_server import AccountServer, user
-from tests.operate.conftest import Run
-from tests.operate.receiver import Receiver
 from tests.operate.runs import outcome, told
-from tests.operate.test_announcements import metrics
 
 FAILED = {"problem": "no room", "error": "OSError"}
 
@@ -97,45 +88,3 @@ def test_a_forget_that_another_command_completes_is_not_a_failure_any_more() -> 
         assert set(history.failing) == failing
     [recovery] = events_of(history_of([killed]), sync(2, **completes))
     assert recovery.text == "sync completed the `referrals forget` that was interrupted."
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with Receiver() as running:
-        monkeypatch.setenv("NOTIFY__URL", running.url("hook"))
-        monkeypatch.setenv("NOTIFY__EVENTS", "delivery,recovery")
-        yield running
-
-
-def test_deliveries_after_a_publication_are_sent_and_measured(
-    referrals: Run, account: AccountServer, synced: Settings, receiver: Receiver, tmp_path: Path
-) -> None:
-    target, database = tmp_path / "delivered", tmp_path / "away" / "analytics.duckdb"
-    target.write_text("a file where the folder should be")
-    places = {
-        "WAREHOUSE__DELIVER_TO": str(target), "WAREHOUSE__DESTINATIONS": "analytics",
-        "DESTINATION__ANALYTICS__DESTINATION_TYPE": "duckdb", "DESTINATION__ANALYTICS__CREDENTIALS": str(database),
-    }  # fmt: skip
-    account.lists["users"].append(user(9))
-    assert [referrals("sync", **places).code for _ in range(2)] == [0, 0]
-    [first] = receiver.received
-    assert first.json["events"] == ["delivery", "delivery"], "the second sync has no news"
-    assert "The delivery (feeds) failed: to " in first.json["text"]
-    assert "The delivery (tables to analytics) failed: The tables cannot be delivered" in first.json["text"]
-    failing = metrics(synced)
-    assert (failing["task_failures feeds"], failing["task_failures tables to analytics"]) == (2, 2)
-    assert failing["task_failures erasure"] == 0
-    shown = json.loads(referrals("status", "--json", **places).out)
-    assert (shown["state"], shown["tasks"]["feeds"]["failures"]) == ("well", 2)
-    assert "Not done: feeds, 2 runs in a row since " in " ".join(referrals("status", **places).out.split())
-
-    assert referrals("deliver", **places).code == 4
-    assert len(receiver.received) == 1, "the same failure again"
-    database.parent.mkdir()
-    assert referrals("deliver", **places).code == 0
-    assert "(tables to analytics) succeeded again, after 3 runs" in receiver.received[1].json["text"]
-    target.unlink()
-    assert referrals("sync", **places).code == 0
-    assert "(feeds) succeeded again, after 2 runs" in receiver.received[2].json["text"]
-    assert metrics(synced)["task_failures feeds"] == 0
-    assert "tasks" not in json.loads(referrals("status", "--json", **places).out)

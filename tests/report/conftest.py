@@ -1,4 +1,4 @@
-"""One published account, its report and one browser for all tests of the report."""
+"""One published account and its report for all tests of the report, and a browser."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def report(published: Settings) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium; without one the test is skipped."""
+    """A headless Chromium; without one the test is skipped. While it is open, nobody else can run an event loop."""
     if chromium_path() is None:
         pytest.skip(NO_BROWSER)
     with chromium() as browser:

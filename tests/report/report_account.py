@@ -36,7 +36,7 @@ def _correct_a_closed_day(world: Path, api: Sandbox) -> None:
 
 
 def publish_account(folder: Path) -> Settings:
-    """Sync the account after each day. Returns: the settings of the published directory."""
+    """Load the account after each day, and publish after the last. Returns: the settings of the published directory."""
     world = folder / "world.sqlite3"
     with pytest.MonkeyPatch.context() as patch, Sandbox(path=world, users=USERS, seed=SEED, calls_per_minute=0) as api:
         patch.setenv("XDG_STATE_HOME", str(folder / "machine"))
@@ -57,5 +57,5 @@ def publish_account(folder: Path) -> Settings:
                 _correct_a_closed_day(world, api)
                 api.advance(days=1)
             load(settings)
-            publish(settings, build(settings))
+        publish(settings, build(settings))
         return settings

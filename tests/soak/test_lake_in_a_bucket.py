@@ -18,7 +18,6 @@ from referral_warehouse.warehouse.lake.connection import open_lake
 from referral_warehouse.warehouse.lake.maintenance import maintain
 from tests.dlt_source.postgres_server import running_server
 from tests.lake.conftest import in_sqlite as in_sqlite
-from tests.lake.conftest import publications as publications
 from tests.lake.conftest import published as published
 from tests.lake.lakes import differences, differences_in, show, show_in, with_lake
 from tests.lake.packages import HAS_LAKE, NO_LAKE

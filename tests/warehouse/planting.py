@@ -20,6 +20,9 @@ from tests.schema_files import load_file_sql
 STREAMS = ("campaigns", "users", "rewards", "rewards_due", "rewards_issued", "coupons")
 Rows = Sequence[Mapping[str, Any]]
 
+ROWS_AT_ONCE = 100
+"""One statement for each row would take most of the time of planting."""
+
 
 def plant(
     folder: Path,
@@ -32,13 +35,25 @@ def plant(
     settings = Settings(warehouse_dir=folder)
     settings.load_path.write_bytes(_without_rows())
     with duckdb.connect(str(settings.load_path)) as connection:
-        connection.execute("set timezone = 'UTC'")
-        for table, rows in (tables or {}).items():
-            insert(connection, table, rows)
-        whole = [{"at": moment, "streams": STREAMS} for moment in syncs]
-        for number, run in enumerate([*whole, *partial_syncs], start=1):
-            add_run(connection, f"r{number}", run["at"], run["streams"])
+        fill(connection, tables, syncs, partial_syncs)
     return settings
+
+
+def fill(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Mapping[str, Rows] | None = None,
+    syncs: Iterable[Any] = (),
+    partial_syncs: Rows = (),
+) -> None:
+    """Insert rows and runs into raw tables that are empty."""
+    connection.execute("set timezone = 'UTC'")
+    connection.execute("begin")
+    for table, rows in (tables or {}).items():
+        insert(connection, table, rows)
+    whole = [{"at": moment, "streams": STREAMS} for moment in syncs]
+    for number, run in enumerate([*whole, *partial_syncs], start=1):
+        add_run(connection, f"r{number}", run["at"], run["streams"])
+    connection.execute("commit")
 
 
 @cache
@@ -54,13 +69,22 @@ def _without_rows() -> bytes:
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Rows) -> None:
     """Insert rows into a raw table; columns left out are null."""
-    for row in rows:
-        values = dict(row)
-        if "seen" in values:
-            values["_dlt_valid_from"], values["_dlt_valid_to"] = (_zoned(moment) for moment in values.pop("seen"))
-        names = ", ".join(f'"{name}"' for name in values)
-        marks = ", ".join("?" for _ in values)
-        connection.execute(f"insert into raw.{table} ({names}) values ({marks})", list(values.values()))
+    flat = [_columns(row) for row in rows]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    columns, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" for _ in names)
+    for start in range(0, len(flat), ROWS_AT_ONCE):
+        some = flat[start : start + ROWS_AT_ONCE]
+        values = [row.get(name) for row in some for name in names]
+        connection.execute(
+            f"insert into raw.{table} ({columns}) values {', '.join([f'({marks})'] * len(some))}", values
+        )
+
+
+def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(row)
+    if "seen" in values:
+        values["_dlt_valid_from"], values["_dlt_valid_to"] = (_zoned(moment) for moment in values.pop("seen"))
+    return values
 
 
 def add_run(connection: duckdb.DuckDBPyConnection, run_id: str, moment: Any, streams: Iterable[str]) -> None:

@@ -26,34 +26,37 @@ from referral_warehouse.workspace.durable_files import file_sha256
 from tests.sampling import sampled
 from tests.warehouse.planting import insert, plant
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 
 NOBODY = 54_321
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
 USERS = [{"id": 1, "campaign_id": 5, "date": "2026-01-01 07:00:00"}]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def imported(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Everything that a publication imports: the other user may be unable to read where Python is installed."""
-    folder = tmp_path_factory.mktemp("imported")
-    planted = plant(folder, {"users": USERS}, syncs=["2026-01-01 08:00:00"])
-    for _ in range(2):
-        publish(planted, build(planted, now=NOW))
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory: pytest.TempPathFactory, fewest_models_in_module: None) -> Path:
+    """A directory with the first snapshot.
+
+    A second publication beside it imports all that one does: another user may be unable to read where Python is
+    installed.
+    """
+    folder = tmp_path_factory.mktemp("published")
+    planted = plant(folder / "data", {"users": USERS}, syncs=["2026-01-01 08:00:00"])
+    publish_user(planted, 2)
+    shutil.copytree(planted.warehouse_dir, folder / "imported", symlinks=True)
+    publish_user(replace(planted, warehouse_dir=folder / "imported"), 3)
+    return planted.warehouse_dir
 
 
 @pytest.fixture
-def settings() -> Iterator[Settings]:
-    """A planted load file, in a folder of a user to whom file modes apply, as which this process goes on."""
+def settings(published_once: Path) -> Iterator[Settings]:
+    """A copy of the first snapshot, in a folder of a user to whom file modes apply, as which this process goes on."""
     folder = Path(tempfile.mkdtemp(prefix="after publication "))
-    planted = replace(
-        plant(folder / "data", {"users": USERS}, syncs=["2026-01-01 08:00:00"]),
-        keep_snapshots=1,
-        snapshot_grace_minutes=0,
-    )
+    shutil.copytree(published_once, folder / "data", symlinks=True)
+    planted = Settings(warehouse_dir=folder / "data", keep_snapshots=1, snapshot_grace_minutes=0)
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
-            os.chown(path, NOBODY, NOBODY)
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
         os.setegid(NOBODY)
         os.seteuid(NOBODY)
         try:
@@ -108,7 +111,6 @@ def is_complete(settings: Settings) -> bool:
 
 
 def test_an_old_snapshot_that_cannot_be_removed_is_a_warning(settings: Settings) -> None:
-    assert publish_user(settings, 2).problems == ()
     held = make_unremovable(settings.snapshots_dir / "000001")
     for user_id in (3, 4):
         publication = publish_user(settings, user_id)
@@ -127,8 +129,7 @@ def test_an_old_snapshot_that_cannot_be_removed_is_a_warning(settings: Settings)
 @pytest.mark.full
 def test_remains_of_old_snapshots_do_not_count_as_kept_snapshots(settings: Settings) -> None:
     keeping_two = replace(settings, keep_snapshots=2)
-    for user_id in (2, 3):
-        publish_user(keeping_two, user_id)
+    publish_user(keeping_two, 3)
     make_unremovable(settings.snapshots_dir / "000009")
     for user_id in (4, 5, 6):
         [problem] = publish_user(keeping_two, user_id).problems
@@ -151,7 +152,6 @@ LEFTOVERS: dict[str, Callable[[Settings], Path]] = {
 def test_a_leftover_that_cannot_be_removed_ends_no_publication(
     settings: Settings, leftover: Callable[[Settings], Path]
 ) -> None:
-    publish_user(settings, 2)
     folder = leftover(settings)
     make_unremovable(folder)
     for user_id in (3, 4):
@@ -167,8 +167,7 @@ def test_a_leftover_that_cannot_be_removed_ends_no_publication(
 
 @pytest.mark.full
 def test_an_old_snapshot_of_another_owner_ends_no_publication(settings: Settings) -> None:
-    for user_id in (2, 3):
-        publish_user(replace(settings, keep_snapshots=2), user_id)
+    publish_user(replace(settings, keep_snapshots=2), 3)
     (settings.snapshots_dir / "000001").chmod(0)
     for user_id in (4, 5):
         [problem] = publish_user(settings, user_id).problems
@@ -197,7 +196,6 @@ def test_feeds_or_a_manifest_that_cannot_be_written_are_a_warning_and_completed_
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk is full from the moment at which the link of the warehouse is switched."""
-    publish_user(settings, 2)
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -219,7 +217,6 @@ def test_feeds_or_a_manifest_that_cannot_be_written_are_a_warning_and_completed_
 
 @pytest.mark.parametrize("fault", sampled(IN_THE_WAY, 1))
 def test_what_is_in_the_way_of_feeds_or_the_manifest_is_put_aside(settings: Settings, fault: str) -> None:
-    publish_user(settings, 2)
     IN_THE_WAY[fault](settings)
     publication = publish_user(settings, 3)
     assert publication.problems == ()
@@ -230,7 +227,6 @@ def test_what_is_in_the_way_of_feeds_or_the_manifest_is_put_aside(settings: Sett
 
 
 def test_a_manifest_that_cannot_be_brought_up_to_date_makes_an_idle_sync_publish(settings: Settings) -> None:
-    publish_user(settings, 2)
     settings.warehouse_dir.chmod(0o500)
     assert not refresh(settings, NOW)
     settings.warehouse_dir.chmod(stat.S_IRWXU)

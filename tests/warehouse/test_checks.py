@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,54 +12,56 @@ import pytest
 
 from referral_warehouse.errors import ChecksFailed, DataRefused
 from referral_warehouse.settings import Settings
-from referral_warehouse.warehouse.build import build, prepare_draft_dir, run_models
+from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.checks import describe_row, record_results, refuse_failures, run_checks
-from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
+from referral_warehouse.warehouse.connection import connect_draft
 from referral_warehouse.warehouse.models import load_checks, parse_model
 from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units
-from tests.warehouse.few_models import needed_models
+from tests.conftest import using_models
+from tests.sql.refilled_draft import RefilledDraft, refilled_draft
+from tests.warehouse.built_draft import CHECKS, BuiltDraft, built
+from tests.warehouse.few_models import FEWEST, copy_few_models, needed_models
 from tests.warehouse.planted_damage import CHANCE, DAILY, DAMAGE, DAMAGED_SOURCE, FIRST, LEDGER, SECOND, SOUND
-from tests.warehouse.planting import plant
+from tests.warehouse.planting import fill, plant
+
+SYNCS = [FIRST, SECOND, "2026-01-03 08:00:00"]
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse directory with an undamaged draft; copied for each test."""
-    folder = tmp_path_factory.mktemp("sound")
-    build(plant(folder, SOUND, syncs=[FIRST, SECOND, "2026-01-03 08:00:00"]))
-    return folder
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltDraft]:
+    with built(tmp_path_factory.mktemp("sound"), SOUND, SYNCS) as draft:
+        yield draft
 
 
 @pytest.fixture(scope="module")
-def moving(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def moving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltDraft]:
     """The same, where both balances move at the second sync."""
-    folder = tmp_path_factory.mktemp("moving")
     due, issued = SOUND["rewards_due"][0], SOUND["rewards_issued"][0]
     more = {"rewards_due": [{**due, "seen": [FIRST, SECOND]}, {**due, "total_due": 2, "total_value": 100,
                                                                "seen": [SECOND, None]}],
             "rewards_issued": [{**issued, "seen": [FIRST, SECOND]}, {**issued, "total_value": 51,
                                                                      "seen": [SECOND, None]}]}  # fmt: skip
-    build(plant(folder, {**SOUND, **more}, syncs=[FIRST, SECOND, "2026-01-03 08:00:00"]))
-    return folder
+    with built(tmp_path_factory.mktemp("moving"), {**SOUND, **more}, SYNCS) as draft:
+        yield draft
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RefilledDraft]:
+    with refilled_draft(tmp_path_factory.mktemp("sources")) as draft:
+        yield draft
 
 
 @pytest.fixture
-def sound(built: Path, tmp_path: Path) -> Settings:
-    shutil.copytree(built, tmp_path / "data")
-    return Settings(warehouse_dir=tmp_path / "data")
+def models_of_core(tmp_path: Path) -> Iterator[None]:
+    """Builds of this test have what a publication needs, and all of core, with the checks of them."""
+    with using_models(copy_few_models(tmp_path / "models", (*FEWEST, "core."))):
+        yield
 
 
-def counts(settings: Settings, damage: str = "", only: str = "") -> dict[str, int]:
-    with connect_draft(settings) as connection:
-        for statement in filter(str.strip, damage.split(";")):
-            connection.execute(statement)
-        checks = [check for check in load_checks() if only in check.name]
-        return {r.check: r.violations_count for r in run_checks(connection, checks)}
-
-
-def test_valid_data_violates_no_check(sound: Settings) -> None:
-    assert set(counts(sound).values()) == {0}
+def test_valid_data_violates_no_check(sound: BuiltDraft) -> None:
+    counts = sound.counts()
+    assert counts == dict.fromkeys((check.name for check in CHECKS), 0)
 
 
 def test_percentages_are_neither_multiplied_nor_missing_nor_wrong_totals(tmp_path: Path) -> None:
@@ -74,18 +77,17 @@ def test_percentages_are_neither_multiplied_nor_missing_nor_wrong_totals(tmp_pat
             {"run_id": "r2", "stream": "rewards_due", "rows": 2, "rewards": "8", "value": "27"},
         ],
     }  # fmt: skip
-    settings = plant(tmp_path, {**SOUND, **planted}, syncs=[FIRST, SECOND])
-    build(settings)
-    assert set(counts(settings).values()) == {0}
+    with built(tmp_path, {**SOUND, **planted}, [FIRST, SECOND]) as draft:
+        assert set(draft.counts().values()) == {0}
 
 
 def test_every_check_has_a_planted_case() -> None:
-    assert {check.name for check in load_checks()} == set(DAMAGE) | set(DAMAGED_SOURCE)
+    assert {check.name for check in CHECKS} == set(DAMAGE) | set(DAMAGED_SOURCE)
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_check_fails_on_planted_damage(name: str, sound: Settings) -> None:
-    assert counts(sound, DAMAGE[name], only=name)[name] > 0
+def test_check_fails_on_planted_damage(name: str, sound: BuiltDraft) -> None:
+    assert sound.counts(DAMAGE[name], only=name)[name] > 0
 
 
 @pytest.mark.parametrize(
@@ -108,29 +110,26 @@ def test_check_fails_on_planted_damage(name: str, sound: Settings) -> None:
         ("fail_chance_out_of_bounds", CHANCE + "null as chance_to_qualify"),
     ],
 )  # fmt: skip
-def test_check_sees_other_damage_too(name: str, damage: str, moving: Path, tmp_path: Path) -> None:
-    shutil.copytree(moving, tmp_path / "data")
-    settings = Settings(warehouse_dir=tmp_path / "data")
-    assert counts(settings, only=name)[name] == 0
-    assert counts(settings, damage, only=name)[name] > 0
+def test_check_sees_other_damage_too(name: str, damage: str, moving: BuiltDraft) -> None:
+    assert moving.counts(only=name)[name] == 0
+    assert moving.counts(damage, only=name)[name] > 0
 
 
 @pytest.mark.parametrize("name", DAMAGED_SOURCE)
-def test_check_fails_on_planted_source(name: str, tmp_path: Path) -> None:
+def test_check_fails_on_planted_source(name: str, sources: RefilledDraft) -> None:
     tables, example = DAMAGED_SOURCE[name]
-    settings = plant(tmp_path, tables, syncs=[FIRST, SECOND, "2026-01-03 08:00:00"])
-    [check] = [check for check in load_checks() if check.name == name]
-    prepare_draft_dir(settings)
-    with connect_draft(settings) as connection:
-        substitute_missing_tables(connection)
-        declare_units(connection, ())
-        declare_terms(connection, settings)
-        run_models(connection, needed_models(check.reads))
-        [result] = run_checks(connection, [check])
+    [check] = [check for check in CHECKS if check.name == name]
+    sources.clear()
+    fill(sources.connection, tables, SYNCS)
+    declare_units(sources.connection, ())
+    declare_terms(sources.connection, sources.settings)
+    sources.build(needed_models(check.reads))
+    [result] = run_checks(sources.connection, [check])
     assert result.violations_count == 1
     assert result.example == example
 
 
+@pytest.mark.usefixtures("models_of_core")
 def test_a_failed_check_forbids_the_publication_and_says_which(tmp_path: Path) -> None:
     good = plant(tmp_path, SOUND, syncs=[FIRST])
     publish(good, build(good))
@@ -146,6 +145,7 @@ def test_a_failed_check_forbids_the_publication_and_says_which(tmp_path: Path) -
     assert (tmp_path / "draft" / "warehouse.duckdb").is_file(), "the refused draft is kept for inspection"
 
 
+@pytest.mark.usefixtures("models_of_core")
 def test_warnings_are_reported_and_published(tmp_path: Path) -> None:
     settings = plant(tmp_path, {**SOUND, "campaigns": []}, syncs=[FIRST])
     publication = publish(settings, build(settings, now=datetime(2026, 1, 1, 9, tzinfo=UTC)))
@@ -171,23 +171,19 @@ def test_an_example_never_shows_free_text() -> None:
     assert describe_row(("email",), ("ada@example.com",)) == "(no ids)"
 
 
-def test_a_check_that_cannot_run_is_refused(tmp_path: Path) -> None:
+def test_a_check_that_cannot_run_is_refused(sound: BuiltDraft, tmp_path: Path) -> None:
     path = tmp_path / "fail_broken.sql"
     path.write_text("-- rule: broken\nselect nothing_like_it from core.users\n", encoding="utf-8")
-    settings = plant(tmp_path / "wh", SOUND, syncs=[FIRST])
-    build(settings)
-    with (
-        connect_draft(settings) as connection,
-        pytest.raises(DataRefused, match="fail_broken could not run") as caught,
-    ):
-        run_checks(connection, [parse_model(path, "checks")])
+    with pytest.raises(DataRefused, match="fail_broken could not run") as caught:
+        run_checks(sound.connection, [parse_model(path, "checks")])
     assert "a value in raw.users that sql/checks/fail_broken.sql does not support" in caught.value.message
     assert "--verbose" in caught.value.next_step
 
 
-def test_results_can_be_recorded_twice(sound: Settings) -> None:
-    with connect_draft(sound) as connection:
-        results = run_checks(connection, load_checks())
+def test_results_can_be_recorded_twice(sound: BuiltDraft, tmp_path: Path) -> None:
+    shutil.copytree(sound.settings.warehouse_dir, tmp_path / "data")
+    with connect_draft(Settings(warehouse_dir=tmp_path / "data")) as connection:
+        results = run_checks(connection, CHECKS)
         for _ in range(2):
             record_results(connection, results, datetime(2026, 1, 1, tzinfo=UTC))
         found = connection.execute("select count(*), count(distinct check_name) from ops.checks").fetchone()

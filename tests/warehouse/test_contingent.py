@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -9,6 +10,8 @@ import pytest
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
+from tests.conftest import using_models
+from tests.warehouse.few_models import FEWEST, copy_few_models
 from tests.warehouse.planting import plant
 
 CAMPAIGNS, PEOPLE = 160, 220
@@ -32,6 +35,13 @@ from (
 ROWS = (
     "select is_within_interval, predicted_qualified, actual_qualified_count, is_pooled from marts.contingent_backtest"
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forecast_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Builds of this module have the marts that forecast."""
+    with using_models(copy_few_models(tmp_path_factory.mktemp("models"), (*FEWEST, "marts.contingent_"))):
+        yield
 
 
 def account(folder: Path, people: int) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,32 @@ import pytest
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.conftest import using_models
 from tests.sampling import sampled
 from tests.warehouse.exact_totals import cents_per
 from tests.warehouse.extremes import FIRST, LONG, MOST, SYNCS, Tables, ordinary_account, planted
+from tests.warehouse.few_models import FEWEST, copy_few_models
 from tests.warehouse.planting import plant
 
+SUMMED = (
+    *FEWEST, "core.", "marts.reward_l", "marts.referral_funnel", "marts.referrer_performance",
+    "marts.campaign_performance",
+)  # fmt: skip
+"""Models whose sums are compared. All models are built of such amounts in test_extreme_values and with long texts."""
+
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
+
+
+@pytest.fixture
+def summed_models(tmp_path: Path) -> Iterator[None]:
+    with using_models(copy_few_models(tmp_path / "models", SUMMED)):
+        yield
+
+
+@pytest.fixture
+def forecast_models(tmp_path: Path) -> Iterator[None]:
+    with using_models(copy_few_models(tmp_path / "models", (*FEWEST, "marts.contingent_"))):
+        yield
 
 
 def published(folder: Path, tables: Tables) -> Settings:
@@ -36,6 +57,7 @@ def due(number: int, **values: Any) -> dict[str, Any]:
     return {"id": number, "reward_id": 1, "recipient_id": 101, "reward_type": "Cash", "total_due": 1, **values}
 
 
+@pytest.mark.usefixtures("summed_models")
 @pytest.mark.parametrize(
     ("rows", "count", "value"),
     sampled([
@@ -80,6 +102,7 @@ def test_sums_beyond_single_values_are_exact(
         ]
 
 
+@pytest.mark.usefixtures("summed_models")
 @pytest.mark.parametrize("number", sampled([30, 1, 3], 1))
 def test_products_that_no_sum_could_hold_are_unknown_and_named(number: int, tmp_path: Path) -> None:
     rows = [due(n, total_due=LARGEST, reward_value=MOST) for n in range(1, number + 1)]
@@ -114,6 +137,7 @@ def forecasts(folder: Path, value: Decimal, campaign_id: int = 5) -> list[tuple[
     )
 
 
+@pytest.mark.usefixtures("forecast_models")
 @pytest.mark.parametrize("value", sampled([MOST, -MOST, Decimal("-50.00"), Decimal("0.01"), Decimal("0.00")], 1))
 def test_rewards_at_the_limits_have_a_forecast(value: Decimal, tmp_path: Path) -> None:
     account = ordinary_account()
@@ -133,6 +157,7 @@ def test_rewards_at_the_limits_have_a_forecast(value: Decimal, tmp_path: Path) -
 
 
 @pytest.mark.full
+@pytest.mark.usefixtures("forecast_models")
 def test_a_campaign_may_have_any_id(tmp_path: Path) -> None:
     """The curve of the whole account once bore the number -1, which the API may give a campaign."""
     ordinary = [row[1:] for row in forecasts(tmp_path / "ordinary", Decimal(50))]

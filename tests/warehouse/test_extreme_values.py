@@ -19,6 +19,7 @@ from tests.sampling import sampled
 from tests.warehouse.exact_totals import added, balances, held_at, per_key
 from tests.warehouse.extremes import FIRST, SECOND, SYNCS, Tables, every_extreme, ordinary_account, planted, random_rows
 from tests.warehouse.planting import plant
+from tests.warehouse.same_rows import difference
 
 Rows = list[tuple[Any, ...]]
 
@@ -44,9 +45,7 @@ def assert_feeds_equal_tables(settings: Settings, publication: Publication) -> N
                 connection.execute(f"{kinds} (describe from '{path}')").fetchall()
                 == connection.execute(f"{kinds} (describe from {name})").fetchall()
             )
-            for one, other in ((name, f"'{path}'"), (f"'{path}'", name)):
-                left = connection.execute(f"select count(*) from (from {one} except all from {other})").fetchone()
-                assert left == (0,), name
+            assert difference(connection, name, f"'{path}'") == (0, table["rows"], table["rows"]), name
 
 
 def assert_totals(settings: Settings, tables: Tables) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,23 +12,21 @@ import pytest
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
-from referral_warehouse.warehouse.publish import publish
-from tests.warehouse.planting import plant
+from referral_warehouse.warehouse.publish import Publication, publish
+from tests.warehouse.two_users import plant_two_users
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
-USERS = [
-    {"id": 1, "campaign_id": 5, "email": "ada@example.com", "meta": '{"a": 1}', "date": "2026-01-01 07:00:00"},
-    {"id": 2, "campaign_id": 5, "referrer_id": 1, "first_name": "Zoë"},
-]
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return plant(tmp_path, {"users": USERS}, syncs=["2026-01-01 08:00:00"])
+    return plant_two_users(tmp_path)
 
 
-def test_the_folder_of_feeds_of_an_earlier_version_becomes_the_link(settings: Settings) -> None:
-    publish(settings, build(settings))
+def test_the_folder_of_feeds_of_an_earlier_version_becomes_the_link(
+    settings: Settings, publish_draft: Callable[[Settings], Publication]
+) -> None:
+    publish_draft(settings)
     settings.feeds_dir.unlink()
     settings.feeds_dir.mkdir()
     (settings.feeds_dir / "marts.of_yesterday.parquet").write_bytes(b"old")
@@ -36,8 +35,10 @@ def test_the_folder_of_feeds_of_an_earlier_version_becomes_the_link(settings: Se
     assert not list(settings.warehouse_dir.glob("feeds.*"))
 
 
-def test_what_others_put_where_the_feeds_are_is_set_aside(settings: Settings) -> None:
-    publish(settings, build(settings))
+def test_what_others_put_where_the_feeds_are_is_set_aside(
+    settings: Settings, publish_draft: Callable[[Settings], Publication]
+) -> None:
+    publish_draft(settings)
     settings.feeds_dir.unlink()
     settings.feeds_dir.mkdir()
     (settings.feeds_dir / "notes.txt").write_text("not ours", encoding="utf-8")
@@ -47,8 +48,10 @@ def test_what_others_put_where_the_feeds_are_is_set_aside(settings: Settings) ->
     assert (settings.warehouse_dir / "feeds.aside-1" / "notes.txt").read_text(encoding="utf-8") == "not ours"
 
 
-def test_columns_of_feeds_have_their_comments(settings: Settings) -> None:
-    publish(settings, build(settings))
+def test_columns_of_feeds_have_their_comments(
+    settings: Settings, publish_draft: Callable[[Settings], Publication]
+) -> None:
+    publish_draft(settings)
     found = pq.read_schema(settings.feeds_dir / "core.users.parquet")
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
         comments = dict(
@@ -67,8 +70,10 @@ def test_columns_of_feeds_have_their_comments(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
-def test_a_time_in_a_feed_is_the_same_instant_in_every_time_zone(settings: Settings, zone: str) -> None:
-    publish(settings, build(settings))
+def test_a_time_in_a_feed_is_the_same_instant_in_every_time_zone(
+    settings: Settings, zone: str, publish_draft: Callable[[Settings], Publication]
+) -> None:
+    publish_draft(settings)
     with duckdb.connect() as connection:
         connection.execute(f"set timezone = '{zone}'")
         [(seconds,)] = connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,23 @@ from referral_warehouse.warehouse import models
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.freshness import refresh
 from referral_warehouse.warehouse.publish import publish
+from tests.conftest import using_models
+from tests.warehouse.few_models import FEWEST, copy_few_models
 from tests.warehouse.planting import add_run, insert, plant
-
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
 
 MORNING = "2026-01-01 08:00:00"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def models_with_units(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Builds of this module have what a publication needs, and the units, which a check compares with the settings."""
+    with using_models(copy_few_models(tmp_path_factory.mktemp("models"), (*FEWEST, "core.units"))):
+        yield
+
+
 @pytest.fixture(scope="module")
-def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published_once(tmp_path_factory: pytest.TempPathFactory, models_with_units: None) -> Path:
     found = plant(tmp_path_factory.mktemp("published"), {"users": [{"id": 1, "campaign_id": 5}]}, syncs=[MORNING])
     write(found, "create table raw._dlt_loads as select '1' as load_id")
     publish(found, build(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -16,13 +17,22 @@ import pytest
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.conftest import using_models
 from tests.sampling import sampled
+from tests.warehouse.few_models import FEWEST, copy_few_models
 from tests.warehouse.planting import plant
 
 START = datetime.fromisoformat("2026-01-01T06:00:00")
 TYPES = ("Cash", "Voucher")
 Measure = tuple[int, Decimal]
 ZERO: Measure = (0, Decimal(0))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models_of_rewards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Builds of this module have the ledger, what follows from it, and their checks."""
+    with using_models(copy_few_models(tmp_path_factory.mktemp("models"), (*FEWEST, "core.", "marts.reward_l"))):
+        yield
 
 
 @dataclass

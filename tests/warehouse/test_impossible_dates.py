@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -9,11 +10,25 @@ import pytest
 
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.conftest import using_models
 from tests.sampling import sampled
+from tests.warehouse.few_models import FEWEST, copy_few_models
 from tests.warehouse.planting import plant
 
 DATES = ["0001-01-01", "1969-12-31", "1970-01-01", "2030-06-01", "9999-12-31 23:59:59"]
 FIRST, LAST = "2026-01-01 08:00:00", "2026-01-03 08:00:00"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def daily_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Builds of this module have the daily tables; test_extreme_values builds all models of such dates."""
+    with using_models(
+        copy_few_models(
+            tmp_path_factory.mktemp("models"),
+            (*FEWEST, "core.", "marts.reward_l", "marts.referral_funnel", "marts.campaign_perf"),
+        )
+    ):
+        yield
 
 
 @pytest.mark.parametrize("date", sampled(DATES, 2))

@@ -16,10 +16,10 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
 from tests.sampling import sampled
-from tests.warehouse.planting import insert, plant
+from tests.warehouse.planting import Rows, insert, plant
 
 CHILD = Path(__file__).with_name("killed.py")
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 STEPS = [
     ("after", "build.run_models"),
     ("after", "checks.run_checks"),
@@ -37,33 +37,35 @@ STEPS = [
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory, few_models_in_module: None) -> Path:
-    """Two publications of one user, and a load file that holds a second one."""
+def published(tmp_path_factory: pytest.TempPathFactory, fewest_models_in_module: None) -> Path:
+    """Two publications of one user and one campaign, and a load file that holds a second one of each."""
     folder = tmp_path_factory.mktemp("published")
-    settings = plant(folder, {"users": [{"id": 1, "campaign_id": 5}]}, syncs=["2026-01-01 08:00:00"])
+    campaigns = [{"id": number, "seen": ["2026-01-01 08:00:00", None]} for number in (5, 6)]
+    tables: dict[str, Rows] = {"users": [{"id": 1, "campaign_id": 5}], "campaigns": campaigns[:1]}
+    settings = plant(folder, tables, syncs=["2026-01-01 08:00:00"])
     for _ in range(2):
         publish(settings, build(settings))
     with duckdb.connect(str(settings.load_path)) as connection:
         insert(connection, "users", [{"id": 2, "campaign_id": 5}])
+        insert(connection, "campaigns", campaigns[1:])
     return folder
 
 
 def users_in(settings: Settings) -> int:
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
-        funnel, users = connection.execute(
-            "select (select sum(stage_count) from marts.referral_funnel where stage = 'users'), "
-            "(select count(*) from core.users)"
+        campaigns, users = connection.execute(
+            "select (select count(*) from core.campaigns), (select count(*) from core.users)"
         ).fetchall()[0]
-    assert funnel == users, "a snapshot is whole"
+    assert campaigns == users, "a snapshot is whole"
     return int(users)
 
 
 @pytest.mark.parametrize(("moment", "step"), sampled(STEPS, 2), ids=lambda value: str(value))
-def test_kill(moment: str, step: str, published: Path, tmp_path: Path, few_models_folder: Path) -> None:
+def test_kill(moment: str, step: str, published: Path, tmp_path: Path, fewest_models_folder: Path) -> None:
     folder = tmp_path / "data"
     shutil.copytree(published, folder, symlinks=True)
     settings = Settings(warehouse_dir=folder, keep_snapshots=2, snapshot_grace_minutes=0)
-    command: list[str | Path] = [sys.executable, CHILD, folder, moment, step, few_models_folder]
+    command: list[str | Path] = [sys.executable, CHILD, folder, moment, step, fewest_models_folder]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert users_in(settings) in (1, 2)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from referral_warehouse.settings import Settings
-from referral_warehouse.warehouse.build import build
+from tests.warehouse.built_draft import BuiltDraft, built
 from tests.warehouse.planted_damage import CLOSED_DAY, FIRST, SECOND, SOUND
-from tests.warehouse.planting import plant
-from tests.warehouse.test_checks import counts
 
 FUNNEL, PERFORMANCE = "update marts.referral_funnel set ", "update marts.campaign_performance set "
 COUNTS = "{} as first_published_count, {} as change_count, {} as current_count"
@@ -20,21 +16,13 @@ TWICE = "insert into marts.period_changes by name select * replace ('date change
 
 
 @pytest.fixture(scope="module")
-def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with an undamaged draft; copied for each test."""
-    folder = tmp_path_factory.mktemp("people")
-    build(plant(folder, SOUND, syncs=[FIRST, SECOND]))
-    return folder
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltDraft]:
+    with built(tmp_path_factory.mktemp("people"), SOUND, [FIRST, SECOND]) as draft:
+        yield draft
 
 
-@pytest.fixture
-def sound(people: Path, tmp_path: Path) -> Settings:
-    shutil.copytree(people, tmp_path / "data")
-    return Settings(warehouse_dir=tmp_path / "data")
-
-
-def test_a_changed_day_that_adds_up_is_no_violation(sound: Settings) -> None:
-    assert set(counts(sound, RIGHT, only="fail_").values()) == {0}
+def test_a_changed_day_that_adds_up_is_no_violation(sound: BuiltDraft) -> None:
+    assert set(sound.counts(RIGHT, only="fail_").values()) == {0}
 
 
 @pytest.mark.parametrize(
@@ -54,5 +42,5 @@ def test_a_changed_day_that_adds_up_is_no_violation(sound: Settings) -> None:
         ("fail_rates_out_of_bounds", PERFORMANCE + "uninvited_users_count = 0"),
     ],
 )  # fmt: skip
-def test_check_sees_each_damage(name: str, damage: str, sound: Settings) -> None:
-    assert counts(sound, damage, only=name)[name] > 0
+def test_check_sees_each_damage(name: str, damage: str, sound: BuiltDraft) -> None:
+    assert sound.counts(damage, only=name)[name] > 0

@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,22 +21,33 @@ from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, Da
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import BuildReport, build, load_report
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
-from referral_warehouse.warehouse.publish import publish
+from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.snapshots import retain
-from tests.warehouse.planting import add_run, insert, plant
+from tests.warehouse.planting import add_run, insert
+from tests.warehouse.same_rows import difference
+from tests.warehouse.two_users import MORNING, NOW, plant_two_users
 
 EXPORTED = {"TIMESTAMP": "TIMESTAMP WITH TIME ZONE", "JSON": "VARCHAR"}
-MORNING = "2026-01-01 08:00:00"
-NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
-USERS = [
-    {"id": 1, "campaign_id": 5, "email": "ada@example.com", "meta": '{"a": 1}', "date": "2026-01-01 07:00:00"},
-    {"id": 2, "campaign_id": 5, "referrer_id": 1, "first_name": "Zoë"},
-]
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return plant(tmp_path, {"users": USERS}, syncs=[MORNING])
+    return plant_two_users(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a publication of all models."""
+    planted = plant_two_users(tmp_path_factory.mktemp("published"))
+    publish(replace(planted, feeds_have_personal=True), build(planted, now=NOW))
+    return planted.warehouse_dir
+
+
+@pytest.fixture
+def published(published_once: Path, tmp_path: Path) -> Settings:
+    """A test's own copy of the directory."""
+    shutil.copytree(published_once, tmp_path / "published", symlinks=True)
+    return Settings(warehouse_dir=tmp_path / "published", feeds_have_personal=True)
 
 
 def mode(path: Path) -> int:
@@ -51,6 +64,7 @@ def add_user(settings: Settings, user_id: int) -> None:
         insert(connection, "users", [{"id": user_id, "campaign_id": 5}])
 
 
+@pytest.mark.usefixtures("fewest_models")
 def test_build_reports_what_it_made(settings: Settings) -> None:
     report = build(settings, now=NOW)
     assert report.as_of == datetime(2026, 1, 1, 8, tzinfo=UTC)
@@ -61,9 +75,8 @@ def test_build_reports_what_it_made(settings: Settings) -> None:
     assert load_report(settings) == report, "another process may publish the draft"
 
 
-@pytest.mark.usefixtures("few_models")
-def test_a_publication_is_complete(settings: Settings) -> None:
-    publication = publish(settings, build(settings, now=NOW))
+def test_a_publication_is_complete(settings: Settings, publish_draft: Callable[[Settings], Publication]) -> None:
+    publication = publish_draft(settings)
     assert publication.snapshot == 1
     assert settings.warehouse_path.readlink() == Path("snapshots/000001/warehouse.duckdb")
     assert publication.path == settings.snapshots_dir / "000001" / "warehouse.duckdb"
@@ -82,10 +95,9 @@ def test_a_publication_is_complete(settings: Settings) -> None:
     assert catalog == ("warehouse",)
 
 
-def test_feeds_and_manifest_are_correct(settings: Settings) -> None:
-    settings = replace(settings, feeds_have_personal=True)
-    manifest = publish(settings, build(settings, now=NOW)).manifest
-    assert json.loads(settings.manifest_path.read_text(encoding="utf-8")) == manifest
+def test_feeds_and_manifest_are_correct(published: Settings) -> None:
+    settings = published
+    manifest = json.loads(settings.manifest_path.read_text(encoding="utf-8"))
     assert manifest["schema_version"] == SCHEMA_VERSION
     assert (manifest["snapshot"], manifest["synced_at"], manifest["built_at"]) == (
         1,
@@ -101,37 +113,34 @@ def test_feeds_and_manifest_are_correct(settings: Settings) -> None:
             path = settings.warehouse_dir / table["feed"]
             assert mode(path) == 0o400
             assert table["checksum"] == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
-            differing = connection.execute(
-                f"select (select count(*) from (from {name} except all from '{path}')), "
-                f"(select count(*) from (from '{path}' except all from {name})), (select count(*) from '{path}')"
-            ).fetchone()
-            assert differing == (0, 0, table["rows"])
+            assert difference(connection, name, f"'{path}'") == (0, table["rows"], table["rows"])
             kinds = "select column_name, column_type from"
             theirs = connection.execute(f"{kinds} (describe from '{path}')").fetchall()
             ours = connection.execute(f"{kinds} (describe from {name})").fetchall()
             assert theirs == [(column, EXPORTED.get(kind, kind)) for column, kind in ours]
 
 
-def test_the_same_load_file_results_in_the_same_feeds(settings: Settings) -> None:
-    first = publish(settings, build(settings, now=NOW)).manifest
-    second = publish(settings, build(settings, now=NOW)).manifest
+def test_the_same_load_file_results_in_the_same_feeds(published: Settings) -> None:
+    first = json.loads(published.manifest_path.read_text(encoding="utf-8"))
+    second = publish(published, build(published, now=NOW)).manifest
+    assert json.loads(published.manifest_path.read_text(encoding="utf-8")) == second
     assert second["snapshot"] == 2
     assert contents(second) == contents(first)
 
 
-@pytest.mark.usefixtures("few_models")
-def test_old_snapshots_go_and_numbers_never_return(settings: Settings) -> None:
+def test_old_snapshots_go_and_numbers_never_return(
+    settings: Settings, publish_draft: Callable[[Settings], Publication]
+) -> None:
     few = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=2, snapshot_grace_minutes=0)
     for _ in range(4):
-        publication = publish(few, build(few))
+        publication = publish_draft(few)
     assert publication.snapshot == 4
     assert sorted(path.name for path in few.snapshots_dir.iterdir()) == ["000003", "000004"]
 
 
-@pytest.mark.usefixtures("few_models")
-def test_a_reader_keeps_what_it_opened(settings: Settings) -> None:
+def test_a_reader_keeps_what_it_opened(settings: Settings, publish_draft: Callable[[Settings], Publication]) -> None:
     one = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1, snapshot_grace_minutes=0)
-    publish(one, build(one))
+    publish_draft(one)
     with duckdb.connect(str(one.warehouse_path.resolve()), read_only=True) as reader:
         add_user(one, 3)
         publish(one, build(one))
@@ -140,11 +149,12 @@ def test_a_reader_keeps_what_it_opened(settings: Settings) -> None:
         assert reader.execute("select count(*) from core.users").fetchone() == (3,)
 
 
-@pytest.mark.usefixtures("few_models")
-def test_a_snapshot_stays_for_a_time_after_it_was_replaced(settings: Settings) -> None:
+def test_a_snapshot_stays_for_a_time_after_it_was_replaced(
+    settings: Settings, publish_draft: Callable[[Settings], Publication]
+) -> None:
     patient = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1, snapshot_grace_minutes=15)
     for number in (1, 2, 3):
-        publish(patient, build(patient))
+        publish_draft(patient)
         # Snapshot 1 was replaced 20 minutes ago, when snapshot 2 came; snapshot 2 was replaced just now.
         moment = datetime.now(UTC).timestamp() - {1: 3600, 2: 1200, 3: 0}[number]
         os.utime(patient.snapshots_dir / f"{number:06d}", (moment, moment))
@@ -155,18 +165,20 @@ def test_a_snapshot_stays_for_a_time_after_it_was_replaced(settings: Settings) -
     assert [path.name for path in patient.snapshots_dir.iterdir()] == ["000003"]
 
 
-@pytest.mark.usefixtures("few_models")
-def test_a_clock_that_was_set_back_keeps_no_snapshot(settings: Settings) -> None:
+def test_a_clock_that_was_set_back_keeps_no_snapshot(
+    settings: Settings, publish_draft: Callable[[Settings], Publication]
+) -> None:
     patient = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=1, snapshot_grace_minutes=15)
     for _ in range(2):
-        publish(patient, build(patient))
+        publish_draft(patient)
     assert retain(patient, 2, datetime.now(UTC) - timedelta(days=365)) == []
     assert [path.name for path in patient.snapshots_dir.iterdir()] == ["000002"]
 
 
-@pytest.mark.usefixtures("few_models")
-def test_the_directory_may_be_moved(settings: Settings, tmp_path: Path) -> None:
-    publish(settings, build(settings))
+def test_the_directory_may_be_moved(
+    settings: Settings, tmp_path: Path, publish_draft: Callable[[Settings], Publication]
+) -> None:
+    publish_draft(settings)
     moved = tmp_path.parent / f"{tmp_path.name} moved, with 'quotes'"
     settings.warehouse_dir.rename(moved)
     elsewhere = Settings(warehouse_dir=moved)
@@ -186,9 +198,9 @@ def test_streams_never_loaded_and_older_load_files_build(tmp_path: Path) -> None
     assert publication.manifest["tables"]["core.coupons"]["rows"] == 0
 
 
-@pytest.mark.usefixtures("few_models")
+@pytest.mark.usefixtures("fewest_models")
 def test_a_load_file_with_a_log_to_replay_builds(tmp_path: Path) -> None:
-    settings = plant(tmp_path, {"users": USERS}, syncs=[MORNING])
+    settings = plant_two_users(tmp_path)
     with duckdb.connect(str(settings.load_path), config={"checkpoint_threshold": "1GB"}) as connection:
         connection.execute("pragma disable_checkpoint_on_shutdown")
         insert(connection, "users", [{"id": 3, "campaign_id": 5}])
@@ -216,9 +228,10 @@ def test_a_file_in_the_place_of_the_link_is_not_overwritten(settings: Settings) 
     assert settings.warehouse_path.read_text(encoding="utf-8") == "mine"
 
 
-@pytest.mark.usefixtures("few_models")
-def test_a_lost_snapshot_is_replaced_from_the_load_file(settings: Settings) -> None:
-    publish(settings, build(settings)).path.unlink()
+def test_a_lost_snapshot_is_replaced_from_the_load_file(
+    settings: Settings, publish_draft: Callable[[Settings], Publication]
+) -> None:
+    publish_draft(settings).path.unlink()
     publication = publish(settings, build(settings))
     assert publication.snapshot == 2
     assert any("could not be read" in note for note in publication.recovered)
@@ -263,7 +276,7 @@ def test_a_model_that_cannot_digest_the_data_is_named(settings: Settings) -> Non
     assert (settings.warehouse_dir / "draft" / "scratch.duckdb").is_file(), "what was built so far is kept"
 
 
-@pytest.mark.usefixtures("few_models")
+@pytest.mark.usefixtures("fewest_models")
 def test_a_draft_older_than_the_load_file_is_refused(settings: Settings) -> None:
     with duckdb.connect(str(settings.load_path)) as connection:
         connection.execute("create table raw._dlt_loads as select '1' as load_id")

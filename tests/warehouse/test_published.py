@@ -22,7 +22,7 @@ from referral_warehouse.warehouse.publish import Publication, publish
 from referral_warehouse.warehouse.published import open_published
 from tests.warehouse.planting import insert, plant
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -22,28 +22,37 @@ import pytest
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.readers_group import ReadersGroup
-from referral_warehouse.warehouse.build import build
+from referral_warehouse.warehouse.build import build, load_report
 from referral_warehouse.warehouse.freshness import refresh
 from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.workspace.current_snapshot import current_number, public_database
 from tests.warehouse.planting import insert, plant
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
+pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 OWNER, READER, STRANGER, GROUP = 54_321, 54_322, 54_323, 54_330
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CHILD = Path(__file__).with_name("publishing_without_links.py")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
-@pytest.fixture
-def settings() -> Iterator[Settings]:
-    """A planted load file that an idle sync may find unchanged, in a folder that every user may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="access "))
-    folder.chmod(0o755)
-    planted = plant(folder / "data", {"users": [{"id": 1, "campaign_id": 5}]}, syncs=["2026-01-01 08:00:00"])
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory, fewest_models_in_module: None) -> Path:
+    """A load file that an idle sync may find unchanged, and its draft."""
+    folder = tmp_path_factory.mktemp("built")
+    planted = plant(folder, {"users": [{"id": 1, "campaign_id": 5}]}, syncs=["2026-01-01 08:00:00"])
     with duckdb.connect(str(planted.load_path)) as connection:
         connection.execute("create table raw._dlt_loads as select '1' as load_id")
-    yield planted
+    build(planted)
+    return folder
+
+
+@pytest.fixture
+def settings(built_once: Path) -> Iterator[Settings]:
+    """A test's own copy of the directory, in a folder that every user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="access "))
+    folder.chmod(0o755)
+    shutil.copytree(built_once, folder / "data")
+    yield Settings(warehouse_dir=folder / "data")
     shutil.rmtree(folder)
 
 
@@ -113,7 +122,7 @@ def test_members_of_the_group_read_what_is_published_and_nothing_else(settings: 
 
 @needs_root
 def test_another_group_gets_what_was_published_before(settings: Settings) -> None:
-    publish(settings, build(settings))
+    publish(settings, load_report(settings))
     with become(READER, GROUP), pytest.raises((PermissionError, duckdb.Error)):
         users_read(settings)
     assert refresh(settings, NOON), "nothing has changed"
@@ -152,7 +161,7 @@ def test_what_is_published_may_be_elsewhere(settings: Settings, place: str) -> N
         elsewhere = Path(tempfile.mkdtemp(dir=memory)) / "published"
     apart = replace(settings, publish_dir=elsewhere)
     try:
-        publish(apart, build(apart))
+        publish(apart, load_report(apart))
         insert_user(apart, 2)
         publication = publish(apart, build(apart))
         assert publication.problems == ()
@@ -171,7 +180,7 @@ def insert_user(settings: Settings, user_id: int) -> None:
 
 
 def test_the_earlier_place_is_named_while_something_is_there(settings: Settings) -> None:
-    publish(settings, build(settings))
+    publish(settings, load_report(settings))
     apart = replace(settings, publish_dir=settings.warehouse_dir.parent / "published")
     [problem] = publish(apart, build(apart)).problems
     assert str(settings.warehouse_dir) in problem
@@ -195,9 +204,12 @@ def test_two_warehouses_never_publish_into_one_directory(settings: Settings) -> 
     build(replace(other, publish_dir=published))
 
 
-def test_without_links_the_manifest_is_switched(settings: Settings, few_models_folder: Path) -> None:
+def test_without_links_the_manifest_is_switched(settings: Settings, fewest_models_folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, CHILD, settings.warehouse_dir, few_models_folder], capture_output=True, text=True, check=False
+        [sys.executable, CHILD, settings.warehouse_dir, fewest_models_folder],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"first": 1, "killed": 1, "second": 2, "users": 1}

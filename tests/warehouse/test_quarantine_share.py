@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,26 @@ import pytest
 from referral_warehouse.errors import ChecksFailed
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
+from tests.conftest import using_models
 from tests.kills.forks import run_referrals
 from tests.sampling import sampled
+from tests.warehouse.few_models import FEWEST, copy_few_models
 from tests.warehouse.planting import plant
 
-pytestmark = pytest.mark.usefixtures("few_models_in_module")
-
 AT = "2026-01-02 08:00:00"
+
+
+@pytest.fixture(scope="module")
+def models_of_core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a publication needs, and all of core, which the check of the quarantine counts."""
+    return copy_few_models(tmp_path_factory.mktemp("models"), (*FEWEST, "core."))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def builds_of_core(models_of_core: Path) -> Iterator[None]:
+    """Builds of this module have no other models."""
+    with using_models(models_of_core):
+        yield
 
 
 def users(count: int) -> list[dict[str, Any]]:
@@ -69,11 +83,11 @@ def test_the_share_of_a_stream(
     assert refused.value.exit_code == 5
 
 
-def test_the_command_ends_with_5_and_says_what_to_do_in_one_line(tmp_path: Path) -> None:
+def test_the_command_ends_with_5_and_says_what_to_do_in_one_line(tmp_path: Path, few_models_folder: Path) -> None:
     settings = plant(tmp_path, {"users": users(5), "quarantine": bad(7, 8)}, syncs=[AT])
     environ = os.environ | {"WAREHOUSE__DIR": str(settings.warehouse_dir), "HOME": str(tmp_path)}
     said = [
-        run_referrals(["publish"], environ | changed, tmp_path)
+        run_referrals(["publish"], environ | changed, tmp_path, few_models_folder)
         for changed in ({}, {"WAREHOUSE__MAX_QUARANTINE_PERCENT": "50"})
     ]
     assert [done.returncode for done in said] == [5, 0]

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import random
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,18 +14,26 @@ from typing import Any
 
 import pytest
 
-from referral_warehouse.settings import Settings
-from referral_warehouse.warehouse.build import build, prepare_draft_dir, run_models
+from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.checks import run_checks
-from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
+from referral_warehouse.warehouse.connection import connect_draft
 from referral_warehouse.warehouse.models import load_checks
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units
 from tests.sampling import sampled
-from tests.sql.test_cases import MODELS, needed_for
-from tests.warehouse.planting import plant
+from tests.sql.refilled_draft import RefilledDraft, refilled_draft
+from tests.warehouse.few_models import needed_models
+from tests.warehouse.planting import fill, plant
 
 FIRST, NOW = (dt.datetime.fromisoformat(text) for text in ("2026-01-01T08:00:00", "2026-05-01T08:00:00"))
+[ADD_UP] = [check for check in load_checks() if check.name == "fail_unused_rewards_add_up"]
+NEEDED = needed_models({"marts.unused_rewards", *ADD_UP.reads})
 CREDIT: dict[str, Any] = {"settles_on": (("credit", "use"),), "reward_units": (("Coupon", "credit"),)}
+
+
+@pytest.fixture(scope="module")
+def draft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RefilledDraft]:
+    with refilled_draft(tmp_path_factory.mktemp("terms")) as found:
+        yield found
 
 
 def random_account(seed: int) -> dict[str, list[dict[str, Any]]]:
@@ -130,7 +139,7 @@ TERMS: tuple[dict[str, list[str | int | None]], ...] = (
 
 
 @pytest.mark.parametrize("seed", sampled(range(40), 1))
-def test_changed_terms_of_settlement_leave_closed_days_as_they_were(seed: int, tmp_path: Path) -> None:
+def test_changed_terms_of_settlement_leave_closed_days_as_they_were(seed: int, draft: RefilledDraft) -> None:
     """The daily roll-forward after each run, whose setting may be another one, against the one of the run before."""
     draw = random.Random(f"terms {seed}")
     account = random_account(seed)
@@ -142,8 +151,7 @@ def test_changed_terms_of_settlement_leave_closed_days_as_they_were(seed: int, t
     before: dict[Any, Any] = {}
     for number, terms in enumerate(history, start=1):
         account["term_settings"].append({"terms_no": number, "run_id": f"r{number}", "terms": json.dumps(terms)})
-        settings = plant(tmp_path / str(number), account, syncs=moments[:number])
-        after = roll_forward(settings)
+        after = roll_forward(draft, account, moments[:number])
         if number > 1:
             over = moments[number - 2].date()
             assert closed_days(after, over) == closed_days(before, over)
@@ -157,22 +165,17 @@ def closed_days(days: dict[Any, dict[str, Any]], over: dt.date) -> dict[Any, dic
     return {key: row for key, row in days.items() if key[2] < over}
 
 
-def roll_forward(settings: Settings) -> dict[Any, dict[str, Any]]:
+def roll_forward(draft: RefilledDraft, account: dict[str, Any], syncs: list[dt.datetime]) -> dict[Any, dict[str, Any]]:
     """(campaign_id, unit, day) → the movements of the day, after the check of the sums; each day adds up."""
-    models = needed_for(MODELS["unused_rewards_daily"]) + needed_for(MODELS["unused_rewards"])
-    wanted = {model.qualified_name for model in [*models, MODELS["rewards_issued"]]}
-    wanted |= {model.qualified_name for model in needed_for(MODELS["rewards_issued"])}
-    prepare_draft_dir(settings)
-    with connect_draft(settings) as connection:
-        substitute_missing_tables(connection)
-        declare_units(connection, (("Coupon", "credit"), ("Gift", "points")))
-        declare_terms(connection, settings)
-        run_models(connection, [model for model in MODELS.values() if model.qualified_name in wanted])
-        checks = [check for check in load_checks() if check.name == "fail_unused_rewards_add_up"]
-        assert [result.violations_count for result in run_checks(connection, checks)] == [0]
-        cursor = connection.execute("select * from marts.unused_rewards_daily order by day_on")
-        names = [column[0] for column in cursor.description or []]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    draft.clear()
+    fill(draft.connection, account, syncs)
+    declare_units(draft.connection, (("Coupon", "credit"), ("Gift", "points")))
+    declare_terms(draft.connection, draft.settings)
+    draft.build(NEEDED)
+    assert [result.violations_count for result in run_checks(draft.connection, [ADD_UP])] == [0]
+    cursor = draft.connection.execute("select * from marts.unused_rewards_daily order by day_on")
+    names = [column[0] for column in cursor.description or []]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     closing: dict[Any, Decimal] = defaultdict(Decimal)
     for row in rows:
         place = row["campaign_id"], row["unit"]
@@ -184,7 +187,9 @@ def roll_forward(settings: Settings) -> dict[Any, dict[str, Any]]:
     return {(row["campaign_id"], row["unit"], row["day_on"]): row for row in rows}
 
 
-def test_rewards_that_ended_before_their_unit_was_settled_on_use_do_not_stop_a_publication(tmp_path: Path) -> None:
+def test_rewards_that_ended_before_their_unit_was_settled_on_use_do_not_stop_a_publication(
+    draft: RefilledDraft,
+) -> None:
     """A coupon that was issued and used in January; its unit is settled on use since April. It is on no day."""
     given: dict[str, list[dict[str, Any]]] = {
         "users": [{"id": 1, "campaign_id": 5}],
@@ -198,8 +203,7 @@ def test_rewards_that_ended_before_their_unit_was_settled_on_use_do_not_stop_a_p
             {"terms_no": 2, "run_id": "r2", "terms": json.dumps({"credit": ["use", None]})},
         ],
     }  # fmt: skip
-    settings = plant(tmp_path, given, syncs=[FIRST, NOW - dt.timedelta(days=20), NOW])
-    assert roll_forward(settings) == {}
-    with connect_draft(settings) as connection:
-        columns = "issued_count, used_count, used_value, unused_count"
-        assert connection.execute(f"select {columns} from marts.unused_rewards").fetchall() == [(1, 1, Decimal(5), 0)]
+    assert roll_forward(draft, given, [FIRST, NOW - dt.timedelta(days=20), NOW]) == {}
+    columns = "issued_count, used_count, used_value, unused_count"
+    found = draft.connection.execute(f"select {columns} from marts.unused_rewards").fetchall()
+    assert found == [(1, 1, Decimal(5), 0)]

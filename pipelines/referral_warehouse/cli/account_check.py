@@ -1,6 +1,6 @@
 """Tries the API with a token and reports what it supports: the work of ``check``, and the middle part of ``init``.
 
-A person waits for the result, so that little is retried; and the advice of an error is never the command itself.
+A person waits for the result, so little is retried. The advice of an error is never to run the same command.
 """
 
 from __future__ import annotations

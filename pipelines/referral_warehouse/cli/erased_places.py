@@ -31,7 +31,7 @@ def _set_aside(settings: Settings) -> Iterator[Path]:
 
 
 def searched_places(settings: Settings) -> list[str]:
-    """The places of ``referrals privacy`` that were looked at."""
+    """The places of ``referrals privacy`` that were searched."""
     found = [settings.load_path, settings.state_dir / "dlt", settings.snapshots_dir, settings.state_dir]
     found += [settings.together.snapshots_dir] if settings.together is not None else []
     return [str(path) for path in found]

@@ -49,7 +49,8 @@ def erase_published(settings: Settings, change: Change, reason: str) -> list[Rew
 
         together = settings.together
         with publication_lock(together):
-            # Where it is not known whose earlier rows are, it is better to erase too much than too little.
+            # If it is unknown which account's rows earlier snapshots have, they are treated as this account's: too much
+            # may be erased, never too little.
             others = {account for account in together.accounts if account != settings.account}
             of_account = rows_of_account(
                 others, on_published(change), has_unnamed=adopted_account(together) not in others

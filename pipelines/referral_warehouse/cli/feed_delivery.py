@@ -35,8 +35,7 @@ def refuse_missing_s3_extra(settings: Settings) -> None:
 def deliver_published(settings: Settings) -> None:
     """Bring the feeds of the published snapshot to the place of ``WAREHOUSE__DELIVER_TO``, if it is set.
 
-    Whatever is there already is not copied again. The snapshot is published already, so that whatever fails is a
-    warning.
+    Whatever is there already is not copied again. The snapshot is already published, so a failure is only a warning.
     """
     target = settings.deliver_to
     if target is None:

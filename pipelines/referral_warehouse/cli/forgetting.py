@@ -33,7 +33,8 @@ BY_COMMAND, BY_RETENTION = "referrals forget", "retention periods"
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What was done; ``path`` is the file that says so (None without people), ``problems`` what was left."""
+    """The result of an erasure; ``path`` is the file of the certificate (None without people), ``problems`` what could
+    not be erased."""
 
     path: Path | None
     document: dict[str, Any]
@@ -52,7 +53,7 @@ class Erasure:
 def interrupted(settings: Settings) -> Erasure | None:
     """The erasure that was interrupted; None for none.
 
-    Raises: ConfigurationError where its record cannot be read, so that nobody knows whom it was to forget.
+    Raises: ConfigurationError where its record cannot be read, so that the people to forget are unknown.
     """
     path = _journal(settings)
     if kind_of(path) is None:

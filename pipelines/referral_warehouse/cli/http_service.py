@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def usable_token(setting: str, given: Token | None) -> tuple[str, bool]:
-    """The token of a setting, and False; without one a new one, which only a terminal is shown, and True.
+    """The token of a setting and False, or a new token and True. A new one is made only where output goes to a
+    terminal.
 
     Args: ``setting`` is its name, for messages.
     Raises: ConfigurationError when the token is too short, or there is none and no terminal.

@@ -49,7 +49,7 @@ def locked_lake(settings: Settings) -> Iterator[Callable[[], None]]:
 def publish_lake(settings: Settings, refuse_lost_lock: Callable[[], None]) -> None:
     """Publish the snapshot to the lake, if one is set, and maintain the lake.
 
-    The snapshot is published already, so that whatever fails is a warning; the next sync completes it.
+    The snapshot is already published, so a failure is only a warning; the next sync completes it.
     """
     if not settings.has_lake:
         return

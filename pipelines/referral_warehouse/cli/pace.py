@@ -14,7 +14,7 @@ from typing import Any
 WINDOW_S = 60.0
 """The budget is a number of calls in such a window."""
 SHORTEST_S = 1.0
-"""A rate over less time says nothing."""
+"""A rate over less time is not reported."""
 
 
 class Pace:

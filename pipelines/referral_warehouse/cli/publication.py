@@ -1,4 +1,4 @@
-"""Publishes a draft with all that belongs to a snapshot: its description too, which the warehouse does not know."""
+"""Publishes a draft with its description, of which the package ``warehouse`` knows nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def describe_snapshot(connection: duckdb.DuckDBPyConnection, catalog: str, folde
 def bring_to_readers(settings: Settings, refuse_lost_lock: Callable[[], None]) -> None:
     """Bring what is published to the lake, to the place of delivered feeds and to destinations, as far as they are set.
 
-    The snapshot is published already, so that failures are warnings.
+    The snapshot is already published, so failures are only warnings.
     """
     from referral_warehouse.cli.feed_delivery import deliver_published
     from referral_warehouse.cli.lake import publish_lake

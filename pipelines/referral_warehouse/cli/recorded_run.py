@@ -80,10 +80,9 @@ def recorded_run(
 ) -> Iterator[CurrentRun]:
     """Lock the directory for the length of a ``with``, with the log attached; record and announce how it ended.
 
-    A run that could not begin is recorded where the directory has runs already; one that found another at work is not.
-    Announcements are made without the lock, so that a slow receiver delays nobody.
-    ``is_part`` is true for a run that belongs to another one, which announces it. ``refuse`` may refuse the run before
-    anything is created.
+    A run that could not begin is recorded where the directory has runs already; one that found another run in progress
+    is not. Announcements are made without the lock, so that a slow receiver delays nobody. ``is_part`` is true for a
+    run that belongs to another one, which announces it. ``refuse`` may refuse the run before anything is created.
 
     Raises: AnotherSyncRunning, ConfigurationError and LimitReached before it begins; then whatever the command raises.
     """
@@ -93,7 +92,7 @@ def recorded_run(
     from referral_warehouse.operate.recorder import Recorder, utc_now
     from referral_warehouse.settings.notify import load_notify_settings
 
-    refuse_files_of_others(settings.warehouse_dir)  # before a record of this run would be one more file in it
+    refuse_files_of_others(settings.warehouse_dir)  # before this run adds a record to it
     with open_log() as log:
         is_new = is_directory_new(settings)
         log_in_use(settings)
@@ -124,7 +123,7 @@ def recorded_run(
                     run.refuse_lost_lock = locks.enter_context(locked_lake(settings))
                 if command in DELIVER:
                     provide_place(settings.publish_dir)
-                if is_new and command != "demo":  # which says where its warehouse is at the end
+                if is_new and command != "demo":  # which reports its directory at the end
                     announce_new_directory(settings)
                 recorder.start(os.getpid())
                 announcer.started(recorder.known, recorder.found_killed, utc_now())

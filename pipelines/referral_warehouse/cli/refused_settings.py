@@ -1,6 +1,6 @@
-"""The settings of a command whose runs are recorded: a mistake in them ends a run, which is recorded and told of.
+"""The settings of a command whose runs are recorded: a mistake in them ends a run, which is recorded and announced.
 
-A scheduler has an environment of its own, so that ``referrals status`` in a terminal may not have the same mistake.
+A scheduler has an environment of its own, so ``referrals status`` in a terminal may not have the same mistake.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from referral_warehouse.workspace.ownership import refuse_files_of_others
 def settings_of_run(command: str, *, may_be_together: bool = False, is_part: bool = False) -> Settings:
     """As ``configuration.read_settings``; where they are refused, the run of ``command`` is one that failed.
 
-    That is told where the directory is known, and recorded where it has records already. ``is_part`` is true for a run
-    that belongs to another one, which announces it.
+    It is announced where the directory is known, and recorded where the directory has records already. ``is_part`` is
+    true for a run that belongs to another one, which announces it.
     """
     try:
         settings = load_settings(account=chosen_name())

@@ -1,4 +1,5 @@
-"""``sync --every``: runs a command again and again, for containers; failures are waited out, a signal ends it.
+"""``sync --every``: runs a command again and again, for containers; after a failure it waits and tries again; a signal
+ends it.
 
 Knows how a run ends and how long to wait then; not what it does.
 """
@@ -27,7 +28,7 @@ FIRST_RETRY_S = 60
 LONGEST_WAIT_S = 6 * 3600
 CONFIGURATION, BUSY = 2, 75
 MAY_PASS = frozenset({1, 4})
-"""Exit codes that another try may change soon; the others need a person."""
+"""Exit codes of failures that may pass soon; the others need action by a person."""
 SHORTEST_WAIT_S = 1.0
 
 

@@ -14,7 +14,7 @@ from referral_warehouse.workspace.current_snapshot import REPORT, current_databa
 def add_report(settings: Settings) -> None:
     """Write the report into the folder of the published snapshot, and a link to it beside the link to the warehouse.
 
-    Nothing is done unless ``WAREHOUSE__REPORT`` is set. The snapshot is published already, so that whatever fails is a
+    Nothing is done unless ``WAREHOUSE__REPORT`` is set. The snapshot is already published, so a failure is only a
     warning.
     """
     if not settings.report:

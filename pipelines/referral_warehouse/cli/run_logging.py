@@ -58,7 +58,7 @@ class LogHandler(logging.Handler):
             style: ``text``, ``json`` or None (warnings and progress, as text).
             verbose: Show every request as well.
             stream: Where lines go; standard error by default.
-            is_terminal: Whether a progress bar can be seen there; asked of the stream by default.
+            is_terminal: Whether a progress bar can be seen there; determined from the stream by default.
             clock: Seconds, to measure the time since the last line.
             now: The time that lines begin with, UTC.
         """

@@ -64,7 +64,7 @@ def log_in_use(settings: Settings) -> None:
 
 
 def announce_new_directory(settings: Settings) -> None:
-    """Tell a person that a new warehouse begins; on standard error where it may be one too many."""
+    """Report that a new warehouse is created; on standard error where that may be a mistake."""
     text = f"Created a new warehouse directory: {settings.warehouse_dir}"
     if settings.is_directory_relative:
         warn(

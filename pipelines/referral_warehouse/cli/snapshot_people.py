@@ -1,4 +1,4 @@
-"""What the kept snapshots hold of people: a value that has changed since is there alone."""
+"""Rows about people in the kept snapshots, which may have earlier values that the load file no longer has."""
 
 from __future__ import annotations
 

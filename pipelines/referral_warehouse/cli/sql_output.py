@@ -97,7 +97,7 @@ class _Output:
         return self._written
 
     def flush(self) -> None:
-        """Nothing is held back here."""
+        """Nothing is buffered here."""
 
     def close(self) -> None:
         """The process closes it."""

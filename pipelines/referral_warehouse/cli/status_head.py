@@ -1,4 +1,4 @@
-"""What ``status`` begins with, of one account or of several: how the runs went, and where what is published is."""
+"""The first lines of ``status``, for one account or several: results of runs, directory, lake and destinations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def places_facts(settings: Settings) -> dict[str, Any]:
 
 
 def say_head(settings: Settings, health: Health, now: datetime, places: dict[str, Any]) -> None:
-    """Say how the runs went, which directory and settings are used, and what each of ``places`` has."""
+    """Print the results of runs, the directory and settings in use, and what each of ``places`` has."""
     from referral_warehouse.cli.console import say_paragraph
     from referral_warehouse.operate.report import sentences
 

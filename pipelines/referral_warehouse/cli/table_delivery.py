@@ -59,7 +59,7 @@ def deliver_to(settings: Settings, name: str, *, everything: bool = False) -> Ta
 def deliver_after_publication(settings: Settings) -> None:
     """Deliver the published tables to every destination of WAREHOUSE__DESTINATIONS that does not have them.
 
-    The snapshot is published already, so that failures are warnings.
+    The snapshot is already published, so failures are only warnings.
     """
     for name in settings.destinations:
         try:

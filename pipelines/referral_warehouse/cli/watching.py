@@ -16,7 +16,7 @@ from referral_warehouse.cli.signals import Terminated
 def watch(show: Callable[[], int], every_s: float, sleep: Callable[[float], object] = time.sleep) -> int:
     """Call ``show`` every ``every_s`` seconds until Ctrl-C, or until nobody reads the output any more.
 
-    A terminal is cleared before each; elsewhere an empty line stands between two.
+    A terminal is cleared before each; elsewhere an empty line separates two outputs.
 
     Returns: the exit code that ``show`` returned last.
     """

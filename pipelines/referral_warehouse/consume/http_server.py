@@ -59,7 +59,7 @@ class TokenRequired:
         if len(given) != 1:
             return False
         kind, _, credentials = given[0].partition(b" ")
-        if kind.lower() == b"bearer":  # in HTTP, upper and lower case are one for names of schemes
+        if kind.lower() == b"bearer":  # names of HTTP authentication schemes are case-insensitive
             return hmac.compare_digest(credentials, self._token)
         is_password = self._has_passwords and kind.lower() == b"basic"
         return is_password and hmac.compare_digest(_password(credentials), self._token)

@@ -99,7 +99,7 @@ class LoadStore(Protocol):
 
 
 class LoadContext:
-    """The surroundings of one run, for its streams."""
+    """The context of one run, for its streams."""
 
     def __init__(
         self, settings: Settings, request: LoadRequest, paginator: Paginator, store: LoadStore, parser: PageParser

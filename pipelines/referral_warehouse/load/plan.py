@@ -12,7 +12,7 @@ from graphlib import CycleError
 RECOGNISE_ACCOUNT = "recognise the account"
 CORRECT_TIMES = "correct stored times"
 READ = "read a stream"
-"""Stands for the reading of every stream; a stream has its own name as a step."""
+"""The step for the reading of every stream; the step of a single stream has the stream's name."""
 COMMIT_LISTS = "commit the complete lists"
 COMPARE_COUNTS = "compare counts and repair"
 SAVE_ROUNDS = "save what keeps rows fresh"

@@ -95,7 +95,7 @@ class Quarantine:
 
 
 def quarantine_key(stream: str, identity: str) -> str:
-    """What identifies a row of the quarantine: a digest of its stream and its text, or of what stands for that."""
+    """What identifies a row of the quarantine: a digest of its stream and its text, or of what replaces the text."""
     return hashlib.blake2b(f"{stream}\0{identity}".encode(), digest_size=16).hexdigest()
 
 

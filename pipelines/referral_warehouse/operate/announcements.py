@@ -31,9 +31,10 @@ STALE_MARK = "stale-notified"
 
 
 class Announcer:
-    """Tells of one run of a command.
+    """Announces one run of a command.
 
-    ``notify`` says whom; ``warn`` receives what failed, once a run and receiver. With ``is_silent`` nothing is sent.
+    ``notify`` has the receivers; ``warn`` receives what failed, once a run and receiver. With ``is_silent`` nothing is
+    sent.
     """
 
     def __init__(
@@ -74,7 +75,8 @@ class Announcer:
                 self._warn(f"{self._settings.state_dir / 'metrics.prom'} could not be written ({reason(error)})")
 
     def stale(self, health: Health, now: datetime) -> bool:
-        """Send an alert about data that is too old, once until it is fresh again. Returns: whether it was told now."""
+        """Send an alert about data that is too old, once until it is fresh again. Returns: whether an alert was sent
+        now."""
         mark = self._settings.state_dir / STALE_MARK
         told = iso_utc_seconds(health.fresh_at) if health.fresh_at is not None else "never"
         if health.state not in (STALE, UNPUBLISHED) or (read_regular(mark) or b"").decode("utf-8", "replace") == told:

@@ -1,7 +1,7 @@
 """Makes a backup of a warehouse while syncs run.
 
 Files are copied without the lock; under it, only those are copied again that a run has changed meanwhile. So a backup
-holds the lock for an instant where no run wrote, and for the copy of the load file where one did. Files of snapshots
+holds the lock only briefly where no run wrote, and for the copy of the load file where one did. Files of snapshots
 never change: they are linked to those of the backup before, if that has them.
 """
 
@@ -77,8 +77,8 @@ def make_backup(settings: Settings, directory: BackupDirectory, keep: int | None
     """Make a backup, and remove the oldest ones where only ``keep`` should stay.
 
     Raises: AnotherSyncRunning when a run has the lock for over an hour, or another backup is being made;
-    BackupDamaged when the load file or a snapshot cannot be read; ConfigurationError; DiskFull. Nothing that looks like
-    a backup is left then, and older ones stay.
+    BackupDamaged when the load file or a snapshot cannot be read; ConfigurationError; DiskFull. No incomplete backup is
+    left then, and older ones stay.
     """
     if (settings.warehouse_dir / DEMO_MARKER).exists():
         raise ConfigurationError(
@@ -126,7 +126,8 @@ class _Copies:
         self._before, self._known = _newest(before)
 
     def take(self, files: Mapping[str, Source], *, must_exist: bool = False) -> None:
-        """Copy or link those that are not here as they look now. Without ``must_exist``, missing ones are left out."""
+        """Copy or link those whose present state is not in the backup yet. Without ``must_exist``, missing ones are
+        left out."""
         for name, source in files.items():
             if self._looks.get(name) == source.look:
                 continue

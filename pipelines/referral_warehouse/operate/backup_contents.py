@@ -38,7 +38,7 @@ Look = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to back up, and how it looked."""
+    """A file to back up, and its state then."""
 
     path: Path
     look: Look

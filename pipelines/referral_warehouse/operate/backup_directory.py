@@ -1,4 +1,5 @@
-"""A directory of backups: which of its folders are whole, and that nothing else is in it. Knows no warehouse's content.
+"""A directory of backups: which of its folders are complete, and that nothing else is in it. Knows no warehouse's
+content.
 
 A backup has a temporary name until it is complete, so that each folder with the name of a backup is complete.
 """
@@ -108,7 +109,7 @@ class BackupDirectory:
     def keep(self, count: int) -> list[str]:
         """Remove all but the newest backups. Returns: why some are still there, in words.
 
-        Each gets a temporary name first, so that a kill leaves nothing that looks whole.
+        Each gets a temporary name first, so that a kill leaves nothing that seems complete.
         """
         problems = []
         for name in self.names()[:-count]:

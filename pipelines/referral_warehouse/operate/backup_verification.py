@@ -22,7 +22,7 @@ DATABASE_SUFFIX = ".duckdb"
 
 
 def damages_of(folder: Path) -> list[str]:
-    """What is damaged in a backup, in words; empty where it is whole.
+    """What is damaged in a backup, in words; empty where it is intact.
 
     Raises: ConfigurationError where a newer program made it.
     """

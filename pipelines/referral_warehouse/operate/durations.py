@@ -1,4 +1,4 @@
-"""Durations as people write them (``90m``, ``3h``, ``2d``, ``1h30m``), and as they read them. Pure."""
+"""Reads durations as people write them (``90m``, ``3h``, ``2d``, ``1h30m``), and formats them for people. Pure."""
 
 from __future__ import annotations
 

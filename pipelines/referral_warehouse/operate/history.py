@@ -1,4 +1,5 @@
-"""What the outcomes of a directory add up to: the last success, what has failed since, and what is running. Pure."""
+"""The state that follows from the outcomes of a directory: the last success, failures since, and what is running.
+Pure."""
 
 from __future__ import annotations
 
@@ -113,7 +114,7 @@ class History:
         }  # fmt: skip
 
     def task_failure(self, name: str) -> dict[str, Any]:
-        """What is known of the newest failure of a task; nothing where it has not failed since its last success."""
+        """The known values of the newest failure of a task; empty where it has not failed since its last success."""
         known = self.failing_tasks.get(name)
         return {} if known is None else known.failed_tasks.get(name, {})
 

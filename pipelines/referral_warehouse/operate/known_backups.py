@@ -97,7 +97,7 @@ def known_backups(state_dir: Path) -> list[KnownBackups]:
 
 
 def last_backup_at(state_dir: Path) -> datetime | None:
-    """When the newest backup was made that is recorded; no directory of backups is looked at."""
+    """When the newest backup was made that is recorded; no directory of backups is read."""
     times = [made_at(record.newest) for record in read_records(state_dir).values() if record.newest is not None]
     return max(times, default=None)
 

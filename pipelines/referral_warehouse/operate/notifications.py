@@ -1,4 +1,4 @@
-"""Which events a run is worth, and the JSON object that tells of them. Pure; knows no receiver."""
+"""The events of a run that are worth a notification, and their JSON object. Pure; knows no receiver."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from referral_warehouse.utc_times import parse_utc
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something to tell: ``name`` is one of ``settings.notify.EVENTS``, ``text`` a sentence, ``checks`` are names."""
+    """Something to report: ``name`` is one of ``settings.notify.EVENTS``, ``text`` a sentence, ``checks`` are names."""
 
     name: str
     text: str

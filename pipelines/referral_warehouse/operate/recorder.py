@@ -1,4 +1,4 @@
-"""Writes down that a run started and how it ended. What cannot be written is a warning and never fails the run.
+"""Records that a run started and how it ended. What cannot be written is a warning and never fails the run.
 
 Knows no command; the caller holds the lock of the directory from ``start`` to ``end``.
 """

@@ -18,7 +18,7 @@ ENDED = {FAILED: "failed", STOPPED: "was stopped", KILLED: "was killed"}
 
 
 def sentences(health: Health, now: datetime) -> Iterator[str]:
-    """The lines of ``referrals status`` that say how the directory is, the most important first."""
+    """The lines of ``referrals status`` about the health of the directory, the most important first."""
     yield _headline(health)
     history = health.history
     if health.problem is not None:
@@ -45,7 +45,7 @@ def sentences(health: Health, now: datetime) -> Iterator[str]:
 
 
 def facts(health: Health, warehouse_dir: Path) -> dict[str, Any]:
-    """The part of ``referrals status --json`` that says how the directory is."""
+    """The part of ``referrals status --json`` about the health of the directory."""
     history = health.history
     return {
         "state": health.state,

@@ -1,6 +1,6 @@
 """Files that make a scheduler run ``referrals sync``: templates, filled in with the paths of this deployment. Pure.
 
-A placeholder is ``@@form:name@@``; the form quotes the value for the language that stands there. Knows no setting.
+A placeholder is ``@@form:name@@``; the form quotes the value for the language of the file. Knows no setting.
 """
 
 from __future__ import annotations

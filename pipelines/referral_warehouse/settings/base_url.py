@@ -65,7 +65,7 @@ def refuse_redirected_token(token_place: Place, url: str, url_place: Place) -> N
     """A token that only the user could place is not sent to a host that a folder's files name.
 
     Anybody may have written the folder: it may be a download, or shared. Its files may name the host for a token that
-    stands in them as well; the vendor's own hosts and this machine are always allowed.
+    is in them as well; the vendor's own hosts and this machine are always allowed.
     Raises: ConfigurationError when the base URL comes from a folder and the token does not.
     """
     if url_place.is_own or not token_place.is_own:

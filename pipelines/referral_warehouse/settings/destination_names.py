@@ -12,7 +12,7 @@ from referral_warehouse.settings.values import name_pattern, text
 
 DATASET = "referrals"
 NAME = name_pattern(48)
-"""What dlt leaves as it is: in names of destinations and of datasets."""
+"""The form of names of destinations and datasets that dlt does not change."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,9 @@ SHORTEST_SECRET = 12
 
 
 class DestinationValues:
-    """What the environment and the files say of one destination.
+    """The values of one destination in the environment and the files.
 
-    Raises: ConfigurationError when a file that is no TOML stands in one of the places.
+    Raises: ConfigurationError when one of the files is not TOML.
     """
 
     def __init__(self, name: str, sources: SettingSources, token_is_own: bool) -> None:

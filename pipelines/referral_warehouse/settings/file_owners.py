@@ -41,7 +41,8 @@ def leave_files_of_others(sources: SettingSources) -> None:
 
 
 def _given(variables: Mapping[str, str]) -> set[str]:
-    """The settings that an environment has; a secret and the file that holds it stand for each other."""
+    """The settings that an environment has; a secret counts as given where the file that holds it is, and vice
+    versa."""
     given = {setting.name for setting in TABLE if setting.name in variables}
     for setting in TABLE:
         if isinstance(setting.kind, FilePath) and setting.kind.holds:

@@ -71,7 +71,8 @@ class Settings:
     serve_personal: bool = default_of("serve_personal")
     serve_token: Token | None = None
     reward_units: tuple[tuple[str, str], ...] = ()
-    """(reward type, unit), sorted: what values of a reward type are counted in. A type not named stands alone."""
+    """(reward type, unit), sorted: what values of a reward type are counted in. A type not named is a unit of its
+    own."""
     settles_on: tuple[tuple[str, str], ...] = ()
     """(unit, issue or use), sorted: when rewards of a unit are no longer owed. A unit not named is settled on issue."""
     expires_after_days: tuple[tuple[str, int], ...] = ()

@@ -1,7 +1,7 @@
 """The settings of notifications, section ``[notify]``: where alerts go, which, and how long one may take.
 
-Addresses and commands are checked when they are read, so that a slip is found before a run begins; nothing is called.
-An address may contain a secret, so no message repeats it.
+Addresses and commands are checked when they are read, so that a mistake is found before a run begins; nothing is
+called. An address may contain a secret, so no message repeats it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HOST = re.compile(r"[A-Za-z0-9._:-]+")
 SERVICE = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]\S*")
 """An address of Apprise: the name of a service, and whatever that service needs."""
 SHORTEST_TOKEN = 8
-"""Parts of an address of Apprise of this length are masked: most are tokens, whatever they stand in the place of."""
+"""Parts of an address of Apprise of this length are masked: most are tokens, in whatever part of the address."""
 
 
 class SecretUrl:
@@ -130,7 +130,8 @@ def load_notify_settings(
 
 
 def notify_settings_of(sources: SettingSources, path: str | None) -> NotifySettings:
-    """The settings of these places. Args: ``path`` is where programs are looked for. Raises: ConfigurationError."""
+    """The settings of these places. Args: ``path`` lists the folders that are searched for programs. Raises:
+    ConfigurationError."""
     found = {key: sources.find(SECTION, key) for key in KEYS}
     timeout = found["timeout_s"]
     return NotifySettings(

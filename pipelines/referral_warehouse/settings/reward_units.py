@@ -59,7 +59,8 @@ def unit_rule(setting: str, unit: str) -> UnitRule:
 
 
 def reward_units(name: str, value: Any) -> tuple[tuple[str, str], ...]:
-    """A TOML table, or the JSON object that stands for one in the environment, as dlt reads dictionaries there.
+    """The setting from a TOML table, or from a JSON object in the environment, where dlt reads dictionaries in this
+    form.
 
     Args:
         name: the setting, for error messages.
@@ -81,7 +82,7 @@ def reward_units(name: str, value: Any) -> tuple[tuple[str, str], ...]:
 
 
 def table_entries(name: str, value: Any, of_what: str, example: str) -> list[tuple[str, Any]]:
-    """The entries of a TOML table, or of the JSON object that stands for one in the environment.
+    """The entries of a TOML table, or of a JSON object in the environment.
 
     Returns: (key, value) in their order, also those of a key that JSON has twice; none where ``value`` is None.
     Raises: ConfigurationError when it is no table.

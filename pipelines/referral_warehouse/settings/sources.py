@@ -1,6 +1,6 @@
 """Where settings come from: the environment, then ``.dlt/*.toml`` of the working directory, then those of the home.
 
-Finds a value together with the place it stands in; what the value means is not known here. A process may have no home,
+Finds a value together with the place that has it; knows no meaning of a value. A process may have no home,
 no working directory, or files that belong to somebody else.
 """
 
@@ -30,7 +30,7 @@ TOKEN_LIKE = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9]*[0-9])(?=[A-Za-z0-9]*[A
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value stands. ``is_own`` is true where only the user writes: the environment and the home directory."""
+    """The place of a value. ``is_own`` is true where only the user writes: the environment and the home directory."""
 
     name: str
     is_own: bool
@@ -39,7 +39,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A value as it stands in a place: cleaned text, or any other type that TOML has. ``given`` is the whole text."""
+    """A value as a place has it: cleaned text, or any other type that TOML has. ``given`` is the whole text."""
 
     value: Any
     place: Place

@@ -19,7 +19,7 @@ DAYS_EXAMPLE = """{"Store credit": 365}"""
 
 
 def settles_on(name: str, value: Any) -> tuple[tuple[str, str], ...]:
-    """A table, or the JSON object that stands for one, of units and ``issue`` or ``use``.
+    """A TOML table, or a JSON object in its place, of units and ``issue`` or ``use``.
 
     Returns: (unit, word), sorted. Raises: ConfigurationError.
     """
@@ -35,7 +35,7 @@ def settles_on(name: str, value: Any) -> tuple[tuple[str, str], ...]:
 
 
 def expires_after_days(name: str, value: Any) -> tuple[tuple[str, int], ...]:
-    """A table, or the JSON object that stands for one, of units and whole days.
+    """A TOML table, or a JSON object in its place, of units and whole days.
 
     Returns: (unit, days), sorted. Raises: ConfigurationError.
     """

@@ -43,7 +43,7 @@ class UnknownName:
 
 
 def refuse_unknown_names(sources: SettingSources) -> None:
-    """Look at all names of the environment and of the files.
+    """Check all names of the environment and of the files.
 
     A name without a double underscore, such as WAREHOUSE_DIR, may belong to another program: it is a warning.
     Raises: ConfigurationError where a name is no setting, with the nearest that is one.

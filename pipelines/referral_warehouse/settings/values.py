@@ -44,9 +44,9 @@ class Kind(Protocol):
         """The values that are accepted, as ``1 to 64``; empty where that needs more words."""
 
     def read(self, name: str, found: Found, folder: Path | None) -> Any:
-        """The value that a text or a value of TOML stands for; relative paths begin at ``folder``.
+        """The value that a text or a value of TOML represents; relative paths begin at ``folder``.
 
-        Raises: ConfigurationError that begins with ``name`` when it stands for none.
+        Raises: ConfigurationError that begins with ``name`` when it represents none.
         """
 
 

@@ -1,6 +1,6 @@
 """What is known of settings that have a mistake: the directory and the receivers, so that the failed run is noticed.
 
-Looks at the same places in the same order. Where the files cannot be understood, or are another user's, only the
+Reads the same places in the same order. Where the files cannot be understood, or are another user's, only the
 environment counts, and nothing is assumed: a default may be what the unreadable file replaces.
 """
 
@@ -52,7 +52,7 @@ class KnownSettings:
         return directory if account is None else directory / ACCOUNTS / account
 
     def receivers(self) -> NotifySettings | None:
-        """Who is told of runs; None where that is not known."""
+        """The receivers of notifications; None where they are not known."""
         try:
             return notify_settings_of(self._sources, os.environ.get("PATH"))
         except ConfigurationError:

@@ -1,7 +1,7 @@
 """Feeds: every published table as one Parquet file.
 
-Times are written as instants in UTC, and each column has its comment, so that a feed explains itself wherever it is
-read. Knows a DuckDB file that is complete; knows nothing of how it was built or which snapshot is current.
+Times are written as instants in UTC, and each column has its comment, so that a feed has its own documentation. Knows a
+DuckDB file that is complete; knows nothing of how it was built or which snapshot is current.
 """
 
 from __future__ import annotations

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     """Record in the manifest that the snapshot was still current at ``observed_at`` (the server's time; naive is UTC).
 
-    ``synced_at`` stays what ``ops.runs`` of the snapshot says, and ages in the marts count from.
-    False, and nothing is done, where a build is needed: nothing published, an incomplete publication, missing or
-    changed published files, loaded packages, changed models, reward units, terms of units, settings of personal
-    columns or streams, changes that waited for this sync, a new day (ages and daily tables change), another group of
-    readers, or a file that a reader wrote beside the snapshot.
+    ``synced_at`` stays what ``ops.runs`` of the snapshot says, and ages in the marts count from. False, and nothing is
+    done, where a build is needed: nothing published, an incomplete publication, missing or changed published files,
+    loaded packages, changed models, reward units, terms of units, settings of personal columns or streams, changes that
+    waited for a sync of both reward lists, a new day (ages and daily tables change), another group of readers, or a
+    file that a reader wrote beside the snapshot.
     """
     from referral_warehouse.warehouse.manifest import SCHEMA_VERSION, read_manifest, write_manifest
     from referral_warehouse.warehouse.models import models_version

@@ -40,15 +40,14 @@ def manifest_of(number: int, origin: Mapping[str, Any], feeds: list[Feed]) -> di
     """What readers of a publication may rely on; the order of keys is fixed. Paths begin at the published directory.
 
     ``origin`` holds synced_at (the server's time of the last observation, which is also the newest ``observed_at`` in
-    ``ops.runs``), built_at (this machine's), both UTC, and the
-    versions of what it was built from: load_version and models_version; waiting_changes counts reward changes that
-    wait for a sync of both reward lists; reward_units is the setting of that name;
-    unit_terms has each unit of the setting settles_on with its word and the days of expires_after_days.
-    personal_columns says where personal columns have values, as warehouse.personal does.
-    streams are those of the setting of that name, null where all are loaded: the tables of the others are empty.
-    accounts, where several are published together, has the snapshot of each with its times; the others are then those
-    of the account whose data is the oldest.
-    current_at is when a sync last found nothing newer (the server's time); only that changes without a publication.
+    ``ops.runs``), built_at (this machine's), both UTC, and the versions of what it was built from: load_version and
+    models_version; waiting_changes counts reward changes that wait for a sync of both reward lists; reward_units is the
+    setting of that name; unit_terms has each unit of the setting settles_on with its word and the days of
+    expires_after_days. personal_columns says where personal columns have values, as warehouse.personal does. streams
+    are those of the setting of that name, null where all are loaded: the tables of the others are empty. accounts,
+    where several are published together, has the snapshot of each with its times; the others are then those of the
+    account whose data is the oldest. current_at is when a sync last found nothing newer (the server's time). Only this
+    value changes without a publication.
     """
     return {
         "schema_version": SCHEMA_VERSION,

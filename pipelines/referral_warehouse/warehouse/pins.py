@@ -16,7 +16,7 @@ UNKNOWN_STEP = f"Move state/{NAME} away, and pin with `referrals snapshots --pin
 
 
 def pinned_numbers(state_dir: Path) -> frozenset[int] | None:
-    """The numbers that are pinned; None where there is something that cannot be read as pins: anything may be one."""
+    """The numbers that are pinned; None where the file cannot be read as pins: then any snapshot may be pinned."""
     path = state_dir / NAME
     if kind_of(path) is None:
         return frozenset()

@@ -1,7 +1,7 @@
 """Detects changes of published files, so that a damaged one is replaced.
 
 Sizes and modification times are stored in ``state/published.json`` and compared at every sync; no file is read again. A
-directory that was copied without its times is published once more, which is the only cost of a false alarm. Knows no
+directory that was copied without its times is published once more, the only cost of such an error. Knows no
 link and no model.
 """
 

@@ -1,4 +1,4 @@
-"""What the published snapshot says of people: who is deleted there, and whom something is owed.
+"""People in the published snapshot: who is deleted there, and to whom something is owed.
 
 A deletion that is published has passed the guard against implausible deletions. Knows the published tables; forgets
 nobody.
@@ -58,7 +58,7 @@ def deleted_people(settings: Settings) -> set[int]:
 
 
 def people_owed(settings: Settings, now: datetime) -> set[int]:
-    """The people whom something is owed in the published snapshot at a time (naive UTC).
+    """The people to whom something is owed in the published snapshot at a time (naive UTC).
 
     Raises: ReferralsError when the snapshot cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Tells the models in which units rewards are counted and when they are settled: the rules of the settings, now and
+"""Passes to the models in which units rewards are counted and when they are settled: the rules of the settings, now and
 before, and each unit's kind; and with how many digits amounts are published.
 
 A changed setting counts from the run that loaded with it, so that closed days keep the units and terms they were booked

@@ -1,5 +1,5 @@
-"""Reads the rows about people in every kept snapshot. Knows the published tables; which column names a person, and whom
-is asked for, is the caller's.
+"""Reads the rows about people in every kept snapshot. Knows the published tables; the caller chooses the people, and
+the column that names a person.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ def fingerprint(connection: duckdb.DuckDBPyConnection, catalog: str) -> str:
     for name, columns in _columns(connection, catalog).items():
         left_out = ("example",) if name == CHECKS else personal.get(name, ())
         if name == QUARANTINE:
-            left_out = (*left_out, "record_id")  # what stands in the place of an id may be anything
+            left_out = (*left_out, "record_id")  # a text in the place of an id may be personal
         kept = [identifier(column) for column in columns if column not in left_out]
         row = connection.execute(
             f"select count(*), coalesce(sum(hash({', '.join(kept)})::hugeint), 0) from {catalog}.{name}"

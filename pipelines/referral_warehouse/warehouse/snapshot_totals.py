@@ -1,4 +1,4 @@
-"""The sums of a snapshot: rows and amounts of every mart, by which it is known that nothing but names has changed."""
+"""The sums of a snapshot: rows and amounts of every mart, which show that only personal values have changed."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def kind_of(path: Path) -> str | None:
             return "unreachable"
         if stat.S_ISLNK(mode):
             return "a broken link"
-        # another process has made it between the two looks
+        # another process has created it between the two checks
     return next((words for holds, words in _KINDS if holds(mode)), "of an unknown kind")
 
 

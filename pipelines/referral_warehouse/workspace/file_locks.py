@@ -74,7 +74,7 @@ def lock_file(path: Path) -> FileLock | None:
 def is_locked(path: Path) -> bool:
     """Whether another process holds the lock of a file; nothing is created, and no lock is left behind.
 
-    The file is locked for reading for an instant, which a process that wants the lock at that time waits for (see
+    The file is locked for reading for an instant; a process that requests the lock at that time waits (see
     ``warehouse_lock``). Raises: OSError when the file cannot be opened; where there are no locks nothing is locked.
     """
     import fcntl

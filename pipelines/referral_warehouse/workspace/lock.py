@@ -21,10 +21,11 @@ from referral_warehouse.workspace.process_limits import refuse_small_limits
 RESTORE_STAGE = ".restore"
 """The folder of what a restore puts into a directory."""
 UNFINISHED_RESTORE = Path(RESTORE_STAGE, "journal.json")
-"""Stands in a warehouse directory while a restore replaces its files."""
+"""Exists in a warehouse directory while a restore replaces its files."""
 
 LOOKS, LOOK_S = 5, 0.02
-"""How often, and how far apart in seconds, a lock that is held is tried again: looking at it takes microseconds."""
+"""How often, and how many seconds apart, a lock that is held is tried again: a command that only checks it holds it for
+microseconds."""
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def waiting_lock(path: Path, warehouse_dir: Path, wait_s: float) -> Iterator[Non
 def _provide_folders(state_dir: Path) -> None:
     """Libraries require a working directory and one for temporary files; a process may have neither.
 
-    Our own paths are absolute by now, so the state folder can replace both.
+    Our own paths are absolute by then, so the state folder can replace both.
     """
     import tempfile
 
@@ -104,7 +105,7 @@ def _acquire(path: Path, warehouse_dir: Path, wait_s: float) -> FileLock:
     """The lock. Raises: AnotherSyncRunning; ConfigurationError where there can be none; OSError for all else."""
     refuse_other_kinds(path, "the lock file")
     lock = lock_file(path)
-    looks = max(LOOKS, round(wait_s / LOOK_S))  # `status` may look at the lock at this very at
+    looks = max(LOOKS, round(wait_s / LOOK_S))  # `status` may hold it for a check
     while lock is None and looks > 0:
         time.sleep(LOOK_S)
         looks -= 1

@@ -30,7 +30,7 @@ def refuse_files_of_others(warehouse_dir: Path) -> None:
     for path in (warehouse_dir, *(warehouse_dir / name for name in OWN_NAMES)):
         try:
             owner = path.lstat().st_uid
-        except OSError:  # missing, or in a folder of somebody else, which was looked at before
+        except OSError:  # missing, or in a folder of another user, which was checked before
             continue
         if owner != own and not (owner == ROOT and path == warehouse_dir):
             raise ConfigurationError(
@@ -41,7 +41,8 @@ def refuse_files_of_others(warehouse_dir: Path) -> None:
 
 
 def refuse_closed_directory(warehouse_dir: Path) -> None:
-    """Refuse a directory whose records this user may not read, for a command that tells how it is: it would seem empty.
+    """Refuse a directory whose records this user may not read, for a command that reports its state: it would seem
+    empty.
 
     Raises: ConfigurationError.
     """

@@ -1,7 +1,8 @@
 """Removes what nobody needs any more, as far as that can be done.
 
-A file that a reader holds on NFS, another owner, an immutable flag or a mount keep what they keep: the rest goes, and
-the reason comes back in words. Nothing here raises, because nothing depends on it. Knows no snapshot and no draft.
+What cannot be removed (a file that a reader has open on NFS, another owner, an immutable flag, a mount) stays: the rest
+is removed, and the reason is returned in words. Nothing here raises, because nothing depends on it. Knows no snapshot
+and no draft.
 """
 
 from __future__ import annotations

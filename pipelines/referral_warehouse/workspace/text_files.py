@@ -1,7 +1,6 @@
 """Reading a text file that somebody named: a regular file, of bounded size, in UTF-8; nothing else is opened.
 
-A pipe would wait for a writer for ever, a device has no end, and reading some devices does something. Stands beside
-errors and knows no setting.
+A pipe would wait for a writer for ever, a device has no end, and reading some devices has an effect. Knows no setting.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ def open_text_file(path: Path, max_bytes: int) -> TextFile:
     Raises: FileNotFoundError and NotADirectoryError when there is no such file; UnreadableFile for all else.
     """
     try:
-        # Looked at before it is opened: opening some devices already does something.
+        # Checked before it is opened: opening a device may already have an effect.
         _refuse_irregular(os.stat(path).st_mode)  # noqa: PTH116 - Path.stat is this call
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
@@ -76,7 +75,7 @@ def open_text_file(path: Path, max_bytes: int) -> TextFile:
 
 
 def position(text: str, at: int) -> str:
-    """Where a character of a text stands, as ``line 2, column 8``; both are counted from 1."""
+    """The position of a character of a text, as ``line 2, column 8``; both are counted from 1."""
     before = text[:at]
     return f"line {before.count(chr(10)) + 1}, column {at - before.rfind(chr(10))}"
 

@@ -106,7 +106,7 @@ class RequestFallback:
             raise refused from None
         at_fault = suspects
         if isinstance(refused, ApiUnavailable):
-            # An outage that has just ended looks the same: the full query is tried again.
+            # An outage that has just ended has the same effect: the full query is tried again.
             whole = self._or_none(reader, query)
             if whole is not None:
                 return whole

@@ -1,7 +1,7 @@
 """Limits the number of pages of a list, so that a list without an end is refused.
 
-Pure: it counts the pages it receives. An account grows while it is read, so the limit is generous; it prevents that a
-server whose every page announces another one keeps a run, its lock and its memory for ever.
+Pure: it counts the pages it receives. An account grows while it is read, so the limit is generous; it only ends the run
+where every page announces another one, which would hold the lock and memory for ever.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads complete lists in a thread of their own, while the caller reads another one.
 
 Knows no server and no query. The lists of one ``ListsAhead`` are read one after the other, each from its beginning; the
-number of rows that wait for the caller is bounded, so that a long list goes no further until it is used.
+number of rows that wait for the caller is bounded, so that reading a long list pauses until its rows are used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROWS_AHEAD = 6_000
 
 
 class _Closed(Exception):
-    """Nobody wants the rows any more."""
+    """The reader was closed: no more rows are needed."""
 
 
 class ListsAhead:

@@ -30,8 +30,9 @@ class Lookups:
     """Sends requests through one client. Use as a context manager; its threads end with it.
 
     Attributes:
-        calls_left: how many pages are left of the list that is being read; 0 where none is, or nobody knows.
-        unsent: how many of them were not requested yet; None where no list is read, or nobody knows.
+        calls_left: how many pages are left of the list that is being read; 0 where none is, or where the number is
+        unknown.
+        unsent: how many of them were not requested yet; None where no list is read, or where the number is unknown.
     """
 
     def __init__(self, client: Client) -> None:
@@ -69,7 +70,7 @@ class Lookups:
         return self._client.sent(counted_apart)
 
     def end_lists(self) -> None:
-        """Read no list further that was begun before its use; returns when nothing of them is in progress."""
+        """Stop reading the lists that were begun before their use; returns when no request of them is in progress."""
         for ahead in self._ahead_of_use:
             ahead.close()
         for ahead in self._ahead_of_use:

@@ -28,7 +28,7 @@ def address_store_name(loopback_url: str | None) -> str:
 class AddressViolations:
     """The violations that were recorded for an address, by whichever token.
 
-    Args: ``clock`` counts seconds; ``look_s`` is how long what was read is used.
+    Args: ``clock`` counts seconds; ``look_s``: seconds for which violations are used before the file is read again.
     """
 
     def __init__(self, store: CallStore, clock: Callable[[], float] = boot_clock, look_s: float = LOOK_S) -> None:

@@ -35,7 +35,7 @@ BUSY = 75
 STOP_S = 60.0
 """Seconds from SIGTERM, after which a process may have a package to write, to SIGKILL."""
 POLL_S = 0.2
-"""Seconds between two looks for a signal to this process, while it waits for the others."""
+"""Seconds between two checks for a signal to this process, while it waits for the others."""
 
 
 @dataclass(frozen=True, slots=True)

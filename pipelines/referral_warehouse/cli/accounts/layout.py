@@ -42,7 +42,7 @@ def refuse_equal_tokens(settings: Settings) -> None:
         try:
             token = load_settings(account=name).api_token
         except ReferralsError:
-            continue  # its own sync says so
+            continue  # its own sync reports this
         if token is None:
             continue
         other = known.setdefault(token.reveal(), name)

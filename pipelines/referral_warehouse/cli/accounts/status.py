@@ -1,4 +1,4 @@
-"""``status`` of several accounts: whether what is published of all is fresh, and how each account is."""
+"""``status`` of several accounts: the freshness of the joint publication, and the health of each account."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def show_together(settings: Settings, max_age_s: int | None, *, as_json: bool) -
     """Show all accounts once.
 
     Returns: the health of what is published together, and the exit code: its own, or else that of the first account
-    that is not well.
+    with a problem.
     """
     from referral_warehouse.cli.console import say, say_json, say_paragraph, show_table
     from referral_warehouse.operate.health import DAMAGED, UNPUBLISHED, read_health
@@ -73,7 +73,7 @@ def show_together(settings: Settings, max_age_s: int | None, *, as_json: bool) -
 
 
 def _owed(settings: Settings, health: Health) -> Any:
-    """What is owed by unit and account; None in a snapshot of before there were several accounts."""
+    """What is owed by unit and account; None in a snapshot from before the directory had several accounts."""
     from referral_warehouse.cli.console import query_warehouse
 
     return None if "accounts" not in (health.manifest or {}) else query_warehouse(settings, OWED)[0]

@@ -104,7 +104,7 @@ def republish_together(settings: Settings, *, as_json: bool, accept_deletions: b
 
 
 def publish_after_one(settings: Settings) -> None:
-    """Publish all accounts after one was synced or published alone; where another process does, it is left to that."""
+    """Publish all accounts after one was synced or published alone, unless another process is publishing them."""
     try:
         with recorded_run(settings, "publish") as run:
             publish_accounts(settings, run)

@@ -1,4 +1,4 @@
-"""``backup`` and ``restore``: copies of the whole warehouse in a directory elsewhere, and the way back."""
+"""``backup`` and ``restore``: copy the whole warehouse into another directory, and put such a copy back."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _verify(settings: Settings, place: BackupDirectory, *, as_json: bool) -> Non
     damages = {name: found for name, found in read.items() if (place.root / name).is_dir()}  # `--keep` may remove some
     names = list(damages)
     if not names:
-        place.folder(None)  # which says that there is none
+        place.folder(None)  # which raises: there is none
     _remember_verified(settings, place, names[-1], damages[names[-1]])
     if as_json:
         say_json({"backups": [{"backup": name, "damages": found} for name, found in damages.items()]})

@@ -64,7 +64,7 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
         completed = begun.user_ids if begun is not None and certificate is not None else ()
         if user_id is not None and user_id in completed:
             chosen = user_id
-        else:  # an address that was just forgotten is not there any more: it is known by its digest alone
+        else:  # an address that was just erased can be recognised by its digest only
             chosen = _person(settings, user_id, email, completed)
         if certificate is None or chosen not in completed:
             certificate = _forget(settings, run, Erasure((chosen,)))
@@ -106,7 +106,8 @@ def export(user_id: int | None, email: str | None, out: Path | None, as_json: bo
 
 @contextmanager
 def _look(settings: Settings) -> Iterator[None]:
-    """Lock the directory to look for a person. It is no run: that somebody is not found is no failure."""
+    """Lock the directory to search for a person. This is not recorded as a run: a person who is not found is no
+    failure."""
     refuse_files_of_others(settings.warehouse_dir)
     refuse_missing_warehouse(settings)
     with warehouse_lock(settings.warehouse_dir):

@@ -1,4 +1,5 @@
-"""``snapshots``: lists what is published and kept, in the directory and in the lake; pins keep one for good."""
+"""``snapshots``: lists what is published and kept, in the directory and in the lake; pins keep one until they are
+removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Makes a bounded table of a query's result: texts, rows and the whole are cut, and the table says so."""
+"""Makes a bounded table of a query's result: long texts, many rows and a large total are cut, which the table
+reports."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ MAX_ROWS = 1_000
 DEFAULT_ROWS = 200
 MAX_COLUMNS = 200
 MAX_CHARACTERS = 60_000
-"""Of all rows of an answer together."""
+"""Characters of all values of an answer together."""
 
 MAX_TEXT = 1_000
 """Characters of one value."""

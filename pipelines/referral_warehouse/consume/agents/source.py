@@ -114,7 +114,8 @@ class Source:
         return found
 
     def _describe(self, snapshot: Snapshot) -> Described:
-        """Of the snapshot's own columns, with the words of this version. Tables without words are hidden as a whole."""
+        """Describe the snapshot's own columns with the comments of this version. Tables without a description are
+        hidden."""
         import duckdb
 
         with (

@@ -1,7 +1,7 @@
 """How charts look: colours, axes, legends and type, as Vega-Lite. Knows no chart.
 
 Colours are custom properties of the style sheet, so that light, dark and print need no second drawing. The two hues of
-a pair are told apart by people with any kind of colour vision (blue and orange of Okabe and Ito).
+a pair can be distinguished with any kind of colour vision (blue and orange of Okabe and Ito).
 """
 
 from __future__ import annotations

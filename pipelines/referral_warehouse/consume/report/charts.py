@@ -61,7 +61,7 @@ def _labelled_bars(name: str, value: str, colour: str = BLUE) -> Spec:
         "mark": {"type": "bar", "color": colour, "cornerRadiusEnd": 3, "height": {"band": 0.62}},
         "encoding": {"x": x},
     }
-    # Room for the labels beyond the longest bar.
+    # Space for the labels beyond the longest bar.
     room: Spec = {
         "transform": [{"aggregate": [{"op": "max", "field": value, "as": "most"}]},
             {"calculate": "max(datum.most, 1) * 1.45", "as": "room"},

@@ -1,4 +1,4 @@
-"""The figure about days that changed after they were over, by scope."""
+"""The figure about closed days whose counts changed, by scope."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ order by scope, changed_at desc, day_on desc, changes.campaign_id, measure, reas
 
 
 def changed_days(reader: Reader) -> dict[str, list[Figure]]:
-    """What was published of days that were over, and what holds now."""
+    """The first published and the present counts of closed days."""
     return {scope: [_changes(rows)] for scope, rows in reader.by_scope(CHANGED_DAYS).items()}
 
 

@@ -24,7 +24,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of formatted texts below their columns. ``note`` says what was cut or what stands for what."""
+    """Rows of formatted texts below their columns. ``note`` explains what was cut, or the symbols."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
@@ -79,7 +79,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Figures under one heading; ``empty`` is what stands there where there are none."""
+    """Figures under one heading; ``empty`` is the text shown without any."""
 
     key: str
     title: str

@@ -53,7 +53,7 @@ def _paired(reader: Reader, sql: str, backtest_sql: str, figure: Any, source: st
     found = {}
     for scope in dict.fromkeys([*current, *tested]):
         now, past = (_by_unit(reader, rows.get(scope, [])) for rows in (current, tested))
-        # Pairs first, so that what has no counterpart does not part them.
+        # Pairs first, so that bars without a counterpart do not separate them.
         units = sorted(dict.fromkeys([*now, *past]), key=lambda unit: unit not in now or unit not in past)
         figures = []
         for unit in units:

@@ -1,7 +1,7 @@
 """Makes the HTML of a page: text by the template with everything escaped, data as inert JSON, scripts by their hash.
 
-The page may run its two scripts and nothing else, and may ask for nothing: the policy in its head says so, besides the
-escaping. Knows no database.
+The page may run its two scripts and nothing else, and may request nothing: the security policy in its head enforces it,
+in addition to the escaping. Knows no database.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def vega_bundle(state_dir: Path) -> str:
 
 
 def _stored(path: Path) -> str | None:
-    """The stored text, if it is there and whole."""
+    """The stored text, if the file exists and is complete."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), encoding="utf-8", newline="") as stream:
             head, _, text = stream.read().partition("\n")

@@ -119,7 +119,7 @@ def _built(manifest: dict[str, Any]) -> str:
 
 
 def _figures(reader: Reader) -> list[tuple[str, str, dict[str, Any], str, dict[str, Any]]]:
-    """Key, title, figures by scope, what stands there where there are none, and tiles by scope, of each section."""
+    """Key, title, figures by scope, the text shown without any, and tiles by scope, of each section."""
     roll_forwards, _ = rewards.roll_forwards(reader)
     nothing: dict[str, Any] = {}
     return [

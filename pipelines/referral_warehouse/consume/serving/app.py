@@ -3,9 +3,9 @@
 Paths with the number of a snapshot have ranges, and keep what they hold, but for erasures of personal values. The names
 without a number, such as ``/feeds/core.users.parquet``, are those of the published snapshot at the time of the request.
 Programs read a Parquet file by several requests, and a publication in between would mix two files; so these names are
-answered as a whole. A HEAD tells nothing of the file that the GET after it may find replaced: DuckDB, which asks so,
-then reads the file by that one GET, and uses nothing that it kept of an earlier one. Programs that need ranges refuse
-these names.
+answered as a whole. The response to a HEAD has neither length nor checksum, because the file may be replaced before the
+GET after it. DuckDB, which sends a HEAD first, then reads the file by that one GET, and uses no cached parts. Programs
+that need ranges refuse these names.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _conditions = StaticFiles(check_dir=False)
 
 
 class OpenedFile(FileResponse):
-    """A file that is open already: whatever is removed or replaced meanwhile, the response is whole."""
+    """A file that is already open: the response is complete even if the file is removed or replaced meanwhile."""
 
     def __init__(self, opened: Opened, cache_control: str) -> None:
         descriptor = opened.stream.fileno()
@@ -83,7 +83,7 @@ class OpenedFile(FileResponse):
 
 
 class WholeFile(OpenedFile):
-    """The file that a name without a number stands for now."""
+    """The present file of a name without a number."""
 
     def __init__(self, opened: Opened) -> None:
         super().__init__(opened, ASK_AGAIN)
@@ -131,10 +131,10 @@ def _is_range(value: bytes) -> bool:
 
 
 def _promise_nothing(scope: Any, headers: MutableHeaders) -> None:
-    """Let a HEAD not tell what the next GET may contradict.
+    """Remove from the response to a HEAD what the next GET may contradict.
 
-    A client that knows the length asks for ranges. One that knows the checksum takes what it kept under it for the
-    file, and keeps the next file under it; without one, what changed this moment is kept for no later reading.
+    A client that knows the length requests ranges. One that knows the checksum uses its cached file of that checksum,
+    and caches the next file under it; without a checksum, a file that changed just now is not cached.
     """
     if scope["method"] == "HEAD":
         del headers["content-length"]

@@ -100,7 +100,7 @@ class Policy:
         return found
 
     def _record_id(self, action: str, text: str) -> str:
-        """An id is kept; whatever stands in its place may be anything."""
+        """An id is kept; any other text in its place may be personal."""
         if id_in(text) is not None or text == "null":
             return text
         return self._made().text(FREE_TEXT, text) if action == PSEUDONYMISE else ""
@@ -127,7 +127,7 @@ class Policy:
         return self.pseudonyms
 
     def _quarantined(self, rows: pa.Table) -> pa.Table:
-        """Stored rows of the quarantine. A key is made of what stands for the text, so that the row is recognised."""
+        """Stored rows of the quarantine. A key is made of what replaces the text, so that the row is recognised."""
         found = []
         for row in rows.to_pylist():
             kept = self.reject(Reject(row["record_id"] or "", row["reason"] or "", row["raw"] or NO_TEXT))

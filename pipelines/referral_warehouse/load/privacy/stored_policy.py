@@ -36,7 +36,7 @@ FORGOTTEN, POLICY_CHANGED = "forgotten person", "policy"
 
 @dataclass(frozen=True, slots=True)
 class StoredPolicy:
-    """What rows are stored under. ``key_check`` tells the key of their pseudonyms, None where there were none."""
+    """What rows are stored under. ``key_check`` identifies the key of their pseudonyms; None where there were none."""
 
     actions: Actions
     key_check: str | None = None

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from referral_warehouse.api.query import MAX_PER_PAGE
 
-LEAF_ROWS = MAX_PER_PAGE - 2  # a page is asked for with one id more on either side
+LEAF_ROWS = MAX_PER_PAGE - 2  # a page is requested with one more id on either side
 SMALL_PAGES = 4
 SHARE_OF_A_SWEEP = 2
 

@@ -184,7 +184,7 @@ class CountComparison:
     def compare(self, local: LocalRows) -> Counts:
         """Compare the total and the flags (one call a count, all at once; a second one only where a flag differs).
 
-        A boolean filter is believed only if the rows with and without the flag add up to the total.
+        The count of a flag is used only if the rows with and without the flag add up to the total.
         """
         query = self._bounded()
         flag_counts = [partial(self._count_flag, query, flag, 1) for flag in self._flags]

@@ -1,7 +1,7 @@
 """Decides what a difference between two counts means: something to repair, a change in flight, or a contradiction.
 
-Knows no table and no server. An account changes while it is read, and one row that went and one that came leave a count
-as it was. So equal counts prove nothing; a difference is a contradiction of the account only where complete reads, one
+Knows no table and no server. An account changes while it is read, and one deleted row and one new row leave a count
+unchanged. So equal counts prove nothing; a difference is a contradiction of the account only where complete reads, one
 after the other, find every row unchanged, and the counts still differ by the same.
 """
 

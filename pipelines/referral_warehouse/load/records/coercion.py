@@ -27,7 +27,7 @@ RELATIONS = frozenset({"campaign", "referrer", "rewards_due", "rewards_issued", 
                        "referral", "batch"})  # fmt: skip
 MAX_ID_CHARS = 100
 NO_TEXT = "null"
-"""Stands for the text of a row that may not be kept."""
+"""Replaces the text of a row that may not be kept."""
 UNREADABLE = "a value that cannot be read"
 
 

@@ -1,7 +1,7 @@
 """Observations: changes of rows that have no date in the API, as rows of ``raw.observations``.
 
 Pure. ``vanished`` is the tombstone of an id; ``reappeared`` cancels it. ``changed`` has the values of a row before and
-after; ``seen late`` those of a row that existed before an earlier run looked for it.
+after; ``seen late`` those of a row that is dated before an earlier run, which did not find it.
 """
 
 from __future__ import annotations

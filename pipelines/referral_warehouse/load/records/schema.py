@@ -131,7 +131,7 @@ OBSERVATIONS = TableSchema(
     key=("stream", "id", "what", "observed_at"), technical=(),
     personal={"before": FREE_TEXT, "after": FREE_TEXT}, impersonal=frozenset({"stream", "what"}),
 )  # fmt: skip
-"""What was found out about rows without a date of its own: that they vanished, reappeared, changed or were late."""
+"""Changes of rows that the API does not date: rows vanished, reappeared, changed or were seen late."""
 
 QUARANTINE = TableSchema(
     "quarantine",

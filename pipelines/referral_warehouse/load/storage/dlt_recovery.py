@@ -61,9 +61,9 @@ def is_usable(working_dir: Path) -> bool:
 
 
 def may_be_to_blame(error: BaseException) -> bool:
-    """Whether an error while dlt worked may come from dlt's folder, so that a fresh one may help.
+    """Whether an error of dlt may come from its folder, so that a new folder may help.
 
-    Losing the folder loses nothing, so only what is known to come from elsewhere is left out: a full disk, a load file
+    Replacing the folder loses no data, so only errors with another known cause are excluded: a full disk, a load file
     that is damaged or in use, the user's own signal.
     """
     found = list(causes(error))

@@ -27,7 +27,8 @@ def day_before(day: date, days: int) -> date:
 
 
 def is_since(value: object, earliest: str) -> bool:
-    """Whether a filter on a day may have returned this value; a value that is no text is judged with its record."""
+    """Whether a filter on a day may have returned this value; a value that is not a text is decided when its record is
+    parsed."""
     return value is not None and (not isinstance(value, str) or value[:10] >= earliest)
 
 

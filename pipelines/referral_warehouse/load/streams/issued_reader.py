@@ -87,7 +87,7 @@ class IssuedReader:
         """Read every reward issued (the first run, a sweep, a server that does not filter); finds those that are gone.
 
         Returns:
-            How many rows that changed.
+            How many rows changed.
 
         Raises:
             IncompleteList: when the list is empty and the server does not report that it holds nothing.

@@ -1,4 +1,4 @@
-"""What a list of rewards owes by the rows that the API returned: how many rows, how many rewards, and their value.
+"""Totals of the rows of a reward list that are owed, as the API returned them: rows, rewards and value.
 
 Computed from the rows as they were read, before they are stored and modelled. ``fail_value_is_not_the_list`` compares
 the published tables with it. Values of different units are added, because only sums of the same list are compared.

@@ -35,7 +35,7 @@ WITH_REFERRALS = Filter("referrals_count", "gt", 0)
 
 
 class ReferrerRepair:
-    """Repairs whose referral a user is. Make it before the counts are reconciled: it notes who was there.
+    """Repairs the referrers of users. Create it before the counts are reconciled: it records which users exist then.
 
     Args:
         ctx: the run.
@@ -105,7 +105,7 @@ class ReferrerRepair:
         self._pending.extend(i for i in referrers if i not in self._pending and i not in self._checked)
 
     def _vanished(self) -> list[int]:
-        """Who vanished in this run and still has referrals here: they may be somebody else's now."""
+        """Users who vanished in this run and still have local referrals, which may have another referrer now."""
         vanished = sorted(self._reader.gone - self._gone_before)
         return [identifier for identifier in vanished if self._referrals_of(identifier)]
 
@@ -121,7 +121,7 @@ class ReferrerRepair:
                 self._unexplained = 0
                 return
             difference = api_count - local.referrers(span)
-            if difference == self._unexplained:  # looked for by an earlier run, and still there
+            if difference == self._unexplained:  # an earlier run searched for it without result
                 return
             if api_count >= total:  # the server does not filter by the counter, or everybody has referrals
                 return

@@ -1,6 +1,6 @@
 """Reads users, and the coupons inside: the backfill, what is new by date, ranges of ids, and everything (a sweep).
 
-Knows no dlt: yields batches, each with the cursors that stand for it.
+Knows no dlt: yields batches, each with the cursors that belong to it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class UserReader:
 
     @property
     def gone(self) -> frozenset[int]:
-        """The ids that carry a tombstone."""
+        """The ids with a tombstone."""
         return frozenset(self._gone)
 
     @property
@@ -82,7 +82,7 @@ class UserReader:
 
     @property
     def lacks_coupons(self) -> bool:
-        """Whether users were read before without the coupons that are wanted now: only a sweep makes up for that."""
+        """Whether users were read before without the coupons that are wanted now: only a sweep adds them."""
         return self._coupons is not None and COUPONS_BEHIND in self._state
 
     @property
@@ -107,7 +107,8 @@ class UserReader:
 
     @property
     def unexplained_referrers(self) -> int:
-        """By how many more people with referrals the API counts than are found when everybody in question was read."""
+        """How many more people with referrals the API counts than the rows show, after everybody in question was
+        read."""
         return int(self._state.get(UNEXPLAINED_REFERRERS, 0))
 
     def save_referrers(self, pending: list[int], unexplained: int) -> LoadBatch:
@@ -188,7 +189,8 @@ class UserReader:
         self._parser.report.stream(USERS.name).is_complete = True
 
     def read_again(self, pages: Iterator[Page], on_them: Callable[[], Set[int]] = frozenset) -> RangeRead:
-        """Read pages; who is expected ``on_them``, which is asked after they were read, and is not, is gone."""
+        """Read pages; users that ``on_them`` (called after they were read) expects and that are not on them are
+        deleted."""
         seen = SeenUsers()
         before = frozenset(self._gone)
         batch = LoadBatch()

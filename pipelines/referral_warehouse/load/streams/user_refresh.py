@@ -1,7 +1,7 @@
 """Reads the users again that were read longest ago, a few pages a sync: what leaves no date has a maximum age.
 
 Knows no dlt. A complete round takes as many syncs as the pages of all users divided by the calls of a sync. A row that
-was read lately is left out, so that frequent syncs of a small account do not read it over and over.
+was read lately is left out, so that frequent syncs of a small account do not read the same rows each time.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class UserRefresh:
         return parts
 
     def _last_unread(self, span: Span, latest: datetime) -> int:
-        """The last user of a range who was not read after ``latest`` on other grounds, such as having joined since."""
+        """The last user of a range who was not read after ``latest`` for another reason, such as having joined
+        since."""
         sql = f"select max(id) from {DATASET}.{USERS.name} where {_within(span)} and _fetched_at <= ?"
         (found,) = self._ctx.rows.column(sql, [latest])
         return found if isinstance(found, int) else ALL_IDS.above
@@ -133,7 +134,7 @@ class UserRefresh:
             self._ctx.report.stream(USERS.name).note(f"{ignored.message} Users: not read again before the next sweep.")
 
     def _cover(self, part: _Part, page: Page) -> None:
-        """Note how far a page reaches, and which users must be on it. An empty page shows nothing."""
+        """Note how far a page reaches, and which users must be on it. An empty page proves nothing."""
         found = page.ids()
         if not found:
             return

@@ -22,7 +22,7 @@ from referral_warehouse.load.streams.user_reader import RangeRead, UserReader
 from referral_warehouse.load.streams.user_schema import USERS
 
 RANGES_AT_ONCE = 40
-"""So many ranges of at most a page are in memory together."""
+"""The most ranges, each of at most a page, that are in memory at the same time."""
 
 
 class UserRereader:

@@ -44,7 +44,7 @@ class Users(Stream):
             if reader.is_first_run:
                 return
             ctx.store.flush()
-            # what was resumed may have changed since it was read: the dates and the counts tell
+            # rows read before an interruption may have changed since: queries by date and counts find that
         try:
             if not request.rebuild:
                 yield from reader.incremental()

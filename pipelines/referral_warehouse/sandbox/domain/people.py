@@ -17,7 +17,7 @@ _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def code_of(seed: str, user_id: int) -> str:
-    """The unique code of a user: looks random, but depends on the seed and the id alone."""
+    """The unique code of a user: seems random, but depends on the seed and the id alone."""
     number = int.from_bytes(hashlib.blake2b(f"{seed}:{user_id}".encode(), digest_size=8).digest(), "big")
     letters = []
     for _ in range(8):

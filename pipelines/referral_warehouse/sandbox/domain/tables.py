@@ -1,4 +1,4 @@
-"""The sandbox's tables; what they mean is said by ``resources`` (as documented) and the rooms that change them.
+"""The sandbox's tables; their meaning is in ``resources`` (as documented) and in the modules that change them.
 
 Money is stored in whole thousandths (mills), times as ``YYYY-MM-DD HH:MM:SS`` UTC text, days as ``YYYY-MM-DD``.
 """

@@ -1,4 +1,4 @@
-"""uvicorn's server, which ends when it is told to: by itself it looks ten times a second, and waits another tenth.
+"""uvicorn's server, which stops at once: the original checks ten times a second, and then waits another 0.1 s.
 
 Whoever starts and stops many servers, as tests do, would wait for that most of the time. Knows no application.
 """
@@ -32,7 +32,7 @@ class PromptServer(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Serve until ``stop``; called by uvicorn."""
-        self._loop = asyncio.get_running_loop()  # before the look at should_exit: a stop is seen here or there
+        self._loop = asyncio.get_running_loop()  # before should_exit is checked, so no stop is missed
         if not await self.on_tick(0):
             await self._ended.wait()
 

@@ -1,7 +1,7 @@
 """Publishes all accounts together, as one snapshot of the directory that they share.
 
-Whoever changes what is published there holds ``publication_lock``: a publication, and an erasure in one account, which
-rewrites the snapshots of all. Each account has its own lock besides.
+Everything that changes what is published there holds ``publication_lock``: a publication, and an erasure in one
+account, which rewrites the snapshots of all. Each account also has its own lock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LONGEST_WAIT_S = 600.0
 
 @contextmanager
 def publication_lock(together: Settings) -> Iterator[None]:
-    """Hold what is published of all accounts for the length of a ``with``; another process is waited for.
+    """Lock what is published of all accounts for the length of a ``with``, after waiting for another process.
 
     Raises: AnotherSyncRunning when it is still held after ten minutes; ConfigurationError.
     """

@@ -1,4 +1,5 @@
-"""What is published of each account, and whether its last run succeeded: the input of a publication of all together."""
+"""The published snapshot of each account, and whether its last run succeeded: the input of a publication of all
+together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes out of the file of a catalog what deleted rows left in it; nobody of this process has the catalog open then.
+"""Removes from the file of a catalog what deleted rows left in it; the catalog must not be open in this process then.
 
 The catalog has the least and the greatest value of each column of each data file, and rows of small tables. Knows no
 table: the caller says when rows were deleted.
@@ -46,7 +46,7 @@ def _vacuum(path: Path) -> None:
 
 
 def _copy(path: Path) -> None:
-    """Put a copy in the place of a file of DuckDB, which has no other way to give up what its free blocks hold."""
+    """Replace a file of DuckDB by a copy: DuckDB has no other way to remove the contents of free blocks."""
     import duckdb
 
     path = path.resolve()  # a link stays a link

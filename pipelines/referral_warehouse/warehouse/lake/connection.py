@@ -59,7 +59,7 @@ def open_lake(settings: Settings, *, create: bool = False) -> Iterator[duckdb.Du
 
 
 def _is_there(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
-    """Attach the lake, if there is one. A file that is missing is not asked for: a scanner would create it."""
+    """Attach the lake, if there is one. A file that is missing is not opened: a scanner would create it."""
     import duckdb
 
     path = None if settings.lake_catalog is None else settings.lake_catalog.path
