@@ -53,7 +53,7 @@ streams by `python -m tests.schema_files`.
 
 - The names are those of the API, and of the tables in `raw` of the load file. The [data
   dictionary](../sql/DICTIONARY.md) has the names of the published columns.
-- Money is decimal with two places, in the unit of its reward type. Times are UTC.
+- Money is decimal(38, 6), in the unit of its reward type. Times are UTC.
 - A row is refused, and kept in the [quarantine](streams.md#quarantine), where a required field is missing or a value
   does not fit its type. A page in which no row has a required field ends the sync.
 - A field is marked as personal data where it names a person, or may: free text of people, and links and codes that
