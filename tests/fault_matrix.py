@@ -78,7 +78,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "tests/test_warehouse_lock.py",
     ),
     "Backups, restores and upgrades": (
-        "tests/operate/test_backup.py", "tests/end_to_end/test_backup_kills.py",
+        "tests/operate/test_backup.py", "tests/operate/test_backup_owners.py", "tests/end_to_end/test_backup_kills.py",
     ),
     "Destinations of deliveries": (
         "tests/destinations/test_delivery_commands.py", "tests/destinations/test_delivery_kills.py",
@@ -87,12 +87,13 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "The lake": (
         "tests/lake/test_lake_faults.py", "tests/lake/test_lake_kills.py", "tests/lake/test_lake_lock.py",
         "tests/lake/test_lake_readers.py", "tests/lake/test_lake_maintenance.py", "tests/lake/test_lake_publication.py",
-        "tests/settings/test_lake_target.py",
+        "tests/lake/test_lake_damaged_files.py", "tests/settings/test_lake_target.py",
     ),
     "Several accounts": (
         "tests/accounts/test_published_together.py", "tests/accounts/test_account_migration.py",
         "tests/accounts/test_interrupted_publications.py", "tests/accounts/test_personal_data.py",
-        "tests/accounts/test_signals.py", "tests/settings/test_accounts.py",
+        "tests/accounts/test_signals.py", "tests/accounts/test_account_directories.py",
+        "tests/settings/test_accounts.py",
     ),
     "Secrets": ("tests/end_to_end/test_secrets.py",),
     "Output of a run": ("tests/cli/test_run_output.py",),

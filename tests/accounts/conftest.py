@@ -127,13 +127,14 @@ def together(
     environ: dict[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_models_folder: Path
 ) -> Iterator[Settings]:
     """The settings of both accounts together; all builds have few marts."""
+    program = forks_with(few_models_folder).program  # begun in the environment of all tests
     for name, value in environ.items():
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(children, "PROGRAM", forks_with(few_models_folder).program)
+    monkeypatch.setattr(children, "PROGRAM", program)
     with using_models(few_models_folder):
         yield load_settings()
 

@@ -140,7 +140,7 @@ def test_a_migration_that_was_killed_is_completed(
             is_complete = referrals(*MOVE).code == 0
         if is_complete:
             break
-        if account_migration.is_unfinished(single):
+        if account_migration.unfinished_account(single) is not None:
             assert referrals("sync").code == 2
             assert "the data of one account" in referrals("status").out + referrals("sync").err
         assert referrals(*MOVE).code == 0

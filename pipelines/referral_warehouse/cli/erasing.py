@@ -35,7 +35,8 @@ def erase_noted(settings: Settings) -> list[Rewritten]:
 def erase_published(settings: Settings, change: Change, reason: str) -> list[Rewritten]:
     """Rewrite every kept snapshot, and have older delivered sets removed by the next delivery.
 
-    Where several accounts are published together, their snapshots are rewritten too: the rows of this account.
+    Where several accounts are published together, their snapshots are rewritten too: the rows of this account, and
+    those of accounts that are not in the settings any more, one of which may be this one under an earlier name.
 
     Raises: DataRefused where one cannot be read, or where more than personal columns would change; the others are
     rewritten then, and that one is as it was.
@@ -50,8 +51,10 @@ def erase_published(settings: Settings, change: Change, reason: str) -> list[Rew
         with publication_lock(together):
             # If it is unknown which account's rows earlier snapshots have, they are treated as this account's: too much
             # may be erased, never too little.
-            is_adopted = adopted_account(together) in (None, settings.account)
-            of_account = rows_of_account(settings.account, on_published(change), has_unnamed=is_adopted)
+            others = {account for account in together.accounts if account != settings.account}
+            of_account = rows_of_account(
+                others, on_published(change), has_unnamed=adopted_account(together) not in others
+            )
             rewritten += _rewrite(together, of_account, reason)
             for draft in together.warehouse_dir.glob("draft*"):  # of a publication that was killed
                 remove(draft)

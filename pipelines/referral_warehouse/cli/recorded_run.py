@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from referral_warehouse.cli.accounts.layout import refuse_equal_tokens, refuse_other_layout
 from referral_warehouse.cli.configuration import refuse_missing_token
 from referral_warehouse.cli.exit_codes import explain
 from referral_warehouse.cli.feed_delivery import refuse_missing_s3_extra
@@ -28,11 +29,9 @@ from referral_warehouse.errors import (
     AccountsFailed,
     AnotherSyncRunning,
     ChecksFailed,
-    ConfigurationError,
     ReferralsError,
 )
 from referral_warehouse.settings import Settings
-from referral_warehouse.workspace.directories import ACCOUNTS
 from referral_warehouse.workspace.lock import warehouse_lock
 from referral_warehouse.workspace.ownership import refuse_files_of_others
 from referral_warehouse.workspace.published_place import provide_place, refuse_unusable_place
@@ -48,7 +47,8 @@ if TYPE_CHECKING:
 NEED_TOKEN = frozenset({"sync", "load"})
 DELIVER = frozenset({"sync", "publish"})
 USE_LAKE = DELIVER | {"forget"}
-CREATE = NEED_TOKEN | {"demo"}
+SIMULATE = frozenset({"demo"})
+CREATE = NEED_TOKEN | SIMULATE
 """The commands that begin a new warehouse; the others need one."""
 
 
@@ -71,13 +71,18 @@ class CurrentRun:
 
 @contextmanager
 def recorded_run(
-    settings: Settings, command: str, streams: list[str] | None = None, *, is_part: bool = False
+    settings: Settings,
+    command: str,
+    streams: list[str] | None = None,
+    *,
+    is_part: bool = False,
+    refuse: Callable[[Settings], None] | None = None,
 ) -> Iterator[CurrentRun]:
     """Lock the directory for the length of a ``with``, with the log attached; record and announce how it ended.
 
     A run that could not begin is recorded where the directory has runs already; one that found another run in progress
     is not. Announcements are made without the lock, so that a slow receiver delays nobody. ``is_part`` is true for a
-    run that belongs to another one, which announces it.
+    run that belongs to another one, which announces it. ``refuse`` may refuse the run before anything is created.
 
     Raises: AnotherSyncRunning, ConfigurationError and LimitReached before it begins; then whatever the command raises.
     """
@@ -104,7 +109,12 @@ def recorded_run(
                 refuse_missing_client(settings)
             if command in NEED_TOKEN and (settings.account or not settings.accounts):
                 refuse_missing_token(settings)
+            if command in NEED_TOKEN and not is_part:  # whose parts are the runs of a sync that has looked
+                refuse_equal_tokens(settings)
+            if command not in SIMULATE:
                 refuse_other_layout(settings)
+            if refuse is not None:
+                refuse(settings)
             if command not in CREATE:
                 refuse_missing_warehouse(settings)
             with ExitStack() as locks:
@@ -146,15 +156,6 @@ def _finish(
     outcome = recorder.end(ending_of(error), **{"strikes": new, **_numbers(settings, run)})
     announcer.measured(Measured(recorder.history_with(outcome), outcome, len(strikes)))
     return outcome
-
-
-def refuse_other_layout(settings: Settings) -> None:
-    """Raises: ConfigurationError where the directory has several accounts, and the settings have one without a name."""
-    if not settings.accounts and (settings.warehouse_dir / ACCOUNTS).is_dir():
-        raise ConfigurationError(
-            f"{settings.warehouse_dir} holds several accounts, and the settings have one without a name.",
-            "Add the accounts to the settings again, as [accounts.<name>], or set WAREHOUSE__DIR to another directory.",
-        )
 
 
 def _strikes(settings: Settings) -> list[dict[str, Any]]:

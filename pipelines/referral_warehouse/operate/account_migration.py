@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
 JOURNAL, FIRST_ACCOUNT = "account_migration.json", "first_account.json"
-COPIED = (PINS, RECORD_NAME, USED_NUMBERS)
-"""Files of the state that say what is published: both the account and all together go on with them."""
-OF_ALL = (*COPIED, MARK, JOURNAL, FIRST_ACCOUNT, "lock", LOCK)
+COPIED = (PINS, RECORD_NAME, USED_NUMBERS, MARK)
+"""Files of the state that say what is published, and by whom: both the account and all together go on with them."""
+OF_ALL = (*COPIED, JOURNAL, FIRST_ACCOUNT, "lock", LOCK)
 """Names in the state that stay where they are."""
 
 
@@ -39,9 +39,9 @@ def adopted_account(together: Settings) -> str | None:
     return _account(together.state_dir / FIRST_ACCOUNT)
 
 
-def is_unfinished(together: Settings) -> bool:
-    """Whether a migration was begun and is not complete."""
-    return (together.state_dir / JOURNAL).exists()
+def unfinished_account(together: Settings) -> str | None:
+    """The account that the data is being moved to by a migration that is not complete; None where there is none."""
+    return _account(together.state_dir / JOURNAL)
 
 
 def adopt(settings: Settings, stays: Collection[str] = ()) -> bool:
@@ -58,7 +58,7 @@ def adopt(settings: Settings, stays: Collection[str] = ()) -> bool:
     together = settings.together
     if together is None:
         raise ConfigurationError("The settings have no accounts.", "Add [accounts.<name>] first.")
-    begun = _account(together.state_dir / JOURNAL)
+    begun = unfinished_account(together)
     if begun is None and not together.load_path.exists():
         return False
     _refuse(settings, together, begun)
@@ -69,7 +69,7 @@ def adopt(settings: Settings, stays: Collection[str] = ()) -> bool:
     for path in sorted(together.state_dir.iterdir()):
         target = settings.state_dir / path.name
         if path.name in COPIED and not target.exists():
-            shutil.copy2(path, target)
+            _copy(path, target)
         elif path.name not in OF_ALL and path.name not in stays:
             path.replace(target)
     for path in sorted(together.warehouse_dir.iterdir()):
@@ -129,9 +129,14 @@ def _link(source: Path, target: Path) -> None:
     try:
         target.hardlink_to(source)
     except OSError:
-        unfinished = target.with_name(f".{target.name}.new")
-        shutil.copy2(source, unfinished)
-        unfinished.replace(target)
+        _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; a kill leaves no part of it under its name, which the next call would take for the whole."""
+    unfinished = target.with_name(f".{target.name}.new")
+    shutil.copy2(source, unfinished)
+    unfinished.replace(target)
 
 
 def _account(path: Path) -> str | None:

@@ -34,11 +34,12 @@ from referral_warehouse.operate.backup_manifest import (
     read_backup_manifest,
     write_backup_manifest,
 )
-from referral_warehouse.operate.backup_verification import DATABASE_SUFFIX, damage_of_database, damage_of_file
+from referral_warehouse.operate.backup_owner import refuse_backups_of_others
+from referral_warehouse.operate.backup_verification import DATABASE_SUFFIX, damage_of_file
 from referral_warehouse.operate.known_backups import BackupRecord, read_records, remember
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.publisher import MARK
-from referral_warehouse.warehouse.whole_read import version_of
+from referral_warehouse.warehouse.whole_read import read_whole, version_of
 from referral_warehouse.workspace.current_snapshot import MANIFEST, SNAPSHOTS, folder_name
 from referral_warehouse.workspace.directories import DEMO_MARKER, STATE
 from referral_warehouse.workspace.durable_files import copy_file, sync_file
@@ -55,6 +56,7 @@ NEXT_STEP = (
     "Run `referrals sync`: it writes damaged published files again, and says what to do about a damaged load file. A "
     "damaged older snapshot can be removed."
 )
+LOST = "{} had backups before (the newest was {}) and had none now; its disk may not have been connected"
 LOAD_NAME = "load.duckdb"
 FROZEN_MODE = 0o400
 """Of every file of a backup: links share it, so nobody may change one."""
@@ -84,9 +86,11 @@ def make_backup(settings: Settings, directory: BackupDirectory, keep: int | None
         )
     try:
         with directory.locked():
+            refuse_backups_of_others(settings, directory)
             name = directory.new_name()
             draft = directory.draft(name)
             known = read_records(settings.state_dir).get(directory.root, BackupRecord())
+            is_other_place = known.newest is not None and not directory.names()
             problems = remember(settings.state_dir, {directory.root: known})  # now, so that the backup has it too
             try:
                 draft.mkdir(mode=0o700)
@@ -103,6 +107,7 @@ def make_backup(settings: Settings, directory: BackupDirectory, keep: int | None
                 raise
             problems += remember(settings.state_dir, {directory.root: replace(known, newest=name)})
             problems += directory.keep(keep) if keep is not None else []
+            problems += [LOST.format(directory.root, known.newest)] if is_other_place else []
     except OSError as error:
         raise explained(error, f"The backup in {directory.root} was not made") from error
     return Backup(folder, manifest, copies.copied, copies.shared, problems)
@@ -209,8 +214,10 @@ def _damages(settings: Settings, copies: _Copies) -> Iterator[str]:
     if load_name not in copies.files:
         yield f"{settings.load_path} is missing"
     for name in sorted(copies.fresh):
-        if name.endswith(DATABASE_SUFFIX) and (damage := damage_of_database(copies.folder / name)) is not None:
-            yield damage
+        if name.endswith(DATABASE_SUFFIX) and (why := read_whole(copies.folder / name)) is not None:
+            part, _, below = name.partition("/")
+            source = (settings.warehouse_dir if part == PRIVATE else settings.published_dir) / below
+            yield f"{source} cannot be read as a whole ({why})"
     for number in {Path(name).parts[2] for name in copies.files if is_frozen(name)}:
         manifest = read_manifest(copies.folder / PUBLISHED / SNAPSHOTS / number / MANIFEST)
         for table in (manifest or {"tables": {}})["tables"].values():

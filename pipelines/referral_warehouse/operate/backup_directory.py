@@ -129,16 +129,24 @@ def backup_directory(settings: Settings, path: Path) -> BackupDirectory:
     Raises: ConfigurationError where it is, or is in, a directory of the warehouse, or is no directory.
     """
     resolved = Path(os.path.realpath(path))
-    for name, taken in (("WAREHOUSE__DIR", settings.warehouse_dir), ("WAREHOUSE__PUBLISH_DIR", settings.published_dir)):
+    for name, taken, why in _taken_places(settings.together or settings):
         own = Path(os.path.realpath(taken))
         if own == resolved or own in resolved.parents:
             raise ConfigurationError(
-                f"{path} is in {name} ({taken}): a backup there would be lost with the warehouse.",
-                "Name a directory outside, best on another disk.",
+                f"{path} is in {name} ({taken}): {why}.", "Name a directory outside, best on another disk."
             )
     if kind_of(resolved) not in (None, "a directory"):
         raise ConfigurationError(f"{path} is {kind_of(resolved)}, not a directory.", "Name a directory.")
     return BackupDirectory(resolved)
+
+
+def _taken_places(settings: Settings) -> Iterator[tuple[str, Path, str]]:
+    """The settings whose directories are for something else, with these and why no backup may be there."""
+    yield "WAREHOUSE__DIR", settings.warehouse_dir, "a backup there would be lost with the warehouse"
+    yield "WAREHOUSE__PUBLISH_DIR", settings.published_dir, "a backup there would be lost with the warehouse"
+    for name, target in (("WAREHOUSE__DELIVER_TO", settings.deliver_to), ("WAREHOUSE__LAKE_DATA", settings.lake_data)):
+        if target is not None and target.folder is not None:
+            yield name, target.folder, "files that do not belong there are removed"
 
 
 def explained(error: OSError, what: str) -> ReferralsError:

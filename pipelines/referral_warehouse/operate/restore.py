@@ -17,6 +17,7 @@ from referral_warehouse.errors import BackupDamaged, ConfigurationError, Referra
 from referral_warehouse.operate.backup_contents import PRIVATE, PUBLISHED, is_frozen
 from referral_warehouse.operate.backup_directory import NAME_FORMAT, BackupDirectory, explained, refuse_damaged
 from referral_warehouse.operate.backup_manifest import BackupManifest, read_backup_manifest
+from referral_warehouse.operate.backup_owner import refuse_backup_of_another_account
 from referral_warehouse.operate.backup_verification import damage_of_file, damages_of
 from referral_warehouse.operate.restore_switch import Journal, Restored, complete, private_entries, stage_of
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
@@ -58,6 +59,7 @@ def restore_backup(
         refuse_damaged(damages_of(folder), f"{folder} is damaged")
         manifest = read_backup_manifest(folder)
         _refuse_newer(folder, manifest)
+        refuse_backup_of_another_account(settings, folder, manifest)
         with warehouse_lock(settings.warehouse_dir):
             if not is_replacing:
                 _refuse_data(settings)

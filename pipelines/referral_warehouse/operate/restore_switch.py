@@ -18,7 +18,7 @@ from referral_warehouse.errors import BackupDamaged, ConfigurationError
 from referral_warehouse.operate.backup_contents import LINKS, LOCK, PRIVATE, PUBLISHED
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.public_names import announce, place_link, switch_link
-from referral_warehouse.warehouse.publisher import take_over
+from referral_warehouse.warehouse.publisher import MARK, take_over
 from referral_warehouse.warehouse.snapshots import (
     USED_NUMBERS,
     grant,
@@ -145,7 +145,7 @@ def _switch_private(settings: Settings, journal: Journal, aside: Path) -> None:
         if os.path.lexists(staged):
             _set_aside(live, aside / entry)
             staged.replace(live)
-        elif entry not in journal.entries:
+        elif entry not in (*journal.entries, f"{STATE}/{MARK}"):  # of an old backup: the warehouse is still this one
             _set_aside(live, aside / entry)
     _keep_forgotten(settings, stage / FORGOTTEN)
     used = stage / STATE / USED_NUMBERS

@@ -68,6 +68,11 @@ def own_name(settings: Settings) -> str:
     return name
 
 
+def known_name(settings: Settings) -> str | None:
+    """The random name of this warehouse; None where it has none yet."""
+    return _read(settings.state_dir / MARK)
+
+
 def _write(path: Path, name: str) -> None:
     write_regular(path, name + "\n")
     Access().file(path)

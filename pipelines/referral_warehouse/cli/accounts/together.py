@@ -10,9 +10,9 @@ import click
 from referral_warehouse.cli.accounts.children import BUSY, AccountRun, Children
 from referral_warehouse.cli.output import warn, work_is_done
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
-from referral_warehouse.errors import AccountsFailed, AnotherSyncRunning, ConfigurationError, ReferralsError
+from referral_warehouse.errors import AccountsFailed, AnotherSyncRunning
 from referral_warehouse.events import log_stage
-from referral_warehouse.settings import Settings, load_settings
+from referral_warehouse.settings import Settings
 from referral_warehouse.settings.model import accounts_of
 from referral_warehouse.workspace.current_snapshot import public_database
 
@@ -45,8 +45,6 @@ def sync_together(
 
     try:
         with recorded_run(settings, "sync", streams) as run:
-            refuse_unnamed_data(settings)
-            refuse_equal_tokens(settings)
             children = Children(options, log_format, settings.accounts_at_once, _write_line, report)
             runs += children.run(accounts_of(settings))
             run.numbers |= _numbers(runs)
@@ -97,7 +95,6 @@ def republish_together(settings: Settings, *, as_json: bool, accept_deletions: b
     from referral_warehouse.cli.console import say, say_json
 
     with recorded_run(settings, "publish") as run:
-        refuse_unnamed_data(settings)
         publication = publish_accounts(settings, run, accept_deletions=accept_deletions)
         work_is_done("All accounts are published.")
     if as_json:
@@ -117,36 +114,6 @@ def publish_after_one(settings: Settings) -> None:
             "all accounts are being synced now; this account's data is published together with theirs by that sync or "
             "the next one.",
         )
-
-
-def refuse_unnamed_data(settings: Settings) -> None:
-    """Raises: ConfigurationError where the directory has the data of one account without a name."""
-    from referral_warehouse.operate.account_migration import is_unfinished
-
-    if settings.load_path.exists() or is_unfinished(settings):
-        raise ConfigurationError(
-            f"{settings.warehouse_dir} holds the data of one account that has no name yet.",
-            f"Run `referrals migrate --to accounts --account {settings.accounts[0]}`, with the name of the account "
-            "that the data is of, and then the same command again.",
-        )
-
-
-def refuse_equal_tokens(settings: Settings) -> None:
-    """Raises: ConfigurationError where two accounts have the same token: their data would be published twice."""
-    known: dict[str, str] = {}
-    for name in settings.accounts:
-        try:
-            token = load_settings(account=name).api_token
-        except ReferralsError:
-            continue  # its own sync reports this
-        if token is None:
-            continue
-        other = known.setdefault(token.reveal(), name)
-        if other != name:
-            raise ConfigurationError(
-                f"The accounts {other} and {name} have the same token, so that they are one account.",
-                f"Give each its own token, or remove [accounts.{name}].",
-            )
 
 
 def _last_error(settings: Settings) -> str | None:

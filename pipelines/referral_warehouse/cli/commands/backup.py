@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from referral_warehouse.cli.accounts.choice import account_option
+from referral_warehouse.cli.accounts.layout import refuse_other_layout
 from referral_warehouse.cli.configuration import read_settings
 from referral_warehouse.cli.output import warn, work_is_done
 from referral_warehouse.cli.settings_in_use import refuse_missing_warehouse
@@ -46,6 +47,7 @@ def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> No
     from referral_warehouse.operate.backup import make_backup
 
     refuse_files_of_others(settings.warehouse_dir)
+    refuse_other_layout(settings)
     refuse_missing_warehouse(settings)
     made = make_backup(settings, place, keep)
     work_is_done(f"The backup {made.folder.name} is made.")
@@ -66,10 +68,11 @@ def _verify(settings: Settings, place: BackupDirectory, *, as_json: bool) -> Non
     from referral_warehouse.operate.backup_directory import refuse_damaged
     from referral_warehouse.operate.backup_verification import damages_of
 
-    names = place.names()
+    read = {name: damages_of(place.root / name) for name in place.names()}
+    damages = {name: found for name, found in read.items() if (place.root / name).is_dir()}  # `--keep` may remove some
+    names = list(damages)
     if not names:
         place.folder(None)  # which raises: there is none
-    damages = {name: damages_of(place.root / name) for name in names}
     _remember_verified(settings, place, names[-1], damages[names[-1]])
     if as_json:
         say_json({"backups": [{"backup": name, "damages": found} for name, found in damages.items()]})
@@ -118,6 +121,7 @@ def restore(directory: Path, name: str | None, replace: bool, as_json: bool) -> 
 
     settings = read_settings()
     refuse_files_of_others(settings.warehouse_dir)
+    refuse_other_layout(settings)
     place, known = backup_directory(settings, directory), read_records(settings.state_dir)
     with open_log(), erased_afterwards(settings):
         done = restore_backup(settings, place, name, is_replacing=replace)

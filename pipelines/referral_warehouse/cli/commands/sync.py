@@ -9,6 +9,7 @@ import click
 
 from referral_warehouse.cli.acceptance import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, ACCEPT_HISTORY
 from referral_warehouse.cli.accounts.choice import account_option
+from referral_warehouse.cli.accounts.layout import refuse_lost_account
 from referral_warehouse.cli.completion import complete_streams
 from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
 from referral_warehouse.cli.output import work_is_done
@@ -93,7 +94,8 @@ def _sync(
         options += ["--streams", ",".join(chosen)] if chosen else []
         sync_together(settings, options, chosen, as_json=as_json, accept_deletions=accept_deletions)
         return
-    with recorded_run(settings, "sync", chosen, is_part=is_part) as run:
+    refuse = None if accept_shorter_history else refuse_lost_account
+    with recorded_run(settings, "sync", chosen, is_part=is_part, refuse=refuse) as run:
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
         say_what_is_lost(settings)
@@ -135,7 +137,10 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
 
     settings = settings_of_run("load")
     chosen = asked_streams(settings, streams)
-    with recorded_run(settings, "load", chosen) as run, Reporter(run.log, quiet=as_json) as reporter:
+    with (
+        recorded_run(settings, "load", chosen, refuse=refuse_lost_account) as run,
+        Reporter(run.log, quiet=as_json) as reporter,
+    ):
         run.log.pace.budget = settings.calls_per_minute
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)

@@ -102,8 +102,8 @@ def _refuse_lost_accounts(together: Settings, states: Sequence[AccountState]) ->
     if lost := [account for account in lost if account not in included]:
         raise MassDisappearance(
             f"These accounts are published, but not in the settings, or without data of their own: {', '.join(lost)}.",
-            "If they are not to be published any more, run the same command with --accept-deletions. If not, correct "
-            "the settings, or restore the directory of the account from a backup.",
+            "If they are not to be published any more, run `referrals publish --accept-deletions`. If not, correct the "
+            "settings, or put the directory of the account back or restore it from a backup.",
         )
 
 

@@ -63,6 +63,11 @@ NEXT: tuple[tuple[str, str], ...] = (
     ),
 )
 """Text in the reason → the next step. These are faults of the configuration, so that a retry does not help."""
+LOST_DATA = (
+    f"Make the files in {DATA} available again: its disk may not be connected, or this user may not read them. If they "
+    f"are lost, set {CATALOG} and {DATA} to a new catalog and an empty place and run `referrals migrate --to ducklake`."
+)
+"""The next step where a file of the data, in a folder, cannot be opened."""
 
 
 class LakeInUse(LakeUnavailable):
@@ -84,6 +89,9 @@ def lake_error(error: BaseException, settings: Settings, what: str) -> Referrals
         return full
     if is_lock_refused(error) or "database is locked" in text:
         return LakeInUse(message)
+    folder = None if settings.lake_data is None else settings.lake_data.folder
+    if folder is not None and f'Cannot open file "{folder}/' in text:
+        return LakeUnavailable(message, LOST_DATA)
     for words, next_step in NEXT:
         if re.search(words, text):
             return ConfigurationError(message, next_step)

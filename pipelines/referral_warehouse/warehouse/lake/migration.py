@@ -6,7 +6,8 @@ written again, so that an interrupted migration can be continued. Removes nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from referral_warehouse.warehouse.lake.publication import digest_of_rows, publis
 from referral_warehouse.warehouse.lake.state import lake_snapshots, lake_state
 from referral_warehouse.warehouse.published_snapshot import PublishedSnapshot, published_snapshot
 from referral_warehouse.warehouse.snapshots import snapshot_numbers
+from referral_warehouse.warehouse.whole_read import read_whole
 from referral_warehouse.workspace.current_snapshot import DATABASE, current_number, folder_name
 
 if TYPE_CHECKING:
@@ -67,7 +69,8 @@ def take_history(
         elif state is not None and wanted.number < state.snapshot:
             found.too_old.append(wanted.number)
         else:
-            publish_to_lake(lake, settings, wanted, refuse_lost_lock)
+            with _naming_damage(settings, wanted):
+                publish_to_lake(lake, settings, wanted, refuse_lost_lock)
             found.written.append(wanted.number)
     return found
 
@@ -79,7 +82,8 @@ def compare_history(lake: duckdb.DuckDBPyConnection, settings: Settings, found: 
     found.only_in_lake = [one.snapshot for sha256, one in versions.items() if sha256 not in kept]
     for sha256, wanted in kept.items():
         if sha256 in versions:
-            differing = _differing(lake, wanted, versions[sha256].version)
+            with _naming_damage(settings, wanted):
+                differing = _differing(lake, wanted, versions[sha256].version)
             if differing:
                 found.differing[wanted.number] = differing
 
@@ -91,13 +95,31 @@ def _kept(settings: Settings) -> list[PublishedSnapshot]:
     for number in sorted(one for one in snapshot_numbers(settings) if one <= current):
         wanted = published_snapshot(settings, number)
         if wanted is None:
-            raise SnapshotDamaged(
-                f"Snapshot {number} has no readable manifest, so that nothing can be compared with it.",
-                f"If it is the published one, run `referrals sync`, which repairs it. Otherwise remove the folder "
-                f"{settings.snapshots_dir / folder_name(number)}. Then run the same command again.",
-            )
+            raise _damaged(settings, number, "has no readable manifest")
         kept.append(wanted)
     return kept
+
+
+@contextmanager
+def _naming_damage(settings: Settings, wanted: PublishedSnapshot) -> Iterator[None]:
+    """Raises: SnapshotDamaged where what fails inside the ``with`` does so because the snapshot cannot be read."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        why = read_whole(wanted.folder / DATABASE)
+        if why is None:
+            raise
+        raise _damaged(settings, wanted.number, f"cannot be read as a whole ({why})") from error
+
+
+def _damaged(settings: Settings, number: int, why: str) -> SnapshotDamaged:
+    return SnapshotDamaged(
+        f"Snapshot {number} {why}, so that nothing can be compared with it.",
+        f"If it is the published one, run `referrals sync`, which repairs it. Otherwise restore a backup, or remove "
+        f"the folder {settings.snapshots_dir / folder_name(number)}. Then run the same command again.",
+    )
 
 
 def _differing(lake: duckdb.DuckDBPyConnection, wanted: PublishedSnapshot, version: int) -> list[str]:
