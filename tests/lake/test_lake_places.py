@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from referral_warehouse.cli.lake import locked_lake
-from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.errors import ConfigurationError, LakeUnavailable
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.lake.faults import lake_error
 from tests.lake.lakes import differences, show, with_lake
@@ -18,9 +18,9 @@ def test_data_that_is_not_mounted_is_one_line(in_sqlite: Settings, tmp_path: Pat
     show(in_sqlite, 1)
     (tmp_path / "lake").rename(tmp_path / "away")
     (tmp_path / "lake").mkdir()
-    with pytest.raises(ConfigurationError, match=r"Cannot open file .*\.parquet") as found, locked_lake(in_sqlite):
+    with pytest.raises(LakeUnavailable, match=r"Cannot open file .*\.parquet") as found, locked_lake(in_sqlite):
         pass
-    assert found.value.next_step.startswith("Mount or restore WAREHOUSE__LAKE_DATA")
+    assert "its disk may not be connected" in found.value.next_step
     (tmp_path / "lake").rmdir()
     (tmp_path / "away").rename(tmp_path / "lake")
     with locked_lake(in_sqlite):

@@ -109,3 +109,9 @@ def referrals(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Run:
         return run_in_process(arguments, environ, capsys)
 
     return run
+
+
+@pytest.fixture
+def backups(tmp_path: Path) -> Path:
+    """The directory that backups are made in."""
+    return tmp_path / "backups"

@@ -44,11 +44,6 @@ HOLD = (
 )
 
 
-@pytest.fixture
-def backups(tmp_path: Path) -> Path:
-    return tmp_path / "backups"
-
-
 pytestmark = pytest.mark.usefixtures("fewest_models")
 
 

@@ -41,11 +41,6 @@ NEXT: tuple[tuple[str, str], ...] = (
     (r"does not match existing data path", f"Set {DATA} to the place that the catalog names, or use another catalog."),
     (r"not a database|not a valid DuckDB", f"Set {CATALOG} to another file, or restore this one from a backup."),
     (
-        r"Cannot open file \"[^\"]*\.parquet\"|\.parquet.{0,40}\b404\b",
-        f"Mount or restore {DATA}. If its files are lost, set {CATALOG} and {DATA} to an empty catalog and an empty "
-        "place, and run `referrals migrate --to ducklake`.",
-    ),
-    (
         r"Permission denied|readonly database|read-only mode|Read-only file system",
         f"Give this user the right to write {CATALOG} and {DATA}, with the folder of a catalog that is a file.",
     ),
@@ -63,11 +58,12 @@ NEXT: tuple[tuple[str, str], ...] = (
     ),
 )
 """Text in the reason → the next step. These are faults of the configuration, so that a retry does not help."""
+LOST_FILE = re.compile(r"Cannot open file \"[^\"]*\.parquet\"|\.parquet.{0,40}\b404\b")
 LOST_DATA = (
     f"Make the files in {DATA} available again: its disk may not be connected, or this user may not read them. If they "
     f"are lost, set {CATALOG} and {DATA} to a new catalog and an empty place and run `referrals migrate --to ducklake`."
 )
-"""The next step where a file of the data, in a folder, cannot be opened."""
+"""The next step where a file of the data cannot be opened: no fault of the configuration where a disk comes back."""
 
 
 class LakeInUse(LakeUnavailable):
@@ -89,8 +85,7 @@ def lake_error(error: BaseException, settings: Settings, what: str) -> Referrals
         return full
     if is_lock_refused(error) or "database is locked" in text:
         return LakeInUse(message)
-    folder = None if settings.lake_data is None else settings.lake_data.folder
-    if folder is not None and f'Cannot open file "{folder}/' in text:
+    if LOST_FILE.search(text):
         return LakeUnavailable(message, LOST_DATA)
     for words, next_step in NEXT:
         if re.search(words, text):
