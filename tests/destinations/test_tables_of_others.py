@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from referral_warehouse.destinations import delivery, steps, tables
-from referral_warehouse.errors import ConfigurationError, DestinationUnavailable
+from referral_warehouse.errors import ConfigurationError, DestinationUnavailable, ReferralsError
 from referral_warehouse.operate.delivery_folder import DeliveryFolder
 from referral_warehouse.operate.feed_delivery import deliver_feeds
 from referral_warehouse.settings import Settings
@@ -121,8 +121,8 @@ def test_a_key_that_changes_while_the_rows_do_not_is_followed(
     execute(address, "update referrals.ops_published_tables set key_columns = 'code' where table_name = 'core_users'")
     execute(address, "alter table referrals.core_users drop constraint core_users_key")
     deliver(settings, values, 2)
-    query_of_keys = "select pg_get_constraintdef(oid) from pg_constraint where conname = 'core_users_key'"
-    assert query(address, query_of_keys) == [("PRIMARY KEY (user_id)",)]
+    keys = "select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'referrals.core_users'::regclass"
+    assert query(address, f"{keys} and contype = 'p'") == [("PRIMARY KEY (user_id)",)]
 
 
 def test_a_password_with_an_at_sign_is_refused_without_showing_it(settings: Settings, address: str) -> None:
@@ -132,16 +132,17 @@ def test_a_password_with_an_at_sign_is_refused_without_showing_it(settings: Sett
     assert "second-part" not in str(found.value)
 
 
-@pytest.mark.parametrize("name", ["text.duckdb", "nowhere/new.duckdb", "data"])
-def test_a_file_that_cannot_be_a_destination_is_a_fault_of_the_settings(
-    settings: Settings, tmp_path: Path, name: str
+@pytest.mark.parametrize(("name", "code"), [("text.duckdb", 2), ("nowhere/new.duckdb", 4), ("data", 2)])
+def test_a_file_that_cannot_be_a_destination_is_reported_with_the_setting(
+    settings: Settings, tmp_path: Path, name: str, code: int
 ) -> None:
     (tmp_path / "text.duckdb").write_text("no database")
     values = values_of({
         f"DESTINATION__{NAME}__CREDENTIALS": str(tmp_path / name), f"DESTINATION__{NAME}__DESTINATION_TYPE": "duckdb",
     })  # fmt: skip
-    with pytest.raises(ConfigurationError, match=r"cannot be delivered|a file of this warehouse") as found:
+    with pytest.raises(ReferralsError, match=r"cannot be delivered|a file of this warehouse") as found:
         deliver(settings, values)
+    assert found.value.exit_code == code
     assert found.value.next_step.startswith(f"Set DESTINATION__{NAME}__CREDENTIALS to a")
     assert (tmp_path / "text.duckdb").read_text() == "no database"
 

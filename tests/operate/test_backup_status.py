@@ -14,7 +14,6 @@ from referral_warehouse.operate import recorder
 from referral_warehouse.operate.known_backups import FILE, BackupRecord, last_backup_at, made_at, read_records, remember
 from referral_warehouse.settings import Settings
 from tests.operate.conftest import Run
-from tests.operate.test_backup import backups as backups
 from tests.operate.test_backup import flip, make
 
 pytestmark = pytest.mark.usefixtures("few_models")

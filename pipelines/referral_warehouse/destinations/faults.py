@@ -97,7 +97,9 @@ def destination_error(error: BaseException, values: DestinationValues) -> Referr
             "hold the text.",
         )
     if values.kind in OF_FILES and FILE.search(reason):
-        return ConfigurationError(
+        # a folder that does not exist may be on a disk that is not mounted at the moment
+        kind = DestinationUnavailable if "No such file or directory" in reason else ConfigurationError
+        return kind(
             message,
             f"Set {variable((SECTION, name), 'credentials')} to a DuckDB file, or a new name, in a folder that exists "
             "and that this user may write.",
