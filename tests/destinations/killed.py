@@ -6,13 +6,8 @@ statement (0: none). It answers with the exit code of the child, its standard er
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
-import tempfile
-import traceback
-from pathlib import Path
 from typing import Any
 
 from referral_warehouse.destinations import configuration, delivery  # noqa: F401 - first: they import dlt
@@ -23,25 +18,12 @@ from dlt.destinations.impl.postgres.sql_client import Psycopg2SqlClient
 
 from referral_warehouse.cli.table_delivery import deliver_to
 from referral_warehouse.settings import load_settings
+from tests.kills.forked_answers import answer_each_line
 
 
-def main() -> None:
-    for line in sys.stdin:
-        asked = json.loads(line)
-        with tempfile.TemporaryDirectory() as folder:
-            said = Path(folder) / "said"
-            child = os.fork()
-            if child == 0:
-                deliver(asked, said)
-            _, status = os.waitpid(child, 0)
-            text = said.read_text() if said.exists() else "0"
-        sys.stdout.write(json.dumps({"code": os.waitstatus_to_exitcode(status), "said": text}) + "\n")
-        sys.stdout.flush()
-
-
-def deliver(asked: dict[str, Any], said: Path) -> None:
-    """Deliver, and end the process."""
-    code, seen = 1, 0
+def deliver(asked: dict[str, Any]) -> int:
+    """Returns: how many statements there were."""
+    seen = 0
 
     def ticking(owner: Any, name: str) -> None:
         original = getattr(owner, name)
@@ -55,20 +37,13 @@ def deliver(asked: dict[str, Any], said: Path) -> None:
 
         setattr(owner, name, counted)
 
-    try:
-        os.environ.update(asked["environ"])
-        for name in ("execute_query", "commit_transaction"):
-            ticking(Psycopg2SqlClient, name)
-        ticking(PostgresCsvCopyJob, "run")
-        settings = load_settings()
-        deliver_to(settings, settings.destinations[0])
-        said.write_text(str(seen))
-        code = 0
-    except BaseException:
-        said.write_text(traceback.format_exc())
-    finally:
-        os._exit(code)
+    for name in ("execute_query", "commit_transaction"):
+        ticking(Psycopg2SqlClient, name)
+    ticking(PostgresCsvCopyJob, "run")
+    settings = load_settings()
+    deliver_to(settings, settings.destinations[0])
+    return seen
 
 
 if __name__ == "__main__":
-    main()
+    answer_each_line(deliver)

@@ -7,50 +7,19 @@ of the child, and with how many statements there were when it lives, or why it f
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
-import tempfile
 import threading
 import time
-import traceback
-from pathlib import Path
 from typing import Any
 
 from referral_warehouse.cli.lake import locked_lake, publish_lake
 from referral_warehouse.settings import load_settings
 from referral_warehouse.warehouse.lake import connection as lake_connection
+from tests.kills.forked_answers import answer_each_line
 
 
-def main() -> None:
-    for line in sys.stdin:
-        asked = json.loads(line)
-        with tempfile.TemporaryDirectory() as folder:
-            said = Path(folder) / "said"
-            child = os.fork()
-            if child == 0:
-                become(asked, said)
-            _, status = os.waitpid(child, 0)
-            text = said.read_text() if said.exists() else "0"
-        sys.stdout.write(json.dumps({"code": os.waitstatus_to_exitcode(status), "said": text}) + "\n")
-        sys.stdout.flush()
-
-
-def become(asked: dict[str, Any], said: Path) -> None:
-    """Publish, and end the process."""
-    code = 1
-    try:
-        os.environ.update(asked["environ"])
-        said.write_text(str(publish(asked["at"], asked["after_us"])))
-        code = 0
-    except BaseException:
-        said.write_text(traceback.format_exc())
-    finally:
-        os._exit(code)
-
-
-def publish(at: int, after_us: int) -> int:
+def publish(asked: dict[str, Any]) -> int:
     """Returns: how many statements there were after the lock was taken."""
     settings, original = load_settings(), lake_connection.bare_connection
     seen = 0
@@ -58,11 +27,11 @@ def publish(at: int, after_us: int) -> int:
     def tick() -> None:
         nonlocal seen
         seen += 1
-        if seen != at:
+        if seen != asked["at"]:
             return
-        if not after_us:
+        if not asked["after_us"]:
             die()
-        threading.Thread(target=die, args=[after_us / 1e6], daemon=True).start()
+        threading.Thread(target=die, args=[asked["after_us"] / 1e6], daemon=True).start()
 
     class Counted:
         """A connection whose statements are counted."""
@@ -90,4 +59,4 @@ def die(after_s: float = 0) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer_each_line(publish)

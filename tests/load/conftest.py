@@ -31,12 +31,15 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
-@pytest.fixture(scope="session")
-def loaded_once(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
-    folder = tmp_path_factory.mktemp("loaded")
-    with Sandbox(folder / WORLD, users=120, seed=3, calls_per_minute=0) as world:
+def _loaded(folder: Path, users: int) -> Path:
+    with Sandbox(folder / WORLD, users=users, seed=3, calls_per_minute=0) as world:
         Account(world, folder).load()
     return folder
+
+
+@pytest.fixture(scope="session")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
+    return _loaded(tmp_path_factory.mktemp("loaded"), users=120)
 
 
 @pytest.fixture
@@ -48,10 +51,7 @@ def account(loaded_once: Path, tmp_path: Path) -> Iterator[Account]:
 
 @pytest.fixture(scope="session")
 def larger_once(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
-    folder = tmp_path_factory.mktemp("larger")
-    with Sandbox(folder / WORLD, users=1_500, seed=3, calls_per_minute=0) as world:
-        Account(world, folder).load()
-    return folder
+    return _loaded(tmp_path_factory.mktemp("larger"), users=1_500)
 
 
 @pytest.fixture
