@@ -78,7 +78,9 @@ def test_what_did_not_change_is_not_published_again(synced: Settings, referrals:
     assert (after["snapshot"], after["synced_at"]) == (before["snapshot"], before["synced_at"])
     assert after["current_at"] > before["current_at"]
     us.lists["users"].append(user(99))
-    found = json.loads(referrals("sync", "--json").out)
+    done = referrals("sync", "--json")
+    assert "users in common" not in done.err, "equal ids alone prove nothing"
+    found = json.loads(done.out)
     assert (found["published"], found["snapshot"]) == (True, 2)
     assert found["accounts"]["us"]["rows_written"] == 1
     assert differences(together) == []
@@ -177,7 +179,7 @@ def test_an_account_that_is_gone_from_the_settings_is_not_dropped_unasked(synced
     without = dict.fromkeys(("ACCOUNTS__US__API_TOKEN", "ACCOUNTS__US__BASE_URL", "ACCOUNTS__US__CALLS_PER_MINUTE"))
     done = referrals("sync", **without)
     assert done.code == 5
-    assert "These accounts are published, but not in the settings, or without data of their own: us." in done.err
+    assert "These accounts are published, but not in the settings: us." in done.err
     assert rows(together.warehouse_path, "select count(*) from core.users where account = 'us'") == [(3,)]
     assert referrals("sync", "--accept-deletions", **without).code == 0
     assert rows(together.warehouse_path, "select distinct account from core.users") == [("uk",)]
@@ -227,3 +229,13 @@ def test_the_log_of_each_account_is_named(
     assert done.code == 0
     found = [json.loads(line) for line in done.err.splitlines()]
     assert {record.get("account") for record in found} == {None, "uk", "us"}
+
+
+def test_two_tokens_of_one_account_are_noticed(
+    together: Settings, referrals: Run, uk: AccountServer, us: AccountServer
+) -> None:
+    us.lists = uk.lists
+    done = referrals("sync")
+    assert done.code == 0, done.err
+    assert "the accounts uk and us have 4 users in common" in done.err
+    assert "remove one of them from the settings" in done.err

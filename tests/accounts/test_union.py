@@ -17,6 +17,7 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.accounts import union
 from referral_warehouse.warehouse.accounts.states import AccountState, current_at_of
 from referral_warehouse.warehouse.build import prepare_draft_dir
+from referral_warehouse.warehouse.connection import draft_path
 from referral_warehouse.warehouse.published_snapshot import PublishedSnapshot
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -48,29 +49,51 @@ def accounts_with_rows(draw: st.DrawFn) -> dict[str, tuple[list[tuple[str, str]]
     return found
 
 
-@given(accounts_with_rows())
+@given(accounts_with_rows(), st.sets(st.sampled_from(("a", "b_1", "group"))))
 @settings(max_examples=25)
 def test_every_row_is_that_of_its_account(
-    given_rows: dict[str, tuple[list[tuple[str, str]], list[tuple[Any, ...]]]],
+    given_rows: dict[str, tuple[list[tuple[str, str]], list[tuple[Any, ...]]]], lost_ones: set[str]
 ) -> None:
+    """Also where the data of some accounts is lost since, so that the common snapshot alone has their rows."""
     with tempfile.TemporaryDirectory() as folder:
         together = Settings(warehouse_dir=Path(folder))
         states = [_state(Path(folder) / name, name, *content) for name, content in given_rows.items()]
-        prepare_draft_dir(together)
-        with union.connect_union(together) as connection:
-            union.build_union(connection, [*states, AccountState("never_synced", None)])
-            cursor = connection.execute("from draft.core.things")
-            names = [column[0] for column in cursor.description or ()]
-            got = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            listed = connection.execute("select account, is_included from draft.ops.accounts order by all").fetchall()
+        got, names, listed = _united(together, [*states, AccountState("never_synced", None)])
+        common = _common_snapshot(together, Path(folder) / "common", states)
+        lost = [AccountState(state.account, None, None, None, common) for state in states if state.account in lost_ones]
+        states = [state for state in states if state.account not in lost_ones]
+        again, _, still_listed = _united(together, [*states, *lost, AccountState("never_synced", None)])
     wanted = [
         {"account": account, **dict.fromkeys(names[1:]), **dict(zip([c for c, _ in columns], row, strict=True))}
         for account, (columns, found) in given_rows.items()
         for row in found
     ]
     assert names[0] == "account"
+    assert sorted(map(repr, map(_comparable, again))) == sorted(map(repr, map(_comparable, wanted)))
+    assert still_listed == listed
     assert sorted(map(repr, map(_comparable, got))) == sorted(map(repr, map(_comparable, wanted)))
     assert listed == sorted([*((name, True) for name in given_rows), ("never_synced", False)])
+
+
+def _united(together: Settings, states: list[AccountState]) -> tuple[list[dict[str, Any]], list[str], list[Any]]:
+    """The rows and columns of the common table, and the accounts that are listed."""
+    prepare_draft_dir(together)
+    with union.connect_union(together) as connection:
+        union.build_union(connection, states)
+        cursor = connection.execute("from draft.core.things")
+        names = [column[0] for column in cursor.description or ()]
+        got = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        listed = connection.execute("select account, is_included from draft.ops.accounts order by all").fetchall()
+        connection.execute("checkpoint draft")
+    return got, names, listed
+
+
+def _common_snapshot(together: Settings, folder: Path, states: list[AccountState]) -> PublishedSnapshot:
+    """The draft of all accounts as their published snapshot."""
+    folder.mkdir()
+    draft_path(together).rename(folder / "warehouse.duckdb")
+    manifest = {"snapshot": 1, "tables": {}, "accounts": {state.account: state.entry for state in states}}
+    return PublishedSnapshot(1, folder, manifest, "0")
 
 
 def _comparable(row: dict[str, Any]) -> list[tuple[str, Any]]:

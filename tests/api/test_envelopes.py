@@ -44,6 +44,8 @@ def test_the_documented_envelope() -> None:
         ({"meta": {"total": 7.5, "last_page": "one"}}, None, None),
         ({"meta": {"total": "٧"}}, None, None),
         ({"meta": {"total": 2}, "links": ["odd"]}, 2, None),
+        ({"meta": {"total": 2_000_001, "last_page": 2_000_001}}, 2_000_001, 2_000_001),  # one row a page, to count rows
+        ({"meta": {"total": 500_000_000, "last_page": 500_000_000}}, 500_000_000, 500_000_000),
     ],
 )
 def test_counts_are_read_where_they_are_reported(

@@ -15,9 +15,9 @@ from referral_warehouse.api.client import ApiResponse
 from referral_warehouse.api.numbers import INT64, Oversized, brief, whole_number
 from referral_warehouse.errors import BadEnvelope
 
-MAX_ROWS = 50_000_000
-MAX_PAGES = 2_000_000
-"""The most that a list may report: a hundred times the largest accounts. A larger number is refused."""
+MAX_ROWS = 500_000_000
+"""The most rows, or pages, that a list may report; a larger number is refused. Lists whose rows are counted have pages
+of one row."""
 MAX_KEY_DIGITS = 18
 
 
@@ -95,7 +95,7 @@ def read_page(response: ApiResponse) -> Page:
     meta = payload.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     total = _count(response, meta, "total", MAX_ROWS)
-    last_page = _count(response, meta, "last_page", MAX_PAGES)
+    last_page = _count(response, meta, "last_page", MAX_ROWS)
     if total is not None and total < len(rows):
         raise BadEnvelope(f"{response.url_path}: 'meta.total' is {total}, but the page alone has {len(rows)} rows.")
     links = payload.get("links")

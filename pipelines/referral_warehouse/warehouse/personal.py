@@ -30,8 +30,15 @@ def personal_state(settings: Settings) -> str:
 
 def hidden_in_feeds(settings: Settings) -> dict[str, frozenset[str]]:
     """The columns of each published table that have no values in its feed."""
-    if settings.publish_personal and settings.feeds_have_personal:
-        return {}
+    return {} if settings.publish_personal and settings.feeds_have_personal else _personal_columns()
+
+
+def hidden_in_database(settings: Settings) -> dict[str, frozenset[str]]:
+    """The columns of each published table that have no values in the database."""
+    return {} if settings.publish_personal else _personal_columns()
+
+
+def _personal_columns() -> dict[str, frozenset[str]]:
     return {model.qualified_name: frozenset(model.personal) for model in load_models() if model.is_published}
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import MassDisappearance, NothingPublished
 from referral_warehouse.utc_times import iso_utc
-from referral_warehouse.warehouse.accounts.states import AccountState, current_at_of, origin_of
+from referral_warehouse.warehouse.accounts.states import AccountState, current_at_of, entries_of, origin_of
 from referral_warehouse.workspace.current_snapshot import current_number
 from referral_warehouse.workspace.lock import waiting_lock
 
@@ -47,7 +47,7 @@ def publish_together(
 
     Args:
         together: the settings of all accounts together.
-        states: the accounts; one without a snapshot has no rows, and is in ``ops.accounts``.
+        states: the accounts; one of which nothing is published has no rows, and is in ``ops.accounts``.
         accept_deletions: whether an account that was published may be missing now.
         companions: write further files into the snapshot.
         now: this machine's clock.
@@ -58,11 +58,12 @@ def publish_together(
     """
     import duckdb
 
+    from referral_warehouse.warehouse.accounts.same_account import same_accounts
     from referral_warehouse.warehouse.accounts.union import build_union, connect_union
     from referral_warehouse.warehouse.build import prepare_draft_dir
     from referral_warehouse.warehouse.connection import draft_path
     from referral_warehouse.warehouse.database_errors import explain
-    from referral_warehouse.warehouse.personal import personal_state
+    from referral_warehouse.warehouse.personal import hidden_in_database, personal_state
     from referral_warehouse.warehouse.publish import (
         Publication,
         complete,
@@ -72,7 +73,7 @@ def publish_together(
     )
     from referral_warehouse.warehouse.recovery import recover
 
-    if all(state.snapshot is None for state in states):
+    if not any(state.is_included for state in states):
         raise NothingPublished("Nothing is published of any account yet.", "Run `referrals sync`.")
     if not accept_deletions:
         _refuse_lost_accounts(together, states)
@@ -83,7 +84,8 @@ def publish_together(
         problems = [*recovery.problems, *prepare_draft_dir(together)]
         connection = connect_union(together)
         try:
-            build_union(connection, states)
+            build_union(connection, states, hidden_in_database(together))
+            problems += same_accounts(connection)
             feeds, failed = export_draft(together, connection, companions)
         except duckdb.Error as error:
             raise explain(error, "The accounts could not be published together") from error
@@ -91,28 +93,35 @@ def publish_together(
             connection.close()
         origin = origin_of(states, iso_utc(now()), personal_state(together))
         number, path, manifest = switch_to_draft(together, draft_path(together), origin, feeds)
-    problems += [*failed, *complete(together, number, manifest)]
+    problems += [*failed, *map(_lost, (state for state in states if state.common is not None))]
+    problems += complete(together, number, manifest)
     return Publication(number, path, manifest, [], tuple(dict.fromkeys(problems)), tuple(recovery.done))
 
 
 def _refuse_lost_accounts(together: Settings, states: Sequence[AccountState]) -> None:
     """Raises: MassDisappearance where rows of an account are published that would not be any more."""
-    included = {state.account for state in states if state.snapshot is not None}
+    included = {state.account for state in states if state.is_included}
     lost = sorted(account for account, entry in published_accounts(together).items() if entry.get("snapshot"))
     if lost := [account for account in lost if account not in included]:
         raise MassDisappearance(
-            f"These accounts are published, but not in the settings, or without data of their own: {', '.join(lost)}.",
+            f"These accounts are published, but not in the settings: {', '.join(lost)}.",
             "If they are not to be published any more, run `referrals publish --accept-deletions`. If not, correct the "
-            "settings, or put the directory of the account back or restore it from a backup.",
+            "settings.",
         )
+
+
+def _lost(state: AccountState) -> str:
+    return (
+        f"the data of the account {state.account} is lost or damaged, and is published as it was before: put its "
+        "directory back or restore a backup"
+    )
 
 
 def published_accounts(together: Settings) -> dict[str, Any]:
     """The accounts in the manifest of the published snapshot, by name; none where they were not published together."""
     from referral_warehouse.warehouse.published import published_manifest
 
-    found = (published_manifest(together) or {}).get("accounts")
-    return found if isinstance(found, dict) and all(isinstance(entry, dict) for entry in found.values()) else {}
+    return entries_of(published_manifest(together) or {})
 
 
 def _is_current(together: Settings, states: Sequence[AccountState]) -> bool:

@@ -1,13 +1,15 @@
 """Builds the database of all accounts: each published table with the rows of every account, its name in front.
 
-The rows of an account are those of its published snapshot, value by value; nothing is computed across accounts. Each
-table is compared with the snapshots by its number of rows and a checksum of all values before it is published.
+The rows of an account are those of its published snapshot, value by value, or where that is lost, its rows in the last
+snapshot of all; nothing is computed across accounts. Each table is compared with the snapshots by its number of rows
+and a checksum of all values before it is published.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from referral_warehouse.errors import DataRefused
@@ -40,7 +42,10 @@ COLUMNS = {
     "account_snapshot": ("bigint", "number of the account's own snapshot that its rows are from; null = none"),
     "synced_at": ("timestamp", "data as of, by the server's clock, UTC; null = none"),
     "current_at": ("timestamp", "when a sync last found nothing newer, by the server's clock, UTC; null = none"),
-    "last_error": ("varchar", "class of the error that ended the account's last run; null = it succeeded"),
+    "last_error": (
+        "varchar",
+        "class of the error that ended the last run, or HistoryLost where the account's data is lost; null = none",
+    ),
 }
 
 
@@ -55,28 +60,59 @@ def connect_union(settings: Settings) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def build_union(connection: duckdb.DuckDBPyConnection, states: Sequence[AccountState]) -> None:
+def build_union(
+    connection: duckdb.DuckDBPyConnection,
+    states: Sequence[AccountState],
+    hidden: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> None:
     """Create the tables of all accounts in the draft, with their comments.
 
+    Args: ``hidden`` has the columns of each table that get no values, whatever the snapshot of an account has: one that
+    has failed since they were hidden still has them.
     Raises: DataRefused where a table does not have the rows of its accounts; DuckDB's errors.
     """
-    snapshots = {state.account: state.snapshot for state in states if state.snapshot is not None}
     sources: dict[str, dict[str, Columns]] = {}
     comments: dict[str, str | None] = {}
-    for account, snapshot in snapshots.items():
-        connection.execute(f"attach {literal(snapshot.folder / DATABASE)} as {_catalog(account)} (read_only)")
-        found, texts = described_columns(connection, _catalog(account))
+    included = [state for state in states if state.is_included]
+    for state in included:
+        found, texts = _attach(connection, state)
         for name, columns in found.items():
             if name.partition(".")[0] in PUBLISHED_LAYERS:
-                sources.setdefault(name, {})[account] = columns
+                sources.setdefault(name, {})[state.account] = columns
                 comments.setdefault(name, texts.get(name))
     for layer in dict.fromkeys([*(name.partition(".")[0] for name in sources), "ops"]):
         connection.execute(f"create schema if not exists draft.{identifier(layer)}")
     for name, by_account in sorted(sources.items()):
-        _unite(connection, name, by_account, comments[name])
+        _unite(connection, name, by_account, comments[name], hidden.get(name, ()))
     _list_accounts(connection, states)
-    for account in snapshots:
-        connection.execute(f"detach {_catalog(account)}")
+    for state in included:
+        connection.execute(f"detach {_catalog(state.account)}")
+        if state.common is not None:
+            connection.execute(f"detach common_{_catalog(state.account)}")
+
+
+def _attach(
+    connection: duckdb.DuckDBPyConnection, state: AccountState
+) -> tuple[dict[str, Columns], dict[str, str | None]]:
+    """Make the tables of an account readable in its catalog. Returns: their columns and comments."""
+    catalog = _catalog(state.account)
+    if state.common is None:
+        assert state.snapshot is not None  # noqa: S101 - an account without rows is not attached
+        connection.execute(f"attach {literal(state.snapshot.folder / DATABASE)} as {catalog} (read_only)")
+        return described_columns(connection, catalog)
+    all_of_them = f"common_{catalog}"
+    connection.execute(f"attach {literal(state.common.folder / DATABASE)} as {all_of_them} (read_only)")
+    connection.execute(f"attach ':memory:' as {catalog}")
+    found, texts = described_columns(connection, all_of_them)
+    tables = {name: columns for name, columns in found.items() if name != ACCOUNTS_TABLE}
+    for layer in dict.fromkeys(name.partition(".")[0] for name in tables):
+        connection.execute(f"create schema if not exists {catalog}.{identifier(layer)}")
+    for name in tables:
+        connection.execute(
+            f"create view {catalog}.{name} as select * exclude ({ACCOUNT_COLUMN}) from {all_of_them}.{name} "
+            f"where {ACCOUNT_COLUMN} = {literal(state.account)}"
+        )
+    return {name: [one for one in columns if one[0] != ACCOUNT_COLUMN] for name, columns in tables.items()}, texts
 
 
 def _catalog(account: str) -> str:
@@ -84,21 +120,25 @@ def _catalog(account: str) -> str:
 
 
 def _unite(
-    connection: duckdb.DuckDBPyConnection, name: str, by_account: dict[str, Columns], comment: str | None
-) -> None:
+    connection: duckdb.DuckDBPyConnection, name: str, by_account: dict[str, Columns], comment: str | None,
+    hidden: Collection[str],
+) -> None:  # fmt: skip
     """Create a table with the rows of each account, and compare it with them."""
     kinds = _kinds(connection, name, by_account)
     declared = ", ".join(f"{identifier(column)} {kind}" for column, kind in kinds.items())
     connection.execute(f"create table draft.{name} ({ACCOUNT_COLUMN} varchar, {declared})")
     for account, columns in by_account.items():
         names = ", ".join(identifier(column) for column, *_ in columns)
+        read = ", ".join(
+            f"cast(null as {kind})" if column in hidden else identifier(column) for column, kind, _ in columns
+        )
         source = f"{_catalog(account)}.{name}"
         connection.execute(
-            f"insert into draft.{name} ({ACCOUNT_COLUMN}, {names}) select {literal(account)}, {names} from {source}"
+            f"insert into draft.{name} ({ACCOUNT_COLUMN}, {names}) select {literal(account)}, {read} from {source}"
         )
         # As the types that the account has: a value that was shortened is another one then.
         values = ", ".join(f"cast({identifier(column)} as {kind})" for column, kind, _ in columns)
-        before = connection.execute(f"select count(*), sum(hash({names})) from {source}").fetchone()
+        before = connection.execute(f"select count(*), sum(hash({read})) from {source}").fetchone()
         after = connection.execute(
             f"select count(*), sum(hash({values})) from draft.{name} where {ACCOUNT_COLUMN} = {literal(account)}"
         ).fetchone()
@@ -139,7 +179,7 @@ def _list_accounts(connection: duckdb.DuckDBPyConnection, states: Sequence[Accou
             f"insert into draft.{ACCOUNTS_TABLE} values (?, ?, ?, cast(? as timestamptz) at time zone 'UTC', "
             "cast(? as timestamptz) at time zone 'UTC', ?)",
             [
-                state.account, state.snapshot is not None, entry["snapshot"], entry["synced_at"], entry["current_at"],
+                state.account, state.is_included, entry["snapshot"], entry["synced_at"], entry["current_at"],
                 state.failure,
             ],
         )  # fmt: skip
