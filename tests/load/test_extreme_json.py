@@ -17,7 +17,7 @@ from referral_warehouse.api.responses import MAX_ROWS, Page, read_page
 from referral_warehouse.errors import BadEnvelope
 from referral_warehouse.load.registry import DOCUMENTED, TABLES
 from tests.load.extreme_values import DIGITS, EXTREMES, NUMBERS, good_row, listed, true_row, written
-from tests.load.parsing import new_parser, quarantined
+from tests.load.parsing import new_parser, parsed_page, quarantined
 from tests.load.wrong_rows import is_read_right
 
 ASKED = "users?page=3"
@@ -33,7 +33,7 @@ def check(table: str, field: str, texts: list[str]) -> None:
     good = [written(good_row(table, identifier)) for identifier in GOOD_IDS]
     odd = [written(good_row(table, 1_000 + number) | {field: text}) for number, text in enumerate(texts)]
     parser = new_parser("r1")
-    found, rejects = parser.read(DOCUMENTED[table], page_of(listed(*good, *odd)), table)
+    found, rejects = parsed_page(parser, DOCUMENTED[table], page_of(listed(*good, *odd)), table)
     kept = found.to_pylist()
     assert set(GOOD_IDS) <= {row["id"] for row in kept}
     # a field that is not documented is kept apart and changes no column
@@ -92,7 +92,7 @@ def test_an_extreme_value_instead_of_a_row_is_set_aside(table: str) -> None:
     good = written(good_row(table, 101))
     texts = [text for text in EXTREMES if not text.startswith("{")]
     parser = new_parser("r1")
-    found, rejects = parser.read(DOCUMENTED[table], page_of(listed(good, *texts, good)), table)
+    found, rejects = parsed_page(parser, DOCUMENTED[table], page_of(listed(good, *texts, good)), table)
     assert found.column("id").to_pylist() == [101, 101]
     assert len(rejects) == len(texts)
     assert {reject.reason for reject in rejects} == {"not an object"}
@@ -103,7 +103,7 @@ def test_a_number_is_kept_in_quarantine_as_it_was_written() -> None:
     for text in ("1e999999999", DIGITS, f"0.{DIGITS}", "-1e-999999999"):
         parser = new_parser("r1")
         row = written(good_row("users", 7) | {"reach": text})
-        found, [reject] = parser.read(DOCUMENTED["users"], page_of(listed(row)), "users")
+        found, [reject] = parsed_page(parser, DOCUMENTED["users"], page_of(listed(row)), "users")
         assert found.num_rows == 0
         assert f'"reach":{text}' in reject.raw
         assert (reject.known_id, reject.reason.startswith("reach: ")) == (7, True)
@@ -114,7 +114,7 @@ def test_what_is_nested_deeply_is_kept_whole_in_quarantine() -> None:
         text = '{"deep":' * depth + '"inside"' + "}" * depth
         parser = new_parser("r1")
         row = written(good_row("users", 7) | {"meta": text})
-        _, [reject] = parser.read(DOCUMENTED["users"], page_of(listed(row)), "users")
+        _, [reject] = parsed_page(parser, DOCUMENTED["users"], page_of(listed(row)), "users")
         kept = reject.raw if depth < 1_000 else reject.raw.replace('\\"', '"')
         assert kept.count('"deep":') == depth
         assert "inside" in kept
@@ -190,7 +190,7 @@ def expect_no_date(table: str, zero: str) -> None:
         # a column of zero dates, one among good ones, and one that has to be read value by value
         for texts in ([zero, zero], [zero, "2026-01-05T08:00:00.000000Z"], [zero, "2026-01-05T08:00:00+02:00"]):
             rows = [written(good_row(table, n) | {field: json.dumps(text)}) for n, text in enumerate(texts, 1)]
-            found, rejects = parser.read(DOCUMENTED[table], page_of(listed(*rows)), table)
+            found, rejects = parsed_page(parser, DOCUMENTED[table], page_of(listed(*rows)), table)
             assert rejects == []
             assert [value is None for value in found.column(field).to_pylist()] == [text == zero for text in texts]
     stream = "coupons" if table == "coupon_batches" else table
@@ -200,14 +200,15 @@ def expect_no_date(table: str, zero: str) -> None:
 
 def test_a_zero_date_instead_of_the_day_a_user_joined_sets_the_user_aside() -> None:
     row = written(good_row("users", 7) | {"date": '"0000-00-00 00:00:00"'})
-    found, [reject] = new_parser("r1").read(DOCUMENTED["users"], page_of(listed(row)), "users")
+    found, [reject] = parsed_page(new_parser("r1"), DOCUMENTED["users"], page_of(listed(row)), "users")
     assert found.num_rows == 0
     assert reject.reason == "date: '0000-00-00 00:00:00' is not a possible date"
 
 
 def test_a_field_that_one_single_row_lacks_is_that_rows_problem() -> None:
     row = {name: text for name, text in good_row("users", 7).items() if name != "email"}
-    found, [reject] = new_parser("r1").read(DOCUMENTED["users"], page_of(listed(written(row))), "users")
+    found, [reject] = parsed_page(new_parser("r1"), DOCUMENTED["users"], page_of(listed(written(row))), "users")
     assert (found.num_rows, reject.reason) == (0, "email is missing")
+    both = page_of(listed(written(row), written(row | {"id": "8"})))
     with pytest.raises(BadEnvelope, match="'email' is in no row"):
-        new_parser("r1").read(DOCUMENTED["users"], page_of(listed(written(row), written(row | {"id": "8"}))), "users")
+        parsed_page(new_parser("r1"), DOCUMENTED["users"], both, "users")

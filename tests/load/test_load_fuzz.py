@@ -30,7 +30,7 @@ from referral_warehouse.load.runner import load
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.settings import Settings, Token
 from tests.api.scripted_server import Request, Say, ScriptedServer
-from tests.load.parsing import new_parser, quarantined
+from tests.load.parsing import new_parser, parsed_page, quarantined
 from tests.load.wrong_rows import envelopes, is_read_right, true_rows
 
 FUZZED = ("users", "rewards_due")
@@ -40,7 +40,7 @@ def judge(table: str, envelope: str, page: Page) -> None:
     """What became of a page: every row is in the table exactly as written, or in quarantine."""
     parser = new_parser("r1")
     try:
-        found, _ = parser.read(TABLES[table], page, table)
+        found, _ = parsed_page(parser, TABLES[table], page, table)
     except BadEnvelope:
         return
     written = true_rows(envelope)

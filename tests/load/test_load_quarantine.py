@@ -15,7 +15,7 @@ from referral_warehouse.load.records.schema import QUARANTINE
 from referral_warehouse.load.registry import DOCUMENTED, TABLES
 from referral_warehouse.warehouse.build import build
 from tests.load.accounts import Account
-from tests.load.parsing import new_parser, quarantined
+from tests.load.parsing import new_parser, parsed_page, quarantined
 
 
 def reward(identifier: Any, **changed: Any) -> dict[str, Any]:
@@ -23,8 +23,8 @@ def reward(identifier: Any, **changed: Any) -> dict[str, Any]:
 
 
 def read(parser: PageParser, *rows: Any) -> list[Any]:
-    table, _ = parser.read(
-        DOCUMENTED["rewards"], Page(list(rows), len(rows), 1, None, label="rewards?page=1"), "rewards"
+    table, _ = parsed_page(
+        parser, DOCUMENTED["rewards"], Page(list(rows), len(rows), 1, None, label="rewards?page=1"), "rewards"
     )
     return table.column("id").to_pylist()
 

@@ -45,6 +45,10 @@ class Quarantine:
             if identifier is not None:
                 self._open.setdefault(stream, {}).setdefault(identifier, {})[key] = None
 
+    def has_open(self, stream: str) -> bool:
+        """Whether a row of the stream is in quarantine that may turn out to be readable."""
+        return bool(self._open.get(stream))
+
     def record(self, stream: str, coerced: Coerced, observed_at: datetime) -> int:
         """Quarantine the rejected rows of a response, and resolve those that it shows to be readable.
 

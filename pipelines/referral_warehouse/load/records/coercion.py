@@ -8,6 +8,7 @@ not name are kept together in ``_extra``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
@@ -105,7 +106,7 @@ def coerce(schema: TableSchema, rows: Sequence[dict[str, Any]], fetched_at: date
                     problems.setdefault(index, f"{field.name} is empty")
         columns.append(array)
     columns.append(_extra(fields, rows))
-    columns.append(pa.repeat(pa.scalar(fetched_at.replace(tzinfo=None), TIME), len(rows)))
+    columns.append(_observed(fetched_at, len(rows)))
     result = pa.Table.from_arrays(columns, schema=schema.arrow)
     rejects: list[Reject] = []
     if problems:
@@ -117,14 +118,61 @@ def coerce(schema: TableSchema, rows: Sequence[dict[str, Any]], fetched_at: date
     return Coerced(result, rejects, tuple(absent), zero_dates)
 
 
+def coerce_as_documented(schema: TableSchema, responses: Sequence[tuple[Sequence[Any], datetime]]) -> Coerced | None:
+    """Turn the rows of several responses into one table, with the result of ``coerce`` for each of them.
+
+    Args:
+        schema: the table.
+        responses: the rows of each, and when it was observed (UTC).
+
+    Returns:
+        None where a row lacks a field or a value must be read by itself: ``coerce`` then finds out which.
+    """
+    rows = [row for found, _ in responses for row in found]
+    try:
+        columns = _whole_columns(schema.fields, rows)
+    except (KeyError, TypeError):
+        return None
+    arrays: list[pa.Array] = []
+    for field, column in zip(schema.fields, columns, strict=True):
+        array = converters.convert(field.kind, column)
+        if array is None or (field.must == "value" and array.null_count):
+            return None
+        arrays.append(array)
+    arrays.append(_extra(schema.fields, rows))
+    arrays.append(pa.concat_arrays([_observed(at, len(found)) for found, at in responses]))
+    return Coerced(pa.Table.from_arrays(arrays, schema=schema.arrow), [], ())
+
+
+def joined(parts: Sequence[Coerced]) -> Coerced:
+    """The results of ``coerce`` for several responses as one."""
+    zero_dates: Counter[str] = Counter()
+    for part in parts:
+        zero_dates.update(part.zero_dates)
+    return Coerced(
+        pa.concat_tables([part.table for part in parts]),
+        [reject for part in parts for reject in part.rejects],
+        tuple(dict.fromkeys(name for part in parts for name in part.absent)),
+        dict(zero_dates),
+    )
+
+
+def _observed(at: datetime, count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(at.replace(tzinfo=None), TIME), count)
+
+
+def _whole_columns(fields: Sequence[Field], rows: Sequence[Any]) -> list[Sequence[Any]]:
+    """The values of each field. Raises: KeyError, TypeError where some row does not have every field."""
+    names = (field.name for field in fields)
+    return list(zip(*map(itemgetter(*names), rows), strict=True)) or [()] * len(fields)
+
+
 def _columns(
     fields: Sequence[Field], rows: Sequence[Any], problems: dict[int, str], absent: list[str], where: str
 ) -> Iterator[Sequence[Any]]:
     """The values of each field; all columns at once where every row has every field."""
     try:
-        yield from list(zip(*map(itemgetter(*(field.name for field in fields)), rows), strict=True)) or [()] * len(
-            fields
-        )
+        yield from _whole_columns(fields, rows)
     except (KeyError, TypeError):
         for field in fields:
             yield _gather(field, rows, problems, absent, where)

@@ -1,4 +1,5 @@
-"""dlt's DuckDB destination on the load file's own connection, with one difference: how a staged Parquet file is read.
+"""dlt's DuckDB destination on the load file's own connection, with two differences: how a Parquet file is read, and
+that rows whose keys are all new are not staged before they are merged.
 
 dlt inserts the file's path into the statement and lets DuckDB guess the reader's options. A folder called
 ``date=2020-05-05`` above the file then becomes a column that replaces the API's, and an apostrophe or a bracket makes
@@ -23,8 +24,13 @@ from dlt.common.normalizers.naming import NamingConvention
 from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
+from referral_warehouse.load.storage.stored_rows import DATASET
+
 WILDCARDS = frozenset("*?[")
 """In a path with one of these DuckDB searches for matching files, and not every name can be escaped."""
+
+READER = "read_parquet(?, hive_partitioning = false, union_by_name = false, filename = false)"
+MERGE_STRATEGY, DELETE_INSERT = "x-merge-strategy", "delete-insert"
 
 _STAGED = "_staged_rows"
 
@@ -70,16 +76,39 @@ class _LoadFileClient(DuckDbClient):
 
 
 class _InsertParquet(DuckDbCopyJob):
-    """Inserts the rows of one Parquet file into its table, column by column name."""
+    """Inserts the rows of one Parquet file into its table, column by column name.
+
+    dlt stages rows with a key, and merges the staged rows. Rows whose keys are all larger than those of their table go
+    into that table at once, since a merge would do the same with twice the work: a first load has no others. If such a
+    file is loaded again after a kill, its keys are known, so that it is staged and merged as usual.
+    """
 
     def run(self) -> None:
         self._sql_client: Any = self._job_client.sql_client
-        table = self._sql_client.make_qualified_table_name(self.load_table_name)
-        if WILDCARDS.isdisjoint(self._file_path):
-            reader = "read_parquet(?, hive_partitioning = false, union_by_name = false, filename = false)"
-            self._sql_client.execute_sql(f"insert into {table} by name select * from {reader}", self._file_path)
-        else:
-            self._insert_batches(table)
+        staged = self._sql_client.make_qualified_table_name(self.load_table_name)
+        if not WILDCARDS.isdisjoint(self._file_path):
+            self._insert_batches(staged)
+            return
+        target = staged
+        if self._sql_client.is_staging_dataset_active and self._load_table.get(MERGE_STRATEGY) == DELETE_INSERT:
+            with self._sql_client.with_alternative_dataset_name(DATASET):
+                table = self._sql_client.make_qualified_table_name(self.load_table_name)
+            if self._has_new_keys(table):
+                target = table
+        self._sql_client.execute_sql(f"insert into {target} by name select * from {READER}", self._file_path)
+
+    def _has_new_keys(self, table: str) -> bool:
+        """Whether the file has one row for each key, and each key is larger than those of the table."""
+        keys = [name for name, column in self._load_table["columns"].items() if column.get("primary_key")]
+        if len(keys) != 1:
+            return False
+        key = self._sql_client.escape_column_name(keys[0])
+        [[is_new]] = self._sql_client.execute_sql(
+            f"select count(*) = count(distinct {key}) and coalesce(min({key}) > (select max({key}) from {table}), "
+            f"not exists (from {table})) from {READER}",
+            self._file_path,
+        )
+        return bool(is_new)
 
     def _insert_batches(self, table: str) -> None:
         """Insert through Arrow, which opens exactly the given file; slower, and needs more memory."""

@@ -47,14 +47,13 @@ class CompleteList(Stream):
         tables: list[pa.Table] = [self.schema.arrow.empty_table()]
         rejects: list[Reject] = []
         total: int | None = None
-        for page in ctx.read_list(self.query):
-            if page.restart:
+        for parsed in ctx.parser.read(self.schema, ctx.read_list(self.query), self.name):
+            if parsed.pages[0].page.restart:
                 del tables[1:]
                 rejects.clear()
-            table, rejected = ctx.parser.read(self.schema, page, self.name)
-            tables.append(table)
-            rejects.extend(rejected)
-            total = page.total
+            tables.append(parsed.table)
+            rejects.extend(parsed.rejects)
+            total = parsed.pages[-1].page.total
         rows = with_row_versions(self.schema, pa.concat_tables(tables).combine_chunks())
         report = ctx.report.stream(self.name)
         report.is_complete, report.api_count = True, rows.num_rows + len(rejects)

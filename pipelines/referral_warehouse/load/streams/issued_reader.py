@@ -212,14 +212,13 @@ class IssuedReader:
         tables = [REWARDS_ISSUED.arrow.empty_table()]
         started_at: datetime | None = None
         rejected: set[int] = set()
-        for page in pages:
-            started_at = started_at or self._parser.server_time(page)
-            table, rejects = self._parser.read(REWARDS_ISSUED, page, f"rewards issued {found_by}".strip())
-            tables.append(table)
-            rejected.update(reject.known_id for reject in rejects if reject.known_id is not None)
-            self._has_unreadable_ids = self._has_unreadable_ids or any(reject.known_id is None for reject in rejects)
-            self._has_rejects = self._has_rejects or bool(rejects)
-            self._total = page.total
+        for parsed in self._parser.read(REWARDS_ISSUED, pages, f"rewards issued {found_by}".strip()):
+            started_at = started_at or parsed.pages[0].at
+            tables.append(parsed.table)
+            rejected.update(reject.known_id for reject in parsed.rejects if reject.known_id is not None)
+            self._has_unreadable_ids = self._has_unreadable_ids or any(r.known_id is None for r in parsed.rejects)
+            self._has_rejects = self._has_rejects or bool(parsed.rejects)
+            self._total = parsed.pages[-1].page.total
         rows = with_row_versions(REWARDS_ISSUED, pa.concat_tables(tables).combine_chunks())
         self._parser.add_quarantine(self.batch)
         if rows.num_rows:

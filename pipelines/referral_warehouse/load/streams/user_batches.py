@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from referral_warehouse.api.responses import Page
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.context import LoadContext
+from referral_warehouse.load.page_parser import GROUP_ROWS, Parsed
 from referral_warehouse.load.records.observations import reappeared
 from referral_warehouse.load.records.row_version import last_of_each_id
 from referral_warehouse.load.records.schema import OBSERVATIONS
@@ -82,38 +83,39 @@ class UserBatches:
         full: tuple[list[pa.Table], Page] | None = None
         count = 0
         last: Page | None = None
-        for number, page in enumerate(pages):
-            if number == 0:
-                self.began_at = self._parser.server_time(page)
+        for parsed in self._parser.read(USERS, pages, "users", min(GROUP_ROWS, self._batch_rows)):
+            if last is None:
+                self.began_at = parsed.pages[0].at
             if full is not None:
                 yield UserBatch(self._finish(full[0]), full[1], is_last=False)
                 full = None
-            users.append(self._parse(page, seen))
-            count += users[-1].num_rows
-            last = page
+            self._note(parsed, seen)
+            users.append(parsed.table)
+            count += parsed.table.num_rows
+            last = parsed.pages[-1].page
             if count >= self._batch_rows:
-                full, users, count = (users, page), [], 0
+                full, users, count = (users, last), [], 0
         if full is not None:
             users = full[0]
         if last is not None:
             yield UserBatch(self._finish(users), last, is_last=True)
 
-    def _parse(self, page: Page, seen: SeenUsers | None) -> pa.Table:
-        if page.restart:
+    def _note(self, parsed: Parsed, seen: SeenUsers | None) -> None:
+        """Record which users were seen, and take the coupons inside their rows."""
+        if parsed.pages[0].page.restart:
             if seen is not None:
                 seen.ids.clear()
             if self.coupons is not None:
                 self.coupons.clear_seen()
-        self.largest_page = max(self.largest_page, len(page.rows))
-        table, rejects = self._parser.read(USERS, page, f"users, page with {len(page.rows)} rows")
+        self.largest_page = max(self.largest_page, *(len(one.page.rows) for one in parsed.pages))
         if seen is not None:
-            seen.ids.append(table.column("id").combine_chunks())
-            with_id = [reject.known_id for reject in rejects if reject.known_id is not None]
+            seen.ids.append(parsed.table.column("id").combine_chunks())
+            with_id = [reject.known_id for reject in parsed.rejects if reject.known_id is not None]
             seen.ids.append(pa.array(with_id, pa.int64()))
-            seen.has_unreadable_ids = seen.has_unreadable_ids or len(with_id) < len(rejects)
+            seen.has_unreadable_ids = seen.has_unreadable_ids or len(with_id) < len(parsed.rejects)
         if self.coupons is not None:
-            self.coupons.take(page, self._parser.server_time(page))
-        return table
+            for one in parsed.pages:
+                self.coupons.take(one.page, one.at)
 
     def _finish(self, users: list[pa.Table]) -> LoadBatch:
         batch = LoadBatch()
