@@ -184,8 +184,12 @@ def memory_limit_mb(load_path: Path) -> int:
     """Memory DuckDB may take before it spills: by the size of the load file, at most half of the machine's."""
     smallest, largest = MEMORY_LIMITS_MB
     load_mb = _size_mb(load_path)
-    physical_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
-    return max(200, min(max(smallest, load_mb), largest, physical_mb // 2))
+    return max(200, min(max(smallest, load_mb), largest, physical_memory_mb() // 2))
+
+
+def physical_memory_mb() -> int:
+    """The machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
 
 
 def _size_mb(path: Path) -> int:

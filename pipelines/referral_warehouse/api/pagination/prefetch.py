@@ -45,18 +45,19 @@ class Prefetcher:
         """
         source = iter(calls)
         pending: deque[Future[T]] = deque()
-        ended = Semaphore(0)  # one for each call that ended or was cancelled since the last wait, or before
+        begun = Begun()
         taken = 0
 
-        def submit(call: Callable[[], T]) -> Future[T]:
-            future = self._threads.submit(call)
-            future.add_done_callback(lambda _: ended.release())
-            pending.append(future)
-            return future
+        def submit(call: Callable[[], T]) -> None:
+            pending.append(begun.watched(self._threads.submit(call)))
 
         try:
             while True:
-                self._submit(source, pending, submit, results_ahead)
+                at_once = self._concurrency.now
+                is_first_slow = bool(pending) and not pending[0].done()
+                most = max(at_once, results_ahead) if is_first_slow else at_once
+                while len(pending) < most and begun.in_progress < at_once and (call := next(source, None)) is not None:
+                    submit(call)
                 if not pending:
                     return
                 if pending[0].done():
@@ -68,25 +69,34 @@ class Prefetcher:
                         submit(call)
                     yield result
                 else:
-                    ended.acquire()
+                    begun.wait()
         finally:
             for future in pending:
                 future.cancel()
 
-    def _submit(
-        self,
-        source: Iterator[Callable[[], T]],
-        pending: deque[Future[T]],
-        submit: Callable[[Callable[[], T]], Future[T]],
-        results_ahead: int,
-    ) -> None:
-        """Submit as many calls as may begin now."""
-        in_progress = {future for future in pending if not future.done()}
-        is_first_slow = bool(pending) and pending[0] in in_progress
-        at_once = self._concurrency.now
-        most = max(at_once, results_ahead) if is_first_slow else at_once
-        while len(pending) < most and len(in_progress) < at_once:
-            call = next(source, None)
-            if call is None:
-                break
-            in_progress.add(submit(call))
+
+class Begun:
+    """Counts the calls of one consumer that are in progress: asking each of them takes as long as a small response."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._ended: deque[None] = deque()  # its length may be read while other threads append
+        self._news = Semaphore(0)  # one for each call that ended or was cancelled since the last wait, or before
+
+    @property
+    def in_progress(self) -> int:
+        return self._count - len(self._ended)
+
+    def watched(self, future: Future[T]) -> Future[T]:
+        """Count a call that was submitted, until it ends."""
+        self._count += 1
+        future.add_done_callback(self._note_end)
+        return future
+
+    def wait(self) -> None:
+        """Return when a call has ended, at once where one has ended since the last wait."""
+        self._news.acquire()
+
+    def _note_end(self, _future: object) -> None:
+        self._ended.append(None)
+        self._news.release()

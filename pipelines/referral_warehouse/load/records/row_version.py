@@ -17,6 +17,9 @@ import pyarrow.compute as pc
 
 from referral_warehouse.load.records.schema import FETCHED_AT, ROW_VERSION, TableSchema
 
+ROWS_AT_ONCE = 5_000
+"""Values as objects of Python take ten times the memory of a column."""
+
 
 def with_row_versions(schema: TableSchema, rows: pa.Table) -> pa.Table:
     """The table with one more column: the version of each row. Keeps the last row of each id."""
@@ -27,8 +30,12 @@ def with_row_versions(schema: TableSchema, rows: pa.Table) -> pa.Table:
 def row_versions(schema: TableSchema, rows: pa.Table) -> pa.Array:
     """The version of each row of ``schema.arrow``."""
     left_out = schema.untracked | {FETCHED_AT}
-    tracked = [rows.column(name).to_pylist() for name in rows.column_names if name not in left_out]
-    return pa.array([_version(values) for values in zip(*tracked, strict=True)], pa.string())
+    rows = rows.select([name for name in rows.column_names if name not in left_out])
+    found: list[str] = []
+    for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+        tracked = [column.to_pylist() for column in rows.slice(start, ROWS_AT_ONCE).columns]
+        found += [_version(values) for values in zip(*tracked, strict=True)]
+    return pa.array(found, pa.string())
 
 
 def with_current_versions(schema: TableSchema, rows: pa.Table) -> pa.Table:

@@ -15,7 +15,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.redaction import register_secret
 from referral_warehouse.settings.lake_target import POSTGRES, SQLITE
 from referral_warehouse.sql_quoting import literal
-from referral_warehouse.warehouse.connection import thread_count
+from referral_warehouse.warehouse.connection import physical_memory_mb, thread_count
 from referral_warehouse.warehouse.lake.extensions import load_extensions, needed_extensions
 from referral_warehouse.warehouse.lake.faults import explained
 
@@ -30,6 +30,8 @@ METADATA = "__ducklake_metadata_lake"
 MISSING = "creating a new DuckLake is explicitly disabled"
 KEEPALIVE = {"connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 WAIT_FOR_READERS_MS = 30_000
+LARGEST_MEMORY_MB = 1_000
+"""Without a limit, DuckDB keeps all that it has read of a snapshot in memory."""
 KEY, SECRET, SESSION = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 
 
@@ -78,8 +80,14 @@ def bare_connection(settings: Settings) -> duckdb.DuckDBPyConnection:
     """A connection with the extensions that the lake needs and nothing attached. Raises: ConfigurationError."""
     import duckdb
 
-    config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    connection = duckdb.connect(":memory:", config={**config, "threads": str(thread_count(settings.load_path))})
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "threads": str(thread_count(settings.load_path)),
+        "memory_limit": f"{min(LARGEST_MEMORY_MB, physical_memory_mb() // 2)}MB",
+        "temp_directory": "",
+    }
+    connection = duckdb.connect(":memory:", config=config)
     try:
         load_extensions(connection, needed_extensions(settings))
         connection.execute("set timezone = 'UTC'")
