@@ -250,3 +250,12 @@ def test_a_dated_reward_that_loses_its_date_or_is_replaced_is_found(paid: Accoun
     assert account.query(f"select what from raw.observations where stream = 'rewards_issued' and id = {gone}") == [
         ("vanished",)
     ]
+
+
+def test_the_list_alone_is_read_completely_only_when_that_is_due(account: Account) -> None:
+    report = account.load("rewards_issued")
+    assert not report.streams["rewards_issued"].is_complete
+    account.world.wait(7 * 24 * 3600)
+    report = account.load("rewards_issued")
+    assert report.streams["rewards_issued"].is_complete
+    assert account.differences() == {}

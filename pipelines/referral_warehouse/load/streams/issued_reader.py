@@ -7,6 +7,7 @@ change without changing any count, so every undated row is read again by every r
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -79,9 +80,17 @@ class IssuedReader:
         return "cursor" in self._state
 
     def is_sweep_due(self, every_days: int) -> bool:
-        """Whether the last complete read is so many days ago. Users may be swept without this list."""
-        walked_at, now = self._state.get("walked_at"), self._parser.latest
-        return walked_at is None or now is None or (now - datetime.fromisoformat(walked_at)).days >= every_days
+        """Whether the last complete read is so many days ago. Users may be swept without this list.
+
+        Calls: 1 where this is the first list of the run, because the server's time is not known yet.
+        """
+        walked_at = self._state.get("walked_at")
+        if walked_at is None:
+            return True
+        now = self._parser.latest or self._parser.server_time(
+            self._paginator.fetch_page(replace(self._query, per_page=1))
+        )
+        return (now - datetime.fromisoformat(walked_at)).days >= every_days
 
     def read_all(self) -> Repair:
         """Read every reward issued (the first run, a sweep, a server that does not filter); finds those that are gone.
