@@ -82,7 +82,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Destinations of deliveries": (
         "tests/destinations/test_delivery_commands.py", "tests/destinations/test_delivery_kills.py",
-        "tests/destinations/test_delivery_by_views.py",
+        "tests/destinations/test_delivery_by_views.py", "tests/destinations/test_tables_sent_whole.py",
     ),
     "The lake": (
         "tests/lake/test_lake_faults.py", "tests/lake/test_lake_kills.py", "tests/lake/test_lake_lock.py",

@@ -56,7 +56,7 @@ USES: dict[str, set[str]] = {
     "http.client": HTTP,
     **{name: set[str]() for name in ("requests", "urllib3", "aiohttp")},
     "dlt.sources.helpers": set(),
-    "duckdb": {"load", "warehouse", "consume", "cli", "rewritten_database"},
+    "duckdb": {"destinations", "load", "warehouse", "consume", "cli", "rewritten_database"},
     "pyarrow": {"destinations", "dlt_source", "load", "warehouse", "consume", "rewritten_database"},
     "sqlglot": set(),
     "pandas": set(),

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -14,6 +15,7 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.settings.destinations import DestinationValues
 from referral_warehouse.workspace.current_snapshot import folder_name
 from tests.destinations.databases import NAME, datasets, deliver, execute, values_of
+from tests.destinations.versions import TABLE, Loaded
 from tests.dlt_source.postgres_server import PostgresServer
 from tests.lake.lakes import altered
 from tests.lake.three_publications import EMPTY
@@ -75,6 +77,34 @@ def once(five_tables: Settings, postgres: PostgresServer) -> Settings:
 def values(address: str) -> DestinationValues:
     """A destination in that database."""
     return values_of(environ_of(address))
+
+
+@pytest.fixture
+def small_tables_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables of a few rows are sent in part, too."""
+    from referral_warehouse.destinations import steps
+
+    monkeypatch.setattr(steps, "LEAST_ROWS", 0)
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> Loaded:
+    """For each time that rows were loaded: how many rows ``versions.TABLE`` has in the dataset for new rows."""
+    from referral_warehouse.destinations.steps import Steps
+
+    found: Loaded = []
+    original = Steps.refuse_incomplete
+
+    def counted(self: Steps, client: Any) -> None:
+        original(self, client)
+        sql = client.sql_client
+        there = [name for name, columns in client.get_storage_tables([TABLE, f"{TABLE}_removed"]) if columns]
+        found.append({
+            name: sql.execute_sql(f"select count(*) from {sql.make_qualified_table_name(name)}")[0][0] for name in there
+        })  # fmt: skip
+
+    monkeypatch.setattr(Steps, "refuse_incomplete", counted)
+    return found
 
 
 def environ_of(address: str) -> dict[str, str]:

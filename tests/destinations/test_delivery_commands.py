@@ -56,8 +56,28 @@ def test_the_command_prints_what_was_delivered(referrals: Run, settings: Setting
     assert differences(address, settings, 1) == []
     again = referrals(*TO, "--json")
     assert json.loads(again.out) == {
-        "deliveries": [{"destination": "analytics", "snapshot": 1, "sent": 0, "tables": 5, "is_new": False}]
+        "deliveries": [
+            {"destination": "analytics", "snapshot": 1, "sent": 0, "in_part": 0, "tables": 5, "is_new": False}
+        ]
     }
+
+
+def test_the_command_says_how_many_tables_were_sent_in_part(
+    referrals: Run, settings: Settings, address: str, small_tables_too: None
+) -> None:
+    from tests.destinations.versions import write_two
+    from tests.operate.deliveries import switch_to
+
+    write_two(settings, 4, 5)
+    for number in (4, 5):
+        switch_to(settings, number)
+        done = referrals(*TO)
+    said = "Snapshot 5 is at analytics (1 of 6 tables were sent, 1 of them only with the rows that changed)."
+    assert " ".join(done.out.split()).startswith(said)
+    switch_to(settings, 4)
+    [delivery] = json.loads(referrals(*TO, "--json").out)["deliveries"]
+    assert (delivery["sent"], delivery["in_part"]) == (1, 1)
+    assert differences(address, settings, 4) == []
 
 
 def test_a_destination_that_fails_leaves_the_next_one_alone(referrals: Run, settings: Settings, address: str) -> None:

@@ -83,14 +83,18 @@ def warn_of_failure(name: str, error: Exception) -> None:
 
 def facts(delivery: TableDelivery) -> dict[str, Any]:
     """A delivery, for programs."""
-    return {"snapshot": delivery.snapshot, "sent": delivery.sent, "tables": delivery.tables, "is_new": delivery.is_new}
+    return {
+        "snapshot": delivery.snapshot, "sent": delivery.sent, "in_part": delivery.in_part, "tables": delivery.tables,
+        "is_new": delivery.is_new,
+    }  # fmt: skip
 
 
 def delivered(name: str, delivery: TableDelivery) -> str:
     """A delivery as a clause."""
     if not delivery.is_new:
         return f"snapshot {delivery.snapshot} is at {name} already"
-    return f"snapshot {delivery.snapshot} is at {name} ({delivery.sent} of {delivery.tables} tables were sent)"
+    in_part = f", {delivery.in_part} of them only with the rows that changed" if delivery.in_part else ""
+    return f"snapshot {delivery.snapshot} is at {name} ({delivery.sent} of {delivery.tables} tables were sent{in_part})"
 
 
 def destination_facts(settings: Settings) -> list[dict[str, Any]]:

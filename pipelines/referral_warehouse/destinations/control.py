@@ -38,7 +38,11 @@ _SCHEMAS: dict[str, list[tuple[str, pa.DataType, str]]] = {
         ("rows_count", pa.int64(), "rows of the table"),
         ("checksum", pa.string(), "checksum of the table's feed in the manifest; where it is equal, nothing was sent"),
         ("key_columns", pa.string(), "the columns that identify a row, separated by commas"),
-        ("snapshot", pa.int64(), "number of the snapshot with which the rows were sent; they have not changed since"),
+        (
+            "snapshot",
+            pa.int64(),
+            "number of the snapshot with which rows were last sent; none has changed since",
+        ),
     ],
 }
 COMMENTS = {

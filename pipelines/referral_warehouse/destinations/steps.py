@@ -5,16 +5,25 @@ How readers get the new rows is in ``tables`` and ``views``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.destinations.configuration import new_schema  # first: it imports dlt
 
 # isort: split
+from referral_warehouse.destinations.changed_rows import (
+    LEAST_ROWS,
+    REMOVED,
+    ChangedRows,
+    changed_rows,
+    comparison,
+    feed_at_destination,
+)
 from referral_warehouse.destinations.control import (
     COMMENTS,
     KEYS,
@@ -109,7 +118,8 @@ class Steps:
 
         Raises: ConfigurationError where others use that dataset; dlt's errors.
         """
-        known = {*self.tables, *KEYS, *(() if state is None else state.tables)}
+        tables = {*self.tables, *(() if state is None else state.tables)}
+        known = {*tables, *(f"{name}{REMOVED}" for name in tables), *KEYS}
         return refuse_used_dataset(client, dataset, known, owner, self.values)
 
     def remove(self, client: Any, dataset: str) -> None:
@@ -125,23 +135,69 @@ class Steps:
         with client.sql_client.with_alternative_dataset_name(self.settings.dataset_name):
             return {name for name, columns in client.get_storage_tables(names) if columns}
 
-    def load(self, changed: Sequence[FeedTable], sent: Mapping[str, SentTable], dataset: str) -> list[FeedTable]:
+    def refuse_altered(self, names: Collection[str]) -> None:
+        """Raises: DataRefused where the feed of one of these tables is not as it was published."""
+        for table in (self.tables[name] for name in names):
+            if f"sha256:{file_sha256(table.feed.path)}" != table.checksum:
+                raise DataRefused(
+                    f"{table.feed.path} has changed since it was published.",
+                    "Run `referrals sync`, which publishes a new snapshot, and then the same command.",
+                )
+
+    def in_part(self, names: Collection[str], state: DestinationState | None, folder: Path) -> dict[str, ChangedRows]:
+        """The tables of which only the rows that changed need to be sent.
+
+        Args:
+            names: tables that changed and exist at the destination.
+            state: what the control tables there say of them.
+            folder: for the files with these rows.
+
+        Returns: the rows by table; tables that must be sent as a whole are missing.
+        Raises: OSError; DuckDB's and pyarrow's errors.
+        """
+        import duckdb
+
+        if state is None:
+            return {}
+        feeds = {
+            name: path
+            for name in names
+            if self.tables[name].rows >= LEAST_ROWS
+            and state.tables[name].key == self.tables[name].feed.key
+            and f"{name}{REMOVED}" not in self.tables
+            if (path := feed_at_destination(self.settings, name, state)) is not None
+        }
+        if not feeds:
+            return {}
+        found = {}
+        with comparison(self.settings, folder) as connection:
+            for name, path in feeds.items():
+                table = self.tables[name]
+                with suppress(duckdb.OutOfMemoryException):
+                    if (rows := changed_rows(connection, table.feed, table.rows, path, folder)) is not None:
+                        found[name] = rows
+        return found
+
+    def load(
+        self,
+        changed: Sequence[FeedTable],
+        sent: Mapping[str, SentTable],
+        dataset: str,
+        parts: Mapping[str, ChangedRows] = MappingProxyType({}),
+    ) -> list[FeedTable]:
         """Load the rows of tables, and of the control tables, into the pipeline's dataset, which readers do not use.
 
         Args:
             changed: the tables to load.
             sent: all tables that the destination has afterwards, by name; they become ``ops_published_tables``.
             dataset: the dataset that has the rows afterwards; it is written into ``ops_published``.
+            parts: the tables of which only rows that changed are loaded, by name.
 
         Returns: the control tables.
-        Raises: DataRefused where a feed is not as it was published; dlt's errors.
+        Raises: dlt's errors.
         """
-        for table in changed:
-            if f"sha256:{file_sha256(table.path)}" != self.tables[table.name].checksum:
-                raise DataRefused(
-                    f"{table.path} has changed since it was published.",
-                    "Run `referrals sync`, which publishes a new snapshot, and then the same command.",
-                )
+        whole = [table for table in changed if table.name not in parts]
+        files = [*whole, *(part for rows in parts.values() for part in rows.files)]
         own, now = own_name(self.settings), datetime.now(UTC)
         control = {
             PUBLISHED: published_rows(self.wanted.manifest, self.wanted.sha256, own, now, dataset),
@@ -150,7 +206,7 @@ class Steps:
         into_postgres = self.values.kind == "postgres"
         self.pipeline.run(
             [
-                *(feed_resource(table, into_postgres=into_postgres) for table in changed),
+                *(feed_resource(table, into_postgres=into_postgres) for table in files),
                 *(
                     rows_resource(name, rows, comments_of(name), into_postgres=into_postgres)
                     for name, rows in control.items()
@@ -158,7 +214,11 @@ class Steps:
             ],
             schema=new_schema(),
         )
-        self._expected = {table.name: sent[table.name].rows for table in changed}
+        self._expected = {table.name: sent[table.name].rows for table in whole}
+        for name, part in parts.items():
+            self._expected[name] = part.rows
+            if part.removed is not None:
+                self._expected[part.removed.name] = part.removed_rows
         self._expected |= {name: rows.num_rows for name, rows in control.items()}
         return [FeedTable(name, Path(), KEYS[name], COMMENTS[name], comments_of(name)) for name in control]
 

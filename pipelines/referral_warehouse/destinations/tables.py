@@ -1,8 +1,8 @@
 """Replaces the rows of all tables that changed in one transaction: readers see the rows of one snapshot at any time.
 
-The new rows were loaded into another dataset. Tables are not dropped, so that rights granted on them stay: their rows
-are deleted and inserted, which does not block readers, and only columns that changed are altered. Knows the SQL of
-destinations; knows no snapshot.
+The new rows were loaded into another dataset, of some tables only those that changed. Tables are not dropped, so that
+rights granted on them stay: their rows are deleted and inserted, which does not block readers, and only columns that
+changed are altered. Knows the SQL of destinations; knows no snapshot.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from referral_warehouse.destinations.changed_rows import ChangedRows
 from referral_warehouse.destinations.feeds import FeedTable
 
 if TYPE_CHECKING:
@@ -63,6 +65,17 @@ TRANSACTIONAL: Mapping[str, Engine] = {
 """The destinations whose transactions change rows of many tables; tests run with the first two."""
 
 
+class RowsDiffer(Exception):
+    """Tables at a destination do not have the rows that were sent before, so that changes to them are not sufficient.
+
+    Attributes: ``names`` are those of the tables.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        super().__init__(f"the destination has other rows than it was sent: {', '.join(sorted(names))}")
+        self.names = frozenset(names)
+
+
 class DatasetTables:
     """The tables of a dataset at a destination, beside the dataset that dlt loaded into.
 
@@ -76,7 +89,11 @@ class DatasetTables:
         self._dataset = dataset
 
     def replace(
-        self, tables: Sequence[FeedTable], gone: Collection[str], old_keys: Mapping[str, Sequence[str]]
+        self,
+        tables: Sequence[FeedTable],
+        gone: Collection[str],
+        old_keys: Mapping[str, Sequence[str]],
+        parts: Mapping[str, ChangedRows] = MappingProxyType({}),
     ) -> None:
         """Replace the rows of tables by those that were loaded, and drop removed tables, in one transaction.
 
@@ -84,8 +101,10 @@ class DatasetTables:
             tables: the tables whose rows were loaded.
             gone: names of tables that the snapshot does not have any more.
             old_keys: the keys of the tables of the previous delivery, by name.
+            parts: those of the tables of which only the rows that changed were loaded, by name; the others stay.
 
-        Raises: dlt's errors; readers then keep all rows that they had.
+        Raises: RowsDiffer where a table would not have all of its rows then; dlt's errors. Readers then keep all rows
+            that they had.
         """
         names = [table.name for table in tables]
         new = self._columns(names)
@@ -93,6 +112,8 @@ class DatasetTables:
             if not self._sql.has_dataset():
                 self._sql.create_dataset()
             old = self._columns(names)
+        if altered := {name for name in parts if old[name] != new[name]}:
+            raise RowsDiffer(altered)
         if not self._engine.has_ddl:
             for table in tables:
                 self._shape(table, new[table.name], old[table.name])
@@ -105,7 +126,8 @@ class DatasetTables:
                     if is_altered and self._engine.lock_limit:
                         self._sql.execute_sql(self._engine.lock_limit)
                     for table in tables:
-                        self._fill(table, new[table.name], old[table.name], old_keys)
+                        self._fill(table, new[table.name], old[table.name], old_keys, parts.get(table.name))
+                    self._refuse_wrong_counts(parts)
                     if self._engine.has_ddl:
                         self._drop(gone)
                 break
@@ -115,11 +137,16 @@ class DatasetTables:
         if not self._engine.has_ddl:
             self._drop(gone)
 
-    def _fill(self, table: FeedTable, new: Columns, old: Columns, old_keys: Mapping[str, Sequence[str]]) -> None:
+    def _fill(
+        self, table: FeedTable, new: Columns, old: Columns, old_keys: Mapping[str, Sequence[str]],
+        part: ChangedRows | None,
+    ) -> None:  # fmt: skip
         source = self._sql.make_qualified_table_name(table.name)
         with self._in_dataset():
             target = self._sql.make_qualified_table_name(table.name)
-        if old:
+        if part is not None:
+            self._delete(target, table.key, [file.name for file in part.files])
+        elif old:
             self._sql.execute_sql(f"delete from {target} where 1 = 1")
         if self._engine.has_ddl:
             self._shape(table, new, old)
@@ -128,6 +155,30 @@ class DatasetTables:
         self._sql.execute_sql(f"insert into {target} ({columns}) select {columns} from {source}")
         if self._engine.has_comments:
             self._sql.execute_many(list(self._comments(table, target)))
+
+    def _delete(self, target: str, key: Sequence[str], sources: Sequence[str]) -> None:
+        """Delete the rows whose keys are in tables that were loaded; written so that every destination can read it."""
+        columns = [self._sql.escape_column_name(name) for name in key]
+        sent = [self._sql.escape_column_name(f"sent_key_{number}") for number in range(len(key))]
+        named = ", ".join(f"{column} as {name}" for column, name in zip(columns, sent, strict=True))
+        equal = " and ".join(f"sent_rows.{name} = {column}" for column, name in zip(columns, sent, strict=True))
+        for source in map(self._sql.make_qualified_table_name, sources):
+            self._sql.execute_sql(
+                f"delete from {target} where exists (select 1 from (select {named} from {source}) as sent_rows "
+                f"where {equal})"
+            )
+
+    def _refuse_wrong_counts(self, parts: Mapping[str, ChangedRows]) -> None:
+        """Raises: RowsDiffer where a table does not have the rows of its feed, as where somebody deleted some."""
+        with self._in_dataset():
+            names = {name: self._sql.make_qualified_table_name(name) for name in parts}
+        wrong = set()
+        for name, target in names.items():
+            found = self._sql.execute_sql(f"select count(*) from {target}")
+            if not found or found[0][0] != parts[name].total:
+                wrong.add(name)
+        if wrong:
+            raise RowsDiffer(wrong)
 
     def _shape(self, table: FeedTable, new: Columns, old: Columns) -> None:
         """Make a table, or give it the columns that the new rows have."""
