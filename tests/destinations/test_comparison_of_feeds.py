@@ -139,3 +139,27 @@ def test_files_of_changed_rows_have_the_types_and_comments_of_the_feed(compare: 
 @pytest.mark.parametrize("key", [(), ("id", "nowhere"), ("ids",)])
 def test_without_a_key_that_can_be_compared_nothing_is_sent_in_part(compare: Comparing, key: tuple[str, ...]) -> None:
     assert compare(SAME, [*SAME, (1, "b", None, None)], key) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "is_compared"),
+    [
+        ("id=7", True),
+        ("part=x", True),
+        ("value=1", True),
+        ("o'brien", True),
+        ("a[b]", False),
+        ("a*", False),
+        ("?", False),
+    ],
+)
+def test_the_name_of_a_folder_changes_no_value(tmp_path: Path, name: str, is_compared: bool) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    after = [(1, "a", Decimal("0.25"), None), *SAME[2:]]
+    with comparison(Settings(warehouse_dir=folder / "data"), folder) as connection:
+        found = Comparing(connection, folder)([*SAME], after)
+        assert (found is not None) == is_compared, "what cannot be named to DuckDB is sent as a whole"
+    if found is not None and found.removed is not None:
+        assert pq.ParquetFile(found.table.path).read().to_pylist() == [dict(zip(SCHEMA.names, after[0], strict=True))]
+        assert pq.ParquetFile(found.removed.path).read().to_pylist() == [{"id": 0, "part": "a"}]
