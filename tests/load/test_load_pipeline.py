@@ -137,10 +137,11 @@ def test_recovery_keeps_normalised_packages_and_no_incomplete_one(tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} == {"load", "normalize", "state.json"}
 
 
-def test_a_package_that_is_loaded_twice_counts_once(account: Account) -> None:
+def load_twice(account: Account, batch: LoadBatch) -> None:
+    """Load a package, and again as if the process had been killed before it was noted that it is loaded."""
     normalized = working_dir(account) / "load" / "normalized"
     with opened(account) as pipeline:
-        pipeline._pipeline.extract(batch_source(repriced(account), TABLES))
+        pipeline._pipeline.extract(batch_source(batch, TABLES))
         pipeline._pipeline.normalize()
         (package,) = normalized.iterdir()
         shutil.copytree(package, working_dir(account).parent / "aside")
@@ -149,6 +150,10 @@ def test_a_package_that_is_loaded_twice_counts_once(account: Account) -> None:
     shutil.move(working_dir(account).parent / "aside", package)
     with opened(account) as pipeline:
         assert pipeline.drain()
+
+
+def test_a_package_that_is_loaded_twice_counts_once(account: Account) -> None:
+    load_twice(account, repriced(account))
     assert_loaded_once(account)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from unittest.mock import patch
 
@@ -15,7 +14,7 @@ from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.storage.dlt_destination import _InsertParquet
 from referral_warehouse.load.storage.dlt_resources import batch_source
 from tests.load.accounts import Account
-from tests.load.test_load_pipeline import LATER, opened, working_dir
+from tests.load.test_load_pipeline import LATER, load_twice, opened
 
 
 def users(account: Account, names: dict[int, str]) -> LoadBatch:
@@ -73,15 +72,5 @@ def test_a_kill_while_new_rows_are_inserted_loses_and_doubles_nothing(account: A
 
 
 def test_new_rows_that_are_loaded_twice_count_once(account: Account) -> None:
-    normalized = working_dir(account) / "load" / "normalized"
-    with opened(account) as pipeline:
-        pipeline._pipeline.extract(batch_source(users(account, {2_000: "a", 2_001: "b"}), TABLES))
-        pipeline._pipeline.normalize()
-        (package,) = normalized.iterdir()
-        shutil.copytree(package, working_dir(account).parent / "aside")
-        pipeline._pipeline.load()
-    shutil.rmtree(working_dir(account) / "load" / "loaded" / package.name)
-    shutil.move(working_dir(account).parent / "aside", package)
-    with opened(account) as pipeline:
-        assert pipeline.drain()
+    load_twice(account, users(account, {2_000: "a", 2_001: "b"}))
     assert account.query(NAMES) == [(2_000, "a"), (2_001, "b")]

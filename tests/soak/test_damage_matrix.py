@@ -26,7 +26,7 @@ ONLY = re.compile(os.environ.get("ONLY", "."))
 KILLED_BEFORE = {
     "package pending": r"^rename .*/new_jobs/.*started_jobs",
     "package extracted": r"^rename .*normalize/extracted",
-    "draft begun": r"^write draft/build.json",
+    "draft begun": r"^execute 'checkpoint draft'",
     "snapshot frozen": r"^symlink .*warehouse.duckdb.new",
     "feeds not linked": r"^symlink .*\.feeds\.new",
 }

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from referral_warehouse.settings import Settings
-from referral_warehouse.warehouse.build import build, load_report
-from referral_warehouse.warehouse.connection import draft_dir
+from referral_warehouse.warehouse.build import BuildReport, build
+from referral_warehouse.warehouse.connection import draft_dir, draft_path
 from referral_warehouse.warehouse.publish import Publication, publish
 from tests.conftest import using_models
 from tests.warehouse.two_users import NOW, plant_two_users
@@ -27,20 +28,20 @@ def fewest_models_in_module(fewest_models_folder: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def built_once(tmp_path_factory: pytest.TempPathFactory, fewest_models_folder: Path) -> Settings:
+def built_once(tmp_path_factory: pytest.TempPathFactory, fewest_models_folder: Path) -> tuple[Settings, BuildReport]:
     """A directory with the load file of two users and its draft."""
     planted = plant_two_users(tmp_path_factory.mktemp("built"))
     with using_models(fewest_models_folder):
-        build(planted, now=NOW)
-    return planted
+        return planted, build(planted, now=NOW)
 
 
 @pytest.fixture
-def publish_draft(built_once: Settings, fewest_models: None) -> Callable[[Settings], Publication]:
+def publish_draft(built_once: tuple[Settings, BuildReport], fewest_models: None) -> Callable[[Settings], Publication]:
     """Publishes the draft of two users as if it had just been built in that directory, which takes twice as long."""
 
     def publish_copy(settings: Settings) -> Publication:
-        shutil.copytree(draft_dir(built_once), draft_dir(settings))
-        return publish(settings, load_report(settings))
+        built, report = built_once
+        shutil.copytree(draft_dir(built), draft_dir(settings))
+        return publish(settings, replace(report, draft_path=draft_path(settings)))
 
     return publish_copy

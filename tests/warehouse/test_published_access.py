@@ -22,7 +22,8 @@ import pytest
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.readers_group import ReadersGroup
-from referral_warehouse.warehouse.build import build, load_report
+from referral_warehouse.warehouse.build import BuildReport, build
+from referral_warehouse.warehouse.connection import draft_path
 from referral_warehouse.warehouse.freshness import refresh
 from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.workspace.current_snapshot import current_number, public_database
@@ -36,24 +37,29 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 
 @pytest.fixture(scope="module")
-def built_once(tmp_path_factory: pytest.TempPathFactory, fewest_models_in_module: None) -> Path:
+def built_once(tmp_path_factory: pytest.TempPathFactory, fewest_models_in_module: None) -> tuple[Path, BuildReport]:
     """A load file that an idle sync may find unchanged, and its draft."""
     folder = tmp_path_factory.mktemp("built")
     planted = plant(folder, {"users": [{"id": 1, "campaign_id": 5}]}, syncs=["2026-01-01 08:00:00"])
     with duckdb.connect(str(planted.load_path)) as connection:
         connection.execute("create table raw._dlt_loads as select '1' as load_id")
-    build(planted)
-    return folder
+    return folder, build(planted)
 
 
 @pytest.fixture
-def settings(built_once: Path) -> Iterator[Settings]:
+def settings(built_once: tuple[Path, BuildReport]) -> Iterator[Settings]:
     """A test's own copy of the directory, in a folder that every user may enter."""
     folder = Path(tempfile.mkdtemp(prefix="access "))
     folder.chmod(0o755)
-    shutil.copytree(built_once, folder / "data")
+    shutil.copytree(built_once[0], folder / "data")
     yield Settings(warehouse_dir=folder / "data")
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def report(built_once: tuple[Path, BuildReport], settings: Settings) -> BuildReport:
+    """That of the draft in the test's own copy."""
+    return replace(built_once[1], draft_path=draft_path(settings))
 
 
 @contextmanager
@@ -121,8 +127,8 @@ def test_members_of_the_group_read_what_is_published_and_nothing_else(settings: 
 
 
 @needs_root
-def test_another_group_gets_what_was_published_before(settings: Settings) -> None:
-    publish(settings, load_report(settings))
+def test_another_group_gets_what_was_published_before(settings: Settings, report: BuildReport) -> None:
+    publish(settings, report)
     with become(READER, GROUP), pytest.raises((PermissionError, duckdb.Error)):
         users_read(settings)
     assert refresh(settings, NOON), "nothing has changed"
@@ -152,7 +158,7 @@ def test_a_directory_that_cannot_be_given_to_the_group_is_refused(settings: Sett
 
 
 @pytest.mark.parametrize("place", ["beside", "another file system"])
-def test_what_is_published_may_be_elsewhere(settings: Settings, place: str) -> None:
+def test_what_is_published_may_be_elsewhere(settings: Settings, report: BuildReport, place: str) -> None:
     elsewhere = settings.warehouse_dir.parent / "published"
     if place != "beside":
         memory = Path("/dev/shm")  # noqa: S108 - a file system of its own
@@ -161,7 +167,7 @@ def test_what_is_published_may_be_elsewhere(settings: Settings, place: str) -> N
         elsewhere = Path(tempfile.mkdtemp(dir=memory)) / "published"
     apart = replace(settings, publish_dir=elsewhere)
     try:
-        publish(apart, load_report(apart))
+        publish(apart, report)
         insert_user(apart, 2)
         publication = publish(apart, build(apart))
         assert publication.problems == ()
@@ -179,8 +185,8 @@ def insert_user(settings: Settings, user_id: int) -> None:
         insert(connection, "users", [{"id": user_id, "campaign_id": 5}])
 
 
-def test_the_earlier_place_is_named_while_something_is_there(settings: Settings) -> None:
-    publish(settings, load_report(settings))
+def test_the_earlier_place_is_named_while_something_is_there(settings: Settings, report: BuildReport) -> None:
+    publish(settings, report)
     apart = replace(settings, publish_dir=settings.warehouse_dir.parent / "published")
     [problem] = publish(apart, build(apart)).problems
     assert str(settings.warehouse_dir) in problem

@@ -7,7 +7,6 @@ dropped or copied before the draft is published.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -35,7 +34,7 @@ from referral_warehouse.warehouse.personal import (
 )
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units, with_digits
 from referral_warehouse.warehouse.table_comments import comment_statements
-from referral_warehouse.workspace.file_kinds import read_regular, refuse_other_kinds
+from referral_warehouse.workspace.file_kinds import refuse_other_kinds
 from referral_warehouse.workspace.removal import free_name, remove
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         raise explain(error, "The draft could not be written") from error
     finally:
         connection.close()
-    report = BuildReport(
+    return BuildReport(
         draft_path=draft_path(settings),
         as_of=at.replace(tzinfo=UTC) if at is not None else None,
         built_at=built_at,
@@ -139,8 +138,6 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         problems=tuple(problems),
         recovered=tuple(recovery.done),
     )
-    _save_report(settings, report)
-    return report
 
 
 def prepare_draft_dir(settings: Settings) -> list[str]:
@@ -240,33 +237,3 @@ def write_comments(connection: duckdb.DuckDBPyConnection, models: Iterable[Model
     for model in models:
         statements += comment_statements(f"draft.{model.layer}.{model.name}", model.comment, model.columns)
     connection.execute(";\n".join([*statements, "commit", "pragma enable_optimizer"]))
-
-
-def _save_report(settings: Settings, report: BuildReport) -> None:
-    document = {**report.origin, "tables": report.tables, "seconds": report.seconds}
-    (draft_dir(settings) / "build.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-
-
-def load_report(settings: Settings) -> BuildReport:
-    """The report of the draft that an earlier process built.
-
-    Raises: ConfigurationError when there is no finished draft.
-    """
-    try:
-        document = json.loads((read_regular(draft_dir(settings) / "build.json") or b"").decode("utf-8"))
-        return BuildReport(
-            draft_path(settings),
-            datetime.fromisoformat(document["synced_at"]) if document["synced_at"] else None,
-            datetime.fromisoformat(document["built_at"]),
-            document["tables"],
-            document["seconds"],
-            document["load_version"],
-            document["models_version"],
-            document["waiting_changes"],
-            tuple(document["reward_units"].items()),
-            dict(document["unit_terms"]),
-            document["personal_columns"],
-            tuple(document["streams"] or ()),
-        )
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        raise ConfigurationError("There is no draft to publish.", "Run `referrals build` first.") from None
