@@ -107,7 +107,7 @@ def test_a_round_follows_a_round(account: Account) -> None:
         change(account, user_at(account, 0), number)
         change(account, user_at(account, 1), number + 10)
         for _ in range(in_a_round(account)):
-            sync(account)
+            sync(account, streams=EVERYTHING)
         assert account.differences() == {}
     assert len(ranges(account)) <= in_a_round(account) + 1, "the ranges stay few"
 
