@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from referral_warehouse.destinations.feeds import FeedTable
-from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.sql_quoting import WILDCARDS, identifier, literal, parquet_rows
 from referral_warehouse.warehouse.connection import connect_scratch
 from referral_warehouse.warehouse.published_snapshot import published_snapshot
 from referral_warehouse.workspace.durable_files import file_sha256
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 5_000
 """A table of fewer rows is sent as a whole: that takes no longer than the comparison."""
-WILDCARDS = frozenset("*?[")
-"""In a path with one of these DuckDB searches for matching files; such tables are sent as a whole."""
 REMOVED = "_removed"
 """The suffix of the table that has the keys of removed rows, in the dataset for new rows."""
 
@@ -109,7 +107,7 @@ def changed_rows(
         return None
     files = {"feed_before": before, "feed_after": table.path}
     for name, path in files.items():
-        connection.execute(f"create or replace temp view {name} as from {_file(path)}")
+        connection.execute(f"create or replace temp view {name} as from {parquet_rows(literal(path))}")
     most = (total + 1) // 2
     changed = _save(
         connection, "changed", _without(schema.names, "feed_after", "feed_before", _all_equal(schema.names)), most
@@ -125,16 +123,11 @@ def changed_rows(
     )
     for name, path in (("changed", rows_path), ("removed", removed_path)):
         connection.execute(f"drop table {name}")
-        connection.execute(f"create or replace temp view sent_{name} as from {_file(path)}")
+        connection.execute(f"create or replace temp view sent_{name} as from {parquet_rows(literal(path))}")
     if not _is_proved(connection, table.key, schema.names, total):
         return None
     gone = FeedTable(f"{table.name}{REMOVED}", removed_path, (), None, {}) if removed else None
     return ChangedRows(replace(table, path=rows_path), changed, gone, removed, total)
-
-
-def _file(path: Path) -> str:
-    """The rows of a file; nothing is inferred from the names of its folders."""
-    return f"read_parquet({literal(path)}, hive_partitioning = false, union_by_name = false, filename = false)"
 
 
 def _is_comparable(key: Collection[str], schema: pa.Schema) -> bool:

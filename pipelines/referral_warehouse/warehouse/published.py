@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.errors import ReferralsError, SnapshotDamaged
-from referral_warehouse.sql_quoting import identifier, literal
+from referral_warehouse.sql_quoting import identifier, literal, parquet_rows
 from referral_warehouse.warehouse.connection import connect_scratch, draft_dir, draft_path, first_line
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.snapshots import snapshot_numbers, write_ahead_log
@@ -226,7 +226,7 @@ def _attached_feeds(connection: duckdb.DuckDBPyConnection, settings: Settings) -
         connection.execute(f"create schema if not exists {PUBLISHED}.{identifier(schema)}")
         connection.execute(
             f"create view {PUBLISHED}.{identifier(schema)}.{identifier(bare_name)} as "
-            f"from read_parquet({literal(path)}, hive_partitioning = false)"
+            f"from {parquet_rows(literal(path))}"
         )
     try:
         yield

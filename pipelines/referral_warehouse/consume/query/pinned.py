@@ -6,7 +6,6 @@ no output format and no meaning of tables.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +18,7 @@ from referral_warehouse.consume.query.snapshots import Snapshot, choose_snapshot
 from referral_warehouse.consume.query.statements import MEMORY, query_error, refuse_unsafe
 from referral_warehouse.errors import ConfigurationError, SnapshotDamaged
 from referral_warehouse.sql_quoting import identifier
-from referral_warehouse.warehouse.connection import first_line
+from referral_warehouse.warehouse.connection import first_line, physical_memory_mb
 from referral_warehouse.warehouse.published import attach_published
 
 if TYPE_CHECKING:
@@ -262,4 +261,4 @@ def _hide(connection: duckdb.DuckDBPyConnection, hidden: Mapping[str, Sequence[s
 
 
 def _memory_limit_mb() -> int:
-    return max(200, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2_000_000)
+    return max(200, physical_memory_mb() // 2)

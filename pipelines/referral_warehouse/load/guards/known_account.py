@@ -16,7 +16,7 @@ import duckdb
 from referral_warehouse.load.guards.marks import Marks, campaign_marks, user_marks
 from referral_warehouse.load.storage.stored_rows import DATASET, StoredRows
 from referral_warehouse.settings import Settings
-from referral_warehouse.sql_quoting import literal
+from referral_warehouse.sql_quoting import literal, parquet_rows
 from referral_warehouse.workspace.current_snapshot import current_number, database_name, feeds_name
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -95,7 +95,7 @@ class KnownAccount:
         feeds = settings.published_dir / feeds_name(number)
 
         def feed(name: str) -> str:
-            return f"read_parquet({literal(feeds / f'core.{name}.parquet')}, hive_partitioning = false)"
+            return parquet_rows(literal(feeds / f"core.{name}.parquet"))
 
         ways: list[tuple[Path | None, Callable[[str], str]]] = [
             (settings.published_dir / database_name(number), "core.{}".format),

@@ -25,11 +25,9 @@ from dlt.destinations.impl.duckdb.configuration import DuckDbClientConfiguration
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
 from referral_warehouse.load.storage.stored_rows import DATASET
+from referral_warehouse.sql_quoting import WILDCARDS, parquet_rows
 
-WILDCARDS = frozenset("*?[")
-"""In a path with one of these DuckDB searches for matching files, and not every name can be escaped."""
-
-READER = "read_parquet(?, hive_partitioning = false, union_by_name = false, filename = false)"
+READER = parquet_rows("?")
 MERGE_STRATEGY, DELETE_INSERT = "x-merge-strategy", "delete-insert"
 
 _STAGED = "_staged_rows"
