@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from referral_warehouse.load.records.run_tables import RUN_TABLES
-from referral_warehouse.load.records.schema import Field, TableSchema
-from referral_warehouse.load.records.table_sql import SQL_TYPES, create_table
+from referral_warehouse.load.records.schema import TableSchema
+from referral_warehouse.load.records.table_sql import LOAD_ID, SQL_TYPES, create_table
 from referral_warehouse.load.registry import STREAMS, TABLES
 from referral_warehouse.load.storage.stored_rows import DATASET
 from referral_warehouse.load.streams.stream import Stream
@@ -22,8 +22,6 @@ from tests import settings_page
 PROJECT = Path(__file__).parents[1]
 RAW_SQL = PROJECT / "sql" / "raw.sql"
 PAGE = PROJECT / "docs" / "fields.md"
-LOAD_ID = Field("_dlt_load_id", "text")
-"""dlt adds it to every table that it loads, and no model reads it."""
 
 RAW_HEAD = """\
 -- The raw tables that models may read, as the loader writes them. Made from the schemas of the streams by

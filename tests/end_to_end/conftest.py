@@ -1,4 +1,4 @@
-"""An empty load file, made once (the first half second of a first run), and a stage for processes that end early."""
+"""Settings of a first run, and a stage for processes that end early."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.load_file import LoadFile
-from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.settings import Settings, Token
 from tests.end_to_end.day_by_day import DayByDay, day_by_day
 from tests.end_to_end.small_api import Row, SmallApi
@@ -21,20 +18,10 @@ from tests.kills.forks import Forks, forks_with
 from tests.kills.stage import Stage, staged
 
 
-@pytest.fixture(scope="session")
-def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A warehouse directory whose load file has all raw tables and no rows."""
-    settings = Settings(warehouse_dir=tmp_path_factory.mktemp("empty") / "data")
-    with LoadFile(settings.load_path) as load_file:
-        LoadPipeline(load_file, settings.state_dir, TABLES).drain()
-    return settings.warehouse_dir
-
-
 @pytest.fixture
-def empty(empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a test's own copy of it, and a ledger of calls of its own; the server is still to be named."""
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of a first run, and a ledger of calls of its own; the server is still to be named."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
-    shutil.copytree(empty_warehouse, tmp_path / "data")
     return Settings(
         api_token=Token("sandbox-token"), calls_per_minute=0, simulated_time=True, timeout_s=5.0,
         warehouse_dir=tmp_path / "data",

@@ -34,9 +34,9 @@ DIGITS = (
 DAILY = ("accrued", "issued", "reversed")
 
 
-def check_history(seed: int, empty: Path, folder: Path, streams: Collection[str] = ()) -> None:
+def check_history(seed: int, folder: Path, streams: Collection[str] = ()) -> None:
     """Raises: AssertionError naming the first balance that differs."""
-    history = play(seed, empty, folder, streams)
+    history = play(seed, folder, streams)
     publication = publish(history.settings, build(history.settings))
     assert not [w for w in publication.warnings if w.check not in ("warn_orphans", "warn_referral_counters")]
     ledger = expected_ledger(history)
@@ -58,9 +58,9 @@ def check_history(seed: int, empty: Path, folder: Path, streams: Collection[str]
     )
 
 
-def check_corrected_history(seed: int, empty: Path, folder: Path, streams: Collection[str] = ()) -> None:
+def check_corrected_history(seed: int, folder: Path, streams: Collection[str] = ()) -> None:
     """Raises: AssertionError naming the first balance whose movements differ from the event log."""
-    history = play(seed, empty, folder, streams, correct, SETTINGS_OF_UNITS)
+    history = play(seed, folder, streams, correct, SETTINGS_OF_UNITS)
     publication = publish(history.settings, build(history.settings))
     assert {warning.check for warning in publication.warnings} <= CORRECTIONS
     names = [f"{name}_{measure}" for name in MOVEMENTS for measure in ("count", "value")]

@@ -7,7 +7,6 @@ see only the lists, are held against.
 from __future__ import annotations
 
 import random
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -79,7 +78,6 @@ class Interval:
 
 def play(
     seed: int,
-    empty: Path,
     folder: Path,
     streams: Collection[str] = (),
     happen: Callable[[Sandbox, random.Random], None] | None = None,
@@ -89,14 +87,12 @@ def play(
 
     Args:
         seed: decides what happens.
-        empty: a warehouse directory with empty raw tables.
         folder: where the warehouse directory is made.
         streams: what is loaded; all for none.
         happen: lets one thing happen; ``act`` by default.
         settings_of_units: settings of reward units, of which a sync may have another than the one before.
     """
     chance = random.Random(f"history {seed}")
-    shutil.copytree(empty, folder)
     found: list[tuple[int, datetime]] = []
     units: list[Units] = []
     with Sandbox(users=chance.randint(6, 40), seed=seed, calls_per_minute=0) as sandbox:

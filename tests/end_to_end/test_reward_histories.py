@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -16,31 +15,26 @@ from tests.sampling import sampled
 
 
 @pytest.mark.parametrize("seed", sampled(range(8), 1))
-def test_ledger_and_liabilities_equal_the_event_log(
-    seed: int, empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ledger_and_liabilities_equal_the_event_log(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
-    check_history(seed, empty_warehouse, tmp_path / "data")
+    check_history(seed, tmp_path / "data")
 
 
 @pytest.mark.parametrize("seed", sampled(range(20), 1))
-def test_corrected_histories_equal_the_event_log(
-    seed: int, empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_corrected_histories_equal_the_event_log(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With payouts that are amended, cancelled or fail, and rewards that are renamed, moved or repriced."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
-    check_corrected_history(seed, empty_warehouse, tmp_path / "data")
+    check_corrected_history(seed, tmp_path / "data")
 
 
 def test_histories_have_every_kind_of_correction_between_two_syncs(
-    empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kinds of events after the first sync, told without loading anything."""
     monkeypatch.setattr(reward_histories, "load", lambda *_, **__: None)
     found: Counter[str] = Counter()
     for seed in range(20):
-        folder = tmp_path / str(seed)
-        history = reward_histories.play(seed, empty_warehouse, folder, (), correct, SETTINGS_OF_UNITS)
+        history = reward_histories.play(seed, tmp_path, (), correct, SETTINGS_OF_UNITS)
         owed = {event["reward_id"] for event in history.events if event["kind"] == "accrued"}
         for event in history.events[history.syncs[0][0] :]:
             is_place = event["kind"] in ("reward_moved", "reward_type_renamed")
@@ -48,7 +42,6 @@ def test_histories_have_every_kind_of_correction_between_two_syncs(
             value = Decimal(event["value"] or 0)
             found["three decimals"] += event["kind"] in ("repriced", "accrued") and value != round(value, 2)
         found["unit changed"] += len(set(history.units)) > 1
-        shutil.rmtree(folder)
     wanted = {
         "accrued", "reversed", "issued", "in_process", "completed", "repriced", "payout_amended", "payout_cancelled",
         "payout_failed", "reward_moved", "reward_type_renamed", "three decimals", "unit changed",

@@ -10,14 +10,10 @@ from typing import Any
 
 import pytest
 
-from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.load_file import LoadFile
-from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from referral_warehouse.sandbox import Sandbox
-from referral_warehouse.settings import Settings
 from referral_warehouse.sql_folder import sql_dir
 from tests.conftest import using_models
-from tests.load.accounts import DATA, WORLD, Account, reopened
+from tests.load.accounts import WORLD, Account, reopened
 from tests.warehouse.few_models import needed_models
 
 
@@ -61,23 +57,12 @@ def larger(larger_once: Path, tmp_path: Path) -> Iterator[Account]:
         yield copy
 
 
-@pytest.fixture(scope="session")
-def unloaded(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Path:
-    """A warehouse directory whose load file has all tables and no rows, to be copied: making it takes half a second."""
-    where = Settings(warehouse_dir=tmp_path_factory.mktemp("unloaded") / DATA)
-    with LoadFile(where.load_path) as load_file:
-        LoadPipeline(load_file, where.state_dir, TABLES).drain()
-    return where.warehouse_dir
-
-
 @pytest.fixture
-def fresh(unloaded: Path, tmp_path: Path) -> Iterator[Callable[..., Account]]:
-    """``fresh(users=60)``: an account that was never loaded; with ``has_tables=False`` there is no load file at all."""
+def fresh(tmp_path: Path) -> Iterator[Callable[..., Account]]:
+    """``fresh(users=60)``: an account that was never loaded."""
     with ExitStack() as stack:
 
-        def open_account(users: int = 60, seed: int = 5, has_tables: bool = True, **options: Any) -> Account:
-            if has_tables:
-                shutil.copytree(unloaded, tmp_path / DATA)
+        def open_account(users: int = 60, seed: int = 5, **options: Any) -> Account:
             world = stack.enter_context(Sandbox(users=users, seed=seed, calls_per_minute=0, **options))
             account = Account(world, tmp_path)
             stack.callback(account.close)

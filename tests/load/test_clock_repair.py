@@ -48,10 +48,9 @@ from marts.reward_ledger order by sync_no, recipient_id
 
 
 @pytest.fixture(scope="module")
-def loaded_four_times(unloaded: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, list[str]]:
+def loaded_four_times(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, list[str]]:
     """The folder of an account after four runs, its rows then, and the ids of the runs."""
     folder = tmp_path_factory.mktemp("four")
-    shutil.copytree(unloaded, folder / "data")
     with DatedAccount(folder) as account:
         account.date = right_date
         return folder, account.rows, four_runs(account)

@@ -22,7 +22,7 @@ TYPES = (
 def test_amounts_of_an_earlier_version_are_widened_once(
     fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    account = fresh(has_tables=False)
+    account = fresh()
     with monkeypatch.context() as before:
         narrow = pa.decimal128(18, 2)
         before.setattr(converters, "MONEY", narrow)

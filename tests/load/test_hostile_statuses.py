@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,10 +32,7 @@ def statuses(settings: Settings) -> dict[int, str]:
         )
 
 
-def test_rewards_in_process_are_followed_whatever_their_status_is_called(
-    server: AccountServer, unloaded: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(unloaded, tmp_path, dirs_exist_ok=True)
+def test_rewards_in_process_are_followed_whatever_their_status_is_called(server: AccountServer, tmp_path: Path) -> None:
     settings = Settings(
         api_token=Token("status-test-token"), base_url=server.base_url, calls_per_minute=0, warehouse_dir=tmp_path
     )

@@ -110,7 +110,7 @@ def test_a_load_file_from_before_is_read_and_written(
     fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch, models_of: Callable[..., None]
 ) -> None:
     models_of("ops.quarantine", "ops.run_streams")
-    account = fresh(has_tables=False)
+    account = fresh()
     with monkeypatch.context() as before:
         older = replace(QUARANTINE, fields=tuple(f for f in QUARANTINE.fields if f.name != "resolved_at"))
         before.setitem(TABLES, "quarantine", older)

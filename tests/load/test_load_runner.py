@@ -34,7 +34,7 @@ def test_the_first_run_makes_every_raw_table_as_the_models_expect_it(account: Ac
 
 
 def test_an_empty_account_makes_every_raw_table_too(fresh: Callable[..., Account]) -> None:
-    empty = fresh(users=1, has_tables=False)
+    empty = fresh(users=1)
     tables = empty.world._store.all("select name from sqlite_master where type = 'table' and name not like 'sqlite_%'")
     for (table,) in tables:
         if table not in ("state", "events"):

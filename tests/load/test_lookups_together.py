@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,9 +26,7 @@ Sync = Callable[..., LoadReport]
 
 
 @pytest.fixture
-def served(unloaded: Path, tmp_path: Path) -> Callable[[HeldServer], Sync]:
-    shutil.copytree(unloaded, tmp_path / "data")
-
+def served(tmp_path: Path) -> Callable[[HeldServer], Sync]:
     def against(server: HeldServer) -> Sync:
         settings = Settings(
             api_token=Token("together-test-token"), base_url=server.base_url, calls_per_minute=0,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Collection
 from pathlib import Path
 
+import pytest
 from dlt.pipeline.state_sync import PIPELINE_STATE_ENGINE_VERSION
 
 from referral_warehouse.load.registry import TABLES
@@ -54,13 +55,12 @@ def test_a_run_that_finds_nothing_new_does_without_dlt(account: Account, tmp_pat
 def test_a_folder_that_dlt_has_to_look_at_is_not_taken_as_settled(account: Account) -> None:
     settings, folder = account.settings, working_dir(account)
 
-    def settled(tables: Collection[str] = tuple(TABLES)) -> bool:
+    def settled() -> bool:
         with LoadFile(settings.load_path) as load_file:
-            return settled_state(settings.state_dir / "dlt", load_file, tables) is not None
+            return settled_state(settings.state_dir / "dlt", load_file) is not None
 
     assert STATE_FORMAT == PIPELINE_STATE_ENGINE_VERSION
     assert settled()
-    assert not settled([*TABLES, "a_table_of_a_later_version"])
     state = (folder / "state.json").read_text(encoding="utf-8")
     wrong = {
         "another format": state.replace('"_state_engine_version": 4', '"_state_engine_version": 3').replace(
@@ -82,6 +82,19 @@ def test_a_folder_that_dlt_has_to_look_at_is_not_taken_as_settled(account: Accou
     assert settled()
     (folder / "load" / "normalized" / "1700000000.5").mkdir()
     assert not settled(), "a package is waiting"
+    shutil.rmtree(settings.state_dir / "dlt")
+    assert not settled(), "the cursors of the load file are to be used"
+
+
+@pytest.mark.parametrize("leftover", ["nothing", "an empty folder", "a file"])
+def test_before_the_first_package_the_state_is_empty_where_there_is_no_folder(tmp_path: Path, leftover: str) -> None:
+    folder = tmp_path / "dlt"
+    if leftover == "an empty folder":
+        folder.mkdir()
+    if leftover == "a file":
+        folder.touch()
+    with LoadFile(tmp_path / "load.duckdb") as load_file:
+        assert settled_state(folder, load_file) == ({} if leftover == "nothing" else None)
 
 
 def test_packages_that_were_renamed_are_no_reason_to_recover(account: Account) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,7 +13,6 @@ import pytest
 from referral_warehouse.errors import DataRefused
 from referral_warehouse.load.clock.observation_clock import utc_now
 from referral_warehouse.load.runner import load
-from tests.load.accounts import DATA
 from tests.load.dated_account import DatedAccount, due, user
 from tests.sampling import sampled
 
@@ -48,8 +46,7 @@ def alternating(wrong: str) -> Callable[[int], str]:
 
 
 @pytest.fixture
-def account(unloaded: Path, tmp_path: Path) -> Iterator[DatedAccount]:
-    shutil.copytree(unloaded, tmp_path / DATA)
+def account(tmp_path: Path) -> Iterator[DatedAccount]:
     with DatedAccount(tmp_path) as running:
         running.date = right_date
         yield running

@@ -20,6 +20,9 @@ SQL_TYPES: dict[str, str] = {
 VALIDITY = {"_dlt_valid_from": "timestamptz", "_dlt_valid_to": "timestamptz"}
 """From and until when a version of a row was valid; dlt keeps these two with a zone."""
 
+LOAD_ID = Field("_dlt_load_id", "text")
+"""dlt adds it to every table that it loads; no model reads it."""
+
 LINE_CHARS = 120
 
 

@@ -78,7 +78,7 @@ class DltPipeline:
                 self._begin_anew_after(error, "dlt's folder could not be read")
 
     def drain(self) -> bool:
-        """Load what an earlier run left extracted; restore a lost state; create missing tables. True when it loaded."""
+        """Load what an earlier run left extracted; restore a lost state. True when it loaded."""
         with self._configuration.applied():
             try:
                 return self._drain()
@@ -91,14 +91,8 @@ class DltPipeline:
         had_pending = bool(self._pipeline.has_pending_data)
         if had_pending:
             self._run(None)
-        tables = self._load_file.rows.tables()
         if not is_same_as_stored(self._pipeline.state, self._load_file):
             self._begin_from_the_load_file(None)
-        empty = LoadBatch()
-        for name in self._schemas.keys() - tables:
-            empty.put(self._schemas[name], self._schemas[name].stored.empty_table())
-        if not empty.is_empty:
-            self._run(batch_source(empty, self._schemas))
         return had_pending
 
     @property

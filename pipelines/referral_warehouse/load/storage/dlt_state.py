@@ -6,13 +6,14 @@ Does not import dlt, which takes half a second: a run that finds nothing new nee
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from referral_warehouse.load.storage.dlt_recovery import belongs, is_usable, pending_packages, recover
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.stored_rows import DATASET
+from referral_warehouse.workspace.file_kinds import kind_of
 
 PIPELINE_NAME = "referral_warehouse"
 SOURCE_NAME = "referral_factory"
@@ -37,19 +38,20 @@ def is_same_as_stored(state: Mapping[str, Any], load_file: LoadFile) -> bool:
     return state.get("_version_hash") in stored if stored else not state.get("sources")
 
 
-def settled_state(folder: Path, load_file: LoadFile, tables: Collection[str]) -> dict[str, Any] | None:
+def settled_state(folder: Path, load_file: LoadFile) -> dict[str, Any] | None:
     """dlt's state, if dlt has nothing to do before the next package.
 
     Args:
         folder: where dlt keeps its folders.
         load_file: the open load file.
-        tables: the raw tables that the load file must have.
 
     Returns:
-        The state; None if a package waits, a table is missing, or folder and load file may differ. The caller then lets
-        dlt open the folder, which reports what is wrong with it.
+        The state, empty before the first package; None if a package waits, or folder and load file may differ. The
+        caller then lets dlt open the folder, which reports what is wrong with it.
     """
     working_dir = folder / PIPELINE_NAME
+    if kind_of(folder) is None and not any(name.startswith("_dlt_") for name in load_file.rows.tables()):
+        return {}
     try:
         if not working_dir.is_dir() or folder.is_symlink() or not is_usable(working_dir):
             return None
@@ -61,7 +63,6 @@ def settled_state(folder: Path, load_file: LoadFile, tables: Collection[str]) ->
             state["_state_engine_version"] == STATE_FORMAT
             and bool(state["sources"][SOURCE_NAME]["resources"])
             and is_same_as_stored(state, load_file)
-            and load_file.rows.tables().issuperset(tables)
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None

@@ -10,6 +10,7 @@ from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.storage.dlt_state import cursors_of, settled_state
 from referral_warehouse.load.storage.load_file import LoadFile
+from referral_warehouse.load.storage.raw_tables import create_missing_tables
 
 if TYPE_CHECKING:
     from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
@@ -33,7 +34,8 @@ class LoadPipeline:
         self._folder = state_dir / "dlt"
         self._schemas = schemas
         self.recovered: list[str] = []
-        self._settled = settled_state(self._folder, load_file, schemas)
+        create_missing_tables(load_file, schemas)
+        self._settled = settled_state(self._folder, load_file)
         self._dlt: DltPipeline | None = self._open() if self._settled is None else None
 
     def _open(self, *, is_folder_kept: bool = True) -> DltPipeline:
@@ -44,7 +46,7 @@ class LoadPipeline:
         )  # fmt: skip
 
     def drain(self) -> bool:
-        """Load what an earlier run left extracted; restore a lost state; create missing tables. True when it loaded."""
+        """Load what an earlier run left extracted; restore a lost state. True when it loaded."""
         return self._dlt is not None and self._dlt.drain()
 
     def state(self, stream: str) -> dict[str, Any]:
