@@ -69,8 +69,8 @@ def refuse_mass_disappearance(connection: duckdb.DuckDBPyConnection, max_percent
     """Compare the draft with the published snapshot, both attached.
 
     Args:
-        connection: with the draft and the published snapshot.
-        max_percent: of a stream's published records, how many may be gone.
+        connection: has the draft and the published snapshot attached.
+        max_percent: the percentage of a stream's published records that may be gone.
 
     Raises:
         MassDisappearance: naming streams and numbers.
