@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 Columns = dict[str, Any]
 ATTEMPTS = 10
-"""How often a transaction is tried that alters tables while others may read them."""
+"""How often a transaction that alters tables is tried, since readers of a table may block it."""
 LOCKED = "lock timeout"
 WAIT_S = 60
-"""How long a delivery waits for a lock; a sync would otherwise wait as long as somebody leaves a transaction open."""
+"""How long a delivery waits for a lock; without a limit it would wait until another client ends its transaction."""
 
 
 @dataclass(frozen=True, slots=True)
