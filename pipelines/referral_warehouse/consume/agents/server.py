@@ -129,7 +129,7 @@ class Tools:
 
 
 class AgentServer(MCPServer[Any]):
-    """Answers arguments that do not fit a tool in one line, as it does all other errors.
+    """Reports arguments that do not fit a tool in one line, like all other errors.
 
     The SDK drops arguments that a tool does not have. A misspelt filter would then give the total of everything.
     """
@@ -144,7 +144,7 @@ class AgentServer(MCPServer[Any]):
         self._arguments[fn.__name__] = tuple(signature(fn).parameters)
 
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
-        """Call a tool. Raises: ToolError as the SDK does, but for arguments that do not fit."""
+        """Call a tool. Raises: ToolError as the SDK does, except for arguments that do not fit."""
         known = self._arguments.get(name)
         if known is not None and (unknown := sorted(set(arguments) - set(known))):
             return failure(

@@ -108,7 +108,7 @@ def _batches(rows: list[dict[str, Any]]) -> Figure:
 
 
 def fraud(reader: Reader) -> dict[str, list[Figure]]:
-    """People to review by rule, and those with the widest connections."""
+    """People to review by rule, and the signals with most related people."""
     review = reader.by_scope(REVIEW)
     return {scope: [_rules(rows), _people(review[scope])] for scope, rows in reader.by_scope(RULES).items()}
 
@@ -148,4 +148,5 @@ def _people(rows: list[dict[str, Any]]) -> Figure:
         [(str(row["user_id"]), _rule(row["rule"]), formats.count(row["related_count"]), related(row)) for row in rows],
         f"The first {len(rows)} of {there:,} signals, by how many people they concern." if there > len(rows) else "",
     )  # fmt: skip
-    return Figure("Widest signals", "marts.fraud_signals", table, lead="Ids are those of core.users.", is_open=True)
+    lead = "Ids are those of core.users."
+    return Figure("Signals with most people", "marts.fraud_signals", table, lead=lead, is_open=True)
