@@ -117,7 +117,7 @@ def test_a_filter_that_no_row_meets_is_reported(agent: Agent) -> None:
         ("query", {"sql": "select\n1 +"}, "Parser Error at line 2"),
     ],
 )  # fmt: skip
-def test_what_there_is_not_is_one_line_with_what_there_is(
+def test_an_unknown_name_is_reported_in_one_line_with_the_known_ones(
     agent: Agent, tool: str, arguments: dict[str, Any], words: str
 ) -> None:
     error = agent.ask(tool, **arguments).error
