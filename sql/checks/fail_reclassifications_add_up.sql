@@ -1,4 +1,4 @@
--- rule: what leaves a campaign or a reward type comes to another one in the same sync: in and out are equal
+-- rule: what is reclassified out of a campaign, type or unit is reclassified into another one in the same sync
 -- reads: marts.reward_ledger
 -- Per reward, recipient and sync, for counts and values, in total and for each state. A row may gain or lose its
 -- reward_id: where rows of a recipient without a reward move, all rows of the recipient are added up together.

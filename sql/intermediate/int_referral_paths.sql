@@ -8,7 +8,7 @@
 -- depth the distance to it, and downstream the people within n steps below. The next step adds the path above top_id (2n
 -- up), and the downstream counts of the rows whose top_id is this row (2n down). Rows with a known root and complete
 -- counts are left out of further steps; since most trees are flat, the steps become small quickly. Cycles are cut first,
--- at every member: each member is the root of the tree below it outside the cycle. At the end each member is given all
+-- at every member: each member is the root of the tree below it outside the cycle. At the end each member gets all
 -- other members and everyone below the cycle as downstream, and the lowest id as root.
 
 with recursive referrers as (

@@ -18,7 +18,7 @@ observations as (
     where stream = 'users' and what in ('changed', 'seen late', 'vanished', 'reappeared')
 ),
 
--- At equal times, reappearing wins, as in int_vanished_rows.
+-- At equal times, reappearing takes precedence, as in int_vanished_rows.
 events as (
     select
         record_id as user_id,

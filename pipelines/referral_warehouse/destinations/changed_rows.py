@@ -97,7 +97,7 @@ def changed_rows(
         folder: for the files.
 
     Returns: None where the whole table must be sent, or is cheaper: columns differ, most rows changed, or the earlier
-        rows with these changes would not be those of the feed, as where a key is not unique.
+        rows with these changes would not be those of the feed, for example where a key is not unique.
     Raises: OSError; DuckDB's and pyarrow's errors.
     """
     schema = pq.read_schema(table.path)

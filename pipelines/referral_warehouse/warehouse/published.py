@@ -108,7 +108,7 @@ def compare_with_published(settings: Settings, compare: Callable[[duckdb.DuckDBP
     number = current_number(settings.published_dir)
     if number is not None and _compared(settings, _snapshot(settings, number), compare):
         return []
-    for source, attach in _others(settings, number):
+    for source, attach in _fallback_sources(settings, number):
         if _compared(settings, attach, compare):
             return [f"the published snapshot could not be read; its history was compared with {source}"]
     if number is None and announced_number(settings.published_dir) is None:
@@ -182,7 +182,7 @@ def _snapshot(settings: Settings, number: int) -> Attach:
     return lambda connection: _attached(connection, path, PUBLISHED, draft_dir(settings))
 
 
-def _others(settings: Settings, current: int | None) -> Iterator[tuple[str, Attach]]:
+def _fallback_sources(settings: Settings, current: int | None) -> Iterator[tuple[str, Attach]]:
     yield "the feeds", lambda connection: _attached_feeds(connection, settings)
     for number in reversed(snapshot_numbers(settings)):
         if number != current:

@@ -1,4 +1,4 @@
-"""Snapshots: numbered folders of read-only files, which are made, given to their readers, and removed.
+"""Snapshots: numbered folders of read-only files, which are made, opened to readers, and removed.
 
 Knows nothing of a snapshot's content, nor which one is published.
 """

@@ -60,7 +60,7 @@ def csv_lines(answer: Answer) -> Iterator[str]:
 
 
 def json_lines(answer: Answer, *, ascii_only: bool) -> Iterator[str]:
-    """An array with an object for each row, one a line.
+    """An array with an object for each row, one per line.
 
     Decimals with a fraction are strings, integers are numbers with all their digits, other kinds of values are strings.
     """

@@ -1,4 +1,4 @@
-"""The charts as plain Vega-Lite, one specification a kind; the rows come with each chart. Knows no data."""
+"""The charts as plain Vega-Lite, one specification per kind of chart; the rows come with each chart. Knows no data."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def sync_health(reader: Reader) -> list[Figure]:
     lead = f"The last {len(rows)} runs, the newest on the right; {failed or 'none'} failed or were interrupted."
     note = "The snapshot was built during the newest run, which is therefore running."
     table = Table(columns, lines, note if rows and rows[0]["status"] == "running" else "")
-    return [Figure("Runs", "ops.runs", table, [Chart("runs", f"Calls a run: {lead}", values)], lead, is_wide=True)]
+    return [Figure("Runs", "ops.runs", table, [Chart("runs", f"Calls per run: {lead}", values)], lead, is_wide=True)]
 
 
 def _seconds(row: dict[str, Any]) -> str:

@@ -90,7 +90,7 @@ class CurrentFile(OpenedFile):
         _refuse_ranges(self.headers)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send all of it, whatever range is asked for."""
+        """Send all of it, whatever range is requested."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
         _drop_what_may_change(scope, self.headers)
         await super().__call__({**scope, "headers": headers}, receive, send)
@@ -185,7 +185,7 @@ def serving_app(settings: Settings) -> Starlette:
 
 
 def _conditional(request: Request, response: OpenedFile | WholeDocument) -> Response:
-    """The response, or that the client has it already (304), or has another one and wants no mixture (412)."""
+    """The response; 304 where the client has this file already; 412 where it requires another one (If-Match)."""
     wanted = request.headers.get("if-match", "*")
     if wanted.strip() != "*" and response.headers["etag"] not in [tag.strip() for tag in wanted.split(",")]:
         response.close()
