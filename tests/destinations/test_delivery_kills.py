@@ -36,7 +36,7 @@ FORKS: list[subprocess.Popen[str]] = []
 
 
 def run_killed(settings: Settings, address: str, at: int = 0, before: str = "") -> int:
-    """Deliver in a process that is killed before a statement. Returns: the number of statements where it lives.
+    """Deliver in a process that is killed before a statement. Returns: the number of statements if it was not killed.
 
     Args: ``at`` is the number of the statement, or ``before`` a part of its text.
     """

@@ -1,4 +1,4 @@
-"""A draft that has less history than what is published is refused, whichever part of the load file was hurt."""
+"""A draft that has less history than what is published is refused, whichever part of the load file was damaged."""
 
 from __future__ import annotations
 
