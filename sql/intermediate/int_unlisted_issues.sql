@@ -175,16 +175,16 @@ with_neighbours as (
     window syncs as (partition by record_id order by sync_no asc nulls last)
 ),
 
-found_back as (
+returned_versions as (
     select
         with_neighbours.record_id,
         with_neighbours.sync_no,
-        any_value(back.previous_started_at) as previous_started_at,
+        any_value(returned.previous_started_at) as previous_started_at,
         arg_max(versions, versions.seen_from_at) as version
     from with_neighbours
     inner join versions on with_neighbours.record_id = versions.record_id
     inner join change_times on versions.seen_from_at = change_times.change_at and with_neighbours.sync_no >= change_times.sync_no
-    inner join change_times as back on with_neighbours.change_at = back.change_at
+    inner join change_times as returned on with_neighbours.change_at = returned.change_at
     where not with_neighbours.is_gone and with_neighbours.taken_count > 0
     group by with_neighbours.record_id, with_neighbours.sync_no
 ),
@@ -192,21 +192,22 @@ found_back as (
 final as (
     select
         with_neighbours.record_id,
-        coalesce(found_back.version.campaign_id, with_neighbours.campaign_id) as campaign_id,
-        coalesce(found_back.version.reward_id, with_neighbours.reward_id) as reward_id,
-        coalesce(found_back.version.recipient_id, with_neighbours.recipient_id) as recipient_id,
-        coalesce(found_back.version.type_no, with_neighbours.type_no) as type_no,
+        coalesce(returned_versions.version.campaign_id, with_neighbours.campaign_id) as campaign_id,
+        coalesce(returned_versions.version.reward_id, with_neighbours.reward_id) as reward_id,
+        coalesce(returned_versions.version.recipient_id, with_neighbours.recipient_id) as recipient_id,
+        coalesce(returned_versions.version.type_no, with_neighbours.type_no) as type_no,
         with_neighbours.sync_no,
         with_neighbours.change_at,
-        found_back.version.issued_at as issued_at,
-        found_back.version.price as price,
-        coalesce(found_back.version.latest_issue_at < found_back.previous_started_at, false) as is_late,
+        returned_versions.version.issued_at as issued_at,
+        returned_versions.version.price as price,
+        coalesce(returned_versions.version.latest_issue_at < returned_versions.previous_started_at, false) as is_late,
         with_neighbours.is_gone,
         with_neighbours.is_latest,
         cast(with_neighbours.taken_count as decimal(38, 0)) as taken_count,
         cast(with_neighbours.taken_value as decimal(38, 6)) as taken_value
     from with_neighbours
-    left join found_back on with_neighbours.record_id = found_back.record_id and with_neighbours.sync_no = found_back.sync_no
+    left join returned_versions
+        on with_neighbours.record_id = returned_versions.record_id and with_neighbours.sync_no = returned_versions.sync_no
 )
 
 select * from final

@@ -119,5 +119,5 @@ def _referrer(reader: Reader, row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _cut(shown: int, there: int, what: str) -> str:
-    return f"The first {shown:,} of {there:,} {what}." if there > shown else ""
+def _cut(shown: int, total_count: int, what: str) -> str:
+    return f"The first {shown:,} of {total_count:,} {what}." if total_count > shown else ""
