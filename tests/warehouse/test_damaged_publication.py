@@ -27,7 +27,7 @@ from tests.warehouse.planting import add_run, plant
 pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 
 MORNING, NEXT_DAY, THIRD_DAY = "2026-01-01 08:00:00", "2026-01-02 08:00:00", "2026-01-03 08:00:00"
-LOOKS = "select count(*) from (select distinct run_id from {catalog}.ops.run_streams)"
+SYNCS_COUNT = "select count(*) from (select distinct run_id from {catalog}.ops.run_streams)"
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def compared_syncs(settings: Settings) -> tuple[int | None, list[str]]:
     found: list[int] = []
 
     def count(connection: duckdb.DuckDBPyConnection) -> None:
-        row = connection.execute(LOOKS.format(catalog=PUBLISHED)).fetchone()
+        row = connection.execute(SYNCS_COUNT.format(catalog=PUBLISHED)).fetchone()
         found.append(int(row[0]) if row else 0)
 
     notes = compare_with_published(settings, count)

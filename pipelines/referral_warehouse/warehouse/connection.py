@@ -25,7 +25,7 @@ SEARCH_PATH = "draft.main,scratch.raw,load.raw,scratch.staging,scratch.intermedi
 """Where ``layer.name`` is looked up; substitutes in scratch.raw take precedence over the load file's own tables."""
 
 MEMORY_LIMITS_MB = (300, 1000)
-"""Memory for a small account and for a large one; in between the size of the load file."""
+"""Least and greatest memory limit; in between it is the size of the load file."""
 
 RECORD_TABLES = ("campaigns", "rewards", "users", "rewards_due", "rewards_issued", "coupons", "observations")
 """Tables of the load file that only dlt's load packages change, and from which they delete no row."""
@@ -180,14 +180,14 @@ def thread_count(load_path: Path) -> int:
 
 
 def memory_limit_mb(load_path: Path) -> int:
-    """Memory DuckDB may take before it spills: by the size of the load file, at most half of the machine's."""
+    """Memory DuckDB may take before it spills, in MB: by the size of the load file, at most half of the machine's."""
     smallest, largest = MEMORY_LIMITS_MB
     load_mb = _size_mb(load_path)
     return max(200, min(max(smallest, load_mb), largest, physical_memory_mb() // 2))
 
 
 def physical_memory_mb() -> int:
-    """The machine's memory."""
+    """The machine's memory in MB (10^6 bytes)."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
 
 
