@@ -16,7 +16,7 @@ promises as (
     select * from intermediate.int_reward_promises
 ),
 
-below_nothing as (
+negative_rewards as (
     select distinct
         campaign_id,
         unit
@@ -55,14 +55,14 @@ intervals as (
 final as (
     select intervals.*
     from intervals
-    left join below_nothing on intervals.campaign_id = below_nothing.campaign_id and intervals.unit = below_nothing.unit
+    left join negative_rewards on intervals.campaign_id = negative_rewards.campaign_id and intervals.unit = negative_rewards.unit
     where
         intervals.basis_count > 0
         and not coalesce(
             intervals.chance_to_qualify between 0 and 1
             and intervals.expected_value between intervals.low_value and intervals.high_value
             and intervals.is_possible
-            and (intervals.is_ordered or below_nothing.campaign_id is not null),
+            and (intervals.is_ordered or negative_rewards.campaign_id is not null),
             false
         )
 )

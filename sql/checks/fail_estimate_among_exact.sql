@@ -1,4 +1,4 @@
--- rule: estimated days all lie before the first sync, exact days never do, and no movement of the ledger is estimated
+-- rule: estimated days all lie before the first sync, exact days never do
 -- reads: marts.reward_liability_daily, intermediate.int_sync_points
 -- Each day is either exact or estimated, so that the liability as of a day needs no second condition.
 

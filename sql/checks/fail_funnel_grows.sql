@@ -6,7 +6,7 @@ with funnel as (
     select * from marts.referral_funnel
 ),
 
-followed as (
+compared as (
     select
         *,
         lag(stage_count) over (partition by campaign_id, journey order by stage_order) as count_before
@@ -22,7 +22,7 @@ final as (
         count_before,
         share_of_previous,
         share_of_first
-    from followed
+    from compared
     where
         case
             when journey not in ('advocates', 'friends')

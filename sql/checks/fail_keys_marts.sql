@@ -1,4 +1,4 @@
--- rule: each row of a mart has every part of its key, and no key is repeated
+-- rule: each row of these marts has every part of its key, and no key is repeated
 -- reads: marts.campaign_performance, marts.referral_funnel, marts.referral_funnel_daily, marts.referral_cohorts,
 --   marts.fraud_signals, marts.reward_liability, marts.reward_liability_daily, marts.coupon_usage, marts.period_changes,
 --   marts.unused_rewards, marts.unused_rewards_daily, marts.unused_rewards_backtest

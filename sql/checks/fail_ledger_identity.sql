@@ -1,6 +1,6 @@
 -- rule: each row of the ledger adds up, for due, for in process and together
 -- reads: marts.reward_ledger
--- To the cent; there is no tolerance.
+-- Exactly; there is no tolerance.
 
 with ledger as (
     select * from marts.reward_ledger

@@ -64,7 +64,7 @@ open_counts as (
     select
         open_records.stream,
         count(*) as open_count,
-        count(*) filter (where good_records.record_key is null) as nowhere_count
+        count(*) filter (where good_records.record_key is null) as not_good_count
     from open_records
     left join good_records
         on
@@ -77,7 +77,7 @@ shares as (
     select
         open_counts.stream,
         open_counts.open_count,
-        coalesce(good_counts.good_count, 0) + open_counts.nowhere_count as records_count,
+        coalesce(good_counts.good_count, 0) + open_counts.not_good_count as records_count,
         coalesce(getvariable('max_quarantine_percent'), 1) as limit_percent
     from open_counts
     left join good_counts on open_counts.stream = good_counts.stream

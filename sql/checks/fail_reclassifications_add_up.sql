@@ -1,8 +1,8 @@
--- rule: what leaves a campaign or a reward type comes to another one in the same sync: in and out are equal
+-- rule: what is reclassified out of a campaign, type or unit is reclassified into another one in the same sync
 -- reads: marts.reward_ledger
 -- Per reward, recipient and sync, for counts and values, in total and for each state. A row may gain or lose its
--- reward_id: where rows of a recipient without a reward move, all rows of the recipient are added up together. To the
--- cent; there is no tolerance.
+-- reward_id: where rows of a recipient without a reward move, all rows of the recipient are added up together.
+-- Exactly; there is no tolerance.
 
 with ledger as (
     select * from marts.reward_ledger

@@ -1,6 +1,6 @@
 -- rule: opening + accrued + reclassified in - issued - reversed - reclassified out = closing, for counts and values, on each day
 -- reads: marts.reward_liability_daily
--- To the cent; there is no tolerance. Estimated days add up as well. For the ledger see fail_ledger_identity.
+-- Exactly; there is no tolerance. Estimated days add up as well. For the ledger see fail_ledger_identity.
 
 with daily as (
     select * from marts.reward_liability_daily

@@ -1,7 +1,7 @@
 -- rule: referenced rows exist: campaigns, referrers, rewards, recipients, coupon holders
 -- reads: core.campaigns, core.users, core.rewards, core.rewards_due, core.rewards_issued, core.coupons
--- The API can delete a row while others still reference it, so this is a warning. The referencing rows are counted, but
--- have no name to show.
+-- The API can delete a row while others still reference it, so this is a warning. The referencing rows are counted;
+-- what they reference has no name.
 
 with campaigns as (
     select * from core.campaigns
@@ -15,7 +15,7 @@ rewards as (
     select * from core.rewards
 ),
 
-pointers as (
+referencing as (
     select
         'users.campaign_id' as relation,
         user_id as row_id,
@@ -92,12 +92,12 @@ targets as (
 
 final as (
     select
-        pointers.relation,
-        pointers.row_id,
-        pointers.target_id
-    from pointers
-    anti join targets on pointers.target = targets.target and pointers.target_id = targets.target_id
-    where pointers.target_id is not null
+        referencing.relation,
+        referencing.row_id,
+        referencing.target_id
+    from referencing
+    anti join targets on referencing.target = targets.target and referencing.target_id = targets.target_id
+    where referencing.target_id is not null
 )
 
 select * from final

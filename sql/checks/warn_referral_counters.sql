@@ -1,6 +1,6 @@
 -- rule: a user's referrals, counted from the rows, equal the API's own counters
 -- reads: core.users
--- The API gives changes of these counters no date, so they may be outdated by the age in ops.freshness; reading users
+-- The API does not date changes of these counters, so they may be outdated by the age in ops.freshness; reading users
 -- again updates them.
 
 with users as (

@@ -36,7 +36,7 @@ final as (
         coupons.batch_id, -- batch in which it was uploaded
         batches.name as batch_name, -- name of the batch, up to 200 characters
         coalesce(batches.campaign_id, users.campaign_id) as campaign_id, -- campaign of the batch, else of the user
-        coupons.issued_at, -- when it was handed out, UTC
+        coupons.issued_at, -- when it was issued, UTC
         coupons.used_at, -- when it was used, UTC; null = not used. Using it qualifies the user
         coupons.used_at is not null as is_used, -- whether it was used
         coupons.last_seen_at, -- when a sync last found the row new or changed, UTC; reading it unchanged does not update this

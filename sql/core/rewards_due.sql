@@ -34,8 +34,8 @@ due as (
     where list_name = 'due'
 ),
 
--- A row that left the list and returned starts again.
-spells as (
+-- first_seen_at: when the row last came into the list. A row that left the list and returned begins anew.
+dated as (
     select
         *,
         max(case when previous_until_at is null or previous_until_at < seen_from_at then seen_from_at end) over (
@@ -47,25 +47,25 @@ spells as (
 
 final as (
     select
-        spells.record_id as due_id, -- the API's id of the row in the list of rewards due
-        spells.reward_id, -- reward definition
-        spells.recipient_id, -- user who is to receive it
-        spells.total_count as due_count, -- number of rewards due; 1 where the API returns none
-        spells.total_value as due_value, -- their value; where the API returns none: count times reward_value, or 0 without a reward_value
-        spells.status, -- the API's word for the state
-        spells.first_seen_at, -- first sync that saw the row since it was last missing from the list, UTC
-        greatest(last_list.observed_at, spells.seen_from_at) as last_seen_at, -- last complete list, UTC
-        spells.campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
-        spells.reward_name, -- name of the reward definition, up to 200 characters
-        spells.reward_for, -- who receives it, in the API's words
-        spells.reward_type, -- kind of reward; 'unknown' where neither list nor definition has it; up to 200 characters
-        spells.unit, -- what the values are counted in; values of different units must not be added
-        spells.when_referral, -- what the referral must have done: invited or converted
-        spells.reward_value, -- value of one reward, as in the list
-        spells.extra -- fields of the API that are not among the columns, as JSON
-    from spells
+        dated.record_id as due_id, -- the API's id of the row in the list of rewards due
+        dated.reward_id, -- reward definition
+        dated.recipient_id, -- user who is to receive it
+        dated.total_count as due_count, -- number of rewards due; 1 where the API returns none
+        dated.total_value as due_value, -- their value; where the API returns none: count times reward_value, or 0 without a reward_value
+        dated.status, -- the API's word for the state
+        dated.first_seen_at, -- first sync that saw the row since it was last missing from the list, UTC
+        greatest(last_list.observed_at, dated.seen_from_at) as last_seen_at, -- last complete list, UTC
+        dated.campaign_id, -- campaign of the reward, else of the recipient; 0 = no campaign
+        dated.reward_name, -- name of the reward definition, up to 200 characters
+        dated.reward_for, -- who receives it, in the API's words
+        dated.reward_type, -- kind of reward; 'unknown' where neither list nor definition has it; up to 200 characters
+        dated.unit, -- what the values are counted in; values of different units must not be added
+        dated.when_referral, -- what the referral must have done: invited or converted
+        dated.reward_value, -- value of one reward, as in the list
+        dated.extra -- fields of the API that are not among the columns, as JSON
+    from dated
     cross join last_list
-    where spells.seen_until_at is null
+    where dated.seen_until_at is null
 )
 
 select * from final

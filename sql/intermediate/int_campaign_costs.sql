@@ -53,7 +53,7 @@ movements as (
     group by campaign_id, unit, month_on
 ),
 
-places as (
+campaign_units as (
     select
         campaign_id,
         unit
@@ -86,8 +86,8 @@ qualified as (
 
 monthly as (
     select
-        places.campaign_id,
-        places.unit,
+        campaign_units.campaign_id,
+        campaign_units.unit,
         months.month_on,
         coalesce(qualified.qualified_count, 0) as qualified_count,
         coalesce(movements.opening_count, 0) as found_count,
@@ -102,17 +102,17 @@ monthly as (
         coalesce(movements.reclassified_in_value, 0) as reclassified_in_value,
         coalesce(movements.reclassified_out_count, 0) as reclassified_out_count,
         coalesce(movements.reclassified_out_value, 0) as reclassified_out_value
-    from places
+    from campaign_units
     cross join months
     left join movements
         on
-            places.campaign_id = movements.campaign_id
-            and places.unit = movements.unit
+            campaign_units.campaign_id = movements.campaign_id
+            and campaign_units.unit = movements.unit
             and months.month_on = movements.month_on
-    left join qualified on places.campaign_id = qualified.campaign_id and months.month_on = qualified.month_on
+    left join qualified on campaign_units.campaign_id = qualified.campaign_id and months.month_on = qualified.month_on
 ),
 
-rolled as (
+roll_forward as (
     select
         * exclude (found_count, found_value),
         accrued_count + reclassified_in_count - issued_count - reversed_count - reclassified_out_count as net_count,
@@ -132,11 +132,11 @@ both_grains as (
         0 as issued_ever_count,
         0 as issued_ever_value,
         arisen_value as full_cost_value
-    from rolled
+    from roll_forward
     union all by name
     select
-        places.campaign_id,
-        places.unit,
+        campaign_units.campaign_id,
+        campaign_units.unit,
         cast(null as date) as month_on,
         coalesce(people_per_campaign.qualified_count, 0) as qualified_count,
         coalesce(sum(movements.opening_count), 0) as opening_count,
@@ -156,11 +156,11 @@ both_grains as (
         coalesce(any_value(rewards.issued_count), 0) as issued_ever_count,
         coalesce(any_value(rewards.issued_value), 0) as issued_ever_value,
         closing_value + issued_ever_value as full_cost_value
-    from places
-    left join movements on places.campaign_id = movements.campaign_id and places.unit = movements.unit
-    left join rewards on places.campaign_id = rewards.campaign_id and places.unit = rewards.unit
-    left join people_per_campaign on places.campaign_id = people_per_campaign.campaign_id
-    group by places.campaign_id, places.unit, people_per_campaign.qualified_count
+    from campaign_units
+    left join movements on campaign_units.campaign_id = movements.campaign_id and campaign_units.unit = movements.unit
+    left join rewards on campaign_units.campaign_id = rewards.campaign_id and campaign_units.unit = rewards.unit
+    left join people_per_campaign on campaign_units.campaign_id = people_per_campaign.campaign_id
+    group by campaign_units.campaign_id, campaign_units.unit, people_per_campaign.qualified_count
 ),
 
 costed as (

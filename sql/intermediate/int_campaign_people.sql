@@ -4,8 +4,9 @@
 -- time: none
 -- materialized: table
 -- Counts of each campaign's people by role, for every mart that compares campaigns. Each person counts
--- in their own campaign, a referrer too. Each count of a journey is a part of the one before: successful referrers are
--- referrers with a qualified referral, and only they can be rewarded referrers; only qualified referrals can be rewarded ones.
+-- in their own campaign, a referrer too. Each stage of a journey (marts.referral_funnel) is a part of the one before:
+-- successful referrers are referrers with a qualified referral, and only they can be rewarded referrers; only qualified
+-- referrals can be rewarded ones.
 
 with people as (
     select * from intermediate.int_people

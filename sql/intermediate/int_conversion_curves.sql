@@ -36,7 +36,7 @@ at_risk as (
     from per_age
 ),
 
-watched as (
+with_enough_at_risk as (
     select
         *,
         max(age_days) over (partition by cutoff, curve_id) as last_age_days
@@ -59,7 +59,7 @@ final as (
             order by age_days rows unbounded preceding
         ) as log_open,
         coalesce(qualified_count / (at_risk_count * nullif(at_risk_count - qualified_count, 0)), 0) as variance_term
-    from watched
+    from with_enough_at_risk
     where qualified_count > 0
 )
 

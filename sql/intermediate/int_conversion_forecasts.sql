@@ -1,7 +1,7 @@
 -- grain: one row per cutoff (now, then), horizon (ever, 28 days), campaign and unit in which rewards may become due
 -- reads: intermediate.int_conversion_outcomes, intermediate.int_conversion_curves, intermediate.int_reward_promises,
 --   intermediate.int_build_clock
--- money: expected, in the unit of the row, rounded to the cent; later_value is exact
+-- money: expected, in the unit of the row, rounded to the sixth digit; later_value is exact
 -- time: UTC
 -- materialized: table
 -- Each open referral of age a qualifies within the horizon with the probability 1 - S(a + horizon) / S(a), where S is its
@@ -62,7 +62,7 @@ bases as (
     group by cutoff, curve_id
 ),
 
-payouts as (
+offers as (
     select
         cutoffs.cutoff,
         cutoffs.horizon,
@@ -81,30 +81,30 @@ payouts as (
     group by cutoffs.cutoff, cutoffs.horizon, cutoffs.horizon_days, cutoffs.cutoff_at, promises.campaign_id, promises.unit
 ),
 
-chosen as (
+with_curve as (
     select
-        payouts.*,
+        offers.*,
         coalesce(own.basis_count, 0) < 30 as is_pooled,
         case when own.basis_count >= 30 then own.curve_id else pool.curve_id end as curve_id,
         case when own.basis_count >= 30 then own.basis_count else coalesce(pool.basis_count, 0) end as basis_count,
         case when own.basis_count >= 30 then own.last_age_days else pool.last_age_days end as last_age_days
-    from payouts
-    left join bases as own on payouts.cutoff = own.cutoff and payouts.campaign_id = own.curve_id
-    left join bases as pool on payouts.cutoff = pool.cutoff and pool.curve_id = -9223372036854775809
+    from offers
+    left join bases as own on offers.cutoff = own.cutoff and offers.campaign_id = own.curve_id
+    left join bases as pool on offers.cutoff = pool.cutoff and pool.curve_id = -9223372036854775809
 ),
 
 open_groups as (
     select
-        chosen.*,
+        with_curve.*,
         outcomes.age_days,
-        outcomes.age_days + chosen.horizon_days as end_days,
+        outcomes.age_days + with_curve.horizon_days as end_days,
         outcomes.referrals_count,
         outcomes.later_count,
-        chosen.referral_value + case when outcomes.has_referrer then chosen.referrer_value else 0 end as promised_value,
+        with_curve.referral_value + case when outcomes.has_referrer then with_curve.referrer_value else 0 end as promised_value,
         cast(promised_value as double) as payout_value
-    from chosen
+    from with_curve
     inner join outcomes
-        on chosen.cutoff = outcomes.cutoff and chosen.campaign_id = outcomes.campaign_id and outcomes.outcome = 'open'
+        on with_curve.cutoff = outcomes.cutoff and with_curve.campaign_id = outcomes.campaign_id and outcomes.outcome = 'open'
 ),
 
 -- The share that stays open is the same for all units and groups of a curve that have one age.
@@ -130,7 +130,7 @@ chances as (
         on ages.cutoff = ends.cutoff and ages.curve_id = ends.curve_id and ages.end_days > ends.age_days
 ),
 
-judged as (
+with_chance as (
     select
         open_groups.*,
         coalesce(chances.begin_step, -1) as begin_step,
@@ -161,7 +161,7 @@ changes as (
             { 'step_days': begin_step, 'change_value': staying_value },
             { 'step_days': end_step, 'change_value': -staying_value }
         ], max_depth := 2)
-    from judged
+    from with_chance
 ),
 
 running as (
@@ -179,44 +179,44 @@ running as (
     group by cutoff, horizon, campaign_id, unit, step_days
 ),
 
-reached as (
+curve_ages as (
     select
-        chosen.cutoff,
-        chosen.horizon,
-        chosen.campaign_id,
-        chosen.unit,
-        chosen.curve_id,
+        with_curve.cutoff,
+        with_curve.horizon,
+        with_curve.campaign_id,
+        with_curve.unit,
+        with_curve.curve_id,
         curves.age_days,
         curves.variance_term
-    from chosen
-    inner join curves on chosen.cutoff = curves.cutoff and chosen.curve_id = curves.curve_id
+    from with_curve
+    inner join curves on with_curve.cutoff = curves.cutoff and with_curve.curve_id = curves.curve_id
 ),
 
-doubts as (
+curve_variances as (
     select
-        reached.cutoff,
-        reached.horizon,
-        reached.campaign_id,
-        reached.unit,
-        running.dependent_value * running.dependent_value * reached.variance_term as variance
-    from reached
+        curve_ages.cutoff,
+        curve_ages.horizon,
+        curve_ages.campaign_id,
+        curve_ages.unit,
+        running.dependent_value * running.dependent_value * curve_ages.variance_term as variance
+    from curve_ages
     asof join running
         on
-            reached.cutoff = running.cutoff
-            and reached.horizon = running.horizon
-            and reached.campaign_id = running.campaign_id
-            and reached.unit = running.unit
-            and reached.age_days > running.step_days
+            curve_ages.cutoff = running.cutoff
+            and curve_ages.horizon = running.horizon
+            and curve_ages.campaign_id = running.campaign_id
+            and curve_ages.unit = running.unit
+            and curve_ages.age_days > running.step_days
 ),
 
-curve_doubt as (
+curve_variance as (
     select
         cutoff,
         horizon,
         campaign_id,
         unit,
         sum(variance order by variance) as variance
-    from doubts
+    from curve_variances
     group by cutoff, horizon, campaign_id, unit
 ),
 
@@ -239,24 +239,24 @@ totals as (
         sum(outcome_variance order by outcome_variance) as variance,
         sum(later_count) as later_count,
         sum(later_count * promised_value) as later_value
-    from judged
+    from with_chance
     group by cutoff, horizon, cutoff_at, campaign_id, unit, is_pooled, basis_count, last_age_days
 ),
 
-doubted as (
+with_interval as (
     select
         totals.* exclude (variance, expected_value),
-        1.2815515655446004 * sqrt(totals.variance + coalesce(curve_doubt.variance, 0)) as half_width_value,
+        1.2815515655446004 * sqrt(totals.variance + coalesce(curve_variance.variance, 0)) as half_width_value,
         cast(totals.expected_value as decimal(38, 6)) as mean_value,
         cast(totals.expected_value - half_width_value as decimal(38, 6)) as mean_low_value,
         cast(totals.expected_value + half_width_value as decimal(38, 6)) as mean_high_value
     from totals
-    left join curve_doubt
+    left join curve_variance
         on
-            totals.cutoff = curve_doubt.cutoff
-            and totals.horizon = curve_doubt.horizon
-            and totals.campaign_id = curve_doubt.campaign_id
-            and totals.unit = curve_doubt.unit
+            totals.cutoff = curve_variance.cutoff
+            and totals.horizon = curve_variance.horizon
+            and totals.campaign_id = curve_variance.campaign_id
+            and totals.unit = curve_variance.unit
 ),
 
 final as (
@@ -279,7 +279,7 @@ final as (
         cast(most_value as decimal(38, 6)) as most_value,
         case when basis_count > 0 then greatest(least(mean_low_value, upper_limit), lower_limit) end as low_value,
         case when basis_count > 0 then greatest(least(mean_high_value, upper_limit), lower_limit) end as high_value
-    from doubted
+    from with_interval
 )
 
 select * from final

@@ -4,8 +4,8 @@
 -- money: none
 -- time: UTC; age in whole days since joining
 -- materialized: table
--- The outcome of each referral at two cutoffs: now and then. "then" is 28 days earlier, using only the dates up to that
--- time. Outcome: qualified (age: when it qualified), gone (deleted before it qualified; age: when a sync noticed it),
+-- The outcome of each referral at two cutoffs: "now", and "then", which is 28 days earlier and uses only the dates up to
+-- that time. Outcome: qualified (age: when it qualified), gone (deleted before it qualified; age: when a sync noticed it),
 -- open (age: at the cutoff). Of those open then, later_count is how many have qualified since. A revoked qualification
 -- does not count. Users without a date of joining, or qualified without a date, are left out.
 

@@ -1,7 +1,7 @@
--- grain: one row per campaign, day, measure and reason for which a day that was over has changed
+-- grain: one row per campaign, day, measure and reason for which a closed day has changed
 -- reads: intermediate.int_user_versions, intermediate.int_day_closings
 -- money: none
--- time: UTC; closed_at is when the day was published first, changed_at when the latest change was seen
+-- time: UTC; closed_at is when the day was closed, changed_at when the latest change was seen
 -- materialized: table
 -- How many people were added to or removed from a closed day of the daily funnel, and why. marts.period_changes documents
 -- the reasons.
@@ -125,26 +125,26 @@ explained as (
         changed.seen_from_at as changed_at,
         case when differing.is_counted then 1 else -1 end as change_count,
         case
-            when not first_seen.is_known then 'seen late'
-            when differing.measure = 'qualified_count' and first_seen.is_qualified and not latest.is_qualified then 'un-qualified'
-            when differing.measure = 'qualified_count' and latest.is_qualified and not first_seen.is_qualified then 'qualified late'
-            when differing.measure = 'unsubscribed_count' and first_seen.is_unsubscribed and not latest.is_unsubscribed
+            when not as_published.is_known then 'seen late'
+            when differing.measure = 'qualified_count' and as_published.is_qualified and not latest.is_qualified then 'un-qualified'
+            when differing.measure = 'qualified_count' and latest.is_qualified and not as_published.is_qualified then 'qualified late'
+            when differing.measure = 'unsubscribed_count' and as_published.is_unsubscribed and not latest.is_unsubscribed
                 then 'subscribed again'
-            when differing.measure = 'unsubscribed_count' and latest.is_unsubscribed and not first_seen.is_unsubscribed
+            when differing.measure = 'unsubscribed_count' and latest.is_unsubscribed and not as_published.is_unsubscribed
                 then 'unsubscribed late'
             when
                 differing.measure = 'deleted_count'
-                and first_seen.deleted_at is not null
-                and coalesce(first_seen.deleted_at <> latest.deleted_at, true)
+                and as_published.deleted_at is not null
+                and coalesce(as_published.deleted_at <> latest.deleted_at, true)
                 then 'reappeared'
             when
-                differing.measure in ('new_referrals_count', 'qualified_count') and first_seen.is_referral <> latest.is_referral
+                differing.measure in ('new_referrals_count', 'qualified_count') and as_published.is_referral <> latest.is_referral
                 then 'referrer changed'
-            when first_seen.campaign_id <> latest.campaign_id then 'moved campaign'
+            when as_published.campaign_id <> latest.campaign_id then 'moved campaign'
             when
                 differing.measure = 'qualified_count'
                 and not differing.is_counted
-                and latest.qualified_at > first_seen.qualified_at
+                and latest.qualified_at > as_published.qualified_at
                 then 'qualified again'
             else 'date changed'
         end as reason
@@ -152,8 +152,8 @@ explained as (
     inner join before_change on differing.difference_no = before_change.difference_no
     inner join versions as changed
         on differing.user_id = changed.user_id and before_change.last_other_no + 1 = changed.version_no
-    inner join versions as first_seen
-        on differing.user_id = first_seen.user_id and differing.published_no = first_seen.version_no
+    inner join versions as as_published
+        on differing.user_id = as_published.user_id and differing.published_no = as_published.version_no
     inner join versions as latest
         on differing.user_id = latest.user_id and differing.current_no = latest.version_no
 ),

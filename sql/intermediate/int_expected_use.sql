@@ -47,7 +47,7 @@ unused as (
     where outcomes.outcome = 'unused'
 ),
 
-judged as (
+with_chance as (
     select
         unused.*,
         coalesce(begins.age_days, -1) as begin_step,
@@ -76,23 +76,23 @@ judged as (
 -- The value that depends on the curve at each of its ages: of the rewards that have yet to pass it within their horizon.
 dependent as (
     select
-        judged.cutoff,
-        judged.campaign_id,
-        judged.unit,
-        sum(judged.staying_value order by judged.staying_value) as dependent_value,
+        with_chance.cutoff,
+        with_chance.campaign_id,
+        with_chance.unit,
+        sum(with_chance.staying_value order by with_chance.staying_value) as dependent_value,
         any_value(curves.variance_term) as variance_term
-    from judged
+    from with_chance
     inner join curves
         on
-            judged.cutoff = curves.cutoff
-            and judged.unit = curves.unit
-            and judged.curve_id = curves.curve_id
-            and judged.begin_step < curves.age_days
-            and judged.end_step >= curves.age_days
-    group by judged.cutoff, judged.campaign_id, judged.unit, curves.age_days
+            with_chance.cutoff = curves.cutoff
+            and with_chance.unit = curves.unit
+            and with_chance.curve_id = curves.curve_id
+            and with_chance.begin_step < curves.age_days
+            and with_chance.end_step >= curves.age_days
+    group by with_chance.cutoff, with_chance.campaign_id, with_chance.unit, curves.age_days
 ),
 
-curve_doubt as (
+curve_variance as (
     select
         cutoff,
         campaign_id,
@@ -117,20 +117,20 @@ totals as (
         sum(most_value) as most_value,
         sum(expected_value order by expected_value) as mean_value,
         sum(outcome_variance order by outcome_variance) as variance
-    from judged
+    from with_chance
     group by cutoff, campaign_id, unit, is_pooled, basis_count, last_age_days
 ),
 
-doubted as (
+with_interval as (
     select
         totals.*,
-        1.2815515655446004 * sqrt(totals.variance + coalesce(curve_doubt.variance, 0)) as half_width_value
+        1.2815515655446004 * sqrt(totals.variance + coalesce(curve_variance.variance, 0)) as half_width_value
     from totals
-    left join curve_doubt
+    left join curve_variance
         on
-            totals.cutoff = curve_doubt.cutoff
-            and totals.campaign_id = curve_doubt.campaign_id
-            and totals.unit = curve_doubt.unit
+            totals.cutoff = curve_variance.cutoff
+            and totals.campaign_id = curve_variance.campaign_id
+            and totals.unit = curve_variance.unit
 ),
 
 final as (
@@ -147,7 +147,7 @@ final as (
         greatest(least(cast(mean_value as decimal(38, 6)), most_value), least_value) as expected_value,
         greatest(least(cast(mean_value - half_width_value as decimal(38, 6)), most_value), least_value) as low_value,
         greatest(least(cast(mean_value + half_width_value as decimal(38, 6)), most_value), least_value) as high_value
-    from doubted
+    from with_interval
     where basis_count > 0
 )
 

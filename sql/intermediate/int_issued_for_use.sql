@@ -59,6 +59,7 @@ numbered as (
     window earlier as (partition by recipient_id order by owed_from_at, issued_at, issued_id rows unbounded preceding)
 ),
 
+-- The smallest published amount, in millionths.
 steps as (
     select cast(power(10, 6 - getvariable('amount_digits')) as bigint) as size
 ),

@@ -71,7 +71,7 @@ expiries as (
     group by expiring.unit, expiring.issued_on
 ),
 
-held as (
+numbered_coupons as (
     select
         coupons.coupon_id,
         coupons.user_id,
@@ -89,19 +89,19 @@ held as (
 with_coupon as (
     select
         issued.*,
-        held.coupon_id,
-        held.used_at,
-        held.deleted_at as coupon_deleted_at,
+        numbered_coupons.coupon_id,
+        numbered_coupons.used_at,
+        numbered_coupons.deleted_at as coupon_deleted_at,
         1 as part_count,
         case
-            when held.coupon_no = issued.last_no then issued.total_value - (issued.total_count - 1) * issued.single_value
+            when numbered_coupons.coupon_no = issued.last_no then issued.total_value - (issued.total_count - 1) * issued.single_value
             else issued.single_value
         end as part_value
     from issued
-    inner join held
+    inner join numbered_coupons
         on
-            issued.recipient_id = held.user_id
-            and held.coupon_no between issued.first_no and issued.last_no
+            issued.recipient_id = numbered_coupons.user_id
+            and numbered_coupons.coupon_no between issued.first_no and issued.last_no
 ),
 
 assigned as (

@@ -1,4 +1,4 @@
--- grain: one row per status of a row of rewards issued that is known
+-- grain: one row per known status of undated rows of rewards issued
 -- reads: none
 -- money: none
 -- time: none

@@ -12,14 +12,14 @@ with recursive referrers as (
     select * from intermediate.int_referrers
 ),
 
-climb as (
+ancestors as (
     select
         user_id,
         parent_id as top_id,
         user_id as lowest_id,
         cast(1 as bigint) as steps,
         cast(0 as bigint) as rows_before,
-        false as is_settled
+        false as is_complete
     from referrers
     where parent_id is not null
     union all
@@ -27,55 +27,55 @@ climb as (
         with state as (
             select
                 count(*) as rows_now,
-                count(*) = any_value(rows_before) and any_value(steps) >= count(*) as is_settled
-            from climb
-            where not is_settled
+                count(*) = any_value(rows_before) and any_value(steps) >= count(*) as is_complete
+            from ancestors
+            where not is_complete
         ),
 
-        higher as (
+        doubled as (
             select
-                climb.user_id,
+                ancestors.user_id,
                 upper.top_id,
-                least(climb.lowest_id, upper.lowest_id) as lowest_id,
-                climb.steps * 2 as steps,
+                least(ancestors.lowest_id, upper.lowest_id) as lowest_id,
+                ancestors.steps * 2 as steps,
                 state.rows_now as rows_before,
-                false as is_settled
-            from climb
-            inner join climb as upper on climb.top_id = upper.user_id
+                false as is_complete
+            from ancestors
+            inner join ancestors as upper on ancestors.top_id = upper.user_id
             cross join state
-            where not state.is_settled and not climb.is_settled
+            where not state.is_complete and not ancestors.is_complete
         ),
 
-        settled as (
+        completed as (
             select
-                climb.* exclude (is_settled),
-                true as is_settled
-            from climb
+                ancestors.* exclude (is_complete),
+                true as is_complete
+            from ancestors
             cross join state
-            where state.is_settled and not climb.is_settled
+            where state.is_complete and not ancestors.is_complete
         )
 
-        select * from higher
+        select * from doubled
         union all
-        select * from settled
+        select * from completed
     )
 ),
 
 members as (
-    select distinct top_id as user_id from climb
-    where is_settled
+    select distinct top_id as user_id from ancestors
+    where is_complete
 ),
 
 final as (
     select
-        climb.user_id,
-        climb.lowest_id as cycle_id, -- the lowest user_id identifies the cycle
+        ancestors.user_id,
+        ancestors.lowest_id as cycle_id, -- the lowest user_id identifies the cycle
         referrers.parent_id,
         referrers.is_qualified_referral
-    from climb
-    inner join members on climb.user_id = members.user_id
-    inner join referrers on climb.user_id = referrers.user_id
-    where climb.is_settled
+    from ancestors
+    inner join members on ancestors.user_id = members.user_id
+    inner join referrers on ancestors.user_id = referrers.user_id
+    where ancestors.is_complete
 )
 
 select * from final

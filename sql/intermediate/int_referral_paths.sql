@@ -8,7 +8,7 @@
 -- depth the distance to it, and downstream the people within n steps below. The next step adds the path above top_id (2n
 -- up), and the downstream counts of the rows whose top_id is this row (2n down). Rows with a known root and complete
 -- counts are left out of further steps; since most trees are flat, the steps become small quickly. Cycles are cut first,
--- at every member: each member is the root of the tree below it outside the cycle. At the end each member is given all
+-- at every member: each member is the root of the tree below it outside the cycle. At the end each member gets all
 -- other members and everyone below the cycle as downstream, and the lowest id as root.
 
 with recursive referrers as (
@@ -19,18 +19,18 @@ cycles as (
     select * from intermediate.int_referral_cycles
 ),
 
-opened as (
+without_cycles as (
     select
         referrers.user_id,
         case when members.user_id is null then referrers.parent_id end as parent_id,
-        referrers.referrals_count - cast(inviting.user_id is not null as bigint) as downstream_count,
-        referrers.qualified_count - cast(coalesce(inviting.is_qualified_referral, false) as bigint) as qualified_count
+        referrers.referrals_count - cast(invited.user_id is not null as bigint) as downstream_count,
+        referrers.qualified_count - cast(coalesce(invited.is_qualified_referral, false) as bigint) as qualified_count
     from referrers
     left join cycles as members on referrers.user_id = members.user_id
-    left join cycles as inviting on referrers.user_id = inviting.parent_id
+    left join cycles as invited on referrers.user_id = invited.parent_id
 ),
 
-walk as (
+paths as (
     select
         user_id,
         coalesce(parent_id, user_id) as top_id,
@@ -39,14 +39,14 @@ walk as (
         qualified_count,
         cast(1 as bigint) as steps,
         true as is_moving
-    from opened
+    from without_cycles
     union all
     (
         with moving as (
             select
                 *,
                 case when depth = steps then top_id end as pointer_id
-            from walk
+            from paths
             where is_moving
         ),
 
@@ -85,36 +85,36 @@ walk as (
     )
 ),
 
-found as (
-    select * from walk
+completed as (
+    select * from paths
     where not is_moving
 ),
 
-around as (
+cycle_totals as (
     select
         cycles.cycle_id,
-        count(*) + sum(found.downstream_count) as people_count,
-        sum(found.qualified_count + cast(cycles.is_qualified_referral as bigint)) as qualified_count
+        count(*) + sum(completed.downstream_count) as people_count,
+        sum(completed.qualified_count + cast(cycles.is_qualified_referral as bigint)) as qualified_count
     from cycles
-    inner join found on cycles.user_id = found.user_id
+    inner join completed on cycles.user_id = completed.user_id
     group by cycles.cycle_id
 ),
 
 final as (
     select
-        found.user_id,
-        coalesce(root_cycles.cycle_id, found.top_id) as root_id,
-        found.depth,
-        cast(coalesce(around.people_count - 1, found.downstream_count) as bigint) as downstream_count,
+        completed.user_id,
+        coalesce(root_cycles.cycle_id, completed.top_id) as root_id,
+        completed.depth,
+        cast(coalesce(cycle_totals.people_count - 1, completed.downstream_count) as bigint) as downstream_count,
         cast(coalesce(
-            around.qualified_count - cast(members.is_qualified_referral as bigint), found.qualified_count
+            cycle_totals.qualified_count - cast(members.is_qualified_referral as bigint), completed.qualified_count
         ) as bigint) as qualified_downstream_count,
         members.user_id is not null as is_in_cycle,
         root_cycles.user_id is not null as has_cycle_above
-    from found
-    left join cycles as members on found.user_id = members.user_id
-    left join around on members.cycle_id = around.cycle_id
-    left join cycles as root_cycles on found.top_id = root_cycles.user_id
+    from completed
+    left join cycles as members on completed.user_id = members.user_id
+    left join cycle_totals on members.cycle_id = cycle_totals.cycle_id
+    left join cycles as root_cycles on completed.top_id = root_cycles.user_id
 )
 
 select * from final

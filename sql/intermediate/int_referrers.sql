@@ -28,17 +28,17 @@ present as (
         people.campaign_id,
         people.is_referral,
         people.is_qualified_referral,
-        nullif(people.referrer_id, people.user_id) as wanted_id
+        nullif(people.referrer_id, people.user_id) as own_referrer_id
     from named
     inner join people on named.user_id = people.user_id
 ),
 
 final as (
     select
-        present.* exclude (wanted_id),
+        present.* exclude (own_referrer_id),
         parents.user_id as parent_id
     from present
-    left join present as parents on present.wanted_id = parents.user_id
+    left join present as parents on present.own_referrer_id = parents.user_id
 )
 
 select * from final

@@ -4,7 +4,7 @@
 -- time: UTC; change_at as observed, sync_no the sync point it is booked on (null: waits for the next)
 -- materialized: table
 -- compression: rle
--- Each version adds its count and value when it appears and takes them away when it ends. An issued version that follows
+-- Each version adds its count and value when it appears and subtracts them when it ends. An issued version that follows
 -- an issued one adds only the difference, so that a new name, type or campaign does not count as an issue. A reward in
 -- process that vanished from the issued list is no longer owed from then on (it is owed again if it reappears). An issued
 -- reward that vanished is a change of the state 'unlisted': alone it moves nothing, because only a reward that is due
@@ -35,12 +35,13 @@ absences as (
     where stream = 'rewards_issued' and what in ('vanished', 'reappeared')
 ),
 
-sightings as (
+-- The issued versions of rows that were absent at some time, with the balance and the state that each sync found last.
+versions_by_sync as (
     select
         versions.*,
         change_times.sync_no,
-        [versions.campaign_id, versions.reward_id, versions.recipient_id, versions.type_no] as place,
-        last_value(place) over same_sync as sync_place,
+        [versions.campaign_id, versions.reward_id, versions.recipient_id, versions.type_no] as balance_key,
+        last_value(balance_key) over same_sync as sync_balance_key,
         last_value(versions.reward_state) over same_sync as sync_state
     from versions
     semi join absences on versions.record_id = absences.record_id
@@ -52,22 +53,23 @@ sightings as (
     )
 ),
 
-absent_rows as (
+with_next_sync as (
     select
-        * exclude (sync_no, sync_place, sync_state),
+        * exclude (sync_no, sync_balance_key, sync_state),
         lead(sync_no) over row_versions as next_sync_no,
-        lead(sync_place) over row_versions as next_place,
+        lead(sync_balance_key) over row_versions as next_balance_key,
         lead(sync_state) over row_versions as next_state
-    from sightings
+    from versions_by_sync
     window row_versions as (partition by record_id order by seen_from_at)
 ),
 
 -- An absence belongs to the version of the row that held when it began, across all periods of its reward definition;
--- a later version of the row ends it. Where the sync at which it ends finds the row in another place, for
--- somebody else or cancelled, nothing has reappeared. A run notices reappeared rows before it begins new versions.
+-- a later version of the row ends it. Where the sync at which it ends finds the row in another balance (another
+-- campaign, reward, recipient or reward type) or cancelled, nothing has reappeared. A run notices reappeared rows before
+-- it begins new versions.
 absent_versions as (
     select
-        versions.* exclude (place, next_place, next_state, next_sync_no),
+        versions.* exclude (balance_key, next_balance_key, next_state, next_sync_no),
         greatest(absences.gone_from_at, versions.seen_from_at) as gone_from_at,
         least(absences.gone_until_at, versions.seen_until_at) as back_at,
         versions.seen_from_at <= absences.gone_from_at as is_first_absent,
@@ -77,8 +79,8 @@ absent_versions as (
             back_at < coalesce(versions.seen_until_at, timestamp 'infinity')
             and change_times.sync_no is distinct from versions.next_sync_no
         )
-        or (versions.place = versions.next_place and versions.next_state <> 'cancelled') as is_in_place
-    from absent_rows as versions
+        or (versions.balance_key = versions.next_balance_key and versions.next_state <> 'cancelled') as is_same_balance
+    from with_next_sync as versions
     inner join absences
         on
             versions.record_id = absences.record_id
@@ -120,7 +122,7 @@ changes as (
     where seen_until_at is not null and not is_continued and (reward_state <> 'issued' or has_successor)
     union all by name
     select
-        * exclude (gone_from_at, back_at, is_first_absent, is_last_absent, is_in_place),
+        * exclude (gone_from_at, back_at, is_first_absent, is_last_absent, is_same_balance),
         gone_from_at as change_at,
         -1 as direction,
         true as is_absence,
@@ -131,11 +133,11 @@ changes as (
     where is_first_absent or reward_state <> 'unlisted'
     union all by name
     select
-        * exclude (gone_from_at, back_at, is_first_absent, is_last_absent, is_in_place),
+        * exclude (gone_from_at, back_at, is_first_absent, is_last_absent, is_same_balance),
         back_at as change_at,
         1 as direction,
         true as is_absence,
-        coalesce(not is_last_absent or not is_in_place, true) as is_carried,
+        coalesce(not is_last_absent or not is_same_balance, true) as is_carried,
         total_count as moved_count,
         total_value as moved_value
     from absence_states

@@ -1,4 +1,4 @@
--- grain: one row per campaign, reward type, unit and day before the first sync on which something is thought to have moved
+-- grain: one row per campaign, reward type, unit and day before the first sync with an estimated movement
 -- reads: staging.stg_users, intermediate.int_sync_points, intermediate.int_reward_promises,
 --   intermediate.int_missing_referrers, intermediate.int_reward_changes, intermediate.int_reward_types
 -- money: an estimate, in the unit of the row; never added across units
@@ -52,7 +52,7 @@ referrals as (
     where users.referrer_id is not null
 ),
 
-done as (
+referral_counts as (
     select
         campaign_id,
         'join' as falls_due,
@@ -76,17 +76,17 @@ done as (
 
 events as (
     select
-        done.campaign_id,
+        referral_counts.campaign_id,
         promises.reward_type,
         promises.unit,
-        done.day_on,
-        done.referrals_count as accrued_count,
-        done.referrals_count * promises.reward_value as accrued_value,
+        referral_counts.day_on,
+        referral_counts.referrals_count as accrued_count,
+        referral_counts.referrals_count * promises.reward_value as accrued_value,
         0 as issued_count,
         0 as issued_value
-    from done
-    inner join promises on done.campaign_id = promises.campaign_id and done.falls_due = promises.falls_due
-    where promises.recipient = 'referral' or (promises.recipient = 'referrer' and done.has_referrer)
+    from referral_counts
+    inner join promises on referral_counts.campaign_id = promises.campaign_id and referral_counts.falls_due = promises.falls_due
+    where promises.recipient = 'referral' or (promises.recipient = 'referrer' and referral_counts.has_referrer)
     union all
     select
         changes.campaign_id,
@@ -121,17 +121,17 @@ per_day as (
 balanced as (
     select
         *,
-        sum(issued_count - accrued_count) over running as short_count,
-        sum(issued_value - accrued_value) over running as short_value
+        sum(issued_count - accrued_count) over running as shortfall_count,
+        sum(issued_value - accrued_value) over running as shortfall_value
     from per_day
     window running as (partition by campaign_id, reward_type, unit order by event_on rows unbounded preceding)
 ),
 
-covered as (
+with_added_accruals as (
     select
         *,
-        greatest(max(short_count) over running, 0) as covered_count,
-        greatest(max(short_value) over running, 0) as covered_value
+        greatest(max(shortfall_count) over running, 0) as added_count,
+        greatest(max(shortfall_value) over running, 0) as added_value
     from balanced
     window running as (partition by campaign_id, reward_type, unit order by event_on rows unbounded preceding)
 ),
@@ -143,11 +143,11 @@ final as (
         unit,
         first_on,
         event_on as day_on,
-        cast(accrued_count + covered_count - lag(covered_count, 1, 0) over days as decimal(38, 0)) as accrued_count,
-        cast(accrued_value + covered_value - lag(covered_value, 1, 0) over days as decimal(38, 6)) as accrued_value,
+        cast(accrued_count + added_count - lag(added_count, 1, 0) over days as decimal(38, 0)) as accrued_count,
+        cast(accrued_value + added_value - lag(added_value, 1, 0) over days as decimal(38, 6)) as accrued_value,
         cast(issued_count as decimal(38, 0)) as issued_count,
         cast(issued_value as decimal(38, 6)) as issued_value
-    from covered
+    from with_added_accruals
     window days as (partition by campaign_id, reward_type, unit order by event_on)
 )
 

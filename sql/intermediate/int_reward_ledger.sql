@@ -71,7 +71,7 @@ placed as (
         or moved.due_in_value + moved.due_out_value + moved.in_process_in_value + moved.in_process_out_value <> 0
 ),
 
--- The rest of a change is what neither the lists nor a change of place explain.
+-- The rest of a change is what neither the lists nor a reclassification explain.
 balanced as (
     select
         * replace (
@@ -99,35 +99,36 @@ taken_back as (
     from balanced
 ),
 
--- What changed between due and in process without another sign of it: positive = into process, negative = back to due.
-swapped as (
+-- Where one of due and in process gained and the other lost without another reason, the common part is taken for a move
+-- between them: positive = into process, negative = back to due.
+with_inferred_moves as (
     select
         *,
         case
             when in_process_rest_count > 0 then least(in_process_rest_count, greatest(-due_change_count, 0))
             else -least(-in_process_rest_count, greatest(due_change_count, 0))
-        end as swapped_count,
+        end as inferred_move_count,
         case
-            when swapped_count > 0 then greatest(least(in_process_rest_value, -due_change_value), 0)
-            when swapped_count < 0 then -greatest(least(-in_process_rest_value, due_change_value), 0)
+            when inferred_move_count > 0 then greatest(least(in_process_rest_value, -due_change_value), 0)
+            when inferred_move_count < 0 then -greatest(least(-in_process_rest_value, due_change_value), 0)
             else 0
-        end as swapped_value
+        end as inferred_move_value
     from taken_back
 ),
 
 netted as (
     select
         *,
-        case when is_opening_balance then 0 else due_issued_count - taken_back_count end as due_gone_count,
-        case when is_opening_balance then 0 else due_issued_value - taken_back_value end as due_gone_value,
-        case when is_opening_balance then 0 else in_process_issued_count end as in_process_gone_count,
-        case when is_opening_balance then 0 else in_process_issued_value end as in_process_gone_value,
-        case when is_opening_balance then 0 else entered_count + swapped_count end as moved_count,
-        case when is_opening_balance then 0 else entered_value + swapped_value end as moved_value,
-        case when is_opening_balance then 0 else due_change_count + swapped_count end as due_net_count,
-        case when is_opening_balance then 0 else due_change_value + swapped_value end as due_net_value,
-        case when is_opening_balance then 0 else in_process_rest_count - swapped_count end as in_process_net_count,
-        case when is_opening_balance then 0 else in_process_rest_value - swapped_value end as in_process_net_value,
+        case when is_opening_balance then 0 else due_issued_count - taken_back_count end as due_net_issued_count,
+        case when is_opening_balance then 0 else due_issued_value - taken_back_value end as due_net_issued_value,
+        case when is_opening_balance then 0 else in_process_issued_count end as in_process_net_issued_count,
+        case when is_opening_balance then 0 else in_process_issued_value end as in_process_net_issued_value,
+        case when is_opening_balance then 0 else entered_count + inferred_move_count end as moved_count,
+        case when is_opening_balance then 0 else entered_value + inferred_move_value end as moved_value,
+        case when is_opening_balance then 0 else due_change_count + inferred_move_count end as due_net_count,
+        case when is_opening_balance then 0 else due_change_value + inferred_move_value end as due_net_value,
+        case when is_opening_balance then 0 else in_process_rest_count - inferred_move_count end as in_process_net_count,
+        case when is_opening_balance then 0 else in_process_rest_value - inferred_move_value end as in_process_net_value,
         due_closing_count - case when is_opening_balance then 0 else due_count end as due_opening_count,
         due_closing_value - case when is_opening_balance then 0 else due_value end as due_opening_value,
         in_process_closing_count - case when is_opening_balance then 0 else in_process_count end as in_process_opening_count,
@@ -152,11 +153,11 @@ netted as (
                     - taken_back_value
             else 0
         end as restated_value
-    from swapped
+    from with_inferred_moves
 ),
 
 -- The price separates a change of value from a change of count: accruals are valued at the new price, what was
--- reversed at the old one. Without a price, or where the product is too large, only where the count stood still.
+-- reversed at the old one. Without a price, or where the product is too large, only where the count did not change.
 priced as (
     select
         *,
@@ -184,14 +185,14 @@ final as (
         is_opening_balance,
         due_opening_count + in_process_opening_count as opening_count,
         greatest(due_net_count, 0) + greatest(in_process_net_count, 0) as accrued_count,
-        due_gone_count + in_process_gone_count as issued_count,
+        due_net_issued_count + in_process_net_issued_count as issued_count,
         greatest(-due_net_count, 0) + greatest(-in_process_net_count, 0) as reversed_count,
         due_in_count + in_process_in_count as reclassified_in_count,
         due_out_count + in_process_out_count as reclassified_out_count,
         due_closing_count + in_process_closing_count as closing_count,
         due_opening_value + in_process_opening_value as opening_value,
         greatest(due_net_value, 0) + greatest(in_process_net_value, 0) as accrued_value,
-        due_gone_value + in_process_gone_value as issued_value,
+        due_net_issued_value + in_process_net_issued_value as issued_value,
         greatest(-due_net_value, 0) + greatest(-in_process_net_value, 0) as reversed_value,
         due_in_value + in_process_in_value as reclassified_in_value,
         due_out_value + in_process_out_value as reclassified_out_value,
@@ -199,7 +200,7 @@ final as (
         due_repriced_value + case when in_process_net_count = 0 then in_process_net_value else 0 end as repriced_value,
         due_opening_count,
         greatest(due_net_count, 0) as due_accrued_count,
-        due_gone_count as due_issued_count,
+        due_net_issued_count as due_issued_count,
         greatest(-due_net_count, 0) as due_reversed_count,
         moved_count as moved_to_process_count,
         due_in_count as due_reclassified_in_count,
@@ -207,7 +208,7 @@ final as (
         due_closing_count,
         due_opening_value,
         greatest(due_net_value, 0) as due_accrued_value,
-        due_gone_value as due_issued_value,
+        due_net_issued_value as due_issued_value,
         greatest(-due_net_value, 0) as due_reversed_value,
         moved_value as moved_to_process_value,
         due_in_value as due_reclassified_in_value,
@@ -215,14 +216,14 @@ final as (
         due_closing_value,
         in_process_opening_count,
         greatest(in_process_net_count, 0) as in_process_accrued_count,
-        in_process_gone_count as in_process_issued_count,
+        in_process_net_issued_count as in_process_issued_count,
         greatest(-in_process_net_count, 0) as in_process_reversed_count,
         in_process_in_count as in_process_reclassified_in_count,
         in_process_out_count as in_process_reclassified_out_count,
         in_process_closing_count,
         in_process_opening_value,
         greatest(in_process_net_value, 0) as in_process_accrued_value,
-        in_process_gone_value as in_process_issued_value,
+        in_process_net_issued_value as in_process_issued_value,
         greatest(-in_process_net_value, 0) as in_process_reversed_value,
         in_process_in_value as in_process_reclassified_in_value,
         in_process_out_value as in_process_reclassified_out_value,

@@ -39,7 +39,7 @@ booked as (
     select * from changes
     where reward_state <> 'unlisted'
     union all by name
-    select * exclude (is_place_changed, first_direction, is_last) replace ('away' as reward_state)
+    select * exclude (is_place_changed, first_direction, is_last) replace ('absence' as reward_state)
     from absences
     where is_last and direction = first_direction and not is_place_changed and (direction = -1 or not is_carried)
     union all by name
@@ -56,7 +56,7 @@ booked as (
     from unlisted
 ),
 
-sorted_out as (
+classified as (
     select
         *,
         reward_state = 'due' as is_due,
@@ -65,7 +65,7 @@ sorted_out as (
         reward_state = 'issued' and issued_from = 'due' as is_from_due,
         reward_state = 'issued' and issued_from = 'in process' as is_from_process,
         reward_state = 'issued' and is_late as is_late_issue,
-        reward_state = 'away' as is_away,
+        reward_state = 'absence' as is_netted_absence,
         reward_state = 'unlisted' as is_unlisted
     from booked
     where sync_no is not null
@@ -90,8 +90,8 @@ summed as (
         coalesce(sum(change_value) filter (where is_from_process), 0) as in_process_issued_value,
         coalesce(sum(change_count) filter (where is_late_issue), 0) as late_count,
         coalesce(sum(change_value) filter (where is_late_issue), 0) as late_value,
-        coalesce(sum(change_count) filter (where is_away), 0) as absence_count,
-        coalesce(sum(change_value) filter (where is_away), 0) as absence_value,
+        coalesce(sum(change_count) filter (where is_netted_absence), 0) as absence_count,
+        coalesce(sum(change_value) filter (where is_netted_absence), 0) as absence_value,
         coalesce(sum(change_count) filter (where is_unlisted), 0) as taken_back_count,
         coalesce(sum(change_value) filter (where is_unlisted), 0) as taken_back_value,
         min(issued_at) filter (where is_late_issue and (change_count <> 0 or change_value <> 0)) as late_from_at,
@@ -108,7 +108,7 @@ summed as (
                 then arg_min(price, change_at) filter (where is_due and direction = -1)
         end as price_before,
         count(*) filter (where price is null and (is_due or is_from_due or is_entering)) as unpriced_count
-    from sorted_out
+    from classified
     group by campaign_id, reward_id, recipient_id, type_no, sync_no
 ),
 

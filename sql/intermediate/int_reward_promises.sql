@@ -24,44 +24,44 @@ unit_periods as (
     select * from intermediate.int_unit_periods
 ),
 
-first_look as (
-    select min(seen_from_at) as first_look_at from rewards
+first_list as (
+    select min(seen_from_at) as first_listed_at from rewards
 ),
 
-held as (
+in_force as (
     select
         rewards.*,
         case
-            when rewards.seen_from_at = first_look.first_look_at then timestamp '-infinity'
+            when rewards.seen_from_at = first_list.first_listed_at then timestamp '-infinity'
             else rewards.seen_from_at
-        end as held_from_at,
-        coalesce(rewards.seen_until_at, timestamp 'infinity') as held_until_at
+        end as in_force_from_at,
+        coalesce(rewards.seen_until_at, timestamp 'infinity') as in_force_until_at
     from rewards
-    cross join first_look
+    cross join first_list
 ),
 
-worded as (
+with_settings as (
     select
-        held.reward_id,
-        held.reward_value,
-        held.reward_for,
-        held.when_referral,
-        coalesce(held.campaign_id, 0) as campaign_id,
-        coalesce(nullif(trim(held.reward_type), ''), 'unknown') as given_type,
+        in_force.reward_id,
+        in_force.reward_value,
+        in_force.reward_for,
+        in_force.when_referral,
+        coalesce(in_force.campaign_id, 0) as campaign_id,
+        coalesce(nullif(trim(in_force.reward_type), ''), 'unknown') as given_type,
         unit_periods.settings_no,
-        greatest(held.held_from_at, unit_periods.valid_from_at) as valid_from_at,
-        nullif(least(held.held_until_at, unit_periods.valid_until_at), timestamp 'infinity') as valid_until_at
-    from held
+        greatest(in_force.in_force_from_at, unit_periods.valid_from_at) as valid_from_at,
+        nullif(least(in_force.in_force_until_at, unit_periods.valid_until_at), timestamp 'infinity') as valid_until_at
+    from in_force
     inner join unit_periods
-        on held.held_until_at > unit_periods.valid_from_at and held.held_from_at < unit_periods.valid_until_at
+        on in_force.in_force_until_at > unit_periods.valid_from_at and in_force.in_force_from_at < unit_periods.valid_until_at
 ),
 
 named as (
     select
-        worded.*,
+        with_settings.*,
         types.name_no
-    from worded
-    inner join types on worded.given_type = types.reward_type and types.unit_no = 0
+    from with_settings
+    inner join types on with_settings.given_type = types.reward_type and types.unit_no = 0
 ),
 
 final as (

@@ -1,6 +1,6 @@
 -- grain: one row per campaign x reward x recipient x reward type (type_no) x sync that a balance left or came to
 -- reads: intermediate.int_reward_movements, intermediate.int_reward_row_moves
--- money: exact; what leaves one place comes to another, so values add up to nothing over the places of a balance
+-- money: exact; what leaves one place comes to another, so values add up to zero over the places of a balance
 -- time: by sync
 -- materialized: table
 -- A place is a campaign and a reward type. When a reward definition moves to another campaign, or its type gets another
@@ -154,7 +154,7 @@ counted as (
     from shared
 ),
 
-left_behind as (
+with_out_value as (
     select
         *,
         case
@@ -171,7 +171,7 @@ totalled as (
         sum(out_value) over (partition by reward_id, recipient_id, sync_no, state) as moved_value,
         least(gained_upto_count, moved_count) as to_count,
         least(gained_upto_count - gained_count, moved_count) as from_count
-    from left_behind
+    from with_out_value
 ),
 
 -- The value up to a number of rewards; exact for none and for all of them, so that nothing is lost by rounding.

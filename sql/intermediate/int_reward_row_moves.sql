@@ -39,7 +39,7 @@ unnamed as (
     where coalesce(reward_id, 0) = 0
 ),
 
-followed as (
+with_syncs as (
     select
         versions.list_name,
         versions.record_id,
@@ -66,7 +66,7 @@ interrupted as (
         list_name,
         record_id,
         sync_no
-    from followed
+    from with_syncs
     where is_after_gap
     union
     select * from absences
@@ -84,7 +84,7 @@ at_syncs as (
         lag(reward_state) over row_versions as from_state,
         lag(total_count) over row_versions as from_count,
         lag(total_value) over row_versions as from_value
-    from followed
+    from with_syncs
     where sync_no is not null and (until_sync_no is null or until_sync_no > sync_no)
     window row_versions as (partition by list_name, record_id order by seen_from_at)
 ),

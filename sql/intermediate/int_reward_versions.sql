@@ -1,5 +1,5 @@
 -- grain: one row per list (due, issued), record, version and period of the reward definition
--- reads: staging.stg_rewards_due, staging.stg_rewards_issued, intermediate.int_recipient_homes,
+-- reads: staging.stg_rewards_due, staging.stg_rewards_issued, intermediate.int_recipient_campaigns,
 --   intermediate.int_rewards_latest, intermediate.int_reward_periods, intermediate.int_reward_types,
 --   intermediate.int_unit_rules, intermediate.int_payout_statuses
 -- money: total_value, exact; null totals are count times price, 0 where there is no price (warn_price_unknown lists them)
@@ -70,8 +70,8 @@ periods as (
     left join type_names on periods.reward_type = type_names.reward_type
 ),
 
-homes as (
-    select * from intermediate.int_recipient_homes
+recipient_campaigns as (
+    select * from intermediate.int_recipient_campaigns
 ),
 
 both_lists as (
@@ -108,7 +108,7 @@ defined as (
         periods.campaign_id,
         periods.name_no as defined_name_no,
         periods.settings_no,
-        case when periods.campaign_id is null then both_lists.recipient_id end as placed_by_id
+        case when periods.campaign_id is null then both_lists.recipient_id end as campaign_recipient_id
     from both_lists
     left join periods
         on
@@ -117,28 +117,29 @@ defined as (
             and coalesce(both_lists.seen_until_at, timestamp 'infinity') > periods.valid_from_at
 ),
 
--- Where the campaign is that of the recipient, a version also ends when the recipient moves to another campaign.
+-- Where the campaign is that of the recipient (campaign_recipient_id), a version also ends when the recipient moves to
+-- another campaign.
 placed as (
     select
         defined.* exclude (
-            reward_type, defined_from_at, defined_until_at, campaign_id, defined_name_no, settings_no, placed_by_id
+            reward_type, defined_from_at, defined_until_at, campaign_id, defined_name_no, settings_no, campaign_recipient_id
         ),
-        greatest(defined.defined_from_at, coalesce(homes.valid_from_at, defined.defined_from_at)) as seen_from_at,
+        greatest(defined.defined_from_at, coalesce(recipient_campaigns.valid_from_at, defined.defined_from_at)) as seen_from_at,
         nullif(
-            least(defined.defined_until_at, coalesce(homes.valid_until_at, timestamp 'infinity')), timestamp 'infinity'
+            least(defined.defined_until_at, coalesce(recipient_campaigns.valid_until_at, timestamp 'infinity')), timestamp 'infinity'
         ) as seen_until_at,
-        coalesce(defined.campaign_id, homes.campaign_id, 0) as campaign_id,
+        coalesce(defined.campaign_id, recipient_campaigns.campaign_id, 0) as campaign_id,
         coalesce(own_types.name_no, defined.defined_name_no, unknown_type.name_no) as name_no,
         defined.settings_no,
         coalesce(defined.given_count, 1) as total_count
     from defined
     cross join unknown_type
     left join type_names as own_types on trim(defined.reward_type) = own_types.reward_type
-    left join homes
+    left join recipient_campaigns
         on
-            defined.placed_by_id = homes.user_id
-            and defined.defined_from_at < homes.valid_until_at
-            and defined.defined_until_at > homes.valid_from_at
+            defined.campaign_recipient_id = recipient_campaigns.user_id
+            and defined.defined_from_at < recipient_campaigns.valid_until_at
+            and defined.defined_until_at > recipient_campaigns.valid_from_at
 ),
 
 -- The most specific rule that applies to a reward decides its unit.
@@ -188,7 +189,7 @@ valued as (
     from counted_in
 ),
 
-followed as (
+with_neighbours as (
     select
         *,
         false as has_successor,
@@ -226,19 +227,21 @@ followed as (
 
 final as (
     select
-        followed.* exclude (undated_state, previous_count, previous_value),
-        case when followed.continues_issue then cast(followed.total_count as hugeint) - followed.previous_count end
+        with_neighbours.* exclude (undated_state, previous_count, previous_value),
+        case when with_neighbours.continues_issue then cast(with_neighbours.total_count as hugeint) - with_neighbours.previous_count end
             as corrected_count,
-        case when followed.continues_issue then coalesce(followed.total_value, 0) - coalesce(followed.previous_value, 0) end
-            as corrected_value,
-        followed.issued_at
-        + case when epoch(followed.issued_at) % 900 = 0 then interval 1 day else interval 0 days end as latest_issue_at,
+        case
+            when with_neighbours.continues_issue
+                then coalesce(with_neighbours.total_value, 0) - coalesce(with_neighbours.previous_value, 0)
+        end as corrected_value,
+        with_neighbours.issued_at
+        + case when epoch(with_neighbours.issued_at) % 900 = 0 then interval 1 day else interval 0 days end as latest_issue_at,
         names.name as reward_name,
         types.label as reward_type,
         types.unit
-    from followed
-    left join names on followed.reward_id = names.reward_id
-    left join types on followed.type_no = types.type_no
+    from with_neighbours
+    left join names on with_neighbours.reward_id = names.reward_id
+    left join types on with_neighbours.type_no = types.type_no
 )
 
 select * from final

@@ -50,7 +50,7 @@ units as (
     select distinct unit from terms
 ),
 
-given as (
+terms_by_day as (
     select
         units.unit,
         days.from_on,
@@ -66,7 +66,7 @@ compared as (
         *,
         lag(settles_on) over unit_days as previous_settles_on,
         lag(expires_after_days) over unit_days as previous_days
-    from given
+    from terms_by_day
     window unit_days as (partition by unit order by from_on)
 ),
 

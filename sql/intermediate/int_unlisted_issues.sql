@@ -165,7 +165,7 @@ taken as (
             and absences.sync_no = due_again.sync_no
 ),
 
-followed as (
+with_neighbours as (
     select
         *,
         lead(record_id) over syncs is null as is_latest,
@@ -175,38 +175,39 @@ followed as (
     window syncs as (partition by record_id order by sync_no asc nulls last)
 ),
 
-found_back as (
+returned_versions as (
     select
-        followed.record_id,
-        followed.sync_no,
-        any_value(back.previous_started_at) as previous_started_at,
+        with_neighbours.record_id,
+        with_neighbours.sync_no,
+        any_value(returned.previous_started_at) as previous_started_at,
         arg_max(versions, versions.seen_from_at) as version
-    from followed
-    inner join versions on followed.record_id = versions.record_id
-    inner join change_times on versions.seen_from_at = change_times.change_at and followed.sync_no >= change_times.sync_no
-    inner join change_times as back on followed.change_at = back.change_at
-    where not followed.is_gone and followed.taken_count > 0
-    group by followed.record_id, followed.sync_no
+    from with_neighbours
+    inner join versions on with_neighbours.record_id = versions.record_id
+    inner join change_times on versions.seen_from_at = change_times.change_at and with_neighbours.sync_no >= change_times.sync_no
+    inner join change_times as returned on with_neighbours.change_at = returned.change_at
+    where not with_neighbours.is_gone and with_neighbours.taken_count > 0
+    group by with_neighbours.record_id, with_neighbours.sync_no
 ),
 
 final as (
     select
-        followed.record_id,
-        coalesce(found_back.version.campaign_id, followed.campaign_id) as campaign_id,
-        coalesce(found_back.version.reward_id, followed.reward_id) as reward_id,
-        coalesce(found_back.version.recipient_id, followed.recipient_id) as recipient_id,
-        coalesce(found_back.version.type_no, followed.type_no) as type_no,
-        followed.sync_no,
-        followed.change_at,
-        found_back.version.issued_at as issued_at,
-        found_back.version.price as price,
-        coalesce(found_back.version.latest_issue_at < found_back.previous_started_at, false) as is_late,
-        followed.is_gone,
-        followed.is_latest,
-        cast(followed.taken_count as decimal(38, 0)) as taken_count,
-        cast(followed.taken_value as decimal(38, 6)) as taken_value
-    from followed
-    left join found_back on followed.record_id = found_back.record_id and followed.sync_no = found_back.sync_no
+        with_neighbours.record_id,
+        coalesce(returned_versions.version.campaign_id, with_neighbours.campaign_id) as campaign_id,
+        coalesce(returned_versions.version.reward_id, with_neighbours.reward_id) as reward_id,
+        coalesce(returned_versions.version.recipient_id, with_neighbours.recipient_id) as recipient_id,
+        coalesce(returned_versions.version.type_no, with_neighbours.type_no) as type_no,
+        with_neighbours.sync_no,
+        with_neighbours.change_at,
+        returned_versions.version.issued_at as issued_at,
+        returned_versions.version.price as price,
+        coalesce(returned_versions.version.latest_issue_at < returned_versions.previous_started_at, false) as is_late,
+        with_neighbours.is_gone,
+        with_neighbours.is_latest,
+        cast(with_neighbours.taken_count as decimal(38, 0)) as taken_count,
+        cast(with_neighbours.taken_value as decimal(38, 6)) as taken_value
+    from with_neighbours
+    left join returned_versions
+        on with_neighbours.record_id = returned_versions.record_id and with_neighbours.sync_no = returned_versions.sync_no
 )
 
 select * from final

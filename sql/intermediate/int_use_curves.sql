@@ -33,7 +33,7 @@ at_risk as (
     from per_age
 ),
 
-watched as (
+with_enough_at_risk as (
     select
         *,
         max(age_days) over (partition by cutoff, unit, curve_id) as last_age_days
@@ -55,7 +55,7 @@ final as (
             order by age_days rows unbounded preceding
         ) as log_unused,
         coalesce(used_count / (at_risk_count * nullif(at_risk_count - used_count, 0)), 0) as variance_term
-    from watched
+    from with_enough_at_risk
     where used_count > 0
 )
 

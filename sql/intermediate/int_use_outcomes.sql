@@ -3,10 +3,10 @@
 -- money: in the row's unit, exact
 -- time: UTC; age in whole days since issue
 -- materialized: table
--- The outcome of each issued reward with a coupon at two cutoffs, now and then (28 days earlier, using only the days up
--- to that one): used (age: when it was), gone (expired or withdrawn by then), unused (age: at the cutoff). later_value:
--- of those unused then, the value used since. left_days: days until an unused one expires; 0 where one was used after it
--- should have expired; null = it does not expire.
+-- The outcome of each issued reward with a coupon at two cutoffs: "now", and "then" (28 days earlier, using only
+-- the days up to that one). Outcome: used (age: when it was), gone (expired or withdrawn by then), unused (age: at the
+-- cutoff). later_value: of those unused then, the value used since. left_days: days until an unused one expires; 0 where
+-- one was used after it should have expired; null = it does not expire.
 
 with parts as (
     select * from intermediate.int_issued_parts

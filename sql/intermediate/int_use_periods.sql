@@ -8,7 +8,7 @@ with terms as (
     select * from intermediate.int_unit_terms
 ),
 
-followed as (
+compared as (
     select
         *,
         coalesce(lag(settles_on) over unit_periods, 'issue') as previous_settles_on
@@ -21,7 +21,7 @@ begun as (
         unit,
         settles_on,
         from_on
-    from followed
+    from compared
     where settles_on <> previous_settles_on
 ),
 

@@ -18,7 +18,7 @@ observations as (
     where stream = 'users' and what in ('changed', 'seen late', 'vanished', 'reappeared')
 ),
 
--- At equal times, reappearing wins, as in int_vanished_rows.
+-- At equal times, reappearing takes precedence, as in int_vanished_rows.
 events as (
     select
         record_id as user_id,
@@ -52,7 +52,7 @@ states as (
     from events
 ),
 
-followed as (
+with_neighbours as (
     select
         user_id,
         seen_from_at,
@@ -74,7 +74,7 @@ followed as (
 
 compared as (
     select
-        followed.*,
+        with_neighbours.*,
         users.campaign_id,
         users.referrer_id,
         users.joined_at,
@@ -82,9 +82,9 @@ compared as (
         users.qualified_at,
         users.is_unsubscribed,
         users.unsubscribed_at,
-        followed.known is null as is_as_now
-    from followed
-    inner join users on followed.user_id = users.user_id
+        with_neighbours.known is null as is_as_now
+    from with_neighbours
+    inner join users on with_neighbours.user_id = users.user_id
 ),
 
 final as (

@@ -3,8 +3,8 @@
 -- money: none
 -- time: UTC; deleted_at is when the deletion was noticed, not when it happened
 -- materialized: table
--- A record is deleted when its last observation is that it vanished. At equal times reappearing wins: on a tie a row is
--- not deleted.
+-- A record is deleted when its last observation is that it vanished. At equal times reappearing takes
+-- precedence: the row is not deleted.
 
 with observations as (
     select * from staging.stg_observations

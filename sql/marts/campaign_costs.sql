@@ -30,7 +30,7 @@ final as (
         reclassified_in_count, -- rewards owed that came from another campaign, reward type or unit, since
         reclassified_out_count, -- rewards owed that went to another campaign, reward type or unit, since
         closing_count as owed_count, -- rewards owed now: due and in process
-        issued_ever_count, -- rewards in the list of rewards issued with a date, of all time
+        issued_ever_count, -- rewards that were ever issued, also before the first sync, less issues taken back
         opening_value, -- value owed that the first sync found
         accrued_value, -- value that became owed since, price rises included
         issued_value, -- value that was issued since, less issues taken back

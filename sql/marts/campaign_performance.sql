@@ -265,10 +265,10 @@ final as (
             as qualified_28d_trend, -- relative change between these two; null if the previous count is 0
         due_count, -- rewards due now
         in_process_count, -- rewards in process now: in the issued list without a date, still owed
-        issued_count, -- rewards issued so far
+        issued_count, -- rewards issued so far, less issues taken back
         reward_unit, -- unit of the three values below; null = none or several units, which must not be added
         owed_value, -- value due and in process now; null where units differ
-        issued_value, -- value issued so far; null where units differ
+        issued_value, -- value issued so far, less issues taken back; null where units differ
         cast((millionths + sign(millionths) * (divisor // 2)) // divisor as decimal(38, 0)) * 0.01
             as cost_per_qualified_value -- (owed_value + issued_value) / qualified_count, to the cent: rewards alone, no other cost
     from costed

@@ -2,7 +2,8 @@
 -- key: campaign_id, unit
 -- metrics: none
 -- reads: intermediate.int_conversion_forecasts, core.campaigns
--- money: predicted_ is expected, rounded to the cent; actual_ is exact, by the rewards of that time; never add across units
+-- money: predicted_, low_ and high_value are expected, rounded to the published digits; actual_value is exact, by the
+--   rewards of that time; never add across units
 -- time: UTC, without a zone
 -- Back-test of marts.contingent_liability: what its method, using only dates up to 28 days ago, predicts for the 28 days
 -- since, beside the actual result. Both use the rewards that the campaign offered then, so a difference comes from who

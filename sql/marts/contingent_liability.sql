@@ -3,7 +3,7 @@
 -- metrics: expected_value as contingent_expected_value, expected_28d_value as contingent_expected_28d_value,
 --   most_value as contingent_most_value
 -- reads: intermediate.int_conversion_forecasts, core.campaigns
--- money: expected, not owed; rounded to the cent, in the row's unit; never add values across units
+-- money: expected, not owed; rounded to the published digits, in the row's unit; never add values across units
 -- time: UTC, without a zone; as of the time of the data
 -- Rewards that become due if referrals that have not qualified yet do so: the sum over open referrals of the probability
 -- that one of that age qualifies x the campaign's current rewards. The probability is from the Kaplan-Meier curve of the
@@ -32,7 +32,7 @@ campaigns as (
     from core.campaigns
 ),
 
-soon as (
+within_28d as (
     select * from forecasts
     where horizon = '28 days'
 ),
@@ -50,12 +50,12 @@ final as (
         forecasts.low_value, -- 10 of 100 outcomes are below this
         forecasts.high_value, -- 10 of 100 outcomes are above this
         forecasts.most_value, -- value if every one of them qualified
-        soon.expected_value as expected_28d_value, -- of expected_value: within the next 28 days
+        within_28d.expected_value as expected_28d_value, -- of expected_value: within the next 28 days
         forecasts.is_pooled, -- true: the curve is that of the whole account, because the campaign's own has too little data
         forecasts.basis_count, -- number of qualifications in the curve
         forecasts.last_age_days as curve_days_count -- oldest age in days of the curve; null = no curve
     from forecasts
-    inner join soon on forecasts.campaign_id = soon.campaign_id and forecasts.unit = soon.unit
+    inner join within_28d on forecasts.campaign_id = within_28d.campaign_id and forecasts.unit = within_28d.unit
     left join campaigns on forecasts.campaign_id = campaigns.campaign_id
     where forecasts.horizon = 'ever'
 )

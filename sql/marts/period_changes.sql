@@ -80,7 +80,7 @@ deleted_now as (
     group by all
 ),
 
-now_shown as (
+current_counts as (
     select
         campaign_id,
         day_on,
@@ -123,19 +123,19 @@ final as (
         changes.day_on, -- closed day, UTC
         changes.measure, -- column of marts.referral_funnel_daily, e.g. qualified_count
         changes.reason, -- why people are counted differently now; the description of the table lists the reasons
-        cast(coalesce(now_shown.current_count, 0) - sum(changes.change_count) over measures as bigint)
+        cast(coalesce(current_counts.current_count, 0) - sum(changes.change_count) over measures as bigint)
             as first_published_count, -- count of the day when it was closed; the same on each row of the day and measure
         changes.change_count, -- people added to the day since then for this reason; negative = removed
-        cast(coalesce(now_shown.current_count, 0) as bigint)
+        cast(coalesce(current_counts.current_count, 0) as bigint)
             as current_count, -- count of the day now; the same on each row of the day and measure
         changes.closed_at, -- end of the sync that closed the day, UTC
         changes.changed_at -- when a sync saw the latest of these changes, UTC
     from changes
-    left join now_shown
+    left join current_counts
         on
-            changes.campaign_id = now_shown.campaign_id
-            and changes.day_on = now_shown.day_on
-            and changes.measure = now_shown.measure
+            changes.campaign_id = current_counts.campaign_id
+            and changes.day_on = current_counts.day_on
+            and changes.measure = current_counts.measure
     window measures as (partition by changes.campaign_id, changes.day_on, changes.measure)
 )
 

@@ -77,16 +77,16 @@ final as (
         due_reclassified_out_value, -- value due that went to another campaign, reward type or unit
         due_closing_value, -- value due at the sync
         in_process_opening_count, -- rewards in process when the interval began
-        in_process_accrued_count, -- rewards in process that reappeared in the issued list
+        in_process_accrued_count, -- rewards in process that reappeared in the issued list, or were added to a row of it
         in_process_issued_count, -- rewards in process that were issued
-        in_process_reversed_count, -- rewards in process that vanished, were cancelled or failed
+        in_process_reversed_count, -- rewards in process that vanished, were cancelled, failed or were removed from a row
         in_process_reclassified_in_count, -- rewards in process that came from another campaign, reward type or unit
         in_process_reclassified_out_count, -- rewards in process that went to another campaign, reward type or unit
         in_process_closing_count, -- rewards in process at the sync
         in_process_opening_value, -- value in process when the interval began
         in_process_accrued_value, -- value of in_process_accrued_count, and price rises while in process
         in_process_issued_value, -- value in process that was issued
-        in_process_reversed_value, -- value in process that vanished, was cancelled, failed or lost price
+        in_process_reversed_value, -- value of in_process_reversed_count, and price cuts while in process
         in_process_reclassified_in_value, -- value in process that came from another campaign, reward type or unit
         in_process_reclassified_out_value, -- value in process that went to another campaign, reward type or unit
         in_process_closing_value, -- value in process at the sync

@@ -123,8 +123,8 @@ running as (
         *,
         sum(change_count) over balances as closing_count,
         sum(change_value) over balances as closing_value,
-        sum(change_count) over every_sync as left_count,
-        sum(change_value) over every_sync as left_value
+        sum(change_count) over every_sync as latest_count,
+        sum(change_value) over every_sync as latest_value
     from changes
     window
         every_sync as (partition by reward_id, recipient_id, own_type),
@@ -142,7 +142,7 @@ owed_since as (
     where
         (is_opening_balance or (closing_count - change_count = 0 and closing_value - change_value = 0))
         and (closing_count <> 0 or closing_value <> 0)
-        and (left_count <> 0 or left_value <> 0)
+        and (latest_count <> 0 or latest_value <> 0)
     group by reward_id, recipient_id, own_type
 ),
 

@@ -56,7 +56,7 @@ clock as (
     select * from intermediate.int_build_clock
 ),
 
-looks as (
+stream_reads as (
     select
         stream,
         observed_at,
@@ -69,7 +69,7 @@ latest as (
     select
         stream,
         observed_at
-    from looks
+    from stream_reads
     where recency = 1
 ),
 
@@ -155,10 +155,10 @@ bounds as (
         rounds.stream,
         rounds.sweep_every_days,
         rounds.syncs_per_round,
-        date_diff('second', looks.observed_at - interval 20 hours, clock.as_of_at) as round_s
+        date_diff('second', stream_reads.observed_at - interval 20 hours, clock.as_of_at) as round_s
     from rounds
     cross join clock
-    left join looks on rounds.stream = looks.stream and rounds.syncs_per_round = looks.recency
+    left join stream_reads on rounds.stream = stream_reads.stream and rounds.syncs_per_round = stream_reads.recency
 ),
 
 final as (

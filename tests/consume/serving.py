@@ -40,7 +40,7 @@ class Answer(NamedTuple):
         return found
 
 
-class Asked:
+class Server:
     """A running server; each request is a connection of its own, and its path is sent as it is written."""
 
     def __init__(self, url: str) -> None:
@@ -62,10 +62,10 @@ class Asked:
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[Asked]:
+def served(settings: Settings) -> Iterator[Server]:
     """Serve a directory in this process."""
     with HttpServer(lambda _port: serving_app(settings), TOKEN, has_passwords=True) as server:
-        yield Asked(server.url)
+        yield Server(server.url)
 
 
 def copy_published(published: Settings, into: Path) -> Settings:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from referral_warehouse.consume.agents.change import ADDED, LARGEST, MEASURES, OF_WHICH, TAKEN, explained
+from referral_warehouse.consume.agents.change import ADDED, LARGEST, MEASURES, OF_WHICH, SUBTRACTED, explained
 from referral_warehouse.consume.agents.metrics import ask_metric
 from referral_warehouse.consume.description.model import Description
 from referral_warehouse.errors import DataRefused
@@ -117,7 +117,7 @@ def test_a_filter_that_no_row_meets_is_reported(agent: Agent) -> None:
         ("query", {"sql": "select\n1 +"}, "Parser Error at line 2"),
     ],
 )  # fmt: skip
-def test_what_there_is_not_is_one_line_with_what_there_is(
+def test_an_unknown_name_is_reported_in_one_line_with_the_known_ones(
     agent: Agent, tool: str, arguments: dict[str, Any], words: str
 ) -> None:
     error = agent.ask(tool, **arguments).error
@@ -171,7 +171,7 @@ def test_a_change_whose_movements_do_not_add_up_is_refused(published: Settings, 
     assert "for unit 'type:Card', opening and movements make a value of 30.000000, and the closing is 31" in error
 
 
-NUMBERS = [f"{name}_{measure}" for measure in MEASURES for name in ("opening", *ADDED, *TAKEN)]
+NUMBERS = [f"{name}_{measure}" for measure in MEASURES for name in ("opening", *ADDED, *SUBTRACTED)]
 AMOUNTS = st.decimals(-1_000_000, 1_000_000, places=6)
 PART = st.fixed_dictionaries(
     {
@@ -183,7 +183,7 @@ PART = st.fixed_dictionaries(
 
 def _closed(part: dict[str, Any]) -> dict[str, Any]:
     for measure in MEASURES:
-        net = sum(part[f"{name}_{measure}"] for name in ADDED) - sum(part[f"{name}_{measure}"] for name in TAKEN)
+        net = sum(part[f"{name}_{measure}"] for name in ADDED) - sum(part[f"{name}_{measure}"] for name in SUBTRACTED)
         part[f"closing_{measure}"] = part[f"opening_{measure}"] + net
     return part
 

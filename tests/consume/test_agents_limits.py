@@ -154,7 +154,7 @@ def test_a_query_ends_at_the_time_limit(published: Settings) -> None:
 @pytest.mark.parametrize(
     "arguments", [{}, {"sql": 1}, {"sql": "select 1", "max_rows": 0}, {"sql": "select 1", "snapshot": "x\ny"}]
 )
-def test_wrong_arguments_are_one_line(agent: Agent, arguments: dict[str, Any]) -> None:
+def test_wrong_arguments_are_reported_in_one_line(agent: Agent, arguments: dict[str, Any]) -> None:
     error = agent.ask("query", **arguments).error
     assert error.startswith("The arguments of query are wrong: ")
     assert "\n" not in error

@@ -115,7 +115,7 @@ def test_only_this_machine_is_listened_to(served: Served) -> None:
         pass
 
 
-def test_a_port_that_is_taken_is_one_line(served: Served, referrals: Run) -> None:
+def test_a_port_that_is_taken_is_reported_in_one_line(served: Served, referrals: Run) -> None:
     port = served.url.rpartition(":")[2].removesuffix("/mcp")
     done = referrals("mcp", "--http", "--port", port, WAREHOUSE__AGENTS_TOKEN=TOKEN)
     assert done.code == 2
@@ -133,7 +133,9 @@ def test_a_port_that_is_taken_is_one_line(served: Served, referrals: Run) -> Non
         (["--http"], {"WAREHOUSE__AGENTS_SEE_PERSONAL": "perhaps"}, "WAREHOUSE__AGENTS_SEE_PERSONAL"),
     ],
 )
-def test_a_wrong_start_is_one_line(referrals: Run, arguments: list[str], environ: dict[str, str], words: str) -> None:
+def test_a_wrong_start_is_reported_in_one_line(
+    referrals: Run, arguments: list[str], environ: dict[str, str], words: str
+) -> None:
     done = referrals("mcp", *arguments, **environ)
     assert (done.code, done.out) == (2, b"")
     assert words in done.err

@@ -19,7 +19,7 @@ import pytest
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.public_names import switch_link
-from tests.consume.serving import BEARER, SECRETS, TOKEN, Asked, copy_published, served, snapshot_folder, tables_of
+from tests.consume.serving import BEARER, SECRETS, TOKEN, Server, copy_published, served, snapshot_folder, tables_of
 
 FEED = "marts.reward_liability"
 NUMBERED = f"/snapshots/000003/feeds/{FEED}.parquet"
@@ -33,7 +33,7 @@ def whole(published: Settings, tmp_path_factory: pytest.TempPathFactory) -> Sett
 
 
 @pytest.fixture(scope="module")
-def server(whole: Settings) -> Iterator[Asked]:
+def server(whole: Settings) -> Iterator[Server]:
     with served(whole) as asked:
         yield asked
 
@@ -44,7 +44,7 @@ def own(published: Settings, tmp_path: Path) -> Settings:
     return copy_published(published, tmp_path / "data")
 
 
-def test_every_feed_is_the_file_itself_with_its_checksum(server: Asked, whole: Settings) -> None:
+def test_every_feed_is_the_file_itself_with_its_checksum(server: Server, whole: Settings) -> None:
     tables = tables_of(whole)
     assert len(tables) > 30
     for name, table in tables.items():
@@ -58,7 +58,7 @@ def test_every_feed_is_the_file_itself_with_its_checksum(server: Asked, whole: S
     assert server.ask(CURRENT).headers["cache-control"] == "private, no-cache"
 
 
-def test_the_list_leads_to_everything(server: Asked, whole: Settings) -> None:
+def test_the_list_leads_to_everything(server: Server, whole: Settings) -> None:
     listed = server.ask("/").document
     assert (listed["published"], listed["withheld"]) == (3, [])
     assert sorted(listed["tables"]) == sorted(tables_of(whole))
@@ -75,7 +75,7 @@ def test_the_list_leads_to_everything(server: Asked, whole: Settings) -> None:
     assert server.ask("/manifest.json").document == json.loads(whole.manifest_path.read_text())
 
 
-def test_a_range_is_that_part_of_the_file(server: Asked) -> None:
+def test_a_range_is_that_part_of_the_file(server: Server) -> None:
     content = server.ask(NUMBERED).body
     size, chance = len(content), random.Random(7)
     for _ in range(60):
@@ -104,14 +104,14 @@ def test_a_range_is_that_part_of_the_file(server: Asked) -> None:
     assert server.ask(NUMBERED, headers={"Range": f"bytes={'9' * 40}-"}).status == 416
 
 
-def test_a_head_is_the_get_without_its_body(server: Asked) -> None:
+def test_a_head_is_the_get_without_its_body(server: Server) -> None:
     for path in (NUMBERED, "/snapshots/000001/manifest.json", "/nothing", "/snapshots/000003/feeds/nothing.parquet"):
         got, head = server.ask(path), server.ask(path, "HEAD")
         assert (head.status, head.body) == (got.status, b"")
         assert {**head.headers, "date": ""} == {**got.headers, "date": ""}
 
 
-def test_a_name_without_a_number_is_answered_as_a_whole(server: Asked) -> None:
+def test_a_name_without_a_number_is_answered_as_a_whole(server: Server) -> None:
     """Whoever knew its length or checksum, or got a range, would put parts of two snapshots together."""
     for path in (CURRENT, "/manifest.json", "/"):
         began = datetime.now(UTC).replace(microsecond=0)
@@ -157,7 +157,7 @@ AIMED = [
 ]  # fmt: skip
 
 
-def test_no_path_leads_anywhere_else(server: Asked, whole: Settings) -> None:
+def test_no_path_leads_anywhere_else(server: Server, whole: Settings) -> None:
     meant = {
         path.read_bytes()
         for number in (1, 2, 3)
@@ -201,7 +201,7 @@ def test_a_link_or_a_pipe_in_a_snapshot_is_not_served(own: Settings) -> None:
         assert server.ask(CURRENT).status == 200
 
 
-def test_nothing_but_get_and_head_is_answered(server: Asked) -> None:
+def test_nothing_but_get_and_head_is_answered(server: Server) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"):
         for path in ("/", "/manifest.json", NUMBERED, CURRENT):
             answer = server.ask(path, method, {"Content-Length": "0"})
@@ -281,7 +281,7 @@ def basic(password: str, user: str = "reader") -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def test_without_the_token_nothing_is_answered(server: Asked) -> None:
+def test_without_the_token_nothing_is_answered(server: Server) -> None:
     for right in (f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BASIC {basic(TOKEN)[6:]}", basic(TOKEN), basic(TOKEN, "")):
         assert server.ask("/", headers={"Authorization": right}).status == 200
     wrong = [

@@ -25,7 +25,7 @@ from referral_warehouse.workspace.access import Access
 from referral_warehouse.workspace.current_snapshot import feeds_name, snapshot_name
 from referral_warehouse.workspace.durable_files import file_sha256
 from tests.consume.conftest import Run
-from tests.consume.serving import TOKEN, Asked, copy_published, served
+from tests.consume.serving import TOKEN, Server, copy_published, served
 from tests.consume.terminals import environ_of, on_a_terminal
 from tests.documentation import PAGES
 from tests.fences import fences_of
@@ -41,12 +41,12 @@ def settings(published: Settings, tmp_path_factory: pytest.TempPathFactory) -> S
 
 
 @pytest.fixture(scope="module")
-def server(settings: Settings) -> Iterator[Asked]:
+def server(settings: Settings) -> Iterator[Server]:
     with served(settings) as asked:
         yield asked
 
 
-def test_duckdb_reads_the_published_feed_and_that_of_a_snapshot(server: Asked, settings: Settings) -> None:
+def test_duckdb_reads_the_published_feed_and_that_of_a_snapshot(server: Server, settings: Settings) -> None:
     local = duckdb.sql(SUM.format(f"'{settings.feeds_dir}/marts.reward_liability.parquet'")).fetchall()
     with connect_httpfs(server.url, TOKEN) as connection:
         named = f"'{server.url}/feeds/marts.reward_liability.parquet'"
@@ -61,7 +61,7 @@ def test_duckdb_reads_the_published_feed_and_that_of_a_snapshot(server: Asked, s
         switch_link(settings, 3)
 
 
-def test_the_statements_of_the_page_run(server: Asked) -> None:
+def test_the_statements_of_the_page_run(server: Server) -> None:
     shown = [fence.text for fence in fences_of(PAGES["docs/serving.md"]) if fence.info == "text"]
     statements = "\n".join(shown).replace("http://127.0.0.1:8780", server.url).replace("<token>", TOKEN)
     with connect_httpfs(server.url, "another") as connection:
@@ -73,7 +73,7 @@ def test_the_statements_of_the_page_run(server: Asked) -> None:
         assert rows > 4
 
 
-def test_duckdb_with_another_token_gets_nothing(server: Asked) -> None:
+def test_duckdb_with_another_token_gets_nothing(server: Server) -> None:
     """DuckDB 1.5 says HTTP 0 instead of 401."""
     with (
         connect_httpfs(server.url, f"{TOKEN}x") as connection,
@@ -130,7 +130,7 @@ def numbered_publications(folder: Path, count: int) -> Settings:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="this machine has no curl")
 def test_curl_continues_a_download_and_asks_for_changes_alone(
-    server: Asked, settings: Settings, tmp_path: Path
+    server: Server, settings: Settings, tmp_path: Path
 ) -> None:
     def curl(*arguments: str) -> str:
         command = [
@@ -198,7 +198,9 @@ def test_the_command_shows_its_token_once_and_ends_with_a_signal(settings: Setti
         ([], {"WAREHOUSE__SERVE_PERSONAL": "perhaps"}, "WAREHOUSE__SERVE_PERSONAL"),
     ],
 )
-def test_a_wrong_start_is_one_line(referrals: Run, arguments: list[str], environ: dict[str, str], words: str) -> None:
+def test_a_wrong_start_is_reported_in_one_line(
+    referrals: Run, arguments: list[str], environ: dict[str, str], words: str
+) -> None:
     done = referrals("serve", *arguments, **environ)
     assert (done.code, done.out) == (2, b"")
     assert words in done.err
@@ -206,7 +208,7 @@ def test_a_wrong_start_is_one_line(referrals: Run, arguments: list[str], environ
     assert TOKEN not in done.err
 
 
-def test_a_port_that_is_taken_is_one_line(server: Asked, referrals: Run) -> None:
+def test_a_port_that_is_taken_is_reported_in_one_line(server: Server, referrals: Run) -> None:
     done = referrals("serve", "--port", str(server.port), WAREHOUSE__SERVE_TOKEN=TOKEN)
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert f"127.0.0.1, port {server.port} cannot be opened" in done.err

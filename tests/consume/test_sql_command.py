@@ -143,7 +143,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("sql", WRONG)
-def test_a_wrong_query_is_one_line_with_the_place(referrals: Run, sql: str) -> None:
+def test_a_wrong_query_is_reported_in_one_line_with_the_place(referrals: Run, sql: str) -> None:
     done = referrals("sql", sql)
     assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
     assert re.search(WRONG[sql], done.err)
@@ -170,7 +170,9 @@ def test_a_snapshot_is_chosen_by_number_or_time(referrals: Run) -> None:
         (("--as-of", "2026-01-01", "--snapshot", "1"), "--snapshot and --as-of exclude each other."),
     ],
 )
-def test_a_snapshot_that_cannot_be_chosen_is_one_line(referrals: Run, chosen: tuple[str, ...], words: str) -> None:
+def test_a_snapshot_that_cannot_be_chosen_is_reported_in_one_line(
+    referrals: Run, chosen: tuple[str, ...], words: str
+) -> None:
     done = referrals("sql", "select 1", *chosen)
     assert (done.code, done.out, done.err.count("\n")) == (2, b"", 1)
     assert words in done.err

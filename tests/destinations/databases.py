@@ -38,7 +38,7 @@ def deliver(settings: Settings, values: DestinationValues, number: int | None = 
 
 
 def query(address: str, text: str) -> list[Row]:
-    """Rows of a question to PostgreSQL; times are in UTC."""
+    """The rows of a query in PostgreSQL; times are in UTC."""
     with _connection(address).cursor() as cursor:
         cursor.execute(text)
         return cursor.fetchall()
@@ -50,7 +50,7 @@ def execute(address: str, text: str) -> None:
 
 
 def _connection(address: str) -> Any:
-    """The connection of this process, which it keeps: a new one costs more than most questions."""
+    """The connection of this process, which it keeps: a new one costs more than most queries."""
     found = CONNECTIONS.get(address)
     try:
         if found is not None:

@@ -33,7 +33,7 @@ def values(file: Path, monkeypatch: pytest.MonkeyPatch) -> DestinationValues:
     })  # fmt: skip
 
 
-def look(file: Path, settings: Settings, number: int) -> set[str]:
+def compare_readers(file: Path, settings: Settings, number: int) -> set[str]:
     """Compare what readers see with a snapshot. Returns: the datasets."""
     with duckdb.connect(str(file), read_only=True) as connection:
         connection.execute("set timezone = 'UTC'")
@@ -53,10 +53,10 @@ def look(file: Path, settings: Settings, number: int) -> set[str]:
 @pytest.mark.full
 def test_readers_have_views_of_the_newest_dataset(settings: Settings, values: DestinationValues, file: Path) -> None:
     assert deliver(settings, values, 1).sent == 5
-    assert look(file, settings, 1) == {"referrals", "referrals_a"}
+    assert compare_readers(file, settings, 1) == {"referrals", "referrals_a"}
     assert deliver(settings, values).is_new is False
     deliver(settings, values, 2)
-    assert look(file, settings, 2) == {"referrals", "referrals_b"}, "no row of the snapshot before is left"
+    assert compare_readers(file, settings, 2) == {"referrals", "referrals_b"}, "no row of the snapshot before is left"
 
 
 @pytest.mark.parametrize("at", [pytest.param(2, marks=pytest.mark.full), 4, pytest.param(7, marks=pytest.mark.full)])
@@ -84,4 +84,4 @@ def test_a_switch_that_was_killed_is_taken_back_and_done_again(
         assert connection.execute("select count(*) from referrals_a.core_users").fetchall() == [(1,)]
         assert connection.execute("select count(*) from referrals_b.core_users").fetchall() == [(2,)]
     deliver(settings, values, 2)
-    assert look(file, settings, 2) == {"referrals", "referrals_b"}
+    assert compare_readers(file, settings, 2) == {"referrals", "referrals_b"}

@@ -80,7 +80,9 @@ def test_the_command_says_how_many_tables_were_sent_in_part(
     assert differences(address, settings, 4) == []
 
 
-def test_a_destination_that_fails_leaves_the_next_one_alone(referrals: Run, settings: Settings, address: str) -> None:
+def test_a_destination_that_fails_does_not_affect_the_next_one(
+    referrals: Run, settings: Settings, address: str
+) -> None:
     other = {"DESTINATION__AWAY__DESTINATION_TYPE": "duckdb", "DESTINATION__AWAY__CREDENTIALS": "away/away.duckdb"}
     done = referrals("deliver", WAREHOUSE__DESTINATIONS="away,analytics", **other)
     assert done.code == 4
@@ -110,7 +112,9 @@ def one_line(done: Done) -> str:
     return line
 
 
-def test_a_wrong_password_is_one_line_with_the_next_step(referrals: Run, settings: Settings, address: str) -> None:
+def test_a_wrong_password_is_reported_in_one_line_with_the_next_step(
+    referrals: Run, settings: Settings, address: str
+) -> None:
     before = sorted(settings.warehouse_dir.rglob("*"))
     wrong = "hunter22-0f9e8d7c"
     done = referrals(*TO, **{CREDENTIALS: address.replace(PASSWORD, wrong)})
@@ -137,7 +141,7 @@ def test_a_password_is_in_no_log(referrals: Run, address: str, caplog: pytest.Lo
     assert PASSWORD not in caplog.text
 
 
-def test_a_server_that_is_down_is_one_line_and_the_next_delivery_works(
+def test_a_server_that_is_down_is_reported_in_one_line_and_the_next_delivery_works(
     referrals: Run, settings: Settings, address: str, postgres: PostgresServer
 ) -> None:
     assert referrals(*TO).code == 0
@@ -154,7 +158,9 @@ def test_a_server_that_is_down_is_one_line_and_the_next_delivery_works(
     assert referrals(*TO).code == 0
 
 
-def test_a_missing_client_is_one_line_with_the_extra(referrals: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_client_is_reported_in_one_line_with_the_extra(
+    referrals: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As where psycopg2 is not installed: dlt imports it with the destination."""
     import referral_warehouse.destinations.delivery  # noqa: F401 - dlt itself, which must not be imported anew
 
@@ -185,7 +191,7 @@ def test_a_missing_client_is_one_line_with_the_extra(referrals: Run, monkeypatch
         (TO, {"WAREHOUSE__DATASET_NAME": "a__b"}, "WAREHOUSE__DATASET_NAME has 'a__b': Correct the name"),
     ],
 )
-def test_what_is_not_configured_is_one_line(
+def test_what_is_not_configured_is_reported_in_one_line(
     referrals: Run, arguments: tuple[str, ...], environ: dict[str, str], said: str, address: str
 ) -> None:
     done = referrals(*arguments, **environ)
@@ -215,7 +221,7 @@ def test_a_file_of_the_warehouse_is_refused_as_a_destination(referrals: Run, set
 
 
 @pytest.mark.full
-def test_a_view_on_a_column_that_goes_is_one_line(referrals: Run, settings: Settings, address: str) -> None:
+def test_a_view_on_a_removed_column_is_reported_in_one_line(referrals: Run, settings: Settings, address: str) -> None:
     from tests.lake.lakes import altered
     from tests.operate.deliveries import switch_to
 
@@ -230,7 +236,7 @@ def test_a_view_on_a_column_that_goes_is_one_line(referrals: Run, settings: Sett
     assert differences(address, settings, 1) == []
 
 
-def test_a_user_who_may_not_create_is_one_line(referrals: Run, address: str) -> None:
+def test_a_user_who_may_not_create_is_reported_in_one_line(referrals: Run, address: str) -> None:
     execute(address, "create role reader login password 'reader-0f9e8d'")
     try:
         where = address.replace(f"postgres:{PASSWORD}", "reader:reader-0f9e8d")

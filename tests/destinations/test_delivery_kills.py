@@ -36,7 +36,7 @@ FORKS: list[subprocess.Popen[str]] = []
 
 
 def run_killed(settings: Settings, address: str, at: int = 0, before: str = "") -> int:
-    """Deliver in a process that is killed before a statement. Returns: the number of statements where it lives.
+    """Deliver in a process that is killed before a statement. Returns: the number of statements if it was not killed.
 
     Args: ``at`` is the number of the statement, or ``before`` a part of its text.
     """
@@ -57,7 +57,7 @@ def run_killed(settings: Settings, address: str, at: int = 0, before: str = "") 
 def kill_and_complete(
     settings: Settings, values: DestinationValues, address: str, at: int, number: int, other: int, before: str = ""
 ) -> TableDelivery:
-    """Kill a delivery of a snapshot while readers have another one, look, complete it, and look again.
+    """Kill a delivery of a snapshot while readers have another one, and complete it; check what readers have each time.
 
     Returns: the delivery that completed it.
     """

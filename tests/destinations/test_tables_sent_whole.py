@@ -1,4 +1,4 @@
-"""A table is sent as a whole where its changes cannot be told, or would not suffice; the result is exact, too."""
+"""A table is sent as a whole where its changes cannot be found, or would not suffice; the result is exact, too."""
 
 from __future__ import annotations
 

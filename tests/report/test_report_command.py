@@ -49,7 +49,7 @@ def test_the_command_writes_the_file_and_names_it(published: Settings, tmp_path:
         (["--out", "/dev/null"], "it is a device"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(
+def test_bad_input_is_reported_in_one_line_and_writes_nothing(
     published: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

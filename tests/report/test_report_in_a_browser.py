@@ -1,4 +1,4 @@
-"""The report in a real browser: it draws, adapts, asks for nothing, and can be used without eyes or a mouse."""
+"""The report in a real browser: it draws, adapts, loads nothing, and can be used without eyes or a mouse."""
 
 from __future__ import annotations
 

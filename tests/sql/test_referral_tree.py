@@ -88,7 +88,7 @@ def test_a_chain_is_as_deep_as_it_is_long(forest: Forest, length: int) -> None:
 
 @pytest.mark.parametrize("length", [2, 3, 8, 17, 500])
 def test_a_cycle_ends_and_each_of_it_reaches_all(forest: Forest, length: int) -> None:
-    """Ids run against the arrows and a tail of 40 hangs below the last one."""
+    """Each user is referred by the one with the next id; below the last one is a chain of 40."""
     circle = {n: Person(n % length + 1) for n in range(1, length + 1)}
     tail = {length + k: Person(length + k - 1) for k in range(1, 41)}
     found = forest.grow(circle | tail)

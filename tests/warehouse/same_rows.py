@@ -8,8 +8,9 @@ import duckdb
 
 
 def difference(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> tuple[Any, ...]:
-    """How many rows of the one the other lacks, and the rows of each: where none is lacking and both are as many, none
-    is left over in the other.
+    """How many rows of ``one`` are not in ``other``, and how many rows each has.
+
+    The rows are the same where the first number is 0 and the others are equal.
     """
     [counts] = connection.execute(
         f"select (select count(*) from (from {one} except all from {other})), "

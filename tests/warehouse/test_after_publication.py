@@ -50,7 +50,7 @@ def published_once(tmp_path_factory: pytest.TempPathFactory, fewest_models_in_mo
 
 @pytest.fixture
 def settings(published_once: Path) -> Iterator[Settings]:
-    """A copy of the first snapshot, in a folder of a user to whom file modes apply, as which this process goes on."""
+    """A copy of the first snapshot, in a folder of a user to whom file modes apply; the test runs as that user."""
     folder = Path(tempfile.mkdtemp(prefix="after publication "))
     shutil.copytree(published_once, folder / "data", symlinks=True)
     planted = Settings(warehouse_dir=folder / "data", keep_snapshots=1, snapshot_grace_minutes=0)

@@ -110,7 +110,7 @@ def test_check_fails_on_planted_damage(name: str, sound: BuiltDraft) -> None:
         ("fail_chance_out_of_bounds", CHANCE + "null as chance_to_qualify"),
     ],
 )  # fmt: skip
-def test_check_sees_other_damage_too(name: str, damage: str, moving: BuiltDraft) -> None:
+def test_check_detects_other_damage_too(name: str, damage: str, moving: BuiltDraft) -> None:
     assert moving.counts(only=name)[name] == 0
     assert moving.counts(damage, only=name)[name] > 0
 

@@ -1,4 +1,4 @@
-"""The contingent liability where people qualify by a known law: is the forecast right as often as it says?"""
+"""The contingent liability where people qualify by a known distribution: is the interval right as often as it says?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.warehouse.planting import plant
 CAMPAIGNS, PEOPLE = 160, 220
 LOOK = "2026-06-01 00:00:00"
 # Half of the referrals ever qualify, after an exponential time of 20 days in the mean; hashes stand for chance.
-LAW = f"""
+DISTRIBUTION = f"""
 insert into raw.users by name
 select id, 1 + id % {CAMPAIGNS} as campaign_id, 0 as referrer_id, date,
     coalesce(qualified_at <= timestamp '{LOOK}', false) as qualified,
@@ -52,7 +52,7 @@ def account(folder: Path, people: int) -> Settings:
     ]  # fmt: skip
     settings = plant(folder, {"rewards": rewards}, syncs=[LOOK])
     with duckdb.connect(str(settings.load_path)) as connection:
-        connection.execute(LAW.replace("$people", str(people)))
+        connection.execute(DISTRIBUTION.replace("$people", str(people)))
     return settings
 
 

@@ -27,7 +27,7 @@ from tests.warehouse.planting import add_run, plant
 pytestmark = pytest.mark.usefixtures("fewest_models_in_module")
 
 MORNING, NEXT_DAY, THIRD_DAY = "2026-01-01 08:00:00", "2026-01-02 08:00:00", "2026-01-03 08:00:00"
-LOOKS = "select count(*) from (select distinct run_id from {catalog}.ops.run_streams)"
+SYNCS_COUNT = "select count(*) from (select distinct run_id from {catalog}.ops.run_streams)"
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +49,14 @@ def settings(published_twice: Path, tmp_path: Path) -> Settings:
     return Settings(warehouse_dir=tmp_path / "data")
 
 
-def looks(settings: Settings) -> tuple[int | None, list[str]]:
+def compared_syncs(settings: Settings) -> tuple[int | None, list[str]]:
     """How many syncs of those published a draft is compared with, and what the comparison reports."""
     (draft_dir(settings) / "tmp").mkdir(parents=True, exist_ok=True)
     duckdb.connect(str(draft_path(settings))).close()
     found: list[int] = []
 
     def count(connection: duckdb.DuckDBPyConnection) -> None:
-        row = connection.execute(LOOKS.format(catalog=PUBLISHED)).fetchone()
+        row = connection.execute(SYNCS_COUNT.format(catalog=PUBLISHED)).fetchone()
         found.append(int(row[0]) if row else 0)
 
     notes = compare_with_published(settings, count)
@@ -72,7 +72,7 @@ DESTROYED = [name for name in CONTENT if name not in ("longer", "noise in the mi
 
 
 def test_an_undamaged_publication_is_read_itself(settings: Settings) -> None:
-    assert looks(settings) == (2, [])
+    assert compared_syncs(settings) == (2, [])
     assert recover(settings) == Recovery([], [])
     assert changed_files(settings, read_manifest(settings.manifest_path) or {}) == []
     refuse_unreadable(settings)
@@ -84,7 +84,7 @@ def test_a_damaged_snapshot_is_noticed_and_its_feeds_are_used(settings: Settings
     with pytest.raises(SnapshotDamaged, match="cannot be read") as refused:
         refuse_unreadable(settings)
     assert "referrals publish" in refused.value.next_step
-    assert looks(settings) == (
+    assert compared_syncs(settings) == (
         2, ["the published snapshot could not be read; its history was compared with the feeds"]
     )  # fmt: skip
     (note,) = recover(settings).done
@@ -95,11 +95,11 @@ def test_a_damaged_snapshot_is_noticed_and_its_feeds_are_used(settings: Settings
 def test_where_feeds_are_damaged_too_an_older_snapshot_is_used(settings: Settings) -> None:
     damage(settings, CURRENT, "noise")
     damage(settings, "snapshots/000002/feeds/ops.run_streams.parquet", "noise in the middle")
-    assert looks(settings) == (
+    assert compared_syncs(settings) == (
         1, ["the published snapshot could not be read; its history was compared with snapshot 1"]
     )  # fmt: skip
     damage(settings, OLDER, "half")
-    assert looks(settings) == (
+    assert compared_syncs(settings) == (
         None, ["no published data can be read; its history could not be compared"]
     )  # fmt: skip
 
@@ -168,23 +168,23 @@ OTHER_KINDS: list[tuple[str, object]] = [
 
 @pytest.mark.parametrize(("key", "value"), OTHER_KINDS)
 def test_a_manifest_of_other_kinds_of_values_is_none(settings: Settings, key: str, value: object) -> None:
-    bend_manifest(settings, key, value)
+    set_in_manifest(settings, key, value)
     assert read_manifest(settings.manifest_path) is None
 
 
 @pytest.mark.parametrize(("key", "value"), sampled(OTHER_KINDS, 1))
 def test_a_manifest_of_other_kinds_of_values_stops_no_publication(settings: Settings, key: str, value: object) -> None:
-    bend_manifest(settings, key, value)
+    set_in_manifest(settings, key, value)
     assert publish(settings, build(settings)).snapshot == 3
 
 
-def bend_manifest(settings: Settings, key: str, value: object) -> None:
+def set_in_manifest(settings: Settings, key: str, value: object) -> None:
     document = json.loads(settings.manifest_path.read_text("utf-8")) | {key: value}
     settings.manifest_path.write_text(json.dumps(document), "utf-8")
 
 
 @pytest.mark.parametrize("name", ["missing", "a broken link", "a link to itself"])
-def test_a_lost_link_is_made_again_and_no_snapshot_goes(settings: Settings, name: str) -> None:
+def test_a_lost_link_is_made_again_and_no_snapshot_is_removed(settings: Settings, name: str) -> None:
     damage(settings, "warehouse.duckdb", name)
     (note,) = recover(settings).done
     assert "points at snapshot 2 again" in note
@@ -196,7 +196,7 @@ def test_a_lost_link_and_manifest_take_the_newest_snapshot_that_can_be_read(sett
     for path, name in (("warehouse.duckdb", "missing"), ("manifest.json", "noise"), (CURRENT, "1 byte")):
         damage(settings, path, name)
     assert "snapshot 1 again" in recover(settings).done[0]
-    assert looks(settings) == (1, [])
+    assert compared_syncs(settings) == (1, [])
 
 
 @pytest.mark.parametrize("name", sampled(["a directory", "a named pipe", "a socket"], 1))
@@ -242,7 +242,7 @@ def described_once(published_twice: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("path", ["feeds/core.campaigns.parquet", "snapshots/000003/schema.json"])
-def test_an_idle_sync_sees_damage(described_once: Path, tmp_path: Path, path: str) -> None:
+def test_an_idle_sync_detects_damage(described_once: Path, tmp_path: Path, path: str) -> None:
     shutil.copytree(described_once, tmp_path / "data", symlinks=True)
     settings = Settings(warehouse_dir=tmp_path / "data")
     noon = datetime.fromisoformat("2026-01-02T12:00:00+00:00")

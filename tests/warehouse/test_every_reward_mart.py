@@ -1,6 +1,6 @@
 """Random histories of rewards: every mart about rewards against a recomputation in Python, row by row.
 
-Each seed is an account of five histories, so that ``make test`` plays ten and ``make soak`` a thousand.
+Each seed is an account of five histories, so that ``make test`` simulates ten and ``make soak`` a thousand.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tests.warehouse.reward_histories.events import HISTORIES, LISTS, History
 from tests.warehouse.reward_histories.ledger import expected_ledger
 from tests.warehouse.reward_histories.load_file import plant_history
 from tests.warehouse.reward_histories.owed_marts import Mart
-from tests.warehouse.reward_histories.play import play
-from tests.warehouse.reward_histories.replay import last_account, looks
+from tests.warehouse.reward_histories.replay import last_account, observed_runs
+from tests.warehouse.reward_histories.simulation import simulate
 
 PLACE = "reward_id, recipient_id, campaign_id, reward_type, unit"
 MARTS: dict[str, tuple[str, str, Callable[[History, Any], Mart]]] = {
@@ -55,7 +55,7 @@ CHECKS = [
 
 def check(seed: int, folder: Path) -> None:
     """Raises: AssertionError naming the first row that differs."""
-    history = play(seed)
+    history = simulate(seed)
     settings = plant_history(history, folder)
     prepare_draft_dir(settings)
     with connect_draft(settings) as connection:
@@ -129,15 +129,15 @@ def test_the_histories_have_everything_that_real_accounts_do() -> None:
     """Runs that saw one list alone or failed, payouts that vanish and return, people who are deleted and restored."""
     found: Counter[str] = Counter()
     for seed in range(20):
-        history = play(seed)
+        history = simulate(seed)
         ledger = expected_ledger(history, 3)
-        for looked in looks(history):
-            before, now = looked.before, looked.now
-            lists = looked.run.streams & LISTS
+        for observed in observed_runs(history):
+            before, now = observed.before, observed.now
+            lists = observed.run.streams & LISTS
             is_news = before.rows != now.rows
             found["one list alone"] += len(lists) == 1 and is_news
-            found["failed"] += not looked.run.is_finished and (looked.sync_no or 0) > 1 and is_news
-            found["waiting"] += looked.sync_no is None and is_news
+            found["failed"] += not observed.run.is_finished and (observed.sync_no or 0) > 1 and is_news
+            found["waiting"] += observed.sync_no is None and is_news
             for key, row in before.gone.items():
                 back = now.rows.get(key)
                 found["dated row is back"] += row.state == "issued" and back == row

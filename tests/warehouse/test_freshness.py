@@ -95,7 +95,7 @@ def test_the_manifest_and_the_log_of_runs_agree_what_the_data_is_as_of(settings:
     assert found["synced_at"] == found["current_at"] == as_of(settings) == "2026-01-02T07:00:00Z"
 
 
-def test_a_manifest_of_a_version_without_the_time_of_the_last_look_is_read(settings: Settings) -> None:
+def test_a_manifest_of_a_version_without_current_at_is_read(settings: Settings) -> None:
     """Version 0.2.0 kept that time in ``synced_at``."""
     before = {**manifest(settings), "synced_at": "2026-01-01T10:00:00Z"}
     del before["current_at"]

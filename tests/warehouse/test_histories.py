@@ -68,7 +68,7 @@ def step(holding: Holding, chance: random.Random, issued_ids: list[int]) -> None
             holding.price += Decimal(chance.randint(-300, 500)) / 100
 
 
-def play(seed: int) -> tuple[dict[str, list[dict[str, Any]]], list[datetime], dict[tuple[int, str, date], Any]]:
+def simulate(seed: int) -> tuple[dict[str, list[dict[str, Any]]], list[datetime], dict[tuple[int, str, date], Any]]:
     """A load file's rows as SCD2 versions, the times of the syncs, and the expected days, recomputed from states."""
     chance = random.Random(seed)
     holdings = [
@@ -156,7 +156,7 @@ def record(
 
 @pytest.mark.parametrize("seed", sampled(range(4), 1))
 def test_roll_forward_equals_the_recomputation(seed: int, tmp_path: Path) -> None:
-    tables, syncs, days = play(seed)
+    tables, syncs, days = simulate(seed)
     settings = plant(tmp_path, tables, syncs=syncs)
     publish(settings, build(settings))
     found = rolled(settings)

@@ -1,4 +1,4 @@
-"""A draft that has less history than what is published is refused, whichever part of the load file was hurt."""
+"""A draft that has less history than what is published is refused, whichever part of the load file was damaged."""
 
 from __future__ import annotations
 
@@ -117,24 +117,24 @@ DAMAGES: dict[str, tuple[str, str]] = {
     ),
     "rewards issued were read again": (
         f"update raw.rewards_issued set _dlt_valid_from = '{THIRD}+00'",
-        "rewards_issued: 1 of 2 records have a later first sight (published 2026-01-02 08:00, now 2026-01-03 08:00)",
+        "rewards_issued: 1 of 2 records have a later first_seen_at (published 2026-01-02 08:00, now 2026-01-03 08:00)",
     ),
     "rewards issued are gone": ("delete from raw.rewards_issued", "rewards_issued: 2 of 2 records are missing"),
     "half of the users are gone": ("delete from raw.users where id > 4", "users: 4 of 8 records are missing"),
     "coupons are gone": ("delete from raw.coupons where id = 2", "coupons: 1 of 3 records are missing"),
     "a campaign has lost its old version": (
         "delete from raw.campaigns where name = 'Old'",
-        "campaigns: 1 of 1 records have a later first sight",
+        "campaigns: 1 of 1 records have a later first_seen_at",
     ),
     "the table of rewards is gone": ("drop table raw.rewards", "rewards: 1 of 1 records are missing"),
     "the table of rewards due is gone": ("drop table raw.rewards_due", "rewards_due: 4 of 4 version(s) that began"),
     "tombstones are gone": (
         "delete from raw.observations",
-        "users: 2 of 2 record(s) found gone, 1 of 1 record(s) found back are missing, the earliest of 2026-01-02",
+        "users: 2 of 2 deletion(s) noticed, 1 of 1 reappearance(s) noticed are missing, the earliest of 2026-01-02",
     ),
     "one tombstone is gone": (
         "delete from raw.observations where stream = 'coupons'",
-        "coupons: 1 of 1 record(s) found gone are missing, the earliest of 2026-01-03",
+        "coupons: 1 of 1 deletion(s) noticed are missing, the earliest of 2026-01-03",
     ),
     "another record carries the tombstone": (
         "update raw.observations set id = 1 where id = 8",
@@ -169,7 +169,7 @@ def test_a_damaged_past_can_be_accepted_and_is_compared_from_then_on(settings: S
 
 
 @pytest.mark.parametrize("damage", ["ended versions of rewards due are gone", "tombstones are gone"])
-def test_counters_that_go_on_hide_nothing(settings: Settings, damage: str) -> None:
+def test_later_syncs_do_not_hide_a_loss(settings: Settings, damage: str) -> None:
     """The fault leaves the log of runs whole, and later syncs make it longer than it was."""
     change(settings, DAMAGES[damage][0])
     with duckdb.connect(str(settings.load_path)) as connection:

@@ -1,4 +1,4 @@
-"""SIGKILL at every step of a build and a publication: readers see a whole snapshot, and the next run needs no hand."""
+"""SIGKILL at every step of a build and a publication: readers see a whole snapshot, and the next run completes it."""
 
 from __future__ import annotations
 

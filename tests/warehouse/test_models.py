@@ -101,7 +101,7 @@ def test_wrong_checks_are_named(tmp_path: Path) -> None:
         load_checks(folder)
 
 
-def test_reader_sees_every_kind_of_from(tmp_path: Path) -> None:
+def test_reader_finds_every_kind_of_from(tmp_path: Path) -> None:
     path = tmp_path / "a.sql"
     path.write_text(
         "with x as (select * from staging.a asof join raw.b on true), final as (\n"

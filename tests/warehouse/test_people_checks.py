@@ -42,5 +42,5 @@ def test_a_changed_day_that_adds_up_is_no_violation(sound: BuiltDraft) -> None:
         ("fail_rates_out_of_bounds", PERFORMANCE + "uninvited_users_count = 0"),
     ],
 )  # fmt: skip
-def test_check_sees_each_damage(name: str, damage: str, sound: BuiltDraft) -> None:
+def test_check_detects_each_damage(name: str, damage: str, sound: BuiltDraft) -> None:
     assert sound.counts(damage, only=name)[name] > 0

@@ -127,7 +127,7 @@ def test_the_same_load_file_results_in_the_same_feeds(published: Settings) -> No
     assert contents(second) == contents(first)
 
 
-def test_old_snapshots_go_and_numbers_never_return(
+def test_old_snapshots_are_removed_and_numbers_are_not_reused(
     settings: Settings, publish_draft: Callable[[Settings], Publication]
 ) -> None:
     few = Settings(warehouse_dir=settings.warehouse_dir, keep_snapshots=2, snapshot_grace_minutes=0)
@@ -261,7 +261,7 @@ def test_a_load_file_in_use_is_reported(settings: Settings, tmp_path: Path) -> N
     assert caught.value.exit_code == 75
 
 
-def test_a_model_that_cannot_digest_the_data_is_named(settings: Settings) -> None:
+def test_a_model_that_fails_on_the_data_is_named(settings: Settings) -> None:
     with duckdb.connect(str(settings.load_path)) as connection:
         connection.execute("alter table raw.users alter column date type varchar using 'on Monday'")
     with pytest.raises(DataRefused, match=r"The model (core\.users|intermediate\.|marts\.)") as caught:

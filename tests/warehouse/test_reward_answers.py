@@ -1,4 +1,4 @@
-"""What the checks of reward lists and unit settings report of an account whose answers are computed by hand."""
+"""What the checks of reward lists and unit settings report of an account whose results are computed by hand."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ NAMED, NAMED_TYPE, NAMED_CAMPAIGN = 1, "Gift", 9
 CHECKS = ("fail_reclassifications_add_up", "fail_ledger_identity", "fail_ledger_gaps", "fail_ledger_is_not_the_list")
 Place = tuple[int, int, int, str, int]
 """(recipient_id, campaign_id, reward_id or 0, reward_type, sync_no)"""
-Homes = list[dict[int, int]]
+UserCampaigns = list[dict[int, int]]
 """The campaign of each recipient at each sync."""
 
 
@@ -48,8 +48,8 @@ class Row:
     def value(self) -> Decimal:
         return self.count * self.price
 
-    def place(self, homes: dict[int, int], sync_no: int) -> Place:
-        campaign_id = NAMED_CAMPAIGN if self.reward_id else homes[self.recipient_id]
+    def place(self, user_campaigns: dict[int, int], sync_no: int) -> Place:
+        campaign_id = NAMED_CAMPAIGN if self.reward_id else user_campaigns[self.recipient_id]
         return self.recipient_id, campaign_id, self.reward_id or 0, self.reward_type, sync_no
 
 
@@ -94,20 +94,23 @@ def random_lists(draw: random.Random) -> dict[str, list[dict[int, Row]]]:
     return lists
 
 
-def random_homes(draw: random.Random) -> Homes:
+def random_user_campaigns(draw: random.Random) -> UserCampaigns:
     """Recipients are moved to another campaign now and then."""
-    homes = [dict.fromkeys((1, 2, 3), 5)]
+    user_campaigns = [dict.fromkeys((1, 2, 3), 5)]
     for _ in SYNCS[1:]:
-        homes.append({key: draw.choice((5, 6)) if draw.random() < 0.3 else home for key, home in homes[-1].items()})
-    return homes
+        user_campaigns.append({
+            key: draw.choice((5, 6)) if draw.random() < 0.3 else campaign_id
+            for key, campaign_id in user_campaigns[-1].items()
+        })  # fmt: skip
+    return user_campaigns
 
 
-def moves_of_people(homes: Homes) -> list[dict[str, Any]]:
+def moves_of_people(user_campaigns: UserCampaigns) -> list[dict[str, Any]]:
     """What the loader records of them."""
     return [
         {"stream": "users", "id": key, "what": "changed", "observed_at": moment,
          "before": json.dumps({"campaign_id": before[key]}), "after": json.dumps({"campaign_id": after[key]})}
-        for moment, (before, after) in zip(SYNCS[1:], pairwise(homes), strict=True)
+        for moment, (before, after) in zip(SYNCS[1:], pairwise(user_campaigns), strict=True)
         for key in before if before[key] != after[key]
     ]  # fmt: skip
 
@@ -134,14 +137,17 @@ def raw_rows(name: str, seen: list[dict[int, Row]]) -> list[dict[str, Any]]:
     return found
 
 
-def expected(lists: dict[str, list[dict[int, Row]]], homes: Homes) -> dict[Place, list[tuple[int, Decimal]]]:
+def expected(
+    lists: dict[str, list[dict[int, Row]]], user_campaigns: UserCampaigns
+) -> dict[Place, list[tuple[int, Decimal]]]:
     """Place → what came to it and what left it, row by row; only places of which something came or left."""
     found: dict[Place, list[tuple[int, Decimal]]] = defaultdict(lambda: [(0, Decimal(0)), (0, Decimal(0))])
     for seen in lists.values():
         for number, (before, after) in enumerate(pairwise(seen), start=2):
             for key in before.keys() & after.keys():
                 old, new = before[key], after[key]
-                origin, target = old.place(homes[number - 2], number), new.place(homes[number - 1], number)
+                origin = old.place(user_campaigns[number - 2], number)
+                target = new.place(user_campaigns[number - 1], number)
                 if old.issued_at is not None or origin == target:
                     continue
                 for side, place in ((0, target), (1, origin)):
@@ -153,16 +159,16 @@ def expected(lists: dict[str, list[dict[int, Row]]], homes: Homes) -> dict[Place
 @pytest.mark.parametrize("seed", sampled(range(60), 1))
 def test_rows_that_name_no_reward_are_reclassified_where_their_id_proves_it(seed: int, tmp_path: Path) -> None:
     draw = random.Random(f"unnamed {seed}")
-    lists, homes = random_lists(draw), random_homes(draw)
+    lists, user_campaigns = random_lists(draw), random_user_campaigns(draw)
     tables = {name: raw_rows(name, seen) for name, seen in lists.items()}
     vanished = [
         {"stream": "rewards_issued", "id": key, "what": "vanished", "observed_at": moment}
         for moment, before, after in zip(SYNCS[1:], lists["rewards_issued"], lists["rewards_issued"][1:], strict=False)
         for key in before.keys() - after.keys()
     ]
-    people = [{"id": number, "campaign_id": home} for number, home in homes[-1].items()]
+    people = [{"id": number, "campaign_id": campaign_id} for number, campaign_id in user_campaigns[-1].items()]
     gifts = [{"id": NAMED, "campaign_id": NAMED_CAMPAIGN, "type": NAMED_TYPE, "seen": [SYNCS[0], None]}]
-    given = {**tables, "observations": vanished + moves_of_people(homes), "users": people, "rewards": gifts}
+    given = {**tables, "observations": vanished + moves_of_people(user_campaigns), "users": people, "rewards": gifts}
     settings = plant(tmp_path, given, syncs=SYNCS)
     prepare_draft_dir(settings)
     names = "recipient_id, campaign_id, reward_id, reward_type, sync_no"
@@ -180,7 +186,7 @@ def test_rows_that_name_no_reward_are_reclassified_where_their_id_proves_it(seed
         ).fetchall()
         checks = [check for check in load_checks() if check.name in CHECKS]
         violations = {result.check: result.violations_count for result in run_checks(connection, checks)}
-    moves = expected(lists, homes)
+    moves = expected(lists, user_campaigns)
     assert moves
     assert {row[:5]: [row[5:7], row[7:9]] for row in rows} == moves
     assert violations == dict.fromkeys(CHECKS, 0)

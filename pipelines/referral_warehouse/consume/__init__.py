@@ -1,1 +1,1 @@
-"""Everything that reads a published snapshot; it writes into none and asks no API."""
+"""Everything that reads a published snapshot; it changes none and sends no request to the API."""

@@ -97,7 +97,7 @@ def changed_rows(
         folder: for the files.
 
     Returns: None where the whole table must be sent, or is cheaper: columns differ, most rows changed, or the earlier
-        rows with these changes would not be those of the feed, as where a key is not unique.
+        rows with these changes would not be those of the feed, for example where a key is not unique.
     Raises: OSError; DuckDB's and pyarrow's errors.
     """
     schema = pq.read_schema(table.path)
@@ -110,10 +110,10 @@ def changed_rows(
         connection.execute(f"create or replace temp view {name} as from {parquet_rows(literal(path))}")
     most = (total + 1) // 2
     changed = _save(
-        connection, "changed", _without(schema.names, "feed_after", "feed_before", _all_equal(schema.names)), most
+        connection, "changed", _unmatched(schema.names, "feed_after", "feed_before", _all_equal(schema.names)), most
     )
     keys = ", ".join(map(identifier, table.key))
-    removed = _save(connection, "removed", _without(table.key, "feed_before", "feed_after", _equal(table.key)), most)
+    removed = _save(connection, "removed", _unmatched(table.key, "feed_before", "feed_after", _equal(table.key)), most)
     if changed + removed >= most:
         return None
     rows_path, removed_path = folder / f"{table.name}.parquet", folder / f"{table.name}{REMOVED}.parquet"
@@ -124,7 +124,7 @@ def changed_rows(
     for name, path in (("changed", rows_path), ("removed", removed_path)):
         connection.execute(f"drop table {name}")
         connection.execute(f"create or replace temp view sent_{name} as from {parquet_rows(literal(path))}")
-    if not _is_proved(connection, table.key, schema.names, total):
+    if not _is_sufficient(connection, table.key, schema.names, total):
         return None
     gone = FeedTable(f"{table.name}{REMOVED}", removed_path, (), None, {}) if removed else None
     return ChangedRows(replace(table, path=rows_path), changed, gone, removed, total)
@@ -147,7 +147,7 @@ def _save(connection: duckdb.DuckDBPyConnection, name: str, query: str, most: in
     return int(row[0]) if row else 0
 
 
-def _without(columns: Collection[str], source: str, other: str, condition: str) -> str:
+def _unmatched(columns: Collection[str], source: str, other: str, condition: str) -> str:
     """The query of the rows of a table that have no equal row in another one."""
     chosen = ", ".join(map(identifier, columns))
     return f"select {chosen} from {source} as this where not exists (select 1 from {other} as that where {condition})"
@@ -171,7 +171,9 @@ def _write(connection: duckdb.DuckDBPyConnection, query: str, schema: pa.Schema,
             writer.write_table(pa.Table.from_batches([batch]).cast(schema))
 
 
-def _is_proved(connection: duckdb.DuckDBPyConnection, key: Collection[str], names: Collection[str], total: int) -> bool:
+def _is_sufficient(
+    connection: duckdb.DuckDBPyConnection, key: Collection[str], names: Collection[str], total: int
+) -> bool:
     """Do with the earlier rows what a destination will do, and compare the result with the feed."""
     columns = ", ".join(map(identifier, names))
     kept = " and ".join(

@@ -25,7 +25,11 @@ _SCHEMAS: dict[str, list[tuple[str, pa.DataType, str]]] = {
         ("synced_at", _UTC, "the server's time of the last observation, UTC"),
         ("built_at", _UTC, "when the tables were built, UTC"),
         ("delivered_at", _UTC, "when the delivery was made, by the clock of the machine that delivers, UTC"),
-        ("schema_version", pa.int64(), "increases when a published column goes or changes its name, type or meaning"),
+        (
+            "schema_version",
+            pa.int64(),
+            "increases when a published column is removed, or its name, type or meaning changes",
+        ),
         (
             "dataset_name",
             pa.string(),

@@ -132,7 +132,7 @@ def _in_transaction(steps: Steps, folder: Path, *, everything: bool, whole: Coll
         if steps.has_leftovers(client, dataset + STAGING, dataset, state):
             steps.remove(client, dataset + STAGING)
         before: Mapping[str, SentTable] = {} if state is None else state.tables
-        there = set() if everything else steps.there(client, list(before))
+        there = set() if everything else steps.existing_tables(client, list(before))
     if _is_there(steps, state) and there >= set(steps.tables):
         return None
     sent = {

@@ -1,4 +1,4 @@
-"""Refuses a delivery that would replace or remove tables of somebody else, before anything is written there.
+"""Refuses a delivery that would replace or remove tables of others, before anything is written there.
 
 A dataset may have a name that others use too: many pipelines of dlt load into ``NAME`` and ``NAME_staging``. Tables are
 this warehouse's where the control tables list them; in a dataset for new rows, where they have the names of its tables.
@@ -21,11 +21,11 @@ POSTGRES = (
     "select relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace "
     "where nspname = %s and relkind in ('r', 'p', 'v', 'm', 'f')"
 )
-"""Unlike the information schema, this has tables that the user of the destination has no right on, too."""
+"""Unlike the information schema, it also lists tables on which the user of the destination has no right."""
 
 
 def refuse_other_control_tables(client: Any, dataset: str, values: DestinationValues) -> None:
-    """Raises: ConfigurationError where a dataset has control tables of this name that are none of this program."""
+    """Raises: ConfigurationError where a dataset has tables with these names that this program did not make."""
     with client.sql_client.with_alternative_dataset_name(dataset):
         for name, columns in client.get_storage_tables(list(KEYS)):
             if columns and not {column.lower() for column in columns} >= columns_of(name):

@@ -128,7 +128,7 @@ class Steps:
             if sql.has_dataset():
                 sql.drop_dataset()
 
-    def there(self, client: Any, names: Sequence[str]) -> set[str]:
+    def existing_tables(self, client: Any, names: Sequence[str]) -> set[str]:
         """The tables of these names that exist in the dataset that readers use."""
         if not names:
             return set()

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 Columns = dict[str, Any]
 ATTEMPTS = 10
-"""How often a transaction is tried that alters tables while others may read them."""
+"""How often a transaction that alters tables is tried, since readers of a table may block it."""
 LOCKED = "lock timeout"
 WAIT_S = 60
-"""How long a delivery waits for a lock; a sync would otherwise wait as long as somebody leaves a transaction open."""
+"""How long a delivery waits for a lock; without a limit it would wait until another client ends its transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Engine:
         has_ddl: tables can be made and altered inside a transaction.
         has_comments: it has ``comment on``; otherwise only dlt may write comments, when it creates a table.
         has_keys: it has primary keys, and enforces them.
-        wait_limit: the statement that ends every wait of a connection for a lock that somebody else holds.
+        wait_limit: the statement that limits how long a connection waits for a lock that another one holds.
         lock_limit: the same for a transaction that waits for readers of a table that it alters. It must be shorter
-            than what a server waits until it looks for deadlocks, which could end a reader.
+            than the deadlock timeout of the server, after which the server might end a reader instead.
     """
 
     has_ddl: bool = False
@@ -169,7 +169,7 @@ class DatasetTables:
             )
 
     def _refuse_wrong_counts(self, parts: Mapping[str, ChangedRows]) -> None:
-        """Raises: RowsDiffer where a table does not have the rows of its feed, as where somebody deleted some."""
+        """Raises: RowsDiffer where a table does not have the rows of its feed: somebody may have deleted some."""
         with self._in_dataset():
             names = {name: self._sql.make_qualified_table_name(name) for name in parts}
         wrong = set()

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     from referral_warehouse.warehouse.models import Model
 
-SPEAKING_COLUMNS = frozenset(
+SHOWN_TEXT_COLUMNS = frozenset(
     [
         *("table_name", "problem", "stream", "stage", "run_id", "reward_type"),
         *("unit", "relation", "key_values", "what", "status", "setting", "nearest"),
     ]
 )
-"""Text columns that may appear in an example; any other text might be personal data and is left out."""
+"""Columns whose texts may appear in an example; any other text might be personal data and is left out."""
 
-EXAMPLE_COLUMNS = 80
-"""Width of one value of an example; reward types and stages are named by the account."""
+EXAMPLE_WIDTH = 80
+"""Characters of one value of an example; reward types and statuses are texts from the account, of any length."""
 
 ADVICE = (
     "Query the draft, which is kept in draft/warehouse.duckdb; the rules are in sql/checks. Run `referrals sync "
@@ -38,13 +38,13 @@ ADVICE = (
 )
 """For checks without a ``next`` line of their own."""
 
-TABLE_WORDS = {
+TABLE_HEADER = {
     "description": "The rules that this snapshot was checked against before its publication.",
     "grain": "one row per check",
     "key": "check_name",
     "answers": "What was checked? What is unusual?",
 }
-"""The description of ``ops.checks``, which other tables have in the header of their model."""
+"""The header of ``ops.checks``; other tables have theirs in the SQL file of their model."""
 
 COLUMN_COMMENTS = {
     "check_name": "name of the rule; its file is sql/checks/<name>.sql",
@@ -102,14 +102,14 @@ def _run_check(connection: duckdb.DuckDBPyConnection, check: Model) -> CheckResu
 
 
 def describe_row(names: Sequence[str], row: Sequence[Any]) -> str:
-    """One violation as text: ids, numbers, times and known words; never free text, which might be personal data."""
+    """One violation as text: ids, numbers, times and the texts of ``SHOWN_TEXT_COLUMNS``; no other text."""
     shown = []
     for name, value in zip(names, row, strict=True):
         is_number = isinstance(value, (bool, int, float, Decimal, dt.date, dt.datetime)) or value is None
         is_id = name.endswith("_id") and isinstance(value, str) and value.removeprefix("-").isdecimal()
-        if is_number or is_id or name in SPEAKING_COLUMNS:
+        if is_number or is_id or name in SHOWN_TEXT_COLUMNS:
             text = decimal_text(value) if isinstance(value, Decimal) else str(value)
-            shown.append(f"{name}={'null' if value is None else display_text(text, EXAMPLE_COLUMNS)}")
+            shown.append(f"{name}={'null' if value is None else display_text(text, EXAMPLE_WIDTH)}")
     return ", ".join(shown) or "(no ids)"
 
 
@@ -130,7 +130,7 @@ def record_results(connection: duckdb.DuckDBPyConnection, results: Sequence[Chec
     )
     if rows:
         connection.execute(f"insert into draft.ops.checks values {rows}")
-    for statement in comment_statements("draft.ops.checks", header_comment(TABLE_WORDS), COLUMN_COMMENTS):
+    for statement in comment_statements("draft.ops.checks", header_comment(TABLE_HEADER), COLUMN_COMMENTS):
         connection.execute(statement)
 
 

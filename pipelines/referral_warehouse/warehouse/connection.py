@@ -25,13 +25,13 @@ SEARCH_PATH = "draft.main,scratch.raw,load.raw,scratch.staging,scratch.intermedi
 """Where ``layer.name`` is looked up; substitutes in scratch.raw take precedence over the load file's own tables."""
 
 MEMORY_LIMITS_MB = (300, 1000)
-"""Memory for a small account and for a large one; in between the size of the load file."""
+"""Least and greatest memory limit; in between it is the size of the load file."""
 
 RECORD_TABLES = ("campaigns", "rewards", "users", "rewards_due", "rewards_issued", "coupons", "observations")
-"""Tables of the load file that only packages change, and whose rows no package deletes."""
+"""Tables of the load file that only dlt's load packages change, and from which they delete no row."""
 
 ONE_THREAD_MB = 256
-"""A load file of less is built by one thread: up to some 2 million users."""
+"""A smaller load file is built by one thread: up to about 2 million users."""
 
 UNPROFITABLE_COMPRESSION = "dictionary"
 """DuckDB tries it on every text column and rarely chooses it: without it, writing users takes 55 % of the time and 6 %
@@ -42,7 +42,7 @@ CORRECTIONS = ("clock_corrections", "rewritings")
 
 
 def draft_dir(settings: Settings) -> Path:
-    """The folder of a build in the making."""
+    """The folder of the current build."""
     return settings.warehouse_dir / "draft"
 
 
@@ -80,7 +80,7 @@ def connect_scratch(settings: Settings) -> duckdb.DuckDBPyConnection:
 def connect_draft(settings: Settings) -> duckdb.DuckDBPyConnection:
     """Open the draft with the load file (read-only) and the scratch file, so that ``layer.name`` resolves.
 
-    Raises: AnotherSyncRunning when another process writes the load file.
+    Raises: as ``attach_load``.
     """
     connection = connect_scratch(settings)
     try:
@@ -152,11 +152,10 @@ def _columns_of(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str
 
 
 def load_version(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Identifies a state of the load file; None if unknown.
+    """A text that identifies a state of the load file; None if unknown.
 
-    It has dlt's count of packages, the id of the last one, and the row counts of records and their history, so that a
-    loss without a package is detected too. Corrections of stored times and rewritings are counted, since they change
-    rows in place.
+    It consists of dlt's count of packages, the id of the last one, the row count of all ``RECORD_TABLES``, so that a
+    loss without a package is detected too, and the count of ``CORRECTIONS``, which change rows in place.
     """
     tables = _columns_of(connection, "load")
     if "_dlt_loads" not in tables:
@@ -170,10 +169,10 @@ def load_version(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 
 def thread_count(load_path: Path) -> int:
-    """Threads for a build: those this process may use, four at most (more cost memory and win little).
+    """Threads for a build: those this process may use, four at most (more cost memory and save little time).
 
-    One where the account is not very large: while one thread completes a query, the one that called DuckDB asks for
-    more work without a pause (DuckDB 1.5), which adds a quarter to two fifths to the CPU time of a build.
+    One thread unless the account is very large: while another thread completes a query, the one that called DuckDB
+    polls for work without a pause (DuckDB 1.5), which adds a quarter to two fifths to the CPU time of a build.
     """
     if _size_mb(load_path) < ONE_THREAD_MB:
         return 1
@@ -181,14 +180,14 @@ def thread_count(load_path: Path) -> int:
 
 
 def memory_limit_mb(load_path: Path) -> int:
-    """Memory DuckDB may take before it spills: by the size of the load file, at most half of the machine's."""
+    """Memory DuckDB may take before it spills, in MB: by the size of the load file, at most half of the machine's."""
     smallest, largest = MEMORY_LIMITS_MB
     load_mb = _size_mb(load_path)
     return max(200, min(max(smallest, load_mb), largest, physical_memory_mb() // 2))
 
 
 def physical_memory_mb() -> int:
-    """The machine's memory."""
+    """The machine's memory in MB (10^6 bytes)."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000
 
 

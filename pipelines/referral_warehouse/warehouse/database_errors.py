@@ -15,7 +15,7 @@ from referral_warehouse.warehouse.connection import first_line
 from referral_warehouse.warehouse.models import CHECK_LAYER, Model, load_models
 from referral_warehouse.workspace.disk_space import disk_full_error
 
-OUT_OF_ROOM = "Free memory (or disk space) and run the same command again."
+FREE_SPACE_STEP = "Free memory (or disk space) and run the same command again."
 ADVICE = (
     "Run the same command with --verbose and report what it prints: no record that was loaded may stop a build. What "
     "was built so far is kept in draft/ (warehouse.duckdb and scratch.duckdb)."
@@ -50,7 +50,7 @@ def explain(error: Exception, what: str, cause: str = "", next_step: str | None 
     if isinstance(error, duckdb.IOException) and re.search("corrupt|could not read", str(error), re.IGNORECASE):
         return LoadFileDamaged(f"{what}: {first_line(error)}")
     if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException, OSError)):
-        return ReferralsError(f"{what}: {first_line(error)}", OUT_OF_ROOM)
+        return ReferralsError(f"{what}: {first_line(error)}", FREE_SPACE_STEP)
     return DataRefused(f"{what}: {first_line(error).rstrip('.!')}. {cause}".rstrip(), next_step)
 
 

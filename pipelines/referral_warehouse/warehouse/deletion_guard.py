@@ -22,8 +22,9 @@ LIVE = {
     "rewards_issued": ("core.rewards_issued", "issued_id"),
     "coupons": ("core.coupons", "coupon_id"),
 }
+"""Streams whose table marks deleted records: the table and its key."""
 
-GONE = """
+DISAPPEARED = """
 with before as (select {key} from {catalog}.{table} where deleted_at is null),
 now as (select {key} from draft.{table} where deleted_at is null)
 select (select count(*) from before), (select count(*) from before anti join now using ({key}))
@@ -69,8 +70,8 @@ def refuse_mass_disappearance(connection: duckdb.DuckDBPyConnection, max_percent
     """Compare the draft with the published snapshot, both attached.
 
     Args:
-        connection: with the draft and the published snapshot.
-        max_percent: of a stream's published records, how many may be gone.
+        connection: has the draft and the published snapshot attached.
+        max_percent: the percentage of a stream's published records that may be gone.
 
     Raises:
         MassDisappearance: naming streams and numbers.
@@ -82,7 +83,7 @@ def _found(connection: duckdb.DuckDBPyConnection) -> Iterator[Disappearance]:
     tables = tables_of(connection, PUBLISHED)
     for stream, (table, key) in LIVE.items():
         if tables.get(table, set()) >= {key, "deleted_at"}:
-            sql = GONE.format(catalog=PUBLISHED, table=table, key=key)
+            sql = DISAPPEARED.format(catalog=PUBLISHED, table=table, key=key)
             before, gone = connection.execute(sql).fetchall()[0]
             yield Disappearance(stream, gone, before)
     if {"core.rewards_due", "core.rewards_issued"} <= tables.keys():

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     """Record in the manifest that the snapshot was still current at ``observed_at`` (the server's time; naive is UTC).
 
-    ``synced_at`` stays what ``ops.runs`` of the snapshot says, and ages in the marts count from. False, and nothing is
-    done, where a build is needed: nothing published, an incomplete publication, missing or changed published files,
-    loaded packages, changed models, reward units, terms of units, settings of personal columns or streams, changes that
-    waited for a sync of both reward lists, a new day (ages and daily tables change), another group of readers, or a
-    file that a reader wrote beside the snapshot.
+    ``synced_at`` does not change: it is the newest time in the snapshot's ``ops.runs``, from which ages in marts count.
+
+    Returns: False, with the manifest unchanged, where a build is needed: nothing published, an incomplete publication,
+        missing or changed published files, loaded packages, changed models, reward units, terms of units, settings of
+        personal columns or streams, changes that waited for a sync of both reward lists, a new day (ages and daily
+        tables change), another group of readers, or a file that a reader wrote beside the snapshot.
     """
     from referral_warehouse.warehouse.manifest import SCHEMA_VERSION, read_manifest, write_manifest
     from referral_warehouse.warehouse.models import models_version
@@ -37,7 +38,7 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
     number = current_number(settings.published_dir)
     if number is None or manifest["snapshot"] != number:
         return False
-    stands = (
+    is_current = (
         manifest.get("schema_version") == SCHEMA_VERSION
         and manifest.get("models_version") == models_version()
         and manifest.get("reward_units") == dict(settings.reward_units)
@@ -50,7 +51,7 @@ def refresh(settings: Settings, observed_at: datetime | None) -> bool:
         and manifest["load_version"] == _current_load_version(settings)
     )
     try:
-        if not stands or not is_untouched(settings, manifest):
+        if not is_current or not is_untouched(settings, manifest):
             return False
         newest = max(parse_utc(manifest.get("current_at") or manifest["synced_at"]), as_utc(observed_at))
         write_manifest(settings.manifest_path, {**manifest, "current_at": iso_utc(newest)}, access_of(settings))

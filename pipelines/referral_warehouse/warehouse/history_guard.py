@@ -27,7 +27,8 @@ RECORDS = {
 """Streams whose table keeps every record ever seen. Former rewards due are in ``ops.history`` alone."""
 
 IS_CREDIBLE = "between timestamp '2010-01-01' and (select as_of_at from as_of)"
-"""Times before the vendor existed or after the newest observation are due to a wrong clock; they may be corrected."""
+"""A condition for times: those before the vendor existed or after the newest observation are from a wrong clock, and
+may be corrected."""
 
 AS_OF = """
 as_of as (
@@ -52,8 +53,8 @@ where now.first_seen_at > before.first_seen_at and before.first_seen_at {is_cred
 COUNTS = {
     "versions_begun_count": "version(s) that began",
     "versions_ended_count": "version(s) that ended",
-    "vanished_count": "record(s) found gone",
-    "reappeared_count": "record(s) found back",
+    "vanished_count": "deletion(s) noticed",
+    "reappeared_count": "reappearance(s) noticed",
 }
 
 LOST_HISTORY = """
@@ -68,7 +69,7 @@ compared as (
     from {catalog}.ops.history as before
     full join draft.ops.history as now on before.stream = now.stream and before.observed_at = now.observed_at
 ),
-judged as (
+with_difference as (
     select
         *,
         observed_at {is_credible} and ({is_less}) as is_less,
@@ -80,18 +81,18 @@ select
     count(*) filter (where is_other),
     min(observed_at) filter (where is_less or is_other),
     {sums}
-from judged
+from with_difference
 group by stream
 order by stream
 """
 
 MISSING_SYNCS = """
-with before as ({looks}),
-now as ({looks_now})
+with before as ({syncs}),
+now as ({syncs_now})
 select count(*) filter (where run_id not in (select run_id from now)), count(*), min(observed_at) from before
 """
 
-LOOKS = """
+SYNCS = """
 select run_id, max(observed_at) as observed_at
 from {catalog}.ops.run_streams
 group by run_id
@@ -145,7 +146,7 @@ def _lost_records(
         later, before, now = connection.execute(SEEN_LATER.format(**words)).fetchall()[0]
         if later:
             dates = f"{before:%Y-%m-%d %H:%M}, now {now:%Y-%m-%d %H:%M}"
-            yield f"{stream}: {later:,} of {known:,} records have a later first sight (published {dates})"
+            yield f"{stream}: {later:,} of {known:,} records have a later first_seen_at (published {dates})"
 
 
 def _lost_history(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
@@ -182,7 +183,7 @@ def _lost_movements(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
 
 def _lost_syncs(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """Missing syncs: movements are between syncs, so without their log earlier balances cannot be computed."""
-    sql = MISSING_SYNCS.format(looks=LOOKS.format(catalog=PUBLISHED), looks_now=LOOKS.format(catalog="draft"))
+    sql = MISSING_SYNCS.format(syncs=SYNCS.format(catalog=PUBLISHED), syncs_now=SYNCS.format(catalog="draft"))
     # only the ids are compared: a corrected clock may have moved the times
     missing, known, first_at = connection.execute(sql).fetchall()[0]
     if missing:

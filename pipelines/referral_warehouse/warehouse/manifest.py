@@ -44,10 +44,11 @@ def manifest_of(number: int, origin: Mapping[str, Any], feeds: list[Feed]) -> di
     models_version; waiting_changes counts reward changes that wait for a sync of both reward lists; reward_units is the
     setting of that name; unit_terms has each unit of the setting settles_on with its word and the days of
     expires_after_days. personal_columns says where personal columns have values, as warehouse.personal does. streams
-    are those of the setting of that name, null where all are loaded: the tables of the others are empty. accounts,
-    where several are published together, has the snapshot of each with its times; the others are then those of the
-    account whose data is the oldest. current_at is when a sync last found nothing newer (the server's time). Only this
-    value changes without a publication.
+    are those of the setting of that name, null where all are loaded: the tables of the others are empty. current_at is
+    when a sync last found nothing newer (the server's time). Only this value changes without a publication. accounts,
+    where several are published together, has the snapshot of each with its times; synced_at and current_at are then
+    those of the oldest data, waiting_changes is the sum, models_version is null where they differ, and load_version,
+    reward_units, unit_terms and streams are empty.
     """
     return {
         "schema_version": SCHEMA_VERSION,

@@ -1,4 +1,4 @@
-"""Pins: the numbers of snapshots that a user keeps, whatever their age; retention asks here.
+"""Pins: the numbers of snapshots that a user keeps, whatever their age; retention reads them here.
 
 They are in the state of the warehouse directory. Knows no snapshot.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular, write_regular
 
 NAME = "pins.json"
-UNKNOWN = f"state/{NAME} cannot be read as pins, so that no old snapshot is removed"
+UNKNOWN = f"state/{NAME} cannot be read as pins, so no old snapshot is removed"
 UNKNOWN_STEP = f"Move state/{NAME} away, and pin with `referrals snapshots --pin N` what is to stay."
 
 

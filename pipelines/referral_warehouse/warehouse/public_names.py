@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from referral_warehouse.settings import Settings
 
 WITHOUT_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
-"""What file systems answer to ``symlink`` that have no links."""
+"""Errors of ``symlink`` on file systems without links."""
 
 
 def switch_link(settings: Settings, number: int) -> bool:
@@ -40,20 +40,21 @@ def switch_link(settings: Settings, number: int) -> bool:
 def link_feeds(settings: Settings, number: int) -> str | None:
     """Switch the link of the feeds to those of a snapshot. Raises: OSError.
 
-    Returns: where files of earlier versions or of others are now, which had the place of the link; None without any.
+    Returns: a sentence on where files that were in the place of the link were moved; None if there were none.
     """
     feeds = settings.feeds_dir
     note = None
     if kind_of(feeds) is not None and not feeds.is_symlink():
-        note = _make_room(feeds)
+        note = _clear_place(feeds)
     place_link(feeds, feeds_name(number))
     return note
 
 
 def announce(settings: Settings, number: int, manifest: dict[str, Any]) -> list[str]:
-    """Make the public names beside the link, feeds and manifest, those of the published snapshot.
+    """Make the link to the feeds and the public manifest those of the published snapshot.
 
-    Returns: what had the place of one of them, and where it is now. Raises: ConfigurationError, OSError, ValueError.
+    Returns: a sentence on each thing that was in the place of one of them, and was moved.
+    Raises: ConfigurationError, OSError, ValueError.
     """
     sync_file(settings.published_dir)
     note = link_feeds(settings, number)
@@ -62,7 +63,7 @@ def announce(settings: Settings, number: int, manifest: dict[str, Any]) -> list[
     return [note] if note is not None else []
 
 
-def _make_room(feeds: Path) -> str | None:
+def _clear_place(feeds: Path) -> str | None:
     """Remove the feeds of an earlier version, which were files in a folder; set aside what is anything else."""
     if kind_of(feeds) == "a directory":
         kept = [path for path in feeds.iterdir() if path.suffix != ".parquet" or not path.is_file()]

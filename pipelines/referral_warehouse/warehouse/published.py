@@ -108,7 +108,7 @@ def compare_with_published(settings: Settings, compare: Callable[[duckdb.DuckDBP
     number = current_number(settings.published_dir)
     if number is not None and _compared(settings, _snapshot(settings, number), compare):
         return []
-    for source, attach in _others(settings, number):
+    for source, attach in _fallback_sources(settings, number):
         if _compared(settings, attach, compare):
             return [f"the published snapshot could not be read; its history was compared with {source}"]
     if number is None and announced_number(settings.published_dir) is None:
@@ -182,7 +182,7 @@ def _snapshot(settings: Settings, number: int) -> Attach:
     return lambda connection: _attached(connection, path, PUBLISHED, draft_dir(settings))
 
 
-def _others(settings: Settings, current: int | None) -> Iterator[tuple[str, Attach]]:
+def _fallback_sources(settings: Settings, current: int | None) -> Iterator[tuple[str, Attach]]:
     yield "the feeds", lambda connection: _attached_feeds(connection, settings)
     for number in reversed(snapshot_numbers(settings)):
         if number != current:
@@ -202,7 +202,7 @@ def _attached(connection: duckdb.DuckDBPyConnection, path: Path, name: str, fold
         return
     with _private_copy(path, folder) as copy:
         if not _attach(connection, copy, name):
-            raise _held(path, "its copy is locked")
+            raise _unreadable(path, "its copy is locked")
         try:
             yield True
         finally:
@@ -265,14 +265,14 @@ def _private_copy(path: Path, folder: Path | None) -> Iterator[Path]:
             holder = Path(tempfile.mkdtemp(prefix="published-", dir=folder))  # for its owner alone
             shutil.copyfile(path, copy := holder / path.name)
         except OSError as error:
-            raise _held(path, f"no copy could be made: {reason(error)}") from error
+            raise _unreadable(path, f"no copy could be made: {reason(error)}") from error
         yield copy
     finally:
         if holder is not None:
             remove(holder)
 
 
-def _held(path: Path, why: str) -> ReferralsError:
+def _unreadable(path: Path, why: str) -> ReferralsError:
     return ReferralsError(
         f"The published snapshot {path} cannot be read ({why}).",
         "Close the program that has it open for writing (DuckDB opens files so unless it is asked for read_only), and "

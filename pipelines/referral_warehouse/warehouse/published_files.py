@@ -1,8 +1,7 @@
 """Detects changes of published files, so that a damaged one is replaced.
 
-Sizes and modification times are stored in ``state/published.json`` and compared at every sync; no file is read again. A
-directory that was copied without its times is published once more, the only cost of such an error. Knows no
-link and no model.
+Sizes and modification times are stored in ``state/published.json`` and compared at every sync; no file is read again.
+After a directory was copied without its times, the next sync publishes once more. Knows no link and no model.
 """
 
 from __future__ import annotations
@@ -26,21 +25,22 @@ def remember_published(settings: Settings, number: int) -> None:
     """Record sizes and times of the files of a complete publication, and for whom they are."""
     database, feeds = settings.published_dir / database_name(number), settings.published_dir / feeds_name(number)
     paths = [database, *feeds.glob("*.parquet"), *database.parent.glob(DESCRIPTION)]
-    looks = {str(path.relative_to(settings.published_dir)): _look(path) for path in sorted(paths)}
+    recorded = {str(path.relative_to(settings.published_dir)): _size_and_mtime(path) for path in sorted(paths)}
     settings.state_dir.mkdir(mode=0o700, exist_ok=True)
-    record = {"snapshot": number, "readers": _readers(settings), "files": looks}
+    record = {"snapshot": number, "readers": _readers(settings), "files": recorded}
     write_regular(settings.state_dir / RECORD_NAME, json.dumps(record) + "\n")
 
 
 def changed_files(settings: Settings, manifest: Mapping[str, Any]) -> list[str]:
     """The published files that are missing or changed; the record itself where it cannot be read."""
-    looks = _record(settings, manifest["snapshot"]).get("files")
-    if not isinstance(looks, dict) or not looks:
+    recorded = _record(settings, manifest["snapshot"]).get("files")
+    if not isinstance(recorded, dict) or not recorded:
         return [f"state/{RECORD_NAME}"]
     names = [database_name(manifest["snapshot"]), *(table["feed"] for table in manifest["tables"].values())]
     description = f"{snapshot_name(manifest['snapshot'])}/{DESCRIPTION}"
-    names += [description] if description in looks else []
-    return [name for name in names if looks.get(name) != (_look(settings.published_dir / name) or 0)]
+    names += [description] if description in recorded else []
+    # 0 where a file is missing: it differs from the None of one that is not recorded
+    return [name for name in names if recorded.get(name) != (_size_and_mtime(settings.published_dir / name) or 0)]
 
 
 def is_untouched(settings: Settings, manifest: Mapping[str, Any]) -> bool:
@@ -72,7 +72,7 @@ def _readers(settings: Settings) -> int | None:
     return None if settings.readers_group is None else settings.readers_group.number
 
 
-def _look(path: Path) -> list[int] | None:
+def _size_and_mtime(path: Path) -> list[int] | None:
     """Size in bytes and time of the last change in nanoseconds; None where there is no such file."""
     if kind_of(path) != "a file":
         return None

@@ -1,6 +1,6 @@
-"""One warehouse directory publishes into a directory: two would replace, and remove, each other's snapshots.
+"""Refuses to publish where another warehouse publishes: the two would replace and remove each other's snapshots.
 
-The directory of what is published and the state of its warehouse hold the same random name.
+The published directory and the state of its warehouse hold the same random name.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def take_over(settings: Settings) -> None:
 
 
 def own_name(settings: Settings) -> str:
-    """The random name of this warehouse, by which it knows what it wrote elsewhere; it gets one where it has none.
+    """The random name by which this warehouse recognises what it wrote elsewhere; it is made at the first call.
 
     Raises: OSError.
     """

@@ -75,7 +75,7 @@ def recover(settings: Settings) -> Recovery:
     for name in (DATABASE, FEEDS, MANIFEST):
         leftovers += sorted(published.glob(f".{name}.new*"))
     current = current_number(published)
-    done += _free_places(settings)
+    done += _set_aside_obstacles(settings)
     problems += [problem for path in leftovers if (problem := remove(path))]
     if linked_number(published) is None:
         current = _find_lost_link(settings, done, problems)
@@ -144,7 +144,7 @@ def _feeds_are_elsewhere(settings: Settings, manifest: dict[str, Any]) -> bool:
     return not feeds.is_symlink() or str(feeds.readlink()) != folder
 
 
-def _free_places(settings: Settings) -> list[str]:
+def _set_aside_obstacles(settings: Settings) -> list[str]:
     """Move files aside that have the name of a folder or file of a publication; these are created again."""
     found = [set_aside_unless_folder(settings.snapshots_dir), set_aside_unless_file(settings.manifest_path)]
     return [note for note in found if note is not None]

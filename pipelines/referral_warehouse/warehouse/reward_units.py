@@ -1,5 +1,6 @@
-"""Passes to the models in which units rewards are counted and when they are settled: the rules of the settings, now and
-before, and each unit's kind; and with how many digits amounts are published.
+"""Fills the raw tables and variables from which models take units, settlement terms and the digits of amounts.
+
+Models get the rules of the settings, now and before, each unit's kind, and how many digits published amounts have.
 
 A changed setting counts from the run that loaded with it, so that closed days keep the units and terms they were booked
 with. A load file without such a run, as of an earlier version, has those of the settings from its beginning.

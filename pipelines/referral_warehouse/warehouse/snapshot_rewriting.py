@@ -46,7 +46,7 @@ QUOTED = "reason=[^,]*:.*$"
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """What was rewritten of a snapshot; ``fingerprint`` is of all that had to stay, and was the same before.
+    """What was rewritten of a snapshot; ``fingerprint`` is a digest of all other values, equal before and afterwards.
 
     ``directory`` is that of the snapshots.
     """

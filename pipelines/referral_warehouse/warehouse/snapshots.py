@@ -1,4 +1,4 @@
-"""Snapshots: numbered folders of read-only files, which are made, given to their readers, and removed.
+"""Snapshots: numbered folders of read-only files, which are made, opened to readers, and removed.
 
 Knows nothing of a snapshot's content, nor which one is published.
 """
@@ -42,7 +42,7 @@ def freeze(settings: Settings, draft: Path, beside: Path, number: int) -> Path:
     """
     access = access_of(settings)
     settings.published_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _open_entrance(settings, access)
+    _let_readers_enter(settings, access)
     settings.snapshots_dir.mkdir(mode=0o700, exist_ok=True)
     folder = settings.snapshots_dir / folder_name(number)
     folder.mkdir(mode=0o700)
@@ -63,7 +63,7 @@ def grant(settings: Settings) -> None:
     access = access_of(settings)
     if not settings.snapshots_dir.is_dir():
         return
-    _open_entrance(settings, access)
+    _let_readers_enter(settings, access)
     access.folder(settings.snapshots_dir)
     for number in snapshot_numbers(settings):
         folder = settings.snapshots_dir / folder_name(number)
@@ -91,11 +91,11 @@ def retain(settings: Settings, current: int, now: datetime | None = None) -> lis
     if pinned is None:
         return [f"{UNKNOWN}. {UNKNOWN_STEP}"]
     numbers = snapshot_numbers(settings)
-    whole = [number for number in numbers if _may_be_whole(settings.snapshots_dir / folder_name(number))]
-    kept = {*whole[-settings.keep_snapshots :], current, *pinned}
+    complete = [number for number in numbers if _may_have_database(settings.snapshots_dir / folder_name(number))]
+    kept = {*complete[-settings.keep_snapshots :], current, *pinned}
     grace = timedelta(minutes=settings.snapshot_grace_minutes)
     if grace:
-        replaced = _replaced_at(settings, whole)
+        replaced = _replaced_at(settings, complete)
         now = now or datetime.now(UTC)
         # A time in the future comes from another clock; such a snapshot must not stay until then.
         kept |= {number for number, at in replaced.items() if timedelta(0) <= now - at < grace}
@@ -106,8 +106,8 @@ def retain(settings: Settings, current: int, now: datetime | None = None) -> lis
     ]
 
 
-def _open_entrance(settings: Settings, access: Access) -> None:
-    """Let readers enter the published directory, and nobody but the owner what else is in it."""
+def _let_readers_enter(settings: Settings, access: Access) -> None:
+    """Let readers enter the published directory; what else is in it stays readable by the owner alone."""
     if access.group is not None and settings.published_dir == settings.warehouse_dir:
         for path in (settings.load_path, write_ahead_log(settings.load_path)):
             if path.is_file():
@@ -138,7 +138,7 @@ def _frozen_files(folder: Path) -> list[Path]:
     return found
 
 
-def _may_be_whole(folder: Path) -> bool:
+def _may_have_database(folder: Path) -> bool:
     try:
         return (folder / DATABASE).exists()
     except OSError:
@@ -160,7 +160,10 @@ def snapshot_numbers(settings: Settings) -> list[int]:
 
 
 def next_number(settings: Settings, announced: int) -> int:
-    """One more than any number in use, also by other files, than the one ``announced``, and than before a restore."""
+    """The number for the next snapshot: one more than any that a name here has or had before a restore.
+
+    Args: ``announced`` is the number that the link or the manifest names; it counts too.
+    """
     used = (read_regular(settings.state_dir / USED_NUMBERS) or b"").decode("ascii", "replace").strip()
     before = int(used) if NUMBERED.fullmatch(used) and int(used) < LARGEST_NUMBER else 0
     return max([announced, before, *(int(path.name) for path in _numbered(settings))]) + 1

@@ -14,7 +14,7 @@ TOKEN = re.compile(
     --[^\n]* | /\*.*?\*/                                                    # a comment in lines of its own
     | ('(?:[^']|'')*' | \$\$.*?\$\$ | "(?:[^"]|"")*" | \w+ | (?!/\*|\$\$)[^\s'"])  # a string, a name, a word, a sign,
       ((?:[^\S\n]*(?:--[^\n]*|/\*.*?\*/))*)                                 # and the comments behind it in its line
-    | (\S)                                                                  # the begin of what is never closed
+    | (\S)                                                                  # the beginning of what is never closed
     """,
     re.DOTALL | re.VERBOSE,
 )

@@ -10,7 +10,7 @@ TITLES = {"money": "Money", "time": "Time", "answers": "Answers", "wrong": "Wher
 
 
 def header_comment(header: Mapping[str, str]) -> str:
-    """The comment of a table: description, grain, questions that it answers and known limits."""
+    """The comment of a table: description, grain, money, time, questions that it answers and known limits."""
     parts = [header.get("description", ""), f"Grain: {header.get('grain', '')}."]
     for key, title in TITLES.items():
         if text := header.get(key, ""):

@@ -29,7 +29,7 @@ from tests.warehouse.reward_histories.events import (
 
 
 class AccountState:
-    """The account and its log. Things happen in one history at a time, that with ``history_no``."""
+    """The account and its log. Each change is in one history, that with ``history_no``."""
 
     def __init__(self, draw: random.Random) -> None:
         self.draw = draw
@@ -39,7 +39,7 @@ class AccountState:
         self.events: list[Event] = []
         self.lists = Lists()
         self.ids = {"due": 0, "issued": 0}
-        self.away: dict[RowKey, Row] = {}
+        self.absent: dict[RowKey, Row] = {}
         self.history_of: dict[RowKey, int] = {}
         for self.history_no in range(HISTORIES):
             self.begin()
@@ -129,8 +129,8 @@ class AccountState:
     def leave(self, key: RowKey) -> None:
         """A row leaves its list, and may be in it again."""
         self.log("gone", key)
-        self.away[key] = self.lists.rows.pop(key)
+        self.absent[key] = self.lists.rows.pop(key)
 
     def come_back(self, key: RowKey, **values: Any) -> None:
-        self.lists.rows[key] = replace(self.away.pop(key), **values)
+        self.lists.rows[key] = replace(self.absent.pop(key), **values)
         self.log("back", key, after=self.lists.rows[key])

@@ -14,22 +14,22 @@ from tests.warehouse.reward_histories.events import History, Row
 from tests.warehouse.reward_histories.issued_flows import flows, states_undated
 from tests.warehouse.reward_histories.load_file import BATCHES
 from tests.warehouse.reward_histories.owed_marts import Mart, days_between, named
-from tests.warehouse.reward_histories.replay import NONE, Account, Amount, last_account, looks
+from tests.warehouse.reward_histories.replay import NONE, Account, Amount, last_account, observed_runs
 from tests.warehouse.reward_histories.use_marts import known_coupons
 
 
-def coupon_campaign(coupon: dict[str, Any], homes: dict[int, int]) -> int:
+def coupon_campaign(coupon: dict[str, Any], user_campaigns: dict[int, int]) -> int:
     """That of the batch, else that of the person who has it; 0 where nobody has it."""
     batch_id = int(coupon["batch_id"])
-    return batch_id if batch_id in BATCHES else homes.get(coupon["user_id"], 0)
+    return batch_id if batch_id in BATCHES else user_campaigns.get(coupon["user_id"], 0)
 
 
 def coupon_usage(history: History, _: Any) -> Mart:
     """(campaign, batch, month) of the issue."""
-    homes = last_account(history).homes
+    user_campaigns = last_account(history).user_campaigns
     mart: Mart = {}
     for coupon in known_coupons(history).values():
-        campaign_id = coupon_campaign(coupon, homes)
+        campaign_id = coupon_campaign(coupon, user_campaigns)
         key = campaign_id, coupon["batch_id"], coupon["issued_at"].date().replace(day=1)
         row = mart.setdefault(
             key, dict.fromkeys(("issued_count", "used_count", "deleted_count", "outstanding_count"), 0)
@@ -57,36 +57,36 @@ def promises(history: History, account: Account) -> list[tuple[int, str, str, di
 def contingent(history: History, _: Any) -> Mart:
     """(campaign, unit) in which rewards may fall due: how many referrals are open, and the most they may bring."""
     now = last_account(history)
-    there = now.homes.keys() - now.deleted.keys()
+    there = now.user_campaigns.keys() - now.deleted.keys()
     friends = [key for key in there if now.referrers[key] and not history.origin.people[key]["qualified"]]
     mart: Mart = {}
     for campaign_id, _, unit, definition in promises(history, now):
-        found = [key for key in friends if now.homes[key] == campaign_id]
+        found = [key for key in friends if now.user_campaigns[key] == campaign_id]
         if definition["when_referral"] == "converted" and found:
             if "Referring" in definition["reward_for"]:
                 found = [key for key in found if now.referrers[key] in there]
             row = mart.setdefault((campaign_id, unit), {"open_referrals_count": 0, "most_value": Decimal(0)})
-            row["open_referrals_count"] = sum(now.homes[key] == campaign_id for key in friends)
+            row["open_referrals_count"] = sum(now.user_campaigns[key] == campaign_id for key in friends)
             row["most_value"] += definition["value"] * len(found)
     return mart
 
 
 def estimated_days(history: History, _: Any) -> Mart:
     """(campaign, type, unit, day) of days before the first sync."""
-    first = next(looked.now for looked in looks(history) if looked.run.is_sync)
+    first = next(observed.now for observed in observed_runs(history) if observed.run.is_sync)
     now, first_on = last_account(history), history.syncs[0].at.date()
     earned: dict[Any, list[Amount]] = defaultdict(lambda: [NONE, NONE])
-    for campaign_id, kind, unit, definition in promises(history, looks(history)[0].before):
-        for key, home in now.homes.items():
+    for campaign_id, kind, unit, definition in promises(history, observed_runs(history)[0].before):
+        for key, home in now.user_campaigns.items():
             person = history.origin.people[key]
             when = person["date"] if definition["when_referral"] == "invited" else person["qualified_at"]
-            if "Referring" in definition["reward_for"] and now.referrers[key] not in now.homes:
+            if "Referring" in definition["reward_for"] and now.referrers[key] not in now.user_campaigns:
                 continue  # who left before the first look
             if now.referrers[key] and home == campaign_id and when and when.date() < first_on:
                 sums = earned[campaign_id, kind, unit, when.date()]
                 sums[0] = sums[0].plus(Amount(1, definition["value"]))
-    for looked, undated in states_undated(history):
-        for name, place, found, issued_at in flows(looked, undated) if looked.sync_no == 1 else ():
+    for observed, undated in states_undated(history):
+        for name, place, found, issued_at in flows(observed, undated) if observed.sync_no == 1 else ():
             if name.endswith("_issued") and issued_at and issued_at.date() < first_on:
                 sums = earned[(*place[2:], issued_at.date())]
                 sums[1] = sums[1].plus(found)
@@ -126,10 +126,10 @@ def funnel_daily(history: History, ledger: Any) -> Mart:
         units[place.campaign_id].add(place.unit)
     unit_of = {campaign_id: next(iter(found)) for campaign_id, found in units.items() if len(found) == 1}
 
-    homes = last_account(history).homes
+    user_campaigns = last_account(history).user_campaigns
 
     def sums_of(campaign_id: int, user_id: int | None, day: dt.date) -> dict[str, Any]:
-        source = "Direct" if user_id in homes else "unknown"
+        source = "Direct" if user_id in user_campaigns else "unknown"
         sums = mart.setdefault((campaign_id, source, day), {"reward_unit": unit_of.get(campaign_id, "null")})
         for name in ("accrued", "issued", "reversed"):
             sums.setdefault(f"rewards_{name}_count", 0)
@@ -147,6 +147,6 @@ def funnel_daily(history: History, ledger: Any) -> Mart:
     for coupon in known_coupons(history).values():
         for name in ("issued", "used"):
             if coupon[f"{name}_at"]:
-                sums = sums_of(coupon_campaign(coupon, homes), coupon["user_id"], coupon[f"{name}_at"].date())
+                sums = sums_of(coupon_campaign(coupon, user_campaigns), coupon["user_id"], coupon[f"{name}_at"].date())
                 sums[f"coupons_{name}_count"] = sums.get(f"coupons_{name}_count", 0) + 1
     return mart

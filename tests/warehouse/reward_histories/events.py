@@ -119,7 +119,7 @@ class History:
     seen: list[Lists]
     origin: Lists
     replayed: list[Any] = field(default_factory=list)
-    """What ``replay.looks`` found, so that it is found once."""
+    """The result of ``replay.observed_runs``, which is computed once."""
 
     @property
     def syncs(self) -> list[Run]:

@@ -77,26 +77,26 @@ def intervals_of(history: History) -> dict[int, Interval]:
     intervals = {number: Interval() for number in range(1, len(history.syncs) + 1)}
     begun_at: dt.datetime | None = None
     at_sync = Account()
-    for looked, undated in states_undated(history):
-        if looked.sync_no is None:
+    for observed, undated in states_undated(history):
+        if observed.sync_no is None:
             continue
-        interval = intervals[looked.sync_no]
-        for name, place, amount, issued_at in flows(looked, undated):
+        interval = intervals[observed.sync_no]
+        for name, place, amount, issued_at in flows(observed, undated):
             interval.places[place].add(name, amount)
             if name.endswith("_issued"):
                 interval.places[place].issue(amount, issued_at, begun_at)
-        interval.missed |= at_sync.rows.keys() - looked.now.rows.keys()
+        interval.missed |= at_sync.rows.keys() - observed.now.rows.keys()
         # definitions, people and settings hold from the beginning of a run, before its lists
-        for key, row in [*looked.before.rows.items(), *looked.now.rows.items()]:
+        for key, row in [*observed.before.rows.items(), *observed.now.rows.items()]:
             if key[0] == "due":
-                interval.places[looked.now.place(row)].due_rows.add(key)
-        if looked.run.is_sync:
-            close(interval, at_sync, looked.now)
-            at_sync, begun_at = looked.now, looked.run.began_at
+                interval.places[observed.now.place(row)].due_rows.add(key)
+        if observed.run.is_sync:
+            add_balances(interval, at_sync, observed.now)
+            at_sync, begun_at = observed.now, observed.run.began_at
     return intervals
 
 
-def close(interval: Interval, before: Account, now: Account) -> None:
+def add_balances(interval: Interval, before: Account, now: Account) -> None:
     """Balances of the syncs at both ends of an interval."""
     for account, end in ((before, "opening"), (now, "closing")):
         for key, row in account.rows.items():
@@ -117,11 +117,11 @@ def close(interval: Interval, before: Account, now: Account) -> None:
             interval.places[old].add(f"{state}_out", amount)
             interval.places[new].add(f"{state}_in", amount)
     for key in now.gone.keys() | before.gone.keys():
-        away(interval, key, before, now)
+        add_absence(interval, key, before, now)
 
 
-def away(interval: Interval, key: RowKey, before: Account, now: Account) -> None:
-    """A payout in process that is away since the sync before, or back in its place and not cancelled."""
+def add_absence(interval: Interval, key: RowKey, before: Account, now: Account) -> None:
+    """A payout in process that is add_absence since the sync before, or back in its place and not cancelled."""
     last, row = before.gone.get(key), now.rows.get(key)
     if last is None and now.gone[key].state == "in process":
         row = now.gone[key]

@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tests.warehouse.reward_histories.events import History, Row, RowKey
-from tests.warehouse.reward_histories.replay import NONE, Amount, Look, Place, last_account, looks
+from tests.warehouse.reward_histories.replay import NONE, Amount, ObservedRun, Place, last_account, observed_runs
 
 Flow = tuple[str, Place, Amount, dt.datetime | None]
 """What happened (entered, due_issued, process_issued), where, how much, and the date of issue."""
@@ -30,9 +30,9 @@ class TakenBack:
     )
 
 
-def flows(looked: Look, seen_undated: dict[RowKey, str]) -> Iterator[Flow]:
+def flows(observed: ObservedRun, seen_undated: dict[RowKey, str]) -> Iterator[Flow]:
     """What one run found. ``seen_undated`` is the state in which each row was seen last without a date."""
-    before, now = looked.before, looked.now
+    before, now = observed.before, observed.now
     for key, row in now.rows.items():
         if key[0] == "due":
             continue
@@ -49,12 +49,12 @@ def flows(looked: Look, seen_undated: dict[RowKey, str]) -> Iterator[Flow]:
             yield ("process_issued" if was == "in process" else "due_issued"), now.place(last), lost, last.issued_at
 
 
-def states_undated(history: History) -> Iterator[tuple[Look, dict[RowKey, str]]]:
-    """Each look with the state in which each row was seen last without a date before it."""
+def states_undated(history: History) -> Iterator[tuple[ObservedRun, dict[RowKey, str]]]:
+    """Each run with the state in which each row was last seen without a date before it."""
     states: dict[RowKey, str] = {}
-    for looked in looks(history):
-        yield looked, dict(states)
-        states |= {key: row.state for key, row in looked.now.rows.items() if row.issued_at is None}
+    for observed in observed_runs(history):
+        yield observed, dict(states)
+        states |= {key: row.state for key, row in observed.now.rows.items() if row.issued_at is None}
 
 
 def taken_back(history: History, due_rest: Callable[[int, Any], int], digits: int) -> TakenBack:
@@ -68,10 +68,10 @@ def taken_back(history: History, due_rest: Callable[[int, Any], int], digits: in
     found = TakenBack()
     gone_before: dict[RowKey, Row] = {}
     noticed: dict[RowKey, Place] = {}
-    for looked in looks(history):
-        before, now, number = looked.before, looked.now, looked.sync_no
+    for observed in observed_runs(history):
+        before, now, number = observed.before, observed.now, observed.sync_no
         noticed |= {key: now.place(now.gone[key]) for key in now.gone.keys() - before.gone.keys()}
-        if number is None or not looked.run.is_sync:
+        if number is None or not observed.run.is_sync:
             continue
         for key in [key for key in found.now if key in now.rows]:
             row = now.rows[key]

@@ -19,8 +19,12 @@ from tests.warehouse.reward_histories.replay import NONE, Amount, Place
 
 @dataclass
 class Ledger:
-    """(place, sync) → the numbers of the row, by column, without rows in which nothing moved; and what is taken back of
-    rows of the list of rewards issued now."""
+    """The expected ledger.
+
+    Attributes:
+        rows: (place, sync) → the numbers of the row by column; rows without a movement are left out.
+        taken_back: what is taken back now of rows of the list of rewards issued.
+    """
 
     rows: dict[tuple[Place, int], dict[str, Any]]
     taken_back: dict[RowKey, Amount]
@@ -42,11 +46,11 @@ def expected_ledger(history: History, digits: int) -> Ledger:
         for place, sums in places.items():
             row = opening_row(sums) if number == 1 else movements(place, sums)
             moved = [value for name, value in row.items() if name.endswith(("_count", "_value")) and value]
-            silent = all(
+            is_unmoved = all(
                 not value for name, value in row.items()
                 if name.endswith(("_count", "_value")) and "opening" not in name and "closing" not in name
             )  # fmt: skip
-            if moved and (number == 1 or not silent):
+            if moved and (number == 1 or not is_unmoved):
                 rows[place, number] = row
     return Ledger(rows, found.now)
 
@@ -107,19 +111,19 @@ def opening_row(sums: Sums) -> dict[str, Any]:
 def movements(place: Place, sums: Sums) -> dict[str, Any]:
     taken = sums.taken
     due, process = sums.due_rest.plus(taken.minus), sums.process_rest
-    swapped = NONE
+    inferred = NONE
     if process.count > 0 and (count := min(process.count, max(-due.count, 0))):
-        swapped = Amount(count, max(min(process.value, -due.value), Decimal(0)))
+        inferred = Amount(count, max(min(process.value, -due.value), Decimal(0)))
     elif process.count < 0 and (count := min(-process.count, max(due.count, 0))):
-        swapped = Amount(count, max(min(-process.value, due.value), Decimal(0))).minus
-    due, process = due.plus(swapped), process.plus(swapped.minus)
+        inferred = Amount(count, max(min(-process.value, due.value), Decimal(0))).minus
+    due, process = due.plus(inferred), process.plus(inferred.minus)
     lost = sums.due_issued.loss.plus(sums.process_issued.loss)
     restated = sums.late.gain.plus(sums.again.gain, taken.minus, lost)
     words = ["issued earlier"] * (sums.late.gain != NONE)
     words += ["issue taken back"] * (taken.count > 0 or lost.count < 0) + ["in process again"] * (sums.again.count > 0)
     row = columns(
         sums, sums.due_opening, sums.process_opening, due, process, sums.due_issued.plus(taken.minus),
-        sums.entered.plus(swapped), restated,
+        sums.entered.plus(inferred), restated,
     )  # fmt: skip
     late_from = sums.late_from if sums.late.gain != NONE else None
     return row | {
@@ -129,7 +133,7 @@ def movements(place: Place, sums: Sums) -> dict[str, Any]:
 
 
 def repriced(place: Place, sums: Sums, due: Amount, process: Amount) -> Decimal | None:
-    """What changes of price moved; None where no single row of the balance tells it."""
+    """What changes of price moved; None where no single row of the balance shows it."""
     of_process = process.value if process.count == 0 else Decimal(0)
     if due.count == 0:
         return due.value + of_process

@@ -1,6 +1,6 @@
 """What the marts of owed and issued rewards must say of a history, from its recomputed ledger and its events.
 
-Each function returns key → columns; a column that is None although the mart has a number is not told by the history.
+Each function returns key → columns; a column is None where the history does not determine its number.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.warehouse.reward_histories.events import History, Row, RowKey
 from tests.warehouse.reward_histories.ledger import Ledger
-from tests.warehouse.reward_histories.replay import NONE, Amount, Place, last_account, looks
+from tests.warehouse.reward_histories.replay import NONE, Amount, Place, last_account, observed_runs
 
 Mart = dict[tuple[Any, ...], dict[str, Any]]
 DAILY = ("accrued", "issued", "reversed", "reclassified_in", "reclassified_out", "restated")
@@ -100,7 +100,7 @@ def liability(history: History, ledger: Ledger) -> Mart:
 
 def seen_since(history: History, key: RowKey) -> dt.datetime:
     """When a row was seen first: one that is due, since it was last missing."""
-    seen = [one.run.stored_at for one in looks(history) if key in one.now.rows and key not in one.before.rows]
+    seen = [one.run.stored_at for one in observed_runs(history) if key in one.now.rows and key not in one.before.rows]
     return seen[-1 if key[0] == "due" else 0]
 
 
@@ -159,8 +159,8 @@ def campaign_rewards(history: History, ledger: Ledger) -> Mart:
 def qualified_at(history: History) -> list[tuple[int, dt.datetime]]:
     """Campaign and time of each qualified referral who is not deleted."""
     now, people = last_account(history), history.origin.people
-    there = now.homes.keys() - now.deleted.keys()
-    return [(now.homes[key], people[key]["qualified_at"]) for key in there if people[key]["qualified"]]
+    there = now.user_campaigns.keys() - now.deleted.keys()
+    return [(now.user_campaigns[key], people[key]["qualified_at"]) for key in there if people[key]["qualified"]]
 
 
 def campaign_costs_monthly(history: History, ledger: Ledger) -> Mart:
@@ -244,7 +244,7 @@ def campaign_performance(history: History, ledger: Ledger) -> Mart:
 def referrer_performance(history: History, ledger: Ledger) -> Mart:
     """(user) of people who have referrals; both are not deleted."""
     now = last_account(history)
-    there = now.homes.keys() - now.deleted.keys()
+    there = now.user_campaigns.keys() - now.deleted.keys()
     named_ones = {now.referrers[key] for key in there if now.referrers[key] != key} & there
     mart: Mart = {}
     for user_id in named_ones:

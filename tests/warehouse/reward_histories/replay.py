@@ -1,4 +1,4 @@
-"""Follows an account from event to event, as far as rewards go, and what runs learn of it, without their lists."""
+"""Recomputes an account event by event, as far as rewards go, and what each run has read of it, without its lists."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Account:
     campaigns: dict[int, int] = field(default_factory=dict)
     types: dict[int, str] = field(default_factory=dict)
     prices: dict[int, Decimal] = field(default_factory=dict)
-    homes: dict[int, int] = field(default_factory=dict)
+    user_campaigns: dict[int, int] = field(default_factory=dict)
     referrers: dict[int, int | None] = field(default_factory=dict)
     deleted: dict[int, Moment] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
@@ -64,7 +64,10 @@ class Account:
     gone: dict[RowKey, Row] = field(default_factory=dict)
 
     def place(self, row: Row) -> Place:
-        campaign_id = self.campaigns[row.reward_id] if row.reward_id else self.homes.get(row.recipient_id or 0, 0)
+        if row.reward_id:
+            campaign_id = self.campaigns[row.reward_id]
+        else:
+            campaign_id = self.user_campaigns.get(row.recipient_id or 0, 0)
         kind, units = row.own_type, self.units
         keys = (f"reward:{row.reward_id}", f"campaign:{campaign_id}/{kind}", f"campaign:{campaign_id}", kind)
         unit = next((units[key] for key in keys if key in units), f"type:{kind}")
@@ -74,10 +77,10 @@ class Account:
         values = vars(self).items()
         return Account(**{name: value if name == "units" else dict(value) for name, value in values})
 
-    def happen(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:
         """Apply one event to the account as it is."""
-        if event.kind in FACTS:
-            getattr(self, FACTS[event.kind])[event.id] = event.after
+        if event.kind in CHANGED_ATTRIBUTES:
+            getattr(self, CHANGED_ATTRIBUTES[event.kind])[event.id] = event.after
         elif event.kind == "person_deleted":
             self.deleted[event.id] = event.at
         elif event.kind == "person_restored":
@@ -102,15 +105,15 @@ class Account:
             del self.rows[key]
 
     def learn(self, true: Account, run: Run) -> None:
-        """What a run learns of the account. Of people who are gone it learns only that."""
+        """Take over what a run reads of the account; of deleted people it reads only that they are deleted."""
         if run.is_finished:
             self.units = run.units
         if "rewards" in run.streams:
             self.campaigns, self.types, self.prices = dict(true.campaigns), dict(true.types), dict(true.prices)
         if "users" in run.streams:
-            for key in true.homes.keys() - true.deleted.keys():
-                self.homes[key], self.referrers[key] = true.homes[key], true.referrers[key]
-            gone = true.deleted.keys() & self.homes.keys()
+            for key in true.user_campaigns.keys() - true.deleted.keys():
+                self.user_campaigns[key], self.referrers[key] = true.user_campaigns[key], true.referrers[key]
+            gone = true.deleted.keys() & self.user_campaigns.keys()
             self.deleted = {key: self.deleted.get(key, run.noticed_at) for key in gone}
         for name in ("due", "issued"):
             if f"rewards_{name}" in run.streams:
@@ -121,11 +124,11 @@ class Account:
                 self.gone = {key: row for key, row in self.gone.items() if key not in listed}
 
 
-FACTS = {
+CHANGED_ATTRIBUTES = {
     "definition_moved": "campaigns", "definition_renamed": "types", "definition_repriced": "prices",
-    "person_moved": "homes", "referrer_changed": "referrers",
+    "person_moved": "user_campaigns", "referrer_changed": "referrers",
 }  # fmt: skip
-"""Kinds of events → what of the account they change."""
+"""Kinds of events → the attribute of the account that they change."""
 
 
 def changed(row: Row, event: Event) -> Row:
@@ -141,7 +144,7 @@ def changed(row: Row, event: Event) -> Row:
 
 
 @dataclass(frozen=True)
-class Look:
+class ObservedRun:
     """A run: the account as it was known before, and as it was known afterwards.
 
     ``sync_no`` is the number of the sync that its changes are booked on, None where none has come yet.
@@ -153,21 +156,21 @@ class Look:
     now: Account
 
 
-def looks(history: History) -> list[Look]:
-    """One look per run. What was seen first of definitions, people and settings is taken to have held before."""
+def observed_runs(history: History) -> list[ObservedRun]:
+    """The runs in order. Definitions, people and settings as first seen are taken to have held before."""
     if not history.replayed:
         known = Account(units=history.finished[0].units)
         for run, true in zip(history.runs, true_accounts(history), strict=True):
             first = Account()
             first.learn(true, run)
-            for name in ("campaigns", "types", "prices", "homes", "referrers"):
+            for name in ("campaigns", "types", "prices", "user_campaigns", "referrers"):
                 setattr(known, name, getattr(first, name) | getattr(known, name))
         sync_no = 0
         for number, (run, true) in enumerate(zip(history.runs, true_accounts(history), strict=True)):
             before = known.copy()
             known.learn(true, run)
             is_awaited = any(later.is_sync for later in history.runs[number:])
-            history.replayed.append(Look(run, sync_no + 1 if is_awaited else None, before, known.copy()))
+            history.replayed.append(ObservedRun(run, sync_no + 1 if is_awaited else None, before, known.copy()))
             sync_no += run.is_sync
     return history.replayed
 
@@ -179,16 +182,16 @@ def true_accounts(history: History) -> Iterator[Account]:
         campaigns={key: definition["campaign_id"] for key, definition in origin.rewards.items()},
         types={key: definition["type"] for key, definition in origin.rewards.items()},
         prices={key: definition["value"] for key, definition in origin.rewards.items()},
-        homes={key: person["campaign_id"] for key, person in origin.people.items()},
+        user_campaigns={key: person["campaign_id"] for key, person in origin.people.items()},
         referrers={key: person["referrer_id"] for key, person in origin.people.items()},
     )
     for number, _ in enumerate(history.runs, start=1):
         for event in history.events:
             if event.run_no == number:
-                account.happen(event)
+                account.apply(event)
         yield account
 
 
 def last_account(history: History) -> Account:
-    """The account as the last runs know it."""
-    return looks(history)[-1].now
+    """The account as the last runs have read it."""
+    return observed_runs(history)[-1].now

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.warehouse.reward_histories.events import History, Row
 from tests.warehouse.reward_histories.owed_marts import Mart, days_between, named
-from tests.warehouse.reward_histories.replay import NONE, Amount, Place, last_account, looks
+from tests.warehouse.reward_histories.replay import NONE, Amount, Place, last_account, observed_runs
 
 OUTCOMES = ("used", "expired", "withdrawn", "unused")
 
@@ -74,7 +74,9 @@ def known_coupons(history: History) -> dict[int, dict[str, Any]]:
 def parts(history: History) -> list[Part]:
     """What became of every issued reward whose unit was ever settled on use."""
     now, terms, today = last_account(history), Terms(history), history.today
-    gone_at = {key: one.run.noticed_at for one in looks(history) for key in one.now.gone.keys() - one.before.gone}
+    gone_at = {
+        key: one.run.noticed_at for one in observed_runs(history) for key in one.now.gone.keys() - one.before.gone
+    }
     rows: list[tuple[Any, int, Row, Place, dt.datetime | None]] = []
     for key, row in [*now.rows.items(), *now.gone.items()]:
         place = now.place(row)

@@ -49,11 +49,11 @@ def serve(host: str, port: int) -> None:
 
 def _say_what(settings: Settings, url: str) -> None:
     from referral_warehouse.cli.console import say
-    from referral_warehouse.consume.serving.contents import NotNow, PublishedFiles
+    from referral_warehouse.consume.serving.contents import NotAvailable, PublishedFiles
 
     try:
         what = f"snapshot {PublishedFiles(settings).published_number()} and later ones"
-    except NotNow as error:
+    except NotAvailable as error:
         what = f"what will be published (requests are answered with 503 until then). {error.message} {error.next_step}"
     say(f"Serving at {url}/ from {settings.published_dir}: {what}")
 

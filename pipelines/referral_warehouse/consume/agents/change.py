@@ -20,10 +20,10 @@ MAX_UNITS = 30
 """Units that an explanation has, those with most rewards first."""
 
 ADDED = ("accrued", "reclassified_in")
-TAKEN = ("issued", "reversed", "reclassified_out")
+SUBTRACTED = ("issued", "reversed", "reclassified_out")
 OF_WHICH = ("repriced_value", "restated_count", "restated_value")
 MEASURES = ("count", "value")
-MOVEMENTS = [f"{part}_{measure}" for measure in MEASURES for part in (*ADDED, *TAKEN)] + list(OF_WHICH)
+MOVEMENTS = [f"{part}_{measure}" for measure in MEASURES for part in (*ADDED, *SUBTRACTED)] + list(OF_WHICH)
 PARTS = f"""
 select daily.unit, daily.campaign_id, daily.reward_type,
     {
@@ -82,8 +82,8 @@ def explain_change(reading: Reading, from_day: date, to_day: date, campaign: str
     observed = {}
     notes = []
     for key, day in (("from_day", from_day), ("to_day", to_day)):
-        observed[key], said = observed_on(reading, days, day)
-        notes += said
+        observed[key], sentences = observed_on(reading, days, day)
+        notes += sentences
     return with_facts(
         reading,
         definition=f"{IDENTITY}. {reading.description.table(TABLE).description}",
@@ -160,13 +160,13 @@ def refuse_unless_it_adds_up(unit: str, total: dict[str, Any]) -> None:
 
 
 def _roll_forward(total: dict[str, Any], measure: str) -> dict[str, Any]:
-    names = ("opening", *ADDED, *TAKEN, "closing")
+    names = ("opening", *ADDED, *SUBTRACTED, "closing")
     return {name: total[f"{name}_{measure}"] for name in names} | {"change": _net(total, measure)}
 
 
 def _net(part: dict[str, Any], measure: str) -> Any:
-    added, taken = (sum(part[f"{name}_{measure}"] for name in names) for names in (ADDED, TAKEN))
-    return added - taken
+    added, subtracted = (sum(part[f"{name}_{measure}"] for name in names) for names in (ADDED, SUBTRACTED))
+    return added - subtracted
 
 
 def _sum(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:

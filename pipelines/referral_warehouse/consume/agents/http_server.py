@@ -1,4 +1,4 @@
-"""The tools as an application of HTTP on this machine, which answers no pages of other sites. Knows no token."""
+"""The tools as an ASGI application for this machine alone; it refuses requests of web pages. Knows no token."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAX_BODY_BYTES = 1_000_000
 
 
 def agents_app(server: MCPServer[Any]) -> Callable[[int], Any]:
-    """What makes the application for a port: a request is answered if it names that port of this machine."""
+    """A function that makes the application for a port. A request must name that port of this machine as its host."""
 
     def make(port: int) -> Any:
-        # A page of another site reaches a local server by a name of its own (DNS rebinding): only these are answered.
+        # A web page reaches a local server by a host name of its own (DNS rebinding): only these names are accepted.
         own = [f"{HOST}:{port}", f"localhost:{port}"]
         return server.streamable_http_app(
             streamable_http_path=PATH,

@@ -21,7 +21,7 @@ CAMPAIGN = "campaign_id"
 SUGGESTIONS = 3
 NAME_COLUMNS = 80
 COMPARED_VALUES = 1_000
-NO_WORDS = "not stated"
+NOT_STATED = "not stated"
 
 
 def list_metrics(reading: Reading) -> dict[str, Any]:
@@ -50,15 +50,15 @@ def describe(reading: Reading, name: str | None = None) -> dict[str, Any]:
     if metric is not None:
         table = description.table(metric.table)
         return with_facts(
-            reading, definition=metric.definition, unit=unit_of(metric), wrong=table.wrong or NO_WORDS,
+            reading, definition=metric.definition, unit=unit_of(metric), wrong=table.wrong or NOT_STATED,
             metric=_metric(metric, description),
         )  # fmt: skip
     table = _table(description, name)
     return with_facts(
         reading,
         definition=table.description,
-        unit=table.money or NO_WORDS,
-        wrong=table.wrong or NO_WORDS,
+        unit=table.money or NOT_STATED,
+        wrong=table.wrong or NOT_STATED,
         table=_described(table, description, shows_personal=reading.shows_personal),
     )
 
@@ -78,17 +78,17 @@ def ask_metric(
             raise ConfigurationError("campaign and the filter campaign_id exclude each other.", "Give one of them.")
         filters[CAMPAIGN] = campaign_number(reading, campaign)
     sql, parameters = metric_query(reading.description, metric, by, grain, filters)
-    asked = next(found for found in reading.description.metrics if found.name == metric)
+    chosen = next(found for found in reading.description.metrics if found.name == metric)
     result = table_of(reading, sql, parameters)
     return with_facts(
         reading,
-        definition=asked.definition,
-        unit=unit_of(asked),
-        wrong=reading.description.table(asked.table).wrong or NO_WORDS,
+        definition=chosen.definition,
+        unit=unit_of(chosen),
+        wrong=reading.description.table(chosen.table).wrong or NOT_STATED,
         result=result,
-        notes=_notes_on_filters(reading, asked.table, filters),
+        notes=_notes_on_filters(reading, chosen.table, filters),
         metric=metric,
-        source=asked.table,
+        source=chosen.table,
         sql=sql,
         filters=filters,
     )
@@ -125,8 +125,8 @@ def query(reading: Reading, sql: str, max_rows: int) -> dict[str, Any]:
     return with_facts(
         reading,
         definition={table.name: f"{table.description} One row is: {table.grain}." for table in tables},
-        unit="; ".join(f"{table.name}: {table.money}" for table in tables if table.money) or NO_WORDS,
-        wrong="; ".join(f"{table.name}: {table.wrong}" for table in tables if table.wrong) or NO_WORDS,
+        unit="; ".join(f"{table.name}: {table.money}" for table in tables if table.money) or NOT_STATED,
+        wrong="; ".join(f"{table.name}: {table.wrong}" for table in tables if table.wrong) or NOT_STATED,
         result=result,
     )
 

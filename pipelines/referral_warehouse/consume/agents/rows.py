@@ -1,5 +1,4 @@
-"""Makes a bounded table of a query's result: long texts, many rows and a large total are cut, which the table
-reports."""
+"""Makes a bounded table of a query's result: long texts, many rows and a large total are cut, and the table says so."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class Tools:
         return self._answer(snapshot, lambda reading: metrics.query(reading, sql, max_rows))
 
     def _answer(self, number: int | None, ask: Callable[[Reading], dict[str, Any]]) -> CallToolResult:
-        """What was asked, or the error in words; anything unforeseen is left to the protocol's server."""
+        """The answer, or an error as a result; other exceptions are left to the protocol's server."""
         try:
             with self._open(number) as reading:
                 return success(ask(reading))
@@ -129,9 +129,9 @@ class Tools:
 
 
 class AgentServer(MCPServer[Any]):
-    """Answers arguments that do not fit a tool in one line, as it does all other errors.
+    """Reports arguments that do not fit a tool in one line, like all other errors.
 
-    The SDK drops arguments that a tool does not have. A misspelt filter would then give the total of everything.
+    The SDK drops arguments that a tool does not have. A misspelt filter would then return the total of everything.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -144,7 +144,7 @@ class AgentServer(MCPServer[Any]):
         self._arguments[fn.__name__] = tuple(signature(fn).parameters)
 
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
-        """Call a tool. Raises: ToolError as the SDK does, but for arguments that do not fit."""
+        """Call a tool. Raises: ToolError as the SDK does, except for arguments that do not fit."""
         known = self._arguments.get(name)
         if known is not None and (unknown := sorted(set(arguments) - set(known))):
             return failure(
@@ -185,7 +185,7 @@ def _result(document: dict[str, Any], *, is_error: bool = False) -> CallToolResu
 
 
 def build_server(source: Source) -> AgentServer:
-    """The server with its tools and nothing else; it opens no snapshot before it is asked."""
+    """The server with its tools and nothing else; it opens no snapshot before a tool is called."""
     server = AgentServer(
         NAME, title="Referral warehouse", instructions=INSTRUCTIONS, version=__version__, log_level="ERROR",
         subscriptions=False,

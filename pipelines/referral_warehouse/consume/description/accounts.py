@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from referral_warehouse.consume.description.describe import table_of
 from referral_warehouse.consume.description.model import Column, Description
-from referral_warehouse.warehouse.accounts.union import ACCOUNT_COMMENT, ACCOUNTS_TABLE, COLUMNS, TABLE_WORDS
+from referral_warehouse.warehouse.accounts.union import ACCOUNT_COMMENT, ACCOUNTS_TABLE, COLUMNS, TABLE_HEADER
 from referral_warehouse.warehouse.models import ACCOUNT_COLUMN
 
 
@@ -21,5 +21,5 @@ def with_accounts(description: Description) -> Description:
     place = next((n for n, table in enumerate(tables) if table.layer == "ops"), len(tables))
     return replace(
         description,
-        tables=(*tables[:place], table_of(ACCOUNTS_TABLE, TABLE_WORDS, columns), *tables[place:]),
+        tables=(*tables[:place], table_of(ACCOUNTS_TABLE, TABLE_HEADER, columns), *tables[place:]),
     )

@@ -16,7 +16,7 @@ from referral_warehouse.warehouse.models import ACCOUNT_COLUMN
 DATABASE = "referral_warehouse"
 PROJECT = "referrals"
 AS_OF = "as_of_on"
-"""The day column that a view gets whose table is as of the snapshot."""
+"""The day column that is added to the view of a table without a day: the day of the snapshot's data."""
 
 PROJECT_FILE = {
     "name": PROJECT,
@@ -104,7 +104,7 @@ def _view(table: Table) -> str:
 def _model(table: Table) -> dict[str, Any]:
     columns = [{"name": column.name, "description": column.comment} for column in table.columns]
     if not table.time_column:
-        columns.append({"name": AS_OF, "description": "day that the snapshot is true for, UTC"})
+        columns.append({"name": AS_OF, "description": "day of the snapshot's data, UTC"})
     return {"name": table.bare_name, "description": _words(table), "columns": columns}
 
 
@@ -144,7 +144,7 @@ def _semantic_model(table: Table, metrics: tuple[Metric, ...]) -> dict[str, Any]
 
 
 def _reference(table: Table, column: str) -> str:
-    """A reference as MetricFlow joins by it: ids of several accounts need the account."""
+    """The expression by which MetricFlow joins a reference: ids of several accounts need the account."""
     return f"concat_ws('|', {ACCOUNT_COLUMN}, {column})" if table.has_account else column
 
 

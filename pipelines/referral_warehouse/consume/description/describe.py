@@ -18,8 +18,8 @@ from referral_warehouse.consume.description.headers import listed, metrics, refe
 from referral_warehouse.consume.description.model import Column, Description, Table
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.warehouse.accounts.union import ACCOUNTS_TABLE
-from referral_warehouse.warehouse.accounts.union import TABLE_WORDS as ACCOUNT_WORDS
-from referral_warehouse.warehouse.checks import TABLE_WORDS, record_results
+from referral_warehouse.warehouse.accounts.union import TABLE_HEADER as ACCOUNTS_HEADER
+from referral_warehouse.warehouse.checks import TABLE_HEADER, record_results
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from referral_warehouse.warehouse.models import ACCOUNT_COLUMN, PUBLISHED_LAYERS, Model, load_models
 from referral_warehouse.warehouse.models import personal_columns as declared_personal
@@ -70,7 +70,7 @@ def describe_database(
     """
     models = load_models() if models is None else models
     headers: dict[str, Mapping[str, str]] = {model.qualified_name: model.header for model in models}
-    headers |= {CHECKS_TABLE: TABLE_WORDS, ACCOUNTS_TABLE: ACCOUNT_WORDS}
+    headers |= {CHECKS_TABLE: TABLE_HEADER, ACCOUNTS_TABLE: ACCOUNTS_HEADER}
     tables = [
         table_of(name, headers[name], columns)
         for name, columns in sorted(_columns(connection, catalog).items(), key=lambda item: _order(item[0]))

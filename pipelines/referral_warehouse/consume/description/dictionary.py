@@ -18,8 +18,8 @@ the API sends are DECIMAL(38,0), which holds any such sum. Rules and their reaso
 """
 LAYER_WORDS = {
     "core": "The entities as they are now, one row per id; what is gone stays with its `deleted_at`.",
-    "marts": "The answers.",
-    "ops": "What the runs did and what they were held against.",
+    "marts": "Tables that answer the questions of a business.",
+    "ops": "What the runs did, and the comparisons and checks of the result.",
 }
 METRIC_WORDS = """Numbers that may be added up or divided over the rows of their table, and grouped by its other
 columns. A value is always grouped by its unit, or filtered to one. "On the last day" takes the rows of the last day of

@@ -49,7 +49,7 @@ def parquet_shape(types: Sequence[str], columns: Sequence[str]) -> list[str]:
 
 
 def csv_lines(answer: Answer) -> Iterator[str]:
-    """Lines of CSV (RFC 4180 with line feeds), heads first. Null is empty, an empty text is ``""``.
+    """Lines of CSV (RFC 4180 with line feeds), the header first. Null is empty, an empty text is ``""``.
 
     Values are as they are: a text that begins with ``=`` is still one, which a spreadsheet may take for a formula.
     """
@@ -60,7 +60,7 @@ def csv_lines(answer: Answer) -> Iterator[str]:
 
 
 def json_lines(answer: Answer, *, ascii_only: bool) -> Iterator[str]:
-    """An array with an object for each row, one a line.
+    """An array with an object for each row, one per line.
 
     Decimals with a fraction are strings, integers are numbers with all their digits, other kinds of values are strings.
     """
@@ -102,7 +102,7 @@ def write_parquet(pinned: PinnedSnapshot, sql: str, stream: IO[bytes], timeout_s
 
 
 def is_number(kind: str) -> bool:
-    """Whether a type of DuckDB is set flush right."""
+    """Whether values of a DuckDB type are aligned to the right."""
     return bool(re.fullmatch(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)", kind))
 
 

@@ -125,7 +125,7 @@ class PinnedSnapshot:
                 raise
 
     def _raise_with_place(self, error: duckdb.Error, sql: str) -> None:
-        """Raise the same error with its place in the text, which DuckDB says of a query, and not of a relation."""
+        """Raise the same error with its place in the text, which DuckDB reports for a statement, not for a relation."""
         import duckdb
 
         try:
@@ -151,7 +151,7 @@ class PinnedSnapshot:
 
     @contextmanager
     def _limits(self, sql: str, timeout_s: float | None) -> Iterator[None]:
-        """Interrupts what runs inside when its time is over, and turns DuckDB's errors into ours."""
+        """Interrupts the query that runs inside at the time limit, and turns DuckDB's errors into ours."""
         import duckdb
 
         is_late = threading.Event()

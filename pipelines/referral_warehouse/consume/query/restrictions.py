@@ -1,4 +1,4 @@
-"""The settings of DuckDB that leave a connection one database, which it has open, and nothing else.
+"""The settings of DuckDB that restrict a connection to the database that it has attached.
 
 Knows no connection and no program.
 """

@@ -36,7 +36,7 @@ class Snapshot:
 
     @property
     def synced_at(self) -> datetime | None:
-        """The server's time that the data is true for, UTC; when it was built where that is not known."""
+        """The server's time of the data, UTC; where that is not known, the time of the build."""
         manifest = self.manifest or {}
         text = manifest.get("synced_at") or manifest.get("built_at")
         return None if text is None else parse_utc(text)

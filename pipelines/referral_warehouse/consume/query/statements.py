@@ -86,7 +86,7 @@ def tables_named(sql: str) -> list[str]:
 
 
 def query_error(error: duckdb.Error, sql: str, before: str = "") -> ConfigurationError:
-    """What DuckDB says of a query, in one line, with the place if it says one. ``before`` was put before the query."""
+    """DuckDB's error on a query, in one line, with its place if known. ``before`` was put before the query."""
     kind, colon, rest = str(error).strip().partition(": ")
     try:
         found = json.loads(rest)

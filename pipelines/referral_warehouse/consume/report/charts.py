@@ -1,4 +1,4 @@
-"""The charts as plain Vega-Lite, one specification a kind; the rows come with each chart. Knows no data."""
+"""The charts as plain Vega-Lite, one specification per kind of chart; the rows come with each chart. Knows no data."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ def _labelled_bars(name: str, value: str, colour: str = BLUE) -> Spec:
         "mark": {"type": "bar", "color": colour, "cornerRadiusEnd": 3, "height": {"band": 0.62}},
         "encoding": {"x": x},
     }
-    # Space for the labels beyond the longest bar.
-    room: Spec = {
+    # An invisible point beyond the longest bar, so that its label fits.
+    label_space: Spec = {
         "transform": [{"aggregate": [{"op": "max", "field": value, "as": "most"}]},
-            {"calculate": "max(datum.most, 1) * 1.45", "as": "room"},
+            {"calculate": "max(datum.most, 1) * 1.45", "as": "label_space"},
         ],
-        "mark": {"type": "point", "opacity": 0}, "encoding": {"x": number("room")},
+        "mark": {"type": "point", "opacity": 0}, "encoding": {"x": number("label_space")},
     }  # fmt: skip
     labels: Spec = {
         "mark": {"type": "text", "align": "left", "dx": 6},
         "encoding": {"x": x, "text": {"field": "label"}},
     }
     bars["encoding"]["y"] = labels["encoding"]["y"] = y
-    return chart(layer=[bars, labels, room])
+    return chart(layer=[bars, labels, label_space])
 
 
 def _trend() -> Spec:

@@ -1,4 +1,4 @@
-"""Which campaigns a report is on: all of them, or those that were named by number or by name."""
+"""Chooses the campaigns of a report: all of them, or those that were named by number or by name."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ order by users_count desc, reach desc, campaign_id
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Numbers of campaigns. ``chosen`` is None for all; ``shown`` are those with a part of their own."""
+    """Numbers of campaigns. ``chosen`` is None for all; ``shown`` have a part of their own; ``total`` counts all."""
 
     chosen: tuple[int, ...] | None
     shown: tuple[int, ...]
     titles: dict[int, str]
-    there: int
+    total: int
 
 
 def choose(reader: Reader, wanted: Sequence[str]) -> Choice:

@@ -28,7 +28,7 @@ def changed_days(reader: Reader) -> dict[str, list[Figure]]:
 
 
 def _changes(rows: list[dict[str, Any]]) -> Figure:
-    there = rows[0]["all_count"]
+    total_count = rows[0]["all_count"]
     table = Table(
         (
             Column("Day", "day_on", is_number=False), Column("Campaign", "campaign_id", is_number=False),
@@ -44,7 +44,7 @@ def _changes(rows: list[dict[str, Any]]) -> Figure:
             )
             for row in rows
         ],
-        f"The latest {len(rows)} of {there:,} changes." if there > len(rows) else "",
+        f"The latest {len(rows)} of {total_count:,} changes." if total_count > len(rows) else "",
     )  # fmt: skip
     lead = "Days that were over when they were published, and whose counts of people have changed since."
     return Figure(

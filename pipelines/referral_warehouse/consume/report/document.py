@@ -42,7 +42,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One thing that is shown.
+    """A table with its charts.
 
     Attributes:
         title: what it is.
@@ -65,7 +65,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A number in large print. ``state`` is good, watch or bad where it is a judgement.
+    """A number in large print. ``state`` rates it as good, watch or bad; empty for no rating.
 
     ``at`` is the time of the data in ISO 8601, where the page shows its age when it is opened.
     """

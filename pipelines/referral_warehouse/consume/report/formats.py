@@ -84,5 +84,5 @@ def campaign(campaign_id: int, campaign_name: str | None) -> str:
 
 
 def unit_name(unit: str) -> str:
-    """A unit; that of a reward type to which the settings give none is the type."""
+    """The name of a unit; for a reward type without a unit in the settings, the name of the type."""
     return name(unit.removeprefix(UNIT_WITHOUT_SETTING))

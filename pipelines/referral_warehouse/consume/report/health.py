@@ -12,16 +12,16 @@ from referral_warehouse.display_text import display_text
 RUNS = 20
 
 STREAMS = """
-select streams.stream, streams.observed_at, streams.api_count, streams.our_count, proof.differences_found,
-    coalesce(proof.missing_count + proof.changed_count + proof.vanished_count + proof.reappeared_count, 0)
+select streams.stream, streams.observed_at, streams.api_count, streams.our_count, compared.differences_found,
+    coalesce(compared.missing_count + compared.changed_count + compared.vanished_count + compared.reappeared_count, 0)
         as repaired_count,
-    proof.in_flight, coalesce(proof.is_contradiction, false) as is_contradiction, fresh.oldest_age_days,
+    compared.in_flight, coalesce(compared.is_contradiction, false) as is_contradiction, fresh.oldest_age_days,
     fresh.max_age_days
 from (
     select * from ops.run_streams
     qualify row_number() over (partition by stream order by observed_at desc, run_id desc) = 1
 ) as streams
-left join ops.reconciliation as proof on streams.run_id = proof.run_id and streams.stream = proof.stream
+left join ops.reconciliation as compared on streams.run_id = compared.run_id and streams.stream = compared.stream
 left join ops.freshness as fresh on streams.stream = fresh.stream
 order by streams.stream
 """
@@ -135,7 +135,7 @@ def sync_health(reader: Reader) -> list[Figure]:
     lead = f"The last {len(rows)} runs, the newest on the right; {failed or 'none'} failed or were interrupted."
     note = "The snapshot was built during the newest run, which is therefore running."
     table = Table(columns, lines, note if rows and rows[0]["status"] == "running" else "")
-    return [Figure("Runs", "ops.runs", table, [Chart("runs", f"Calls a run: {lead}", values)], lead, is_wide=True)]
+    return [Figure("Runs", "ops.runs", table, [Chart("runs", f"Calls per run: {lead}", values)], lead, is_wide=True)]
 
 
 def _seconds(row: dict[str, Any]) -> str:

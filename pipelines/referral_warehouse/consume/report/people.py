@@ -143,7 +143,7 @@ def _journey(rows: list[dict[str, Any]], title: str, lead: str) -> Figure:
 
 
 def trends(reader: Reader) -> dict[str, list[Figure]]:
-    """The last weeks beside as many before them, one figure a measure."""
+    """The last weeks beside as many before them, one figure per measure."""
     found = {}
     for scope, rows in reader.by_scope(WEEKLY).items():
         weeks = {row["weeks_ago"]: row for row in rows}
@@ -180,7 +180,7 @@ def _trend(weeks: dict[int, dict[str, Any]], name: str, title: str) -> Figure:
     recent = sum(int(weeks[ago][name]) for ago in range(WEEKS) if ago in weeks)
     earlier = sum(int(weeks[ago][name]) for ago in range(WEEKS, 2 * WEEKS) if ago in weeks)
     lead = f"{formats.count(recent)} in {WEEKS} weeks, {formats.change(recent, earlier)} ({formats.count(earlier)})."
-    label = f"{title} a week: {lead}"
+    label = f"{title} per week: {lead}"
     return Figure(title, "marts.referral_funnel_daily", table, [Chart("trend", label, values)], lead)
 
 

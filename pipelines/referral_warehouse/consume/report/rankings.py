@@ -60,7 +60,7 @@ def campaign_comparison(reader: Reader) -> list[Figure]:
 def _campaign(reader: Reader, row: dict[str, Any]) -> tuple[str, ...]:
     return (
         formats.campaign(row["campaign_id"], row["campaign_name"]),
-        "gone" if row["deleted_at"] else formats.name(row["status"]),
+        "deleted" if row["deleted_at"] else formats.name(row["status"]),
         *(formats.count(row[key]) for key in ("users_count", "referrers_count", "referrals_count", "qualified_count")),
         formats.share(row["conversion_rate"]),
         formats.share(row["mature_conversion_rate"]),
@@ -72,7 +72,7 @@ def _campaign(reader: Reader, row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _in_unit(reader: Reader, value: Decimal | None, unit: str | None) -> str:
-    """A value with its unit; nothing where it has no value, no single unit, or one that cannot be added."""
+    """A value with its unit; a dash without a value or a single unit, and for percentages."""
     if unit is None or value is None or not reader.is_amount(unit):
         return formats.NONE
     return f"{reader.amount(value, unit)} {formats.unit_name(unit)}"
@@ -119,5 +119,5 @@ def _referrer(reader: Reader, row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _cut(shown: int, there: int, what: str) -> str:
-    return f"The first {shown:,} of {there:,} {what}." if there > shown else ""
+def _cut(shown: int, total_count: int, what: str) -> str:
+    return f"The first {shown:,} of {total_count:,} {what}." if total_count > shown else ""

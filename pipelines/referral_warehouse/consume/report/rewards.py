@@ -1,4 +1,4 @@
-"""The figures about what is owed: roll-forward, months and age, one set a unit, because units are never added up."""
+"""The figures about what is owed: roll-forward, months and age, one set per unit, because units are never added up."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ STEPS = (
 
 
 def owed_tiles(reader: Reader) -> dict[str, list[Tile]]:
-    """What is owed now, a tile a unit."""
+    """What is owed now, one tile per unit."""
     found = {}
     for scope, rows in reader.by_scope(OWED).items():
         tiles = []

@@ -98,17 +98,17 @@ def _batches(rows: list[dict[str, Any]]) -> Figure:
             return formats.name(row["batch_name"])
         return f"Batch {row['batch_id']}" if row["batch_id"] else "No batch"
 
-    there = rows[0]["all_count"]
+    total_count = rows[0]["all_count"]
     table = Table(
         (Column("Batch", "batch_name", is_number=False), *COUNTS),
         [(batch(row), *_counts(row)) for row in rows],
-        f"The first {len(rows)} of {there:,} batches, by coupons issued." if there > len(rows) else "",
+        f"The first {len(rows)} of {total_count:,} batches, by coupons issued." if total_count > len(rows) else "",
     )
     return Figure("Coupons by batch", "marts.coupon_usage", table, lead="Of all months.", is_open=True)
 
 
 def fraud(reader: Reader) -> dict[str, list[Figure]]:
-    """People to review by rule, and those with the widest connections."""
+    """People to review by rule, and the signals with most related people."""
     review = reader.by_scope(REVIEW)
     return {scope: [_rules(rows), _people(review[scope])] for scope, rows in reader.by_scope(RULES).items()}
 
@@ -139,13 +139,14 @@ def _people(rows: list[dict[str, Any]]) -> Figure:
         ids = row["related_user_ids"] or []
         return ", ".join(map(str, ids[:RELATED_IDS])) + (" …" if len(ids) > RELATED_IDS else "") or formats.NONE
 
-    there = rows[0]["all_count"]
+    total_count = rows[0]["all_count"]
     table = Table(
         (
             Column("User", "user_id", is_number=False), Column("Rule", "rule", is_number=False),
             Column("Other people", "related_count"), Column("Their ids", "related_user_ids", is_number=False),
         ),
         [(str(row["user_id"]), _rule(row["rule"]), formats.count(row["related_count"]), related(row)) for row in rows],
-        f"The first {len(rows)} of {there:,} signals, by how many people they concern." if there > len(rows) else "",
+        f"The first {len(rows)} of {total_count:,} signals, by number of people." if total_count > len(rows) else "",
     )  # fmt: skip
-    return Figure("Widest signals", "marts.fraud_signals", table, lead="Ids are those of core.users.", is_open=True)
+    lead = "Ids are those of core.users."
+    return Figure("Signals with most people", "marts.fraud_signals", table, lead=lead, is_open=True)

@@ -160,9 +160,9 @@ def _titles(choice: Choice) -> dict[str, str]:
 
 def _cuts(choice: Choice) -> list[str]:
     cuts = []
-    if choice.there > len(choice.shown) > 1:
+    if choice.total > len(choice.shown) > 1:
         cuts.append(
-            f"{len(choice.shown)} of {choice.there:,} campaigns have a part of their own, those with most users. "
+            f"{len(choice.shown)} of {choice.total:,} campaigns have a part of their own, those with most users. "
             "`referrals report --campaign NAME` makes a page of any campaign."
         )
     return cuts

@@ -1,11 +1,11 @@
-"""The files of published snapshots as an application of HTTP: GET and HEAD, ranges, conditions, errors as JSON.
+"""The files of published snapshots as an ASGI application: GET and HEAD, ranges, conditions, errors as JSON.
 
-Paths with the number of a snapshot have ranges, and keep what they hold, but for erasures of personal values. The names
-without a number, such as ``/feeds/core.users.parquet``, are those of the published snapshot at the time of the request.
-Programs read a Parquet file by several requests, and a publication in between would mix two files; so these names are
-answered as a whole. The response to a HEAD has neither length nor checksum, because the file may be replaced before the
-GET after it. DuckDB, which sends a HEAD first, then reads the file by that one GET, and uses no cached parts. Programs
-that need ranges refuse these names.
+A path with the number of a snapshot supports ranges, and its content changes only by erasures of personal values. A
+path without a number, such as ``/feeds/core.users.parquet``, leads to the snapshot that is published at the time of the
+request. Programs read a Parquet file by several requests, and a publication in between would mix two files; so such a
+file is always sent as a whole. The response to a HEAD has neither length nor checksum, because the file may be replaced
+before the next GET. DuckDB, which sends a HEAD first, then reads the file by one GET, and uses no cached parts.
+Programs that need ranges cannot read these paths.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from starlette.routing import Route
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 from referral_warehouse.consume.serving.contents import (
-    NotNow,
+    NotAvailable,
+    NotFound,
     NotServed,
-    NotThere,
     Opened,
     PublishedFiles,
     Withheld,
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
     from referral_warehouse.settings import Settings
 
-FOR_EVER = "private, max-age=31536000, immutable"
-ASK_AGAIN = "private, no-cache"
-STATUS = {NotThere: 404, Withheld: 403, NotNow: 503}
+IMMUTABLE = "private, max-age=31536000, immutable"
+REVALIDATE = "private, no-cache"
+STATUS = {NotFound: 404, Withheld: 403, NotAvailable: 503}
 RANGE = re.compile(rb"(\d+)-(\d*)|-(\d+)")
 """One range as HTTP writes it."""
 PARQUET_TYPE = "application/vnd.apache.parquet"
@@ -72,7 +72,7 @@ class OpenedFile(FileResponse):
         self._stream = opened.stream
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send it, and close it. A range that cannot be read is ignored, as HTTP demands."""
+        """Send the file and close it. A range that is not valid is ignored, as HTTP demands."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"range" or _is_range(value)]
         with self._stream:
             await super().__call__({**scope, "headers": headers}, receive, send)
@@ -82,17 +82,17 @@ class OpenedFile(FileResponse):
         self._stream.close()
 
 
-class WholeFile(OpenedFile):
-    """The present file of a name without a number."""
+class CurrentFile(OpenedFile):
+    """A file of the published snapshot, requested by a path without a number."""
 
     def __init__(self, opened: Opened) -> None:
-        super().__init__(opened, ASK_AGAIN)
-        _only_as_a_whole(self.headers)
+        super().__init__(opened, REVALIDATE)
+        _refuse_ranges(self.headers)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send all of it, whatever range is asked for."""
+        """Send all of it, whatever range is requested."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
-        _promise_nothing(scope, self.headers)
+        _drop_what_may_change(scope, self.headers)
         await super().__call__({**scope, "headers": headers}, receive, send)
 
 
@@ -100,9 +100,9 @@ class WholeDocument(JSONResponse):
     """A JSON document that was made for this request."""
 
     def __init__(self, document: dict[str, Any]) -> None:
-        super().__init__(document, headers={"cache-control": ASK_AGAIN})
+        super().__init__(document, headers={"cache-control": REVALIDATE})
         self.headers["etag"] = f'"sha256:{hashlib.sha256(self.body).hexdigest()}"'
-        _only_as_a_whole(self.headers)
+        _refuse_ranges(self.headers)
 
     def render(self, content: Any) -> bytes:
         """The document as it is written to files."""
@@ -110,14 +110,14 @@ class WholeDocument(JSONResponse):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it."""
-        _promise_nothing(scope, self.headers)
+        _drop_what_may_change(scope, self.headers)
         await super().__call__(scope, receive, send)
 
     def close(self) -> None:
         """Send nothing."""
 
 
-def _only_as_a_whole(headers: MutableHeaders) -> None:
+def _refuse_ranges(headers: MutableHeaders) -> None:
     headers["accept-ranges"] = "none"
     del headers["last-modified"]  # two publications may have the same second
 
@@ -130,7 +130,7 @@ def _is_range(value: bytes) -> bool:
     )
 
 
-def _promise_nothing(scope: Any, headers: MutableHeaders) -> None:
+def _drop_what_may_change(scope: Any, headers: MutableHeaders) -> None:
     """Remove from the response to a HEAD what the next GET may contradict.
 
     A client that knows the length requests ranges. One that knows the checksum uses its cached file of that checksum,
@@ -143,13 +143,13 @@ def _promise_nothing(scope: Any, headers: MutableHeaders) -> None:
 
 
 class Endpoints:
-    """What answers each path."""
+    """A method for each kind of path."""
 
     def __init__(self, files: PublishedFiles) -> None:
         self._files = files
 
     def list_all(self, request: Request) -> Response:
-        """What there is."""
+        """The list of snapshots, tables and paths."""
         return _conditional(request, WholeDocument(self._files.listed()))
 
     def current_manifest(self, request: Request) -> Response:
@@ -159,7 +159,7 @@ class Endpoints:
     def current(self, request: Request) -> Response:
         """A file of the published snapshot."""
         opened = self._files.open(self._files.published_number(), request.path_params["name"])
-        return _conditional(request, WholeFile(opened))
+        return _conditional(request, CurrentFile(opened))
 
     def of_snapshot(self, request: Request) -> Response:
         """A file of a snapshot. It never changes, unless an erasure of personal values rewrites it."""
@@ -167,7 +167,7 @@ class Endpoints:
         if NUMBERED.fullmatch(number) is None or folder_name(int(number)) != number:
             raise HTTPException(404)
         opened = self._files.open(int(number), request.path_params["name"])
-        return _conditional(request, OpenedFile(opened, FOR_EVER if opened.is_final else ASK_AGAIN))
+        return _conditional(request, OpenedFile(opened, IMMUTABLE if opened.is_final else REVALIDATE))
 
 
 def serving_app(settings: Settings) -> Starlette:
@@ -185,7 +185,7 @@ def serving_app(settings: Settings) -> Starlette:
 
 
 def _conditional(request: Request, response: OpenedFile | WholeDocument) -> Response:
-    """The response, or that the client has it already (304), or has another one and wants no mixture (412)."""
+    """The response; 304 where the client has this file already; 412 where it requires another one (If-Match)."""
     wanted = request.headers.get("if-match", "*")
     if wanted.strip() != "*" and response.headers["etag"] not in [tag.strip() for tag in wanted.split(",")]:
         response.close()
@@ -199,7 +199,7 @@ def _conditional(request: Request, response: OpenedFile | WholeDocument) -> Resp
 def _not_served(_: Request, error: Exception) -> Response:
     assert isinstance(error, NotServed)  # noqa: S101 - what it is registered for
     response = _error(STATUS[type(error)], error.message, error.next_step)
-    if isinstance(error, NotNow):
+    if isinstance(error, NotAvailable):
         response.headers["retry-after"] = "60"
     return response
 

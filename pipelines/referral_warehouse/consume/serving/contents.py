@@ -1,4 +1,4 @@
-"""What of the published directory is served: feeds, schema, report and manifest of whole snapshots, by fixed names.
+"""The files of the published directory that are served: feeds, schema, report and manifest of each snapshot.
 
 No name of a request becomes a path: it is looked up in the snapshot's manifest. Knows no HTTP, and opens no database.
 """
@@ -42,7 +42,7 @@ NOTHING_PUBLISHED = "Nothing is published yet."
 
 
 class NotServed(Exception):
-    """What was asked for is not there, or not for readers. ``next_step`` says what the reader can do."""
+    """A file that cannot be served: missing, withheld or damaged. ``next_step`` says what the reader can do."""
 
     def __init__(self, message: str, next_step: str) -> None:
         super().__init__(message)
@@ -50,15 +50,15 @@ class NotServed(Exception):
         self.next_step = next_step
 
 
-class NotThere(NotServed):
-    """There is no such file, or not any more."""
+class NotFound(NotServed):
+    """There is no such file, or it was removed."""
 
 
 class Withheld(NotServed):
     """The file has personal data, and the settings do not allow that."""
 
 
-class NotNow(NotServed):
+class NotAvailable(NotServed):
     """Nothing is published, or it is damaged: a sync repairs it."""
 
 
@@ -92,15 +92,15 @@ class PublishedFiles:
         self._known = functools.lru_cache(maxsize=REMEMBERED)(self._read_known)
 
     def published_number(self) -> int:
-        """The number of the published snapshot. Raises: NotNow."""
+        """The number of the published snapshot. Raises: NotAvailable."""
         try:
             number = current_number(self._settings.published_dir)
         except ConfigurationError:
-            raise NotNow(
+            raise NotAvailable(
                 "What is published cannot be determined.", "On the server, run `referrals status`: it says why."
             ) from None
         if number is None:
-            raise NotNow(NOTHING_PUBLISHED, "Try again after the next `referrals sync` on the server.")
+            raise NotAvailable(NOTHING_PUBLISHED, "Try again after the next `referrals sync` on the server.")
         return number
 
     def open(self, number: int, name: str) -> Opened:
@@ -114,7 +114,7 @@ class PublishedFiles:
         if name not in (DESCRIPTION, MANIFEST, REPORT) and (
             table not in known.checksums or name != f"{FEEDS}/{table}{PARQUET}"
         ):
-            raise NotThere(f"Snapshot {number} has no such file.", "The manifest names the feeds; / names the rest.")
+            raise NotFound(f"Snapshot {number} has no such file.", "The manifest names the feeds; / names the rest.")
         if table in known.withheld:
             raise Withheld(
                 f"{table} has columns that name people.",
@@ -126,19 +126,19 @@ class PublishedFiles:
             return Opened(stream, f"{snapshot_name(number)}/{name}", known.checksums.get(table), is_final)
         except OSError:
             if name == REPORT:
-                raise NotThere(f"Snapshot {number} has no report.", "WAREHOUSE__REPORT=true makes one.") from None
-            raise NotThere(f"Snapshot {number} has no such file any more.", _OTHERS) from None
+                raise NotFound(f"Snapshot {number} has no report.", "WAREHOUSE__REPORT=true makes one.") from None
+            raise NotFound(f"Snapshot {number} has no such file any more.", _LIST_STEP) from None
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest of the published snapshot. Raises: NotNow."""
+        """The manifest of the published snapshot. Raises: NotAvailable."""
         self.published_number()
         found = published_manifest(self._settings)
         if found is None:
-            raise NotNow("The manifest is damaged.", "The next `referrals sync` on the server writes it anew.")
+            raise NotAvailable("The manifest is damaged.", "The next `referrals sync` on the server writes it anew.")
         return found
 
     def listed(self) -> dict[str, Any]:
-        """What there is: the published snapshot with its feeds, and the kept ones, newest first. Raises: NotNow."""
+        """The published snapshot with its feeds, and the kept ones, newest first. Raises: NotAvailable."""
         number = self.published_number()
         known = self._snapshot(number)
         return {
@@ -167,11 +167,11 @@ class PublishedFiles:
         except OSError:
             if number == self.published_number():
                 raise _damaged(number) from None
-            raise NotThere(f"There is no snapshot {number}, or not any more.", _OTHERS) from None
+            raise NotFound(f"There is no snapshot {number}, or not any more.", _LIST_STEP) from None
         return self._known(number, found.st_ino, found.st_mtime_ns)
 
     def _read_known(self, number: int, _inode: int, _mtime_ns: int) -> _Known:
-        """Of its own manifest and schema; without a schema it is not known who is named, and all are withheld."""
+        """Read a snapshot's manifest and schema. Without a schema all tables may name people, and are withheld."""
         folder = self._settings.snapshots_dir / folder_name(number)
         manifest = read_manifest(folder / MANIFEST)
         if manifest is None or manifest["snapshot"] != number:
@@ -182,11 +182,11 @@ class PublishedFiles:
         return _Known(checksums, personal, () if self._settings.serve_personal else personal)
 
 
-_OTHERS = "/ lists the snapshots that there are; older ones are removed. Begin with the published one."
+_LIST_STEP = "/ lists the snapshots that there are; older ones are removed. Begin with the published one."
 
 
-def _damaged(number: int) -> NotNow:
-    return NotNow(
+def _damaged(number: int) -> NotAvailable:
+    return NotAvailable(
         f"Snapshot {number} is damaged: its manifest cannot be read.", "Run `referrals publish` on the server."
     )
 

@@ -1,7 +1,7 @@
 """The published rows of each account, and whether its last run succeeded: the input of a publication of all together.
 
 They are those of the account's own snapshot. Where that is lost or damaged, they are its rows in the last snapshot of
-all together, so that one account stops the publication of no other.
+all together, so that no account stops the publication of the others.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DECIMAL = re.compile(r"DECIMAL\(\d+,(\d+)\)")
 MOST_DIGITS = 38
 ACCOUNTS_TABLE = "ops.accounts"
-TABLE_WORDS = {
+TABLE_HEADER = {
     "description": "The accounts that are published together, each with the snapshot that its rows are from.",
     "grain": "one row per account of the settings",
     "key": ACCOUNT_COLUMN,
@@ -184,7 +184,7 @@ def _list_accounts(connection: duckdb.DuckDBPyConnection, states: Sequence[Accou
             ],
         )  # fmt: skip
     _comment(
-        connection, ACCOUNTS_TABLE, header_comment(TABLE_WORDS), {name: text for name, (_, text) in COLUMNS.items()}
+        connection, ACCOUNTS_TABLE, header_comment(TABLE_HEADER), {name: text for name, (_, text) in COLUMNS.items()}
     )
 
 

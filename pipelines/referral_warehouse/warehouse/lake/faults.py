@@ -63,7 +63,7 @@ LOST_DATA = (
     f"Make the files in {DATA} available again: its disk may not be connected, or this user may not read them. If they "
     f"are lost, set {CATALOG} and {DATA} to a new catalog and an empty place and run `referrals migrate --to ducklake`."
 )
-"""The next step where a file of the data cannot be opened: no fault of the configuration where a disk comes back."""
+"""The next step where a file of the data cannot be opened. A retry may help: a disk may become available again."""
 
 
 class LakeInUse(LakeUnavailable):

@@ -36,7 +36,7 @@ OPTIONS = "-c idle_in_transaction_session_timeout=0 -c tcp_keepalives_idle=30 -c
 def lake_lock(settings: Settings) -> Iterator[Callable[[], None]]:
     """Lock the lake for the length of a ``with``.
 
-    Yields: a function that raises LakeUnavailable if the lock was lost since, as by a restart of PostgreSQL.
+    Yields: a function that raises LakeUnavailable if the lock was lost since, for example by a restart of PostgreSQL.
     Raises: AnotherSyncRunning when another process holds it; ConfigurationError, LakeUnavailable.
     """
     catalog = settings.lake_catalog

@@ -124,12 +124,12 @@ def _remove_old(lake: duckdb.DuckDBPyConnection, before: datetime) -> int:
 
 
 def _remove_orphans(lake: duckdb.DuckDBPyConnection, settings: Settings, before: datetime) -> int:
-    """Remove files that the catalog does not name. Raises: UnexpectedFiles where one of them may be somebody else's."""
+    """Remove files that the catalog does not name. Raises: UnexpectedFiles where one of them may belong to others."""
     call = "call ducklake_delete_orphaned_files('lake', dry_run => {}, older_than => ?)"
     found = [str(row[0]) for row in lake.execute(call.format("true"), [before]).fetchall()]
     foreign = [path for path in found if not _is_of_a_table(path.removeprefix(data_path(settings)))]
     if foreign:
-        raise UnexpectedFiles(f"{foreign[0]} is not a file of this lake, so that no orphaned file was removed")
+        raise UnexpectedFiles(f"{foreign[0]} is not a file of this lake, so no orphaned file was removed")
     return len(lake.execute(call.format("false"), [before]).fetchall()) if found else 0
 
 

@@ -35,7 +35,6 @@ class Migration:
         there: those that had one before.
         too_old: those that got none, because they are older than the snapshot that the lake showed before, and a
             version can only be added at the end.
-
         only_in_lake: those that have a version in the lake, but are no longer in the directory.
         differing: those whose version is not equal, with the tables that differ.
     """

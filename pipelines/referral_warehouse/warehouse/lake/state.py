@@ -24,7 +24,10 @@ CONTROL: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "manifest_sha256": ("varchar", "SHA-256 of the snapshot's manifest.json"),
             "synced_at": ("timestamp", "the server's time of the last observation, UTC"),
             "built_at": ("timestamp", "when the tables were built, UTC"),
-            "schema_version": ("bigint", "increases when a published column goes or changes its name, type or meaning"),
+            "schema_version": (
+                "bigint",
+                "increases when a published column is removed, or its name, type or meaning changes",
+            ),
             "publisher": ("varchar", "random name of the warehouse directory that publishes here"),
         },
     ),

@@ -17,7 +17,7 @@
       const spec = { ...data.specs[chart.spec], height: chart.height, data: { values: chart.rows } };
       const place = document.getElementById(id);
       await vegaEmbed(place, spec, options);
-      // The place itself has a role and a label; its parts have nothing to add.
+      // Screen readers use the role and label of the place, not the parts of the drawing.
       for (const child of place.children) child.setAttribute("aria-hidden", "true");
     }
     root.dataset.drawn = scope;

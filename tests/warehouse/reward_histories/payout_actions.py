@@ -12,8 +12,8 @@ from tests.warehouse.reward_histories.account import AccountState
 from tests.warehouse.reward_histories.events import TYPES, Row
 
 
-class PayoutDeeds(AccountState):
-    """Each method named ``do_…`` lets one thing happen in a history, if it can happen there."""
+class PayoutActions(AccountState):
+    """Each method named ``do_…`` makes one change of a payout in a history, where one is possible."""
 
     def do_complete(self) -> None:
         if found := self.pick(lambda _, row: row.state == "in process"):
@@ -32,10 +32,10 @@ class PayoutDeeds(AccountState):
 
     def do_bring_back(self) -> None:
         """A payout that had left its list is in it again, with the type that its reward has now; often changed."""
-        if not (able := [key for key in self.away if self.is_here(key) and key[0] == "issued"]):
+        if not (able := [key for key in self.absent if self.is_here(key) and key[0] == "issued"]):
             return
         key = self.draw.choice(able)
-        row = self.away[key]
+        row = self.absent[key]
         own_type = self.lists.rewards[row.reward_id]["type"] if row.reward_id else row.own_type
         values: dict[str, Any] = {"own_type": own_type}
         if row.state == "issued":

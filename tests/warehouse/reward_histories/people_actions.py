@@ -8,8 +8,8 @@ from __future__ import annotations
 from tests.warehouse.reward_histories.account import AccountState
 
 
-class PeopleDeeds(AccountState):
-    """Each method named ``do_…`` lets one thing happen in a history, if it can happen there."""
+class PeopleActions(AccountState):
+    """Each method named ``do_…`` makes one change of a person or coupon in a history, where one is possible."""
 
     def do_move_person(self) -> None:
         user_id, campaign_id = self.draw.choice(self.people), self.draw.choice(self.campaigns)
@@ -60,23 +60,23 @@ class PeopleDeeds(AccountState):
         self.lists.people[user_id]["is_gone"] = False
         self.log("person_restored", id=user_id)
         if self.draw.random() < 0.5:
-            for key in [key for key, row in self.away.items() if row.recipient_id == user_id]:
+            for key in [key for key, row in self.absent.items() if row.recipient_id == user_id]:
                 self.come_back(key)
 
-    def end_coupon(self, coupon_id: int, deed: str) -> None:
-        if deed == "delete":
+    def end_coupon(self, coupon_id: int, action: str) -> None:
+        if action == "delete":
             self.lists.coupons[coupon_id]["is_gone"] = True
-        elif deed == "unassign":
+        elif action == "unassign":
             self.lists.coupons[coupon_id]["user_id"] = None
-        if deed != "keep":
-            self.log(f"coupon_{deed}", id=coupon_id)
+        if action != "keep":
+            self.log(f"coupon_{action}", id=coupon_id)
 
     def do_coupon(self) -> None:
         """A person gets a coupon, or one is used, given back or deleted."""
         coupons = self.lists.coupons
         able = [key for key, coupon in coupons.items() if coupon["user_id"] in self.people and not coupon["is_gone"]]
-        deed = self.draw.choice(("issue", "issue", "use", "use", "return", "delete")) if able else "issue"
-        if deed == "issue":
+        action = self.draw.choice(("issue", "issue", "use", "use", "return", "delete")) if able else "issue"
+        if action == "issue":
             coupon_id, day = len(coupons) + 1, self.now.replace(hour=0, minute=0, second=0)
             coupons[coupon_id] = {
                 "user_id": self.draw.choice(self.present), "issued_at": day, "used_at": None, "is_gone": False,
@@ -85,8 +85,8 @@ class PeopleDeeds(AccountState):
             self.log("coupon_issued", id=coupon_id, after=dict(coupons[coupon_id]))
             return
         coupon_id = self.draw.choice(able)
-        if deed == "delete":
-            self.end_coupon(coupon_id, deed)
+        if action == "delete":
+            self.end_coupon(coupon_id, action)
             return
-        coupons[coupon_id]["used_at"] = self.now if deed == "use" else None
-        self.log(f"coupon_{deed}", id=coupon_id)
+        coupons[coupon_id]["used_at"] = self.now if action == "use" else None
+        self.log(f"coupon_{action}", id=coupon_id)

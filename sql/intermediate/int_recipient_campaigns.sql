@@ -1,4 +1,4 @@
--- grain: one row per recipient and period in a campaign, of recipients of a reward that names no campaign
+-- grain: one row per recipient and period in a campaign, for recipients of rewards without a campaign of their own
 -- reads: staging.stg_rewards_due, staging.stg_rewards_issued, staging.stg_users, intermediate.int_user_versions,
 --   intermediate.int_sync_points, intermediate.int_reward_periods
 -- money: none
@@ -46,7 +46,7 @@ campaign_rewards as (
     anti join without_campaign on periods.reward_id = without_campaign.reward_id
 ),
 
-unplaced as (
+recipients as (
     select due.recipient_id
     from due
     anti join campaign_rewards on due.reward_id = campaign_rewards.reward_id
@@ -57,28 +57,28 @@ unplaced as (
 ),
 
 -- A change of campaign holds from the beginning of the run that saw it, as for reward definitions.
-followed_homes as (
+compared as (
     select
         user_versions.*,
         lag(user_versions.campaign_id) over (
             partition by user_versions.user_id order by user_versions.seen_from_at
         ) as previous_campaign_id
     from user_versions
-    semi join unplaced on user_versions.user_id = unplaced.recipient_id
+    semi join recipients on user_versions.user_id = recipients.recipient_id
 ),
 
-moved_homes as (
+changed as (
     select
-        followed_homes.user_id,
-        followed_homes.campaign_id,
+        compared.user_id,
+        compared.campaign_id,
         case
-            when followed_homes.seen_from_at < runs.changes_until_at
-                then least(followed_homes.seen_from_at, runs.changes_from_at)
-            else followed_homes.seen_from_at
+            when compared.seen_from_at < runs.changes_until_at
+                then least(compared.seen_from_at, runs.changes_from_at)
+            else compared.seen_from_at
         end as valid_from_at
-    from followed_homes
-    asof left join runs on followed_homes.seen_from_at >= runs.run_started_at
-    where followed_homes.campaign_id is distinct from followed_homes.previous_campaign_id
+    from compared
+    asof left join runs on compared.seen_from_at >= runs.run_started_at
+    where compared.campaign_id is distinct from compared.previous_campaign_id
 ),
 
 final as (
@@ -88,7 +88,7 @@ final as (
         timestamp '-infinity' as valid_from_at,
         timestamp 'infinity' as valid_until_at
     from users
-    semi join unplaced on users.user_id = unplaced.recipient_id
+    semi join recipients on users.user_id = recipients.recipient_id
     anti join user_versions on users.user_id = user_versions.user_id
     union all
     select
@@ -98,7 +98,7 @@ final as (
         coalesce(
             lead(valid_from_at) over (partition by user_id order by valid_from_at), timestamp 'infinity'
         ) as valid_until_at
-    from moved_homes
+    from changed
 )
 
 select * from final

@@ -12,8 +12,8 @@ from tests.warehouse.reward_histories.account import AccountState
 from tests.warehouse.reward_histories.events import TYPES
 
 
-class RewardDeeds(AccountState):
-    """Each method named ``do_…`` lets one thing happen in a history, if it can happen there."""
+class RewardActions(AccountState):
+    """Each method named ``do_…`` makes one change of a reward in a history, where one is possible."""
 
     def do_accrue(self) -> None:
         reward_id = self.draw.choice((*self.rewards, None, None))
