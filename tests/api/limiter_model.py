@@ -48,7 +48,7 @@ class World:
             violations_that_stop=VIOLATIONS_THAT_STOP,
             clock=HostClock(self.clock, self.clock, "one"),
         )
-        return RateLimiter(call_store, CallLimits(budget, hold_s, window_s, patience_s=1e9), self.clock)
+        return RateLimiter(call_store, CallLimits(budget, hold_s, window_s, max_wait_s=1e9), self.clock)
 
 
 class Server:

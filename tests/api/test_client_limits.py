@@ -140,6 +140,6 @@ def test_stop_ends_waiting_in_every_thread(
         thread.join(30)
     never.set()
     assert [type(error) for error in errors] == [ApiError] * 3
-    assert all("asked to stop" in str(error) for error in errors)
-    with pytest.raises(ApiError, match="asked to stop"):
+    assert all("run was stopped" in str(error) for error in errors)
+    with pytest.raises(ApiError, match="run was stopped"):
         client.get(USERS)

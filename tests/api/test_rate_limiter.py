@@ -162,11 +162,11 @@ def test_an_error_in_a_wait_passes_the_turn_on(tmp_path: Path) -> None:
     rate_limiter.close()
 
 
-def make_throttle(path: Path, world: World, budget: int = 5, patience_s: float = 50.0) -> RateLimiter:
+def make_throttle(path: Path, world: World, budget: int = 5, max_wait_s: float = 50.0) -> RateLimiter:
     call_store = CallStore(
         path, window_s=60.0, violations_that_stop=VIOLATIONS_THAT_STOP, clock=HostClock(world.clock, world.clock)
     )
-    return RateLimiter(call_store, CallLimits(budget, patience_s=patience_s), world.clock)
+    return RateLimiter(call_store, CallLimits(budget, max_wait_s=max_wait_s), world.clock)
 
 
 def test_a_wait_beyond_the_limit_ends_with_the_reason(tmp_path: Path) -> None:
@@ -178,14 +178,14 @@ def test_a_wait_beyond_the_limit_ends_with_the_reason(tmp_path: Path) -> None:
         rate_limiter.acquire(world.pause, lambda seconds, reason: told.append((seconds, reason)))
     assert told == []
     rate_limiter.record_violation("429", 400.0)
-    with pytest.raises(BudgetExhausted, match="asked for a pause"):
+    with pytest.raises(BudgetExhausted, match="paused after a rate-limit violation"):
         rate_limiter.acquire(world.pause)
     rate_limiter.close()
 
 
 def test_waits_are_reported(tmp_path: Path) -> None:
     world = World()
-    rate_limiter = make_throttle(tmp_path / "l", world, budget=1, patience_s=100)
+    rate_limiter = make_throttle(tmp_path / "l", world, budget=1, max_wait_s=100)
     rate_limiter.acquire(world.pause).release()
     told: list[tuple[float, str]] = []
     rate_limiter.acquire(world.pause, lambda seconds, reason: told.append((seconds, reason))).release()

@@ -25,7 +25,7 @@ from referral_warehouse.api.retry import (
     retry_after_s,
     status_meaning,
 )
-from referral_warehouse.api.tls_errors import lasting_error
+from referral_warehouse.api.tls_errors import permanent_tls_error
 from referral_warehouse.api.transport import Reply
 from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ApiUnavailable, causes
@@ -82,7 +82,7 @@ class Interpreter:
     def network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> Failure:
         """A network error. Raises: ApiUnavailable where it would occur again."""
         what = one_line(redact(f"{type(error).__name__}: {error}".rstrip(": ")))
-        lasting = lasting_error(error, label, what)
+        lasting = permanent_tls_error(error, label, what)
         if lasting is not None:
             raise lasting from None
         if not is_retried(error):

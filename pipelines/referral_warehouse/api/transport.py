@@ -85,7 +85,7 @@ class Transport:
         """
         started = self._clock()
         request = self._http.build_request(
-            "GET", f"{self._base_url}/{path_and_query}", extensions={"trace": self._watch}
+            "GET", f"{self._base_url}/{path_and_query}", extensions={"trace": self._record_socket}
         )
         self._limit.begin(started + self._attempt_s)
         try:
@@ -103,7 +103,7 @@ class Transport:
         return Reply(response.status_code, response.headers, body, self._clock() - started)
 
     def abort(self) -> None:
-        """Wake every thread that waits on a socket, now and later, with a broken connection."""
+        """Break all connections, now and later, so that every thread that waits on a socket fails at once."""
         with self._lock:
             self._aborted = True
             sockets = list(self._sockets)
@@ -133,9 +133,9 @@ class Transport:
                 large.extend(chunk)
             return bytes(large) if large else chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _watch(self, event: str, info: Mapping[str, Any]) -> None:
-        # httpx's trace is the documented way to get a new socket, without which it is impossible to end
-        # a read that waits up to a minute for a slow response.
+    def _record_socket(self, event: str, info: Mapping[str, Any]) -> None:
+        # httpx's trace is the documented way to get a new socket. Only through it can a read be ended that waits up to
+        # a minute for a slow response.
         if not event.endswith(("connect_tcp.complete", "start_tls.complete")):
             return
         sock = info["return_value"].get_extra_info("socket")
@@ -186,7 +186,7 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
             timeout=httpx.Timeout(settings.timeout_s, connect=min(CONNECT_TIMEOUT_S, settings.timeout_s)),
             follow_redirects=False,
             cookies=_NoCookies(),
-            event_hooks={"request": [_refuse_other_methods], "response": [_keep_from_following]},
+            event_hooks={"request": [_refuse_other_methods], "response": [_hide_location]},
             headers={
                 "Authorization": f"Bearer {token.reveal()}",
                 "Accept": "application/json",
@@ -209,7 +209,7 @@ class _NoCookies(CookieJar):
         pass
 
 
-def _keep_from_following(response: httpx.Response) -> None:
+def _hide_location(response: httpx.Response) -> None:
     # httpx prepares the next request even where it does not follow redirects, and fails on invalid addresses.
     location = response.headers.pop("location", None)
     if location is not None:
