@@ -1,4 +1,4 @@
-"""Makes Settings of the places that hold values, by the table of settings; keeps where each value came from."""
+"""Reads the Settings from the environment and the files, by the table of settings; keeps where each value came from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from referral_warehouse.settings.accounts import (
 )
 from referral_warehouse.settings.base_url import refuse_redirected_token
 from referral_warehouse.settings.delivery_target import refuse_redirected_data
-from referral_warehouse.settings.file_owners import leave_files_of_others
+from referral_warehouse.settings.file_owners import skip_files_of_others
 from referral_warehouse.settings.model import Settings, of_account, refuse_unsafe
 from referral_warehouse.settings.secret_files import read_secret_file
 from referral_warehouse.settings.sources import (
@@ -85,7 +85,7 @@ def effective_settings(
     sources = SettingSources(
         os.environ if environ is None else environ, folder, home_folder() if home is None else home
     )
-    leave_files_of_others(sources)
+    skip_files_of_others(sources)
     refuse_unknown_names(sources)
     accounts = account_names(sources, account if is_new_account else None)
     refuse_shared_token(sources, accounts)
@@ -132,7 +132,7 @@ def effective_settings(
 
 
 def _find(sources: SettingSources, row: Setting, own: Setting | None) -> tuple[Setting, Found | None]:
-    """A value, and the row under whose name it is given: that of the account, if there is one and it has a value."""
+    """The row that has the value, and the value: the account's own row, if there is one and it has a value."""
     found = None if own is None else sources.find(own.section, own.key)
     if own is not None and (found is not None or row.key in NOT_SHARED):
         return own, found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from referral_warehouse.settings.delivery_target import PlaceOfFeeds
+from referral_warehouse.settings.delivery_target import FolderOrBucket
 from referral_warehouse.settings.destination_names import DATASET, DatasetName, DestinationNames
 from referral_warehouse.settings.lake_target import DUCKDB, DUCKLAKE, CatalogOfLake
 from referral_warehouse.settings.readers_group import GroupOfReaders
@@ -40,7 +40,7 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
         "minutes that a snapshot stays after another one replaced it, for those who are still reading it",
     ),
     Setting(
-        WAREHOUSE, "deliver_to", PlaceOfFeeds(),
+        WAREHOUSE, "deliver_to", FolderOrBucket(),
         "a folder, or `s3://bucket/prefix` with the extra `s3`, that gets a copy of the feeds of each publication. See "
         "[readers](readers.md#deliver-feeds)",
     ),
@@ -63,7 +63,7 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
         "that ends with `.sqlite` or `.duckdb`. The password is shown nowhere",
     ),
     Setting(
-        WAREHOUSE, "lake_data", PlaceOfFeeds(),
+        WAREHOUSE, "lake_data", FolderOrBucket(),
         "the data of the lake: a folder of its own, or `s3://bucket/prefix`",
     ),
     Setting(
@@ -112,7 +112,7 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
     ),
     Setting(
         WAREHOUSE, "agents_token", Secret(),
-        "the token that `referrals mcp --http` asks [agents](agents.md) for, 16 characters or more; without it, a new "
+        "the token that [agents](agents.md) need for `referrals mcp --http`, 16 characters or more; without it, a new "
         "one is shown on the terminal",
     ),
     Setting(
@@ -122,7 +122,7 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
     ),
     Setting(
         WAREHOUSE, "serve_token", Secret(),
-        "the token that [`referrals serve`](serving.md) asks readers for, 16 characters or more; without it, a new one "
+        "the token that readers need for [`referrals serve`](serving.md), 16 characters or more; without it, a new one "
         "is shown on the terminal",
     ),
 )  # fmt: skip
