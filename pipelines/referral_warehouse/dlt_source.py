@@ -125,7 +125,7 @@ def _read(stream: Stream, settings: Settings) -> Iterator[Any]:
                 for required in in_order(request.streams):
                     for batch in required.extract(ctx):
                         if batch.is_list and stream.schema.name not in batch.tables:
-                            batch.put(stream.schema, stream.schema.stored.empty_table())
+                            batch.replace_rows(stream.schema, stream.schema.stored.empty_table())
                         batch.deduplicate()
                         for table in batch.tables:
                             if table in own:

@@ -16,7 +16,7 @@ import pytest
 
 from referral_warehouse.errors import ConfigurationError, DiskFull, LoadFileDamaged
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_recovery import may_be_to_blame
+from referral_warehouse.load.storage.dlt_recovery import may_be_caused_by_folder
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from tests.damage.damages import CONTENT, KINDS
@@ -63,9 +63,9 @@ def test_what_comes_from_elsewhere_is_not_put_on_the_folder() -> None:
     full = RuntimeError("could not write")
     full.__cause__ = OSError(28, os.strerror(28))
     for error in (DiskFull("full"), LoadFileDamaged("torn"), duckdb.IOException("x"), full, interrupted):
-        assert not may_be_to_blame(error), error
+        assert not may_be_caused_by_folder(error), error
     for other in (ValueError("x"), KeyError("version"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), EOFError()):
-        assert may_be_to_blame(other), other
+        assert may_be_caused_by_folder(other), other
 
 
 def test_a_folder_that_cannot_be_used_at_all_ends_after_one_retry(account: Account) -> None:

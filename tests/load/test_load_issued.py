@@ -141,7 +141,7 @@ def test_an_empty_list_retires_all_only_if_the_server_says_that_there_is_nothing
     count = account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null")
     account.tamper("delete from dues")
     account.world.set_quirks(Quirks(no_total=True))
-    with pytest.raises(IncompleteList, match="rewards_due: the list came back empty"):
+    with pytest.raises(IncompleteList, match="rewards_due: the list is empty"):
         account.load("rewards_due")
     assert account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null") == count
     account.world.set_quirks(Quirks())

@@ -155,8 +155,8 @@ def _totals(connection: duckdb.DuckDBPyConnection, schema: TableSchema) -> dict[
 def _without_texts(rows: pa.Table, texts: list[str]) -> pa.Table:
     index = rows.column_names.index("error")
     errors = rows.column(index)
-    said = "\n".join(error for error in errors.to_pylist() if error is not None)
+    all_errors = "\n".join(error for error in errors.to_pylist() if error is not None)
     for text in texts:
-        if text in said:
+        if text in all_errors:
             errors = pc.replace_substring(errors, text, LEFT_OUT)
     return rows.set_column(index, rows.schema.field(index), errors)

@@ -23,7 +23,7 @@ from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.storage.deferred_signals import deferred_signals
 from referral_warehouse.load.storage.dlt_destination import LoadFileDestination
-from referral_warehouse.load.storage.dlt_recovery import belongs, is_usable, may_be_to_blame, recover
+from referral_warehouse.load.storage.dlt_recovery import belongs, is_usable, may_be_caused_by_folder, recover
 from referral_warehouse.load.storage.dlt_resources import batch_source
 from referral_warehouse.load.storage.dlt_state import PIPELINE_NAME, cursors_of, is_same_as_stored
 from referral_warehouse.load.storage.load_file import LoadFile
@@ -72,7 +72,7 @@ class DltPipeline:
                     return
                 why = self._why_unusable()
                 if why is not None:
-                    self._forget(why)
+                    self._remove_working_dir(why)
                 self._pipeline = self._open()
             except Exception as error:
                 self._begin_anew_after(error, "dlt's folder could not be read")
@@ -96,7 +96,7 @@ class DltPipeline:
             self._begin_from_the_load_file(None)
         empty = LoadBatch()
         for name in self._schemas.keys() - tables:
-            empty.put(self._schemas[name], self._schemas[name].stored.empty_table())
+            empty.replace_rows(self._schemas[name], self._schemas[name].stored.empty_table())
         if not empty.is_empty:
             self._run(batch_source(empty, self._schemas))
         return had_pending
@@ -113,7 +113,7 @@ class DltPipeline:
 
     def _begin_anew_after(self, error: Exception, what: str) -> None:
         """Continue from the load file, as if the folder had been lost; only once, and not where that cannot help."""
-        if self._is_fresh or not may_be_to_blame(error):
+        if self._is_fresh or not may_be_caused_by_folder(error):
             raise error
         reason = error.message if isinstance(error, ReferralsError) else type(error).__name__
         self._begin_from_the_load_file(f"{what} ({reason})")
@@ -137,12 +137,12 @@ class DltPipeline:
 
     def _begin_from_the_load_file(self, why: str | None) -> None:
         """Take schema and cursors from the load file, as if the folder had been lost."""
-        self._forget(why)
+        self._remove_working_dir(why)
         self._pipeline = self._open()
         if "_dlt_pipeline_state" in self._load_file.rows.tables():
             self._pipeline.sync_destination()
 
-    def _forget(self, why: str | None) -> None:
+    def _remove_working_dir(self, why: str | None) -> None:
         self._is_fresh = True
         try:
             if self._folder.is_dir():

@@ -37,7 +37,7 @@ def is_same_as_stored(state: Mapping[str, Any], load_file: LoadFile) -> bool:
     return state.get("_version_hash") in stored if stored else not state.get("sources")
 
 
-def settled_state(folder: Path, load_file: LoadFile, tables: Collection[str]) -> dict[str, Any] | None:
+def usable_state(folder: Path, load_file: LoadFile, tables: Collection[str]) -> dict[str, Any] | None:
     """dlt's state, if dlt has nothing to do before the next package.
 
     Args:
@@ -46,8 +46,8 @@ def settled_state(folder: Path, load_file: LoadFile, tables: Collection[str]) ->
         tables: the raw tables that the load file must have.
 
     Returns:
-        The state; None if a package waits, a table is missing, or folder and load file may differ. The caller then lets
-        dlt open the folder, which reports what is wrong with it.
+        The state; None if a package is pending, a table is missing, or folder and load file may differ. The caller then
+        opens the folder through dlt, which recovers it or reports what is wrong with it.
     """
     working_dir = folder / PIPELINE_NAME
     try:
@@ -57,7 +57,7 @@ def settled_state(folder: Path, load_file: LoadFile, tables: Collection[str]) ->
         if pending_packages(working_dir) or not belongs(working_dir, load_file):
             return None
         state: dict[str, Any] = json.loads((working_dir / "state.json").read_text(encoding="utf-8"))
-        is_settled = (
+        is_current = (
             state["_state_engine_version"] == STATE_FORMAT
             and bool(state["sources"][SOURCE_NAME]["resources"])
             and is_same_as_stored(state, load_file)
@@ -65,4 +65,4 @@ def settled_state(folder: Path, load_file: LoadFile, tables: Collection[str]) ->
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    return state if is_settled else None
+    return state if is_current else None

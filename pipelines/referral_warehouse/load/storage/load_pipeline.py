@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.schema import TableSchema
-from referral_warehouse.load.storage.dlt_state import cursors_of, settled_state
+from referral_warehouse.load.storage.dlt_state import cursors_of, usable_state
 from referral_warehouse.load.storage.load_file import LoadFile
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class LoadPipeline:
         self._folder = state_dir / "dlt"
         self._schemas = schemas
         self.recovered: list[str] = []
-        self._settled = settled_state(self._folder, load_file, schemas)
-        self._dlt: DltPipeline | None = self._open() if self._settled is None else None
+        self._saved_state = usable_state(self._folder, load_file, schemas)
+        self._dlt: DltPipeline | None = self._open() if self._saved_state is None else None
 
     def _open(self, *, is_folder_kept: bool = True) -> DltPipeline:
         from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
@@ -49,7 +49,7 @@ class LoadPipeline:
 
     def state(self, stream: str) -> dict[str, Any]:
         """The saved cursors of a stream (a copy; empty before its first run)."""
-        return cursors_of(self._settled or {}, stream) if self._dlt is None else self._dlt.state(stream)
+        return cursors_of(self._saved_state or {}, stream) if self._dlt is None else self._dlt.state(stream)
 
     def commit(self, batch: LoadBatch) -> None:
         """Load a batch as one package; rows and cursors become visible together. Nothing for an empty batch."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from referral_warehouse.errors import IncompleteList
 from referral_warehouse.load.batch import LoadBatch
-from referral_warehouse.load.context import ListBeside, LoadContext
+from referral_warehouse.load.context import ListAhead, LoadContext
 from referral_warehouse.load.records.coercion import Reject
 from referral_warehouse.load.records.row_version import with_row_versions
 from referral_warehouse.load.records.schema import TableSchema
@@ -33,13 +33,13 @@ class CompleteList(Stream):
             One batch.
 
         Raises:
-            IncompleteList: when the list is empty and the server does not report that it holds nothing.
+            IncompleteList: when the list is empty and the server does not report a total of 0.
         """
         yield self.read(ctx)
 
-    def lists_ahead(self, _ctx: LoadContext) -> list[ListBeside] | None:
+    def lists_ahead(self, _ctx: LoadContext) -> list[ListAhead] | None:
         """The list itself."""
-        return [ListBeside(self.name, self.query)]
+        return [ListAhead(self.name, self.query)]
 
     def read(self, ctx: LoadContext) -> LoadBatch:
         """Read the list completely; see ``extract``."""
@@ -69,9 +69,9 @@ class CompleteList(Stream):
             return batch
         if not versions and total != 0:
             raise IncompleteList(
-                f"{self.name}: the list came back empty, but the server does not say that it holds nothing."
+                f"{self.name}: the list is empty, but the server does not report a total of 0."
             )
-        batch.put(self.schema, rows)
+        batch.replace_rows(self.schema, rows)
         report.rows_written += sum(active.get(identifier) != version for identifier, version in versions.items())
         report.rows_written += len(active.keys() - versions.keys())
         return batch

@@ -25,7 +25,7 @@ from referral_warehouse.load.streams.coupon_requests import CouponRequests
 from referral_warehouse.load.streams.coupon_schema import COUPON_BATCHES, COUPONS
 
 VERIFIED_AT_ONCE = 200
-"""If so many coupons in a row are not found by their names, the remaining ones are not requested one by one."""
+"""So many coupons are requested by name at a time; where none of the first exists, the others are not requested."""
 
 
 class CouponReader:

@@ -102,9 +102,9 @@ def test_they_begin_when_few_pages_are_left_to_be_requested_however_many_wait_to
         here = replace(settings, base_url=server.base_url, concurrency=8)
         with Client(here) as client, Paginator(client) as paginator, MemoryStore(TABLES, {}) as store:
             ctx = LoadContext(here, LoadRequest(frozenset()), paginator, store, PageParser(LoadReport("run")))
-            ctx.begin_beside = lambda: began_at.append(used + 1)  # type: ignore[method-assign]
+            ctx.begin_ahead = lambda: began_at.append(used + 1)  # type: ignore[method-assign]
             used = 0
-            pages = ctx.near_the_end(paginator.iter_all(Query("users", per_page=2)))
+            pages = ctx.begin_ahead_near_end(paginator.iter_all(Query("users", per_page=2)))
             for page in pages:
                 used += len(page.rows) // 2
     assert used == 100

@@ -12,7 +12,7 @@ from pathlib import Path
 from dlt.pipeline.state_sync import PIPELINE_STATE_ENGINE_VERSION
 
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_state import SOURCE_NAME, STATE_FORMAT, settled_state
+from referral_warehouse.load.storage.dlt_state import SOURCE_NAME, STATE_FORMAT, usable_state
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from tests.load.accounts import Account
@@ -56,7 +56,7 @@ def test_a_folder_that_dlt_has_to_look_at_is_not_taken_as_settled(account: Accou
 
     def settled(tables: Collection[str] = tuple(TABLES)) -> bool:
         with LoadFile(settings.load_path) as load_file:
-            return settled_state(settings.state_dir / "dlt", load_file, tables) is not None
+            return usable_state(settings.state_dir / "dlt", load_file, tables) is not None
 
     assert STATE_FORMAT == PIPELINE_STATE_ENGINE_VERSION
     assert settled()
