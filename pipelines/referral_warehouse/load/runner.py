@@ -26,7 +26,7 @@ from referral_warehouse.load.guards.account_guard import ACCOUNT_LIST, ACCOUNT_R
 from referral_warehouse.load.guards.known_account import KnownAccount
 from referral_warehouse.load.guards.list_guard import refuse_emptied_lists
 from referral_warehouse.load.page_parser import PageParser
-from referral_warehouse.load.privacy.stored_policy import clear_reread_due, apply_policy
+from referral_warehouse.load.privacy.stored_policy import apply_policy, clear_reread_due
 from referral_warehouse.load.quarantine import Quarantine
 from referral_warehouse.load.refresh_log import RefreshLog
 from referral_warehouse.load.registry import STREAMS, TABLES, chosen_streams, in_order

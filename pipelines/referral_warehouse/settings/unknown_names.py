@@ -165,9 +165,7 @@ def _without_separators(name: str) -> str:
 
 
 PERSONAL = {
-    _without_separators(key): setting
-    for key, setting in SECTIONS[("warehouse",)].items()
-    if key.endswith("personal")
+    _without_separators(key): setting for key, setting in SECTIONS[("warehouse",)].items() if key.endswith("personal")
 }
 """The settings of who sees personal data, by their keys alone: a variable such as PUBLISH__PERSONAL lacks the section
 and has no effect, so that names would be published. Other keys without a section, such as API__TOKEN, may be those of

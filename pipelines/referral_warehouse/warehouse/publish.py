@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from referral_warehouse.errors import ConfigurationError, ReferralsError
 from referral_warehouse.warehouse.connection import draft_dir, first_line, staged_dir
 from referral_warehouse.warehouse.snapshots import access_of, freeze, next_number, retain
-from referral_warehouse.workspace.current_snapshot import FEEDS, number_in_manifest, current_number
+from referral_warehouse.workspace.current_snapshot import FEEDS, current_number, number_in_manifest
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.removal import reason, remove
 

@@ -22,11 +22,11 @@ from referral_warehouse.warehouse.connection import connect_scratch, draft_dir, 
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.snapshots import snapshot_numbers, write_ahead_log
 from referral_warehouse.workspace.current_snapshot import (
-    number_in_manifest,
     current_database,
     current_number,
     database_name,
     folder_name,
+    number_in_manifest,
 )
 from referral_warehouse.workspace.durable_files import file_sha256
 from referral_warehouse.workspace.file_kinds import kind_of

@@ -68,9 +68,7 @@ class CompleteList(Stream):
         if versions == active:
             return batch
         if not versions and total != 0:
-            raise IncompleteList(
-                f"{self.name}: the list is empty, but the server does not report a total of 0."
-            )
+            raise IncompleteList(f"{self.name}: the list is empty, but the server does not report a total of 0.")
         batch.replace_rows(self.schema, rows)
         report.rows_written += sum(active.get(identifier) != version for identifier, version in versions.items())
         report.rows_written += len(active.keys() - versions.keys())
