@@ -86,7 +86,7 @@ def referral_factory(
 
 def _resource(stream: Stream, settings: Settings) -> DltResource:
     resource: Any = dlt.resource(_read, name=stream.name)(stream, settings)
-    for schema in _side_tables(stream):  # first: what is said of a table later is copied from the resource
+    for schema in _side_tables(stream):  # first: hints of a table that are set later are copied from the resource
         hints = _hints(schema)
         resource.apply_hints(table_name=schema.name, create_table_variant=True, **hints)
     resource.apply_hints(**_hints(stream.schema))

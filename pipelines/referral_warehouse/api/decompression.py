@@ -35,7 +35,7 @@ def unpacked(response: httpx.Response, max_bytes: int) -> Iterator[bytes]:
         return
     if layers not in (["gzip"], ["x-gzip"]):
         if not response.is_success:
-            return  # its status says enough
+            return  # the status alone decides
         raise UnknownPacking(named)
     try:
         yield from _gunzipped(response, max_bytes)

@@ -175,8 +175,8 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
         keepalive_expiry=KEEPALIVE_S,
     )
     try:
-        # What the environment says about networks is read by network_environment alone: httpx itself would also take
-        # credentials from ~/.netrc and write session keys where SSLKEYLOGFILE points.
+        # Only network_environment reads the environment's settings of networks: httpx itself would also take
+        # credentials from ~/.netrc and write session keys into the file of SSLKEYLOGFILE.
         proxy = proxy_for(settings.base_url, os.environ)
         return httpx.Client(
             transport=httpx.HTTPTransport(

@@ -1,6 +1,6 @@
 """dlt's pipeline on the load file: opened, recovered, drained and run, one committed package per batch.
 
-Knows no HTTP. dlt's working folder lives in the state folder of the warehouse directory, so that one directory is one
+Knows no HTTP. dlt's working folder is in the state folder of the warehouse directory, so that one directory is one
 deployment; when that folder is lost, dlt restores its state from the load file. ``LoadPipeline`` opens it.
 """
 
