@@ -1,4 +1,4 @@
-"""Bodies of 200 MB, eight of them at once: refused with words, in a process whose memory does not grow with them."""
+"""Bodies of 200 MB, eight of them at once: refused with a message, in a process whose memory stays bounded."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from referral_warehouse.settings import Settings, Token
 
 settings = Settings(api_token=Token("t"), base_url=sys.argv[1], calls_per_minute=0, warehouse_dir=Path(sys.argv[2]))
 with Client(settings) as client, ThreadPoolExecutor(8) as pool:
-    def ask(page):
+    def send(page):
         try:
             client.get(Query("users", page=page))
         except ApiUnavailable as error:
             return error.message
     if sys.argv[3] == "200":
-        for words in pool.map(ask, range(1, 9)):
+        for words in pool.map(send, range(1, 9)):
             assert "users?" in words and "too large (more than 64 MB)" in words, words
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(int(status["VmHWM"].split()[0]) / 1024)
@@ -42,7 +42,7 @@ BODY = (b'{"data": ["', *[MEGABYTE] * 200, b'"]}')
 
 @pytest.fixture
 def endless() -> Iterator[str]:
-    """A server whose every answer is 200 MB of JSON; under /gzip it travels as a few hundred kilobytes."""
+    """A server whose every response is 200 MB of JSON; under /gzip it is sent as a few hundred kilobytes."""
 
     squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
     packed = [squeeze.compress(part) for part in BODY]
@@ -58,7 +58,7 @@ def endless() -> Iterator[str]:
                 for part in packed if is_packed else BODY:
                     self.wfile.write(part)
             except OSError:
-                self.close_connection = True  # whoever asked has had enough
+                self.close_connection = True  # the client stopped reading
 
         def log_message(self, *_: object) -> None:
             pass

@@ -203,7 +203,7 @@ def test_arguments_come_from_the_configuration_of_dlt(open_pipeline: Open, monke
     assert_equal(pipeline, "rewards")
 
 
-def test_a_row_that_does_not_fit_is_kept_aside(open_pipeline: Open) -> None:
+def test_a_row_that_does_not_fit_is_quarantined(open_pipeline: Open) -> None:
     pipeline = open_pipeline()
     person = pipeline.world.rows("users")[2]["id"]
     with pipeline.world._store.transaction():

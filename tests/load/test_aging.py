@@ -39,7 +39,7 @@ def _record(**changed: Any) -> dict[str, Any]:
         (_record(resolved_at=NEW), False),
     ],
 )
-def test_a_record_is_emptied_once_it_was_not_received_so_for_long(record: dict[str, Any], is_old: bool) -> None:
+def test_a_record_is_emptied_some_time_after_it_was_last_received(record: dict[str, Any], is_old: bool) -> None:
     rows = _rows(QUARANTINE, record)
     found = Aged(records=UNTIL).rows(QUARANTINE, rows).to_pylist()[0]
     expected = {"raw": "null", "reason": "email: a value that cannot be read"} if is_old else {}
@@ -48,7 +48,7 @@ def test_a_record_is_emptied_once_it_was_not_received_so_for_long(record: dict[s
 
 
 @pytest.mark.parametrize(("text", "kept"), [("7", "7"), ("-7", "-7"), ("null", ""), ("x@example.com", ""), ("", "")])
-def test_what_stands_in_the_place_of_an_id_stays_only_if_it_is_one(text: str, kept: str) -> None:
+def test_a_text_in_place_of_an_id_stays_only_if_it_is_one(text: str, kept: str) -> None:
     rows = Aged(records=UNTIL).rows(QUARANTINE, _rows(QUARANTINE, _record(record_id=text)))
     assert rows.column("record_id").to_pylist() == [kept]
     assert rows.column("key").to_pylist() == ["k"], "the same record is recognised when it is received again"

@@ -1,4 +1,4 @@
-"""What a first load costs, and what each call was for: by the loader's log and by what the server saw."""
+"""What a first load costs, and what each call was for: by the log of runs and by what the server received."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def models_on_runs(models_of: Callable[..., None]) -> None:
 
 
 def purpose(path: str, query: str) -> str:
-    """What the server takes a call for."""
-    asked = dict(parse_qsl(query))
+    """What a call was for, by its path and parameters."""
+    parameters = dict(parse_qsl(query))
     if path.startswith("coupons/"):
         return "name"
-    if asked.get("per_page") == "1":
+    if parameters.get("per_page") == "1":
         return "count"
-    if any(value == "lte" for value in asked.values()) and "page" not in asked:
+    if any(value == "lte" for value in parameters.values()) and "page" not in parameters:
         return "bounded"
     return "page"
 

@@ -1,4 +1,4 @@
-"""A status is whatever the account calls it: bound in SQL, encoded in addresses, followed by id where it is odd."""
+"""A status may be any text: a parameter in SQL, encoded in URLs, and where it is odd, rows are read by their ids."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def statuses(settings: Settings) -> dict[int, str]:
         )
 
 
-def test_rewards_in_process_are_followed_whatever_their_status_is_called(
+def test_rewards_in_process_are_read_again_whatever_their_status_is_called(
     server: AccountServer, unloaded: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(unloaded, tmp_path, dirs_exist_ok=True)

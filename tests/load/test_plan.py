@@ -40,7 +40,7 @@ def test_every_rule_is_of_known_steps_and_has_a_reason() -> None:
     assert required <= rules, "what a stream requires is read first"
 
 
-def test_what_may_begin_beside_another_stream_has_a_reason_and_contradicts_no_rule() -> None:
+def test_what_may_be_read_ahead_has_a_reason_and_contradicts_no_rule() -> None:
     assert all({rule.stream, rule.during} <= STREAMS.keys() and len(rule.why) > 20 for rule in plan.READ_AHEAD)
     for rule in plan.READ_AHEAD:
         assert in_order([rule.stream, rule.during])[0].name == rule.during, "it follows in the plan"

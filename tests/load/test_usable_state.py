@@ -1,4 +1,4 @@
-"""Where dlt has nothing to do, it is not even imported; whatever is not certain is left to dlt itself."""
+"""Where dlt has nothing to do, it is not even imported; in every doubtful case dlt opens its folder."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ def test_a_run_that_finds_nothing_new_does_without_dlt(account: Account, tmp_pat
     assert has_sqlalchemy == "False", "dlt imports it to display credentials, which takes as long as a small package"
 
 
-def test_a_folder_that_dlt_has_to_look_at_is_not_taken_as_settled(account: Account) -> None:
+def test_a_folder_that_dlt_has_to_open_has_no_usable_state(account: Account) -> None:
     settings, folder = account.settings, working_dir(account)
 
-    def settled(tables: Collection[str] = tuple(TABLES)) -> bool:
+    def is_usable(tables: Collection[str] = tuple(TABLES)) -> bool:
         with LoadFile(settings.load_path) as load_file:
             return usable_state(settings.state_dir / "dlt", load_file, tables) is not None
 
     assert STATE_FORMAT == PIPELINE_STATE_ENGINE_VERSION
-    assert settled()
-    assert not settled([*TABLES, "a_table_of_a_later_version"])
+    assert is_usable()
+    assert not is_usable([*TABLES, "a_table_of_a_later_version"])
     state = (folder / "state.json").read_text(encoding="utf-8")
     wrong = {
         "another format": state.replace('"_state_engine_version": 4', '"_state_engine_version": 3').replace(
@@ -75,13 +75,13 @@ def test_a_folder_that_dlt_has_to_look_at_is_not_taken_as_settled(account: Accou
     for what, text in wrong.items():
         assert text != state, what
         (folder / "state.json").write_text(text, encoding="utf-8")
-        assert not settled(), what
+        assert not is_usable(), what
     (folder / "state.json").unlink()
-    assert not settled()
+    assert not is_usable()
     (folder / "state.json").write_text(state, encoding="utf-8")
-    assert settled()
+    assert is_usable()
     (folder / "load" / "normalized" / "1700000000.5").mkdir()
-    assert not settled(), "a package is waiting"
+    assert not is_usable(), "a package is waiting"
 
 
 def test_packages_that_were_renamed_are_no_reason_to_recover(account: Account) -> None:
