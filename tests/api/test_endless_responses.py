@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from referral_warehouse.api.client import Client
-from referral_warehouse.api.decompression import UNPACKED_BYTES
+from referral_warehouse.api.decompression import MAX_PIECE_BYTES
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import ApiError, ApiUnavailable
 from referral_warehouse.settings import Settings
@@ -177,18 +177,18 @@ ONE_LAYER: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize(("encoding", "body"), ONE_LAYER.values(), ids=ONE_LAYER.keys())
-def test_one_layer_of_gzip_is_unpacked(client: Client, server: ScriptedServer, encoding: str, body: bytes) -> None:
+def test_one_layer_of_gzip_is_decompressed(client: Client, server: ScriptedServer, encoding: str, body: bytes) -> None:
     server.script.append(Response(200, body, {"Content-Encoding": encoding}))
     response = client.get(USERS)
     assert (response.payload, response.attempts) == ({"data": ["0" * 5_000]}, 1)
 
 
-def test_gzip_members_are_unpacked_wherever_a_piece_ends(make_client: MakeClient, settings: Settings) -> None:
-    packed = b"".join(gzip.compress(part) for part in (BODY[:1], BODY[1:300], b"", BODY[300:])) + b"\0\0\0"
+def test_gzip_members_are_decompressed_wherever_a_piece_ends(make_client: MakeClient, settings: Settings) -> None:
+    compressed = b"".join(gzip.compress(part) for part in (BODY[:1], BODY[1:300], b"", BODY[300:])) + b"\0\0\0"
 
     def pieces() -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
-        for letter in packed:
+        for letter in compressed:
             yield b"1\r\n%s\r\n" % bytes([letter])
         yield b"0\r\n\r\n"
 
@@ -197,7 +197,7 @@ def test_gzip_members_are_unpacked_wherever_a_piece_ends(make_client: MakeClient
     assert (response.payload, response.attempts) == ({"data": ["0" * 5_000]}, 1)
 
 
-OTHER_PACKINGS: dict[str, tuple[str, bytes]] = {
+OTHER_ENCODINGS: dict[str, tuple[str, bytes]] = {
     "gzip twice": ("gzip, gzip", TWICE),
     "gzip, identity and x-gzip": ("gzip,identity,x-gzip", TWICE),
     "deflate": ("deflate", zlib.compress(BODY)),
@@ -209,8 +209,8 @@ OTHER_PACKINGS: dict[str, tuple[str, bytes]] = {
 }
 
 
-@pytest.mark.parametrize(("encoding", "body"), OTHER_PACKINGS.values(), ids=OTHER_PACKINGS.keys())
-def test_any_other_packing_is_refused_and_not_undone(
+@pytest.mark.parametrize(("encoding", "body"), OTHER_ENCODINGS.values(), ids=OTHER_ENCODINGS.keys())
+def test_any_other_encoding_is_refused_and_not_decoded(
     client: Client, server: ScriptedServer, encoding: str, body: bytes
 ) -> None:
     server.script.append(Response(200, body, {"Content-Encoding": encoding}))
@@ -220,7 +220,7 @@ def test_any_other_packing_is_refused_and_not_undone(
     assert client.calls == 1
 
 
-def test_repeated_packing_headers_count_as_layers(make_client: MakeClient, settings: Settings) -> None:
+def test_repeated_encoding_headers_count_as_layers(make_client: MakeClient, settings: Settings) -> None:
     def pieces() -> Iterator[bytes]:
         head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
         yield head % len(TWICE) + TWICE
@@ -281,7 +281,7 @@ print(int(status["VmHWM"].split()[0]) / 1024)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_a_bomb_in_two_layers_costs_no_memory(server: ScriptedServer, tmp_path: Path) -> None:
     squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
-    once = b"".join([*(squeeze.compress(b"0" * UNPACKED_BYTES) for _ in range(500)), squeeze.flush()])
+    once = b"".join([*(squeeze.compress(b"0" * MAX_PIECE_BYTES) for _ in range(500)), squeeze.flush()])
     bomb = gzip.compress(once, 9)
     server.default = lambda request: Response(
         200, once if "one" in request.target else bomb,

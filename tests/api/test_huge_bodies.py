@@ -34,7 +34,7 @@ with Client(settings) as client, ThreadPoolExecutor(8) as pool:
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(int(status["VmHWM"].split()[0]) / 1024)
 """
-# What a body may hold, what is read of the others until it is their turn, and a little for unpacking.
+# What a body may hold, what is read of the others until it is their turn, and a little for decompression.
 ALLOWED_MB = 64 + 8 * 4 + 8 * 2 + 32
 MEGABYTE = b"0" * (1024 * 1024)
 BODY = (b'{"data": ["', *[MEGABYTE] * 200, b'"]}')
@@ -45,17 +45,17 @@ def endless() -> Iterator[str]:
     """A server whose every response is 200 MB of JSON; under /gzip it is sent as a few hundred kilobytes."""
 
     squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
-    packed = [squeeze.compress(part) for part in BODY]
+    compressed = [squeeze.compress(part) for part in BODY]
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            is_packed = self.path.startswith("/gzip")
+            is_compressed = self.path.startswith("/gzip")
             self.send_response(200)
-            if is_packed:
+            if is_compressed:
                 self.send_header("Content-Encoding", "gzip")
             self.end_headers()
             try:
-                for part in packed if is_packed else BODY:
+                for part in compressed if is_compressed else BODY:
                     self.wfile.write(part)
             except OSError:
                 self.close_connection = True  # the client stopped reading

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from referral_warehouse.api.transport import UNPACKED_BYTES, Transport
+from referral_warehouse.api.transport import MAX_PIECE_BYTES, Transport
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
 from tests.api.scripted_server import Response, ScriptedServer
@@ -85,10 +85,10 @@ def test_a_ca_bundle_of_ones_own_is_read(tmp_path: Path, monkeypatch: pytest.Mon
         Transport(settings)
 
 
-def test_packed_bodies_come_out_whole_wherever_a_piece_ends(settings: Settings, server: ScriptedServer) -> None:
+def test_compressed_bodies_are_complete_wherever_a_piece_ends(settings: Settings, server: ScriptedServer) -> None:
     transport = Transport(settings)
-    for more in (*range(-260, 261, 20), -1, 1, UNPACKED_BYTES):
-        body = b"0" * (UNPACKED_BYTES + more)
+    for more in (*range(-260, 261, 20), -1, 1, MAX_PIECE_BYTES):
+        body = b"0" * (MAX_PIECE_BYTES + more)
         server.script.append(Response(200, gzip.compress(body), {"Content-Encoding": "gzip"}))
         assert transport.fetch("users").body == body, more
     transport.close()

@@ -18,7 +18,7 @@ import httpx
 from referral_warehouse.api.attempts import ApiResponse, Failure, RawResponse
 from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.concurrency_limit import ConcurrencyLimit
-from referral_warehouse.api.decompression import TooLarge, UnknownPacking
+from referral_warehouse.api.decompression import TooLarge, UnknownEncoding
 from referral_warehouse.api.interpretation import Interpreter
 from referral_warehouse.api.json_decoding import Unreadable
 from referral_warehouse.api.query import Purpose, Query, query_kind, query_label, query_target, quote_segment
@@ -201,7 +201,7 @@ class Client:
         except httpx.HTTPError as error:
             self._stop_signal.check()
             return self._interpreter.network_error(error, label, attempt)
-        except (TooLarge, UnknownPacking) as error:
+        except (TooLarge, UnknownEncoding) as error:
             raise self._interpreter.unusable_body(error, label) from None
         finally:
             _release(permit, reply)

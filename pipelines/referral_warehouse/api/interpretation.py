@@ -14,7 +14,7 @@ import httpx
 from referral_warehouse.api.attempt_limit import SlowResponse
 from referral_warehouse.api.attempts import Failure, RawResponse
 from referral_warehouse.api.challenge_pages import ADVICE, is_browser_check, is_page
-from referral_warehouse.api.decompression import TooLarge, UnknownPacking
+from referral_warehouse.api.decompression import TooLarge, UnknownEncoding
 from referral_warehouse.api.error_mapping import PATH_ADVICE, error_for
 from referral_warehouse.api.json_decoding import Unreadable
 from referral_warehouse.api.retry import (
@@ -34,7 +34,7 @@ from referral_warehouse.redaction import redact
 # A slow response uses a whole attempt's time, and retries never pass a browser check: after a few attempts, the full
 # number would only prolong the run.
 FEW_ATTEMPTS = 3
-MAX_PACKING_CHARS = 60
+MAX_ENCODING_CHARS = 60
 PAGE_ADVICE = f"Run the same command again later. If the page stays: {PATH_ADVICE}"
 
 
@@ -91,12 +91,12 @@ class Interpreter:
         wait_s = self._policy.after_failure_s(attempt, None)
         return Failure(what, wait_s, most_attempts=FEW_ATTEMPTS if is_too_slow else None)
 
-    def unusable_body(self, error: TooLarge | UnknownPacking, label: str) -> ApiUnavailable:
+    def unusable_body(self, error: TooLarge | UnknownEncoding, label: str) -> ApiUnavailable:
         """The error of a body that is not read completely."""
         if isinstance(error, TooLarge):
             return ApiUnavailable(f"The response to {label} is too large ({error}); reading stopped.")
-        packing = one_line(str(error), MAX_PACKING_CHARS)
+        encoding = one_line(str(error), MAX_ENCODING_CHARS)
         return ApiUnavailable(
-            f"The response to {label} was not decoded: its content encoding {packing!r} was not requested.",
+            f"The response to {label} was not decoded: its content encoding {encoding!r} was not requested.",
             "Run again later. If it happens again, a proxy or CDN before the API changes the encoding.",
         )

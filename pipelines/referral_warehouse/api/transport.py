@@ -21,12 +21,12 @@ import httpx
 
 from referral_warehouse import __version__
 from referral_warehouse.api.attempt_limit import AttemptLimit, limit_reads
-from referral_warehouse.api.decompression import UNPACKED_BYTES, TooLarge, unpacked
+from referral_warehouse.api.decompression import MAX_PIECE_BYTES, TooLarge, decompressed
 from referral_warehouse.api.network_environment import proxy_for, tls_context
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token, checked_base_url, refuse_unlimited_calls
 
-__all__ = ["UNPACKED_BYTES", "Reply", "Transport"]
+__all__ = ["MAX_PIECE_BYTES", "Reply", "Transport"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 # Larger bodies are read one at a time, so that their memory does not add up.
@@ -81,7 +81,7 @@ class Transport:
     def fetch(self, path_and_query: str) -> Reply:
         """Send one GET and read the complete response.
 
-        Raises: httpx.HTTPError for network errors; TooLarge; UnknownPacking.
+        Raises: httpx.HTTPError for network errors; TooLarge; UnknownEncoding.
         """
         started = self._clock()
         request = self._http.build_request(
@@ -119,7 +119,7 @@ class Transport:
         large = bytearray()  # one block, which is returned to the system; thousands of small ones are not
         size = 0
         with contextlib.ExitStack() as turn:
-            for chunk in unpacked(response, self._max_body_bytes):
+            for chunk in decompressed(response, self._max_body_bytes):
                 size += len(chunk)
                 if size > self._max_body_bytes:
                     large.clear()

@@ -35,8 +35,8 @@ PRECEDENCES = (
     Precedence("users", "coupons", "assigned coupons come with their users; the stream requests those that did not"),
     Precedence(
         "rewards_issued", "rewards_due",
-        "both are read as of one time: a reward issued in between would be in both or in neither, so that both are "
-        "read with the issued ones, until the count of these agrees",
+        "both are read as of one time: a reward issued in between would be in both or in neither. So the stream of the "
+        "issued ones reads both, and again until the count of the issued ones agrees",
     ),
     Precedence(
         "rewards_due", "rewards",
