@@ -72,7 +72,7 @@ class Server:
         while self._recent and self._recent[0] <= begin:
             self._recent.popleft()
         if not ours and len(self._recent) >= self._limit:
-            return 0  # others are refused like anybody, and a refused call does not count
+            return 0  # other programs are refused too, and a refused call does not count
         self._recent.append(now)
         remaining = self._limit - len(self._recent)
         if ours:

@@ -49,7 +49,7 @@ PAGES: dict[str, Response] = {
     "403 by Sucuri": Response(403, SUCURI, HTML),
     "403 of a plain web server": Response(403, PLAIN, HTML),
     "403 empty web page": Response(403, b"", HTML),
-    "403 captcha that says too many requests": Response(403, CAPTCHA, HTML),
+    "403 captcha that mentions too many requests": Response(403, CAPTCHA, HTML),
     "403 code of Cloudflare as text": Response(403, b"error code: 1020", {"Content-Type": "text/plain; charset=UTF-8"}),
     "401 marked as mitigated": Response(401, JUST_A_MOMENT, MITIGATED),
     "429 marked as mitigated": Response(429, JUST_A_MOMENT, MITIGATED),
@@ -101,7 +101,7 @@ REFUSALS: dict[str, tuple[Response, type[Exception]]] = {
         ProtectiveStop,
     ),
     "the plan, in JSON": (Response(403, b'{"message": "The API is for paid plans only."}'), AuthenticationError),
-    "the plan, without words": (Response(403, b""), AuthenticationError),
+    "the plan, without a body": (Response(403, b""), AuthenticationError),
     "the token, in JSON": (Response(401, b'{"message": "Unauthenticated."}'), AuthenticationError),
 }
 

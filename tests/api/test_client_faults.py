@@ -30,11 +30,11 @@ TEMPORARY: dict[str, Step] = {
     "connection reset": Reset,
     "closed without a response": Close,
     "body cut off": Response(200, b'{"data": [1, 2, 3]}', cut=9),
-    "body shorter JSON than promised by nobody": Response(200, b'{"data": [1, 2', with_length=False),
+    "JSON cut off without a length": Response(200, b'{"data": [1, 2', with_length=False),
     "HTML with 200": Response(200, b"<html><title>Just a moment</title></html>"),
     "empty body": Response(200, b""),
     "list on top": Response(200, b"[]"),
-    "not gzip though it says so": Response(200, b'{"data": []}', {"Content-Encoding": "gzip"}),
+    "not gzip though its header is": Response(200, b'{"data": []}', {"Content-Encoding": "gzip"}),
     "gzip cut off": Response(200, gzip.compress(b'{"data": []}' * 50)[:20], {"Content-Encoding": "gzip"}),
     "no HTTP": Response(200, b"", {"Content-Length": "many"}),
     **{f"status {status}": Response(status, b"{}") for status in (408, 500, 502, 503, 504, 520, 521, 522, 523, 524)},
@@ -199,7 +199,7 @@ def test_403_of_the_plan_concerns_the_account_and_ends_only_its_request(client: 
         b'{"message": "Too many requests, access denied"}',
         b"<html><head><title>Access denied</title></head><p>" + b"words " * 300 + b"You have been blocked</p></html>",
     ],
-    ids=["blocked for 7 days", "too many requests", "a web page that says so late"],
+    ids=["blocked for 7 days", "too many requests", "a web page that mentions it late"],
 )
 def test_403_of_a_block_stops_everything(
     client: Client, make_client: MakeClient, server: ScriptedServer, body: bytes

@@ -118,7 +118,9 @@ class Account:
         found = {}
         for stream in streams:
             there, here = self._truth(stream), self._stored(stream)
-            if stream == "coupons":  # the API shows a coupon with its owner; one that nobody holds, by its name alone
+            if (
+                stream == "coupons"
+            ):  # the API returns an assigned coupon with its user, an unassigned one only by its name
                 there = {n: row for n, row in there.items() if row["referral_id"] is not None or n in here}
             if there != here:
                 found[stream] = {

@@ -65,7 +65,7 @@ def test_a_first_load_costs_its_pages_and_a_call_for_each_batch_and_little_more(
         progress=lambda stage, facts: left.append(facts.get("calls_left", 0)) if stage == "users" else None,
     )
     assert left == sorted(left, reverse=True)
-    assert 1 <= left[0] <= 4, "progress tells how many of the six pages are left"
+    assert 1 <= left[0] <= 4, "progress reports how many of the six pages are left"
     assert left[-1] == 0
     rows = {"rewards/issued": "rewards_issued", "rewards/due": "rewards_due"}
     pages = sum(max(1, -(-len(account.world.rows(rows.get(path, path))) // 250)) for path in LISTS)

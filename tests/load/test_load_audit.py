@@ -88,7 +88,7 @@ def unsubscribed(account: Account) -> int:
 
 
 def alone(account: Account, condition: Callable[[dict[str, object]], object] = lambda _row: True) -> int:
-    """Somebody whose change changes nobody else's row."""
+    """A user whose change changes no other row."""
     return next(row["id"] for row in account.world.rows("users")[700:] if not row["referrer_id"] and condition(row))
 
 

@@ -83,11 +83,11 @@ def test_names_of_every_kind_are_kept_and_can_be_requested(account: Account) -> 
     for name, coupon in given.items():
         assert account.query(f"select name from raw.coupons where id = {coupon}") == [(name,)]
     assert "coupons" not in account.differences()
-    unheld = [account.world.add_coupon(f"nobody's {name}", 1) for name in ODD_NAMES]
-    with_names(account, *[f"nobody's {name}" for name in ODD_NAMES])
+    unassigned = [account.world.add_coupon(f"isn't assigned {name}", 1) for name in ODD_NAMES]
+    with_names(account, *[f"isn't assigned {name}" for name in ODD_NAMES])
     account.load(*PEOPLE)
-    assert by_name(account) == sorted(unquote(f"nobody's {name}") for name in ODD_NAMES)
-    assert account.one(f"select count(*) from raw.coupons where list_contains({unheld}, id)") == len(ODD_NAMES)
+    assert by_name(account) == sorted(unquote(f"isn't assigned {name}") for name in ODD_NAMES)
+    assert account.one(f"select count(*) from raw.coupons where list_contains({unassigned}, id)") == len(ODD_NAMES)
     assert "coupons" not in account.differences()
 
 

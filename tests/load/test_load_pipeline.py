@@ -138,7 +138,7 @@ def test_recovery_keeps_normalised_packages_and_no_incomplete_one(tmp_path: Path
 
 
 def load_twice(account: Account, batch: LoadBatch) -> None:
-    """Load a package, and again as if the process had been killed before it was noted that it is loaded."""
+    """Load a package, and again as if the process had been killed before dlt recorded that it is loaded."""
     normalized = working_dir(account) / "load" / "normalized"
     with opened(account) as pipeline:
         pipeline._pipeline.extract(batch_source(batch, TABLES))

@@ -138,7 +138,7 @@ def test_a_server_that_counts_one_too_many_is_refused(
 def test_a_server_that_counts_beyond_the_bound_is_no_contradiction(
     fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ignores filters, which is not noticed on a list of one page; then a user joins above the bound."""
+    """It ignores filters, which cannot be detected on a list of one page; then a user joins above the bound."""
     account = fresh(users=60, quirks=Quirks(ignore_filters=True))
     there = len(account.world.rows("users"))
     largest_known_id = StoredRows.largest_known_id
