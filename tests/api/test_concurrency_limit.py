@@ -13,7 +13,7 @@ import pytest
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.clock import ClientClock
-from referral_warehouse.api.concurrency_limit import INITIAL, MINIMUM, ConcurrencyLimit, Sent
+from referral_warehouse.api.concurrency_limit import INITIAL, MINIMUM, ConcurrencyLimit, SentRequest
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.rate_limit.limiter import Permit, RateLimiter
@@ -57,7 +57,7 @@ class Sender:
         elapsed_s, sent = self.latency_s(number, self.in_flight), self.limit.begin()
         self.simulated.at(self.simulated.now + elapsed_s, lambda: self._end(number, sent, elapsed_s, permit))
 
-    def _end(self, number: int, sent: Sent, elapsed_s: float, permit: Permit | None) -> None:
+    def _end(self, number: int, sent: SentRequest, elapsed_s: float, permit: Permit | None) -> None:
         if permit is not None:
             permit.release()
         if self.fails(number):

@@ -42,7 +42,7 @@ SHORTEST_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentRequest:
     """A request in flight: its number in the order of sending, and whether it was sent under the initial limit."""
 
     number: int
@@ -76,13 +76,13 @@ class ConcurrencyLimit:
         """How many requests may be in flight now."""
         return self._limit
 
-    def begin(self) -> Sent:
+    def begin(self) -> SentRequest:
         """A request is sent."""
         with self._lock:
             self._sent += 1
-            return Sent(self._sent, self._limit <= self._initial)
+            return SentRequest(self._sent, self._limit <= self._initial)
 
-    def succeeded(self, sent: Sent, kind: str, elapsed_s: float, in_flight: int) -> int | None:
+    def succeeded(self, sent: SentRequest, kind: str, elapsed_s: float, in_flight: int) -> int | None:
         """A request has its response.
 
         Args:
@@ -106,7 +106,7 @@ class ConcurrencyLimit:
             self._slowness.append(elapsed_s / max(median(references), SHORTEST_S))
             return self._changed(self._adjusted()) if len(self._slowness) >= self._limit else None
 
-    def failed(self, sent: Sent) -> int | None:
+    def failed(self, sent: SentRequest) -> int | None:
         """A request was refused as one too many, or failed at the server or in the network.
 
         Requests that were in flight together with the first one that failed may fail for the same reason, so their

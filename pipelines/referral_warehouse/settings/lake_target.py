@@ -60,7 +60,7 @@ class LakeCatalog:
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogOfLake:
+class LakeCatalogKind:
     """The kind of a setting that is an address of PostgreSQL, or the path of a file of SQLite or DuckDB."""
 
     default: None = None

@@ -38,7 +38,7 @@ from referral_warehouse.settings.values import FilePath
 
 
 @dataclass(frozen=True, slots=True)
-class Effective:
+class EffectiveSetting:
     """A setting with the value that it has; None for none. ``place`` is where it came from."""
 
     setting: Setting
@@ -75,7 +75,7 @@ def effective_settings(
     account: str | None = None,
     *,
     is_new_account: bool = False,
-) -> tuple[Settings, list[Effective]]:
+) -> tuple[Settings, list[EffectiveSetting]]:
     """Settings, and each row of the table with the value that it has.
 
     Args: ``is_new_account`` is true where ``account`` may be one that the settings do not have yet.
@@ -139,13 +139,13 @@ def _find(sources: SettingSources, row: Setting, own: Setting | None) -> tuple[S
     return row, sources.find(row.section, row.key)
 
 
-def _effective(setting: Setting, found: Found | None, folder: Path | None) -> Effective:
+def _effective(setting: Setting, found: Found | None, folder: Path | None) -> EffectiveSetting:
     if found is None:
         default = setting.kind.default
         value = None if default is None else setting.kind.read(setting.name, Found(default, DEFAULT), folder)
-        return Effective(setting, value, DEFAULT)
+        return EffectiveSetting(setting, value, DEFAULT)
     try:
-        return Effective(setting, setting.kind.read(setting.name, found, folder), found.place)
+        return EffectiveSetting(setting, setting.kind.read(setting.name, found, folder), found.place)
     except ConfigurationError as error:
         file = found.place.file
         if file is None:
@@ -154,7 +154,7 @@ def _effective(setting: Setting, found: Found | None, folder: Path | None) -> Ef
         raise ConfigurationError(f"{error.message} It is given in {file.path}, {where}.", error.next_step) from None
 
 
-def _content(given: Effective, file: Effective) -> Effective:
+def _content(given: EffectiveSetting, file: EffectiveSetting) -> EffectiveSetting:
     """The value that a file holds. Raises: ConfigurationError where the value is also given directly."""
     setting = given.setting
     if given.place != DEFAULT:
@@ -166,7 +166,7 @@ def _content(given: Effective, file: Effective) -> Effective:
     # The user's own wherever the path is given: a folder's file could name any file of the user.
     place = Place(str(file.value), is_own=True)
     content = read_secret_file(file.setting.name, file.value)
-    return Effective(setting, setting.kind.read(setting.name, Found(content, place), None), place)
+    return EffectiveSetting(setting, setting.kind.read(setting.name, Found(content, place), None), place)
 
 
 def _is_relative(directory: Found | None) -> bool:

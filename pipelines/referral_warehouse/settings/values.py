@@ -165,7 +165,7 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class OfNotify:
+class NotifyValue:
     """A value of the section ``notify``, which ``settings.notify`` reads and checks where notifications are sent."""
 
     default: str | None = None

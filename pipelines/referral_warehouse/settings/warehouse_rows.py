@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from referral_warehouse.settings.delivery_target import FolderOrBucket
 from referral_warehouse.settings.destination_names import DATASET, DatasetName, DestinationNames
-from referral_warehouse.settings.lake_target import DUCKDB, DUCKLAKE, CatalogOfLake
-from referral_warehouse.settings.readers_group import GroupOfReaders
+from referral_warehouse.settings.lake_target import DUCKDB, DUCKLAKE, LakeCatalogKind
+from referral_warehouse.settings.readers_group import ReadersGroupKind
 from referral_warehouse.settings.reward_units import reward_units
 from referral_warehouse.settings.setting import WAREHOUSE, Setting
 from referral_warehouse.settings.unit_terms import expires_after_days, settles_on
@@ -30,7 +30,7 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
         "in the directory of the deployment. See [readers](readers.md)",
     ),
     Setting(
-        WAREHOUSE, "readers_group", GroupOfReaders(),
+        WAREHOUSE, "readers_group", ReadersGroupKind(),
         "name or number of a group whose members may read what is published; without it, only the user that syncs may. "
         "See [readers](readers.md)",
     ),
@@ -58,7 +58,7 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
         "`ducklake` makes each publication the state of [a lake](lake.md) too; needs the extra `lake`",
     ),
     Setting(
-        WAREHOUSE, "lake_catalog", CatalogOfLake(),
+        WAREHOUSE, "lake_catalog", LakeCatalogKind(),
         "the catalog of the lake: `postgresql://user:password@host/database`, or for one machine the path of a file "
         "that ends with `.sqlite` or `.duckdb`. The password is shown nowhere",
     ),

@@ -91,9 +91,9 @@ class UserReader:
         return self.query.path not in self._paginator.paths_without_keyset
 
     @property
-    def come_with_coupons(self) -> bool:
-        """Whether the users that this run reads have their coupons in them."""
-        return self._coupons is not None and self._coupons.come_with_users
+    def has_coupons(self) -> bool:
+        """Whether the run loads coupons, and a user that it read had the field ``coupon``."""
+        return self._coupons is not None and self._coupons.are_sent_with_users
 
     @property
     def largest_page(self) -> int:

@@ -71,7 +71,7 @@ class UserRefresh:
         found = self._reader.read_again(self._pages(parts), lambda: self._known)
         self._ctx.store.add(found.batch)
         self._ctx.store.flush()
-        for stream in (USERS.name, *((COUPONS.name,) if self._reader.come_with_coupons else ())):
+        for stream in (USERS.name, *((COUPONS.name,) if self._reader.has_coupons else ())):
             ranges = self._log.ranges(stream, complete_at, now)
             for span in self._covered:
                 ranges.mark(span, now)
