@@ -58,7 +58,7 @@ def referral_factory(
         api_token: the token of the account.
         base_url: the address of the API; another one than the vendor's for tests.
         calls_per_minute: the rate limit; 0 is unlimited, for a server on this machine only.
-        concurrency: how many requests may be in flight at most; how many are follows latency and budget.
+        concurrency: the most requests in flight; the actual number follows latency and budget.
         overlap_days: so many whole days before the cursor are requested again.
         sweep_every_days: after so many days every user is read, because names and counters leave no date.
         issued_lookback_days: rewards issued in so many days before the run are read again, undated ones always.

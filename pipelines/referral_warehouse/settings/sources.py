@@ -26,7 +26,7 @@ TOKENS = ("api_token", "agents_token", "serve_token")
 BYTE_ORDER_MARK = "\ufeff"
 QUOTES = ("'", '"')
 TOKEN_LIKE = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9]*[0-9])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{20,}")
-"""Letters and digits without a break, as in tokens and keys; in names and paths that people give, there are fewer."""
+"""Letters and digits without a break, as in tokens and keys; names and paths that people choose have fewer."""
 
 
 @dataclass(frozen=True, slots=True)

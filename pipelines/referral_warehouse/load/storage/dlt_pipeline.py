@@ -78,7 +78,10 @@ class DltPipeline:
                 self._begin_anew_after(error, "dlt's folder could not be read")
 
     def drain(self) -> bool:
-        """Load what an earlier run left extracted; restore a lost state; create missing tables. True when it loaded."""
+        """Load the package that an earlier run left, restore a lost state, and create missing tables.
+
+        Returns: whether there was such a package, or one was lost with a folder that had to be replaced.
+        """
         with self._configuration.applied():
             try:
                 return self._drain()

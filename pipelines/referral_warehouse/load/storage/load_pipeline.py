@@ -44,7 +44,10 @@ class LoadPipeline:
         )  # fmt: skip
 
     def drain(self) -> bool:
-        """Load what an earlier run left extracted; restore a lost state; create missing tables. True when it loaded."""
+        """Load the package that an earlier run left, restore a lost state, and create missing tables.
+
+        Returns: whether there was such a package, or one was lost with a folder that had to be replaced.
+        """
         return self._dlt is not None and self._dlt.drain()
 
     def state(self, stream: str) -> dict[str, Any]:

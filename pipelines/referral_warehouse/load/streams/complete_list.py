@@ -75,10 +75,10 @@ class CompleteList(Stream):
         return batch
 
     def report_totals(self, ctx: LoadContext, rows: pa.Table) -> None:
-        """Report what the rows of a list that could be read completely add up to; nothing, unless they have amounts."""
+        """Report the sums of a list whose rows could all be read; does nothing unless a stream overrides it."""
 
     def add_side_tables(self, ctx: LoadContext, rows: pa.Table, batch: LoadBatch) -> None:
-        """Add rows of side tables; nothing, unless a stream has some."""
+        """Add rows of side tables; does nothing unless a stream overrides it."""
 
 
 def _with_last_good_versions(ctx: LoadContext, schema: TableSchema, rows: pa.Table, rejects: list[Reject]) -> pa.Table:

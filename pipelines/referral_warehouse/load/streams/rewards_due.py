@@ -31,7 +31,7 @@ class RewardsDue(CompleteList):
             ctx.report_progress(self.name)
 
     def lists_ahead(self, ctx: LoadContext) -> list[ListAhead] | None:
-        """The list; nothing where the run reads rewards issued, which begin both."""
+        """The list; no list where the run reads rewards issued, because that stream begins both."""
         return [] if REWARDS_ISSUED.name in ctx.request.streams else super().lists_ahead(ctx)
 
     def report_totals(self, ctx: LoadContext, rows: pa.Table) -> None:

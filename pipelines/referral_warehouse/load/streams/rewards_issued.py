@@ -36,9 +36,9 @@ class RewardsIssued(Stream):
         yield self._lists(ctx).read()
 
     def lists_ahead(self, ctx: LoadContext) -> list[ListAhead] | None:
-        """Both lists where they are read completely; otherwise the rows that are new depend on the stored ones.
+        """Both lists where they are read completely; None otherwise: the queries for new rows depend on stored rows.
 
-        Rewards due come second: one that is issued after the other list was read is then not in both.
+        Rewards due are second: one that is issued after the other list was read is then not in both.
         """
         if not self._lists(ctx).is_read_completely:
             return None

@@ -65,8 +65,8 @@ class Stream(ABC):
     def lists_ahead(self, _ctx: LoadContext) -> list[ListAhead] | None:
         """The complete lists that ``extract`` will read in any case, and nothing else; in their order.
 
-        It must read them by ``ctx.read_list``, whose pages may then have been requested before. None where other
-        requests are part of it, or it is not known before.
+        It must read them by ``ctx.read_list``, whose pages may then have been requested before. None where ``extract``
+        sends other requests too, or where it is not known beforehand what it will read.
         """
         return None
 
