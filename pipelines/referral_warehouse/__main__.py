@@ -1,7 +1,7 @@
 """``python -m referral_warehouse`` and the console script ``referrals``: prepares the process before other imports.
 
-A process may be stopped while it still imports, may be started without standard streams, and may have settings of
-Python for developers. The command line itself is in ``referral_warehouse.cli``.
+A process may be stopped while it still imports, may be started without standard streams, and may have Python settings
+for developers, such as warnings as errors. The command line itself is in ``referral_warehouse.cli``.
 """
 
 # This line comes first: until it has run, Ctrl-C raises an exception.
@@ -17,7 +17,7 @@ except KeyboardInterrupt:
     raise SystemExit(130) from None
 
 STOPPED = "referrals: Stopped by {}. Nothing was done. Next: Run the same command again.\n"
-WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+SIGNAL_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 def main() -> None:
@@ -60,15 +60,15 @@ def _stop_at_once_on_signals() -> None:
     An exception would be raised in the middle of an import, which may replace or lose it. What the
     parent process ignores (``nohup``, a shell's background job) stays ignored.
     """
-    for number in WORDS:
+    for number in SIGNAL_NAMES:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop_at_once)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, WORDS)  # the launcher blocked them so far
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNAL_NAMES)  # the launcher blocked them so far
 
 
 def _stop_at_once(number: int, _frame: "FrameType | None") -> None:
     try:
-        os.write(2, STOPPED.format(WORDS[signal.Signals(number)]).encode())
+        os.write(2, STOPPED.format(SIGNAL_NAMES[signal.Signals(number)]).encode())
     finally:
         os._exit(128 + number)
 
@@ -105,7 +105,7 @@ def _ignore_foreign_settings() -> None:
 
 
 def _report_failed_start(error: Exception) -> int:
-    """Say in one line why the command line itself cannot be imported; returns the exit code."""
+    """Report in one line why the command line itself cannot be imported; returns the exit code."""
     if isinstance(error, ModuleNotFoundError):
         text = f"{error}. Nothing was done. Next: Run `make setup`, or install the package again."
     else:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from referral_warehouse.errors import MassDisappearance
 
 FLOOR = 10
-"""Fewer records than this may be gone in any case, so that small accounts can delete freely ..."""
+"""Fewer records than this may always be gone, so that small accounts can delete freely; see ``FLOOR_OF_ALL``."""
 
 FLOOR_OF_ALL = 5
-"""... unless nothing of the stream is left: then this is the limit, because an empty list is the likeliest fault."""
+"""Replaces ``FLOOR`` where no record of the stream is left, because an empty list is the likeliest fault."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def referral_factory(
         api_token: the token of the account.
         base_url: the address of the API; another one than the vendor's for tests.
         calls_per_minute: the rate limit; 0 is unlimited, for a server on this machine only.
-        concurrency: how many requests may be in flight at most; how many are follows latency and budget.
+        concurrency: the most requests in flight; the actual number follows latency and budget.
         overlap_days: so many whole days before the cursor are requested again.
         sweep_every_days: after so many days every user is read, because names and counters leave no date.
         issued_lookback_days: rewards issued in so many days before the run are read again, undated ones always.
@@ -86,7 +86,7 @@ def referral_factory(
 
 def _resource(stream: Stream, settings: Settings) -> DltResource:
     resource: Any = dlt.resource(_read, name=stream.name)(stream, settings)
-    for schema in _side_tables(stream):  # first: what is said of a table later is copied from the resource
+    for schema in _side_tables(stream):  # first: hints of a table that are set later are copied from the resource
         hints = _hints(schema)
         resource.apply_hints(table_name=schema.name, create_table_variant=True, **hints)
     resource.apply_hints(**_hints(stream.schema))
@@ -125,7 +125,7 @@ def _read(stream: Stream, settings: Settings) -> Iterator[Any]:
                 for required in in_order(request.streams):
                     for batch in required.extract(ctx):
                         if batch.is_list and stream.schema.name not in batch.tables:
-                            batch.put(stream.schema, stream.schema.stored.empty_table())
+                            batch.replace_rows(stream.schema, stream.schema.stored.empty_table())
                         batch.deduplicate()
                         for table in batch.tables:
                             if table in own:

@@ -5,11 +5,11 @@
     ReferralsError                    exit 1
     ├── ConfigurationError            exit 2   settings or usage: nothing was done
     │   └── LimitReached                       the system gives the process too little memory, files or threads
-    ├── AuthenticationError           exit 3   401, or 403 of the plan: the token is not accepted
+    ├── AuthenticationError           exit 3   401 or 402: the token is not accepted; 403: the plan has no API
     ├── ApiError                      exit 4   try later: nothing was lost
     │   ├── ApiUnavailable                     network, timeouts, 5xx, unreadable responses, after all retries
-    │   ├── BudgetExhausted                    other users of the token use all calls of the minute
-    │   └── RequestRefused                     400/404/405/406/410/422: the API refuses the request
+    │   ├── BudgetExhausted                    no call may be sent for longer than a run waits
+    │   └── RequestRefused                     other 4xx, or a redirect: the API refuses the request
     ├── NothingPublished              exit 4   there is no snapshot to read yet
     ├── LakeUnavailable               exit 4   the catalog or the data of the lake cannot be reached
     ├── DestinationUnavailable        exit 4   a destination of deliveries cannot be reached, or refuses something
@@ -23,10 +23,10 @@
     │   ├── MassDisappearance                  more records are gone than the configured share
     │   ├── LoadFileDamaged                    the load file cannot be read
     │   ├── SnapshotDamaged                    the published snapshot cannot be read
-    │   └── BackupDamaged                      a backup is not as it was written, or what it would be made of
-    ├── DiskFull                        exit 1   the disk (or a quota) is full: committed data is kept
+    │   └── BackupDamaged                      a backup, or a file to be backed up, cannot be read as it was written
+    ├── DiskFull                      exit 1   the disk (or a quota) is full: committed data is kept
     ├── ProtectiveStop                exit 6   rate-limit violations or a block: more calls could block the address
-    ├── AccountsFailed                  the exit code of the first of several accounts that could not be synced
+    ├── AccountsFailed                         the exit code of the first of several accounts that could not be synced
     └── AnotherSyncRunning            exit 75  another process has the lock
 
 Knows nothing of HTTP, dlt or DuckDB. Every error has what happened (``message``), the state of the data (``kept``) and
@@ -86,7 +86,7 @@ class LimitReached(ConfigurationError):
 
 
 class AuthenticationError(ReferralsError):
-    """The API does not accept the token (401), or the account's plan has no API (403)."""
+    """The API does not accept the token (401, 402), or the account's plan has no API (403)."""
 
     exit_code = 3
     next_step = (
@@ -115,7 +115,7 @@ class ApiUnavailable(ApiError):
 
 
 class BudgetExhausted(ApiError):
-    """All calls of the minute are used, by this program or by other users of the token."""
+    """No call may be sent for longer than a run waits: the calls of each minute are used, or calls are paused."""
 
     next_step = "Wait a minute and run again, or lower SOURCES__REFERRAL_FACTORY__CALLS_PER_MINUTE."
 
@@ -129,7 +129,7 @@ class NothingPublished(ReferralsError):
 
 
 class LakeUnavailable(ReferralsError):
-    """The catalog or the data of the lake cannot be reached, or refuses what is asked of it."""
+    """The catalog or the data of the lake cannot be reached, or refuses an operation."""
 
     exit_code = 4
     kept = "Nothing was touched."
@@ -137,7 +137,7 @@ class LakeUnavailable(ReferralsError):
 
 
 class DestinationUnavailable(ReferralsError):
-    """A destination that tables are delivered to cannot be reached, or refuses what is asked of it."""
+    """A destination that tables are delivered to cannot be reached, or refuses an operation."""
 
     exit_code = 4
     kept = "What readers have there is untouched."
@@ -145,7 +145,7 @@ class DestinationUnavailable(ReferralsError):
 
 
 class RequestRefused(ApiError):
-    """The API refused a request with 400/404/405/406/410/422.
+    """The API refused a request (4xx that is neither retried nor about the token), or redirected it.
 
     Attributes: ``status`` is the HTTP status, so that callers may send another request instead.
     """
@@ -246,7 +246,7 @@ class BackupDamaged(DataRefused):
     """A backup is not as it was written, or a file that was to be backed up cannot be read."""
 
     kept = "Nothing was changed."
-    next_step = "Use another backup: `referrals backup DIR --verify` says which of them are whole."
+    next_step = "Use another backup: `referrals backup DIR --verify` reports which of them are intact."
 
 
 class DiskFull(ReferralsError):

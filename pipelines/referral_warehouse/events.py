@@ -104,7 +104,7 @@ def logged_load(load: Callable[P, R]) -> Callable[P, R]:
     """Decorate a loader: its start, stages, repairs, warnings and end become events.
 
     Args:
-        load: Takes ``progress`` and ``command`` by keyword, or neither.
+        load: Takes ``progress`` by keyword. Its keyword ``command``, where one is given, names the run in the events.
     """
 
     @functools.wraps(load)

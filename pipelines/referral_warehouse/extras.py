@@ -15,7 +15,7 @@ def install_step(extra: str) -> str:
 
 @contextmanager
 def packages_of(extra: str, packages: Collection[str], needed_by: str) -> Iterator[None]:
-    """Import packages of an extra in the length of a ``with``.
+    """Explain a failed import of a package of an extra inside a ``with`` block.
 
     Args:
         extra: the extra of this project that brings the packages.

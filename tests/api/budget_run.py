@@ -16,7 +16,7 @@ from pathlib import Path
 
 from referral_warehouse.api.rate_limit.host import boot_clock
 from referral_warehouse.sandbox.http.limiter import WINDOW_S, Limiter
-from tests.api.scripted_server import Request, Say, ScriptedServer
+from tests.api.scripted_server import Request, Response, ScriptedServer
 
 PROJECT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ class Counting:
 
         self._limiters = {sliding: Limiter(self.limit, clock) for sliding in (False, True)}
 
-    def answer(self, _request: Request) -> Say:
+    def answer(self, _request: Request) -> Response:
         with self._lock:
             self.arrivals.append(boot_clock())
             verdicts = {sliding: limiter.spend(sliding=sliding) for sliding, limiter in self._limiters.items()}
@@ -48,14 +48,14 @@ class Counting:
         headers = {"X-RateLimit-Limit": str(self.limit), "X-RateLimit-Remaining": str(shown.remaining)}
         refused = [verdict for verdict in verdicts.values() if verdict.status != 200]
         if not refused:
-            return Say(headers=headers)
+            return Response(headers=headers)
         self.violations += 1
-        return Say(429, b"{}", headers | {"Retry-After": str(int(refused[0].retry_after_s) + 1)})
+        return Response(429, b"{}", headers | {"Retry-After": str(int(refused[0].retry_after_s) + 1)})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the server saw. ``used`` is the share of what the budget allowed until the last call but a full window."""
+    """What the server counted. ``used`` is the share of the allowed calls that were sent, over whole windows."""
 
     calls: int
     violations: int
@@ -67,7 +67,7 @@ class Outcome:
 def two_processes(
     folder: Path, *, calls: int, budget: int, minute_s: float, latency_s: float, headers_slide: bool, threads: int = 8
 ) -> Outcome:
-    """``calls`` answered calls by two processes with ``threads`` in flight each; one dies after a quarter of its."""
+    """Send ``calls`` calls from two processes with ``threads`` in flight each; one is killed after a quarter."""
     counting = Counting(budget, minute_s, latency_s, headers_slide)
     with ScriptedServer() as server:
         server.default = counting.answer
@@ -115,8 +115,8 @@ def _answered(journal: Path) -> int:
 def _most(arrivals: list[float], window_s: float) -> int:
     """The most arrivals within any half-open window, wherever it begins."""
     most = first = 0
-    for last, moment in enumerate(arrivals):
-        while moment - arrivals[first] >= window_s:
+    for last, arrival in enumerate(arrivals):
+        while arrival - arrivals[first] >= window_s:
             first += 1
         most = max(most, last - first + 1)
     return most

@@ -1,4 +1,4 @@
-"""A process of its own that asks through the real client, several questions at once, within a budget of any window."""
+"""A process that sends requests through the real client, several at once, within a budget of any window."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def main(base_url: str, folder: str, journal: str, budget: str, window_s: str, c
     out = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with Client(settings, rate_limiter=rate_limiter) as client, ThreadPoolExecutor(int(threads)) as pool:
 
-        def ask(number: int) -> None:
+        def send(number: int) -> None:
             client.get(Query("users", per_page=None, page=number + 1))
             os.write(out, b".")
 
-        list(pool.map(ask, range(int(calls))))
+        list(pool.map(send, range(int(calls))))
     rate_limiter.close()
 
 

@@ -1,4 +1,4 @@
-"""A scripted server on a real socket, a clock that only sleeping moves, and a call store folder of each test's own."""
+"""A scripted server on a real socket, a clock that only ``sleep`` advances, and a call store folder for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list of rows that changes between any two questions, answered as the documentation says, or worse."""
+"""A list of rows that changes between any two requests, served as documented or in other ways."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Change = tuple[str, int]
 
 @dataclass
 class MovingList:
-    """Rows ``{"id": …, "day": …}`` by id; ``changes`` happen one group before each question.
+    """Rows ``{"id": …, "day": …}`` by id; ``changes`` happen one group before each request.
 
-    A change is ``("delete", n)`` (the n-th row that is there), ``("insert", day)`` or ``("touch", n)`` (its day moves).
+    A change is ``("delete", n)`` (the n-th row), ``("insert", day)`` or ``("touch", n)`` (it has a new day).
     ``ways`` are names of what this server does differently: see ``get``.
     """
 
@@ -29,7 +29,7 @@ class MovingList:
     changes: Iterator[list[Change]] = field(default_factory=lambda: iter(()))
     ways: frozenset[str] = frozenset()
     size: int = 3
-    asked: list[Query] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
     ever: set[int] = field(default_factory=set)
     concurrency: ConcurrencyLimit = field(default_factory=lambda: ConcurrencyLimit(3))
 
@@ -40,15 +40,15 @@ class MovingList:
         self.ranks: dict[int, int] = {}
 
     def send(self, query: Query) -> RawResponse:
-        """Answer like the client would, not decoded yet."""
-        answer = self.get(query)
-        return RawResponse(json.dumps(answer.payload).encode(), answer.server_time, answer.url_path, 1, 0.0)
+        """Respond as the client would, not decoded yet."""
+        response = self.get(query)
+        return RawResponse(json.dumps(response.payload).encode(), response.server_time, response.url_path, 1, 0.0)
 
     def get(self, query: Query, _server_error_attempts: int | None = None) -> ApiResponse:
-        """Answer like the client would."""
+        """Respond as the client would."""
         for what, number in next(self.changes, []):
             self._change(what, number)
-        self.asked.append(query)
+        self.queries.append(query)
         listed = self._ordered(query, [row for row in self.rows.values() if self._passes(query, row)])
         wanted = query.per_page if query.per_page and "ignores per_page" not in self.ways else self.size
         size = min(wanted, self.size)

@@ -17,13 +17,13 @@ SINCE = Filter("day", "gte", 5)
 
 
 def paginator_of(moving: MovingList, concurrency: int = 3) -> Paginator:
-    # The paginator needs answers alone; real sockets are driven in test_request_fallback and end_to_end/test_quirks.
+    # The paginator only needs responses; test_request_fallback and end_to_end/test_quirks use real sockets.
     moving.concurrency = ConcurrencyLimit(concurrency)
     return Paginator(cast(Client, moving))
 
 
 def kept(pages: Iterator[Page]) -> dict[int, Any]:
-    """What a reader holds at the end: rows by id, what came before a restart forgotten."""
+    """The rows of all pages by id, without those before a restart."""
     rows: dict[int, Any] = {}
     for page in pages:
         if page.restart:

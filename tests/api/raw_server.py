@@ -1,4 +1,4 @@
-"""A server below HTTP: each connection is sent the pieces of bytes that a function gives, with pauses between them."""
+"""A server of raw bytes: each connection is sent the pieces that a function returns, with pauses between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Pieces = Callable[[], Iterator[bytes | None]]
 
 
 class RawServer:
-    """Use as a context manager. ``pieces`` gives what each connection is sent after its request; it may never end.
+    """Use as a context manager. ``pieces`` returns what each connection is sent after its request; it may never end.
 
     None among the pieces waits for the next request on the connection.
     """
@@ -92,9 +92,9 @@ class RawServer:
 
 
 def _await_request(connection: socket.socket) -> None:
-    asked = b""
-    while b"\r\n\r\n" not in asked:
+    received = b""
+    while b"\r\n\r\n" not in received:
         got = connection.recv(65_536)
         if not got:
             raise ConnectionError
-        asked += got
+        received += got

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server over raw sockets that answers from a script, so that it can also misbehave below HTTP."""
+"""A small HTTP/1.1 server over raw sockets that responds by a script, so that it can also violate HTTP."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Request:
 
 
 @dataclass
-class Say:
-    """An answer. ``cut`` closes the connection after that many bytes of body; ``wait`` holds it until the event."""
+class Response:
+    """A response. ``cut`` closes the connection after that many bytes of body; ``wait`` holds it until the event."""
 
     status: int = 200
     body: bytes = b'{"data": []}'
@@ -35,28 +35,28 @@ class Say:
 
 
 class Reset:
-    """Close the connection with a TCP reset instead of answering."""
+    """Close the connection with a TCP reset and send no response."""
 
 
-class HangUp:
-    """Close the connection in order, without a word."""
+class Close:
+    """Close the connection in order, and send no response."""
 
 
-Step = Say | type[Reset] | type[HangUp]
+Step = Response | type[Reset] | type[Close]
 
 
-def ok(payload: Any = None, **headers: str) -> Say:
+def ok(payload: Any = None, **headers: str) -> Response:
     body = json.dumps({"data": []} if payload is None else payload).encode()
-    return Say(200, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Response(200, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 class ScriptedServer:
-    """Plays ``script`` step by step, then ``default`` for ever; records what it was asked."""
+    """Takes the steps of ``script``, then those of ``default``, one for each request; records the requests."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.script: deque[Step] = deque()
-        self.default: Callable[[Request], Step] = lambda _: Say()
+        self.default: Callable[[Request], Step] = lambda _: Response()
         self.requests: list[Request] = []
         self.connections = 0
         self.arrived = threading.Semaphore(0)
@@ -106,7 +106,7 @@ class ScriptedServer:
                 if self._tls is not None:
                     connection = self._secure(connection, self._tls)
                 with connection.makefile("rb") as stream:
-                    while self._converse(connection, stream):
+                    while self._serve_request(connection, stream):
                         pass
         finally:
             with self._lock:
@@ -127,7 +127,7 @@ class ScriptedServer:
             raise
         return secured
 
-    def _converse(self, connection: socket.socket, stream: Any) -> bool:
+    def _serve_request(self, connection: socket.socket, stream: Any) -> bool:
         first = stream.readline()
         if not first:
             return False
@@ -145,11 +145,11 @@ class ScriptedServer:
         if step is Reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
-        if isinstance(step, Say):
-            return self._say(connection, step)
+        if isinstance(step, Response):
+            return self._send(connection, step)
         return False
 
-    def _say(self, connection: socket.socket, step: Say) -> bool:
+    def _send(self, connection: socket.socket, step: Response) -> bool:
         if step.wait is not None:
             step.wait.wait(30)
         headers = dict(step.headers)

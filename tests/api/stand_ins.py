@@ -1,4 +1,4 @@
-"""A token that opens nothing, a clock that only sleeping moves, and calls that are within the budget."""
+"""A token of no account, a clock that only ``sleep`` advances, and calls that are within the budget."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TOKEN = "tok-0123456789-secret"
 
 
 class FakeTime:
-    """A clock that moves when somebody sleeps. Safe for several threads."""
+    """A clock that only ``sleep`` advances. Safe for several threads."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now

@@ -1,4 +1,4 @@
-"""Questions become exactly the documented parameters, and names survive being part of an address."""
+"""Queries become exactly the documented parameters, and names are unchanged as parts of a URL."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_any_name_becomes_one_segment_and_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
-def test_names_no_address_can_carry_are_refused_as_not_found(name: str) -> None:
+def test_names_that_no_url_can_contain_are_refused_as_not_found(name: str) -> None:
     with pytest.raises(RequestRefused) as refused:
         quote_segment(name)
     assert refused.value.status == 404

@@ -26,7 +26,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings
 from tests.api.stand_ins import taken
 
-WORKER = Path(__file__).with_name("ledger_worker.py")
+WORKER = Path(__file__).with_name("call_store_worker.py")
 DAY_S = 86_400.0
 
 
@@ -41,7 +41,7 @@ def clocks() -> Clocks:
     return Clocks()
 
 
-def open_ledger(path: Path, clocks: Clocks, boot: str = "first") -> CallStore:
+def open_call_store(path: Path, clocks: Clocks, boot: str = "first") -> CallStore:
     return CallStore(
         path, window_s=60.0, violations_that_stop=2, clock=HostClock(lambda: clocks.boot_s, lambda: clocks.wall_s, boot)
     )
@@ -53,7 +53,7 @@ def take(call_store: CallStore, capacity: int | None = 3, hold_s: float = 30.0) 
 
 @pytest.fixture
 def call_store(tmp_path: Path, clocks: Clocks) -> CallStore:
-    return open_ledger(tmp_path / "calls.sqlite3", clocks)
+    return open_call_store(tmp_path / "calls.sqlite3", clocks)
 
 
 def test_a_call_counts_until_a_window_after_its_response(call_store: CallStore, clocks: Clocks) -> None:
@@ -129,13 +129,13 @@ def test_the_wall_clock_moves_no_call(call_store: CallStore, clocks: Clocks) -> 
 
 @pytest.mark.parametrize(("boot", "clock_s"), [("second", 5.0), ("second", 1e6), ("first", 5.0)])
 def test_after_a_reboot_old_calls_count_for_a_window(tmp_path: Path, clocks: Clocks, boot: str, clock_s: float) -> None:
-    before = open_ledger(tmp_path / "l", clocks)
+    before = open_call_store(tmp_path / "l", clocks)
     for _ in range(2):
         before.done(taken(before))
     take(before)
     before.close()
     clocks.boot_s = clock_s
-    after = open_ledger(tmp_path / "l", clocks, boot)
+    after = open_call_store(tmp_path / "l", clocks, boot)
     assert take(after) == TakeResult(None, 60.0, "budget")
     clocks.boot_s += 60
     assert take(after).seq == 4
@@ -150,7 +150,7 @@ def test_an_interrupt_between_work_and_commit_leaves_no_lock(call_store: CallSto
 
 
 def test_two_connections_see_one_count(tmp_path: Path, clocks: Clocks) -> None:
-    one, two = (open_ledger(tmp_path / "l", clocks) for _ in range(2))
+    one, two = (open_call_store(tmp_path / "l", clocks) for _ in range(2))
     assert [take(one).seq, take(two).seq, take(one).seq] == [1, 2, 3]
     assert take(two).reason == "budget"
     one.close()
@@ -198,7 +198,7 @@ def test_a_file_that_is_not_a_call_store_is_moved_aside_and_no_call_is_sent_for_
 ) -> None:
     path = tmp_path / "calls.sqlite3"
     path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
-    call_store = open_ledger(path, clocks)
+    call_store = open_call_store(path, clocks)
     assert take(call_store) == TakeResult(None, 60.0, "pause")
     assert path.with_suffix(".broken").exists()
     clocks.boot_s += 60
@@ -207,14 +207,14 @@ def test_a_file_that_is_not_a_call_store_is_moved_aside_and_no_call_is_sent_for_
 
 
 def test_a_call_store_that_cannot_be_written_stops_all_calls_with_a_message(tmp_path: Path, clocks: Clocks) -> None:
-    call_store = open_ledger(tmp_path / "missing" / "calls.sqlite3", clocks)
+    call_store = open_call_store(tmp_path / "missing" / "calls.sqlite3", clocks)
     with pytest.raises(ConfigurationError, match="nothing is sent"):
         take(call_store)
 
 
 def test_no_other_user_can_read_the_call_store(settings: Settings, clocks: Clocks) -> None:
     folder = call_store_folder(settings)
-    call_store = open_ledger(folder / "calls.sqlite3", clocks)
+    call_store = open_call_store(folder / "calls.sqlite3", clocks)
     take(call_store)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert set(modes) >= {"calls.sqlite3", "calls.sqlite3-wal"}
@@ -295,5 +295,5 @@ def test_processes_together_keep_the_budget_though_one_is_killed(tmp_path: Path)
     lines = [journal.read_text().splitlines() for journal in journals]
     assert [len(lines[1]), len(lines[2])] == [calls, calls]
     assert len(lines[0]) < calls
-    moments = sorted(float(line) for each in lines for line in each)
-    assert all(later - earlier >= window_s for earlier, later in zip(moments, moments[budget:], strict=False))
+    times = sorted(float(line) for each in lines for line in each)
+    assert all(later - earlier >= window_s for earlier, later in zip(times, times[budget:], strict=False))

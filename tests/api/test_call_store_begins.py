@@ -1,4 +1,4 @@
-"""Several processes begin with one call store at the same moment: each waits for the others, none is refused."""
+"""Several processes create one call store at the same time: each waits for the others, and none fails."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from referral_warehouse.api.rate_limit.limiter import open_rate_limiter
 from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.errors import ApiError, BudgetExhausted, ProtectiveStop, ReferralsError
 from referral_warehouse.settings import Settings
-from tests.api.scripted_server import Say, ScriptedServer, ok
+from tests.api.scripted_server import Response, ScriptedServer, ok
 from tests.api.stand_ins import FakeTime
 
 USERS = Query("users", order="id")
@@ -39,13 +39,13 @@ def kinds(client: Client) -> list[str]:
 def test_the_first_429_is_a_violation_and_is_retried_after_its_wait(
     make_client: MakeClient, settings: Settings, server: ScriptedServer, headers: dict[str, str], wait_s: float
 ) -> None:
-    world = FakeTime()
-    rate_limiter = open_rate_limiter(settings, HostClock(world.clock))
-    client = make_client(rate_limiter=rate_limiter, clock=ClientClock(sleep=world.sleep))
-    server.script.extend([Say(429, b'{"message": "Too Many Attempts."}', headers), ok()])
+    simulated = FakeTime()
+    rate_limiter = open_rate_limiter(settings, HostClock(simulated.clock))
+    client = make_client(rate_limiter=rate_limiter, clock=ClientClock(sleep=simulated.sleep))
+    server.script.extend([Response(429, b'{"message": "Too Many Attempts."}', headers), ok()])
     assert client.get(USERS).attempts == 2
-    assert world.slept == [pytest.approx(wait_s)]
-    assert [strike.what for strike in client.violations] == ["429"]
+    assert simulated.slept == [pytest.approx(wait_s)]
+    assert [violation.what for violation in client.violations] == ["429"]
     assert kinds(client) == ["request", "strike", "concurrency", "retry", "wait", "request"]
     rate_limiter.close()
 
@@ -53,11 +53,11 @@ def test_the_first_429_is_a_violation_and_is_retried_after_its_wait(
 def test_the_second_429_within_a_week_is_a_protective_stop(
     make_client: MakeClient, server: ScriptedServer, settings: Settings
 ) -> None:
-    with_strike = open_rate_limiter(settings)
-    with_strike.record_violation("429", 0.0)
-    with_strike.close()
+    with_violation = open_rate_limiter(settings)
+    with_violation.record_violation("429", 0.0)
+    with_violation.close()
     client = make_client()
-    server.script.append(Say(429, headers={"Retry-After": "1"}))
+    server.script.append(Response(429, headers={"Retry-After": "1"}))
     for _ in range(2):
         with pytest.raises(ProtectiveStop, match="no call is sent before") as stopped:
             client.get(USERS)
@@ -72,7 +72,7 @@ def test_the_second_429_within_a_week_is_a_protective_stop(
 
 
 def test_a_429_with_a_wait_of_hours_ends_at_once(make_client: MakeClient, server: ScriptedServer) -> None:
-    server.script.append(Say(429, headers={"Retry-After": "7200"}))
+    server.script.append(Response(429, headers={"Retry-After": "7200"}))
     with pytest.raises(BudgetExhausted, match="7202 s"):
         make_client().get(USERS)
 
@@ -102,7 +102,7 @@ def test_stop_ends_waiting_in_every_thread(
     make_client: MakeClient, settings: Settings, server: ScriptedServer, where: str
 ) -> None:
     never = threading.Event()
-    server.default = lambda _: Say(wait=never) if where == "reading" else Say(500)
+    server.default = lambda _: Response(wait=never) if where == "reading" else Response(500)
     own = Settings(
         api_token=settings.api_token,
         base_url=settings.base_url,
@@ -140,6 +140,6 @@ def test_stop_ends_waiting_in_every_thread(
         thread.join(30)
     never.set()
     assert [type(error) for error in errors] == [ApiError] * 3
-    assert all("asked to stop" in str(error) for error in errors)
-    with pytest.raises(ApiError, match="asked to stop"):
+    assert all("run was stopped" in str(error) for error in errors)
+    with pytest.raises(ApiError, match="run was stopped"):
         client.get(USERS)

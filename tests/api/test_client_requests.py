@@ -1,4 +1,4 @@
-"""One question over a real socket: what is sent, what comes back, and what is refused before anything is sent."""
+"""One request over a real socket: what is sent, what is returned, and what is refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from referral_warehouse.api.client import Client, quote_segment
 from referral_warehouse.api.query import Filter, Query, query_params
 from referral_warehouse.errors import ConfigurationError, RequestRefused
 from referral_warehouse.settings import Settings, Token
-from tests.api.scripted_server import Say, ScriptedServer, ok
+from tests.api.scripted_server import Response, ScriptedServer, ok
 from tests.api.stand_ins import TOKEN
 
 USERS = Query("users", order="id")
@@ -30,12 +30,12 @@ def kinds(client: Client) -> list[str]:
 
 def test_a_response_has_payload_time_and_cost(client: Client, server: ScriptedServer) -> None:
     server.script.append(ok({"data": [{"id": 1}], "meta": {"total": 1}}, Date="Fri, 01 May 2026 12:00:00 GMT"))
-    answer = client.get(USERS)
-    assert answer.payload == {"data": [{"id": 1}], "meta": {"total": 1}}
-    assert answer.server_time == datetime(2026, 5, 1, 12, tzinfo=UTC)
-    assert (answer.attempts, client.calls) == (1, 1)
-    assert answer.elapsed_s >= 0
-    assert answer.url_path == "users?order[field]=id&per_page=250"
+    response = client.get(USERS)
+    assert response.payload == {"data": [{"id": 1}], "meta": {"total": 1}}
+    assert response.server_time == datetime(2026, 5, 1, 12, tzinfo=UTC)
+    assert (response.attempts, client.calls) == (1, 1)
+    assert response.elapsed_s >= 0
+    assert response.url_path == "users?order[field]=id&per_page=250"
     assert kinds(client) == ["request"]
 
 
@@ -75,11 +75,11 @@ def test_coupon_names_arrive_as_one_segment(client: Client, server: ScriptedServ
     assert unquote(path) == f"/api/v1/coupons/{name}"
 
 
-def test_gzip_and_chunks_are_undone(client: Client, server: ScriptedServer) -> None:
+def test_gzip_and_chunks_are_decoded(client: Client, server: ScriptedServer) -> None:
     body = gzip.compress(json.dumps({"data": ["ü"] * 5000}).encode())
-    server.script.append(Say(200, body, {"Content-Encoding": "gzip"}))
+    server.script.append(Response(200, body, {"Content-Encoding": "gzip"}))
     chunked = b'4\r\n{"da\r\n9\r\nta": [1]}\r\n0\r\n\r\n'
-    server.script.append(Say(200, chunked, {"Transfer-Encoding": "chunked"}, with_length=False))
+    server.script.append(Response(200, chunked, {"Transfer-Encoding": "chunked"}, with_length=False))
     assert client.get(USERS).payload == {"data": ["ü"] * 5000}
     assert client.get(USERS).payload == {"data": [1]}
 
@@ -134,10 +134,10 @@ def test_unsafe_settings_are_refused_without_showing_the_token(
 
 
 def test_the_token_shows_in_no_event_error_or_repr(client: Client, server: ScriptedServer) -> None:
-    said = json.dumps({"message": f"bad token {TOKEN}"}).encode()
-    server.script.extend([Say(500, said), Say(200, f"<p>{TOKEN}</p>".encode()), Say(422, said)])
+    body = json.dumps({"message": f"bad token {TOKEN}"}).encode()
+    server.script.extend([Response(500, body), Response(200, f"<p>{TOKEN}</p>".encode()), Response(422, body)])
     with pytest.raises(RequestRefused) as refused:
         client.get(USERS)
-    told = f"{refused.value} {client.events} {client!r} {vars(client)}"  # type: ignore[attr-defined]
-    assert "bad token ***" in told
-    assert TOKEN not in told
+    shown = f"{refused.value} {client.events} {client!r} {vars(client)}"  # type: ignore[attr-defined]
+    assert "bad token ***" in shown
+    assert TOKEN not in shown

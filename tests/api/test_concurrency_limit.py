@@ -13,14 +13,14 @@ import pytest
 
 from referral_warehouse.api.client import Client
 from referral_warehouse.api.clock import ClientClock
-from referral_warehouse.api.concurrency_limit import INITIAL, MINIMUM, ConcurrencyLimit, Sent
+from referral_warehouse.api.concurrency_limit import INITIAL, MINIMUM, ConcurrencyLimit, SentRequest
 from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.rate_limit.limiter import Permit, RateLimiter
 from referral_warehouse.api.retry import RetryPolicy
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings, Token
-from tests.api.limiter_model import World, most_in_a_window
+from tests.api.limiter_model import SimulatedTime, most_in_a_window
 
 BUDGET = 540
 MINUTES = 6
@@ -28,7 +28,7 @@ MINUTES = 6
 
 @dataclass
 class Sender:
-    """Sends as many requests as may be in flight, each through the rate limiter; has what it saw.
+    """Sends as many requests as may be in flight, each through the rate limiter; records what happened.
 
     Args:
         latency_s: how long a request takes, by its number and by how many are in flight with it.
@@ -36,7 +36,7 @@ class Sender:
         kind: the kind of a request.
     """
 
-    world: World
+    simulated: SimulatedTime
     limit: ConcurrencyLimit
     latency_s: Callable[[int, int], float]
     rate_limiter: RateLimiter | None = None
@@ -48,16 +48,16 @@ class Sender:
 
     def send(self) -> None:
         while self.in_flight >= self.limit.now:
-            self.world.until_next()
-        permit = None if self.rate_limiter is None else self.rate_limiter.acquire(self.world.pause)
+            self.simulated.until_next()
+        permit = None if self.rate_limiter is None else self.rate_limiter.acquire(self.simulated.pause)
         number = len(self.sent_at)
         self.in_flight += 1
-        self.sent_at.append(self.world.now)
+        self.sent_at.append(self.simulated.now)
         self.limits.append(self.limit.now)
         elapsed_s, sent = self.latency_s(number, self.in_flight), self.limit.begin()
-        self.world.at(self.world.now + elapsed_s, lambda: self._end(number, sent, elapsed_s, permit))
+        self.simulated.at(self.simulated.now + elapsed_s, lambda: self._end(number, sent, elapsed_s, permit))
 
-    def _end(self, number: int, sent: Sent, elapsed_s: float, permit: Permit | None) -> None:
+    def _end(self, number: int, sent: SentRequest, elapsed_s: float, permit: Permit | None) -> None:
         if permit is not None:
             permit.release()
         if self.fails(number):
@@ -69,10 +69,10 @@ class Sender:
 
 def some_minutes(folder: Path, latency_s: Callable[[int, int], float], most: int = 64) -> Sender:
     """What a long load sends in some minutes with the default budget."""
-    world = World()
-    rate_limiter = world.rate_limiter(folder / "l", BUDGET)
-    sender = Sender(world, ConcurrencyLimit(most, BUDGET), latency_s, rate_limiter)
-    while not sender.sent_at or world.now - sender.sent_at[0] < 60 * MINUTES:
+    simulated = SimulatedTime()
+    rate_limiter = simulated.rate_limiter(folder / "l", BUDGET)
+    sender = Sender(simulated, ConcurrencyLimit(most, BUDGET), latency_s, rate_limiter)
+    while not sender.sent_at or simulated.now - sender.sent_at[0] < 60 * MINUTES:
         sender.send()
     rate_limiter.close()
     return sender
@@ -107,7 +107,7 @@ def test_the_bound_of_the_settings_is_never_exceeded(tmp_path: Path) -> None:
 
 
 def test_without_a_budget_the_limit_grows_to_the_bound_while_the_server_is_not_slower() -> None:
-    sender = Sender(World(), ConcurrencyLimit(64), lambda *_: 0.05)
+    sender = Sender(SimulatedTime(), ConcurrencyLimit(64), lambda *_: 0.05)
     for _ in range(500):
         sender.send()
     assert sender.limit.now == 64
@@ -123,20 +123,20 @@ def test_nothing_grows_that_is_not_used() -> None:
 @pytest.mark.parametrize("budget", [0, BUDGET])
 def test_a_server_that_is_slower_the_more_is_in_flight_keeps_few_requests(budget: int) -> None:
     """It serves 4 requests a second, whatever is sent: more in flight only wait longer."""
-    sender = Sender(World(), ConcurrencyLimit(64, budget), lambda _, in_flight: in_flight / 4)
+    sender = Sender(SimulatedTime(), ConcurrencyLimit(64, budget), lambda _, in_flight: in_flight / 4)
     for _ in range(3000):
         sender.send()
     assert max(sender.limits) <= 2 * INITIAL
     late = sender.limits[-1000:]
     assert sum(late) / len(late) <= 1.5 * INITIAL
-    assert min(sender.limits) >= INITIAL, "below the few it begins with, slowness says nothing about us"
+    assert min(sender.limits) >= INITIAL, "slowness lowers the limit to its initial value at most"
 
 
 def test_kinds_of_requests_that_take_different_times_are_not_taken_for_a_slower_server() -> None:
     def latency_s(number: int, _in_flight: int) -> float:
         return 2.0 if number // 200 % 2 else 0.05
 
-    sender = Sender(World(), ConcurrencyLimit(32), latency_s, kind=lambda number: f"list {number // 200 % 2}")
+    sender = Sender(SimulatedTime(), ConcurrencyLimit(32), latency_s, kind=lambda number: f"list {number // 200 % 2}")
     for _ in range(2000):
         sender.send()
     assert sender.limits[200:] == sorted(sender.limits[200:])
@@ -144,7 +144,7 @@ def test_kinds_of_requests_that_take_different_times_are_not_taken_for_a_slower_
 
 
 def test_after_a_server_became_slower_by_itself_the_limit_grows_again() -> None:
-    sender = Sender(World(), ConcurrencyLimit(32), lambda number, _: 0.5 if number < 1000 else 2.0)
+    sender = Sender(SimulatedTime(), ConcurrencyLimit(32), lambda number, _: 0.5 if number < 1000 else 2.0)
     for _ in range(3000):
         sender.send()
     assert min(sender.limits[1000:]) == INITIAL
@@ -162,7 +162,7 @@ def test_a_failure_halves_the_limit_once_for_all_requests_that_were_in_flight() 
 
 
 def test_a_server_that_only_fails_keeps_the_fewest_and_recovers_by_single_steps() -> None:
-    sender = Sender(World(), ConcurrencyLimit(64), lambda *_: 0.5, fails=lambda number: number < 200)
+    sender = Sender(SimulatedTime(), ConcurrencyLimit(64), lambda *_: 0.5, fails=lambda number: number < 200)
     for _ in range(1700):
         sender.send()
     assert set(sender.limits[20:200]) == {MINIMUM}
@@ -172,7 +172,7 @@ def test_a_server_that_only_fails_keeps_the_fewest_and_recovers_by_single_steps(
 
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_small_bounds_hold_whatever_happens(most: int) -> None:
-    sender = Sender(World(), ConcurrencyLimit(most, 60), lambda n, _: n % 9 + 0.1, fails=lambda n: n % 20 > 15)
+    sender = Sender(SimulatedTime(), ConcurrencyLimit(most, 60), lambda n, _: n % 9 + 0.1, fails=lambda n: n % 20 > 15)
     for _ in range(300):
         sender.send()
     assert (min(sender.limits), max(sender.limits)) == (min(most, MINIMUM), most)

@@ -1,4 +1,4 @@
-"""Lists that do not come to an end: every page promises another one, and reading ends with an error that says so."""
+"""Lists that do not end: every page announces another one, and reading ends with an error that reports it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from referral_warehouse.api.pagination.paginator import Paginator
 from referral_warehouse.api.query import Filter, Query
 from referral_warehouse.api.responses import Page
 from referral_warehouse.errors import BadEnvelope, DataRefused, IncompleteList
-from tests.api.scripted_server import Request, Say, ScriptedServer
+from tests.api.scripted_server import Request, Response, ScriptedServer
 
 USERS = Query("users")
 SIZE = 3
@@ -24,8 +24,8 @@ Rows = list[dict[str, Any]]
 Envelope = Callable[[int], dict[str, Any]]
 
 
-def asked(request: Request) -> tuple[int, int, bool]:
-    """The page, the id above which rows are asked for, and whether newest first."""
+def requested(request: Request) -> tuple[int, int, bool]:
+    """The page, the id above which rows are requested, and whether newest first."""
     query = parse_qs(urlsplit(request.target).query)
     above = 0
     for index in itertools.count():
@@ -64,7 +64,7 @@ ENVELOPES: dict[str, Envelope] = {
     "a total that grows": lambda page: {"meta": {"total": 100 * page, "last_page": 34 * page}},
 }
 ROWS = [ever_new, always_the_same, two_in_turn, without_ids, same_without_ids]
-WALKS: dict[str, Callable[[Paginator], Iterator[Page]]] = {
+WAYS: dict[str, Callable[[Paginator], Iterator[Page]]] = {
     "the whole list": lambda paginator: paginator.iter_all(USERS),
     "a filter": lambda paginator: paginator.iter_matching(
         USERS, Filter("date", "gte", "2026-01-01"), lambda _row: True
@@ -74,24 +74,24 @@ WALKS: dict[str, Callable[[Paginator], Iterator[Page]]] = {
 
 
 @pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("walk", WALKS)
+@pytest.mark.parametrize("way", WAYS)
 def test_a_list_without_an_end_is_refused(
-    client: Client, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, walk: str, rows: Callable[[int, int], Rows]
+    client: Client, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, way: str, rows: Callable[[int, int], Rows]
 ) -> None:
     monkeypatch.setattr(list_bound, "SPARE_PAGES", 12)
     for envelope, honours_ids in itertools.product(ENVELOPES.values(), (True, False)):
 
-        def answer(request: Request, envelope: Envelope = envelope, honours_ids: bool = honours_ids) -> Say:
-            page, above, is_descending = asked(request)
+        def answer(request: Request, envelope: Envelope = envelope, honours_ids: bool = honours_ids) -> Response:
+            page, above, is_descending = requested(request)
             found = rows(page, above if honours_ids else 0)
             if honours_ids and is_descending and "id" in found[0]:
                 found = [{"id": 10**12}, {"id": 10**12 - 1}]
-            return Say(body=json.dumps({"data": found} | envelope(page)).encode())
+            return Response(body=json.dumps({"data": found} | envelope(page)).encode())
 
         server.default = answer
         before = client.calls
         with Paginator(client) as paginator, pytest.raises(DataRefused, match="users") as refused:
-            for _ in WALKS[walk](paginator):
+            for _ in WAYS[way](paginator):
                 pass
         assert "Next: " in str(refused.value)
         assert client.calls - before < 1_500
@@ -101,8 +101,8 @@ def test_a_list_without_an_end_is_refused(
 def test_the_same_page_for_millions_of_rows_is_refused_soon(
     client: Client, server: ScriptedServer, rows: Callable[[int, int], Rows]
 ) -> None:
-    server.default = lambda request: Say(
-        body=json.dumps({"data": rows(*asked(request)[:2]), "meta": {"total": 40_000_000}}).encode()
+    server.default = lambda request: Response(
+        body=json.dumps({"data": rows(*requested(request)[:2]), "meta": {"total": 40_000_000}}).encode()
     )
     with (
         Paginator(client) as paginator,
@@ -116,8 +116,8 @@ def test_the_same_page_for_millions_of_rows_is_refused_soon(
 def test_a_last_page_of_a_billion_is_refused_at_once(
     client: Client, server: ScriptedServer, meta: dict[str, int]
 ) -> None:
-    server.default = lambda request: Say(
-        body=json.dumps({"data": ever_new(*asked(request)[:2]), "meta": meta}).encode()
+    server.default = lambda request: Response(
+        body=json.dumps({"data": ever_new(*requested(request)[:2]), "meta": meta}).encode()
     )
     with Paginator(client) as paginator, pytest.raises(BadEnvelope, match=r"users.*1000000000|25000000000"):
         list(paginator.iter_all(USERS))
@@ -137,13 +137,13 @@ def test_the_bound_is_far_beyond_the_reported_total() -> None:
         uncounted.add(Page([{"id": -1}], None, None, None))
 
 
-def test_one_id_out_of_its_place_is_read_around(client: Client, server: ScriptedServer) -> None:
+def test_one_id_out_of_order_affects_one_record(client: Client, server: ScriptedServer) -> None:
     """A record with an absurd id in the middle of an ordered list."""
     absurd: list[Any] = [2**63 - 1, -5, 0, 2**70, "9" * 5_000, None, True, [], {"a": 1}, 1e300, "x"]
     for odd in absurd:
         ids: list[Any] = list(range(1, 61))
 
-        def answer(request: Request, odd: Any = odd, ids: list[Any] = ids) -> Say:
+        def answer(request: Request, odd: Any = odd, ids: list[Any] = ids) -> Response:
             query = parse_qs(urlsplit(request.target).query)
             found = list(ids)
             for index in range(3):
@@ -156,7 +156,7 @@ def test_one_id_out_of_its_place_is_read_around(client: Client, server: Scripted
             page = int(query.get("page", ["1"])[0])
             rows = [{"id": odd if one == 31 else one, "n": one} for one in found[(page - 1) * 5 : page * 5]]
             meta = {"total": len(found), "last_page": max(-(-len(found) // 5), 1)}
-            return Say(body=json.dumps({"data": rows, "meta": meta}).encode())
+            return Response(body=json.dumps({"data": rows, "meta": meta}).encode())
 
         server.default = answer
         with Paginator(client) as paginator:

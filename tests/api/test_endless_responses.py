@@ -1,4 +1,4 @@
-"""Answers that do not come to an end: each attempt has one limit of time and of bytes."""
+"""Responses that do not end: each attempt has one limit of time and of bytes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import pytest
 import trustme
 
 from referral_warehouse.api.client import Client
-from referral_warehouse.api.decompression import UNPACKED_BYTES
+from referral_warehouse.api.decompression import MAX_PIECE_BYTES
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import ApiError, ApiUnavailable
 from referral_warehouse.settings import Settings
 from tests.api.endless_bytes import letters
 from tests.api.raw_server import RawServer
-from tests.api.scripted_server import Say, ScriptedServer, ok
+from tests.api.scripted_server import Response, ScriptedServer, ok
 from tests.api.tunnel import Tunnel
 
 MakeClient = Callable[..., Client]
@@ -62,7 +62,7 @@ def slow_chunk_size() -> Iterator[bytes]:
     yield from letters(b"x")
 
 
-def slow_provisional_answers() -> Iterator[bytes]:
+def slow_provisional_responses() -> Iterator[bytes]:
     yield from itertools.repeat(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
 
 
@@ -74,7 +74,7 @@ def slow_empty_gzip_members() -> Iterator[bytes]:
 
 SLOW = [
     slow_headers, slow_header_lines, slow_status_line, slow_body, slow_chunks, slow_chunk_size,
-    slow_provisional_answers, slow_empty_gzip_members,
+    slow_provisional_responses, slow_empty_gzip_members,
 ]  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def test_a_slow_response_on_a_connection_that_worked_is_given_up(make_client: Ma
         assert server.connections == 3
 
 
-def fast_provisional_answers() -> Iterator[bytes]:
+def fast_provisional_responses() -> Iterator[bytes]:
     yield from itertools.repeat(b"HTTP/1.1 103 Early Hints\r\nLink: </%s>\r\n\r\n" % (b"a" * 200) * 100)
 
 
@@ -146,7 +146,7 @@ def fast_header() -> Iterator[bytes]:
     yield from itertools.repeat(b"a" * 20_000)
 
 
-@pytest.mark.parametrize("pieces", [fast_provisional_answers, fast_header_lines, fast_header])
+@pytest.mark.parametrize("pieces", [fast_provisional_responses, fast_header_lines, fast_header])
 def test_headers_without_end_are_bounded_in_bytes(
     make_client: MakeClient, settings: Settings, pieces: Callable[[], Iterator[bytes]]
 ) -> None:
@@ -177,27 +177,27 @@ ONE_LAYER: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize(("encoding", "body"), ONE_LAYER.values(), ids=ONE_LAYER.keys())
-def test_one_layer_of_gzip_is_unpacked(client: Client, server: ScriptedServer, encoding: str, body: bytes) -> None:
-    server.script.append(Say(200, body, {"Content-Encoding": encoding}))
-    answer = client.get(USERS)
-    assert (answer.payload, answer.attempts) == ({"data": ["0" * 5_000]}, 1)
+def test_one_layer_of_gzip_is_decompressed(client: Client, server: ScriptedServer, encoding: str, body: bytes) -> None:
+    server.script.append(Response(200, body, {"Content-Encoding": encoding}))
+    response = client.get(USERS)
+    assert (response.payload, response.attempts) == ({"data": ["0" * 5_000]}, 1)
 
 
-def test_gzip_members_are_unpacked_wherever_a_piece_ends(make_client: MakeClient, settings: Settings) -> None:
-    packed = b"".join(gzip.compress(part) for part in (BODY[:1], BODY[1:300], b"", BODY[300:])) + b"\0\0\0"
+def test_gzip_members_are_decompressed_wherever_a_piece_ends(make_client: MakeClient, settings: Settings) -> None:
+    compressed = b"".join(gzip.compress(part) for part in (BODY[:1], BODY[1:300], b"", BODY[300:])) + b"\0\0\0"
 
     def pieces() -> Iterator[bytes]:
         yield b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
-        for letter in packed:
+        for letter in compressed:
             yield b"1\r\n%s\r\n" % bytes([letter])
         yield b"0\r\n\r\n"
 
     with RawServer(pieces, pause_s=0) as server:
-        answer = make_client(dataclasses.replace(settings, base_url=server.url)).get(USERS)
-    assert (answer.payload, answer.attempts) == ({"data": ["0" * 5_000]}, 1)
+        response = make_client(dataclasses.replace(settings, base_url=server.url)).get(USERS)
+    assert (response.payload, response.attempts) == ({"data": ["0" * 5_000]}, 1)
 
 
-OTHER_PACKINGS: dict[str, tuple[str, bytes]] = {
+OTHER_ENCODINGS: dict[str, tuple[str, bytes]] = {
     "gzip twice": ("gzip, gzip", TWICE),
     "gzip, identity and x-gzip": ("gzip,identity,x-gzip", TWICE),
     "deflate": ("deflate", zlib.compress(BODY)),
@@ -209,18 +209,18 @@ OTHER_PACKINGS: dict[str, tuple[str, bytes]] = {
 }
 
 
-@pytest.mark.parametrize(("encoding", "body"), OTHER_PACKINGS.values(), ids=OTHER_PACKINGS.keys())
-def test_any_other_packing_is_refused_and_not_undone(
+@pytest.mark.parametrize(("encoding", "body"), OTHER_ENCODINGS.values(), ids=OTHER_ENCODINGS.keys())
+def test_any_other_encoding_is_refused_and_not_decoded(
     client: Client, server: ScriptedServer, encoding: str, body: bytes
 ) -> None:
-    server.script.append(Say(200, body, {"Content-Encoding": encoding}))
+    server.script.append(Response(200, body, {"Content-Encoding": encoding}))
     with pytest.raises(ApiUnavailable, match=r"users.* content encoding '.*not requested") as refused:
         client.get(USERS)
     assert len(refused.value.message) < 300
     assert client.calls == 1
 
 
-def test_repeated_packing_headers_count_as_layers(make_client: MakeClient, settings: Settings) -> None:
+def test_repeated_encoding_headers_count_as_layers(make_client: MakeClient, settings: Settings) -> None:
     def pieces() -> Iterator[bytes]:
         head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
         yield head % len(TWICE) + TWICE
@@ -241,16 +241,16 @@ BROKEN_GZIP = {
 
 @pytest.mark.parametrize("body", BROKEN_GZIP.values(), ids=BROKEN_GZIP.keys())
 def test_broken_gzip_is_retried(client: Client, server: ScriptedServer, body: bytes) -> None:
-    server.script.extend([Say(200, body, {"Content-Encoding": "gzip"}), ok({"data": ["fine"]})])
-    answer = client.get(USERS)
-    assert (answer.payload, answer.attempts) == ({"data": ["fine"]}, 2)
+    server.script.extend([Response(200, body, {"Content-Encoding": "gzip"}), ok({"data": ["fine"]})])
+    response = client.get(USERS)
+    assert (response.payload, response.attempts) == ({"data": ["fine"]}, 2)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "br"])
 def test_an_error_whose_body_cannot_be_decompressed_is_classified_by_its_status(
     client: Client, server: ScriptedServer, encoding: str
 ) -> None:
-    server.script.append(Say(404, b"no gzip at all", {"Content-Encoding": encoding}))
+    server.script.append(Response(404, b"no gzip at all", {"Content-Encoding": encoding}))
     with pytest.raises(ApiError, match="HTTP 404"):
         client.get(USERS)
     assert client.calls == 1
@@ -281,9 +281,9 @@ print(int(status["VmHWM"].split()[0]) / 1024)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_a_bomb_in_two_layers_costs_no_memory(server: ScriptedServer, tmp_path: Path) -> None:
     squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
-    once = b"".join([*(squeeze.compress(b"0" * UNPACKED_BYTES) for _ in range(500)), squeeze.flush()])
+    once = b"".join([*(squeeze.compress(b"0" * MAX_PIECE_BYTES) for _ in range(500)), squeeze.flush()])
     bomb = gzip.compress(once, 9)
-    server.default = lambda request: Say(
+    server.default = lambda request: Response(
         200, once if "one" in request.target else bomb,
         {"Content-Encoding": "gzip" if "one" in request.target else "gzip, gzip"},
     )  # fmt: skip

@@ -64,7 +64,7 @@ def test_counts_are_read_where_they_are_reported(
         ({"10": {"id": 2}, "9": {"id": 1}}, ROWS),
     ],
 )
-def test_lists_come_as_arrays_or_as_objects_keyed_by_numbers(data: Any, rows: list[Any]) -> None:
+def test_lists_are_arrays_or_objects_keyed_by_numbers(data: Any, rows: list[Any]) -> None:
     assert page(data=data).rows == rows
 
 

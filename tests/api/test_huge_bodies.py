@@ -1,4 +1,4 @@
-"""Bodies of 200 MB, eight of them at once: refused with words, in a process whose memory does not grow with them."""
+"""Bodies of 200 MB, eight of them at once: refused with a message, in a process whose memory stays bounded."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from referral_warehouse.settings import Settings, Token
 
 settings = Settings(api_token=Token("t"), base_url=sys.argv[1], calls_per_minute=0, warehouse_dir=Path(sys.argv[2]))
 with Client(settings) as client, ThreadPoolExecutor(8) as pool:
-    def ask(page):
+    def send(page):
         try:
             client.get(Query("users", page=page))
         except ApiUnavailable as error:
             return error.message
     if sys.argv[3] == "200":
-        for words in pool.map(ask, range(1, 9)):
+        for words in pool.map(send, range(1, 9)):
             assert "users?" in words and "too large (more than 64 MB)" in words, words
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 print(int(status["VmHWM"].split()[0]) / 1024)
 """
-# What a body may hold, what is read of the others until it is their turn, and a little for unpacking.
+# What a body may hold, what is read of the others until it is their turn, and a little for decompression.
 ALLOWED_MB = 64 + 8 * 4 + 8 * 2 + 32
 MEGABYTE = b"0" * (1024 * 1024)
 BODY = (b'{"data": ["', *[MEGABYTE] * 200, b'"]}')
@@ -42,23 +42,23 @@ BODY = (b'{"data": ["', *[MEGABYTE] * 200, b'"]}')
 
 @pytest.fixture
 def endless() -> Iterator[str]:
-    """A server whose every answer is 200 MB of JSON; under /gzip it travels as a few hundred kilobytes."""
+    """A server whose every response is 200 MB of JSON; under /gzip it is sent as a few hundred kilobytes."""
 
     squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
-    packed = [squeeze.compress(part) for part in BODY]
+    compressed = [squeeze.compress(part) for part in BODY]
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            is_packed = self.path.startswith("/gzip")
+            is_compressed = self.path.startswith("/gzip")
             self.send_response(200)
-            if is_packed:
+            if is_compressed:
                 self.send_header("Content-Encoding", "gzip")
             self.end_headers()
             try:
-                for part in packed if is_packed else BODY:
+                for part in compressed if is_compressed else BODY:
                     self.wfile.write(part)
             except OSError:
-                self.close_connection = True  # whoever asked has had enough
+                self.close_connection = True  # the client stopped reading
 
         def log_message(self, *_: object) -> None:
             pass

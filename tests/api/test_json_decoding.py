@@ -1,4 +1,4 @@
-"""Bodies are read exactly or called unreadable, and error bodies become short words."""
+"""Bodies are read exactly or refused as unreadable, and error bodies become short messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS errors that would come again are not asked again and say what to do; a connection cut off in its handshake is."""
+"""Permanent TLS errors are not retried and have advice; a connection that is cut off in its handshake is retried."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from referral_warehouse.api.pagination.prefetch import Prefetcher
 from referral_warehouse.api.query import Purpose, Query
 from referral_warehouse.api.responses import Page
 from referral_warehouse.settings import Settings
-from tests.api.scripted_server import Request, Say, ScriptedServer, ok
+from tests.api.scripted_server import Request, Response, ScriptedServer, ok
 
 THREADS = 3
 
@@ -120,10 +120,10 @@ def test_a_consumer_in_another_thread_ends_when_its_calls_are_cancelled() -> Non
         held.set()
 
 
-def rows_of(request: Request, hold: threading.Event | None = None) -> Say:
-    said = ok({"data": [{"id": 1}], "meta": {"total": 1, "last_page": 1}})
-    said.wait = hold if "users" not in request.target else None
-    return said
+def rows_of(request: Request, hold: threading.Event | None = None) -> Response:
+    response = ok({"data": [{"id": 1}], "meta": {"total": 1, "last_page": 1}})
+    response.wait = hold if "users" not in request.target else None
+    return response
 
 
 def test_no_more_requests_are_in_flight_than_the_concurrency_allows(client: Client, server: ScriptedServer) -> None:
@@ -182,7 +182,7 @@ def test_a_list_whose_rows_wait_ends_with_a_run_that_fails(client: Client, serve
         assert not thread.is_alive()
 
 
-def test_who_asks_first_is_sent_first_however_many_lookups_another_thread_has(
+def test_requests_are_sent_in_their_order_however_many_lookups_another_thread_has(
     make_client: Callable[..., Client], settings: Settings, server: ScriptedServer
 ) -> None:
     client = make_client(replace(settings, concurrency=1))

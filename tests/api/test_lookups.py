@@ -1,4 +1,4 @@
-"""Independent lookups: answers in any order, failures at any place, a consumer that stops at any moment."""
+"""Independent lookups: responses in any order, failures at any place, a consumer that stops at any time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from referral_warehouse.api.pagination.prefetch import Prefetcher
 from referral_warehouse.api.query import Purpose, Query
 from referral_warehouse.errors import ProtectiveStop
 from referral_warehouse.settings import Settings
-from tests.api.scripted_server import Request, Say, ScriptedServer, Step
+from tests.api.scripted_server import Request, Response, ScriptedServer, Step
 
 THREADS = 4
 
@@ -31,7 +31,7 @@ def client(make_client: Callable[..., Client], settings: Settings) -> Client:
     return make_client(replace(settings, concurrency=THREADS))
 
 
-class Conductor:
+class Ordering:
     """Ends calls in a given order, as far as they are in flight; counts how many are in flight together."""
 
     def __init__(self, order: list[int]) -> None:
@@ -69,10 +69,10 @@ class Conductor:
 
 @settings(max_examples=40, deadline=None)
 @given(st.permutations(range(12)), st.sets(st.integers(0, 11), max_size=3), st.integers(0, 12))
-def test_results_are_in_order_whatever_order_the_answers_come_in(
+def test_results_are_in_order_whatever_order_the_responses_arrive_in(
     order: list[int], failing: set[int], stop_after: int
 ) -> None:
-    conductor, prefetcher, found = Conductor(order), Prefetcher(ConcurrencyLimit(THREADS)), list[int]()
+    conductor, prefetcher, found = Ordering(order), Prefetcher(ConcurrencyLimit(THREADS)), list[int]()
     first_failure = min(failing, default=12)
     results = prefetcher.in_order((partial(conductor.call, i, i in failing) for i in range(12)), 3 * THREADS)
     with suppress(LookupError):
@@ -117,9 +117,13 @@ def test_pages_that_begin_where_no_other_page_reaches_have_every_id(
 
 @pytest.fixture
 def names(server: ScriptedServer) -> list[Query]:
-    def answer(request: Request) -> Say:
+    def answer(request: Request) -> Response:
         name = request.target.partition("?")[0].rpartition("/")[2]
-        return Say(404, b"{}") if name.startswith("gone") else Say(body=json.dumps({"data": {"name": name}}).encode())
+        return (
+            Response(404, b"{}")
+            if name.startswith("gone")
+            else Response(body=json.dumps({"data": {"name": name}}).encode())
+        )
 
     server.default = answer
     return [Query(f"coupons/{'gone' if i % 5 == 0 else 'n'}{i}", per_page=None) for i in range(40)]
@@ -133,9 +137,13 @@ def test_lookups_are_counted_by_what_they_were_for(client: Client, names: list[Q
     assert client.calls == 40
 
 
-def test_a_refused_relation_is_found_out_once_for_all_lookups(client: Client, server: ScriptedServer) -> None:
-    def answer(request: Request) -> Say:
-        return Say(422, b'{"message": "no relation"}') if "with" in request.target else Say(body=b'{"data": {"id": 1}}')
+def test_a_refused_relation_is_detected_once_for_all_lookups(client: Client, server: ScriptedServer) -> None:
+    def answer(request: Request) -> Response:
+        return (
+            Response(422, b'{"message": "no relation"}')
+            if "with" in request.target
+            else Response(body=b'{"data": {"id": 1}}')
+        )
 
     server.default = answer
     queries = [Query(f"coupons/c{i}", relations=("batch",), per_page=None) for i in range(30)]
@@ -150,7 +158,7 @@ def test_a_second_violation_ends_all_lookups(client: Client, server: ScriptedSer
     accepted = server.default
 
     def answer(request: Request) -> Step:
-        return Say(429, b"{}", {"Retry-After": "1"}) if len(server.requests) > 10 else accepted(request)
+        return Response(429, b"{}", {"Retry-After": "1"}) if len(server.requests) > 10 else accepted(request)
 
     server.default = answer
     with pytest.raises(ProtectiveStop), Paginator(client) as paginator:

@@ -1,4 +1,4 @@
-"""What the environment says about the network: which proxy is used, which hosts are exempt, whom to trust."""
+"""Network settings of the environment: which proxy is used, which hosts are exempt, which certificates are trusted."""
 
 from __future__ import annotations
 

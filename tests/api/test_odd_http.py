@@ -1,4 +1,4 @@
-"""HTTP that is hardly any: whatever comes, the client answers or ends in one of its own errors, printable and short."""
+"""Responses that violate HTTP: each is read, or ends in a typed error with a short, printable message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from referral_warehouse.api.retry import LONGEST_RETRY_AFTER_S, parse_date, retr
 from referral_warehouse.errors import ReferralsError, RequestRefused
 from referral_warehouse.settings import Settings
 from tests.api.raw_server import RawServer
-from tests.api.scripted_server import Say, ScriptedServer, ok
+from tests.api.scripted_server import Response, ScriptedServer, ok
 
 MakeClient = Callable[..., Client]
 USERS = Query("users")
@@ -57,15 +57,15 @@ def test_odd_http_ends_in_a_response_or_a_typed_error(make_client: MakeClient, s
     with RawServer(pieces, pause_s=0) as server:
         client = make_client(dataclasses.replace(settings, base_url=server.url))
         try:
-            answer = client.get(USERS)
+            response = client.get(USERS)
         except ReferralsError as error:
-            told = str(error)
+            message = str(error)
         else:
-            told = "an answer"
-            assert answer.payload == {"data": []}
-    assert told.isprintable()
-    assert len(told) < 800
-    assert DIGITS[:300].decode() not in told
+            message = "an answer"
+            assert response.payload == {"data": []}
+    assert message.isprintable()
+    assert len(message) < 800
+    assert DIGITS[:300].decode() not in message
 
 
 LONG = DIGITS.decode()
@@ -85,19 +85,19 @@ HEADERS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", HEADERS)
 def test_absurd_headers_change_no_response(client: Client, server: ScriptedServer, name: str) -> None:
-    server.script.append(Say(200, BODY, HEADERS[name]))
-    answer = client.get(USERS)
-    assert (answer.payload, answer.attempts) == ({"data": []}, 1)
+    server.script.append(Response(200, BODY, HEADERS[name]))
+    response = client.get(USERS)
+    assert (response.payload, response.attempts) == ({"data": []}, 1)
 
 
 @pytest.mark.parametrize("value", [LONG, "1" + "0" * 11, "nan", "inf", "-5", "1e99", "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_an_absurd_retry_after_is_bounded(client: Client, server: ScriptedServer, value: str) -> None:
-    server.script.extend([Say(503, headers={"Retry-After": value}), ok()])
+    server.script.extend([Response(503, headers={"Retry-After": value}), ok()])
     try:
         assert client.get(USERS).attempts == 2
     except ReferralsError as error:
-        told = str(error)
-        assert "HTTP 503" in told
+        message = str(error)
+        assert "HTTP 503" in message
     at = parse_date("Fri, 01 May 2026 12:00:00 GMT")
     assert at is not None
     assert (retry_after_s(value, at) or 0) <= LONGEST_RETRY_AFTER_S
@@ -109,7 +109,7 @@ LOCATIONS = ["http://127.0.0.1:99999999999/", "http://[::1", "//", "http://a b/"
 
 @pytest.mark.parametrize("location", LOCATIONS, ids=[f"location{n}" for n in range(len(LOCATIONS))])
 def test_an_absurd_redirect_is_refused_at_once(client: Client, server: ScriptedServer, location: str) -> None:
-    server.script.append(Say(302, b"", {"Location": location}))
+    server.script.append(Response(302, b"", {"Location": location}))
     with pytest.raises(RequestRefused, match="redirect") as refused:
         client.get(USERS)
     assert client.calls == 1

@@ -1,4 +1,4 @@
-"""The paginator over lists that hold still: every row once, whatever this server does differently."""
+"""The paginator over lists that do not change: every row once, whatever this server does differently."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_bounded_list_costs_one_request_per_page_and_two_more() -> None:
     with paginator_of(moving) as paginator:
         pages = list(paginator.iter_all(LIST))
     assert [len(page.rows) for page in pages] == [3] * 10
-    assert len(moving.asked) == 11
+    assert len(moving.queries) == 11
     assert pages[-1].is_last
 
 
@@ -62,16 +62,16 @@ def test_newest_first_needs_one_pass() -> None:
     moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({"newest first"}))
     with paginator_of(moving) as paginator:
         kept(paginator.iter_all(LIST))
-        moving.asked.clear()
+        moving.queries.clear()
         kept(paginator.iter_all(LIST))
-    assert len(moving.asked) == 10
+    assert len(moving.queries) == 10
 
 
 def test_an_incremental_query_without_new_rows_costs_one_request() -> None:
     moving = MovingList(numbered_rows(range(1, 31)))
     with paginator_of(moving) as paginator:
         assert len(list(paginator.iter_matching(LIST, SINCE, honours, lambda page: page.total == 15))) == 1
-        assert len(moving.asked) == 1
+        assert len(moving.queries) == 1
 
 
 def test_ids_may_be_texts() -> None:
@@ -79,9 +79,9 @@ def test_ids_may_be_texts() -> None:
 
     class Texts(MovingList):
         def get(self, query: Query, _server_error_attempts: int | None = None) -> Any:
-            answer = super().get(query)
-            answer.payload["data"] = [row | {"id": str(row["id"])} for row in answer.payload["data"]]
-            return answer
+            response = super().get(query)
+            response.payload["data"] = [row | {"id": str(row["id"])} for row in response.payload["data"]]
+            return response
 
     with paginator_of(Texts(rows)) as paginator:
         assert sorted(map(int, kept(paginator.iter_all(LIST)))) == sorted(rows)
@@ -90,9 +90,9 @@ def test_ids_may_be_texts() -> None:
 def test_rows_without_a_readable_id_do_not_stop_pagination() -> None:
     class Nameless(MovingList):
         def get(self, query: Query, _server_error_attempts: int | None = None) -> Any:
-            answer = super().get(query)
-            answer.payload["data"] = [row | {"id": f"u-{row['id']}"} for row in answer.payload["data"]]
-            return answer
+            response = super().get(query)
+            response.payload["data"] = [row | {"id": f"u-{row['id']}"} for row in response.payload["data"]]
+            return response
 
     with paginator_of(Nameless(numbered_rows(range(1, 11)))) as paginator:
         assert len(kept(paginator.iter_all(LIST))) == 10

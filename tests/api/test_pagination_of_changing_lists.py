@@ -1,4 +1,4 @@
-"""The paginator: whatever a list does between two calls, no row that was there all along is missing, or it says so."""
+"""The paginator: however a list changes between two calls, no row that stayed is missing, or reading is refused."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.api.paginators import LIST, SINCE, WAYS, honours, kept, paginator_of
 
 
 def scripted(**at: list[Change]) -> Iterator[list[Change]]:
-    """Changes before the n-th question, written ``q3=[…]``."""
+    """Changes before the n-th request, written ``q3=[…]``."""
     for number in range(1, 200):
         yield at.get(f"q{number}", [])
 
 
 def test_a_deletion_behind_the_current_page_hides_no_row() -> None:
-    # With pages by number alone, row 10 would slip onto the page before.
+    # With pages by number alone, row 10 would shift to the page before.
     moving = MovingList(numbered_rows(range(1, 31)), scripted(q5=[("delete", 0)]))
     with paginator_of(moving, concurrency=1) as paginator:
         found = kept(paginator.iter_all(LIST))
@@ -31,13 +31,13 @@ def test_a_deletion_behind_the_current_page_hides_no_row() -> None:
 
 @pytest.mark.parametrize("way", ["newest first", "oldest first", "in odd order"])
 def test_one_gone_and_one_new_do_not_cancel_out(way: str) -> None:
-    # The total stays the same, yet a row has slipped past: only another proof than the total can tell.
-    for question in range(2, 14):
-        changes = {f"q{question}": [("delete", 28), ("insert", 1), ("delete", 1), ("insert", 2)]}
+    # The total stays the same although a row was skipped: only another proof than the total shows it.
+    for number in range(2, 14):
+        changes = {f"q{number}": [("delete", 28), ("insert", 1), ("delete", 1), ("insert", 2)]}
         moving = MovingList(numbered_rows(range(1, 31)), scripted(**changes), frozenset({way, "ignores id filters"}))
         with paginator_of(moving, concurrency=1) as paginator:
             found = kept(paginator.iter_all(LIST))
-        assert moving.stayed <= found.keys(), question
+        assert moving.stayed <= found.keys(), number
 
 
 def test_a_range_that_rows_leave_while_it_is_read_proves_nothing() -> None:
@@ -46,7 +46,7 @@ def test_a_range_that_rows_leave_while_it_is_read_proves_nothing() -> None:
         kept(paginator.iter_id_range(LIST, 5, 25))
 
 
-def test_a_fresh_pass_is_announced() -> None:
+def test_a_new_pass_is_marked() -> None:
     moving = MovingList(numbered_rows(range(1, 31)), scripted(q8=[("delete", 28)]), frozenset({"newest first"}))
     with paginator_of(moving, concurrency=1) as paginator:
         pages = list(paginator.iter_all(LIST))
@@ -70,20 +70,20 @@ def test_a_total_that_stays_wrong_is_refused_soon(way: str) -> None:
     moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({way, "refuses id filters"}))
     with paginator_of(moving) as paginator, pytest.raises(IncompleteList, match="30 rows each time"):
         kept(paginator.iter_all(LIST))
-    assert len(moving.asked) <= 40
+    assert len(moving.queries) <= 40
 
 
 @pytest.mark.parametrize("total", [4, "9"])
 def test_an_empty_page_with_a_total_is_refused(total: Any) -> None:
     class Hollow(MovingList):
         def get(self, query: Query, _server_error_attempts: int | None = None) -> Any:
-            answer = super().get(query)
-            answer.payload.update(data=[], meta={"total": total})
-            return answer
+            response = super().get(query)
+            response.payload.update(data=[], meta={"total": total})
+            return response
 
-    for walk in (lambda p: p.iter_all(LIST), lambda p: p.iter_matching(LIST, SINCE, honours)):
+    for read in (lambda p: p.iter_all(LIST), lambda p: p.iter_matching(LIST, SINCE, honours)):
         with paginator_of(Hollow(numbered_rows(range(1, 5)))) as paginator, pytest.raises(IncompleteList):
-            kept(walk(paginator))
+            kept(read(paginator))
 
 
 CHANGE = st.one_of(

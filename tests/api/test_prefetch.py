@@ -1,4 +1,4 @@
-"""Results come in the order of the calls, and memory and threads are bounded by the numbers given."""
+"""Results are in the order of the calls, and memory and threads are bounded by the numbers given."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("verdict", "statuses"),
+    ("meaning", "statuses"),
     [
         (StatusMeaning.SUCCESS, (200, 201, 204, 206)),
         (StatusMeaning.REDIRECT, (301, 302, 303, 304, 307, 308)),
@@ -38,8 +38,8 @@ NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
         (StatusMeaning.SERVER_ERROR, (501, 505, 511, 599)),
     ],
 )
-def test_the_table_of_statuses(verdict: StatusMeaning, statuses: tuple[int, ...]) -> None:
-    assert {status: status_meaning(status) for status in statuses} == dict.fromkeys(statuses, verdict)
+def test_the_table_of_statuses(meaning: StatusMeaning, statuses: tuple[int, ...]) -> None:
+    assert {status: status_meaning(status) for status in statuses} == dict.fromkeys(statuses, meaning)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_other_refusals_are_not_taken_for_a_block(words: str) -> None:
 
 
 @given(st.integers(1, 200), st.floats(0, 1, exclude_max=True), st.one_of(st.none(), st.floats(0, 1e6)))
-def test_waits_stay_between_the_servers_word_and_the_cap(attempt: int, luck: float, named: float | None) -> None:
+def test_waits_stay_between_the_time_of_the_server_and_the_cap(attempt: int, luck: float, named: float | None) -> None:
     policy = RetryPolicy(jitter=lambda: luck)
     backoff = policy.backoff_s(attempt)
     assert 0 <= backoff <= min(policy.cap_s, policy.base_s * 2.0 ** (attempt - 1))

@@ -19,7 +19,7 @@ from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.query import Query
 from referral_warehouse.errors import ApiError, ApiUnavailable, ConfigurationError
 from referral_warehouse.settings import Settings
-from tests.api.scripted_server import Say, ScriptedServer, ok
+from tests.api.scripted_server import Response, ScriptedServer, ok
 from tests.api.stand_ins import TOKEN
 from tests.api.tunnel import Tunnel
 
@@ -114,15 +114,15 @@ def test_responses_come_through_a_proxy_that_sees_neither_token_nor_query(
         with make_client(there) as client:
             assert client.get(Query("users", page=7)).payload == {"data": ["through the tunnel"]}
         assert [request.headers["authorization"] for request in vendor.requests] == [f"Bearer {TOKEN}"]
-        [asked] = proxy.asked
-        assert asked.startswith("CONNECT api.example.com:443 HTTP/1.1")
-        assert "Proxy-Authorization: Basic" in asked
-        assert TOKEN not in asked
+        [request] = proxy.requests
+        assert request.startswith("CONNECT api.example.com:443 HTTP/1.1")
+        assert "Proxy-Authorization: Basic" in request
+        assert TOKEN not in request
         assert TOKEN.encode() not in proxy.carried
         assert b"users" not in proxy.carried
 
 
-def test_stop_wakes_a_read_over_tls(
+def test_stop_ends_a_read_over_tls(
     make_client: MakeClient,
     secure_settings: Settings,
     secure_server: ScriptedServer,
@@ -132,7 +132,7 @@ def test_stop_wakes_a_read_over_tls(
     AUTHORITY.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     never = threading.Event()
-    secure_server.default = lambda _: Say(wait=never)
+    secure_server.default = lambda _: Response(wait=never)
     client = make_client(secure_settings, clock=ClientClock())
     errors: list[ApiError] = []
 

@@ -1,4 +1,4 @@
-"""The transport: GET only, proxies and certificates from the environment, and sockets that can be woken."""
+"""The transport: GET only, proxies and certificates from the environment, and sockets whose reads can be ended."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from referral_warehouse.api.transport import UNPACKED_BYTES, Transport
+from referral_warehouse.api.transport import MAX_PIECE_BYTES, Transport
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
-from tests.api.scripted_server import Say, ScriptedServer
+from tests.api.scripted_server import Response, ScriptedServer
 from tests.api.stand_ins import TOKEN
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "get"])
-def test_nothing_but_get_can_leave(settings: Settings, server: ScriptedServer, method: str) -> None:
+def test_nothing_but_get_is_sent(settings: Settings, server: ScriptedServer, method: str) -> None:
     transport = Transport(settings)
     if method == "get":
         assert transport._http.request("get", f"{server.url}/x").status_code == 200  # httpx writes it in capitals
@@ -43,7 +43,7 @@ def test_a_server_on_this_machine_is_reached_without_a_proxy(
 
 def test_https_goes_through_the_proxy_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer() as proxy:
-        proxy.default = lambda _: Say(407)
+        proxy.default = lambda _: Response(407)
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         transport = Transport(
             Settings(api_token=Token(TOKEN), base_url="https://api.example.com/v1", warehouse_dir=tmp_path)
@@ -85,24 +85,24 @@ def test_a_ca_bundle_of_ones_own_is_read(tmp_path: Path, monkeypatch: pytest.Mon
         Transport(settings)
 
 
-def test_packed_bodies_come_out_whole_wherever_a_piece_ends(settings: Settings, server: ScriptedServer) -> None:
+def test_compressed_bodies_are_complete_wherever_a_piece_ends(settings: Settings, server: ScriptedServer) -> None:
     transport = Transport(settings)
-    for more in (*range(-260, 261, 20), -1, 1, UNPACKED_BYTES):
-        body = b"0" * (UNPACKED_BYTES + more)
-        server.script.append(Say(200, gzip.compress(body), {"Content-Encoding": "gzip"}))
+    for more in (*range(-260, 261, 20), -1, 1, MAX_PIECE_BYTES):
+        body = b"0" * (MAX_PIECE_BYTES + more)
+        server.script.append(Response(200, gzip.compress(body), {"Content-Encoding": "gzip"}))
         assert transport.fetch("users").body == body, more
     transport.close()
 
 
 def test_a_slow_response_is_given_up(settings: Settings, server: ScriptedServer) -> None:
-    moments = iter([0.0, 2 * settings.timeout_s + 1])
-    transport = Transport(settings, clock=lambda: next(moments))
+    times = iter([0.0, 2 * settings.timeout_s + 1])
+    transport = Transport(settings, clock=lambda: next(times))
     with pytest.raises(httpx.ReadTimeout, match="too slow"):
         transport.fetch("users")
     transport.close()
 
 
-def test_an_aborted_wire_breaks_new_connections_too(settings: Settings) -> None:
+def test_an_aborted_transport_breaks_new_connections_too(settings: Settings) -> None:
     transport = Transport(settings)
     transport.abort()
     with pytest.raises(httpx.TransportError):

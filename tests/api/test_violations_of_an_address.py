@@ -21,7 +21,7 @@ DAY_S = 86_400
 
 
 class Clock:
-    """Both clocks of a machine, set by hand."""
+    """Both clocks of a machine, which a test sets."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -103,7 +103,7 @@ def test_forgiving_is_for_the_address(two: tuple[RateLimiter, RateLimiter], cloc
     _call(other)
 
 
-def test_other_processes_are_seen_within_a_second(tmp_path: Path, clock: Clock) -> None:
+def test_violations_of_other_processes_count_within_a_second(tmp_path: Path, clock: Clock) -> None:
     stores = [
         CallStore(tmp_path / "address.sqlite3", window_s=60, violations_that_stop=2, clock=clock.host) for _ in range(2)
     ]

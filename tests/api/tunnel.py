@@ -1,4 +1,4 @@
-"""A CONNECT proxy as companies have them: it tunnels bytes to one server, whatever name it is asked for."""
+"""A CONNECT proxy as companies have them: it tunnels bytes to one server, whichever host is requested."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Self
 
 
 class Tunnel:
-    """Use as a context manager. ``asked`` holds what each client said before its tunnel was open."""
+    """Use as a context manager. ``requests`` holds the CONNECT request of each client."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.carried = bytearray()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -44,7 +44,7 @@ class Tunnel:
                 head = b""
                 while not head.endswith(b"\r\n\r\n"):
                     head += client.recv(1)
-                self.asked.append(head.decode())
+                self.requests.append(head.decode())
                 server = socket.create_connection(("127.0.0.1", self._port))
                 self._open += [client, server]
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")

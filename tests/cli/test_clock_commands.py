@@ -37,7 +37,7 @@ def test_sync_under_a_wrong_date_publishes_right_days_and_warns(dated: DatedAcco
         days = "select count(*) from marts.reward_liability_daily where day_on > current_date + 1"
         assert connection.execute(days).fetchall() == [(0,)]
     checked = referrals("check")
-    assert "WARN  clock: 2030-02-20 08:00:00 UTC there" in checked.stdout
+    assert "WARN  clock: the server sends 2030-02-20 08:00:00 UTC" in checked.stdout
 
 
 def test_fix_clock_corrects_and_publishes(dated: DatedAccount, referrals: Referrals) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from referral_warehouse.workspace.lock import warehouse_lock
 from tests.api.raw_server import RawServer
-from tests.api.scripted_server import Request, Say, ScriptedServer
+from tests.api.scripted_server import Request, Response, ScriptedServer
 from tests.kills.forks import run_referrals
 from tests.load.extreme_values import good_row, written
 from tests.sampling import sampled
@@ -53,8 +53,8 @@ def user(identifier: int) -> dict[str, Any]:
     return row
 
 
-def listed(rows: list[dict[str, Any]], **more: Any) -> Say:
-    return Say(body=json.dumps({"data": rows} | more).encode())
+def listed(rows: list[dict[str, Any]], **more: Any) -> Response:
+    return Response(body=json.dumps({"data": rows} | more).encode())
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def listed(rows: list[dict[str, Any]], **more: Any) -> Say:
     ], 2),
 )  # fmt: skip
 def test_a_list_without_an_end_ends_the_sync_with_exit_5(tmp_path: Path, meta: dict[str, int], words: str) -> None:
-    def answer(request: Request) -> Say:
+    def answer(request: Request) -> Response:
         if urlsplit(request.target).path.endswith("/campaigns"):  # asked for before all else
             return listed([json.loads(written(good_row("campaigns", 1)))], meta={"total": 1, "last_page": 1})
         page = int(parse_qs(urlsplit(request.target).query).get("page", ["1"])[0])

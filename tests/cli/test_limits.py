@@ -49,7 +49,7 @@ def test_a_limit_that_is_met_while_working_is_named_and_the_next_run_goes_on(
         "users.UserReader.backfill = broken\nfrom referral_warehouse.__main__ import main\nmain()"
     )
     done = in_shell('exec "$@" sync', environ, tmp_path, (sys.executable, "-c", code))
-    assert_reason(done, "met a limit of the system")
+    assert_reason(done, "reached a limit of the system")
     assert referrals("load").returncode == 0
 
 

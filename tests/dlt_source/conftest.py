@@ -1,4 +1,4 @@
-"""Accounts on real sockets for pipelines of other people, which have settings and folders of their own."""
+"""Accounts on real sockets for pipelines of other programs, which have settings and folders of their own."""
 
 from __future__ import annotations
 

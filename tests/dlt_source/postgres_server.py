@@ -37,7 +37,7 @@ def _free_port() -> int:
 
 
 class PostgresServer:
-    """A server with its own data; ``url`` is the address of a database, with the password that it asks for."""
+    """A server with its own data; ``url`` is the address of a database, with its password."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

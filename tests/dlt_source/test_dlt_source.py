@@ -111,8 +111,8 @@ def test_cursors_are_kept_in_the_state_of_dlt_so_that_a_later_run_requests_what_
     pipeline.pipeline.drop()
     pipeline.pipeline.sync_destination()
     pipeline.run("users", "rewards_issued")
-    asked = [call for call in pipeline.world.calls if call.path == "/api/v1/users"]
-    assert len(asked) <= 5, "a pipeline without a state reads all pages again"
+    sent = [call for call in pipeline.world.calls if call.path == "/api/v1/users"]
+    assert len(sent) <= 5, "a pipeline without a state reads all pages again"
     assert_equal(pipeline, "users", "rewards_issued")
 
 
@@ -120,9 +120,9 @@ def test_rewards_issued_alone_are_read_incrementally(open_pipeline: Open) -> Non
     pipeline = open_pipeline(users=60)
     pipeline.run("rewards_issued")
     pipeline.run("rewards_issued")
-    asked = [call.query for call in pipeline.world.calls if call.path == "/api/v1/rewards/issued"]
-    assert asked
-    assert all("filters" in query or query.endswith("per_page=1") for query in asked), "the whole list was read"
+    sent = [call.query for call in pipeline.world.calls if call.path == "/api/v1/rewards/issued"]
+    assert sent
+    assert all("filters" in query or query.endswith("per_page=1") for query in sent), "the whole list was read"
     assert_equal(pipeline, "rewards_issued")
 
 
@@ -203,7 +203,7 @@ def test_arguments_come_from_the_configuration_of_dlt(open_pipeline: Open, monke
     assert_equal(pipeline, "rewards")
 
 
-def test_a_row_that_does_not_fit_is_kept_aside(open_pipeline: Open) -> None:
+def test_a_row_that_does_not_fit_is_quarantined(open_pipeline: Open) -> None:
     pipeline = open_pipeline()
     person = pipeline.world.rows("users")[2]["id"]
     with pipeline.world._store.transaction():

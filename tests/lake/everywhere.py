@@ -154,7 +154,7 @@ def _environ_with_lake(environ: dict[str, str]) -> dict[str, str]:
 def _change_settings() -> None:
     """Settings without a storage get a lake beside their directory, and ``replace`` moves the lake with it."""
     from referral_warehouse.settings.delivery_target import DeliveryTarget
-    from referral_warehouse.settings.lake_target import DUCKLAKE, CatalogOfLake
+    from referral_warehouse.settings.lake_target import DUCKLAKE, LakeCatalogKind
     from referral_warehouse.settings.model import Settings
     from referral_warehouse.settings.sources import ENVIRONMENT, Found
 
@@ -165,7 +165,7 @@ def _change_settings() -> None:
         made(self, *arguments, **values)
         if self.storage != DUCKLAKE or str(self.lake_catalog) in _catalogs:
             found = Found(catalog_of(self.warehouse_dir), ENVIRONMENT)
-            catalog = CatalogOfLake().read(CATALOG, found, self.warehouse_dir.parent)
+            catalog = LakeCatalogKind().read(CATALOG, found, self.warehouse_dir.parent)
             _catalogs.add(str(catalog))
             object.__setattr__(self, "storage", DUCKLAKE)
             object.__setattr__(self, "lake_catalog", catalog)

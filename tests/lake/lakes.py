@@ -13,7 +13,7 @@ import duckdb
 
 from referral_warehouse.settings import Settings
 from referral_warehouse.settings.delivery_target import DeliveryTarget
-from referral_warehouse.settings.lake_target import CatalogOfLake
+from referral_warehouse.settings.lake_target import LakeCatalogKind
 from referral_warehouse.settings.sources import ENVIRONMENT, Found
 from referral_warehouse.warehouse.exports import write_feeds
 from referral_warehouse.warehouse.lake.connection import open_lake
@@ -33,7 +33,7 @@ ONLY_CONTROL = set(CONTROL)
 def with_lake(settings: Settings, catalog: str | Path, data: Path | DeliveryTarget) -> Settings:
     """The same settings, with a lake."""
     target = data if isinstance(data, DeliveryTarget) else DeliveryTarget(data)
-    found = CatalogOfLake().read("CATALOG", Found(str(catalog), ENVIRONMENT), Path("/"))
+    found = LakeCatalogKind().read("CATALOG", Found(str(catalog), ENVIRONMENT), Path("/"))
     return replace(settings, storage="ducklake", lake_catalog=found, lake_data=target)
 
 

@@ -1,4 +1,4 @@
-"""An account and its load file for the tests: a sandbox on a real socket, the loader against it, and the truth of both.
+"""An account and its load file for the tests: a sandbox on a real socket, the loader against it, and the rows of both.
 
 ``differences`` compares them with readings of its own: it shares no coercion with the loader.
 """
@@ -34,8 +34,8 @@ GONE = (
 class Account:
     """A sandbox and the warehouse directory that is loaded from it.
 
-    Opening and closing the load file takes longer than most questions to it: it stays open between them, until
-    anything else that may need it asks for ``settings``, which tell where it is.
+    Opening and closing the load file takes longer than most queries: it stays open between them, until ``settings``
+    is read, as anything does that may open the file itself.
     """
 
     def __init__(self, world: Sandbox, folder: Path) -> None:
@@ -48,7 +48,7 @@ class Account:
 
     @property
     def settings(self) -> Settings:
-        """The settings of a load; whoever has them finds the load file closed."""
+        """The settings of a load; the load file is closed first."""
         self.close()
         return self._settings
 
@@ -63,15 +63,15 @@ class Account:
         return load(replace(self.settings, **changed), streams, **options)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of a question to the load file."""
-        return self._question(sql).fetchall()
+        """The rows of a query on the load file."""
+        return self._run_query(sql).fetchall()
 
     def one(self, sql: str) -> Any:
-        """The single value that a question gives."""
+        """The single value that a query returns."""
         ((value,),) = self.query(sql)
         return value
 
-    def _question(self, sql: str) -> duckdb.DuckDBPyConnection:
+    def _run_query(self, sql: str) -> duckdb.DuckDBPyConnection:
         if self._reading is None:
             self._reading = duckdb.connect(str(self._settings.load_path), read_only=True)
             self._reading.execute("set timezone = 'UTC'")
@@ -85,13 +85,13 @@ class Account:
             yield connection
 
     def close(self) -> None:
-        """Close the load file, if a question left it open."""
+        """Close the load file, if a query left it open."""
         if self._reading is not None:
             self._reading.close()
             self._reading = None
 
     def tamper(self, sql: str, *values: Any) -> None:
-        """Change the account's own tables as no act of the sandbox would."""
+        """Change the account's own tables in a way that no action of the sandbox does."""
         with self.world._store.transaction():
             self.world._store.run(sql, *values)
 
@@ -104,7 +104,7 @@ class Account:
             "group by referrer_id) as counted where counted.referrer_id = users.id"
         )
 
-    def asked(self, path: str) -> int:
+    def calls_to(self, path: str) -> int:
         """How many calls of the last run went to a path."""
         return sum(call.path == f"/api/v1/{path}" for call in self.world.calls)
 
@@ -113,12 +113,14 @@ class Account:
         return int(self.one("select count(*) from raw._dlt_loads"))
 
     def differences(self) -> dict[str, Any]:
-        """What the load file holds otherwise than the account, by stream; empty when they are equal."""
+        """The rows that differ between the load file and the account, by stream; empty when they are equal."""
         streams = ("campaigns", "rewards", "users", "rewards_due", "rewards_issued", "coupons")
         found = {}
         for stream in streams:
             there, here = self._truth(stream), self._stored(stream)
-            if stream == "coupons":  # the API shows a coupon with its owner; one that nobody holds, by its name alone
+            if (
+                stream == "coupons"
+            ):  # the API returns an assigned coupon with its user, an unassigned one only by its name
                 there = {n: row for n, row in there.items() if row["referral_id"] is not None or n in here}
             if there != here:
                 found[stream] = {
@@ -132,7 +134,7 @@ class Account:
 
     def _stored(self, stream: str) -> dict[int, dict[str, Any]]:
         where = "_dlt_valid_to is null" if stream in HISTORIES else f"id not in ({GONE.format(stream=stream)})"
-        found = self._question(f"select * from raw.{stream} where {where}")
+        found = self._run_query(f"select * from raw.{stream} where {where}")
         names = [column[0] for column in found.description or []]
         rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
         if stream == "campaigns":  # how often a page was viewed is no part of a campaign's history
@@ -149,8 +151,8 @@ def _fields(stream: str, row: dict[str, Any]) -> list[str]:
 
 def _comparable(name: str, value: Any) -> Any:
     if name in TIMES and value is not None:
-        moment = datetime.fromisoformat(value)
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+        at = datetime.fromisoformat(value)
+        return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
     return value
 
 

@@ -52,7 +52,7 @@ def due(identifier: int, count: int = 1) -> dict[str, Any]:
 
 
 class DatedAccount(LoopbackServer):
-    """Use as a context manager. ``date(number)`` gives the Date header of the so-many-th answer; None sends none."""
+    """Use as a context manager. ``date(number)`` returns the Date header of the n-th response; None sends none."""
 
     def __init__(self, folder: Path) -> None:
         self.rows: dict[str, list[dict[str, Any]]] = {
@@ -86,15 +86,15 @@ class DatedAccount(LoopbackServer):
         rows = self.rows.get(parts.path.removeprefix("/api/v1/"))
         if rows is None:
             return 404, {"message": "Not found"}
-        asked = dict(parse_qsl(parts.query))
-        for number in range(sum(name.endswith("[field]") for name in asked)):
-            field, value = asked.get(f"filters[{number}][field]"), asked.get(f"filters[{number}][value]", "")
+        parameters = dict(parse_qsl(parts.query))
+        for number in range(sum(name.endswith("[field]") for name in parameters)):
+            field, value = parameters.get(f"filters[{number}][field]"), parameters.get(f"filters[{number}][value]", "")
             if field is not None:
-                holds = OPERATORS[asked[f"filters[{number}][operator]"]]
+                holds = OPERATORS[parameters[f"filters[{number}][operator]"]]
                 rows = [row for row in rows if row[field] is not None and _holds(holds, row[field], value)]
-        if field := asked.get("order[field]"):
-            rows = sorted(rows, key=lambda row: row[field], reverse=asked.get("order[direction]") == "desc")
-        size, page = int(asked.get("per_page", 25)), int(asked.get("page", 1))
+        if field := parameters.get("order[field]"):
+            rows = sorted(rows, key=lambda row: row[field], reverse=parameters.get("order[direction]") == "desc")
+        size, page = int(parameters.get("per_page", 25)), int(parameters.get("page", 1))
         last = max(1, -(-len(rows) // size))
         return 200, {
             "data": rows[(page - 1) * size : page * size], "links": {"next": "x" if page < last else None},

@@ -51,7 +51,7 @@ def listed(*rows: str) -> bytes:
 
 
 def true_row(text: str) -> Any:
-    """What a row says, with every number to its last digit; None where Python cannot nest so deep."""
+    """The values of a row, with every number to its last digit; None where Python cannot nest so deep."""
     try:
         return json.loads(text, strict=False, parse_int=_whole, parse_float=_exact, parse_constant=Decimal)
     except RecursionError:

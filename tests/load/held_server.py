@@ -1,7 +1,7 @@
-"""An account whose server holds lookups until as many are in flight as could be: one that goes out alone is noticed.
+"""An account whose server holds lookups until as many are in flight as could be, so that one sent alone is detected.
 
 Knows the documentation's lists and coupons, and nothing of the loader. Nothing depends on the speed of the machine: a
-lookup that others accompany is answered at once, and only one that stays alone waits for its time limit.
+lookup that is sent with others is answered at once, and only one that stays alone waits for its time limit.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ TOGETHER = 8
 """So many requests may be in flight when a run begins."""
 ALONE_AFTER_S = 4.0
 
-Asked = list[tuple[str, str]]
+Parameters = list[tuple[str, str]]
 
 
 class Held(Protocol):
     """Is called with each request before it is answered, in the thread that answers it."""
 
-    def wait(self, path: str, asked: Asked) -> None:
+    def wait(self, path: str, parameters: Parameters) -> None:
         """Hold the request as long as it should be."""
         ...
 
@@ -37,7 +37,7 @@ class Gate:
         rounds: how many lookups are sent in each round; the next round depends on the responses of the one before.
     """
 
-    def __init__(self, is_held: Callable[[str, Asked], bool], rounds: Iterable[int]) -> None:
+    def __init__(self, is_held: Callable[[str, Parameters], bool], rounds: Iterable[int]) -> None:
         self._is_held = is_held
         self._rounds = deque(rounds)
         self._left = self._rounds.popleft()
@@ -51,9 +51,9 @@ class Gate:
         """Whether all lookups of all rounds were sent."""
         return self._left == 0 and not self._rounds
 
-    def wait(self, path: str, asked: Asked) -> None:
+    def wait(self, path: str, parameters: Parameters) -> None:
         """Hold a request, if it is of the kind; lets all that wait pass when there are enough."""
-        if not self._is_held(path, asked):
+        if not self._is_held(path, parameters):
             return
         with self._condition:
             waiting = self._waiting
@@ -85,42 +85,42 @@ class HeldServer(AccountServer):
         super().__init__(lists)
         self.coupons: dict[str, Row] = {}
         self.gates: list[Held] = []
-        self.requests: list[tuple[str, Asked]] = []
+        self.requests: list[tuple[str, Parameters]] = []
 
     @property
     def names(self) -> list[str]:
         """The names of the coupons that were requested."""
         return [path.removeprefix("coupons/") for path, _ in self.requests if path.startswith("coupons/")]
 
-    def _answer(self, path: str, asked: Asked) -> tuple[int, bytes]:
-        self.requests.append((path, asked))
+    def _answer(self, path: str, parameters: Parameters) -> tuple[int, bytes]:
+        self.requests.append((path, parameters))
         for gate in self.gates:
-            gate.wait(path, asked)
+            gate.wait(path, parameters)
         if path.startswith("coupons/"):
             coupon = self.coupons.get(path.removeprefix("coupons/"))
             if coupon is None:
                 return 404, b'{"message": "Not found"}'
             return 200, json.dumps({"data": coupon}).encode()
-        return super()._answer(path, asked)
+        return super()._answer(path, parameters)
 
 
-def is_name(path: str, _asked: Asked) -> bool:
+def is_name(path: str, _parameters: Parameters) -> bool:
     """A coupon by its name."""
     return path.startswith("coupons/")
 
 
-def is_count_of_users(path: str, asked: Asked) -> bool:
-    """A count of users, except that of the people with referrals, which no other lookup accompanies."""
-    return path == "users" and ("per_page", "1") in asked and not _has(asked, "referrals_count")
+def is_count_of_users(path: str, parameters: Parameters) -> bool:
+    """A count of users, except that of the people with referrals, which is sent alone."""
+    return path == "users" and ("per_page", "1") in parameters and not _has(parameters, "referrals_count")
 
 
-def is_range_of_users(path: str, asked: Asked) -> bool:
+def is_range_of_users(path: str, parameters: Parameters) -> bool:
     """A page of a range of ids that is bounded above."""
-    return path == "users" and ("per_page", "250") in asked and _has(asked, "lte")
+    return path == "users" and ("per_page", "250") in parameters and _has(parameters, "lte")
 
 
-def _has(asked: Asked, value: str) -> bool:
-    return any(found == value for _, found in asked)
+def _has(parameters: Parameters, value: str) -> bool:
+    return any(found == value for _, found in parameters)
 
 
 def account_with_coupons(batches: int, users: int, without: Iterable[str] = ()) -> tuple[dict[str, list[Row]], Any]:

@@ -1,4 +1,4 @@
-"""Parsers for tests that need no load file, and what they set aside."""
+"""Parsers for tests that need no load file, and the rows that they quarantine."""
 
 from __future__ import annotations
 

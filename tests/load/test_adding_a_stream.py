@@ -71,7 +71,7 @@ def core_model(stream: Stream) -> str | None:
         return f"write sql/core/{stream.name}.sql"
     header = path.read_text(encoding="utf-8").split("\nwith ", 1)[0].split("\nselect", 1)[0]
     if "-- grain:" not in header:
-        return f"sql/core/{stream.name}.sql does not say its grain (a line beginning with -- grain:)"
+        return f"sql/core/{stream.name}.sql does not state its grain (a line beginning with -- grain:)"
     return None
 
 
@@ -110,7 +110,7 @@ def sandbox_endpoint(stream: Stream) -> str | None:
 
 
 def guards(stream: Stream) -> str | None:
-    """Lost history, records that vanish, times of a wrong clock and doubled keys are noticed."""
+    """Lost history, records that vanish, times of a wrong clock and doubled keys are detected."""
     lists: dict[str, object] = {
         "RECORD_TABLES in pipelines/referral_warehouse/warehouse/connection.py": RECORD_TABLES,
         "FETCHED in pipelines/referral_warehouse/load/clock/stored_times.py": FETCHED,

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from referral_warehouse.load.privacy.aging import Aged
+from referral_warehouse.load.privacy.aging import AgeLimits
 from referral_warehouse.load.records.run_tables import RUNS
 from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
 from referral_warehouse.sql_folder import sql_dir
@@ -39,17 +39,17 @@ def _record(**changed: Any) -> dict[str, Any]:
         (_record(resolved_at=NEW), False),
     ],
 )
-def test_a_record_is_emptied_once_it_was_not_received_so_for_long(record: dict[str, Any], is_old: bool) -> None:
+def test_a_record_is_emptied_some_time_after_it_was_last_received(record: dict[str, Any], is_old: bool) -> None:
     rows = _rows(QUARANTINE, record)
-    found = Aged(records=UNTIL).rows(QUARANTINE, rows).to_pylist()[0]
+    found = AgeLimits(records=UNTIL).rows(QUARANTINE, rows).to_pylist()[0]
     expected = {"raw": "null", "reason": "email: a value that cannot be read"} if is_old else {}
     assert found == rows.to_pylist()[0] | expected
-    assert Aged(errors=UNTIL).rows(QUARANTINE, rows) == rows
+    assert AgeLimits(errors=UNTIL).rows(QUARANTINE, rows) == rows
 
 
 @pytest.mark.parametrize(("text", "kept"), [("7", "7"), ("-7", "-7"), ("null", ""), ("x@example.com", ""), ("", "")])
-def test_what_stands_in_the_place_of_an_id_stays_only_if_it_is_one(text: str, kept: str) -> None:
-    rows = Aged(records=UNTIL).rows(QUARANTINE, _rows(QUARANTINE, _record(record_id=text)))
+def test_a_text_in_place_of_an_id_stays_only_if_it_is_one(text: str, kept: str) -> None:
+    rows = AgeLimits(records=UNTIL).rows(QUARANTINE, _rows(QUARANTINE, _record(record_id=text)))
     assert rows.column("record_id").to_pylist() == [kept]
     assert rows.column("key").to_pylist() == ["k"], "the same record is recognised when it is received again"
 
@@ -58,19 +58,19 @@ def test_errors_of_runs_are_emptied_and_other_tables_are_left_alone() -> None:
     runs = _rows(
         RUNS, {"run_id": "a", "error": "x", "started_at": OLD}, {"run_id": "b", "error": "y", "started_at": NEW}
     )
-    aged = Aged(UNTIL, UNTIL)
-    assert aged.rows(RUNS, runs).column("error").to_pylist() == [None, "y"]
-    assert aged.rows(RUNS, runs).column("run_id").to_pylist() == ["a", "b"]
-    assert Aged(records=UNTIL).rows(RUNS, runs) == runs
+    age_limits = AgeLimits(UNTIL, UNTIL)
+    assert age_limits.rows(RUNS, runs).column("error").to_pylist() == [None, "y"]
+    assert age_limits.rows(RUNS, runs).column("run_id").to_pylist() == ["a", "b"]
+    assert AgeLimits(records=UNTIL).rows(RUNS, runs) == runs
     other = _rows(OBSERVATIONS, {"stream": "users", "id": 1})
-    assert aged.rows(OBSERVATIONS, other) == other
+    assert age_limits.rows(OBSERVATIONS, other) == other
 
 
 def test_what_is_counted_is_what_is_left_to_be_emptied() -> None:
     """So that nothing is rewritten a second time; the journal keeps the times."""
-    aged = Aged(UNTIL, UNTIL)
-    assert Aged.from_json(aged.as_json()) == aged
-    assert Aged.from_json(Aged(errors=UNTIL).as_json()) == Aged(errors=UNTIL)
+    age_limits = AgeLimits(UNTIL, UNTIL)
+    assert AgeLimits.from_json(age_limits.as_json()) == age_limits
+    assert AgeLimits.from_json(AgeLimits(errors=UNTIL).as_json()) == AgeLimits(errors=UNTIL)
     with duckdb.connect(":memory:") as connection:
         connection.execute("create schema raw")
         connection.execute((sql_dir() / "raw.sql").read_text("utf-8"))
@@ -79,11 +79,11 @@ def test_what_is_counted_is_what_is_left_to_be_emptied() -> None:
         for name, rows in (("quarantine", records), ("runs", runs)):
             connection.register("given", rows)
             connection.execute(f"insert into raw.{name} by name from given")
-        assert aged.counts(connection) == {"records": 1, "errors": 1}
-        assert Aged().counts(connection) == {}
+        assert age_limits.counts(connection) == {"records": 1, "errors": 1}
+        assert AgeLimits().counts(connection) == {}
         for schema in (QUARANTINE, RUNS):
             connection.register(
-                "given", aged.rows(schema, connection.execute(f"from raw.{schema.name}").to_arrow_table())
+                "given", age_limits.rows(schema, connection.execute(f"from raw.{schema.name}").to_arrow_table())
             )
             connection.execute(f"create or replace table raw.{schema.name} as from given")
-        assert aged.counts(connection) == {}
+        assert age_limits.counts(connection) == {}

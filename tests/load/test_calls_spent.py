@@ -1,4 +1,4 @@
-"""What a first load costs, and what each call was for: by the loader's log and by what the server saw."""
+"""What a first load costs, and what each call was for: by the log of runs and by what the server received."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def models_on_runs(models_of: Callable[..., None]) -> None:
 
 
 def purpose(path: str, query: str) -> str:
-    """What the server takes a call for."""
-    asked = dict(parse_qsl(query))
+    """What a call was for, by its path and parameters."""
+    parameters = dict(parse_qsl(query))
     if path.startswith("coupons/"):
         return "name"
-    if asked.get("per_page") == "1":
+    if parameters.get("per_page") == "1":
         return "count"
-    if any(value == "lte" for value in asked.values()) and "page" not in asked:
+    if any(value == "lte" for value in parameters.values()) and "page" not in parameters:
         return "bounded"
     return "page"
 
@@ -65,7 +65,7 @@ def test_a_first_load_costs_its_pages_and_a_call_for_each_batch_and_little_more(
         progress=lambda stage, facts: left.append(facts.get("calls_left", 0)) if stage == "users" else None,
     )
     assert left == sorted(left, reverse=True)
-    assert 1 <= left[0] <= 4, "progress tells how many of the six pages are left"
+    assert 1 <= left[0] <= 4, "progress reports how many of the six pages are left"
     assert left[-1] == 0
     rows = {"rewards/issued": "rewards_issued", "rewards/due": "rewards_due"}
     pages = sum(max(1, -(-len(account.world.rows(rows.get(path, path))) // 250)) for path in LISTS)

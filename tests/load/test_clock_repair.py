@@ -41,7 +41,7 @@ union all select max(observed_at) from raw.reconciliation
 union all select max(inserted_at) from raw._dlt_loads
 union all select max(to_timestamp(cast(load_id as double))) from raw._dlt_loads
 """
-LEDGER = """
+MOVEMENTS = """
 select sync_no, recipient_id, opening_count, accrued_count, reversed_count, closing_count
 from marts.reward_ledger order by sync_no, recipient_id
 """
@@ -66,7 +66,7 @@ def account(tmp_path: Path) -> Iterator[DatedAccount]:
 
 @pytest.fixture
 def four(account: DatedAccount, loaded_four_times: tuple[Path, Any, list[str]]) -> list[str]:
-    """The ids of four runs that ``account`` has behind it."""
+    """The ids of the four runs of ``account``."""
     folder, rows, run_ids = loaded_four_times
     shutil.copytree(folder / "data", account.settings.warehouse_dir)
     account.rows = copy.deepcopy(rows)
@@ -84,7 +84,7 @@ def query(path: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def four_runs(account: DatedAccount) -> list[str]:
-    """A first run; one that sees a reward more, a user more and one gone; one that sees a change; one an end."""
+    """A first run; one with a new reward, a new user and a deleted one; one with a change; one with an end."""
     reports = [load(account.settings)]
     wait_for_the_next_second()
     account.rows["users"] = [user(1), user(3)]
@@ -157,9 +157,9 @@ def test_the_next_run_sets_wrong_times_to_when_their_runs_took_place(
 
 
 @pytest.mark.usefixtures("few_models")
-def test_each_movement_is_booked_on_the_sync_that_saw_it(account: DatedAccount, four: list[str]) -> None:
+def test_each_movement_has_the_time_of_the_sync_that_observed_it(account: DatedAccount, four: list[str]) -> None:
     build(account.settings)
-    right = query(draft_path(account.settings), LEDGER)
+    right = query(draft_path(account.settings), MOVEMENTS)
     damage(account, FUTURE, four, 1)
     damaged = build(account.settings)
     assert damaged.as_of is not None
@@ -167,7 +167,7 @@ def test_each_movement_is_booked_on_the_sync_that_saw_it(account: DatedAccount, 
     publish(account.settings, damaged)
     load(account.settings)
     publish(account.settings, build(account.settings))
-    assert query(account.settings.warehouse_path, LEDGER) == right
+    assert query(account.settings.warehouse_path, MOVEMENTS) == right
     days = (
         "select count(*) filter (where day_on > current_date + 1), count(distinct day_on) <= 2 "
         "from marts.reward_liability_daily"
@@ -249,14 +249,14 @@ def test_fix_clock_does_the_same_without_the_server(account: DatedAccount, four:
     assert repair_without_server(account.settings) is None
 
 
-def test_fix_clock_says_what_it_cannot_work_on(account: DatedAccount) -> None:
+def test_fix_clock_reports_what_it_cannot_correct(account: DatedAccount) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
         repair_without_server(account.settings)
     with pytest.raises(ConfigurationError, match="Simulated"):
         repair_without_server(replace(account.settings, simulated_time=True))
 
 
-def test_fix_clock_does_not_believe_a_clock_that_is_behind_the_history(account: DatedAccount, four: list[str]) -> None:
+def test_fix_clock_refuses_a_clock_that_is_behind_the_history(account: DatedAccount, four: list[str]) -> None:
     assert four
     with pytest.raises(DataRefused, match="the last observation"):
         repair_without_server(account.settings, lambda: datetime(2026, 2, 1))

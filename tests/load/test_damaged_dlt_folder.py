@@ -16,7 +16,7 @@ import pytest
 
 from referral_warehouse.errors import ConfigurationError, DiskFull, LoadFileDamaged
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_recovery import may_be_to_blame
+from referral_warehouse.load.storage.dlt_recovery import may_be_caused_by_folder
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from tests.damage.damages import CONTENT, KINDS
@@ -57,15 +57,15 @@ def test_damage_to_any_path_loses_and_doubles_nothing(starts: Starts, tmp_path: 
     assert len(set(places.values())) > 12
 
 
-def test_what_comes_from_elsewhere_is_not_put_on_the_folder() -> None:
+def test_errors_with_another_cause_are_not_attributed_to_the_folder() -> None:
     interrupted = RuntimeError("query interrupted")
     interrupted.__cause__ = KeyboardInterrupt()
     full = RuntimeError("could not write")
     full.__cause__ = OSError(28, os.strerror(28))
     for error in (DiskFull("full"), LoadFileDamaged("torn"), duckdb.IOException("x"), full, interrupted):
-        assert not may_be_to_blame(error), error
+        assert not may_be_caused_by_folder(error), error
     for other in (ValueError("x"), KeyError("version"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"), EOFError()):
-        assert may_be_to_blame(other), other
+        assert may_be_caused_by_folder(other), other
 
 
 def test_a_folder_that_cannot_be_used_at_all_ends_after_one_retry(account: Account) -> None:
@@ -79,8 +79,8 @@ def test_a_folder_that_cannot_be_used_at_all_ends_after_one_retry(account: Accou
 
 
 @pytest.mark.parametrize("name", [*CONTENT, *KINDS])
-def test_a_damaged_log_of_the_load_file_is_put_aside(with_log: Path, tmp_path: Path, name: str) -> None:
-    """The log is what a killed process leaves: what it held is read again."""
+def test_a_damaged_log_of_the_load_file_is_moved_aside(with_log: Path, tmp_path: Path, name: str) -> None:
+    """A killed process leaves the log; the rows in it are read again."""
     shutil.copytree(with_log, tmp_path / "data")
     path, log = tmp_path / "data" / "load.duckdb", tmp_path / "data" / "load.duckdb.wal"
     (CONTENT | KINDS)[name](log)

@@ -70,7 +70,7 @@ def test_no_field_is_resolved_from_the_environment(written: Written) -> None:
     assert result["compared"] > 3 * written("hostile")["specs"]
 
 
-def test_the_comparison_notices_an_environment_that_is_read(written: Written) -> None:
+def test_the_comparison_detects_an_environment_that_is_read(written: Written) -> None:
     result = written("open")
     assert len(result["differing"]) > 100
     assert "dlt.config refresh" in result["differing"]

@@ -105,8 +105,8 @@ def test_who_has_a_reward_due_is_not_inactive(stored: duckdb.DuckDBPyConnection)
     assert _people(stored).inactive(BEFORE) == [2]
 
 
-def test_who_has_no_values_or_is_forgotten_is_due_for_nothing(stored: duckdb.DuckDBPyConnection) -> None:
-    """A recipient who is no user counts as one of the people; a row without values is nobody's."""
+def test_who_has_no_values_or_is_forgotten_is_never_due(stored: duckdb.DuckDBPyConnection) -> None:
+    """A recipient who is no user counts as one of the people; a row without values belongs to no person."""
     stored.execute("update raw.users set first_name = null where id = 1")
     stored.execute("insert into raw.rewards_issued (recipient_id, recipient_email, issued_at, _dlt_valid_from) "
                    "values (7, 'x@example.com', '2026-01-02', '2026-01-02')")  # fmt: skip

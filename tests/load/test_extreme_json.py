@@ -29,7 +29,7 @@ def page_of(body: bytes) -> Page:
 
 
 def check(table: str, field: str, texts: list[str]) -> None:
-    """Rows in order and rows with one extreme value each: the first are all kept, the others exact or set aside."""
+    """Rows in order and rows with one extreme value each: the first are all kept, the others exact or in quarantine."""
     good = [written(good_row(table, identifier)) for identifier in GOOD_IDS]
     odd = [written(good_row(table, 1_000 + number) | {field: text}) for number, text in enumerate(texts)]
     parser = new_parser("r1")
@@ -56,7 +56,7 @@ def check(table: str, field: str, texts: list[str]) -> None:
 
 @functools.cache
 def database() -> duckdb.DuckDBPyConnection:
-    """One database in memory for all values: opening one takes longer than what is done with it."""
+    """One database in memory for all values: opening one takes longer than using it."""
     return duckdb.connect()
 
 
@@ -74,7 +74,7 @@ def reach_duckdb(table: str, found: Any, quarantine: Any) -> None:
 
 
 @pytest.mark.parametrize("table", DOCUMENTED)
-def test_an_extreme_value_in_any_field_is_exact_or_its_row_is_set_aside(table: str) -> None:
+def test_an_extreme_value_in_any_field_is_exact_or_its_row_is_quarantined(table: str) -> None:
     for field in [*(field.name for field in DOCUMENTED[table].fields), "brand_new"]:
         check(table, field, EXTREMES)
 
@@ -88,7 +88,7 @@ def test_a_few_extreme_values_on_a_page_change_no_other_row(data: st.DataObject)
 
 
 @pytest.mark.parametrize("table", DOCUMENTED)
-def test_an_extreme_value_instead_of_a_row_is_set_aside(table: str) -> None:
+def test_an_extreme_value_instead_of_a_row_is_quarantined(table: str) -> None:
     good = written(good_row(table, 101))
     texts = [text for text in EXTREMES if not text.startswith("{")]
     parser = new_parser("r1")
@@ -198,7 +198,7 @@ def expect_no_date(table: str, zero: str) -> None:
     assert notes == [f"4 values of '{table}.{field}' are zero dates, read as no date" for field in times]
 
 
-def test_a_zero_date_instead_of_the_day_a_user_joined_sets_the_user_aside() -> None:
+def test_a_zero_date_instead_of_the_day_a_user_joined_quarantines_the_user() -> None:
     row = written(good_row("users", 7) | {"date": '"0000-00-00 00:00:00"'})
     found, [reject] = parsed_page(new_parser("r1"), DOCUMENTED["users"], page_of(listed(row)), "users")
     assert found.num_rows == 0

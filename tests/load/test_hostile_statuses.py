@@ -1,4 +1,4 @@
-"""A status is whatever the account calls it: bound in SQL, encoded in addresses, followed by id where it is odd."""
+"""A status may be any text: a parameter in SQL, encoded in URLs, and where it is odd, rows are read by their ids."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def statuses(settings: Settings) -> dict[int, str]:
         )
 
 
-def test_rewards_in_process_are_followed_whatever_their_status_is_called(server: AccountServer, tmp_path: Path) -> None:
+def test_rewards_in_process_are_read_again_whatever_their_status(server: AccountServer, tmp_path: Path) -> None:
     settings = Settings(
         api_token=Token("status-test-token"), base_url=server.base_url, calls_per_minute=0, warehouse_dir=tmp_path
     )

@@ -1,4 +1,4 @@
-"""The audit: one silent change is found by halving ranges of ids and repaired alone; many changes are swept."""
+"""Counts are compared: one change without a date is found by halving ranges of ids; many changes lead to a sweep."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EVERYBODY = Span(0, 10**9)
 
 
 class Ids:
-    """Ids that are known here."""
+    """The local ids."""
 
     def __init__(self, ids: set[int]) -> None:
         self.ids = sorted(ids)
@@ -35,41 +35,41 @@ class Ids:
     def rows(self, span: Span) -> int:
         return bisect_right(self.ids, span.upto) - bisect_right(self.ids, span.above)
 
-    def agrees(self, span: Span, _flag: str | None, there: int) -> bool:
-        return there == self.rows(span)
+    def agrees(self, span: Span, _flag: str | None, api_count: int) -> bool:
+        return api_count == self.rows(span)
 
     def middle(self, span: Span, rows: int) -> int:
         return self.within(span)[(rows - 1) // 2]
 
 
-def found(here: set[int], there: set[int], budget: int = 10**6) -> tuple[list[Span], int]:
-    known, account, asked = Ids(here), Ids(there), []
+def found(local: set[int], at_api: set[int], budget: int = 10**6) -> tuple[list[Span], int]:
+    known, account, counted = Ids(local), Ids(at_api), []
 
-    def ask(span: Span, _flag: str | None) -> int:
-        asked.append(span)
+    def count(span: Span, _flag: str | None) -> int:
+        counted.append(span)
         return account.rows(span)
 
     limit = Budget(0)
     limit.left = budget
-    return list(locate(known, ask, EVERYBODY, None, len(there), limit)), len(asked)
+    return list(locate(known, count, EVERYBODY, None, len(at_api), limit)), len(counted)
 
 
 @given(st.sets(st.integers(1, 5_000), max_size=8), st.sampled_from(["gone", "new"]))
 def test_rows_that_were_only_deleted_or_only_added_are_found_at_any_id(changed: set[int], what: str) -> None:
     everybody = set(range(1, 5_001))
-    here, there = (everybody, everybody - changed) if what == "gone" else (everybody - changed, everybody)
-    spans, asked = found(here, there)
+    local, at_api = (everybody, everybody - changed) if what == "gone" else (everybody - changed, everybody)
+    spans, counts = found(local, at_api)
     assert all(any(span.above < i <= span.upto for span in spans) for i in changed)
-    assert all(Ids(here).rows(span) <= LEAF_ROWS for span in spans)
-    assert asked <= 5 * max(len(changed), 1)  # 5,000 rows are halved five times
+    assert all(Ids(local).rows(span) <= LEAF_ROWS for span in spans)
+    assert counts <= 5 * max(len(changed), 1)  # 5,000 rows are halved five times
 
 
 def test_what_cancels_out_in_every_range_shows_in_no_count() -> None:
-    """Said plainly: one gone and one that came late in one range leave every count as it was. The sweep finds them."""
+    """One deleted row and one late row in the same range change no count. The sweep finds them."""
     assert found({1, 3, 5}, {1, 4, 5}) == ([], 0)
 
 
-def test_giving_up_never_costs_more_than_half_a_sweep() -> None:
+def test_giving_up_costs_at_most_half_a_sweep() -> None:
     assert Budget(1_000).left == 0  # four pages are read again at once
     assert Budget(100_000).left == 200
     with pytest.raises(TooManyDifferences):
@@ -88,7 +88,7 @@ def unsubscribed(account: Account) -> int:
 
 
 def alone(account: Account, condition: Callable[[dict[str, object]], object] = lambda _row: True) -> int:
-    """Somebody whose change changes nobody else's row."""
+    """A user whose change changes no other row."""
     return next(row["id"] for row in account.world.rows("users")[700:] if not row["referrer_id"] and condition(row))
 
 
@@ -204,7 +204,7 @@ def test_rewards_issued_are_repaired_by_their_ids(larger: Account) -> None:
     larger.tamper("delete from issued where id = ?", middle)
     report = larger.load()
     assert repaired(report, "rewards_issued") == ("ids", Repair(vanished=1))
-    assert larger.asked("rewards/issued") <= 20
+    assert larger.calls_to("rewards/issued") <= 20
     assert larger.query("select stream, id, what from raw.observations") == [("rewards_issued", middle, "vanished")]
 
 

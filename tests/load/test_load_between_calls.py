@@ -1,4 +1,4 @@
-"""What happens between two calls or two runs: a clock that moves, rows that leave, a run that ends in the middle."""
+"""Changes between two calls or two runs: a clock that advances, rows that are deleted, a run that is interrupted."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ REWARDS = ("rewards_issued", "rewards_due")
 
 
 def ticking(account: Account) -> Callable[[dict[str, Any]], None]:
-    """The server's clock moves with every request."""
+    """The server's clock advances with every request."""
     return lambda event: account.world.wait(1) if event["kind"] == "request" else None
 
 
-def told(account: Account, stream: str) -> list[tuple[object, ...]]:
+def observations_of(account: Account, stream: str) -> list[tuple[object, ...]]:
     return account.query(f"select id, what from raw.observations where stream = '{stream}' order by observed_at, id")
 
 
 @pytest.mark.full
-def test_a_row_set_aside_on_an_early_page_stays_known_though_the_clock_moves(fresh: Callable[..., Account]) -> None:
+def test_a_row_quarantined_early_stays_known_though_the_clock_advances(
+    fresh: Callable[..., Account],
+) -> None:
     account = fresh(users=120, quirks=Quirks(ignore_per_page=True))
     account.load()
     stranger = account.world.add_user(1)
@@ -46,14 +48,14 @@ def test_a_reward_that_leaves_the_issued_list_gets_a_tombstone(account: Account,
     account.tamper("delete from issued where id = ?", issued)
     account.world.wait(60)
     account.load(*REWARDS, **options)
-    assert told(account, "rewards_issued") == [(issued, "vanished")]
+    assert observations_of(account, "rewards_issued") == [(issued, "vanished")]
     idle = account.load(*REWARDS)
     assert idle.rows_written == 0
-    assert account.asked("rewards/issued") <= 5, "what is known to be gone is not asked for again"
+    assert account.calls_to("rewards/issued") <= 5, "what is known to be gone is not requested again"
     account.tamper("insert into issued select * from kept")
     account.world.wait(60)
     account.load(*REWARDS, sweep=True)
-    assert told(account, "rewards_issued") == [(issued, "vanished"), (issued, "reappeared")]
+    assert observations_of(account, "rewards_issued") == [(issued, "vanished"), (issued, "reappeared")]
 
 
 def test_a_reward_that_is_completed_and_taken_back_in_one_run_is_gone_after_its_last_version(account: Account) -> None:
@@ -103,7 +105,7 @@ def test_a_coupon_in_quarantine_keeps_its_last_good_version(account: Account) ->
     account.tamper("update coupons set issued_at = 'some day' where id = ?", coupon)
     report = account.load("users", "coupons", sweep=True)
     assert report.streams["coupons"].rows_quarantined == 1
-    assert told(account, "coupons") == []
+    assert observations_of(account, "coupons") == []
     assert account.one(f"select count(*) from raw.coupons where id = {coupon} and issued_at is not null") == 1
 
 
@@ -127,13 +129,13 @@ def test_what_changed_before_a_first_load_was_resumed_is_there_when_it_is_throug
 def stop(stage: str, facts: dict[str, Any]) -> None:
     """Ends a first load when the first slice was committed."""
     if stage == "users" and facts["rows"] >= 250:
-        raise ApiUnavailable("the line went dead")
+        raise ApiUnavailable("the connection broke")
 
 
-def test_a_failed_run_does_not_pass_for_a_look(account: Account) -> None:
+def test_a_failed_run_does_not_count_as_an_observation(account: Account) -> None:
     def fail(stage: str, _facts: dict[str, Any]) -> None:
         if stage == "rewards":
-            raise ApiUnavailable("the line went dead")
+            raise ApiUnavailable("the connection broke")
 
     account.world.wait(60)
     account.world.issue(account.world.rows("rewards_due")[0]["id"])
@@ -146,7 +148,7 @@ def test_a_failed_run_does_not_pass_for_a_look(account: Account) -> None:
     assert account.query(f"select stream from raw.run_streams where run_id = '{run_id}'") == []
 
 
-def test_coupons_missed_by_a_choice_of_streams_are_made_up_for(account: Account) -> None:
+def test_coupons_missed_by_a_choice_of_streams_are_found_by_a_sweep(account: Account) -> None:
     world = account.world
     world.add_user(1)
     account.tamper("update users set date = '2025-01-01 00:00:00' where id = (select max(id) from users)")

@@ -35,14 +35,14 @@ def coupon_of(account: Account, *, qualified: bool) -> dict[str, Any]:
 
 
 def give(account: Account, name: str) -> int:
-    """Upload a coupon and give it to somebody who has just joined; gives its id."""
+    """Upload a coupon and assign it to somebody who has just joined; returns its id."""
     coupon = account.world.add_coupon(name, 1)
     account.world.issue_coupon(account.world.add_user(1), coupon)
     return coupon
 
 
 def by_name(account: Account) -> list[str]:
-    """The names asked for in the last run, in alphabetical order."""
+    """The names requested by the last run, in alphabetical order."""
     prefix = "/api/v1/coupons/"
     return sorted(
         unquote(call.path.removeprefix(prefix)) for call in account.world.calls if call.path.startswith(prefix)
@@ -83,11 +83,11 @@ def test_names_of_every_kind_are_kept_and_can_be_requested(account: Account) -> 
     for name, coupon in given.items():
         assert account.query(f"select name from raw.coupons where id = {coupon}") == [(name,)]
     assert "coupons" not in account.differences()
-    unheld = [account.world.add_coupon(f"nobody's {name}", 1) for name in ODD_NAMES]
-    with_names(account, *[f"nobody's {name}" for name in ODD_NAMES])
+    unassigned = [account.world.add_coupon(f"isn't assigned {name}", 1) for name in ODD_NAMES]
+    with_names(account, *[f"isn't assigned {name}" for name in ODD_NAMES])
     account.load(*PEOPLE)
-    assert by_name(account) == sorted(unquote(f"nobody's {name}") for name in ODD_NAMES)
-    assert account.one(f"select count(*) from raw.coupons where list_contains({unheld}, id)") == len(ODD_NAMES)
+    assert by_name(account) == sorted(unquote(f"isn't assigned {name}") for name in ODD_NAMES)
+    assert account.one(f"select count(*) from raw.coupons where list_contains({unassigned}, id)") == len(ODD_NAMES)
     assert "coupons" not in account.differences()
 
 
@@ -104,7 +104,7 @@ def test_a_coupon_that_moved_or_lost_its_holder_is_no_deletion(account: Account)
     assert account.query(f"select referral_id from raw.coupons where id = {freed}") == [(None,)]
     assert account.differences() == {}
     account.load(*PEOPLE)
-    assert by_name(account) == [], "nobody's coupon is not asked for again and again"
+    assert by_name(account) == [], "an unassigned coupon is not requested again and again"
     name = next(row["name"] for row in account.world.rows("coupons") if row["id"] == freed)
     account.load(*PEOPLE, sweep=True)
     assert by_name(account) == [name], "only a request by its name shows whether it still exists"
@@ -112,10 +112,10 @@ def test_a_coupon_that_moved_or_lost_its_holder_is_no_deletion(account: Account)
     account.load(*PEOPLE, sweep=True)
     assert account.query(f"select what from raw.observations where id = {freed}") == [("vanished",)]
     assert account.load(*PEOPLE, sweep=True).rows_written == 0
-    assert by_name(account) == [], "what is gone is not asked for"
+    assert by_name(account) == [], "what is gone is not requested"
 
 
-def test_coupons_of_users_found_gone_by_their_ids_wait_for_no_sweep(larger: Account) -> None:
+def test_coupons_of_users_found_gone_by_their_ids_need_no_sweep(larger: Account) -> None:
     account = larger
     lost, dropped = [row for row in account.world.rows("coupons") if row["referral_id"]][:2]
     for coupon in (lost, dropped):
@@ -190,8 +190,8 @@ def test_where_the_account_lists_coupons_all_of_them_are_there(account: Account)
     name_of_deleted = next(row["name"] for row in world.rows("coupons") if row["id"] == deleted)
     world.delete_coupon(deleted)
     account.load(*PEOPLE)
-    assert account.asked("coupons") == 2, "a count and a list of one page"
-    assert by_name(account) == [name_of_deleted], "what the list lacks is asked for before it counts as gone"
+    assert account.calls_to("coupons") == 2, "a count and a list of one page"
+    assert by_name(account) == [name_of_deleted], "what the list lacks is requested before it counts as gone"
     assert account.query(f"select referral_id from raw.coupons where id = {given}") == [(late,)]
     assert account.query("select id from raw.observations where stream = 'coupons'") == [(deleted,)]
     assert "coupons" not in account.differences()
@@ -202,9 +202,9 @@ def test_where_the_account_lists_coupons_all_of_them_are_there(account: Account)
 
 def test_a_missing_list_is_not_requested_at_every_sync(account: Account) -> None:
     account.load(*PEOPLE)
-    assert account.asked("coupons") == 0
+    assert account.calls_to("coupons") == 0
     account.load(*PEOPLE, sweep=True)
-    assert account.asked("coupons") == 1
+    assert account.calls_to("coupons") == 1
 
 
 def test_the_file_of_names_is_read_as_it_is_written(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_handler_sees_the_events_of_a_load_with_their_fields(account: Account)
     assert "users" in [record.fields["stage"] for record in seen.of("stage")]
 
 
-def test_a_load_that_fails_says_so_and_with_which_error(account: Account) -> None:
+def test_a_load_that_fails_is_an_event_with_its_error(account: Account) -> None:
     account.world.set_quirks(Quirks(token_expires_after=1))
     with records(logging.ERROR) as seen, pytest.raises(AuthenticationError):
         account.load()

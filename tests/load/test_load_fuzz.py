@@ -1,6 +1,6 @@
-"""Envelopes in which anything may be wrong: each row is read exactly, in quarantine, or the answer is a typed error.
+"""Envelopes in which anything may be wrong: each row is read exactly, in quarantine, or the response is a typed error.
 
-Never a crash, never a row that says something else than what was sent. ``make soak`` tries many more of them.
+Never a crash, never a row with another value than was sent. ``make soak`` tries many more of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from referral_warehouse.load.registry import TABLES
 from referral_warehouse.load.runner import load
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.settings import Settings, Token
-from tests.api.scripted_server import Request, Say, ScriptedServer
+from tests.api.scripted_server import Request, Response, ScriptedServer
 from tests.load.parsing import new_parser, parsed_page, quarantined
 from tests.load.wrong_rows import envelopes, is_read_right, true_rows
 
@@ -61,7 +61,7 @@ def _repeated(written: list[Any]) -> int:
 
 @settings(deadline=None, max_examples=75, derandomize=True)
 @given(st.data())
-def test_any_envelope_is_read_exactly_set_aside_or_refused(data: st.DataObject) -> None:
+def test_any_envelope_is_read_exactly_quarantined_or_refused(data: st.DataObject) -> None:
     try_one(data)
 
 
@@ -93,21 +93,21 @@ def test_any_envelope_over_a_socket(server: ScriptedServer, tmp_path: Path) -> N
         def holds(data: st.DataObject) -> None:
             table = data.draw(st.sampled_from(FUZZED))
             envelope = data.draw(envelopes(table))
-            server.default = lambda _: Say(body=envelope.encode("utf-8", "surrogatepass"))
+            server.default = lambda _: Response(body=envelope.encode("utf-8", "surrogatepass"))
             try:
                 page = fallback.page(Query("users"))
             except (ApiUnavailable, BadEnvelope) as error:
-                told.append(error.message)
+                messages.append(error.message)
                 return
             judge(table, envelope, page)
 
-        told: list[str] = []
+        messages: list[str] = []
         holds()
-        server.default = lambda _: Say(body=b'{"data":{"first":1}}')  # what was generated may all be readable
+        server.default = lambda _: Response(body=b'{"data":{"first":1}}')  # what was generated may all be readable
         with pytest.raises(BadEnvelope) as refused:
             fallback.page(Query("users"))
-        told.append(refused.value.message)
-        assert all("users" in message for message in told)
+        messages.append(refused.value.message)
+        assert all("users" in message for message in messages)
 
 
 GOOD = '{"id":3,"campaign_id":1,"name":"Voucher","type":"Voucher","value":"19.99"}'
@@ -130,8 +130,8 @@ def test_whole_loads_of_wrong_responses_leave_exact_rows_and_continue(
     reports = []
     for body in bodies:
 
-        def answer(request: Request, body: bytes = body) -> Say:
-            return Say(body=body) if "rewards" in request.target else empty(request)
+        def answer(request: Request, body: bytes = body) -> Response:
+            return Response(body=body) if "rewards" in request.target else empty(request)
 
         server.default = answer
         with Client(where, policy=RetryPolicy(attempts=2, base_s=0.0)) as client:
@@ -151,5 +151,5 @@ def test_whole_loads_of_wrong_responses_leave_exact_rows_and_continue(
     assert found.column("id").to_pylist() == [3]
 
 
-def empty(_request: Request) -> Say:
-    return Say()
+def empty(_request: Request) -> Response:
+    return Response()

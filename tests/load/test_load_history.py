@@ -1,4 +1,4 @@
-"""Row versions: a change of spelling is no change, a change of value is; boundaries always grow."""
+"""Row versions: another notation of a value is no change, another value is; boundary times always increase."""
 
 # ruff: noqa: DTZ001 - times are naive UTC in the load file
 

@@ -1,4 +1,4 @@
-"""Rewards issued: history without dates to go by, and what a snapshot of a list keeps, retires and refuses."""
+"""Rewards issued: history without dates, and which versions a complete list keeps, ends and refuses."""
 
 from __future__ import annotations
 
@@ -137,11 +137,11 @@ def test_a_row_in_quarantine_keeps_its_last_good_version(account: Account) -> No
     assert history(account, "rewards_due", "total_due", first)[-1] == (7, True)
 
 
-def test_an_empty_list_retires_all_only_if_the_server_says_that_there_is_nothing(account: Account) -> None:
+def test_an_empty_list_ends_all_versions_only_if_the_server_reports_a_total_of_0(account: Account) -> None:
     count = account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null")
     account.tamper("delete from dues")
     account.world.set_quirks(Quirks(no_total=True))
-    with pytest.raises(IncompleteList, match="rewards_due: the list came back empty"):
+    with pytest.raises(IncompleteList, match="rewards_due: the list is empty"):
         account.load("rewards_due")
     assert account.one("select count(*) from raw.rewards_due where _dlt_valid_to is null") == count
     account.world.set_quirks(Quirks())
@@ -167,9 +167,9 @@ def test_a_clock_that_does_not_move_results_in_growing_boundaries(fresh: Callabl
         account.load("rewards")
         account.tamper(f"update rewards set value_mills = {price.replace('.', '')}0 where id = 1")
     account.load("rewards")
-    moments = account.query("select _dlt_valid_from, _dlt_valid_to from raw.rewards where id = 1 order by 1")
-    assert len(moments) == 3
-    assert moments[0][1] == moments[1][0] < moments[1][1] == moments[2][0]
+    times = account.query("select _dlt_valid_from, _dlt_valid_to from raw.rewards where id = 1 order by 1")
+    assert len(times) == 3
+    assert times[0][1] == times[1][0] < times[1][1] == times[2][0]
 
 
 def amended(account: Account, identifier: int, cents: int) -> None:

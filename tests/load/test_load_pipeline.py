@@ -36,7 +36,7 @@ def working_dir(account: Account) -> Path:
 
 
 def repriced(account: Account) -> LoadBatch:
-    """A package: the first reward has another price, one user another name, and a cursor says so."""
+    """A package: the first reward has another price, one user another name, and a cursor is new."""
     rewards = account.world.rows("rewards")
     rewards[0]["value"] = "77.77"
     users = [row | {"first_name": "Changed"} for row in account.world.rows("users")[:1]]
@@ -90,7 +90,7 @@ def test_a_package_that_was_only_extracted_is_read_again(account: Account) -> No
     assert account.differences() == {}
 
 
-def test_a_run_drains_and_says_so(account: Account) -> None:
+def test_a_run_that_loads_a_pending_package_reports_it(account: Account) -> None:
     with opened(account) as pipeline:
         part = repriced(account)
         part.take(TABLES["rewards"])
@@ -104,7 +104,7 @@ def test_a_run_drains_and_says_so(account: Account) -> None:
 
 
 def test_a_kill_between_rename_and_delete_is_recovered(account: Account) -> None:
-    """A package that lies in load/normalized and still in normalize/extracted: dlt cannot go on from there."""
+    """A package is in load/normalized and still in normalize/extracted: dlt cannot continue from there."""
     extracted = working_dir(account) / "normalize" / "extracted"
     with opened(account) as pipeline:
         pipeline._pipeline.extract(batch_source(repriced(account), TABLES))
@@ -138,7 +138,7 @@ def test_recovery_keeps_normalised_packages_and_no_incomplete_one(tmp_path: Path
 
 
 def load_twice(account: Account, batch: LoadBatch) -> None:
-    """Load a package, and again as if the process had been killed before it was noted that it is loaded."""
+    """Load a package, and again as if the process had been killed before dlt recorded that it is loaded."""
     normalized = working_dir(account) / "load" / "normalized"
     with opened(account) as pipeline:
         pipeline._pipeline.extract(batch_source(batch, TABLES))

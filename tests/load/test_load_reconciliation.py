@@ -126,19 +126,19 @@ def test_a_server_that_counts_one_too_many_is_refused(
     account.load("users", "coupons")
     build(account.settings)
     with duckdb.connect(str(draft_path(account.settings)), read_only=True) as draft:
-        told = draft.execute(
+        logged = draft.execute(
             "select is_contradiction, api_count - our_count, differences_found like 'total: API reports%', "
             "calls_count > 0 "
             "from ops.reconciliation where stream = 'users' order by all desc"
         ).fetchall()
-    assert told[0] == (True, 1, True, True)
-    assert {row[0] for row in told[1:]} == {False}
+    assert logged[0] == (True, 1, True, True)
+    assert {row[0] for row in logged[1:]} == {False}
 
 
 def test_a_server_that_counts_beyond_the_bound_is_no_contradiction(
     fresh: Callable[..., Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ignores filters, which is not noticed on a list of one page; then a user joins above the bound."""
+    """It ignores filters, which cannot be detected on a list of one page; then a user joins above the bound."""
     account = fresh(users=60, quirks=Quirks(ignore_filters=True))
     there = len(account.world.rows("users"))
     largest_known_id = StoredRows.largest_known_id
@@ -157,7 +157,7 @@ def test_a_server_that_counts_beyond_the_bound_is_no_contradiction(
 
 
 @pytest.mark.full
-def test_the_same_count_again_is_no_proof_that_nothing_moves(fresh: Callable[..., Account]) -> None:
+def test_the_same_count_again_is_no_proof_that_nothing_changes(fresh: Callable[..., Account]) -> None:
     """Before each read a user is deleted, after it one is added: the API always reports the same total."""
     account = fresh(users=90, quirks=Quirks(refuse_id_filters=True))
     account.load("users", "coupons")

@@ -1,4 +1,4 @@
-"""The log of runs: written as they happen, so that a killed run stays visible and is named by the next one."""
+"""The log of runs: written as they happen, so that a killed run stays visible and is marked by the next one."""
 
 # ruff: noqa: DTZ001 - times are naive UTC in the load file
 
@@ -16,7 +16,7 @@ from referral_warehouse.load.report import StreamReport
 from referral_warehouse.load.storage.load_file import LoadFile
 from tests.load.accounts import Account
 
-MOMENT = datetime(2026, 1, 5, 8)
+AT = datetime(2026, 1, 5, 8)
 
 
 def test_a_run_that_never_finished_is_marked_by_the_next_one(tmp_path: Path) -> None:
@@ -26,14 +26,14 @@ def test_a_run_that_never_finished_is_marked_by_the_next_one(tmp_path: Path) -> 
         assert load_file.rows.column("select status from raw.runs") == ["running"]
         run_log.start(load_file, "two", "load")
         run_log.finish(
-            load_file, "two", status="done", calls=7, observed_at=MOMENT,
-            reports=[StreamReport("users", MOMENT, True, 5, 4, 9, 3, 1, 6)], reconciled=[],
+            load_file, "two", status="done", calls=7, observed_at=AT,
+            reports=[StreamReport("users", AT, True, 5, 4, 9, 3, 1, 6)], reconciled=[],
         )  # fmt: skip
         assert load_file.connection.execute(
             "select run_id, command, status, calls, error, finished_at is null from raw.runs order by run_id"
         ).fetchall() == [("one", "sync", "interrupted", None, None, True), ("two", "load", "done", 7, None, False)]
         assert load_file.connection.execute("from raw.run_streams").fetchall() == [
-            ("two", "users", MOMENT, True, 5, 4, 9, 3, 1, 6)
+            ("two", "users", AT, True, 5, 4, 9, 3, 1, 6)
         ]
 
 

@@ -1,4 +1,4 @@
-"""Whole runs: what the first, a second and a partial one do, what they cost and what they say."""
+"""Whole runs: what the first, a second and a partial one do, cost and report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = (
 )
 
 
-def test_the_first_run_holds_what_the_account_holds(account: Account) -> None:
+def test_the_first_run_loads_every_row_of_the_account(account: Account) -> None:
     assert account.differences() == {}
     assert len(account.world.rows("users")) > 100
 
@@ -86,14 +86,14 @@ def test_a_choice_of_streams_reads_and_writes_only_those(account: Account) -> No
     assert account.differences() == {}
 
 
-def test_coupons_bring_the_users_they_ride_on(fresh: Callable[..., Account]) -> None:
+def test_coupons_are_loaded_with_the_users_that_contain_them(fresh: Callable[..., Account]) -> None:
     account = fresh()
     report = account.load("coupons")
     assert set(report.streams) == {"users", "coupons"}
     assert set(account.differences()) == {"campaigns", "rewards", "rewards_due", "rewards_issued"}
 
 
-def test_users_read_without_their_coupons_are_made_up_for(fresh: Callable[..., Account]) -> None:
+def test_users_read_without_their_coupons_are_swept_once(fresh: Callable[..., Account]) -> None:
     account = fresh()
     account.load("users")
     assert set(account.differences()) >= {"coupons"}
@@ -103,7 +103,7 @@ def test_users_read_without_their_coupons_are_made_up_for(fresh: Callable[..., A
 
 
 @pytest.mark.full  # test_load_between_calls shows it of one coupon that no incremental query finds
-def test_coupons_that_changed_while_only_users_were_read_are_made_up_for(account: Account) -> None:
+def test_coupons_that_changed_while_only_users_were_read_lead_to_a_sweep(account: Account) -> None:
     account.world.advance(3)
     account.load("users")
     assert account.load("users", "coupons").swept
@@ -137,7 +137,7 @@ def test_a_filter_that_the_server_ignores_leads_to_a_sweep(account: Account) -> 
     assert account.differences() == {}
 
 
-def test_a_failure_keeps_what_was_committed_and_is_written_down(account: Account) -> None:
+def test_a_failure_keeps_what_was_committed_and_is_logged(account: Account) -> None:
     account.world.advance(1)
     account.world.set_quirks(Quirks(token_expires_after=5))
     with pytest.raises(AuthenticationError):

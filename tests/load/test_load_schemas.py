@@ -1,4 +1,4 @@
-"""JSON rows become typed tables: what does not fit is set aside with its reason, nothing is dropped."""
+"""JSON rows become typed tables: what does not fit is quarantined with its reason, nothing is dropped."""
 
 # ruff: noqa: DTZ001 - times are naive UTC in the load file
 
@@ -55,7 +55,7 @@ QUARANTINED: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("row", "record_id", "reason"), QUARANTINED, ids=lambda v: v if isinstance(v, str) else "row")
-def test_a_row_that_does_not_fit_is_set_aside_with_its_reason(row: Any, record_id: str, reason: str) -> None:
+def test_a_row_that_does_not_fit_is_quarantined_with_its_reason(row: Any, record_id: str, reason: str) -> None:
     coerced = coerce(DOCUMENTED["users"], [user(id=8), row, user(id=9)], NOW, "users")
     assert coerced.table.column("id").to_pylist() == [8, 9]
     (reject,) = coerced.rejects
@@ -115,7 +115,7 @@ def test_types_are_the_projects_and_not_the_responses() -> None:
 
 
 def test_one_odd_row_does_not_change_how_the_others_are_read() -> None:
-    """Decimal stands where a page holds one number that no double holds: the parser reads all of it slowly then."""
+    """A page with one number that no double represents is read by the standard parser, which returns Decimals."""
     # fmt: off
     rows = [{"id": 1, "campaign_id": 1, "name": "a", "type": "Voucher", "value": Decimal("19.99")},
             {"id": 2, "campaign_id": Decimal(1), "name": "b", "type": "Voucher", "value": Decimal("0.0000001")}]
@@ -136,7 +136,7 @@ ODD_ROWS = st.one_of(
 
 
 @given(st.lists(ODD_ROWS, max_size=4))
-def test_every_row_is_either_in_the_table_or_set_aside(rows: list[Any]) -> None:
+def test_every_row_is_either_in_the_table_or_in_quarantine(rows: list[Any]) -> None:
     rows = [user(id=10), *rows]
     coerced = coerce(DOCUMENTED["users"], rows, NOW, "users")
     assert coerced.table.num_rows + len(coerced.rejects) == len(rows)

@@ -111,7 +111,7 @@ def test_a_sweep_is_due_after_some_days(account: Account) -> None:
 
 
 def test_a_user_in_quarantine_is_known_and_delays_no_other(account: Account) -> None:
-    """Set aside, counted as known whatever its flags, kept with its last good row, and no ghost once it is deleted."""
+    """It counts as known whatever its flags are, keeps its last good row, and gets a tombstone once it is deleted."""
     world = account.world
     person = next(row["id"] for row in world.rows("users") if not row["qualified"] and row["referrer_id"] is None)
     stranger = world.add_user(1)
@@ -131,8 +131,8 @@ def test_a_user_in_quarantine_is_known_and_delays_no_other(account: Account) -> 
     assert account.one("select count(*) from raw.observations") == 0
 
 
-def test_half_a_surrogate_pair_stops_one_row_and_not_the_load(account: Account) -> None:
-    """Text that no database takes, in a row and so in its quarantine; the parser reads such a page another way."""
+def test_a_lone_surrogate_affects_one_row_and_not_the_load(account: Account) -> None:
+    """No database stores such text, neither in a row nor in its quarantine; the standard parser reads such a page."""
     person, other = account.world.rows("users")[4:6]
     account.tamper("update users set meta = ? where id = ?", '{"answer": "\\ud83d"}', person["id"])
     account.tamper("update users set first_name = 'Neighbour' where id = ?", other["id"])

@@ -190,7 +190,7 @@ HOSTILE_JSON = [LONE, {LONE: [LONE]}, {"a": "\x00"}, Decimal("NaN"), 2**70, Deci
 
 @pytest.mark.parametrize("value", HOSTILE_JSON, ids=_name)
 def test_kept_json_is_text_that_duckdb_takes(value: Any) -> None:
-    """One text that DuckDB cannot cast would wedge the package for good."""
+    """One text that DuckDB cannot cast would block the package for ever."""
     with duckdb.connect() as connection:
         connection.register("kept", pa.table({"raw": [to_json_text({"value": value})]}))
         found = connection.execute("select json_type(raw::json) from kept").fetchone()
@@ -262,7 +262,7 @@ def test_a_whole_column_equals_its_values_one_by_one(kind: str, data: st.DataObj
         ("time", ["2022-09-01", None]),
     ],
 )
-def test_columns_as_the_api_sends_them_take_the_fast_way(kind: str, column: list[Any]) -> None:
+def test_columns_as_the_api_sends_them_are_converted_as_a_whole(kind: str, column: list[Any]) -> None:
     whole = converters.convert(kind, column)
     assert whole is not None, "a hundred times slower, and nothing else would show it"
     assert whole.to_pylist() == [converters.read(kind, value) for value in column]

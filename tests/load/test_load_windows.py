@@ -17,7 +17,7 @@ from referral_warehouse.load.records.converters import read
 from referral_warehouse.load.streams.cursors import EARLIEST, advance, query_start
 from referral_warehouse.load.streams.user_reader import _is_dated
 
-MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1))
+ANY_TIME = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1))
 FIRST = datetime(2026, 1, 5, 8)
 
 
@@ -39,7 +39,7 @@ def test_a_row_dated_in_the_future_moves_the_cursor_to_the_present_only() -> Non
     assert advance(FIRST, [], FIRST + timedelta(days=1)) == FIRST
 
 
-@given(MOMENTS, st.lists(st.none() | MOMENTS, max_size=5), MOMENTS)
+@given(ANY_TIME, st.lists(st.none() | ANY_TIME, max_size=5), ANY_TIME)
 def test_a_cursor_moves_neither_back_nor_past_the_start_of_the_run(
     cursor: datetime, seen: list[datetime | None], started_at: datetime
 ) -> None:
@@ -49,7 +49,7 @@ def test_a_cursor_moves_neither_back_nor_past_the_start_of_the_run(
     assert moved == cursor or moved in (*seen, started_at)
 
 
-@given(MOMENTS, st.integers(1, 366))
+@given(ANY_TIME, st.integers(1, 366))
 def test_the_start_lies_a_whole_day_before_the_cursor_or_at_the_beginning(cursor: datetime, overlap: int) -> None:
     start = query_start(cursor, overlap)
     assert start >= EARLIEST
@@ -112,11 +112,11 @@ ZONES = st.sampled_from(
      "Australia/Lord_Howe", "Asia/Kolkata"]
 ).map(ZoneInfo)  # fmt: skip
 FORMATS: dict[str, Callable[[datetime, ZoneInfo], str]] = {
-    "Z and microseconds": lambda moment, _zone: moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-    "space": lambda moment, _zone: moment.strftime("%Y-%m-%d %H:%M:%S"),
-    "local, with a space": lambda moment, zone: moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
-    "day": lambda moment, zone: moment.astimezone(zone).strftime("%Y-%m-%d"),
-    "offset": lambda moment, zone: moment.astimezone(zone).isoformat(),
+    "Z and microseconds": lambda at, _zone: at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    "space": lambda at, _zone: at.strftime("%Y-%m-%d %H:%M:%S"),
+    "local, with a space": lambda at, zone: at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"),
+    "day": lambda at, zone: at.astimezone(zone).strftime("%Y-%m-%d"),
+    "offset": lambda at, zone: at.astimezone(zone).isoformat(),
 }
 # The hours around both changes of the clock in 2026, north and south, and days without one.
 TIMES = st.sampled_from(

@@ -1,4 +1,4 @@
-"""No lookup goes out alone where another one does not depend on it: batches, names, counts, ranges of ids."""
+"""Lookups that do not depend on each other are sent together: batches, names, counts, ranges of ids."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_coupons_that_lack_fields_are_completed_together(served: Callable[[HeldS
         assert len(found) == 5
 
 
-def test_counts_ranges_and_released_coupons_go_out_together(served: Callable[[HeldServer], Sync]) -> None:
+def test_counts_ranges_and_released_coupons_are_requested_together(served: Callable[[HeldServer], Sync]) -> None:
     """Two people far from each other are deleted: halving takes a count each in every round, reading a page each."""
     lists = small_account(0)
     lists["users"] = [user(number, referrer_id=None, coupon=None) for number in range(1, 6_001)]

@@ -1,4 +1,4 @@
-"""Which clock dates an observation: the table of the module, row by row, and its promises under any clocks."""
+"""Which clock dates an observation: the table of the module, row by row, and its rules under any clocks."""
 # ruff: noqa: DTZ001, DTZ901 - times are naive UTC here
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TIMES = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59))
 
 
 class Machine:
-    """A wall clock and a steady one that a test moves."""
+    """A wall clock and a steady one that a test advances."""
 
     def __init__(self, wall: datetime) -> None:
         self.wall, self.seconds = wall, 0.0
@@ -110,10 +110,10 @@ def test_no_dates_of_a_server_move_an_observation_off_a_right_clock(
     observed = clock(machine, last)
     before = datetime.min
     for date in dates:
-        moment = observed.observe(date)
-        assert abs(moment - machine.wall) <= TOLERANCE
-        assert moment >= before
-        before = moment
+        at = observed.observe(date)
+        assert abs(at - machine.wall) <= TOLERANCE
+        assert at >= before
+        before = at
         machine.passes(60)
 
 
@@ -122,11 +122,11 @@ def test_the_first_observation_is_backed_by_a_clock_or_refused(
     local: datetime, server: datetime | None, last: datetime | None
 ) -> None:
     try:
-        moment = clock(local, last).observe(server)
+        at = clock(local, last).observe(server)
     except DataRefused:
         return
-    assert moment >= EARLIEST
-    assert abs(moment - local) <= TOLERANCE
+    assert at >= EARLIEST
+    assert abs(at - local) <= TOLERANCE
     agrees = server is not None and abs(server - local) <= TOLERANCE
     assert agrees or last is None or last - TOLERANCE <= local <= last + LONGEST_PAUSE
 
@@ -139,11 +139,11 @@ def test_a_local_clock_that_jumps_while_a_run_goes_on_moves_nothing(steps: list[
     for seconds, jump, has_date in steps:
         machine.passes(seconds, timedelta(seconds=jump))
         passed += seconds
-        moment = observed.observe(NOW + timedelta(seconds=passed) if has_date else None)
-        assert before <= moment <= NOW + timedelta(seconds=passed)
+        at = observed.observe(NOW + timedelta(seconds=passed) if has_date else None)
+        assert before <= at <= NOW + timedelta(seconds=passed)
         if has_date:
-            assert moment == NOW + timedelta(seconds=passed)
-        before = moment
+            assert at == NOW + timedelta(seconds=passed)
+        before = at
 
 
 def test_after_a_sleep_of_the_machine_the_server_counts() -> None:

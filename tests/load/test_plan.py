@@ -40,11 +40,11 @@ def test_every_rule_is_of_known_steps_and_has_a_reason() -> None:
     assert required <= rules, "what a stream requires is read first"
 
 
-def test_what_may_begin_beside_another_stream_has_a_reason_and_contradicts_no_rule() -> None:
-    assert all({rule.stream, rule.beside} <= STREAMS.keys() and len(rule.why) > 20 for rule in plan.BESIDE)
-    for rule in plan.BESIDE:
-        assert in_order([rule.stream, rule.beside])[0].name == rule.beside, "it follows in the plan"
-        assert not any({one.first, one.then} == {rule.stream, rule.beside} for one in plan.PRECEDENCES)
+def test_what_may_be_read_ahead_has_a_reason_and_contradicts_no_rule() -> None:
+    assert all({rule.stream, rule.during} <= STREAMS.keys() and len(rule.why) > 20 for rule in plan.READ_AHEAD)
+    for rule in plan.READ_AHEAD:
+        assert in_order([rule.stream, rule.during])[0].name == rule.during, "it follows in the plan"
+        assert not any({one.first, one.then} == {rule.stream, rule.during} for one in plan.PRECEDENCES)
 
 
 def test_a_plan_that_contradicts_itself_is_refused() -> None:
@@ -65,7 +65,7 @@ def test_the_runner_reads_in_the_order_of_the_plan(account: Account, monkeypatch
     assert list(dict.fromkeys(stages)) == planned, "rows are used in the order of the plan"
     called = lists_read()
     for i, name in enumerate(called):
-        before = {planned.index(rule.beside) for rule in plan.BESIDE if rule.stream == name}
+        before = {planned.index(rule.during) for rule in plan.READ_AHEAD if rule.stream == name}
         passed = [planned.index(other) for other in called[i:] if planned.index(other) < planned.index(name)]
         assert not passed or min(before, default=len(planned)) <= min(passed), "pages are requested early by a rule"
     last = account.world.calls[-1]

@@ -44,7 +44,7 @@ def test_they_have_the_columns_and_types_that_dlt_gives_them(tmp_path: Path) -> 
         created = columns(load_file)
     batch = LoadBatch()
     for schema in TABLES.values():
-        batch.put(schema, schema.stored.empty_table())
+        batch.replace_rows(schema, schema.stored.empty_table())
     with LoadFile(tmp_path / "dlt" / "load.duckdb") as load_file:
         DltPipeline(load_file, tmp_path / "dlt" / "state", TABLES, []).commit(batch)
         assert created == columns(load_file)

@@ -1,4 +1,4 @@
-"""Referrals that went to another referrer leave no date: counting finds them, within a limited number of calls."""
+"""Referrals that were moved to another referrer leave no date: counting finds them, within a limit of calls."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_referrer_who_left_and_whose_referrals_stayed_costs_one_call(account: 
     assert account.load().rows_written == 0
 
 
-def test_a_counter_that_the_rows_do_not_explain_is_followed(account: Account) -> None:
+def test_a_counter_that_the_rows_do_not_explain_is_checked(account: Account) -> None:
     """Some referrals move between two people who both keep others: no count of people changes."""
     one, other = two_referrers(account)
     account.tamper(

@@ -1,4 +1,4 @@
-"""What changes days that are over is recorded with the values before and after it; nothing else is."""
+"""Changes of the counts of past days are recorded with the values before and after; nothing else is."""
 
 from __future__ import annotations
 

@@ -258,7 +258,7 @@ def test_a_load_file_of_an_earlier_version_begins_with_its_last_sweep(account: A
     assert repaired(sync(account)) == ("refresh", Repair(changed=1))
 
 
-def test_a_counter_that_was_found_here_is_followed(account: Account) -> None:
+def test_an_unexplained_counter_of_a_row_read_again_is_checked(account: Account) -> None:
     """A referral of one person becomes one of another; both keep others, so that only their counters show it."""
     people = [row["id"] for row in account.world.rows("users")]
     one, other, moved = people[10], people[20], user_at(account, 0.8)

@@ -1,4 +1,4 @@
-"""Date headers of every wrong kind, over a socket: the days are right all the same, and the warning says why."""
+"""Date headers of every wrong kind, over a socket: the days are right all the same, and a warning has the reason."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def right_date(_number: int) -> str:
 
 
 def around(middle: str | None) -> Callable[[int], str | None]:
-    """The right Date but for the third to fifth answer."""
+    """The right Date except for the third to fifth response."""
     return lambda number: middle if number in (3, 4, 5) else right_date(number)
 
 
@@ -62,7 +62,7 @@ def observed(account: DatedAccount) -> list[datetime]:
             "union select timezone('UTC', _dlt_valid_to) from raw.rewards_due where _dlt_valid_to is not null "
             "union select observed_at from raw.runs where status = 'done' union select observed_at from raw.run_streams"
         ).fetchall()
-    return sorted(moment for (moment,) in found)
+    return sorted(at for (at,) in found)
 
 
 @pytest.mark.parametrize("wrong", sampled(ALWAYS.values(), 1), ids=ALWAYS)
@@ -81,9 +81,9 @@ def test_a_wrong_date_in_every_response(account: DatedAccount, wrong: str | None
     third = load(account.settings)
     assert third.warnings == []
     assert third.recovered == []
-    moments = observed(account)
-    assert begin - timedelta(seconds=1) <= moments[0]
-    assert moments[-1] <= utc_now()
+    times = observed(account)
+    assert begin - timedelta(seconds=1) <= times[0]
+    assert times[-1] <= utc_now()
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_a_wrong_date_in_some_responses(account: DatedAccount, dates: Callable[[
     report = load(account.settings)
     (warning,) = report.warnings
     assert "some responses have" in warning or account.date(1) != right_date(1)
-    moments = observed(account)
-    assert begin - timedelta(seconds=1) <= moments[0]
-    assert moments[-1] <= utc_now()
+    times = observed(account)
+    assert begin - timedelta(seconds=1) <= times[0]
+    assert times[-1] <= utc_now()
 
 
 def test_a_run_without_a_credible_clock_writes_nothing_but_its_log(account: DatedAccount) -> None:
@@ -125,7 +125,7 @@ def test_a_run_without_a_credible_clock_writes_nothing_but_its_log(account: Date
 
 
 def test_runs_within_one_second_store_their_changes_one_after_the_other(account: DatedAccount) -> None:
-    """A Date counts seconds: microseconds tell which run stored a version, and that it read before it stored."""
+    """A Date counts seconds: microseconds show which run stored a version, and that it read before it stored."""
     now = right_date(0)
     account.date = lambda _number: now
     load(account.settings)

@@ -76,7 +76,7 @@ def rows(draw: st.DrawFn, table: str) -> str:
 
 @st.composite
 def envelopes(draw: st.DrawFn, table: str) -> str:
-    """A list answer as JSON text; its shape is right more often than not."""
+    """A list response as JSON text; its shape is right more often than not."""
     items = draw(st.lists(rows(table), max_size=5))
     if draw(st.integers(0, 7)) == 0:
         data = "{" + ",".join(f'"{n}":{item}' for n, item in enumerate(items)) + "}"
@@ -121,8 +121,8 @@ def _agrees(kind: str, written: Any, found: Any) -> bool:
     if kind == "bool":
         return {"true": True, "1": True, "false": False, "0": False}[_spelled(written)] is found
     if kind == "time":
-        moment = datetime.fromisoformat(written.strip().replace("Z", "+00:00"))
-        return (moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment) == found
+        at = datetime.fromisoformat(written.strip().replace("Z", "+00:00"))
+        return (at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at) == found
     if kind == "text":
         is_text = isinstance(written, str)
         return written == found if is_text else _spelled(written) == _spelled(json.loads(found, parse_float=Decimal))

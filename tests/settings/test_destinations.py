@@ -59,7 +59,7 @@ def test_the_environment_goes_before_files(here: Path, home: Path) -> None:
     assert load_destination("postgres", {}, here, home).kind == "postgres", "the name itself, where none is given"
 
 
-def test_a_file_of_the_working_directory_decides_nothing_for_a_token_from_elsewhere(here: Path, home: Path) -> None:
+def test_a_file_of_the_working_directory_configures_nothing_for_a_token_from_elsewhere(here: Path, home: Path) -> None:
     text = '[destination.analytics]\ncredentials = "postgresql://somebody@else.example.com/db"\n'
     written(here, text)
     with pytest.raises(ConfigurationError, match="somebody else may have written that file"):

@@ -83,7 +83,7 @@ def test_a_value_that_is_refused_is_named_with_its_place(tmp_path: Path, text: s
 
 
 def belongs_to_another(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    """The file is its user's, and the process is another's; nobody but root can give a file away."""
+    """Let the process run as another user than the owner of the file: only root can change a file's owner."""
     if os.geteuid() == 0:
         os.chown(path, 54321, -1)
     monkeypatch.setattr("referral_warehouse.settings.file_owners.os.geteuid", lambda: 65_432)

@@ -32,12 +32,12 @@ def configure(folder: Path, text: str, name: str = "config.toml") -> Path:
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n", "\n\n", " \n", "\t"])
 @pytest.mark.parametrize("beginning", ["", "\ufeff", "\n"])
-def test_blanks_around_the_token_are_taken_off(tmp_path: Path, beginning: str, ending: str) -> None:
+def test_blanks_around_the_token_are_removed(tmp_path: Path, beginning: str, ending: str) -> None:
     (tmp_path / "token").write_bytes(f"{beginning}{TOKEN}{ending}".encode())
     assert token_of(tmp_path, **{FILE: str(tmp_path / "token")}) == TOKEN
 
 
-def test_what_to_do_about_a_file_that_is_no_text_is_not_to_make_it_readable(tmp_path: Path) -> None:
+def test_the_advice_for_a_file_that_is_no_text_is_not_to_make_it_readable(tmp_path: Path) -> None:
     (tmp_path / "token").write_bytes(TOKEN.encode("utf-16"))
     with pytest.raises(ConfigurationError, match="UTF-16") as refused:
         token_of(tmp_path, **{FILE: "token"})
@@ -122,7 +122,7 @@ def test_a_token_and_a_file_are_one_too_many(tmp_path: Path, token_in: str, file
     assert TOKEN not in str(refused.value)
 
 
-def test_a_folder_does_not_send_any_file_of_the_user_to_its_own_host(tmp_path: Path) -> None:
+def test_a_file_of_a_folder_cannot_send_files_of_the_user_to_its_own_host(tmp_path: Path) -> None:
     """A file of a downloaded folder could name the user's keys and a host of its own."""
     (tmp_path / "key").write_text(TOKEN)
     configure(tmp_path, f"api_token_file = '{tmp_path / 'key'}'\nbase_url = 'https://api.example.com/v1'")

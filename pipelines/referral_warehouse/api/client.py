@@ -18,7 +18,7 @@ import httpx
 from referral_warehouse.api.attempts import ApiResponse, Failure, RawResponse
 from referral_warehouse.api.clock import ClientClock
 from referral_warehouse.api.concurrency_limit import ConcurrencyLimit
-from referral_warehouse.api.decompression import TooLarge, UnknownPacking
+from referral_warehouse.api.decompression import TooLarge, UnknownEncoding
 from referral_warehouse.api.interpretation import Interpreter
 from referral_warehouse.api.json_decoding import Unreadable
 from referral_warehouse.api.query import Purpose, Query, query_kind, query_label, query_target, quote_segment
@@ -174,7 +174,7 @@ class Client:
                 )
             self._emit("retry", path=label, attempt=attempt, reason=outcome.reason, wait_s=round(outcome.wait_s, 3))
             if not outcome.is_violation:
-                # The wait after a violation is in the call store, where every thread and process sees it.
+                # The wait after a violation is in the call store, which every thread and process reads.
                 self._stop_signal.sleep(outcome.wait_s)
         raise AssertionError("unreachable")
 
@@ -201,7 +201,7 @@ class Client:
         except httpx.HTTPError as error:
             self._stop_signal.check()
             return self._interpreter.network_error(error, label, attempt)
-        except (TooLarge, UnknownPacking) as error:
+        except (TooLarge, UnknownEncoding) as error:
             raise self._interpreter.unusable_body(error, label) from None
         finally:
             _release(permit, reply)
@@ -242,7 +242,7 @@ class Client:
 def _final_error(failure: Failure, text: str) -> ApiUnavailable | BudgetExhausted:
     text = f"{text}; the last failure: {failure.reason}."
     if failure.is_violation:
-        return BudgetExhausted(f"{text} The API asks to wait {failure.wait_s:.0f} s.")
+        return BudgetExhausted(f"{text} The API requires a wait of {failure.wait_s:.0f} s.")
     return ApiUnavailable(text, failure.next_step, status=failure.status)
 
 
@@ -250,9 +250,9 @@ def _release(permit: Permit, reply: Reply | None) -> None:
     if reply is None:
         permit.release()
     else:
-        permit.release(_count(reply, "x-ratelimit-limit"), _count(reply, "x-ratelimit-remaining"))
+        permit.release(_header_count(reply, "x-ratelimit-limit"), _header_count(reply, "x-ratelimit-remaining"))
 
 
-def _count(reply: Reply, name: str) -> int | None:
+def _header_count(reply: Reply, name: str) -> int | None:
     value = reply.headers.get(name, "").strip()
     return int(value[:12]) if value.isascii() and value.isdigit() else None

@@ -5,8 +5,8 @@ Knows how long requests took and which failed; nothing of HTTP, of pages, or of 
 
 By Little's law, as many requests are in flight on average as are sent in a second, times the seconds that each takes.
 So the budget of a second, times the mean latency and a margin, is what is needed to use the budget: 8 up to 0.5 s at
-540 calls a minute, 41 at 3 s. Without a budget it is the bound. The mean counts, because a slow call keeps its place
-as long as it takes; that a server becomes slower is seen at the median, which a few slow calls do not move.
+540 calls a minute, 41 at 3 s. Without a budget it is the bound. The need follows from the mean, because a slow call
+is in flight as long as it takes; a slower server is detected by the median, which a few slow calls do not change.
 
 The limit changes as TCP's window does: it doubles each round (as many responses as may be in flight) until the first
 sign of overload, and grows by a tenth afterwards; a failure halves it, as in the AIMD of Netflix's concurrency-limits.
@@ -42,7 +42,7 @@ SHORTEST_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentRequest:
     """A request in flight: its number in the order of sending, and whether it was sent under the initial limit."""
 
     number: int
@@ -76,13 +76,13 @@ class ConcurrencyLimit:
         """How many requests may be in flight now."""
         return self._limit
 
-    def begin(self) -> Sent:
+    def begin(self) -> SentRequest:
         """A request is sent."""
         with self._lock:
             self._sent += 1
-            return Sent(self._sent, self._limit <= self._initial)
+            return SentRequest(self._sent, self._limit <= self._initial)
 
-    def succeeded(self, sent: Sent, kind: str, elapsed_s: float, in_flight: int) -> int | None:
+    def succeeded(self, sent: SentRequest, kind: str, elapsed_s: float, in_flight: int) -> int | None:
         """A request has its response.
 
         Args:
@@ -102,14 +102,15 @@ class ConcurrencyLimit:
                 return None
             self._is_used = self._is_used or in_flight >= self._limit
             if not self._is_used:
-                return None  # the round begins when the limit is reached: requests one after the other show nothing
+                return None  # the round begins when the limit is reached: fewer requests do not measure it
             self._slowness.append(elapsed_s / max(median(references), SHORTEST_S))
             return self._changed(self._adjusted()) if len(self._slowness) >= self._limit else None
 
-    def failed(self, sent: Sent) -> int | None:
+    def failed(self, sent: SentRequest) -> int | None:
         """A request was refused as one too many, or failed at the server or in the network.
 
-        The requests that were in flight with the first one that failed may fail too, and say nothing more.
+        Requests that were in flight together with the first one that failed may fail for the same reason, so their
+        failures do not count.
 
         Returns: the limit if it changed.
         """

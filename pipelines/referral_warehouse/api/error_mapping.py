@@ -23,11 +23,11 @@ from referral_warehouse.errors import (
 from referral_warehouse.redaction import redact
 from referral_warehouse.settings import DEFAULT_BASE_URL
 
-NOT_THERE = frozenset({404, 405, 410})
+WRONG_PATH_STATUSES = frozenset({404, 405, 410})
 """Statuses that every request has when the path of the base URL is wrong."""
 PATH_ADVICE = (
     f"Check the path of SOURCES__REFERRAL_FACTORY__BASE_URL: the vendor's API is at {DEFAULT_BASE_URL}, and a wrong "
-    "path is answered like this."
+    "path has this response."
 )
 # The text that mentions a block is not always in the first line of a page.
 BLOCK_TEXT_CHARS = 8_000
@@ -52,7 +52,7 @@ def error_for(reply: Reply, meaning: StatusMeaning, label: str) -> ReferralsErro
             "Check SOURCES__REFERRAL_FACTORY__BASE_URL: it must be the API's final address.",
         )
     if meaning is StatusMeaning.REFUSED:
-        advice = PATH_ADVICE if reply.status in NOT_THERE else None
+        advice = PATH_ADVICE if reply.status in WRONG_PATH_STATUSES else None
         return RequestRefused(f"The API refused {label} ({quoted}).", reply.status, advice)
     return ApiUnavailable(f"The API failed on {label} ({quoted}).", status=reply.status)
 

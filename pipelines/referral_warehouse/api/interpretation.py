@@ -14,7 +14,7 @@ import httpx
 from referral_warehouse.api.attempt_limit import SlowResponse
 from referral_warehouse.api.attempts import Failure, RawResponse
 from referral_warehouse.api.challenge_pages import ADVICE, is_browser_check, is_page
-from referral_warehouse.api.decompression import TooLarge, UnknownPacking
+from referral_warehouse.api.decompression import TooLarge, UnknownEncoding
 from referral_warehouse.api.error_mapping import PATH_ADVICE, error_for
 from referral_warehouse.api.json_decoding import Unreadable
 from referral_warehouse.api.retry import (
@@ -25,7 +25,7 @@ from referral_warehouse.api.retry import (
     retry_after_s,
     status_meaning,
 )
-from referral_warehouse.api.tls_errors import lasting_error
+from referral_warehouse.api.tls_errors import permanent_tls_error
 from referral_warehouse.api.transport import Reply
 from referral_warehouse.display_text import one_line
 from referral_warehouse.errors import ApiUnavailable, causes
@@ -34,7 +34,7 @@ from referral_warehouse.redaction import redact
 # A slow response uses a whole attempt's time, and retries never pass a browser check: after a few attempts, the full
 # number would only prolong the run.
 FEW_ATTEMPTS = 3
-MAX_PACKING_CHARS = 60
+MAX_ENCODING_CHARS = 60
 PAGE_ADVICE = f"Run the same command again later. If the page stays: {PATH_ADVICE}"
 
 
@@ -82,7 +82,7 @@ class Interpreter:
     def network_error(self, error: httpx.HTTPError, label: str, attempt: int) -> Failure:
         """A network error. Raises: ApiUnavailable where it would occur again."""
         what = one_line(redact(f"{type(error).__name__}: {error}".rstrip(": ")))
-        lasting = lasting_error(error, label, what)
+        lasting = permanent_tls_error(error, label, what)
         if lasting is not None:
             raise lasting from None
         if not is_retried(error):
@@ -91,12 +91,12 @@ class Interpreter:
         wait_s = self._policy.after_failure_s(attempt, None)
         return Failure(what, wait_s, most_attempts=FEW_ATTEMPTS if is_too_slow else None)
 
-    def unusable_body(self, error: TooLarge | UnknownPacking, label: str) -> ApiUnavailable:
+    def unusable_body(self, error: TooLarge | UnknownEncoding, label: str) -> ApiUnavailable:
         """The error of a body that is not read completely."""
         if isinstance(error, TooLarge):
             return ApiUnavailable(f"The response to {label} is too large ({error}); reading stopped.")
-        packing = one_line(str(error), MAX_PACKING_CHARS)
+        encoding = one_line(str(error), MAX_ENCODING_CHARS)
         return ApiUnavailable(
-            f"The response to {label} was not decoded: its content encoding {packing!r} was not requested.",
+            f"The response to {label} was not decoded: its content encoding {encoding!r} was not requested.",
             "Run again later. If it happens again, a proxy or CDN before the API changes the encoding.",
         )

@@ -34,7 +34,7 @@ class Purpose(StrEnum):
     NAME = "name"
     """A coupon by its name, with its batch."""
     REREAD = "reread"
-    """A page of rows that are known: a repair, or what was read longest ago."""
+    """A page of known rows that are read again: for a repair, or because they were read longest ago."""
     RETRY = "retry"
     """Any of these again, after a response that was not usable."""
 
@@ -67,8 +67,8 @@ class Query:
     """One GET: a path below the base URL, and its parameters.
 
     Shape: ``path`` is relative and already percent-encoded (``users``, ``coupons/`` + quote_segment(name));
-    ``per_page=None`` leaves the parameter out, as for a single object. ``purpose`` is not sent,
-    nor is ``counted_apart``, the name under which a request is counted whose list is read beside another one.
+    ``per_page=None`` leaves the parameter out, as for a single object. ``purpose`` is not sent, nor is
+    ``counted_apart``: the name under which the requests of a list are counted that is read while another one is.
     Raises: ValueError when a part is outside the API's grammar.
     """
 
@@ -96,7 +96,7 @@ class Query:
         """The same query for another page."""
         return replace(self, page=page)
 
-    def meant_as(self, purpose: Purpose) -> Query:
+    def with_purpose(self, purpose: Purpose) -> Query:
         """The same query, counted for another purpose."""
         return replace(self, purpose=purpose)
 

@@ -16,7 +16,7 @@ from enum import Enum
 
 import httpx
 
-from referral_warehouse.api.tls_errors import lasting_advice
+from referral_warehouse.api.tls_errors import tls_advice
 from referral_warehouse.utc_times import as_utc
 
 MAX_SECONDS_DIGITS = 12
@@ -84,7 +84,7 @@ def mentions_block(words: str) -> bool:
 
 def is_retried(error: httpx.HTTPError) -> bool:
     """Whether a transport error is retried; a permanent TLS error is not."""
-    return isinstance(error, RETRIED_EXCEPTIONS) and lasting_advice(error) is None
+    return isinstance(error, RETRIED_EXCEPTIONS) and tls_advice(error) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,7 @@ class RetryPolicy:
 
     Units: seconds. ``deadline_s`` counts from the first attempt; ``margin_s`` is added to every Retry-After, because
     a second 429 was seen after exactly that time; ``limit_wait_s`` is the wait after a 429 without a time (or with
-    "0"):
-    a whole window.
+    "0"): a whole window.
     """
 
     attempts: int = 8

@@ -38,7 +38,7 @@ class StopSignal:
             # A new instance for each thread: the same message without the traceback of another thread.
             raise type(self._error)(self._error.message, self._error.next_step)
         if self.is_stopped:
-            raise ApiError("The run was asked to stop.")
+            raise ApiError("The run was stopped.")
 
     def sleep(self, seconds: float) -> None:
         """Sleep, unless there is a reason to stop. Raises: as ``check``."""

@@ -33,7 +33,7 @@ _TEMPORARY = frozenset({
 })  # fmt: skip
 
 
-def lasting_advice(error: BaseException) -> str | None:
+def tls_advice(error: BaseException) -> str | None:
     """The advice for a permanent TLS error at the root of an exception's chain; None for any other error."""
     for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -46,9 +46,9 @@ def lasting_advice(error: BaseException) -> str | None:
     return None
 
 
-def lasting_error(error: BaseException, label: str, what: str) -> ApiUnavailable | None:
+def permanent_tls_error(error: BaseException, label: str, what: str) -> ApiUnavailable | None:
     """The error of a request that failed permanently; ``label`` names the request, ``what`` the TLS error."""
-    advice = lasting_advice(error)
+    advice = tls_advice(error)
     if advice is None:
         return None
     if advice == CERTIFICATE_ADVICE:

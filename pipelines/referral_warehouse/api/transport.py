@@ -21,12 +21,12 @@ import httpx
 
 from referral_warehouse import __version__
 from referral_warehouse.api.attempt_limit import AttemptLimit, limit_reads
-from referral_warehouse.api.decompression import UNPACKED_BYTES, TooLarge, unpacked
+from referral_warehouse.api.decompression import MAX_PIECE_BYTES, TooLarge, decompressed
 from referral_warehouse.api.network_environment import proxy_for, tls_context
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token, checked_base_url, refuse_unlimited_calls
 
-__all__ = ["UNPACKED_BYTES", "Reply", "Transport"]
+__all__ = ["MAX_PIECE_BYTES", "Reply", "Transport"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 # Larger bodies are read one at a time, so that their memory does not add up.
@@ -81,11 +81,11 @@ class Transport:
     def fetch(self, path_and_query: str) -> Reply:
         """Send one GET and read the complete response.
 
-        Raises: httpx.HTTPError for network errors; TooLarge; UnknownPacking.
+        Raises: httpx.HTTPError for network errors; TooLarge; UnknownEncoding.
         """
         started = self._clock()
         request = self._http.build_request(
-            "GET", f"{self._base_url}/{path_and_query}", extensions={"trace": self._watch}
+            "GET", f"{self._base_url}/{path_and_query}", extensions={"trace": self._record_socket}
         )
         self._limit.begin(started + self._attempt_s)
         try:
@@ -103,7 +103,7 @@ class Transport:
         return Reply(response.status_code, response.headers, body, self._clock() - started)
 
     def abort(self) -> None:
-        """Wake every thread that waits on a socket, now and later, with a broken connection."""
+        """Break all connections, now and later, so that every thread that waits on a socket fails at once."""
         with self._lock:
             self._aborted = True
             sockets = list(self._sockets)
@@ -119,7 +119,7 @@ class Transport:
         large = bytearray()  # one block, which is returned to the system; thousands of small ones are not
         size = 0
         with contextlib.ExitStack() as turn:
-            for chunk in unpacked(response, self._max_body_bytes):
+            for chunk in decompressed(response, self._max_body_bytes):
                 size += len(chunk)
                 if size > self._max_body_bytes:
                     large.clear()
@@ -133,9 +133,9 @@ class Transport:
                 large.extend(chunk)
             return bytes(large) if large else chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _watch(self, event: str, info: Mapping[str, Any]) -> None:
-        # httpx's trace is the documented way to get a new socket, without which it is impossible to end
-        # a read that waits up to a minute for a slow response.
+    def _record_socket(self, event: str, info: Mapping[str, Any]) -> None:
+        # httpx's trace is the documented way to get a new socket. Only through it can a read be ended that waits up to
+        # a minute for a slow response.
         if not event.endswith(("connect_tcp.complete", "start_tls.complete")):
             return
         sock = info["return_value"].get_extra_info("socket")
@@ -175,8 +175,8 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
         keepalive_expiry=KEEPALIVE_S,
     )
     try:
-        # What the environment says about networks is read by network_environment alone: httpx itself would also take
-        # credentials from ~/.netrc and write session keys where SSLKEYLOGFILE points.
+        # Only network_environment reads the environment's settings of networks: httpx itself would also take
+        # credentials from ~/.netrc and write session keys into the file of SSLKEYLOGFILE.
         proxy = proxy_for(settings.base_url, os.environ)
         return httpx.Client(
             transport=httpx.HTTPTransport(
@@ -186,7 +186,7 @@ def _build_http(settings: Settings, token: Token) -> httpx.Client:
             timeout=httpx.Timeout(settings.timeout_s, connect=min(CONNECT_TIMEOUT_S, settings.timeout_s)),
             follow_redirects=False,
             cookies=_NoCookies(),
-            event_hooks={"request": [_refuse_other_methods], "response": [_keep_from_following]},
+            event_hooks={"request": [_refuse_other_methods], "response": [_hide_location]},
             headers={
                 "Authorization": f"Bearer {token.reveal()}",
                 "Accept": "application/json",
@@ -209,7 +209,7 @@ class _NoCookies(CookieJar):
         pass
 
 
-def _keep_from_following(response: httpx.Response) -> None:
+def _hide_location(response: httpx.Response) -> None:
     # httpx prepares the next request even where it does not follow redirects, and fails on invalid addresses.
     location = response.headers.pop("location", None)
     if location is not None:

@@ -50,7 +50,7 @@ def check_account(settings: Settings) -> AccountCheck:
     that does not name ``check``.
     """
     from referral_warehouse.api.client import Client
-    from referral_warehouse.api.error_mapping import NOT_THERE
+    from referral_warehouse.api.error_mapping import WRONG_PATH_STATUSES
     from referral_warehouse.api.pagination.paginator import Paginator
     from referral_warehouse.api.retry import RetryPolicy
     from referral_warehouse.load.capability_check import probe
@@ -63,7 +63,7 @@ def check_account(settings: Settings) -> AccountCheck:
                 findings.append(finding)  # noqa: PERF402 - those before an error are kept
             return AccountCheck(findings, client.calls)
     except RequestRefused as error:
-        if error.status in NOT_THERE and not findings:
+        if error.status in WRONG_PATH_STATUSES and not findings:
             raise ConfigurationError(
                 f"There is no API at {settings.base_url} (HTTP {error.status}).", error.next_step
             ) from None

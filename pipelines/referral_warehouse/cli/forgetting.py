@@ -47,7 +47,7 @@ class Erasure:
 
     user_ids: tuple[int, ...]
     why: str = BY_COMMAND
-    aged: tuple[tuple[str, str], ...] = ()
+    age_limits: tuple[tuple[str, str], ...] = ()
 
 
 def interrupted(settings: Settings) -> Erasure | None:
@@ -60,8 +60,8 @@ def interrupted(settings: Settings) -> Erasure | None:
         return None
     try:
         found = json.loads(read_regular(path) or b"")
-        aged = {str(name): str(until) for name, until in found["aged"].items()}
-        return Erasure(tuple(map(int, found["user_ids"])), str(found["why"]), tuple(sorted(aged.items())))
+        age_limits = {str(name): str(until) for name, until in found["aged"].items()}
+        return Erasure(tuple(map(int, found["user_ids"])), str(found["why"]), tuple(sorted(age_limits.items())))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError(
             f"{path} cannot be read; an erasure was interrupted, and it is not known whose.",
@@ -82,22 +82,22 @@ def erase(settings: Settings, erasure: Erasure) -> Certificate:
     import duckdb
 
     from referral_warehouse.load.privacy import forgetting
-    from referral_warehouse.load.privacy.aging import Aged
+    from referral_warehouse.load.privacy.aging import AgeLimits
     from referral_warehouse.load.privacy.people import held_rows_of
     from referral_warehouse.load.registry import TABLES
 
     log_stage("load", "forget", {"people": len(erasure.user_ids)})
-    aged = Aged.from_json(dict(erasure.aged))
+    age_limits = AgeLimits.from_json(dict(erasure.age_limits))
     forgetting.load_packages(settings, TABLES)
     with duckdb.connect(str(settings.load_path), read_only=True) as connection:
         held = held_rows_of(connection, TABLES, erasure.user_ids)
     before = _begun(settings, erasure)
     published = snapshot_rows(settings, erasure.user_ids)
-    forgetting.remember_people(settings, TABLES, {one: {**held[one], **published[one]} for one in held})
+    forgetting.record_people(settings, TABLES, {one: {**held[one], **published[one]} for one in held})
     texts = forgetting.personal_texts(TABLES, held)
     _clean_outcomes(settings, texts)
-    forgetting.erase_stored(settings, TABLES, texts, aged)
-    rewritten = erase_published(settings, forgetting.erasing(settings, TABLES, aged), _reason(erasure))
+    forgetting.erase_stored(settings, TABLES, texts, age_limits)
+    rewritten = erase_published(settings, forgetting.erasing(settings, TABLES, age_limits), _reason(erasure))
     removed, problems = remove_leftovers(settings)
     after = _totals(settings)
     if left := forgetting.still_held(settings, TABLES, erasure.user_ids):
@@ -199,7 +199,7 @@ def _begun(settings: Settings, erasure: Erasure) -> dict[str, Any]:
 
 def _journal_of(erasure: Erasure) -> dict[str, Any]:
     return {
-        "user_ids": list(erasure.user_ids), "why": erasure.why, "aged": dict(erasure.aged), "started_at": _now(),
+        "user_ids": list(erasure.user_ids), "why": erasure.why, "aged": dict(erasure.age_limits), "started_at": _now(),
     }  # fmt: skip
 
 
@@ -212,11 +212,11 @@ def _named(erasure: Erasure) -> str:
         return f"user {erasure.user_ids[0]}"
     if erasure.user_ids:
         return f"{len(erasure.user_ids):,} people"
-    return "what is too old" if erasure.aged else "who was forgotten before"
+    return "what is too old" if erasure.age_limits else "who was forgotten before"
 
 
 def _reason(erasure: Erasure) -> str:
-    is_about_people = erasure.user_ids or not erasure.aged
+    is_about_people = erasure.user_ids or not erasure.age_limits
     return "a person was forgotten" if is_about_people else "records in the quarantine were too old"
 
 

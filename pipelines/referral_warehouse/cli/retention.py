@@ -26,7 +26,7 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.settings.privacy import FORGET
 
 if TYPE_CHECKING:
-    from referral_warehouse.load.privacy.aging import Aged
+    from referral_warehouse.load.privacy.aging import AgeLimits
     from referral_warehouse.load.privacy.due_people import HeldPeople
     from referral_warehouse.load.report import LoadReport
 
@@ -41,7 +41,7 @@ class _Due:
     deleted: list[int]
     inactive: list[int]
     texts: dict[str, int]
-    aged: Aged
+    age_limits: AgeLimits
     doubted: str = ""
     """Why people who were deleted in the account are not among them, where they are too many to be plausible."""
 
@@ -63,7 +63,7 @@ def apply_retention(settings: Settings, report: LoadReport, *, accept_deletions:
         if not user_ids and not due.texts:
             _log_erased(due)
             return
-        certificate = erase(settings, Erasure(user_ids, BY_RETENTION, tuple(sorted(due.aged.as_json().items()))))
+        certificate = erase(settings, Erasure(user_ids, BY_RETENTION, tuple(sorted(due.age_limits.as_json().items()))))
     except (ReferralsError, OSError) as error:
         still = f"personal data whose retention period is over is still held: {shown(error)}"
         log_task(ERASURE, still, type(error).__name__)
@@ -122,7 +122,7 @@ def _due(settings: Settings, now: datetime, *, accept_deletions: bool) -> _Due:
     """Who and what is due at the beginning of the day of ``now`` (naive UTC)."""
     import duckdb
 
-    from referral_warehouse.load.privacy.aging import Aged
+    from referral_warehouse.load.privacy.aging import AgeLimits
     from referral_warehouse.load.privacy.due_people import HeldPeople
     from referral_warehouse.load.privacy.forgotten import read_forgotten
     from referral_warehouse.load.registry import TABLES
@@ -142,15 +142,15 @@ def _due(settings: Settings, now: datetime, *, accept_deletions: bool) -> _Due:
         inactive: list[int] = []
         if (last := before(settings.privacy_retain_days)) is not None:
             inactive = _without_liability(settings, people.inactive(last), now)
-        aged = Aged(before(settings.privacy_quarantine_days), before(settings.privacy_log_days))
-        texts = aged.counts(connection)
+        age_limits = AgeLimits(before(settings.privacy_quarantine_days), before(settings.privacy_log_days))
+        texts = age_limits.counts(connection)
     later = len({*deleted, *inactive}) - MOST_AT_ONCE
     if later > 0:
         log_event(
             "load", "retention", f"{later:,} more people are forgotten by the next syncs, {MOST_AT_ONCE:,} by each"
         )
     deleted = deleted[:MOST_AT_ONCE]
-    return _Due(deleted, inactive[: MOST_AT_ONCE - len(deleted)], texts, aged if texts else Aged(), doubted)
+    return _Due(deleted, inactive[: MOST_AT_ONCE - len(deleted)], texts, age_limits if texts else AgeLimits(), doubted)
 
 
 def _log_erased(due: _Due) -> None:

@@ -39,8 +39,8 @@ class LoadBatch:
             self.tables.setdefault(schema.name, []).append(rows)
             self.schemas[schema.name] = schema
 
-    def put(self, schema: TableSchema, rows: pa.Table) -> None:
-        """Let these be the only rows of a raw table; a list without rows ends all its versions."""
+    def replace_rows(self, schema: TableSchema, rows: pa.Table) -> None:
+        """Replace the rows of a raw table; a list without rows ends all its versions."""
         self.tables[schema.name] = [rows]
         self.schemas[schema.name] = schema
 

@@ -78,20 +78,20 @@ def _clock(server: datetime | None, now: datetime, simulated: bool) -> Finding:
     if server is None:
         return Finding("note", "clock", "the server sends no readable Date: this machine's clock is used")
     off_s = abs((now - server).total_seconds())
-    there = f"{server.isoformat(sep=' ', timespec='seconds').removesuffix('+00:00')} UTC there"
+    sent = f"the server sends {server.isoformat(sep=' ', timespec='seconds').removesuffix('+00:00')} UTC"
     if simulated:
-        return Finding("ok", "clock", f"{there}: simulated time, used as it is")
-    text = f"{there}, {off_s:.0f} s from here"
+        return Finding("ok", "clock", f"{sent}: simulated time, used as it is")
+    text = f"{sent}, {off_s:.0f} s from this machine's clock"
     if off_s > TOLERANCE.total_seconds():
         return Finding(
             "problem", "clock", f"{text}: this machine's clock is used; set the one that is wrong (`date -u`)"
         )
-    return Finding("ok" if off_s <= CLOCK_TOLERANCE_S else "note", "clock", f"{text}; the server's is used")
+    return Finding("ok" if off_s <= CLOCK_TOLERANCE_S else "note", "clock", f"{text}; the server's time is used")
 
 
-def _checked_filter(subject: str, otherwise: str, ask: Callable[[], bool]) -> Finding:
+def _checked_filter(subject: str, otherwise: str, check: Callable[[], bool]) -> Finding:
     try:
-        is_supported = ask()
+        is_supported = check()
     except RequestRefused as refused:
         return Finding("note", subject, f"refused (HTTP {refused.status}): {otherwise}")
     return Finding("ok", subject, "honoured") if is_supported else Finding("note", subject, f"ignored: {otherwise}")

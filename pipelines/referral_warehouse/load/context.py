@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 
 PAGES_LEFT = 4
-"""With so many pages to request for each request that may be in flight, other lists are begun beside a list."""
+"""For each request that may be in flight: when so few pages of a list are left to be requested, others are begun."""
 
 
 @dataclass(frozen=True, slots=True)
-class ListBeside:
-    """A complete list that a stream reads in any case, so that it may be begun before."""
+class ListAhead:
+    """A complete list that a stream reads in any case, so that it may be requested before its turn."""
 
     stream: str
     query: Query
@@ -67,7 +67,7 @@ class LoadRequest:
     on_progress: Progress = ignore_progress
     policy: Policy = KEEP_ALL
 
-    def after_takeover(self) -> LoadRequest:
+    def replacing_account(self) -> LoadRequest:
         """The request for a directory whose account is replaced: everything is read, and deletions are accepted."""
         return replace(self, rebuild=True, accept_deletions=True)
 
@@ -111,7 +111,7 @@ class LoadContext:
         self.parser = parser
         self._sent_before: dict[str, Counter[Purpose]] = {}
         self._pages: dict[str, Iterable[Page]] = {}
-        self._beside: list[ListBeside] = []
+        self._allowed: list[ListAhead] = []
         self._begun: set[str] = set()
         self._shared: dict[object, object] = {}
 
@@ -125,9 +125,9 @@ class LoadContext:
         """What the run did so far."""
         return self.parser.report
 
-    def take_over(self) -> None:
-        """Replace the account of the directory."""
-        self.request = self.request.after_takeover()
+    def replace_account(self) -> None:
+        """Change the request of this run to one that replaces the account of the directory."""
+        self.request = self.request.replacing_account()
 
     @property
     def reads_everything(self) -> bool:
@@ -145,23 +145,23 @@ class LoadContext:
         self._pages[query.path] = kept = list(pages)
         return kept
 
-    def offer_beside(self, lists: list[ListBeside]) -> None:
-        """Say which complete lists may begin, one after the other, near the end of the list that is read next."""
-        self._beside = lists
+    def allow_ahead(self, lists: list[ListAhead]) -> None:
+        """Set which complete lists may begin, one after the other, near the end of the list that is read next."""
+        self._allowed = lists
 
-    def near_the_end(self, pages: Iterable[Page]) -> Iterator[Page]:
-        """The pages of a list; begins the lists that are offered when few of its pages are left to be requested."""
+    def begin_ahead_near_end(self, pages: Iterable[Page]) -> Iterator[Page]:
+        """The pages of a list; begins the allowed lists when few of its pages are left to be requested."""
         for page in pages:
             few = PAGES_LEFT * self.paginator.concurrency
             unsent = self.paginator.unsent
             if page.is_all or page.is_last or (unsent is not None and unsent <= few):
-                self.begin_beside()
+                self.begin_ahead()
             yield page
-        self.begin_beside()
+        self.begin_ahead()
 
-    def begin_beside(self) -> None:
-        """Begin the lists that are offered, once."""
-        lists, self._beside = self._beside, []
+    def begin_ahead(self) -> None:
+        """Begin the allowed lists, once."""
+        lists, self._allowed = self._allowed, []
         if not lists:
             return
         queries = [replace(one.query, counted_apart=one.stream) for one in lists]
@@ -186,10 +186,10 @@ class LoadContext:
         kept = self._pages.pop(query.path, None)
         return self.paginator.iter_all(query) if kept is None else iter(kept)
 
-    def charge(self, stream: str) -> int:
-        """Count the calls since the last time as calls of a stream; returns how many they were.
+    def count_calls(self, stream: str) -> int:
+        """Count the calls since the previous count as calls of a stream; returns how many they were.
 
-        Calls of lists that were begun beside another stream count for their own stream.
+        Calls of lists that were begun while another stream was read count for their own stream.
         """
         spent = Counter[Purpose]()
         for counted_apart in ("", stream):
@@ -201,7 +201,7 @@ class LoadContext:
         report.calls_for.update(spent)
         return spent.total()
 
-    def tell(self, stream: str) -> None:
+    def report_progress(self, stream: str) -> None:
         """Report how many rows of a stream were read so far, and how many calls the list takes that is being read."""
         left = self.paginator.calls_left
         facts = {"rows": self.report.stream(stream).rows_seen} | ({"calls_left": left} if left else {})

@@ -23,7 +23,7 @@ from referral_warehouse.load.records.schema import QUARANTINE, TableSchema
 from referral_warehouse.load.report import LoadReport
 
 GROUP_ROWS = 1_000
-"""Pages with so many rows are parsed together."""
+"""Pages are collected until they have so many rows, and are then parsed together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class PageParser:
         """The newest observation of the run (naive UTC); None before the first."""
         return self.clock.now
 
-    def server_time(self, page: Page) -> datetime:
-        """When a page was observed (naive UTC): by the server's clock where that is credible.
+    def observe(self, page: Page) -> datetime:
+        """Date a page: when it was observed (naive UTC), by the server's clock where that is credible.
 
         Raises: DataRefused at the first page of a run when no clock is.
         """
@@ -84,7 +84,7 @@ class PageParser:
             schema: the raw table of the list.
             pages: the pages, in order; each is observed as soon as it is there.
             where: names the list in error messages.
-            most: pages with so many rows are parsed together.
+            most: pages are collected until they have so many rows.
 
         Yields:
             Some pages and their rows. A page that begins a new pass is the first of its group.
@@ -98,7 +98,7 @@ class PageParser:
             if group and page.restart:
                 yield self._parsed(schema, group, where)
                 group = []
-            group.append(Observed(page, self.server_time(page)))
+            group.append(Observed(page, self.observe(page)))
             if sum(len(one.page.rows) for one in group) >= most:
                 yield self._parsed(schema, group, where)
                 group = []
@@ -110,13 +110,13 @@ class PageParser:
         if report.observed_at is None:
             report.observed_at = group[0].at
         report.rows_seen += sum(len(one.page.rows) for one in group)
-        coerced = self._at_once(schema, group)
+        coerced = self._parse_together(schema, group)
         if coerced is None:
-            coerced = joined([self._one(schema, one, where) for one in group])
+            coerced = joined([self._parse_page(schema, one, where) for one in group])
         return Parsed(group, coerced.table, coerced.rejects)
 
-    def _at_once(self, schema: TableSchema, group: list[Observed]) -> Coerced | None:
-        """All pages together, where each row is as documented and none has to do with the quarantine."""
+    def _parse_together(self, schema: TableSchema, group: list[Observed]) -> Coerced | None:
+        """All pages together; None where a row is not as documented, or one may enter or leave the quarantine."""
         if self._quarantine.has_open(schema.name):
             return None
         coerced = coerce_as_documented(schema, [(one.page.rows, one.at) for one in group])
@@ -124,7 +124,7 @@ class PageParser:
             return None
         return self._policy.coerced(schema, coerced)
 
-    def _one(self, schema: TableSchema, one: Observed, where: str) -> Coerced:
+    def _parse_page(self, schema: TableSchema, one: Observed, where: str) -> Coerced:
         coerced = coerce(
             schema, one.page.rows, one.at, f"{where}, page with {len(one.page.rows)} rows ({one.page.label})"
         )

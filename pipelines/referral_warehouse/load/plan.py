@@ -35,8 +35,8 @@ PRECEDENCES = (
     Precedence("users", "coupons", "assigned coupons come with their users; the stream requests those that did not"),
     Precedence(
         "rewards_issued", "rewards_due",
-        "both are read as of one time: a reward issued in between would be in both or in neither, so that both are "
-        "read with the issued ones, until the count of these agrees",
+        "both are read as of one time: a reward issued in between would be in both or in neither. So the stream of the "
+        "issued ones reads both, and again until the count of the issued ones agrees",
     ),
     Precedence(
         "rewards_due", "rewards",
@@ -46,38 +46,38 @@ PRECEDENCES = (
     Precedence(COMMIT_LISTS, COMPARE_COUNTS, "the counts of the API are compared with the stored rows"),
     Precedence(COMPARE_COUNTS, SAVE_ROUNDS, "rows that a repair read again are fresh"),
 )  # fmt: skip
-"""Every order that exactness needs. Streams without a rule between them depend on nothing but their place in the
+"""Every order that correct data needs. Streams without a rule between them depend on nothing but their place in the
 registry: campaigns, users, rewards issued and rewards do not need each other's rows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class ReadAhead:
     """A stream whose complete lists may be requested while the last pages of another one are read, and the reason.
 
     Its rows are used in the order of the plan all the same; only the pages are requested before.
     """
 
     stream: str
-    beside: str
+    during: str
     why: str
 
 
-BESIDE = (
-    Beside(
+READ_AHEAD = (
+    ReadAhead(
         "rewards_issued", "users",
         "no row depends on a user; with the count after both lists, the newest id shows whether one was issued since",
     ),
-    Beside("rewards_due", "users", "no row depends on a user; it begins when the rewards issued were read"),
-    Beside("rewards", "users", "no row depends on a user; it begins when the rewards due were read"),
+    ReadAhead("rewards_due", "users", "no row depends on a user; it begins when the rewards issued were read"),
+    ReadAhead("rewards", "users", "no row depends on a user; it begins when the rewards due were read"),
 )  # fmt: skip
-"""What may begin before its turn, one after the other and each only if those before it began. Near the end of the
-users only: what waits in memory is bounded, and a list that stopped in the middle for the minutes that many users take
-would be read again because it changed."""
+"""What may be requested before its turn, one after the other, and each only if those before it are. Only near the end
+of the users: the rows that wait in memory are bounded, and a list whose reading stopped for the minutes that many users
+take would have changed meanwhile, and be read again."""
 
 
-def beside(stream: str, chosen: Container[str], rules: Iterable[Beside] = BESIDE) -> list[str]:
-    """The streams of a run that may begin near the end of another one, in the order of the plan."""
-    return ordered(rule.stream for rule in rules if rule.beside == stream and rule.stream in chosen)
+def read_ahead(stream: str, chosen: Container[str], rules: Iterable[ReadAhead] = READ_AHEAD) -> list[str]:
+    """The streams of a run that may be requested near the end of another one, in the order of the plan."""
+    return ordered(rule.stream for rule in rules if rule.during == stream and rule.stream in chosen)
 
 
 def ordered(steps: Iterable[str], precedences: Iterable[Precedence] = PRECEDENCES) -> list[str]:

@@ -1,4 +1,4 @@
-"""The streams, in the order in which they are read unless the plan asks for another one.
+"""The streams, in the order in which they are read unless the plan requires another one.
 
 The runner, the command line and the dlt source loop over them.
 """
@@ -53,16 +53,16 @@ def with_required(names: Iterable[str]) -> frozenset[str]:
     return frozenset(chosen)
 
 
-def chosen_streams(loaded: Collection[str], asked: Collection[str]) -> frozenset[str]:
+def chosen_streams(loaded: Collection[str], requested: Collection[str]) -> frozenset[str]:
     """The streams of a run, with those that they require.
 
     Args:
         loaded: the setting SOURCES__REFERRAL_FACTORY__STREAMS; all where it is empty.
-        asked: those that the run is for; all that are loaded where it is empty.
+        requested: those that the command names; all of ``loaded`` where it is empty.
 
     Raises: ConfigurationError for a name that is none, and for a stream that is left out or lacks one that it requires.
     """
-    for names, where in ((loaded, f"{SETTING} names"), (asked, "There is no stream")):
+    for names, where in ((loaded, f"{SETTING} names"), (requested, "There is no stream")):
         if unknown := sorted(set(names) - STREAMS.keys()):
             is_setting = names is loaded
             what = f"{where} {unknown[0]!r}, which is not a stream." if is_setting else f"{where} {', '.join(unknown)}."
@@ -73,9 +73,9 @@ def chosen_streams(loaded: Collection[str], asked: Collection[str]) -> frozenset
                 f"{SETTING} names {name!r} without {missing[0]!r}, whose records contain it.",
                 f"Add {missing[0]!r}, or leave {name!r} out too.",
             )
-    if loaded and (out := sorted(set(asked) - set(loaded))):
+    if loaded and (out := sorted(set(requested) - set(loaded))):
         raise ConfigurationError(f"The stream {out[0]!r} is left out: {SETTING} does not name it.", "Add it there.")
-    return with_required(asked or loaded)
+    return with_required(requested or loaded)
 
 
 def left_out(loaded: Collection[str]) -> list[str]:

@@ -24,7 +24,7 @@ class ListTotals:
 class StreamReport:
     """The report of one stream. Counts are rows; times are naive UTC.
 
-    ``calls`` are requests, ``calls_for`` the same by what they were for.
+    ``is_complete`` is whether every row was read. ``calls`` are requests, ``calls_for`` the same by what they were for.
     """
 
     stream: str

@@ -1,4 +1,4 @@
-"""The log of runs inside the load file: ``raw.runs``, ``raw.run_streams`` and ``raw.reconciliation``, as they happen.
+"""The log of runs inside the load file: ``raw.runs``, ``raw.reconciliation`` and the other tables of ``run_tables``.
 
 A run is recorded when it starts, so that a killed one stays visible as ``running``; the next run marks it
 ``interrupted``. Times are naive UTC; ``observed_at`` is dated as ``observation_clock`` says, the others are this

@@ -26,7 +26,7 @@ from referral_warehouse.load.guards.account_guard import ACCOUNT_LIST, ACCOUNT_R
 from referral_warehouse.load.guards.known_account import KnownAccount
 from referral_warehouse.load.guards.list_guard import refuse_emptied_lists
 from referral_warehouse.load.page_parser import PageParser
-from referral_warehouse.load.privacy.stored_policy import all_was_read, apply_policy
+from referral_warehouse.load.privacy.stored_policy import apply_policy, clear_reread_due
 from referral_warehouse.load.quarantine import Quarantine
 from referral_warehouse.load.refresh_log import RefreshLog
 from referral_warehouse.load.registry import STREAMS, TABLES, chosen_streams, in_order
@@ -66,7 +66,7 @@ def load(
         streams: names of streams; all without a choice. Those that they require are loaded, too.
         sweep: read everything, instead of what is new.
         rebuild: as ``sweep``, without reading what is new first.
-        accept_account: let another account take the directory over.
+        accept_account: let another account replace the data of the directory.
         accept_deletions: let complete lists lose most of their rows.
         command: what the user ran, for the log of runs.
         progress: is called with how far the run is.
@@ -94,7 +94,7 @@ def load(
             with Paginator(api) as paginator:
                 run.load(paginator)
         except BaseException as error:
-            api.stop()  # ends waits for slow answers
+            api.stop()  # ends waits for slow responses
             text = one_line(error.message, LINE_COLUMNS) if isinstance(error, ReferralsError) else type(error).__name__
             with suppress(Exception):  # an error of the log must not hide the error of the run
                 run.record(status="failed" if isinstance(error, Exception) else "interrupted", error=text)
@@ -144,39 +144,39 @@ class _Run:
         for step in plan.ordered(steps):
             steps[step]()
         if self._request.rebuild and self._request.streams == chosen_streams(self._settings.streams, ()):
-            all_was_read(self._load_file.connection)
+            clear_reread_due(self._load_file.connection)
 
     def _recognise_account(self, ctx: LoadContext) -> None:
-        """Find out whether another account takes the directory over; pages read for that are not requested again."""
+        """Find out whether the account is another one than before; pages read for that are not requested again."""
         is_loaded = ACCOUNT_LIST.name in self._request.streams
         pages = ctx.keep_pages(ACCOUNT_LIST.query, ctx.paginator.iter_all(ACCOUNT_LIST.query)) if is_loaded else None
         with KnownAccount(self._load_file.rows, self._settings) as known:
             accept = self._request.accept_account
             self.report.is_other_account = is_other_account(ctx.paginator, known, pages, accept=accept)
-        ctx.charge(ACCOUNT_LIST.name if is_loaded else min(self._request.streams))
+        ctx.count_calls(ACCOUNT_LIST.name if is_loaded else min(self._request.streams))
         if self.report.is_other_account:
-            ctx.take_over()
+            ctx.replace_account()
 
     def _correct_times(self, ctx: LoadContext, pipeline: LoadPipeline) -> None:
         """Correct what a wrong clock wrote earlier, once the time of this run is known."""
         if self._settings.simulated_time or not is_repair_needed(self._load_file, pipeline, self._local()):
             return
-        now = ctx.parser.server_time(ctx.paginator.fetch_page(ACCOUNT_ROW))
+        now = ctx.parser.observe(ctx.paginator.fetch_page(ACCOUNT_ROW))
         correction = repair_times(self._load_file, pipeline, now, self.report.run_id)
         if correction is not None:
             self.report.recovered.append(str(correction))
             self.report.times_corrected = True
 
     def _read(self, ctx: LoadContext, stream: Stream) -> None:
-        beside = (STREAMS[name].lists_ahead(ctx) for name in plan.beside(stream.name, self._request.streams))
-        ctx.offer_beside([one for lists in takewhile(_is_known, beside) for one in lists or ()])
+        ahead = (STREAMS[name].lists_ahead(ctx) for name in plan.read_ahead(stream.name, self._request.streams))
+        ctx.allow_ahead([one for lists in takewhile(_is_known, ahead) for one in lists or ()])
         try:
             gather(ctx, stream.name, stream.extract(ctx))
         except ReferralsError:
             with suppress(ReferralsError):  # the error that ends the run is the one to report
                 ctx.store.flush()  # what other streams have read is kept
             raise
-        ctx.charge(stream.name)
+        ctx.count_calls(stream.name)
 
     def _commit_lists(self, ctx: LoadContext, writer: BatchWriter) -> None:
         batch = writer.close_lists(ctx.parser.clock.begin_versions)
@@ -202,7 +202,7 @@ class _Run:
             return  # the run ended before it was logged
         self.report.observed_at = self._parser.latest
         self.report.warnings = self._parser.clock.warnings
-        # what a run read counts once it is complete: the models take a logged read for a complete one
+        # reads are logged only where the run is complete: models take every logged read for a complete one
         is_done, reports = status == "done", self.report.streams.values()
         run_log.finish(
             self._load_file, self.report.run_id, status=status, calls=self._api.calls, error=error, now=self._local(),

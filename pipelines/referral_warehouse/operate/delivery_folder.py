@@ -71,7 +71,7 @@ class DeliveryFolder:
 
     def grant_read_access(self, names: Iterable[str]) -> None:
         """Set the modes of files and of the folders above them. Raises: OSError, ConfigurationError."""
-        self._access.entrance(self._root)
+        self._access.outer_folder(self._root)
         folders = set()
         for path in (self._root / name for name in names):
             if self.find(path.relative_to(self._root).as_posix()) is not None:
@@ -98,7 +98,7 @@ class DeliveryFolder:
     def _make_folders(self, path: Path) -> None:
         if not self._root.is_dir():
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._access.entrance(self._root)
+        self._access.outer_folder(self._root)
         for folder in reversed([parent for parent in path.parents if self._root in parent.parents]):
             if not folder.is_dir():
                 folder.mkdir(mode=0o700)

@@ -23,7 +23,7 @@ from referral_warehouse.operate.restore_switch import Journal, Restored, complet
 from referral_warehouse.warehouse.manifest import SCHEMA_VERSION
 from referral_warehouse.warehouse.publisher import refuse_other_publisher
 from referral_warehouse.warehouse.snapshots import next_number, write_ahead_log
-from referral_warehouse.workspace.current_snapshot import announced_number, current_number, is_published
+from referral_warehouse.workspace.current_snapshot import current_number, is_published, number_in_manifest
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.durable_files import copy_file, sync_file
 from referral_warehouse.workspace.file_kinds import remove_or_raise
@@ -118,7 +118,7 @@ def _staged(settings: Settings, folder: Path, manifest: BackupManifest) -> Journ
         entries=private_entries(stage_of(settings, PRIVATE)),
         snapshots=[int(number) for number in numbers],
         current=manifest.snapshot,
-        used=next_number(settings, max(announced_number(published) or 0, current_number(published) or 0)) - 1,
+        used=next_number(settings, max(number_in_manifest(published) or 0, current_number(published) or 0)) - 1,
     )
 
 

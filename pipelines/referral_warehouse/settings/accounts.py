@@ -1,7 +1,7 @@
 """Several accounts in one configuration: the sections ``[accounts.<name>]`` and the settings that each may have.
 
-An account has a token of its own, and may have its own value of every other setting of its API and of its units. What
-it does not give is that of the section ``[sources.referral_factory]`` or ``[warehouse]``, except for tokens.
+An account has a token of its own, and may have its own value of every other setting of its API and of its units. A
+setting that its section lacks has the value of ``[sources.referral_factory]`` or ``[warehouse]``, except for tokens.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ ACCOUNT_NAME = name_pattern(32)
 UNITS = ("reward_units", "settles_on", "expires_after_days")
 """Settings of the section ``warehouse`` that an account may have: units are chosen by names and ids of an account."""
 NOT_SHARED = ("api_token", "api_token_file")
+"""Keys that an account never takes from ``[sources.referral_factory]``."""
 
 ACCOUNT_SETTINGS: dict[str, Setting] = {
     **SECTIONS[SOURCE], **{key: SECTIONS[WAREHOUSE][key] for key in UNITS},
@@ -36,7 +37,7 @@ def section_of(account: str) -> Section:
 
 
 def account_names(sources: SettingSources, new: str | None = None) -> tuple[str, ...]:
-    """The names of all accounts that the environment and the files give, and of a new one, sorted.
+    """The names of all accounts in the environment and the files, and of a new one, sorted.
 
     Raises: ConfigurationError for a name that no account can have, or for ``accounts`` that is not a table of tables.
     """

@@ -1,6 +1,6 @@
-"""Where feeds are delivered: a folder, or a bucket of S3 with a prefix.
+"""A folder, or a bucket of S3 with a prefix: where feeds are delivered, and where a lake has its data.
 
-An address may contain a password where it must not, so no message repeats it. Reads and opens nothing.
+A user may have written a password into an address, so no message repeats it. Reads and opens nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/.*", re.DOTALL)
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 PREFIX = re.compile(r"(?:/[A-Za-z0-9!_*'()=+,.-]+)*")
 LONGEST_PREFIX = 800
-"""Bytes of a key of S3 are 1,024; the rest is for the names of the files."""
+"""A key of S3 has at most 1,024 bytes; the rest is for the names of the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class DeliveryTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceOfFeeds:
+class FolderOrBucket:
     """The kind of a setting that is a path, or ``s3://bucket/prefix``."""
 
     default: None = None
@@ -74,8 +74,10 @@ class PlaceOfFeeds:
 
 
 def refuse_redirected_data(token_place: Place, name: str, target: str, place: Place) -> None:
-    """What is published has personal data, so it leaves the machine only for a place that the user named; anybody may
-    have written a folder's files.
+    """Refuse a place for published data that only a file of the working directory names.
+
+    Published data is personal, so it leaves the machine only for a place that the user named; anybody may have written
+    a folder's files.
 
     Args: ``name`` is the setting, ``target`` its value for a message.
     Raises: ConfigurationError when the value comes from a folder and the token does not.

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.redaction import register_secret
 from referral_warehouse.settings.accounts import account_names, token_place
-from referral_warehouse.settings.file_owners import leave_files_of_others
+from referral_warehouse.settings.file_owners import skip_files_of_others
 from referral_warehouse.settings.sources import SettingSources, home_folder, variable, working_folder
 from referral_warehouse.settings.values import text
 
@@ -28,9 +28,9 @@ NO_SECRETS = frozenset({
 })  # fmt: skip
 """Keys of credentials whose values may be shown."""
 AMBIGUOUS = re.compile(r"[\w+.-]+://[^:/?#@]*:[^/?#]*@[^/?#]*@")
-"""An address with @ in the password: clients take its end for the host, and show it."""
+"""An address with an @ in the password: clients take what follows the first @ for the host, and show it."""
 SHORTEST_SECRET = 12
-"""Characters of a parameter in an address from which on it is taken for a token."""
+"""Parameters of an address with so many characters or more are masked, as they may be tokens."""
 
 
 class DestinationValues:
@@ -87,13 +87,13 @@ def load_destination(
         working_folder() if folder is None else folder,
         home_folder() if home is None else home,
     )
-    leave_files_of_others(sources)
+    skip_files_of_others(sources)
     place = token_place(sources, account_names(sources))
     return DestinationValues(name, sources, place is None or place.is_own)
 
 
 def _secrets(value: Any, key: str, *, is_within: bool) -> Iterator[str]:
-    """The texts that must not be shown: of a value, of what is in it, and the password of an address."""
+    """The texts that must not be shown: a value, the values inside it, and the password and tokens of an address."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _secrets(inner, str(name), is_within=is_within or name == "credentials")

@@ -15,8 +15,8 @@ from referral_warehouse.settings.values import FilePath
 from referral_warehouse.workspace.ownership import ROOT, user_name
 
 
-def leave_files_of_others(sources: SettingSources) -> None:
-    """Skip the files of other users, with a warning where they hold settings.
+def skip_files_of_others(sources: SettingSources) -> None:
+    """Remove the files of other users from the places of settings, with a warning where they hold any.
 
     Raises: ConfigurationError where one holds a setting that the environment does not have: without it the command
         would do something else than its user expects.

@@ -1,6 +1,6 @@
 """Where a lake keeps its catalog: a database of PostgreSQL, or a file of SQLite or DuckDB for one machine.
 
-The password of an address is kept apart from the rest, and no message repeats an address. Opens nothing.
+The password is separated from the rest of an address, and no message repeats an address. Opens nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class LakeCatalog:
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogOfLake:
+class LakeCatalogKind:
     """The kind of a setting that is an address of PostgreSQL, or the path of a file of SQLite or DuckDB."""
 
     default: None = None

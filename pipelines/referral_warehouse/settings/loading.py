@@ -1,4 +1,4 @@
-"""Makes Settings of the places that hold values, by the table of settings; keeps where each value came from."""
+"""Reads the Settings from the environment and the files, by the table of settings; keeps where each value came from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from referral_warehouse.settings.accounts import (
 )
 from referral_warehouse.settings.base_url import refuse_redirected_token
 from referral_warehouse.settings.delivery_target import refuse_redirected_data
-from referral_warehouse.settings.file_owners import leave_files_of_others
+from referral_warehouse.settings.file_owners import skip_files_of_others
 from referral_warehouse.settings.model import Settings, of_account, refuse_unsafe
 from referral_warehouse.settings.secret_files import read_secret_file
 from referral_warehouse.settings.sources import (
@@ -38,7 +38,7 @@ from referral_warehouse.settings.values import FilePath
 
 
 @dataclass(frozen=True, slots=True)
-class Effective:
+class EffectiveSetting:
     """A setting with the value that it has; None for none. ``place`` is where it came from."""
 
     setting: Setting
@@ -75,7 +75,7 @@ def effective_settings(
     account: str | None = None,
     *,
     is_new_account: bool = False,
-) -> tuple[Settings, list[Effective]]:
+) -> tuple[Settings, list[EffectiveSetting]]:
     """Settings, and each row of the table with the value that it has.
 
     Args: ``is_new_account`` is true where ``account`` may be one that the settings do not have yet.
@@ -85,7 +85,7 @@ def effective_settings(
     sources = SettingSources(
         os.environ if environ is None else environ, folder, home_folder() if home is None else home
     )
-    leave_files_of_others(sources)
+    skip_files_of_others(sources)
     refuse_unknown_names(sources)
     accounts = account_names(sources, account if is_new_account else None)
     refuse_shared_token(sources, accounts)
@@ -132,20 +132,20 @@ def effective_settings(
 
 
 def _find(sources: SettingSources, row: Setting, own: Setting | None) -> tuple[Setting, Found | None]:
-    """A value, and the row under whose name it is given: that of the account, if there is one and it has a value."""
+    """The row that has the value, and the value: the account's own row, if there is one and it has a value."""
     found = None if own is None else sources.find(own.section, own.key)
     if own is not None and (found is not None or row.key in NOT_SHARED):
         return own, found
     return row, sources.find(row.section, row.key)
 
 
-def _effective(setting: Setting, found: Found | None, folder: Path | None) -> Effective:
+def _effective(setting: Setting, found: Found | None, folder: Path | None) -> EffectiveSetting:
     if found is None:
         default = setting.kind.default
         value = None if default is None else setting.kind.read(setting.name, Found(default, DEFAULT), folder)
-        return Effective(setting, value, DEFAULT)
+        return EffectiveSetting(setting, value, DEFAULT)
     try:
-        return Effective(setting, setting.kind.read(setting.name, found, folder), found.place)
+        return EffectiveSetting(setting, setting.kind.read(setting.name, found, folder), found.place)
     except ConfigurationError as error:
         file = found.place.file
         if file is None:
@@ -154,7 +154,7 @@ def _effective(setting: Setting, found: Found | None, folder: Path | None) -> Ef
         raise ConfigurationError(f"{error.message} It is given in {file.path}, {where}.", error.next_step) from None
 
 
-def _content(given: Effective, file: Effective) -> Effective:
+def _content(given: EffectiveSetting, file: EffectiveSetting) -> EffectiveSetting:
     """The value that a file holds. Raises: ConfigurationError where the value is also given directly."""
     setting = given.setting
     if given.place != DEFAULT:
@@ -166,7 +166,7 @@ def _content(given: Effective, file: Effective) -> Effective:
     # The user's own wherever the path is given: a folder's file could name any file of the user.
     place = Place(str(file.value), is_own=True)
     content = read_secret_file(file.setting.name, file.value)
-    return Effective(setting, setting.kind.read(setting.name, Found(content, place), None), place)
+    return EffectiveSetting(setting, setting.kind.read(setting.name, Found(content, place), None), place)
 
 
 def _is_relative(directory: Found | None) -> bool:

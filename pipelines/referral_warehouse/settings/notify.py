@@ -71,7 +71,7 @@ class SecretUrl:
 
 
 class SecretService(SecretUrl):
-    """An address of Apprise, which may have tokens in every part, also in that of the host."""
+    """An address of Apprise, which may have tokens in every part, also in place of the host."""
 
     __slots__ = ()
 
@@ -98,7 +98,7 @@ class NotifySettings:
         url: receives one JSON object by POST for each run with an event.
         ping_url: is called when a run starts (``/start``), succeeds, or fails (``/fail``).
         command: the program and its arguments; receives the same JSON object on standard input.
-        apprise_urls: addresses of Apprise, which get the words of that object.
+        apprise_urls: addresses of Apprise, which receive the object as text.
         events: the names of the events that are sent.
         timeout_s: seconds that one of these may take.
     """

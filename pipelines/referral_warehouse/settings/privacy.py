@@ -1,4 +1,4 @@
-"""The settings of personal data: what happens to it on its way into the load file.
+"""The settings of personal data: in which form it is stored in the load file.
 
 Knows no field by name: ``load.privacy`` checks the fields against the declaration of the streams.
 """

@@ -28,7 +28,7 @@ class ReadersGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupOfReaders:
+class ReadersGroupKind:
     """The kind of a setting that is a group of this machine, by name or number, which this user may give files to."""
 
     default: None = None

@@ -23,7 +23,7 @@ SCOPES = "reward:12, campaign:3, campaign:3/Amazon Voucher or a reward type"
 
 @dataclass(frozen=True, slots=True)
 class UnitRule:
-    """In which unit rewards are counted; the most specific rule of a reward holds.
+    """In which unit rewards are counted; the most specific rule of a reward applies.
 
     From the most to the least specific: ``reward_id`` (a reward definition), ``campaign_id`` with ``reward_type``,
     ``campaign_id``, ``reward_type``.
@@ -59,8 +59,7 @@ def unit_rule(setting: str, unit: str) -> UnitRule:
 
 
 def reward_units(name: str, value: Any) -> tuple[tuple[str, str], ...]:
-    """The setting from a TOML table, or from a JSON object in the environment, where dlt reads dictionaries in this
-    form.
+    """The setting from a TOML table, or from a JSON object in the environment, as dlt reads dictionaries there.
 
     Args:
         name: the setting, for error messages.

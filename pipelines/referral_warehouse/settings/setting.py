@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from referral_warehouse.settings.sources import variable
-from referral_warehouse.settings.values import Kind, OfNotify, Secret
+from referral_warehouse.settings.values import Kind, NotifyValue, Secret
 
 Section = tuple[str, ...]
 SOURCE: Section = ("sources", "referral_factory")
@@ -40,4 +40,4 @@ class Setting:
     @property
     def is_secret(self) -> bool:
         """Whether the value is shown nowhere."""
-        return isinstance(self.kind, Secret) or (isinstance(self.kind, OfNotify) and self.kind.is_secret)
+        return isinstance(self.kind, Secret) or (isinstance(self.kind, NotifyValue) and self.kind.is_secret)

@@ -30,7 +30,7 @@ SOURCE_ROWS: tuple[Setting, ...] = (
     ),
     Setting(
         SOURCE, "concurrency", WholeNumber(64, 1, 64),
-        "requests in flight at most; how many are [follows latency and budget](performance.md#requests-in-flight)",
+        "requests in flight at most; the actual number [follows latency and budget](performance.md#requests-in-flight)",
     ),
     Setting(SOURCE, "overlap_days", WholeNumber(1, 1, 366), "days before a cursor that are read again"),
     Setting(SOURCE, "timeout_s", WholeNumber(60, 1, 600), "seconds until a request is abandoned"),

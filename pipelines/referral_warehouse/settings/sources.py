@@ -20,12 +20,13 @@ from referral_warehouse.settings.toml_files import TomlFile, read_toml_file
 from referral_warehouse.workspace.text_files import UnreadableFile
 
 FILE_NAMES = ("secrets.toml", "config.toml")
-# Editors, shells and `docker --env-file` put these around values; no value begins or ends with them.
 TOKENS = ("api_token", "agents_token", "serve_token")
+"""Keys whose values are tokens: a file that has one should be readable for its owner alone."""
+# Editors, shells and `docker --env-file` put these around values; no value begins or ends with them.
 BYTE_ORDER_MARK = "\ufeff"
 QUOTES = ("'", '"')
 TOKEN_LIKE = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z0-9]*[0-9])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{20,}")
-"""Letters and digits without a break, as in tokens and keys; in names and paths that people give, there are fewer."""
+"""Letters and digits without a break, as in tokens and keys; names and paths that people choose have fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A value as a place has it: cleaned text, or any other type that TOML has. ``given`` is the whole text."""
+    """A value as a place has it: cleaned text, or any other type that TOML has.
+
+    ``given`` is the text before it was cleaned; None for any other type.
+    """
 
     value: Any
     place: Place
@@ -102,7 +106,8 @@ class SettingSources:
     """All places of settings, the most important first.
 
     Attributes: ``warnings`` are sentences on files that were skipped or that others can read; ``skipped_here`` are
-    those of the working directory that may hold settings and were not read; ``places`` are the files that were read.
+    the files of the working directory that may hold settings and could not be read; ``places`` are the files that were
+    read.
     Raises: ConfigurationError for a file that can be opened but not understood.
     """
 

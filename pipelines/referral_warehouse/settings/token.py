@@ -1,4 +1,4 @@
-"""The API token, which is shown by one method only."""
+"""A secret such as the API token, which is shown by one method only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from referral_warehouse.redaction import register_secret
 
 
 class Token:
-    """The API token; shown only by ``reveal()``: its repr hides it, and log records and tracebacks are redacted."""
+    """A token or a password; shown only by ``reveal()``: its repr hides it, and logs and messages are redacted."""
 
     __slots__ = ("_value",)
 

@@ -30,7 +30,7 @@ def settles_on(name: str, value: Any) -> tuple[tuple[str, str], ...]:
             raise ConfigurationError(f"{name} must be issue or use for {shown(unit)}, not {shown(word)}.")
         if unit == PERCENT and word.strip().casefold() == USE:
             raise ConfigurationError(f"{name} cannot be use for percent: a rate of spend is never used up.")
-        _once(name, found, unit, word.strip().casefold())
+        _set_once(name, found, unit, word.strip().casefold())
     return tuple(sorted(found.items()))
 
 
@@ -47,7 +47,7 @@ def expires_after_days(name: str, value: Any) -> tuple[tuple[str, int], ...]:
                 f"{name} must be a whole number of days, from 1 to {LONGEST_DAYS}, for {shown(unit)}; "
                 f"it is {shown(days)}."
             )
-        _once(name, found, unit, days)
+        _set_once(name, found, unit, days)
     return tuple(sorted(found.items()))
 
 
@@ -70,7 +70,7 @@ def _unit(name: str, unit: str) -> str:
     return unit.strip()
 
 
-def _once(name: str, found: dict[str, Any], unit: str, value: Any) -> None:
+def _set_once(name: str, found: dict[str, Any], unit: str, value: Any) -> None:
     if found.setdefault(unit, value) != value:
         raise ConfigurationError(
             f"{name} has {shown(unit)} twice, with {shown(found[unit])} and {shown(value)}.", "Leave one of them."

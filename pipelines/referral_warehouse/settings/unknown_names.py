@@ -1,4 +1,4 @@
-"""Names that look like settings and are none: each is reported with the nearest name that is one.
+"""Names that look like settings and are none: each is reported with the nearest name of a setting.
 
 Names below a section of ours are ours, except those that dlt itself reads there (of the dlt source in another
 pipeline, or of another pipeline that has the name of a section); all other sections belong to dlt or to other programs.
@@ -18,10 +18,10 @@ from referral_warehouse.settings.accounts import SECTION as ACCOUNTS
 from referral_warehouse.settings.sources import SettingSources, shown, variable
 from referral_warehouse.settings.table import SECTIONS, SOURCE, Section, Setting
 
-# What dlt resolves below a source (`sources.<name>.max_table_nesting`), below one of its resources, and below the name
-# of a pipeline (`<pipeline>.normalize.workers`).
 STREAM_NAMES = ("campaigns", "users", "coupons", "rewards_issued", "rewards_due", "rewards")
 """The streams in the order of the registry, which takes a second to import."""
+# What dlt resolves below the name of a pipeline (`<pipeline>.normalize.workers`), below a source
+# (`sources.<name>.max_table_nesting`), and below one of its resources.
 DLT_TABLES = frozenset({
     "data_writer", "destination", "extract", "load", "normalize", "pipelines", "runtime", "schema", "sources",
 })  # fmt: skip
@@ -85,7 +85,7 @@ def unknown_keys(document: Mapping[str, Any]) -> Iterator[UnknownName]:
         if meant is not None:
             yield UnknownName(keys, f"[{'.'.join(meant)}]")
         for key in table if len(keys) == 1 else ():
-            if (setting := PERSONAL.get(_squeezed(f"{keys[0]}.{key}"))) is not None:
+            if (setting := PERSONAL.get(_without_separators(f"{keys[0]}.{key}"))) is not None:
                 yield UnknownName((*keys, key), f"{setting.key} in [{'.'.join(setting.section)}]")
 
 
@@ -94,7 +94,7 @@ def unknown_variables(variables: Mapping[str, str]) -> Iterator[UnknownName]:
     prefixed = (name.lower().split("__") for name in variables)
     sections = _sections(parts[1] for parts in prefixed if parts[0] == ACCOUNTS and len(parts) > 2)
     known = {variable(section, key) for section, settings in sections.items() for key in settings}
-    squeezed = {_squeezed(name): name for name in known}
+    by_letters = {_without_separators(name): name for name in known}
     for name in sorted(variables.keys() - known):
         parts = tuple(part.lower() for part in name.split("__"))
         section = next((section for section in sections if parts[: len(section)] == section != parts), None)
@@ -104,10 +104,10 @@ def unknown_variables(variables: Mapping[str, str]) -> Iterator[UnknownName]:
             if key in sections[section] or not _is_of_dlt(section, first, is_table=bool(inner)):
                 found = _nearest(section, key)
                 yield UnknownName((name,), None if found is None else variable(*found))
-        elif _squeezed(name) in squeezed:
-            yield UnknownName((name,), squeezed[_squeezed(name)])
-        elif _squeezed(name) in PERSONAL:
-            yield UnknownName((name,), PERSONAL[_squeezed(name)].name)
+        elif _without_separators(name) in by_letters:
+            yield UnknownName((name,), by_letters[_without_separators(name)])
+        elif _without_separators(name) in PERSONAL:
+            yield UnknownName((name,), PERSONAL[_without_separators(name)].name)
         elif len(parts) > 1:
             meant = _misspelt_section(parts[:-1], {parts[-1]: ""})
             if meant is not None:
@@ -156,17 +156,20 @@ def _resembles(key: str, known: Iterable[str]) -> bool:
 
 
 def _is_similar(keys: tuple[str, ...], section: Section) -> bool:
-    one, other = (_squeezed(".".join(path)) for path in (keys, section))
+    one, other = (_without_separators(".".join(path)) for path in (keys, section))
     return len(keys) == len(section) and SequenceMatcher(None, one, other).ratio() >= SIMILAR_SECTION
 
 
-def _squeezed(name: str) -> str:
+def _without_separators(name: str) -> str:
     return SEPARATORS.sub("", name).upper()
 
 
-PERSONAL = {_squeezed(key): setting for key, setting in SECTIONS[("warehouse",)].items() if key.endswith("personal")}
-"""Settings of who sees personal data, by names without a section, such as PUBLISH__PERSONAL: one that has no effect
-would publish names. Other keys without a section, such as API__TOKEN, may be those of other programs."""
+PERSONAL = {
+    _without_separators(key): setting for key, setting in SECTIONS[("warehouse",)].items() if key.endswith("personal")
+}
+"""The settings of who sees personal data, by their keys alone: a variable such as PUBLISH__PERSONAL lacks the section
+and has no effect, so that names would be published. Other keys without a section, such as API__TOKEN, may be those of
+other programs."""
 
 
 def _inner(document: Mapping[str, Any], section: Iterable[str]) -> Mapping[str, Any]:

@@ -19,7 +19,6 @@ from referral_warehouse.workspace.directories import absolute_path, warehouse_di
 
 # int() itself also takes underscores, other scripts' digits, signs and blanks between them.
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,20}")
-MOST_DIGITS = 20
 SWITCHES = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 LONGEST_PATH = 4096
 
@@ -166,7 +165,7 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class OfNotify:
+class NotifyValue:
     """A value of the section ``notify``, which ``settings.notify`` reads and checks where notifications are sent."""
 
     default: str | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from referral_warehouse.settings.delivery_target import PlaceOfFeeds
+from referral_warehouse.settings.delivery_target import FolderOrBucket
 from referral_warehouse.settings.destination_names import DATASET, DatasetName, DestinationNames
-from referral_warehouse.settings.lake_target import DUCKDB, DUCKLAKE, CatalogOfLake
-from referral_warehouse.settings.readers_group import GroupOfReaders
+from referral_warehouse.settings.lake_target import DUCKDB, DUCKLAKE, LakeCatalogKind
+from referral_warehouse.settings.readers_group import ReadersGroupKind
 from referral_warehouse.settings.reward_units import reward_units
 from referral_warehouse.settings.setting import WAREHOUSE, Setting
 from referral_warehouse.settings.unit_terms import expires_after_days, settles_on
@@ -30,7 +30,7 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
         "in the directory of the deployment. See [readers](readers.md)",
     ),
     Setting(
-        WAREHOUSE, "readers_group", GroupOfReaders(),
+        WAREHOUSE, "readers_group", ReadersGroupKind(),
         "name or number of a group whose members may read what is published; without it, only the user that syncs may. "
         "See [readers](readers.md)",
     ),
@@ -40,7 +40,7 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
         "minutes that a snapshot stays after another one replaced it, for those who are still reading it",
     ),
     Setting(
-        WAREHOUSE, "deliver_to", PlaceOfFeeds(),
+        WAREHOUSE, "deliver_to", FolderOrBucket(),
         "a folder, or `s3://bucket/prefix` with the extra `s3`, that gets a copy of the feeds of each publication. See "
         "[readers](readers.md#deliver-feeds)",
     ),
@@ -58,12 +58,12 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
         "`ducklake` makes each publication the state of [a lake](lake.md) too; needs the extra `lake`",
     ),
     Setting(
-        WAREHOUSE, "lake_catalog", CatalogOfLake(),
+        WAREHOUSE, "lake_catalog", LakeCatalogKind(),
         "the catalog of the lake: `postgresql://user:password@host/database`, or for one machine the path of a file "
         "that ends with `.sqlite` or `.duckdb`. The password is shown nowhere",
     ),
     Setting(
-        WAREHOUSE, "lake_data", PlaceOfFeeds(),
+        WAREHOUSE, "lake_data", FolderOrBucket(),
         "the data of the lake: a folder of its own, or `s3://bucket/prefix`",
     ),
     Setting(
@@ -112,7 +112,7 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
     ),
     Setting(
         WAREHOUSE, "agents_token", Secret(),
-        "the token that `referrals mcp --http` asks [agents](agents.md) for, 16 characters or more; without it, a new "
+        "the token that [agents](agents.md) need for `referrals mcp --http`, 16 characters or more; without it, a new "
         "one is shown on the terminal",
     ),
     Setting(
@@ -122,7 +122,7 @@ WAREHOUSE_ROWS: tuple[Setting, ...] = (
     ),
     Setting(
         WAREHOUSE, "serve_token", Secret(),
-        "the token that [`referrals serve`](serving.md) asks readers for, 16 characters or more; without it, a new one "
+        "the token that readers need for [`referrals serve`](serving.md), 16 characters or more; without it, a new one "
         "is shown on the terminal",
     ),
 )  # fmt: skip

@@ -1,7 +1,7 @@
-"""What is known of settings that have a mistake: the directory and the receivers, so that the failed run is noticed.
+"""What is known of settings that have a mistake: the directory and the receivers, so that the failed run is reported.
 
-Reads the same places in the same order. Where the files cannot be understood, or are another user's, only the
-environment counts, and nothing is assumed: a default may be what the unreadable file replaces.
+Reads the same places in the same order. Where the files cannot be read, or are another user's, only the environment
+counts, and no default is used: the file may replace it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from referral_warehouse.errors import ConfigurationError
-from referral_warehouse.settings.file_owners import leave_files_of_others
+from referral_warehouse.settings.file_owners import skip_files_of_others
 from referral_warehouse.settings.notify import NotifySettings, notify_settings_of
 from referral_warehouse.settings.setting import WAREHOUSE
 from referral_warehouse.settings.sources import (
@@ -32,7 +32,7 @@ class KnownSettings:
         self._has_files = True
         try:
             self._sources = SettingSources(os.environ, self._folder, home_folder())
-            leave_files_of_others(self._sources)
+            skip_files_of_others(self._sources)
             self._has_files = not self._sources.skipped_here
         except ConfigurationError:
             self._has_files = False

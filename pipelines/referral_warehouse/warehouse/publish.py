@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from referral_warehouse.errors import ConfigurationError, ReferralsError
 from referral_warehouse.warehouse.connection import draft_dir, first_line, staged_dir
 from referral_warehouse.warehouse.snapshots import access_of, freeze, next_number, retain
-from referral_warehouse.workspace.current_snapshot import FEEDS, announced_number, current_number
+from referral_warehouse.workspace.current_snapshot import FEEDS, current_number, number_in_manifest
 from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.removal import reason, remove
 
@@ -106,7 +106,7 @@ def switch_to_draft(
     from referral_warehouse.warehouse.public_names import switch_link
 
     published = settings.published_dir
-    number = next_number(settings, max(announced_number(published) or 0, current_number(published) or 0))
+    number = next_number(settings, max(number_in_manifest(published) or 0, current_number(published) or 0))
     path = freeze(settings, draft, staged_dir(settings), number)
     manifest = manifest_of(number, origin, feeds)
     write_manifest(path.parent / "manifest.json", manifest, access_of(settings), is_frozen=True)

@@ -22,11 +22,11 @@ from referral_warehouse.warehouse.connection import connect_scratch, draft_dir, 
 from referral_warehouse.warehouse.manifest import read_manifest
 from referral_warehouse.warehouse.snapshots import snapshot_numbers, write_ahead_log
 from referral_warehouse.workspace.current_snapshot import (
-    announced_number,
     current_database,
     current_number,
     database_name,
     folder_name,
+    number_in_manifest,
 )
 from referral_warehouse.workspace.durable_files import file_sha256
 from referral_warehouse.workspace.file_kinds import kind_of
@@ -111,7 +111,7 @@ def compare_with_published(settings: Settings, compare: Callable[[duckdb.DuckDBP
     for source, attach in _fallback_sources(settings, number):
         if _compared(settings, attach, compare):
             return [f"the published snapshot could not be read; its history was compared with {source}"]
-    if number is None and announced_number(settings.published_dir) is None:
+    if number is None and number_in_manifest(settings.published_dir) is None:
         return []
     return ["no published data can be read; its history could not be compared"]
 
@@ -150,7 +150,7 @@ def refuse_unreadable(settings: Settings) -> None:
     path = settings.warehouse_path
     what = f"What {path} points at"
     if not os.path.lexists(path):
-        number = announced_number(settings.published_dir)
+        number = number_in_manifest(settings.published_dir)
         if number is None:
             return
         path = snapshot_path(settings, number)

@@ -42,7 +42,7 @@ def freeze(settings: Settings, draft: Path, beside: Path, number: int) -> Path:
     """
     access = access_of(settings)
     settings.published_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _let_readers_enter(settings, access)
+    _open_outer_folder(settings, access)
     settings.snapshots_dir.mkdir(mode=0o700, exist_ok=True)
     folder = settings.snapshots_dir / folder_name(number)
     folder.mkdir(mode=0o700)
@@ -63,7 +63,7 @@ def grant(settings: Settings) -> None:
     access = access_of(settings)
     if not settings.snapshots_dir.is_dir():
         return
-    _let_readers_enter(settings, access)
+    _open_outer_folder(settings, access)
     access.folder(settings.snapshots_dir)
     for number in snapshot_numbers(settings):
         folder = settings.snapshots_dir / folder_name(number)
@@ -106,15 +106,15 @@ def retain(settings: Settings, current: int, now: datetime | None = None) -> lis
     ]
 
 
-def _let_readers_enter(settings: Settings, access: Access) -> None:
-    """Let readers enter the published directory; what else is in it stays readable by the owner alone."""
+def _open_outer_folder(settings: Settings, access: Access) -> None:
+    """Let readers enter the published directory, and nobody but the owner what else is in it."""
     if access.group is not None and settings.published_dir == settings.warehouse_dir:
         for path in (settings.load_path, write_ahead_log(settings.load_path)):
             if path.is_file():
                 Access().file(path)
         if settings.state_dir.is_dir():
             Access().folder(settings.state_dir)
-    access.entrance(settings.published_dir)
+    access.outer_folder(settings.published_dir)
 
 
 def _replaced_at(settings: Settings, numbers: list[int]) -> dict[int, datetime]:

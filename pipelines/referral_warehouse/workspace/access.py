@@ -14,7 +14,7 @@ from pathlib import Path
 from referral_warehouse.errors import ConfigurationError
 
 WITHOUT_MODES = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
-"""What file systems answer that keep no modes or owners: those of cameras' cards, and many network shares."""
+"""Error numbers of file systems without modes or owners, such as those of memory cards and many network shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Access:
         """Let readers read a file that nobody changes: 0440 or 0400. Raises: as ``folder``."""
         self._set(path, 0o440 if self.group is not None else 0o400)
 
-    def entrance(self, path: Path) -> None:
-        """Let readers enter the directory that the published names are in; its other modes stay as they are.
+    def outer_folder(self, path: Path) -> None:
+        """Let readers enter the directory above what is published; its other modes stay as they are.
 
         Raises: ConfigurationError, OSError.
         """

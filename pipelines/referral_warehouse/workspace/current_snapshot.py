@@ -18,16 +18,16 @@ DESCRIPTION, REPORT = "schema.json", "report.html"
 """Files of a snapshot that some publications have."""
 NUMBERED = re.compile(r"[0-9]{6,18}", re.ASCII)
 LARGEST_NUMBER = 10**12
-"""No directory has seen so many publications: a larger snapshot number comes from a damaged manifest."""
+"""No directory has so many publications: a larger snapshot number comes from a damaged manifest."""
 
 
 def folder_name(number: int) -> str:
-    """Folder of a snapshot: six digits, so that names sort like numbers."""
+    """The name of a snapshot's folder: at least six digits, so that names sort like numbers."""
     return f"{number:06d}"
 
 
 def snapshot_name(number: int) -> str:
-    """A snapshot, relative to the published directory, so that that can be moved or mounted elsewhere."""
+    """The folder of a snapshot, relative to the published directory, which can be moved or mounted elsewhere."""
     return f"{SNAPSHOTS}/{folder_name(number)}"
 
 
@@ -94,8 +94,8 @@ def current_number(published: Path) -> int | None:
     number = linked_number(published)
     if number is not None:
         return number
-    announced = announced_number(published)
-    return announced if announced is not None and kind_of(published / database_name(announced)) == "a file" else None
+    listed = number_in_manifest(published)
+    return listed if listed is not None and kind_of(published / database_name(listed)) == "a file" else None
 
 
 def current_database(published: Path) -> Path:
@@ -112,10 +112,10 @@ def public_database(published: Path) -> Path:
 
 def is_published(published: Path) -> bool:
     """Whether there is a publication, readable or not."""
-    return os.path.lexists(published / DATABASE) or announced_number(published) is not None
+    return os.path.lexists(published / DATABASE) or number_in_manifest(published) is not None
 
 
-def announced_number(published: Path) -> int | None:
+def number_in_manifest(published: Path) -> int | None:
     """The number of the snapshot in the manifest; None where no manifest is readable."""
     try:
         document = json.loads((read_regular(published / MANIFEST) or b"").decode("utf-8"))

@@ -29,8 +29,8 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 def kind_of(path: Path) -> str | None:
     """What is at a path, in words, with links followed; None where nothing is.
 
-    Returns: "a file", "a directory", "a named pipe", "a socket", "a device", "a broken link" (also one that leads to
-    itself) or "unreachable" (a folder above it cannot be entered).
+    Returns: "a file", "a directory", "a named pipe", "a socket", "a device", "of an unknown kind", "a broken link"
+    (also one that leads to itself) or "unreachable" (a folder above it cannot be entered).
     """
     try:
         mode = path.stat().st_mode

@@ -1,7 +1,7 @@
 """Locks of files that end with the process that holds them, and file systems that have none.
 
-Knows no warehouse directory: which file is locked, and why, is for the caller to say. The existence of
-a file is never a lock: it would not show whether the process that created it is still running.
+Knows no warehouse directory: the caller decides which file is locked, and why. The existence of a file is never a lock:
+it would not show whether the process that created it is still running.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The schema version of the load file, which it carries in a table of its own; opens no database."""
+"""The schema version of the load file, which is stored in a table of the file; opens no database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Connection(Protocol):
 
 
 def stored_version(connection: Connection, catalog: str) -> int | None:
-    """The version in an open load file; None where it carries none, as those of earlier programs.
+    """The version in an open load file; None where it has none, as those of earlier programs.
 
     Raises: the errors of the database.
     """

@@ -23,9 +23,9 @@ RESTORE_STAGE = ".restore"
 UNFINISHED_RESTORE = Path(RESTORE_STAGE, "journal.json")
 """Exists in a warehouse directory while a restore replaces its files."""
 
-LOOKS, LOOK_S = 5, 0.02
-"""How often, and how many seconds apart, a lock that is held is tried again: a command that only checks it holds it for
-microseconds."""
+MIN_RETRIES, RETRY_S = 5, 0.02
+"""How often at least, and after how many seconds each, a lock that is held is tried again: a command that only checks
+it holds it for microseconds."""
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def warehouse_lock(warehouse_dir: Path, *, wait_s: float = 0, completes_restore:
 
 @contextmanager
 def waiting_lock(path: Path, warehouse_dir: Path, wait_s: float) -> Iterator[None]:
-    """Lock a file of a warehouse directory for the length of a ``with``; another process is waited for.
+    """Lock a file of a warehouse directory for the length of a ``with``, and wait while another process holds it.
 
     Raises: AnotherSyncRunning when it is still held after ``wait_s`` seconds; ConfigurationError when it cannot be
     written.
@@ -76,9 +76,9 @@ def waiting_lock(path: Path, warehouse_dir: Path, wait_s: float) -> Iterator[Non
 
 
 def _provide_folders(state_dir: Path) -> None:
-    """Libraries require a working directory and one for temporary files; a process may have neither.
+    """Use the state folder in place of a missing working directory, or a missing one for temporary files.
 
-    Our own paths are absolute by then, so the state folder can replace both.
+    Libraries require both, and a process may have neither. Our own paths are absolute by then.
     """
     import tempfile
 
@@ -105,10 +105,10 @@ def _acquire(path: Path, warehouse_dir: Path, wait_s: float) -> FileLock:
     """The lock. Raises: AnotherSyncRunning; ConfigurationError where there can be none; OSError for all else."""
     refuse_other_kinds(path, "the lock file")
     lock = lock_file(path)
-    looks = max(LOOKS, round(wait_s / LOOK_S))  # `status` may hold it for a check
-    while lock is None and looks > 0:
-        time.sleep(LOOK_S)
-        looks -= 1
+    retries_left = max(MIN_RETRIES, round(wait_s / RETRY_S))  # `status` may hold it for a check
+    while lock is None and retries_left > 0:
+        time.sleep(RETRY_S)
+        retries_left -= 1
         lock = lock_file(path)
     if lock is None:
         raise AnotherSyncRunning(f"Another sync is writing to {warehouse_dir}.")

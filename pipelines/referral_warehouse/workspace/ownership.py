@@ -21,7 +21,7 @@ OWN_NAMES = (STATE, f"{STATE}/lock", f"{STATE}/outcomes.jsonl", f"{STATE}/dlt", 
 def refuse_files_of_others(warehouse_dir: Path) -> None:
     """Refuse a directory of another user, or one in which another user, or root with sudo, has written.
 
-    A directory that root provides is usable, as volumes of containers are. A file that cannot be looked at is in a
+    A directory that root provides is usable, as volumes of containers are. A file whose owner cannot be read is in a
     directory that is refused itself.
 
     Raises: ConfigurationError that names the path, its owner and this user.

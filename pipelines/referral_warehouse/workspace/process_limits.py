@@ -56,20 +56,20 @@ def refuse_small_limits(*, writes: bool) -> None:
 
 
 def limit_behind(error: BaseException) -> LimitReached | None:
-    """The error to report when a limit of the process was met; None when it was something else."""
+    """The error to report when a limit of the process was reached; None when it was something else."""
     found = [
         cause
         for cause in causes(error)
-        if isinstance(cause, MemoryError) or getattr(cause, "errno", None) in NUMBERS or _says_so(cause)
+        if isinstance(cause, MemoryError) or getattr(cause, "errno", None) in NUMBERS or _names_a_limit(cause)
     ]
     if not found:
         return None
     words = str(found[-1]).strip().splitlines()  # the deepest cause is the system's own
     reason = words[0][:200].rstrip(".") if words else type(found[-1]).__name__
-    return LimitReached(f"The process met a limit of the system ({reason}).")
+    return LimitReached(f"The process reached a limit of the system ({reason}).")
 
 
-def _says_so(error: BaseException) -> bool:
+def _names_a_limit(error: BaseException) -> bool:
     return any(words in str(error) for words in WORDS)
 
 

@@ -58,7 +58,7 @@ def free_name(path: Path) -> Path:
 
 
 def reason(error: Exception) -> str:
-    """What the operating system says, with the file it says it of; what any other error says."""
+    """The message of the operating system with the name of its file; the text of any other error."""
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     name = getattr(error, "filename", None)
     return f"{name}: {words}" if name else words

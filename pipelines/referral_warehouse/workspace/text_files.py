@@ -1,6 +1,7 @@
-"""Reading a text file that somebody named: a regular file, of bounded size, in UTF-8; nothing else is opened.
+"""Reads a text file that a setting or a person names: a regular file, of bounded size, in UTF-8.
 
-A pipe would wait for a writer for ever, a device has no end, and reading some devices has an effect. Knows no setting.
+Nothing else is opened: reading a pipe would wait for a writer for ever, a device has no end, and reading some devices
+has an effect. Knows no setting.
 """
 
 from __future__ import annotations

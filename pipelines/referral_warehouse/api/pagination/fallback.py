@@ -85,7 +85,7 @@ class RequestFallback:
             suspects = parts & unproven
             if not suspects or not is_query_rejected(refused):
                 raise
-            with self._search:  # one thread finds out what is refused; others that were refused use what it found
+            with self._search:  # one thread finds the refused part; other threads wait, and use its result
                 if not suspects & self._refused.get(path, frozenset()):
                     return self._send_reduced(reader, reduced, path, suspects, refused)
             return self._send(reader, query, path)

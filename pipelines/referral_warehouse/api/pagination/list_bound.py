@@ -38,7 +38,7 @@ class ListBound:
         self._count += 1
         if self._count == 1 and page.total is not None:
             self._most += 2 * max(page.last_page or 1, -(-page.total // max(len(page.rows), 1)))
-            self._reported = f"it reported {page.total:,} rows at the begin"
+            self._reported = f"it reported {page.total:,} rows at the start"
         if self._count > self._most:
             raise IncompleteList(
                 f"{self._path}: the list does not end: {self._count:,} pages were read, and {self._reported}.",

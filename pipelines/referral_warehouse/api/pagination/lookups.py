@@ -91,7 +91,7 @@ class Lookups:
 
     def fetch_object(self, query: Query) -> dict[str, Any]:
         """The object of a single response. Raises: RequestRefused (404 when it does not exist), BadEnvelope."""
-        return self._fallback.single(query.meant_as(Purpose.NAME))
+        return self._fallback.single(query.with_purpose(Purpose.NAME))
 
     def together(self, lookups: Iterable[Callable[[], T]]) -> Iterator[T]:
         """The results of lookups that do not depend on each other, in their order, sent within the concurrency.

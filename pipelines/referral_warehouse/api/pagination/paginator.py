@@ -114,10 +114,10 @@ class Paginator(IdRanges):
 
         Returns: the pages of each, as ``iter_all`` returns them; they are to be used in the order of the queries.
         """
-        beside = copy(self)  # shares the threads, and what is known of the server
-        beside.calls_left, beside.unsent = 0, None
-        ahead = ListsAhead([partial(beside.iter_all, query) for query in queries])
-        self._ahead_of_use.append(ahead)  # first: an interrupt must not leave a thread that nobody ends
+        reader = copy(self)  # shares the threads, and what is known of the server; counts its own pages
+        reader.calls_left, reader.unsent = 0, None
+        ahead = ListsAhead([partial(reader.iter_all, query) for query in queries])
+        self._ahead_of_use.append(ahead)  # before it starts: an interrupt must not leave a thread that is never ended
         ahead.start()
         return [ahead.pages(number) for number in range(len(queries))]
 

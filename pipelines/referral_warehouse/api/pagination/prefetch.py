@@ -32,31 +32,32 @@ class Prefetcher:
     def in_order(self, calls: Iterable[Callable[[], T]], results_ahead: int = 0) -> Iterator[T]:
         """The results of calls, each as soon as those before it were consumed.
 
-        No call may wait for another one of the same prefetcher: in the end every thread could wait.
+        No call may wait for another one of the same prefetcher: if every thread did, none would ever end.
 
         Args:
             calls: taken one by one, in the consumer's thread.
-            results_ahead: how many results may wait, or one for each call in progress if these are more: while the next
-                one in order is slow (one slow call delays its own result and no other), and while the consumer is
-                busy. For a busy consumer, a quarter of the results that it took may wait beyond one for each call in
-                progress: who stops early has caused few calls in vain.
+            results_ahead: the most results, waiting or in progress; one for each call that may be in flight, if these
+                are more. So many may be behind the next one in order while that one is slow, so that one slow call
+                delays no other call. While the consumer is busy, it is one for each call that may be in flight, and a
+                quarter of the results that were taken so far: a consumer that stops early has caused few calls whose
+                results nobody uses.
 
         Raises: what the next call in order raised; calls that have not begun are then cancelled.
         """
         source = iter(calls)
         pending: deque[Future[T]] = deque()
-        begun = Begun()
+        in_progress = CallsInProgress()
         taken = 0
 
         def submit(call: Callable[[], T]) -> None:
-            pending.append(begun.watched(self._threads.submit(call)))
+            pending.append(in_progress.watched(self._threads.submit(call)))
 
         try:
             while True:
                 at_once = self._concurrency.now
                 is_first_slow = bool(pending) and not pending[0].done()
                 most = max(at_once, results_ahead) if is_first_slow else at_once
-                while len(pending) < most and begun.in_progress < at_once and (call := next(source, None)) is not None:
+                while len(pending) < most and in_progress.count < at_once and (call := next(source, None)) is not None:
                     submit(call)
                 if not pending:
                     return
@@ -69,34 +70,34 @@ class Prefetcher:
                         submit(call)
                     yield result
                 else:
-                    begun.wait()
+                    in_progress.wait()
         finally:
             for future in pending:
                 future.cancel()
 
 
-class Begun:
-    """Counts the calls of one consumer that are in progress: asking each of them takes as long as a small response."""
+class CallsInProgress:
+    """Counts the calls of one consumer that are in progress: to check each future takes as long as a small response."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._submitted = 0
         self._ended: deque[None] = deque()  # its length may be read while other threads append
-        self._news = Semaphore(0)  # one for each call that ended or was cancelled since the last wait, or before
+        self._ends = Semaphore(0)  # one for each call that ended or was cancelled, less one for each wait
 
     @property
-    def in_progress(self) -> int:
-        return self._count - len(self._ended)
+    def count(self) -> int:
+        return self._submitted - len(self._ended)
 
     def watched(self, future: Future[T]) -> Future[T]:
         """Count a call that was submitted, until it ends."""
-        self._count += 1
+        self._submitted += 1
         future.add_done_callback(self._note_end)
         return future
 
     def wait(self) -> None:
         """Return when a call has ended, at once where one has ended since the last wait."""
-        self._news.acquire()
+        self._ends.acquire()
 
     def _note_end(self, _future: object) -> None:
         self._ended.append(None)
-        self._news.release()
+        self._ends.release()

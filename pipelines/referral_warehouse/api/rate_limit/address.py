@@ -1,4 +1,4 @@
-"""The violations of all tokens of a machine: the vendor blocks an address, whichever tokens were used from there.
+"""The violations of all tokens of a machine: the vendor blocks an address, whichever tokens were used from it.
 
 A violation is written to the store of its token, which every call reads, and to that of the address, which every
 process reads once a second at most. Knows stores; sends nothing.
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from referral_warehouse.api.rate_limit.host import boot_clock
 from referral_warehouse.api.rate_limit.store import CallStore, Violation
 
-LOOK_S = 1.0
+REREAD_AFTER_S = 1.0
 
 
 def address_store_name(loopback_url: str | None) -> str:
@@ -28,13 +28,16 @@ def address_store_name(loopback_url: str | None) -> str:
 class AddressViolations:
     """The violations that were recorded for an address, by whichever token.
 
-    Args: ``clock`` counts seconds; ``look_s``: seconds for which violations are used before the file is read again.
+    Args: ``clock`` counts seconds; ``reread_after_s``: for how many seconds violations that were read are used before
+    the file is read again.
     """
 
-    def __init__(self, store: CallStore, clock: Callable[[], float] = boot_clock, look_s: float = LOOK_S) -> None:
+    def __init__(
+        self, store: CallStore, clock: Callable[[], float] = boot_clock, reread_after_s: float = REREAD_AFTER_S
+    ) -> None:
         self._store = store
         self._clock = clock
-        self._look_s = look_s
+        self._reread_after_s = reread_after_s
         self._lock = threading.Lock()
         self._known: tuple[Violation, ...] = ()
         self._read_at: float | None = None
@@ -49,7 +52,7 @@ class AddressViolations:
         """The violations of the last seven days, oldest first."""
         with self._lock:
             now = self._clock()
-            if self._read_at is None or not 0 <= now - self._read_at < self._look_s:
+            if self._read_at is None or not 0 <= now - self._read_at < self._reread_after_s:
                 self._known, self._read_at = self._store.violations(), now
             return self._known
 

@@ -75,13 +75,16 @@ def call_store_folder(settings: Settings) -> Path:
 
 
 def existing_call_store(settings: Settings, name: str) -> Path | None:
-    """The call store of that name, for reading: the one that can be written first; None where there is none."""
+    """The call store of that name, for reading: preferably one that this user can write; None where there is none."""
     found = [path for folder in _call_store_folders(settings) if os.path.exists(path := folder / name)]  # noqa: PTH110
     return min(found, key=lambda path: not os.access(path, os.W_OK), default=None)
 
 
 def _call_store_folders(settings: Settings) -> list[Path]:
-    """The machine's folder and the warehouse's own. The XDG standard ignores relative paths; so is an unknown home."""
+    """The machine's folder and the warehouse's own.
+
+    A relative XDG_STATE_HOME is ignored, as the XDG standard requires, and so is an unknown home directory.
+    """
     home = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))  # noqa: PTH111 - never raises
     own = (settings.together or settings).state_dir  # several accounts share an address
     return [*([home / "referral-warehouse"] if home.is_absolute() else []), own]

@@ -45,14 +45,14 @@ WINDOW_S = 60.0
 # For clocks with slightly different speeds and for servers that round.
 MARGIN_S = 0.1
 # Long enough for several full windows of another process.
-PATIENCE_S = 600.0
+MAX_WAIT_S = 600.0
 
 SHORTEST_WAIT_S = 0.001
 
 _REASONS = {
     "budget": "other processes on this machine use all calls of each minute",
     "sharing": "other users of the same token use all calls",
-    "pause": "the API asked for a pause",
+    "pause": "calls are paused after a rate-limit violation, or because the record of calls was damaged",
 }
 
 Pause = Callable[[float], None]
@@ -80,15 +80,15 @@ class CallLimits:
 
     Attributes:
         calls_per_minute: calls in a window; 0 for no limit.
-        hold_s: how long a call counts whose end is not reported.
+        hold_s: after how long a call whose end is not reported counts as ended.
         window_s: the length of a window.
-        patience_s: how long a thread waits for a permit before it gives up.
+        max_wait_s: how long a thread waits for a permit before it gives up.
     """
 
     calls_per_minute: int
     hold_s: float = 180.0
     window_s: float = WINDOW_S
-    patience_s: float = PATIENCE_S
+    max_wait_s: float = MAX_WAIT_S
 
 
 class RateLimiter:
@@ -116,7 +116,7 @@ class RateLimiter:
             pause: sleeps; may raise to end the wait.
             on_wait: is called before each wait with its seconds and reason.
 
-        Raises: BudgetExhausted after ``patience_s``; ProtectiveStop when violations of any process forbid all calls.
+        Raises: BudgetExhausted after ``max_wait_s``; ProtectiveStop when violations of any process forbid all calls.
         """
         if self._limits.calls_per_minute == 0 and not self._call_store.exists():
             return Permit(self, 0)
@@ -130,7 +130,7 @@ class RateLimiter:
                     return Permit(self, taken.seq)
                 self.refuse_after_violations()
                 waited = self._clock() - since
-                if waited + taken.wait_s > self._limits.patience_s:
+                if waited + taken.wait_s > self._limits.max_wait_s:
                     raise BudgetExhausted(
                         f"No call could be sent for {waited:.0f} s, and none for another {taken.wait_s:.0f} s: "
                         f"{_REASONS[taken.reason]}."

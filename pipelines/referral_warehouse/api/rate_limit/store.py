@@ -1,4 +1,4 @@
-"""The call store: every call and every rate-limit violation of one token, seen by all processes of this machine.
+"""The call store: every call and every rate-limit violation of one token, shared by all processes of this machine.
 
 A call is written before it is sent and survives SIGKILL. The store counts; it neither decides nor waits.
 """
@@ -38,7 +38,7 @@ class TakeResult:
     """The result of ``take``: a call's number, or the wait and its reason.
 
     Units: seconds. Shape: ``reason`` is "", "violations" (a stop instead of a wait), "pause", "budget" or
-    "sharing"; ``seq`` is None except for the first.
+    "sharing"; ``seq`` is None unless ``reason`` is empty, and 0 for a call that is not recorded.
     """
 
     seq: int | None
@@ -74,11 +74,12 @@ class CallStore:
     def take(self, capacity: int | None, hold_s: float, others_wait_s: Callable[[CallCounts], float]) -> TakeResult:
         """Record a call, if fewer than ``capacity`` calls count now and ``others_wait_s`` returns 0.
 
-        A call counts from now until a window after its response (``done``), or after ``hold_s`` without one.
+        A recorded call counts from now until a window after its response (``done``), or until a window after ``hold_s``
+        without one.
 
         Args:
-            capacity: calls in a window; None for no limit; violations and pauses still apply.
-            hold_s: seconds.
+            capacity: calls in a window; None for no limit: the call is not recorded, but violations and pauses apply.
+            hold_s: seconds after which a call without a response counts as ended.
             others_wait_s: returns the seconds to wait for others who use the token.
 
         Raises: ConfigurationError when the file cannot be used.

@@ -16,7 +16,7 @@ from referral_warehouse.cli.verbosity import logging_options
 from referral_warehouse.redaction import MASK
 from referral_warehouse.settings.delivery_target import DeliveryTarget
 from referral_warehouse.settings.lake_target import LakeCatalog
-from referral_warehouse.settings.loading import Effective, effective_settings
+from referral_warehouse.settings.loading import EffectiveSetting, effective_settings
 from referral_warehouse.settings.readers_group import ReadersGroup
 
 WIDEST_VALUE = 50
@@ -47,7 +47,7 @@ def config(as_json: bool) -> None:
         write_line(line)
 
 
-def shown_value(row: Effective) -> Any:
+def shown_value(row: EffectiveSetting) -> Any:
     """A value of JSON: paths are text, a secret is masked, None is none."""
     if row.value is None:
         return None
@@ -58,7 +58,7 @@ def shown_value(row: Effective) -> Any:
     return str(row.value) if isinstance(row.value, (Path, ReadersGroup, DeliveryTarget, LakeCatalog)) else row.value
 
 
-def toml_lines(rows: list[Effective]) -> Iterator[str]:
+def toml_lines(rows: list[EffectiveSetting]) -> Iterator[str]:
     """The settings as a TOML file, each with a remark that names its origin; those without a value are remarks."""
     assignments = {row.setting: _assignment(row) for row in rows}
     width = max(len(text) for text in assignments.values() if len(text) <= WIDEST_VALUE)
@@ -72,7 +72,7 @@ def toml_lines(rows: list[Effective]) -> Iterator[str]:
                 yield f"{assignments[row.setting].ljust(width)}  # {row.origin}"
 
 
-def _assignment(row: Effective) -> str:
+def _assignment(row: EffectiveSetting) -> str:
     value = shown_value(row)
     if value is None:
         return f"# {row.setting.key} has no value"

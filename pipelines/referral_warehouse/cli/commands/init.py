@@ -18,7 +18,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.settings import Settings, Token
 from referral_warehouse.settings.accounts import section_of
 from referral_warehouse.settings.base_url import refuse_redirected_token
-from referral_warehouse.settings.loading import Effective, effective_settings
+from referral_warehouse.settings.loading import EffectiveSetting, effective_settings
 from referral_warehouse.settings.sources import ENVIRONMENT, Place, cleaned, working_folder
 from referral_warehouse.settings.table import SOURCE
 
@@ -58,7 +58,7 @@ def init() -> None:
     write_line(f"The token is in {file.path}, readable for you alone. Next: referrals sync")
 
 
-def _refuse_other_tokens(token: Effective, file: Effective) -> None:
+def _refuse_other_tokens(token: EffectiveSetting, file: EffectiveSetting) -> None:
     """Raises: ConfigurationError where what is written would have no effect."""
     for given in (file, token):
         if given.value is not None and (given is file or given.place == ENVIRONMENT):

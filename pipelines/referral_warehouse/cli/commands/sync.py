@@ -250,7 +250,7 @@ def sync_once(
     """
     from referral_warehouse.cli.console import Reporter
     from referral_warehouse.load.runner import load as run_load
-    from referral_warehouse.load.storage.memory import give_memory_back
+    from referral_warehouse.load.storage.memory import release_memory
 
     run.log.pace.budget = settings.calls_per_minute
     with Reporter(run.log, quiet=quiet) as reporter:
@@ -269,7 +269,7 @@ def sync_once(
             report.recovered.extend(recovery.done)
             log_problems(recovery.problems)
             return report, None
-        give_memory_back()
+        release_memory()
         log_stage("warehouse", "build", {})
         reporter.stage("build", {})
         draft = build_draft(settings)

@@ -149,7 +149,7 @@ class _Repair:
         self._packages = PackageTimes(self._package_names(), self._runs, plausible, before)
         began = [run.began_at for run in self._runs if run.is_wrong and run.began_at is not None]
         self.begin = min(began, default=before)
-        """The begin of the first run with a wrong time: the cursors may have missed rows after it."""
+        """The start of the first run with a wrong time: the cursors may have missed rows after it."""
 
     def changes(self) -> Iterator[tuple[str, str, Change]]:
         """(table, column, change) for each wrong time."""
@@ -170,7 +170,7 @@ class _Repair:
                 yield from ((table, column, (None, was, self._before)) for was in self._wrong(table, utc(column)))
 
     def apply(self, changed: Iterable[tuple[str, str, Change]], now: datetime) -> bool:
-        """Write the changes, all or none. Returns: whether packages got another name."""
+        """Write the changes, all or none. Returns: whether packages were renamed."""
         by_column: dict[tuple[str, str], list[Change]] = {}
         for table, column, change in changed:
             by_column.setdefault((table, column), []).append(change)
@@ -221,7 +221,7 @@ class _Repair:
             connection.unregister("changed")
 
     def _rows(self, table: str, column: str, known: dict[datetime, datetime]) -> Iterator[Change]:
-        """The wrong times of a column, by the package that wrote them (a refusal by the run that noted it)."""
+        """The wrong times of a column, by the package that wrote them; of the quarantine by the run."""
         by_run = column == "quarantined_at"
         named = "run_id" if by_run else "_dlt_load_id"
         found = self._load_file.connection.execute(

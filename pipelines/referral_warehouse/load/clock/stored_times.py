@@ -58,16 +58,16 @@ def utc(column: str) -> str:
 
 def has_wrong_times(load_file: LoadFile, plausible: Plausible) -> bool:
     """Whether any stored time of observation, of a run or of a package is wrong."""
-    there = columns(load_file)
+    present = columns(load_file)
     ends = [
         f"select min({column}), max({column}) from {DATASET}.{table}"
         for table, column in _observed_columns()
-        if (table, column) in there
+        if (table, column) in present
     ]
     ends += [
         f"select min({utc(column)}), max({utc(column)}) from {DATASET}.{table}"
         for table, column in _zoned_columns()
-        if (table, column) in there
+        if (table, column) in present
     ]
     if not ends:
         return False
@@ -78,7 +78,7 @@ def has_wrong_times(load_file: LoadFile, plausible: Plausible) -> bool:
 def last_observation(load_file: LoadFile, *, simulated: bool) -> datetime | None:
     """The newest observation of a finished run, naive UTC; None before the first.
 
-    Where a run observed a time after its own end, the end counts (not with simulated time).
+    Where a run observed a time more than 15 minutes after its own end, the end counts (not with simulated time).
     """
     if not {("runs", "observed_at"), ("runs", "finished_at")} <= columns(load_file):
         return None

@@ -54,7 +54,7 @@ def correct_validity(
             if commit.package is not None:
                 at = seen_at(commit.package)
                 position = max(position, _position(runs, at))
-            else:  # only ended versions have it: the next run that wrote to one of its tables
+            else:  # it only ends versions, which name no package: the next run that wrote to one of its tables
                 following = (n for n in written if n > position and written[n] & tables)
                 position = next(following, position)
                 at = (runs[position].seen_until if 0 <= position < len(runs) else None) or before

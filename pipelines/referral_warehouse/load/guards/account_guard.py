@@ -98,7 +98,7 @@ def is_other_account(
         users |= _rows(pages)
     evidence = _evidence(known, listed, users)
     if evidence.is_other_account and not accept:
-        raise AnotherAccount(_words(evidence))
+        raise AnotherAccount(_message(evidence))
     return evidence.is_other_account
 
 
@@ -124,7 +124,7 @@ def _rows(pages: Iterable[Page]) -> dict[int, dict[str, Any]]:
     return rows
 
 
-def _words(evidence: Evidence) -> str:
+def _message(evidence: Evidence) -> str:
     return (
         f"The token belongs to another account than the data in this directory. The API lists "
         f"{_counted(evidence.listed, 'campaign')}, known here are {_counted(evidence.known, 'campaign')}, and none is "

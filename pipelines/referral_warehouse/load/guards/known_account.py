@@ -19,7 +19,7 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.sql_quoting import literal, parquet_rows
 from referral_warehouse.workspace.current_snapshot import current_number, database_name, feeds_name
 
-Ask = Callable[[str], list[tuple[Any, ...]]]
+RunQuery = Callable[[str], list[tuple[Any, ...]]]
 IN_LOAD_FILE = {
     "campaigns": f"select id, code, url from {DATASET}.campaigns",
     "users": f"select id, campaign_id, code, email from {DATASET}.users",
@@ -35,10 +35,10 @@ class KnownAccount:
 
     def __init__(self, stored: StoredRows, settings: Settings) -> None:
         self._connections: list[duckdb.DuckDBPyConnection] = []
-        self._ask: Ask = lambda sql: stored.connection.execute(sql).fetchall()
+        self._run_query: RunQuery = lambda sql: stored.connection.execute(sql).fetchall()
         self._tables = IN_LOAD_FILE
         if self.is_empty:
-            self._take_published(settings)
+            self._use_published(settings)
 
     def __enter__(self) -> KnownAccount:
         return self
@@ -61,7 +61,7 @@ class KnownAccount:
     def campaigns(self) -> dict[int, Marks]:
         """Marks of each campaign by id, of all versions, also of deleted campaigns."""
         found: dict[int, Marks] = {}
-        for identifier, code, url in self._ask(self._tables["campaigns"]):
+        for identifier, code, url in self._run_query(self._tables["campaigns"]):
             found[identifier] = found.get(identifier, Marks()) | campaign_marks({"code": code, "url": url})
         return found
 
@@ -70,7 +70,7 @@ class KnownAccount:
         listed = ",".join(str(identifier) for identifier in ids if abs(identifier) < 2**63)
         if not listed:
             return {}
-        rows = self._ask(f"from ({self._tables['users']}) where id in ({listed})")
+        rows = self._run_query(f"from ({self._tables['users']}) where id in ({listed})")
         return {
             identifier: user_marks({"campaign_id": campaign_id, "code": code, "email": email})
             for identifier, campaign_id, code, email in rows
@@ -78,17 +78,16 @@ class KnownAccount:
 
     def some_users(self) -> list[int]:
         """The ids of up to three users: the first, one in the middle and the last."""
-        [(least, middle, most)] = self._ask(
+        [(least, middle, most)] = self._run_query(
             f"select min(id), quantile_disc(id, 0.5), max(id) from ({self._tables['users']})"
         )
         return sorted({least, middle, most} - {None})
 
     def _has(self, table: str) -> bool:
-        return bool(self._ask(f"from ({self._tables[table]}) limit 1"))
+        return bool(self._run_query(f"from ({self._tables[table]}) limit 1"))
 
-    def _take_published(self, settings: Settings) -> None:
-        """Read the published snapshot, or the feeds; nothing where neither can be read."""
-
+    def _use_published(self, settings: Settings) -> None:
+        """Use the published snapshot, or else its feeds; change nothing where neither can be read."""
         number = current_number(settings.published_dir)
         if number is None:
             return
@@ -97,11 +96,11 @@ class KnownAccount:
         def feed(name: str) -> str:
             return parquet_rows(literal(feeds / f"core.{name}.parquet"))
 
-        ways: list[tuple[Path | None, Callable[[str], str]]] = [
+        sources: list[tuple[Path | None, Callable[[str], str]]] = [
             (settings.published_dir / database_name(number), "core.{}".format),
             (None, feed),
         ]
-        for path, table in ways:
+        for path, table in sources:
             tables = {name: sql.format(table=table(name)) for name, sql in PUBLISHED.items()}
             try:
                 connection = duckdb.connect(str(path) if path else ":memory:", read_only=path is not None)
@@ -110,6 +109,6 @@ class KnownAccount:
                     connection.execute(f"from ({sql}) limit 1")
             except duckdb.Error:
                 continue
-            self._ask = lambda sql, there=connection: there.execute(sql).fetchall()  # type: ignore[misc]
+            self._run_query = lambda sql, opened=connection: opened.execute(sql).fetchall()  # type: ignore[misc]
             self._tables = tables
             return

@@ -26,8 +26,8 @@ OLD_ERRORS = f"select count(*) from {DATASET}.runs where started_at <= ? and err
 
 
 @dataclass(frozen=True, slots=True)
-class Aged:
-    """Texts up to these times (naive UTC) are too old: of quarantined ``records``, and ``errors`` of runs.
+class AgeLimits:
+    """Up to which times (naive UTC) texts are too old: of quarantined ``records``, and ``errors`` of runs.
 
     None: texts of this kind are kept.
     """
@@ -40,7 +40,7 @@ class Aged:
         return {name: at.isoformat() for name, at in (("records", self.records), ("errors", self.errors)) if at}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, str]) -> Aged:
+    def from_json(cls, found: Mapping[str, str]) -> AgeLimits:
         """What ``as_json`` wrote. Raises: ValueError."""
         return cls(**{name: datetime.fromisoformat(text) for name, text in found.items()})
 

@@ -97,21 +97,21 @@ class HeldPeople:
 
     def deleted(self, before: datetime) -> list[int]:
         """Who was first observed to be gone before a time (naive UTC), and did not return."""
-        return self._those(DELETED, before) if "users" in self._read else []
+        return self._select_held(DELETED, before) if "users" in self._read else []
 
     def inactive(self, before: datetime) -> list[int]:
         """Who has no reward due, and did nothing since before a time (naive UTC).
 
         Nobody until every stream that activity is computed from was read once.
         """
-        return self._those(INACTIVE, before) if self._read >= ACTIVITY_STREAMS else []
+        return self._select_held(INACTIVE, before) if self._read >= ACTIVITY_STREAMS else []
 
     def implausible(self, deleted: Set[int], max_percent: int) -> str | None:
         """Why so many deletions are more likely a fault of the API, in words; None where they are plausible."""
         found = Disappearance("users", len(deleted), self.count())
         return str(found) if found.exceeds(max_percent) else None
 
-    def _those(self, sql: str, before: datetime) -> list[int]:
+    def _select_held(self, sql: str, before: datetime) -> list[int]:
         rows = self._connection.execute(
             f"select user_id from ({sql}) where user_id in (select user_id from ({self._held})) order by user_id",
             [before],

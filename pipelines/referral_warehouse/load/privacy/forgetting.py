@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from referral_warehouse.load.privacy.aging import Aged
+from referral_warehouse.load.privacy.aging import AgeLimits
 from referral_warehouse.load.privacy.forgotten import emails_in, read_forgotten, write_forgotten
 from referral_warehouse.load.privacy.mentions import without_mentions
 from referral_warehouse.load.privacy.people import Rows, held_rows_of
@@ -29,7 +29,7 @@ from referral_warehouse.sql_quoting import identifier
 from referral_warehouse.workspace.file_kinds import remove_or_raise
 
 LEFT_OUT = "(left out)"
-NOTHING_AGED = Aged()
+NO_AGE_LIMITS = AgeLimits()
 SHORTEST_VALUE = 4
 """Shorter values are not searched in error texts, because they occur in other words."""
 
@@ -41,9 +41,7 @@ def load_packages(settings: Settings, schemas: Mapping[str, TableSchema]) -> Non
         load_file.connection.execute("checkpoint")
 
 
-def remember_people(
-    settings: Settings, schemas: Mapping[str, TableSchema], held: Mapping[int, dict[str, Rows]]
-) -> None:
+def record_people(settings: Settings, schemas: Mapping[str, TableSchema], held: Mapping[int, dict[str, Rows]]) -> None:
     """Write the digests by which later rows of these people are recognised.
 
     Args:
@@ -71,7 +69,7 @@ def personal_texts(schemas: Mapping[str, TableSchema], held: Mapping[int, dict[s
 
 
 def erase_stored(
-    settings: Settings, schemas: Mapping[str, TableSchema], texts: list[str], aged: Aged = NOTHING_AGED
+    settings: Settings, schemas: Mapping[str, TableSchema], texts: list[str], age_limits: AgeLimits = NO_AGE_LIMITS
 ) -> None:
     """Rewrite the load file without personal values of everybody who was forgotten, and remove dlt's folder.
 
@@ -79,9 +77,9 @@ def erase_stored(
         settings: of the warehouse.
         schemas: the raw tables.
         texts: personal values that error texts of runs may quote.
-        aged: texts that are removed because they are too old.
+        age_limits: texts that are removed because they are too old.
     """
-    erased = erasing(settings, schemas, aged)
+    erased = erasing(settings, schemas, age_limits)
     with LoadFile(settings.load_path) as load_file:
         stored = read_stored(load_file.connection)
         load_file.connection.execute("checkpoint")
@@ -97,12 +95,12 @@ def erase_stored(
     rewrite_load_file(settings.load_path, {**schemas, RUNS.name: RUNS}, change, state)
 
 
-def erasing(settings: Settings, schemas: Mapping[str, TableSchema], aged: Aged = NOTHING_AGED) -> Change:
+def erasing(settings: Settings, schemas: Mapping[str, TableSchema], age_limits: AgeLimits = NO_AGE_LIMITS) -> Change:
     """The change of rows that removes values of forgotten people, and texts that are too old."""
     forgotten = read_forgotten(settings, schemas)
 
     def change(schema: TableSchema, rows: pa.Table) -> pa.Table:
-        return aged.rows(schema, without_mentions(forgotten, schema, forgotten.rows(schema, rows)))
+        return age_limits.rows(schema, without_mentions(forgotten, schema, forgotten.rows(schema, rows)))
 
     return change
 
@@ -155,8 +153,8 @@ def _totals(connection: duckdb.DuckDBPyConnection, schema: TableSchema) -> dict[
 def _without_texts(rows: pa.Table, texts: list[str]) -> pa.Table:
     index = rows.column_names.index("error")
     errors = rows.column(index)
-    said = "\n".join(error for error in errors.to_pylist() if error is not None)
+    all_errors = "\n".join(error for error in errors.to_pylist() if error is not None)
     for text in texts:
-        if text in said:
+        if text in all_errors:
             errors = pc.replace_substring(errors, text, LEFT_OUT)
     return rows.set_column(index, rows.schema.field(index), errors)

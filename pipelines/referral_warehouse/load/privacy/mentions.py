@@ -96,7 +96,8 @@ def _text(forgotten: Forgotten, text: str | None, own: frozenset[str] = frozense
 def _cleaned(forgotten: Forgotten, value: Any, own: frozenset[str] = frozenset(), *, is_nested: bool = False) -> Any:
     """A JSON value without forgotten people: the value itself where there are none, ``NOTHING`` where it is about one.
 
-    An object inside another is about one person. Of the outermost, the fields go that begin with the same word.
+    An object inside another is about one person, and is removed whole. From the outermost object, those fields are
+    removed whose names begin with the same word as one that names the person.
     """
     if isinstance(value, list):
         found = [_cleaned(forgotten, one, is_nested=True) for one in value]

@@ -1,4 +1,4 @@
-"""Finds a person in the load file, and all that is held of one. Reads only; knows raw tables by their declaration."""
+"""Finds a person in the load file, and all rows about one. Reads only; knows raw tables by their declaration."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person by the id that the account gave. ``campaign_id`` is None where no row of users is held."""
+    """A person by the account's user id. ``campaign_id`` is None where the table of users has no row."""
 
     user_id: int
     campaign_id: int | None
 
 
 def find_by_id(connection: duckdb.DuckDBPyConnection, schemas: Mapping[str, TableSchema], user_id: int) -> list[Person]:
-    """The person with an id, if anything is held of one."""
+    """The person with an id, if any row is about one."""
     if not any(rows for rows in held_rows(connection, schemas, user_id).values()):
         return []
     campaigns = connection.execute(f"select campaign_id from {DATASET}.users where id = ?", [user_id]).fetchone()

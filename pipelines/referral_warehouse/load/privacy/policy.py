@@ -103,7 +103,7 @@ class Policy:
         """An id is kept; any other text in its place may be personal."""
         if id_in(text) is not None or text == "null":
             return text
-        return self._made().text(FREE_TEXT, text) if action == PSEUDONYMISE else ""
+        return self._required_pseudonyms().text(FREE_TEXT, text) if action == PSEUDONYMISE else ""
 
     def _column(self, action: str, kind: str, column: pa.ChunkedArray, *, is_json: bool) -> pa.Array:
         if action == DROP:
@@ -112,16 +112,16 @@ class Policy:
         if is_json:
             found = [None if value is None else self._json(action, value) for value in values]
         elif kind == EMAIL:
-            addresses = self._made().addresses([value or "" for value in values])
+            addresses = self._required_pseudonyms().addresses([value or "" for value in values])
             found = [None if value is None else made for value, made in zip(values, addresses, strict=True)]
         else:
-            found = [None if value is None else self._made().text(kind, value) for value in values]
+            found = [None if value is None else self._required_pseudonyms().text(kind, value) for value in values]
         return pa.array(found, column.type)
 
     def _json(self, action: str, value: str) -> str | None:
-        return self._made().json(FREE_TEXT, value) if action == PSEUDONYMISE else None
+        return self._required_pseudonyms().json(FREE_TEXT, value) if action == PSEUDONYMISE else None
 
-    def _made(self) -> Pseudonyms:
+    def _required_pseudonyms(self) -> Pseudonyms:
         if self.pseudonyms is None:
             raise ValueError("a policy of pseudonyms without a key")
         return self.pseudonyms

@@ -1,7 +1,7 @@
 """Records in ``state/`` which fields have to be removed from published snapshots, until that is done.
 
-Published values are removed even where stored values become pseudonyms: a removal can be repeated after a kill, which a
-pseudonym of a pseudonym could not.
+Published values are removed even where stored values become pseudonyms: a removal can be repeated after a kill, while
+a repeated replacement would make pseudonyms of pseudonyms.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def read_stored(connection: duckdb.DuckDBPyConnection) -> StoredPolicy:
 
 
 def write_stored(connection: duckdb.DuckDBPyConnection, stored: StoredPolicy) -> None:
-    """Say under which policy the rows of the current database are stored."""
+    """Record under which policy the rows of the current database are stored."""
     connection.execute(f"begin; create schema if not exists {DATASET}; {_TABLES}")
     connection.execute(f"delete from {DATASET}.privacy_fields; delete from {DATASET}.privacy_state")
     for (table, name), action in sorted(stored.actions.items()):
@@ -114,7 +114,7 @@ def apply_policy(settings: Settings, schemas: Mapping[str, TableSchema]) -> Appl
         _refuse_lost_digests(load_file.connection, settings)
         _refuse_another_key(stored, wanted)
         steps, is_lossy = _steps(stored, wanted)
-        is_due = stored.is_reread_due or is_lossy  # a read that was interrupted is due still
+        is_due = stored.is_reread_due or is_lossy  # still due where an earlier run could not complete it
         remembered = StoredPolicy(wanted.actions, wanted.key_check, is_due)
         if not steps or _is_empty(load_file.connection, settings):
             if remembered != stored:
@@ -133,7 +133,7 @@ def apply_policy(settings: Settings, schemas: Mapping[str, TableSchema]) -> Appl
     return AppliedPolicy(policy, is_due, [*load_file.recovered, *pipeline.recovered])
 
 
-def all_was_read(connection: duckdb.DuckDBPyConnection) -> None:
+def clear_reread_due(connection: duckdb.DuckDBPyConnection) -> None:
     """Record that every row was read again under the current policy."""
     if _has(connection, "privacy_state"):
         connection.execute(f"update {DATASET}.privacy_state set is_reread_due = false")

@@ -26,7 +26,7 @@ MONEY_LIMIT = Decimal(10) ** 16
 EXACT_FLOAT_DIGITS = 15
 EXACT_CENTS = 10**15
 TIME = pa.timestamp("us")
-FIRST_MOMENT = pa.scalar(datetime.min, TIME).value  # noqa: DTZ901 - times are naive UTC here
+EARLIEST_TIME = pa.scalar(datetime.min, TIME).value  # noqa: DTZ901 - times are naive UTC here
 MONEY = pa.decimal128(38, 6)
 ARROW_TYPES: dict[str, pa.DataType] = {
     "int": pa.int64(),
@@ -36,7 +36,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "text": pa.string(),
     "json": pa.string(),
 }
-TRUTHS = {"1": True, "true": True, "0": False, "false": False}
+BOOLEAN_WORDS = {"1": True, "true": True, "0": False, "false": False}
 # How databases and PHP write a date that was never set; in PHP it is a day of November of the year -1.
 ZERO_DATE = re.compile(
     r"\s*(0000-00-00|-(00)?0001-11-(29|30))([T ][0-9:.]{5,16}\s?(Z|[+-]\d{2}:?\d{2})?)?\s*", re.ASCII
@@ -90,7 +90,7 @@ def _time_column(texts: pa.Array) -> pa.Array | None:
     elif lengths == [10]:
         times = texts.cast(pa.date32()).cast(TIME)
     # Arrow has a year 0, Python does not
-    return times if times is not None and pc.min(times).value >= FIRST_MOMENT else None
+    return times if times is not None and pc.min(times).value >= EARLIEST_TIME else None
 
 
 def _json_column(column: Sequence[Any]) -> pa.Array:
@@ -134,8 +134,8 @@ def read_bool(value: Any) -> bool | None:
         text = value.strip().lower()
         if text == "":
             return None
-        if text in TRUTHS:
-            return TRUTHS[text]
+        if text in BOOLEAN_WORDS:
+            return BOOLEAN_WORDS[text]
     raise ValueError(f"{_short(value)} is neither true nor false")
 
 

@@ -35,9 +35,10 @@ def reappeared(stream: str, rows: pa.Table, gone: set[int]) -> pa.Table:
 
 
 def date_tombstones(tables: Sequence[pa.Table], stream: str, valid_from: datetime) -> list[pa.Table]:
-    """Observations in which no row of a stream vanishes before its last version began, which is at ``valid_from``.
+    """The same observations, in which no tombstone of a stream is earlier than ``valid_from``.
 
-    A row may change and vanish within one run. Ids that reappeared afterwards keep their times.
+    A row may change and vanish within one run, and must not vanish before its last version begins, which is at that
+    time. Ids that reappeared afterwards keep their times.
     """
     rows = [row for table in tables for row in table.to_pylist()]
     last = {row["id"]: row["what"] for row in rows if row["stream"] == stream}

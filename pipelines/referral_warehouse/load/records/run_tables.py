@@ -40,7 +40,7 @@ RECONCILIATION = TableSchema(
     ),
     key=("run_id", "stream"), technical=(),
 )  # fmt: skip
-"""What comparing counts with the API came to, for each run and stream."""
+"""The result of comparing counts with the API, for each run and stream."""
 
 LIST_TOTALS = TableSchema(
     "list_totals",

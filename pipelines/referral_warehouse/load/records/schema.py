@@ -121,7 +121,7 @@ def fields(*specs: str) -> tuple[Field, ...]:
 
 
 def id_in(text: str) -> int | None:
-    """The id that a text is, as the quarantine keeps ids; None where it is none that fits into 64 bits."""
+    """The id that a text is, as the quarantine keeps ids; None where it is not an integer of at most 18 digits."""
     return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
 
 

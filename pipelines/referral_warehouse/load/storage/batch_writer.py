@@ -70,8 +70,8 @@ class BatchWriter:
         """Merge the complete lists with the uncommitted batches.
 
         Args:
-            begin_versions: gives the time at which new versions begin (naive UTC; None where nothing was observed) for
-                that of the last stored ones.
+            begin_versions: returns when new versions begin, given when the last stored ones began; both naive UTC, or
+                None where there are none.
 
         Returns:
             What the next ``flush`` commits.

@@ -1,6 +1,6 @@
-"""Columns of a load file that an earlier version created with a narrower type are given today's type.
+"""Widens the columns of amounts in a load file of an earlier version, which had fewer decimal places.
 
-Knows no stream: amounts are recognized by their type. Source: DuckDB's ``alter table … set data type``.
+Knows no stream: amounts are recognised by their type. Source: DuckDB's ``alter table … set data type``.
 """
 
 from __future__ import annotations

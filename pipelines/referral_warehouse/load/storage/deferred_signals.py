@@ -16,21 +16,21 @@ ENDING = frozenset({signal.SIGINT, signal.SIGTERM})
 
 @contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Send SIGINT or SIGTERM again when the block ended in spite of it."""
+    """Raise SIGINT or SIGTERM again if one of them arrived during the block and did not end it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ear, mouth = socket.socketpair()
-    with ear, mouth:
-        ear.setblocking(False)
-        mouth.setblocking(False)
-        before = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)
+        writer.setblocking(False)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
             signal.set_wakeup_fd(before)
-        heard = b""
+        received = b""
         with suppress(BlockingIOError):
-            heard = ear.recv(64)
-    for number in ENDING.intersection(heard):
+            received = reader.recv(64)
+    for number in ENDING.intersection(received):
         signal.raise_signal(number)

@@ -60,7 +60,7 @@ class LoadFileDestination(dlt.destinations.duckdb):
     ) -> DestinationCapabilitiesContext:
         """What the destination can do, which does not depend on the configuration.
 
-        Without one dlt would resolve it for every question: ten times a package, a tenth of what a package costs.
+        Without a configuration dlt would resolve one at every call: ten times a package, a tenth of a package's time.
         """
         return super().capabilities(config or self.spec(), naming)
 

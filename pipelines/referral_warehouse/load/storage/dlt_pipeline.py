@@ -1,6 +1,6 @@
 """dlt's pipeline on the load file: opened, recovered, drained and run, one committed package per batch.
 
-Knows no HTTP. dlt's working folder lives in the state folder of the warehouse directory, so that one directory is one
+Knows no HTTP. dlt's working folder is in the state folder of the warehouse directory, so that one directory is one
 deployment; when that folder is lost, dlt restores its state from the load file. ``LoadPipeline`` opens it.
 """
 
@@ -23,7 +23,7 @@ from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.storage.deferred_signals import deferred_signals
 from referral_warehouse.load.storage.dlt_destination import LoadFileDestination
-from referral_warehouse.load.storage.dlt_recovery import belongs, is_usable, may_be_to_blame, recover
+from referral_warehouse.load.storage.dlt_recovery import belongs, is_usable, may_be_caused_by_folder, recover
 from referral_warehouse.load.storage.dlt_resources import batch_source
 from referral_warehouse.load.storage.dlt_state import PIPELINE_NAME, cursors_of, is_same_as_stored
 from referral_warehouse.load.storage.load_file import LoadFile
@@ -72,13 +72,16 @@ class DltPipeline:
                     return
                 why = self._why_unusable()
                 if why is not None:
-                    self._forget(why)
+                    self._remove_working_dir(why)
                 self._pipeline = self._open()
             except Exception as error:
                 self._begin_anew_after(error, "dlt's folder could not be read")
 
     def drain(self) -> bool:
-        """Load what an earlier run left extracted; restore a lost state. True when it loaded."""
+        """Load the package that an earlier run left, and restore a lost state.
+
+        Returns: whether there was such a package, or one was lost with a folder that had to be replaced.
+        """
         with self._configuration.applied():
             try:
                 return self._drain()
@@ -107,7 +110,7 @@ class DltPipeline:
 
     def _begin_anew_after(self, error: Exception, what: str) -> None:
         """Continue from the load file, as if the folder had been lost; only once, and not where that cannot help."""
-        if self._is_fresh or not may_be_to_blame(error):
+        if self._is_fresh or not may_be_caused_by_folder(error):
             raise error
         reason = error.message if isinstance(error, ReferralsError) else type(error).__name__
         self._begin_from_the_load_file(f"{what} ({reason})")
@@ -131,12 +134,12 @@ class DltPipeline:
 
     def _begin_from_the_load_file(self, why: str | None) -> None:
         """Take schema and cursors from the load file, as if the folder had been lost."""
-        self._forget(why)
+        self._remove_working_dir(why)
         self._pipeline = self._open()
         if "_dlt_pipeline_state" in self._load_file.rows.tables():
             self._pipeline.sync_destination()
 
-    def _forget(self, why: str | None) -> None:
+    def _remove_working_dir(self, why: str | None) -> None:
         self._is_fresh = True
         try:
             if self._folder.is_dir():

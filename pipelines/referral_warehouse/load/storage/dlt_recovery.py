@@ -20,15 +20,16 @@ from referral_warehouse.workspace.file_kinds import kind_of, remove_or_raise
 KEPT_PACKAGES = 10
 VERSION_NAME = ".version"
 FILE_SUFFIXES = frozenset({".json", ".pickle", ".parquet", ".typed-jsonl", ".gz"})
-NAMELESS = re.compile(r"[0-9a-f]{8,}")  # dlt's temporary files, before they replace others
+TEMPORARY_NAME = re.compile(r"[0-9a-f]{8,}")  # dlt's temporary files, before they replace others
 
 
 def recover(working_dir: Path) -> None:
     """Undo the incomplete steps that dlt cannot resume, and remove what is not used any more.
 
-    A package is kept from its rename into ``load/normalized`` on. One that was only extracted is removed: dlt would
-    normalise it with whatever schema it had saved last, and the boundary of the versions in it would be the one before
-    (or refuse it, where the same load id is already normalised). Its rows are read again.
+    A package is kept from its rename into ``load/normalized`` on. One that was only extracted is removed, and its rows
+    are read again: dlt would normalise it with the schema that it saved last, which has the boundary time of the
+    package before, so that its versions would begin too early; or dlt would refuse it, where the same load id is
+    already normalised.
     """
     for leftover in _entries(working_dir / "normalize"):
         remove_or_raise(leftover)
@@ -36,17 +37,16 @@ def recover(working_dir: Path) -> None:
         remove_or_raise(leftover)
     for folder in (working_dir, working_dir / "schemas", working_dir / "load"):
         for entry in _entries(folder):
-            if entry.is_file() and NAMELESS.fullmatch(entry.name):
+            if entry.is_file() and TEMPORARY_NAME.fullmatch(entry.name):
                 entry.unlink()
     for package in _loaded(working_dir)[:-KEPT_PACKAGES]:
         remove_or_raise(package)
 
 
 def is_usable(working_dir: Path) -> bool:
-    """Whether everything in dlt's folder can be opened: a pipe would block dlt, a directory instead of a file is an
-    error.
+    """Whether everything in dlt's folder can be opened: a pipe blocks dlt, and a directory instead of a file fails.
 
-    The content of the files is checked by dlt itself; see ``may_be_to_blame``.
+    The content of the files is checked by dlt itself; see ``may_be_caused_by_folder``.
     """
     if kind_of(working_dir) is None:
         return True
@@ -60,7 +60,7 @@ def is_usable(working_dir: Path) -> bool:
     return True
 
 
-def may_be_to_blame(error: BaseException) -> bool:
+def may_be_caused_by_folder(error: BaseException) -> bool:
     """Whether an error of dlt may come from its folder, so that a new folder may help.
 
     Replacing the folder loses no data, so only errors with another known cause are excluded: a full disk, a load file

@@ -38,7 +38,7 @@ def is_same_as_stored(state: Mapping[str, Any], load_file: LoadFile) -> bool:
     return state.get("_version_hash") in stored if stored else not state.get("sources")
 
 
-def settled_state(folder: Path, load_file: LoadFile) -> dict[str, Any] | None:
+def usable_state(folder: Path, load_file: LoadFile) -> dict[str, Any] | None:
     """dlt's state, if dlt has nothing to do before the next package.
 
     Args:
@@ -46,8 +46,8 @@ def settled_state(folder: Path, load_file: LoadFile) -> dict[str, Any] | None:
         load_file: the open load file.
 
     Returns:
-        The state, empty before the first package; None if a package waits, or folder and load file may differ. The
-        caller then lets dlt open the folder, which reports what is wrong with it.
+        The state, empty before the first package; None if a package is pending, or folder and load file may differ. The
+        caller then opens the folder through dlt, which recovers it or reports what is wrong with it.
     """
     working_dir = folder / PIPELINE_NAME
     if kind_of(folder) is None and not any(name.startswith("_dlt_") for name in load_file.rows.tables()):
@@ -59,11 +59,11 @@ def settled_state(folder: Path, load_file: LoadFile) -> dict[str, Any] | None:
         if pending_packages(working_dir) or not belongs(working_dir, load_file):
             return None
         state: dict[str, Any] = json.loads((working_dir / "state.json").read_text(encoding="utf-8"))
-        is_settled = (
+        is_current = (
             state["_state_engine_version"] == STATE_FORMAT
             and bool(state["sources"][SOURCE_NAME]["resources"])
             and is_same_as_stored(state, load_file)
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    return state if is_settled else None
+    return state if is_current else None

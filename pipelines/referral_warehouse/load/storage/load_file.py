@@ -21,7 +21,7 @@ from referral_warehouse.workspace.disk_space import disk_full_error
 from referral_warehouse.workspace.file_kinds import kind_of, refuse_lockless, refuse_other_kinds, set_aside
 from referral_warehouse.workspace.load_file_version import LOAD_FILE_VERSION, refuse_newer
 
-MEMORY_LIMIT = "160MB"  # a second thread costs memory and, at the size of a slice, saves no time
+MEMORY_LIMIT = "160MB"
 _LOG_LOST = "{log} could not be replayed and is now {aside}; its changes are read from the API again"
 SMALLEST_FILE = 3 * 4096
 """The minimum size of a DuckDB file with content; a smaller one was just being created."""
@@ -134,6 +134,7 @@ class LoadFile:
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     try:
+        # a second thread costs memory and, at the size of a slice, saves no time
         return duckdb.connect(
             str(path), config={"memory_limit": MEMORY_LIMIT, "threads": 1, "preserve_insertion_order": False}
         )

@@ -22,13 +22,13 @@ from referral_warehouse.workspace.load_file_version import (
 from referral_warehouse.workspace.removal import remove
 
 UPGRADES: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {1: widen_amounts}
-"""Version → what makes the next version of it, without a transaction of its own."""
+"""Version → the function that upgrades a file of it to the next one, without a transaction of its own."""
 
 
 def version_of(connection: duckdb.DuckDBPyConnection) -> tuple[int, bool]:
-    """The version of an open load file, and whether it carries it.
+    """The version of an open load file, and whether it is stored in the file.
 
-    The version of files without one is found by their columns.
+    A file without a stored version is recognised by its columns.
     """
     [(catalog,)] = connection.execute("select current_database()").fetchall()
     found = stored_version(connection, str(catalog))
@@ -52,7 +52,7 @@ def keep_copy(path: Path, version: int) -> Path:
 
 
 def upgrade(connection: duckdb.DuckDBPyConnection, version: int) -> None:
-    """Make the current version of a file of an earlier one, or write the version into one that has none yet.
+    """Upgrade a file of an earlier version to the current one, and write the version into it.
 
     Raises: duckdb.Error; the file is as before then.
     """
@@ -64,6 +64,6 @@ def upgrade(connection: duckdb.DuckDBPyConnection, version: int) -> None:
 
 
 def remove_copies(copies: Iterable[Path]) -> None:
-    """Remove copies of before upgrades; what cannot be removed is left to the next call."""
+    """Remove copies that were made before upgrades; what cannot be removed is left to the next call."""
     for copy in copies:
         remove(copy)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.schema import TableSchema
-from referral_warehouse.load.storage.dlt_state import cursors_of, settled_state
+from referral_warehouse.load.storage.dlt_state import cursors_of, usable_state
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.raw_tables import create_missing_tables
 
@@ -35,8 +35,8 @@ class LoadPipeline:
         self._schemas = schemas
         self.recovered: list[str] = []
         create_missing_tables(load_file, schemas)
-        self._settled = settled_state(self._folder, load_file)
-        self._dlt: DltPipeline | None = self._open() if self._settled is None else None
+        self._saved_state = usable_state(self._folder, load_file)
+        self._dlt: DltPipeline | None = self._open() if self._saved_state is None else None
 
     def _open(self, *, is_folder_kept: bool = True) -> DltPipeline:
         from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
@@ -46,12 +46,15 @@ class LoadPipeline:
         )  # fmt: skip
 
     def drain(self) -> bool:
-        """Load what an earlier run left extracted; restore a lost state. True when it loaded."""
+        """Load the package that an earlier run left, and restore a lost state.
+
+        Returns: whether there was such a package, or one was lost with a folder that had to be replaced.
+        """
         return self._dlt is not None and self._dlt.drain()
 
     def state(self, stream: str) -> dict[str, Any]:
         """The saved cursors of a stream (a copy; empty before its first run)."""
-        return cursors_of(self._settled or {}, stream) if self._dlt is None else self._dlt.state(stream)
+        return cursors_of(self._saved_state or {}, stream) if self._dlt is None else self._dlt.state(stream)
 
     def commit(self, batch: LoadBatch) -> None:
         """Load a batch as one package; rows and cursors become visible together. Nothing for an empty batch."""

@@ -8,7 +8,7 @@ import gc
 import pyarrow as pa
 
 
-def give_memory_back() -> None:
+def release_memory() -> None:
     """Return memory that is unused now, so that the next step does not add to it."""
     gc.collect()
     pa.default_memory_pool().release_unused()

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from referral_warehouse.errors import IncompleteList
 from referral_warehouse.load.batch import LoadBatch
-from referral_warehouse.load.context import ListBeside, LoadContext
+from referral_warehouse.load.context import ListAhead, LoadContext
 from referral_warehouse.load.records.coercion import Reject
 from referral_warehouse.load.records.row_version import with_row_versions
 from referral_warehouse.load.records.schema import TableSchema
@@ -33,13 +33,13 @@ class CompleteList(Stream):
             One batch.
 
         Raises:
-            IncompleteList: when the list is empty and the server does not report that it holds nothing.
+            IncompleteList: when the list is empty and the server does not report a total of 0.
         """
         yield self.read(ctx)
 
-    def lists_ahead(self, _ctx: LoadContext) -> list[ListBeside] | None:
+    def lists_ahead(self, _ctx: LoadContext) -> list[ListAhead] | None:
         """The list itself."""
-        return [ListBeside(self.name, self.query)]
+        return [ListAhead(self.name, self.query)]
 
     def read(self, ctx: LoadContext) -> LoadBatch:
         """Read the list completely; see ``extract``."""
@@ -68,19 +68,17 @@ class CompleteList(Stream):
         if versions == active:
             return batch
         if not versions and total != 0:
-            raise IncompleteList(
-                f"{self.name}: the list came back empty, but the server does not say that it holds nothing."
-            )
-        batch.put(self.schema, rows)
+            raise IncompleteList(f"{self.name}: the list is empty, but the server does not report a total of 0.")
+        batch.replace_rows(self.schema, rows)
         report.rows_written += sum(active.get(identifier) != version for identifier, version in versions.items())
         report.rows_written += len(active.keys() - versions.keys())
         return batch
 
     def report_totals(self, ctx: LoadContext, rows: pa.Table) -> None:
-        """Report what the rows of a list that could be read completely add up to; nothing, unless they have amounts."""
+        """Report the sums of a list whose rows could all be read; does nothing unless a stream overrides it."""
 
     def add_side_tables(self, ctx: LoadContext, rows: pa.Table, batch: LoadBatch) -> None:
-        """Add rows of side tables; nothing, unless a stream has some."""
+        """Add rows of side tables; does nothing unless a stream overrides it."""
 
 
 def _with_last_good_versions(ctx: LoadContext, schema: TableSchema, rows: pa.Table, rejects: list[Reject]) -> pa.Table:

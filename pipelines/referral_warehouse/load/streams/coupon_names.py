@@ -8,7 +8,7 @@ from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.workspace.text_files import UnreadableFile, read_text_file
 
 MAX_NAMES_BYTES = 16 * 1024 * 1024
-"""The maximum number of names; each costs a call, so more would take days."""
+"""The maximum size of the file: each name costs a call, so that more names would take days."""
 
 
 def read_names(path: Path | None) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from referral_warehouse.load.streams.coupon_requests import CouponRequests
 from referral_warehouse.load.streams.coupon_schema import COUPON_BATCHES, COUPONS
 
 VERIFIED_AT_ONCE = 200
-"""If so many coupons in a row are not found by their names, the remaining ones are not requested one by one."""
+"""So many coupons are requested by name at a time; where none of the first exists, the others are not requested."""
 
 
 class CouponReader:
@@ -34,7 +34,7 @@ class CouponReader:
     Attributes:
         gone: the ids with a tombstone.
         is_listed: whether the account has a list of all coupons.
-        come_with_users: whether a user that this run read had a coupon, or a field for one.
+        are_sent_with_users: whether a user that this run read had the field ``coupon``.
         seen_names: the names that were read in this run, where names are requested.
     """
 
@@ -48,7 +48,7 @@ class CouponReader:
         self._observed_at: datetime | None = None
         self._seen: list[pa.Array] = []
         self._batches: set[Any] = set(ctx.rows.column(f"select id from {DATASET}.{COUPON_BATCHES.name}"))
-        self.come_with_users = False
+        self.are_sent_with_users = False
         self._has_unreadable_ids = False
         self.gone = ctx.rows.vanished_ids(COUPONS.name)
         self.is_listed = False
@@ -57,7 +57,7 @@ class CouponReader:
     def take(self, page: Page, observed_at: datetime) -> None:
         """Collect the coupons of a page of users."""
         self._observed_at = observed_at
-        self.come_with_users = self.come_with_users or any(
+        self.are_sent_with_users = self.are_sent_with_users or any(
             isinstance(user, dict) and "coupon" in user for user in page.rows
         )
         for user in [user for user in page.rows if isinstance(user, dict) and user.get("coupon")]:
@@ -73,7 +73,7 @@ class CouponReader:
 
     def finish(self, batch: LoadBatch) -> None:
         """Add the collected coupons that are new or changed, and the batches they belong to."""
-        if not self.come_with_users and self._report.stream("users").rows_seen:
+        if not self.are_sent_with_users and self._report.stream("users").rows_seen:
             self._report.stream(COUPONS.name).note(
                 "this account's API does not send coupons with users: only coupons already known are kept"
             )
@@ -109,7 +109,7 @@ class CouponReader:
         Each is requested by its name: it may only be unassigned now. Where the account lists coupons, the list is
         used instead.
         """
-        if not self.come_with_users or self._has_unreadable_ids or self.is_listed:
+        if not self.are_sent_with_users or self._has_unreadable_ids or self.is_listed:
             return  # a coupon without a readable id may be any of them
         stored = self._rows.connection.execute(
             f"select id, name, referral_id is not null from {DATASET}.{COUPONS.name}"

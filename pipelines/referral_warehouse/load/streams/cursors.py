@@ -1,9 +1,9 @@
 """Cursors and day windows: where an incremental query starts again, so that no row's day falls between two runs.
 
-Pure. A window is half-open: from the day of the cursor minus the overlap, on. The overlap is in whole days (the API's
-documented filter value is a plain day); it covers accounts whose days are shifted by a time zone and rows that are
-committed late. A cursor never moves backwards and never beyond the server's clock at the start of the run, so that one
-row dated in the future cannot hide the rows between.
+Pure. A window is half-open: it begins at the day of the cursor minus the overlap, and has no end. The overlap is in
+whole days (the API's documented filter value is a plain day); it covers accounts whose days are shifted by a time zone
+and rows that are committed late. A cursor never moves backwards and never beyond the server's clock at the start of the
+run, so that one row dated in the future cannot hide the rows between.
 """
 
 from __future__ import annotations

@@ -87,9 +87,7 @@ class IssuedReader:
         walked_at = self._state.get("walked_at")
         if walked_at is None:
             return True
-        now = self._parser.latest or self._parser.server_time(
-            self._paginator.fetch_page(replace(self._query, per_page=1))
-        )
+        now = self._parser.latest or self._parser.observe(self._paginator.fetch_page(replace(self._query, per_page=1)))
         return (now - datetime.fromisoformat(walked_at)).days >= every_days
 
     def read_all(self) -> Repair:
@@ -99,7 +97,7 @@ class IssuedReader:
             How many rows changed.
 
         Raises:
-            IncompleteList: when the list is empty and the server does not report that it holds nothing.
+            IncompleteList: when the list is empty and the server does not report a total of 0.
         """
         self._has_unreadable_ids = False
         before = self._rows.snapshot()
@@ -107,9 +105,7 @@ class IssuedReader:
         self.largest_read = max(seen, default=0)
         missing = before.versions.keys() - seen - self._rows.gone  # also what was read earlier in this run
         if missing and not seen and self._total != 0:
-            raise IncompleteList(
-                "rewards_issued: the list came back empty, but the server does not say that it holds nothing."
-            )
+            raise IncompleteList("rewards_issued: the list is empty, but the server does not report a total of 0.")
         if not self._has_unreadable_ids:  # a row without a readable id may be any of them
             self._mark_gone(sorted(missing))
         self._parser.report.stream(REWARDS_ISSUED.name).is_complete = True

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from referral_warehouse.load.report import ListTotals
 
 LARGEST_VALUE = Decimal(10) ** 24
-"""Where a row gives no total, larger products of count and price have no value (sql/DECISIONS.md)."""
+"""Where a row has no total, larger products of count and price have no value (sql/DECISIONS.md)."""
 EXACT = Context(prec=76)
 """Python rounds decimals to 28 digits by default; counts and prices of 19 and 18 digits have longer products."""
 FIELDS = ["id", "total_due", "total_value", "reward_value"]

@@ -1,8 +1,8 @@
-"""Finds people whose referrals went to another referrer, which leaves no date, and reads those referrals again.
+"""Finds people whose referrals were moved to another referrer, which leaves no date, and reads those referrals again.
 
-Knows no dlt. Three things show it: the API counts more or fewer people with referrals than the local rows have, a
+Knows no dlt. There are three signs: the API counts more or fewer people with referrals than the local rows have, a
 referrer vanished, or the counter in a row that was just read (``referrals_count``) is not explained by the local rows.
-Every run spends a limited number of calls on it; what is left waits for the next run.
+Every run spends a limited number of calls on it; what is left is done by the next run.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ReferrerRepair:
     def __init__(self, ctx: LoadContext, reader: UserReader) -> None:
         self._ctx = ctx
         self._reader = reader
-        self._again = ctx.shared(UserRereader)
+        self._rereader = ctx.shared(UserRereader)
         self._rows = ctx.rows
         self._gone_before = reader.gone
         self._calls_before = 0
@@ -68,20 +68,20 @@ class ReferrerRepair:
         """
         self._calls_before = self._ctx.paginator.calls
         self._ctx.store.flush()
-        self._wait_for(self._vanished())
+        self._queue(self._vanished())
         self._check_pending()
         if total is not None and query.path not in self._ctx.paginator.paths_without_keyset:
             self._count(query, Span(ALL_IDS.above, ALL_IDS.upto if upto is None else upto), total)
-        self.follow_counters(self._ctx.report.stream(USERS.name).observed_at)
+        self.check_counters(self._ctx.report.stream(USERS.name).observed_at)
         return self._repair
 
-    def follow_counters(self, since: datetime | None) -> Repair:
+    def check_counters(self, since: datetime | None) -> Repair:
         """Read the referrals of those whose row was stored since a time with a counter that the rows do not explain.
 
         Returns:
-            What was repaired in all. Whom no call was left for is saved.
+            What was repaired in all. Referrers for whom no call was left are saved.
         """
-        self._wait_for(unexplained_counters(self._rows, since))
+        self._queue(unexplained_counters(self._rows, since))
         self._check_pending()
         self._ctx.store.add(self._reader.save_referrers([*self._unfinished, *self._pending], self._unexplained))
         self._ctx.store.flush()
@@ -99,9 +99,9 @@ class ReferrerRepair:
         while self._pending and self._has_calls():
             # a list each, and as many calls for those whom the lists lack
             most = max(1, self.calls_left // 2)
-            self._check([self._pending.popleft() for _ in range(min(most, len(self._pending)))])
+            self._read_referrals([self._pending.popleft() for _ in range(min(most, len(self._pending)))])
 
-    def _wait_for(self, referrers: Iterable[int]) -> None:
+    def _queue(self, referrers: Iterable[int]) -> None:
         self._pending.extend(i for i in referrers if i not in self._pending and i not in self._checked)
 
     def _vanished(self) -> list[int]:
@@ -129,14 +129,14 @@ class ReferrerRepair:
             count, budget = CountRange(self._ctx, query), Budget(local.rows(span))
             for part in locate(local, count, span, None, api_count, budget, width):
                 above = None if part.above == ALL_IDS.above else part.above
-                self._take(self._again.read_range(above, part.upto, UserRows(self._rows).ids(str(part))))
+                self._take(self._rereader.read_range(above, part.upto, UserRows(self._rows).ids(str(part))))
                 if not self._has_calls():  # what is left differs in the next run, too
                     return
         except (FilterIgnored, IncompleteList, RequestRefused, TooManyDifferences):
             return
         self._unexplained = difference
 
-    def _check(self, referrers: list[int]) -> None:
+    def _read_referrals(self, referrers: list[int]) -> None:
         """Read the referrals of referrers: those that the API lists, and those known here that it does not."""
         self._checked.update(referrers)
         known = {one: self._referrals_of(one) for one in referrers}
@@ -144,30 +144,30 @@ class ReferrerRepair:
         missing = {one: referrals - listed.get(one, set()) for one, referrals in known.items()}
         rest = set().union(*missing.values())
         with suppress(FilterIgnored, IncompleteList):
-            for page in self._again.read_known(sorted(rest), max(1, self.calls_left)):
+            for page in self._rereader.read_known(sorted(rest), max(1, self.calls_left)):
                 self._take(page)
                 rest -= page.seen
-                self._follow(set().union(*missing.values()) & page.seen)
+                self._read_new_referrers(set().union(*missing.values()) & page.seen)
             if not self._has_calls():
                 self._unfinished.extend(one for one in referrers if missing[one] & rest & self._referrals_of(one))
 
-    def _follow(self, users: set[int]) -> None:
-        """Read the referrals and the row, with its counters, of those whose referrals these users are now."""
+    def _read_new_referrers(self, users: set[int]) -> None:
+        """Read the current referrers of users: their referrals, and their own rows with the counters."""
         others = sorted(self._referrers_of(users) - self._checked)
         self._checked.update(others)
         self._read_lists(others)
-        for own in self._again.read_known(others):
+        for own in self._rereader.read_known(others):
             self._take(own)
 
     def _read_lists(self, referrers: list[int]) -> dict[int, set[int]]:
         """Read the referrals of referrers; returns who is on the list of each that could be read."""
         if not referrers:
             return {}
-        read, listed = self._again.read_referrals(referrers)
+        read, listed = self._rereader.read_referrals(referrers)
         self._take(read)
         counted = Counter(identifier for found in listed.values() for identifier in found)
-        # who is on two lists went from one to the other meanwhile: only a later response shows where
-        for page in self._again.read_known(sorted(identifier for identifier, times in counted.items() if times > 1)):
+        # who is on two lists was moved between the two requests: only a later response has the current referrer
+        for page in self._rereader.read_known(sorted(identifier for identifier, times in counted.items() if times > 1)):
             self._take(page)
         return listed
 

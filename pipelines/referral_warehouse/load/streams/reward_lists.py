@@ -66,9 +66,9 @@ class RewardLists:
             if not self._ctx.store.keeps_rows:
                 return
             paginator = self._ctx.paginator
-            ask_newest = [partial(paginator.largest_id, self._query)] if was_begun else []
-            counted, *newest = paginator.together([partial(paginator.count, self._query), *ask_newest])
-            self._report.reconciliation.calls += self._ctx.charge(REWARDS_ISSUED.name)
+            largest_id = [partial(paginator.largest_id, self._query)] if was_begun else []
+            counted, *newest = paginator.together([partial(paginator.count, self._query), *largest_id])
+            self._report.reconciliation.calls += self._ctx.count_calls(REWARDS_ISSUED.name)
             local = self._issued.local().total(ALL_IDS)
             self._report.api_count, self._report.our_count = counted, local
             # one may have been issued meanwhile and another one deleted, so that the counts agree
@@ -88,7 +88,7 @@ class RewardLists:
             self._ctx.paginator, REWARDS_ISSUED.name, self._query, (), self._issued.largest_known_id()
         )
         outcome = Reconciler(_IssuedCounts(comparison, self._issued)).reconcile()
-        calls = self._report.reconciliation.calls + self._ctx.charge(REWARDS_ISSUED.name)
+        calls = self._report.reconciliation.calls + self._ctx.count_calls(REWARDS_ISSUED.name)
         self._report.reconciliation = outcome.summary(comparison.upto, calls)
         self._report.api_count, self._report.our_count = outcome.counts.total, outcome.counts.ours
         outcome.refuse_contradictions()
@@ -105,7 +105,7 @@ class RewardLists:
             except FilterIgnored as ignored:
                 self._report.notes.append(ignored.message)
                 self._issued.read_all()
-        self._ctx.charge(REWARDS_ISSUED.name)
+        self._ctx.count_calls(REWARDS_ISSUED.name)
 
     def _read_due(self) -> None:
         if self._due is None:
@@ -113,7 +113,7 @@ class RewardLists:
         self._issued.batch.take(REWARDS_DUE)
         self._ctx.report.stream(REWARDS_DUE.name).rows_written = 0
         self._issued.batch.merge(self._due.read(self._ctx))
-        self._ctx.charge(REWARDS_DUE.name)
+        self._ctx.count_calls(REWARDS_DUE.name)
 
 
 class _IssuedCounts:

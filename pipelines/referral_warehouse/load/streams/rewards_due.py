@@ -8,7 +8,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from referral_warehouse.load.batch import LoadBatch
-from referral_warehouse.load.context import ListBeside, LoadContext
+from referral_warehouse.load.context import ListAhead, LoadContext
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.streams.complete_list import CompleteList
 from referral_warehouse.load.streams.list_totals import totals_of
@@ -28,10 +28,10 @@ class RewardsDue(CompleteList):
         if REWARDS_ISSUED.name not in ctx.request.streams:
             yield from super().extract(ctx)
         else:
-            ctx.tell(self.name)
+            ctx.report_progress(self.name)
 
-    def lists_ahead(self, ctx: LoadContext) -> list[ListBeside] | None:
-        """The list; nothing where the run reads rewards issued, which begin both."""
+    def lists_ahead(self, ctx: LoadContext) -> list[ListAhead] | None:
+        """The list; no list where the run reads rewards issued, because that stream begins both."""
         return [] if REWARDS_ISSUED.name in ctx.request.streams else super().lists_ahead(ctx)
 
     def report_totals(self, ctx: LoadContext, rows: pa.Table) -> None:

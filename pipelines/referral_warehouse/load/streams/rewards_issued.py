@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from referral_warehouse.load.batch import LoadBatch
-from referral_warehouse.load.context import ListBeside, LoadContext
+from referral_warehouse.load.context import ListAhead, LoadContext
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.refresh_log import RefreshRound
 from referral_warehouse.load.streams.reward_lists import RewardLists
@@ -35,16 +35,16 @@ class RewardsIssued(Stream):
         """
         yield self._lists(ctx).read()
 
-    def lists_ahead(self, ctx: LoadContext) -> list[ListBeside] | None:
-        """Both lists where they are read completely; otherwise the rows that are new depend on the stored ones.
+    def lists_ahead(self, ctx: LoadContext) -> list[ListAhead] | None:
+        """Both lists where they are read completely; None otherwise: the queries for new rows depend on stored rows.
 
-        Rewards due come second: one that is issued after the other list was read is then not in both.
+        Rewards due are second: one that is issued after the other list was read is then not in both.
         """
         if not self._lists(ctx).is_read_completely:
             return None
-        lists = [ListBeside(self.name, self.query)]
+        lists = [ListAhead(self.name, self.query)]
         due = RewardsDue()
-        return [*lists, ListBeside(due.name, due.query)] if due.name in ctx.request.streams else lists
+        return [*lists, ListAhead(due.name, due.query)] if due.name in ctx.request.streams else lists
 
     def _lists(self, ctx: LoadContext) -> RewardLists:
         due = RewardsDue() if REWARDS_DUE.name in ctx.request.streams else None

@@ -11,7 +11,7 @@ from typing import ClassVar, TypeVar
 
 from referral_warehouse.api.query import Query
 from referral_warehouse.load.batch import LoadBatch
-from referral_warehouse.load.context import ListBeside, LoadContext
+from referral_warehouse.load.context import ListAhead, LoadContext
 from referral_warehouse.load.reconcile.repair import Reconciliation
 from referral_warehouse.load.records.schema import TableSchema
 from referral_warehouse.load.refresh_log import RefreshRound
@@ -62,11 +62,11 @@ class Stream(ABC):
             ReferralsError: any; batches yielded before stay valid.
         """
 
-    def lists_ahead(self, _ctx: LoadContext) -> list[ListBeside] | None:
+    def lists_ahead(self, _ctx: LoadContext) -> list[ListAhead] | None:
         """The complete lists that ``extract`` will read in any case, and nothing else; in their order.
 
-        It must read them by ``ctx.read_list``, whose pages may then have been requested before. None where other
-        requests are part of it, or it is not known before.
+        It must read them by ``ctx.read_list``, whose pages may then have been requested before. None where ``extract``
+        sends other requests too, or where it is not known beforehand what it will read.
         """
         return None
 
@@ -92,4 +92,4 @@ def gather(ctx: LoadContext, stream: str, batches: Generator[LoadBatch, None, T]
             result: T | None = end.value
             return result
         ctx.store.add(batch)
-        ctx.tell(stream)
+        ctx.report_progress(stream)

@@ -114,8 +114,8 @@ class UnassignedCoupons:
     def _request_names(self, observed_at: datetime) -> None:
         """Request the coupons of the configured names, unless they are in users or used."""
         live = self._live()
-        settled = set() if self._reads_everything else {name for _, name, is_settled in live if is_settled}
-        requested = [name for name in self._names if name not in settled and name not in self._coupons.seen_names]
+        known = set() if self._reads_everything else {name for _, name, is_unneeded in live if is_unneeded}
+        requested = [name for name in self._names if name not in known and name not in self._coupons.seen_names]
         if not requested:
             return
         found = dict(zip(requested, self._coupons.by_names(requested), strict=True))

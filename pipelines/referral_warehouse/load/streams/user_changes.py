@@ -1,7 +1,7 @@
-"""Records what changes days that are over: users who are counted on such a day and were not, or the other way round.
+"""Records changes of users that change the counts of past days.
 
-Knows no dlt and no model. A change is an observation with the values before and after it. A day is over where a run has
-read the users on a later day. Who joins, qualifies or unsubscribes today changes no such day and is not recorded.
+Knows no dlt and no model. A change is an observation with the values before and after it. A day is past where a run has
+read the users on a later day. Who joins, qualifies or unsubscribes today changes no past day and is not recorded.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ Places = set[tuple[str, int | None, date]]
 
 
 class UserChanges:
-    """Compares the rows of users that are to be written with the stored ones. Nothing is recorded before every user was
-    read once, of another account's users, and where no rows are kept.
+    """Compares the rows of users that are to be written with the stored ones.
+
+    Nothing is recorded before every user was read once, for the users of another account, and where no rows are kept.
 
     Args:
         ctx: the run.
@@ -38,12 +39,12 @@ class UserChanges:
             ctx.store.keeps_rows and "cursors" in ctx.store.state(USERS.name) and not ctx.report.is_other_account
         )
         last = self._rows.last_observed_at(USERS.name) if self._is_recording else None
-        self._over_until = None if last is None else last.date()
+        self._past_until = None if last is None else last.date()
         self._seen: dict[int, Values] = {}  # by earlier batches of the run, which may not be stored yet
 
     def observe(self, rows: pa.Table) -> pa.Table:
-        """Observations of the users among some new or changed rows that change days that are over."""
-        if self._over_until is None or rows.num_rows == 0:
+        """Observations of those new or changed rows that change the counts of past days."""
+        if self._past_until is None or rows.num_rows == 0:
             return OBSERVATIONS.arrow.empty_table()
         ids = rows.column("id").to_pylist()
         stored = self._rows.values_of(USERS.name, ids, COUNTED) | {i: v for i in ids if (v := self._seen.get(i))}
@@ -51,7 +52,7 @@ class UserChanges:
         for row in rows.select(["id", FETCHED_AT, *COUNTED]).to_pylist():
             before, after = stored.get(row["id"]), tuple(row[name] for name in COUNTED)
             changed = _places(before) ^ _places(after)
-            if not any(day < self._over_until for _, _, day in changed):
+            if not any(day < self._past_until for _, _, day in changed):
                 continue
             self._seen[row["id"]] = after
             found.append({

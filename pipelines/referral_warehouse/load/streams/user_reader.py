@@ -34,7 +34,7 @@ PENDING_REFERRERS, UNEXPLAINED_REFERRERS = "pending_referrers", "unexplained_ref
 
 @dataclass(frozen=True, slots=True)
 class RangeRead:
-    """What reading users again brought, what that repairs, and the ids that were seen."""
+    """The result of reading users again: the batch, what it repairs, and the ids that were seen."""
 
     batch: LoadBatch
     repair: Repair
@@ -52,8 +52,8 @@ class UserReader:
 
     def __init__(self, ctx: LoadContext) -> None:
         self._paginator = ctx.paginator
-        self._near_the_end = ctx.near_the_end
-        self._begin_beside = ctx.begin_beside
+        self._begin_ahead_near_end = ctx.begin_ahead_near_end
+        self._begin_ahead = ctx.begin_ahead
         self._parser = ctx.parser
         self._rows = ctx.rows
         self._overlap_days = ctx.settings.overlap_days
@@ -91,9 +91,9 @@ class UserReader:
         return self.query.path not in self._paginator.paths_without_keyset
 
     @property
-    def come_with_coupons(self) -> bool:
-        """Whether the users that this run reads have their coupons in them."""
-        return self._coupons is not None and self._coupons.come_with_users
+    def has_coupons(self) -> bool:
+        """Whether the run loads coupons, and a user that it read had the field ``coupon``."""
+        return self._coupons is not None and self._coupons.are_sent_with_users
 
     @property
     def largest_page(self) -> int:
@@ -107,7 +107,7 @@ class UserReader:
 
     @property
     def unexplained_referrers(self) -> int:
-        """How many more people with referrals the API counts than the rows show, after everybody in question was
+        """How many more people with referrals the API counts than the rows show, although all that differed was
         read."""
         return int(self._state.get(UNEXPLAINED_REFERRERS, 0))
 
@@ -123,7 +123,7 @@ class UserReader:
         progress = dict(self._state.get("backfill") or {})
         after = progress.get("after") if self.has_keyset else None
         started_at = progress.get("started_at")
-        for part in self._read(self._near_the_end(self._paginator.iter_all(self.query, after))):
+        for part in self._read(self._begin_ahead_near_end(self._paginator.iter_all(self.query, after))):
             started_at = started_at or self._batches.began_at.isoformat()
             ids = part.page.ids()
             if not self.has_keyset:
@@ -140,7 +140,7 @@ class UserReader:
 
     def incremental(self) -> Iterator[LoadBatch]:
         """Read the users whose dates are new since the cursors. Raises: FilterIgnored."""
-        self._begin_beside()  # few calls follow, one after the other
+        self._begin_ahead()  # few calls follow, one after the other
         cursors = {name: datetime.fromisoformat(text) for name, text in self._state["cursors"].items()}
         started_at: datetime | None = None
         known_since: Callable[[date], int] | None = None
@@ -177,26 +177,31 @@ class UserReader:
         """Read every user: refreshes what leaves no date, and finds who is gone (if the read was complete).
 
         Raises:
-            IncompleteList: when the list is empty and the server does not report that it holds nobody.
+            IncompleteList: when the list is empty and the server reports no total.
         """
         seen = SeenUsers()
         if self._coupons is not None:
             self._coupons.clear_seen()
-        for part in self._read(self._near_the_end(self._paginator.iter_all(self.query)), seen):
+        for part in self._read(self._begin_ahead_near_end(self._paginator.iter_all(self.query)), seen):
             if part.is_last:
                 self._finish_sweep(part, seen)
             yield part.batch
         self._parser.report.stream(USERS.name).is_complete = True
 
-    def read_again(self, pages: Iterator[Page], on_them: Callable[[], Set[int]] = frozenset) -> RangeRead:
-        """Read pages; users that ``on_them`` (called after they were read) expects and that are not on them are
-        deleted."""
+    def read_again(self, pages: Iterator[Page], expected: Callable[[], Set[int]] = frozenset) -> RangeRead:
+        """Read pages again, and find out who is gone.
+
+        Args:
+            pages: the pages, in order.
+            expected: is called when all pages were read; returns the ids that should be on them. Those that are on none
+                of them are deleted, unless a row has no readable id.
+        """
         seen = SeenUsers()
         before = frozenset(self._gone)
         batch = LoadBatch()
         for part in self._read(pages, seen):
             batch.merge(part.batch)
-        found, known = seen.found(), on_them()
+        found, known = seen.found(), expected()
         missing = [] if seen.has_unreadable_ids else sorted(known - found - self._gone)
         batch.add(OBSERVATIONS, observations(USERS.name, missing, VANISHED, self._batches.began_at))
         self._gone.update(missing)
@@ -228,7 +233,7 @@ class UserReader:
         missing = self._rows.live_ids_missing_from(USERS.name, seen.ids, self._gone)
         missing = [] if seen.has_unreadable_ids else missing  # a row without a readable id may be any of them
         if missing and part.page.total is None and not any(map(len, seen.ids)):
-            raise IncompleteList("users: the list came back empty, but the server does not say that it holds nobody.")
+            raise IncompleteList("users: the list is empty, but the server does not report a total of 0.")
         part.batch.add(OBSERVATIONS, observations(USERS.name, missing, VANISHED, observed_at))
         self._gone.update(missing)
         if self._coupons is not None:
@@ -239,13 +244,13 @@ class UserReader:
 
     def _read(self, pages: Iterator[Page], seen: SeenUsers | None = None) -> Iterator[UserBatch]:
         for part in self._batches.read(pages, seen):
-            has_moved_on = self._coupons is None and USERS.name in part.batch.tables
-            if has_moved_on and self.is_backfilled and COUPONS_BEHIND not in self._state:
+            lacks_coupons = self._coupons is None and USERS.name in part.batch.tables
+            if lacks_coupons and self.is_backfilled and COUPONS_BEHIND not in self._state:
                 self._save(part.batch)
             yield part
 
     def _save(self, batch: LoadBatch, **changed: Any) -> None:
-        """Change the state, and let the batch carry it; it is marked when users are read without their coupons."""
+        """Change the state and add it to the batch, with a mark where users are read without their coupons."""
         behind = {COUPONS_BEHIND: True} if self._coupons is None else {}
         self._state = {**self._state, **behind, **changed}
         batch.states[USERS.name] = self._state

@@ -1,4 +1,4 @@
-"""Reads the users again that were read longest ago, a few pages a sync: what leaves no date has a maximum age.
+"""Reads the users again that were read longest ago, a few pages a sync, so that changes without a date are found.
 
 Knows no dlt. A complete round takes as many syncs as the pages of all users divided by the calls of a sync. A row that
 was read lately is left out, so that frequent syncs of a small account do not read the same rows each time.
@@ -24,7 +24,7 @@ from referral_warehouse.load.streams.user_reader import UserReader
 from referral_warehouse.load.streams.user_schema import USERS
 
 SEEN_LATELY = timedelta(hours=20)
-"""Rows that were read in this time before a sync are not read again. Less than a day: one sync a day reads them all."""
+"""Rows that were read in this time before a sync are not read again; less than a day, so a daily sync skips none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ class UserRefresh:
         found = self._reader.read_again(self._pages(parts), lambda: self._known)
         self._ctx.store.add(found.batch)
         self._ctx.store.flush()
-        for stream in (USERS.name, *((COUPONS.name,) if self._reader.come_with_coupons else ())):
+        for stream in (USERS.name, *((COUPONS.name,) if self._reader.has_coupons else ())):
             ranges = self._log.ranges(stream, complete_at, now)
             for span in self._covered:
                 ranges.mark(span, now)
             self._log.save_ranges(stream, ranges)
-        self._ctx.tell(USERS.name)
+        self._ctx.report_progress(USERS.name)
         return found.repair
 
     def round(self) -> RefreshRound:

@@ -68,7 +68,7 @@ class UserRereader:
         """
         wanted = [Matching(Filter("referrer_id", "equal", one), partial(_is_referral, one)) for one in referrers]
         listed: dict[int, list[Page]] = {}
-        query = self._reader.query.meant_as(Purpose.REREAD)
+        query = self._reader.query.with_purpose(Purpose.REREAD)
         for referrer, pages in zip(referrers, self._paginator.iter_several(query, wanted), strict=True):
             with suppress(FilterIgnored, IncompleteList):  # then nothing of that list counts
                 listed[referrer] = list(pages)

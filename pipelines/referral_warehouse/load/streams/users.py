@@ -63,12 +63,12 @@ class Users(Stream):
         reader, report = ctx.shared(UserReader), ctx.report.stream(self.name)
         upto = ctx.rows.largest_known_id(self.name)
         comparison = CountComparison(ctx.paginator, self.name, self.query, self.counted_flags, upto)
-        ctx.charge(self.name)
+        ctx.count_calls(self.name)
         referrers = ReferrerRepair(ctx, reader)
         calls_before, swept_before = report.calls, replace(reader.swept)
         outcome = Reconciler(_UserCounts(ctx, comparison)).reconcile()
         if outcome.counts.total is None and not ctx.report.swept and not reader.is_first_run:
-            report.notes.append("the list tells no total, so every user was read again")
+            report.notes.append("the list reports no total, so every user was read again")
             swept_before = gather(ctx, self.name, sweep(ctx)) or Repair()
         by_referrer, by_refresh = Repair(), Repair()
         if ctx.settings.refresh_calls and not ctx.report.swept and not reader.is_first_run:
@@ -76,10 +76,10 @@ class Users(Stream):
             began_at = ctx.parser.latest
             by_refresh = ctx.shared(UserRefresh).refresh(referrers.calls_left)
             if by_refresh.total:
-                by_referrer = referrers.follow_counters(began_at)
+                by_referrer = referrers.check_counters(began_at)
         ctx.report.differences.extend(outcome.differences)
         report.api_count, report.our_count = outcome.counts.total, outcome.counts.ours
-        ctx.charge(self.name)
+        ctx.count_calls(self.name)
         report.reconciliation = outcome.summary(comparison.upto, report.calls - calls_before)
         report.reconciliation.add("referrers", by_referrer)
         report.reconciliation.add("refresh", by_refresh)

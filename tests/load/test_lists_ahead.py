@@ -1,4 +1,4 @@
-"""The lists of rewards are requested beside the end of the users, and are exact all the same: as of one time."""
+"""The lists of rewards are requested while the last users are read, and are exact all the same: as of one time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from referral_warehouse.load.runner import LoadReport, load
 from referral_warehouse.load.storage.memory_store import MemoryStore
 from referral_warehouse.settings import Settings, Token
 from tests.account_server import AccountServer, due, issued, small_account
-from tests.load.held_server import ALONE_AFTER_S, Asked, HeldServer, account_with_coupons
+from tests.load.held_server import ALONE_AFTER_S, HeldServer, Parameters, account_with_coupons
 
-BESIDE = {"rewards", "rewards/issued", "rewards/due"}
+READ_AHEAD = {"rewards", "rewards/issued", "rewards/due"}
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(api_token=Token("beside-test-token"), calls_per_minute=0, warehouse_dir=tmp_path / "data")
+    return Settings(api_token=Token("ahead-test-token"), calls_per_minute=0, warehouse_dir=tmp_path / "data")
 
 
 def loaded(server: HeldServer, settings: Settings, **options: Any) -> LoadReport:
@@ -58,7 +58,7 @@ class HeldUntil:
         self._condition = threading.Condition()
         self.alone: list[str] = []
 
-    def wait(self, path: str, _asked: Asked) -> None:
+    def wait(self, path: str, _parameters: Parameters) -> None:
         with self._condition:
             self._missing.discard(path)
             self._condition.notify_all()
@@ -74,7 +74,7 @@ class At:
         self._path = path
         self._act: Callable[[], object] | None = act
 
-    def wait(self, path: str, _asked: Asked) -> None:
+    def wait(self, path: str, _parameters: Parameters) -> None:
         if path == self._path and self._act is not None:
             act, self._act = self._act, None
             act()
@@ -82,7 +82,7 @@ class At:
 
 def test_the_lists_of_rewards_are_requested_while_names_of_coupons_are(settings: Settings) -> None:
     with account(batches=5) as server:
-        server.gates = [gate := HeldUntil(lambda path: path.startswith("coupons/"), BESIDE)]
+        server.gates = [gate := HeldUntil(lambda path: path.startswith("coupons/"), READ_AHEAD)]
         report = loaded(server, settings)
         sent = [path for path, _ in server.requests]
     assert gate.alone == []
@@ -100,13 +100,13 @@ def test_they_begin_when_few_pages_are_left_to_be_requested_however_many_wait_to
         here = replace(settings, base_url=server.base_url, concurrency=8)
         with Client(here) as client, Paginator(client) as paginator, MemoryStore(TABLES, {}) as store:
             ctx = LoadContext(here, LoadRequest(frozenset()), paginator, store, PageParser(LoadReport("run")))
-            ctx.begin_beside = lambda: began_at.append(used + 1)  # type: ignore[method-assign]
+            ctx.begin_ahead = lambda: began_at.append(used + 1)  # type: ignore[method-assign]
             used = 0
-            pages = ctx.near_the_end(paginator.iter_all(Query("users", per_page=2)))
+            pages = ctx.begin_ahead_near_end(paginator.iter_all(Query("users", per_page=2)))
             for page in pages:
                 used += len(page.rows) // 2
     assert used == 100
-    assert 40 < began_at[0] < 60, "a quarter as many as are used may wait, beside the 8 in flight"
+    assert 40 < began_at[0] < 60, "a quarter as many as are used may wait, and the 8 in flight"
 
 
 def test_where_rewards_issued_are_not_read_completely_nothing_begins_before_them(settings: Settings) -> None:
@@ -115,7 +115,7 @@ def test_where_rewards_issued_are_not_read_completely_nothing_begins_before_them
         server.requests.clear()
         loaded(server, settings)
         sent = [path for path, _ in server.requests]
-    last = {path: len(sent) - 1 - sent[::-1].index(path) for path in ("users", *BESIDE)}
+    last = {path: len(sent) - 1 - sent[::-1].index(path) for path in ("users", *READ_AHEAD)}
     assert sent.index("rewards/issued") < sent.index("rewards/due") < sent.index("rewards")
     assert last["rewards/issued"] < sent.index("rewards"), "what refers to rewards is read before them"
 
@@ -128,8 +128,8 @@ def test_rewards_due_are_requested_only_after_those_issued_were_read(settings: S
         ]
         answer = server._answer
 
-        def answered(path: str, asked: Asked) -> tuple[int, bytes]:
-            found = answer(path, asked)
+        def answered(path: str, parameters: Parameters) -> tuple[int, bytes]:
+            found = answer(path, parameters)
             if path == "rewards/issued":
                 early.append("rewards/due" in [known for known, _ in server.requests])
             return found
@@ -171,7 +171,7 @@ def test_an_error_of_a_list_that_was_begun_keeps_what_was_read_before_it(setting
     assert rows(settings, "select count(*) from raw.rewards") == [(1,)]
 
 
-def test_an_interrupted_run_ends_though_a_list_beside_it_is_slow(settings: Settings) -> None:
+def test_an_interrupted_run_ends_though_a_list_that_was_begun_is_slow(settings: Settings) -> None:
     slow = threading.Event()
 
     def interrupt(stage: str, _facts: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Where dlt has nothing to do, it is not even imported; whatever is not certain is left to dlt itself."""
+"""Where dlt has nothing to do, it is not even imported; in every doubtful case dlt opens its folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from dlt.pipeline.state_sync import PIPELINE_STATE_ENGINE_VERSION
 
 from referral_warehouse.load.registry import TABLES
-from referral_warehouse.load.storage.dlt_state import SOURCE_NAME, STATE_FORMAT, settled_state
+from referral_warehouse.load.storage.dlt_state import SOURCE_NAME, STATE_FORMAT, usable_state
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.load_pipeline import LoadPipeline
 from tests.load.accounts import Account
@@ -52,15 +52,15 @@ def test_a_run_that_finds_nothing_new_does_without_dlt(account: Account, tmp_pat
     assert has_sqlalchemy == "False", "dlt imports it to display credentials, which takes as long as a small package"
 
 
-def test_a_folder_that_dlt_has_to_look_at_is_not_taken_as_settled(account: Account) -> None:
+def test_a_folder_that_dlt_has_to_open_has_no_usable_state(account: Account) -> None:
     settings, folder = account.settings, working_dir(account)
 
-    def settled() -> bool:
+    def is_usable() -> bool:
         with LoadFile(settings.load_path) as load_file:
-            return settled_state(settings.state_dir / "dlt", load_file) is not None
+            return usable_state(settings.state_dir / "dlt", load_file) is not None
 
     assert STATE_FORMAT == PIPELINE_STATE_ENGINE_VERSION
-    assert settled()
+    assert is_usable()
     state = (folder / "state.json").read_text(encoding="utf-8")
     wrong = {
         "another format": state.replace('"_state_engine_version": 4', '"_state_engine_version": 3').replace(
@@ -75,15 +75,15 @@ def test_a_folder_that_dlt_has_to_look_at_is_not_taken_as_settled(account: Accou
     for what, text in wrong.items():
         assert text != state, what
         (folder / "state.json").write_text(text, encoding="utf-8")
-        assert not settled(), what
+        assert not is_usable(), what
     (folder / "state.json").unlink()
-    assert not settled()
+    assert not is_usable()
     (folder / "state.json").write_text(state, encoding="utf-8")
-    assert settled()
+    assert is_usable()
     (folder / "load" / "normalized" / "1700000000.5").mkdir()
-    assert not settled(), "a package is waiting"
+    assert not is_usable(), "a package is waiting"
     shutil.rmtree(settings.state_dir / "dlt")
-    assert not settled(), "the cursors of the load file are to be used"
+    assert not is_usable(), "the cursors of the load file are to be used"
 
 
 @pytest.mark.parametrize("leftover", ["nothing", "an empty folder", "a file"])
@@ -94,7 +94,7 @@ def test_before_the_first_package_the_state_is_empty_where_there_is_no_folder(tm
     if leftover == "a file":
         folder.touch()
     with LoadFile(tmp_path / "load.duckdb") as load_file:
-        assert settled_state(folder, load_file) == ({} if leftover == "nothing" else None)
+        assert usable_state(folder, load_file) == ({} if leftover == "nothing" else None)
 
 
 def test_packages_that_were_renamed_are_no_reason_to_recover(account: Account) -> None:

@@ -1,4 +1,4 @@
-"""A process of its own that takes calls from a call store and writes down when each could have been sent."""
+"""A process that takes permits from a rate limiter and records when each call could have been sent."""
 
 from __future__ import annotations
 
