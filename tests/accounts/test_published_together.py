@@ -144,7 +144,7 @@ def test_a_process_that_is_killed_is_a_failure_of_its_account_alone(
     monkeypatch.setattr(children, "PROGRAM", program)
     done = referrals("sync")
     assert done.code == 1
-    assert "us (exit code -9): The process ended without a word" in done.err
+    assert "us (exit code -9): The process ended without recording its end" in done.err
     assert "uk: 0 rows written" in done.out
     assert rows(together.warehouse_path, "select last_error from ops.accounts where account = 'us'") == [("Failed",)]
 

@@ -129,7 +129,7 @@ def test_a_killed_run_is_seen_by_status_and_by_the_next_run(referrals: Run, sync
 
 
 def test_a_real_kill_is_reported(settings: Settings, referrals: Run) -> None:
-    """A process that holds the lock and has recorded its start ends without a word."""
+    """A process that holds the lock and has recorded its start is killed."""
     code = (
         "import time; from referral_warehouse.settings import load_settings as s; "
         "from referral_warehouse.workspace.lock import warehouse_lock; "
