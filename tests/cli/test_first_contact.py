@@ -54,7 +54,7 @@ def test_a_name_that_resembles_no_command_is_refused_in_one_line() -> None:
     done = run("qqqq")
     assert done.returncode == 2
     assert done.stderr == (
-        "referrals: No such command 'qqqq'. Nothing was changed. Next: `referrals --help` lists them.\n"
+        "referrals: No such command 'qqqq'. Nothing was changed. Next: `referrals --help` shows the usage.\n"
     )
 
 

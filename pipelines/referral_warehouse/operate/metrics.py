@@ -112,7 +112,7 @@ def _add_load(registry: CollectorRegistry, history: History) -> None:
     warnings = (last.warnings if last is not None else None) or {}
     _add(
         registry, "warnings", "Checks that found rows and do not refuse the publication.", [({}, float(len(warnings)))]
-    )  # fmt: skip
+    )
     _add(
         registry, "warning_rows", "Rows that such a check found.",
         [({"check": check}, float(rows)) for check, rows in warnings.items()],
