@@ -67,7 +67,7 @@ def with_damage(health: Health, error: SnapshotDamaged) -> Health:
 
 
 def read_health(settings: Settings, now: datetime, max_age_s: int | None = None) -> Health:
-    """The health of a directory at ``now`` (UTC). With ``max_age_s`` the age alone decides the exit code."""
+    """The health of a directory at ``now`` (UTC). With ``max_age_s``, failures of runs do not decide the exit code."""
     from referral_warehouse.warehouse.published import published_manifest
 
     history, is_running, problem = read_history(settings, now)

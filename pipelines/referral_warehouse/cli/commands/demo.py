@@ -76,9 +76,7 @@ def demo(days: int, users: int, seed: int) -> None:
     _show(settings, account_file)
 
 
-def _simulate(
-    settings: Settings, account_file: Path, run: CurrentRun, *, days: int, users: int, seed: int
-) -> None:
+def _simulate(settings: Settings, account_file: Path, run: CurrentRun, *, days: int, users: int, seed: int) -> None:
     from referral_warehouse.cli.console import day_bar
     from referral_warehouse.sandbox import Sandbox
 

@@ -52,7 +52,7 @@ WATCH_S = "5"
 
 @click.command(epilog="Example: referrals status --max-age 3h")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
-@click.option("--max-age", metavar="AGE", help="Exit with 4 if the data is older than 90m, 3h or 2d, else with 0.")
+@click.option("--max-age", metavar="AGE", help="Exit with 4 if the data is older, such as 90m, 3h or 2d.")
 @click.option(
     "--watch", "watch_s", metavar="[SECONDS]", is_flag=False, flag_value=WATCH_S, type=click.IntRange(1, 86_400),
     help=f"Repeat every {WATCH_S} seconds, or at the given interval, until Ctrl-C.",
@@ -69,8 +69,9 @@ WATCH_S = "5"
 def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int | None, is_alert_sent: bool) -> None:
     """Show whether runs succeed, how fresh the data is, rows, calls, violations, quarantine and open liabilities.
 
-    Exits with 0 where all is well, with 4 where nothing is published or the data is older than --max-age. Without
-    --max-age it exits with the code of the last failure where runs failed since the last success.
+    Exits with 0 where all is well, with 4 where nothing is published or the data is older than --max-age, and with 5
+    where what is published cannot be read. Without --max-age it exits with the code of the last failure where runs
+    failed since the last success.
     """
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.cli.watching import watch
