@@ -41,9 +41,7 @@ class Quirks:
     ignore_filter_field: str = _name("Filters on this field are ignored.")
     refuse_id_filters: bool = _switch("Filters on the field id are refused with a validation error.")
     ignore_order: bool = _switch("The order parameter is ignored and lists are returned newest first.")
-    unstable_order: bool = _switch(
-        "Rows with equal sort values, and lists without order, change places between calls."
-    )
+    unstable_order: bool = _switch("Rows with equal sort values, and lists without order, change places between calls.")
     ignore_per_page: bool = _switch("Every page has 25 rows, whatever per_page is.")
     per_page_users_only: bool = _switch("Only the list of users supports per_page; other lists have 25 rows a page.")
     clamp_per_page: bool = _switch("A per_page above 250 returns 250 rows instead of a validation error.")
