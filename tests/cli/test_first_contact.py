@@ -113,7 +113,7 @@ def test_fish_completes_lists_and_shows_whole_sentences(tmp_path: Path) -> None:
     )  # fmt: skip
     *streams, every = [line for line in done.stdout.splitlines() if line]
     assert streams == ["users,rewards_due", "users,rewards_issued"]
-    assert every == "--every\tKeep running, also after failures: sync every 15m, 1h or 1d."
+    assert every == "--every\tKeep running and sync every 15m, 1h or 1d, also after failures."
 
 
 def test_the_script_of_fish_splits_at_the_first_comma_alone() -> None:
