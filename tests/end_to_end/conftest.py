@@ -1,4 +1,4 @@
-"""An empty load file, made once (the first half second of a first run), and a stage for processes that end early."""
+"""An empty load file, made once (the first half second of a first run), and the setup of tests that kill processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def empty(empty_warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a test's own copy of it, and a ledger of calls of its own; the server is still to be named."""
+    """Settings of a test's own copy of it, with a call store of its own; the test has to set the server."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
     shutil.copytree(empty_warehouse, tmp_path / "data")
     return Settings(

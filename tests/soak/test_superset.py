@@ -50,7 +50,7 @@ DRAWN = """() => Object.fromEntries([...document.querySelectorAll(".dashboard-co
 """Title of each chart → how many pixels of a colour it has; axes and letters are grey."""
 LEAST_COLOURED = 600
 """A line across a chart has a thousand and more, the legend of an empty chart some two hundred."""
-PATIENCE_MS = 120_000
+TIMEOUT_MS = 120_000
 
 # What the tables of two charts show, by SQL of its own: none of the bundle's expressions.
 OWED_NOW = "select unit, sum(due_value) from core.rewards_due group by unit order by 2 desc"
@@ -105,7 +105,7 @@ class Dashboard:
         self.page, self._url = page, url
         self.answers: list[tuple[int, Any]] = []
         self.complaints: list[str] = []
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(TIMEOUT_MS)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("response", self._keep)
         page.route("**/*", self._stay_here)
