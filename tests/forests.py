@@ -1,6 +1,6 @@
 """A naive traversal: every person's position in a referral forest, found by following referrers one by one.
 
-Slow, obvious and with no part in common with the models, which it is compared with.
+Slow and obvious; it shares no code with the models, whose results are compared with it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Reads a source tree with ast, without running it: which module imports what, where, and how lazily.
+"""Reads a source tree with ast, without running it: which module imports what, on which line, at import time or later.
 
-Knows nothing of this project's rules; tests/test_dependency_rules.py holds them.
+Must not know this project's rules; tests/test_dependency_rules.py has them.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Module:
 
 @contextmanager
 def no_collections() -> Iterator[None]:
-    """Look for no garbage meanwhile: there is none among millions of new objects."""
+    """Switch garbage collection off for a ``with``: there is no garbage among millions of new objects."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

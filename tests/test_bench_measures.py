@@ -1,4 +1,4 @@
-"""The bench measures what it says, on a stand-in and on builds of its own, and its judge can say no."""
+"""The bench measures correctly, with a stand-in program and builds of its own, and reports missed goals."""
 
 from __future__ import annotations
 

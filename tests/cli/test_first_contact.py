@@ -1,4 +1,4 @@
-"""What a person meets first: help without a command, suggestions for wrong names, completion in a shell."""
+"""What a new user tries first: help without a command, suggestions for wrong names, completion in a shell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command prints cannot always be printed; that ends no work. Real processes, real descriptors."""
+"""Output that cannot be written does not end the work of a command. Real processes, real descriptors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run says while it works and when it ends: never silent for half a minute, one line per error, no secrets."""
+"""What a run prints while it works and when it ends: a line every half minute, one line per error, no secrets."""
 
 from __future__ import annotations
 
@@ -227,10 +227,10 @@ def test_errors_are_json_where_the_log_is(referrals: Referrals, arguments: list[
     done = referrals("--log-format", "json", *arguments)
     assert done.returncode == code
     [line] = done.stderr.splitlines()
-    told = json.loads(line)
-    assert (told["exit_code"], told["level"]) == (code, "error")
-    assert words in told["message"]
-    assert told["next"]
+    record = json.loads(line)
+    assert (record["exit_code"], record["level"]) == (code, "error")
+    assert words in record["message"]
+    assert record["next"]
 
 
 @pytest.mark.parametrize("flags", [[], ["--verbose"]], ids=["short", "verbose"])

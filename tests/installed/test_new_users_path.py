@@ -1,6 +1,6 @@
-"""The path of somebody who tries the program: the wheel, the demo, its report in a browser, and what asks the data.
+"""The path of a new user: the wheel, the demo, its report in a browser, and programs that query the data.
 
-All see the same number. SCREENSHOTS names a folder that keeps pictures of the report: light, dark and on a phone.
+All show the same number. SCREENSHOTS names a folder that keeps pictures of the report: light, dark and on a phone.
 """
 
 from __future__ import annotations

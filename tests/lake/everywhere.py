@@ -1,4 +1,4 @@
-"""A lake for every warehouse directory of a run of tests, and proof after each publication that both show the same.
+"""Gives every warehouse directory of a test run a lake, and compares the two after each publication.
 
 ``install`` changes this process: settings without a lake get one beside their directory, and so do the processes that
 it starts. Whatever then publishes to a lake is compared with the snapshot: the rows of every table by a checksum,
@@ -103,7 +103,7 @@ def _made_database(address: str) -> None:
 
 
 def current_test() -> str:
-    """The name of the test that runs; a forked command was told it."""
+    """The name of the test that runs; ``begin_command`` sets it in a forked command."""
     return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0] if _asked.test is None else _asked.test
 
 

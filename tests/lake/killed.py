@@ -2,7 +2,7 @@
 
 Usage: python -m tests.lake.killed; reads a JSON object a line: ``environ`` means the settings, ``at`` is the statement
 (0: none), and with ``after_us`` it dies so many microseconds later, whatever runs then. It answers with the exit code
-of the child, and with how many statements there were when it lives, or why it failed.
+of the child, and with the number of statements if it was not killed, or why it failed.
 """
 
 from __future__ import annotations

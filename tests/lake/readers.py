@@ -1,4 +1,4 @@
-"""A process that reads a lake all the time, as a user would; it reports what it saw when it is told to end.
+"""A process that reads a lake continuously, as a user would, and reports at the end what it has read.
 
 Usage: python -m tests.lake.readers PAUSE, with the environment that means the lake; prints ``ready`` when it has read
 once, and ends with its standard input. PAUSE are the seconds between two rounds. The lake is attached as docs/lake.md

@@ -33,11 +33,11 @@ KINDS = (
     "published/snapshots/*/manifest.json", "published/snapshots/*/schema.json",
     "published/snapshots/*/feeds/core.users.parquet", "manifest.json", "manifest.json.sha256",
 )  # fmt: skip
-TOLD_APART = {
+ALWAYS_RUN = {
     "private/load.duckdb", "published/manifest.json", "published/snapshots/*/warehouse.duckdb",
     "published/snapshots/*/feeds/core.users.parquet", "manifest.json", "manifest.json.sha256",
 }  # fmt: skip
-"""Files of the load, of a snapshot and of the backup itself; the others are compared in the same way."""
+"""Kinds that ``make test`` covers: files of the load, of a snapshot and of the backup. The others are similar."""
 HOLD = (
     "import sys\nfrom pathlib import Path\nfrom referral_warehouse.workspace.lock import warehouse_lock\n"
     "with warehouse_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
@@ -137,7 +137,7 @@ def test_only_the_newest_are_kept(made: Path, referrals: Run, backups: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind in TOLD_APART else pytest.mark.full) for kind in KINDS]
+    "kind", [pytest.param(kind, marks=() if kind in ALWAYS_RUN else pytest.mark.full) for kind in KINDS]
 )
 def test_one_wrong_bit_is_found_in_each_kind_of_file(made: Path, kind: str, referrals: Run, backups: Path) -> None:
     [path] = made.glob(kind)

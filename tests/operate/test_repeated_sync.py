@@ -35,7 +35,7 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 class Machine:
-    """Runs that end as they are told to, on a clock of their own; after the last one a signal arrives."""
+    """Runs with chosen results, on a simulated clock; after the last one a signal arrives."""
 
     def __init__(self, *ends: ReferralsError | None, took_s: float = 10.0) -> None:
         self.ends = list(ends)
