@@ -126,7 +126,7 @@ def postgres() -> Iterator[PostgresServer]:
 def fewest_models(fewest_models_folder: Path) -> Iterator[None]:
     """Builds of this test have two tables of core, one mart and those of ops that a publication reads.
 
-    Nobody may ask for ``status`` then.
+    ``status`` cannot be used then.
     """
     with using_models(fewest_models_folder):
         yield

@@ -29,7 +29,7 @@ BACKUP_STEPS = {
     "the draft is new": r"^mkdir .*\.new/private",
     "in the middle of the load file": r"^write .*\.new/private/load\.duckdb",
     "in the middle of a snapshot": r"^write .*\.new/published/.*core\.users",
-    "copied, not written down": r"^write .*\.new/manifest\.json$",
+    "copied, not recorded": r"^write .*\.new/manifest\.json$",
     "before the checksum of the manifest": r"^write .*\.new/manifest\.json\.sha256",
     "before it has its name": r"^rename .*backups/\.\S+\.new",
 }

@@ -32,7 +32,7 @@ class Corrections(RandomActions):
     """Random actions, and changes of people that leave no date."""
 
     def correct(self) -> None:
-        """One change that closed days do not survive, or may not."""
+        """One change that alters closed days, or may alter them."""
         user, campaign, other = self._one("users"), self._one("campaigns"), self._one("users")
         earlier = stamp(self.world.now - timedelta(days=self._rng.randint(1, 9)))
         kinds: list[tuple[str, tuple[Any, ...]]] = [

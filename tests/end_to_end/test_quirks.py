@@ -36,9 +36,16 @@ def as_it_is(_stream: str, row: Row) -> Row:
 
 @dataclass(frozen=True)
 class Case:
-    """``error``: the load refuses with it. ``shape``: how the quirk changes the rows. ``without``: streams that stay
-    empty, with a note. ``settle``: equality needs another load without changes. ``budget``: the limiter counts.
-    ``once``: a variant of a case that loads twice; it takes another way on the first load alone."""
+    """What is expected with some quirks.
+
+    Attributes:
+        error: the error that the load ends with.
+        shape: how the quirk changes the rows.
+        without: streams that stay empty, with a note.
+        settle: whether equality needs another load without changes.
+        budget: whether the sandbox's rate limit is on.
+        once: whether only the first load is tested, because other cases cover the later ones.
+    """
 
     quirks: dict[str, Any]
     error: type[ReferralsError] | None = None

@@ -92,7 +92,7 @@ def _missing(stage: Stage, tmp_path: Path) -> str:
 
 @pytest.mark.full
 def test_an_older_load_file_beside_a_newer_state_folder_misses_nothing(stage: Stage, tmp_path: Path) -> None:
-    """A backup was put back: the cursors in dlt's folder are ahead of it, and are not believed."""
+    """A backup was put back: the cursors in dlt's folder are ahead of it, and are not used."""
     data = stage.copy("days", tmp_path / "data")
     backup = shutil.copy(data / "load.duckdb", tmp_path / "backup")
     assert stage.sync(data).returncode == 0
