@@ -169,7 +169,7 @@ def _refuse_newer(folder: Path, manifest: BackupManifest) -> None:
         refuse_newer(folder, manifest.load_version)
     if (manifest.schema_version or 0) > SCHEMA_VERSION:
         raise ConfigurationError(
-            f"{folder} holds published data of schema version {manifest.schema_version}; this program supports versions "
-            f"up to {SCHEMA_VERSION}.",
+            f"{folder} holds published data of schema version {manifest.schema_version}; this program supports "
+            f"versions up to {SCHEMA_VERSION}.",
             f"Install version {manifest.program_version} of referral-warehouse, or a newer one.",
         )
