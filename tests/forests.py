@@ -19,7 +19,7 @@ class Person:
     is_gone: bool = False
 
 
-def walk(people: Mapping[int, Person]) -> dict[int, tuple[object, ...]]:
+def traverse(people: Mapping[int, Person]) -> dict[int, tuple[object, ...]]:
     """id → root, depth, referrals and qualified ones, downstream and qualified ones, orphan, cycle, self, endless."""
     there = {number: person for number, person in people.items() if not person.is_gone}
     up = {n: p.referrer for n, p in there.items() if p.referrer in there and p.referrer != n}

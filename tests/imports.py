@@ -33,7 +33,7 @@ class Module:
     text: str
 
     def parsed(self) -> ast.Module:
-        """The tree of the file, for one walk: kept trees are millions of objects that a collection looks at.
+        """The tree of the file, for one traversal: kept trees are millions of objects, which slow down garbage collection.
 
         Raises: SyntaxError when the file is no Python.
         """
@@ -41,7 +41,7 @@ class Module:
 
     @cached_property
     def tree(self) -> ast.Module:
-        """The tree of the file, kept for several walks."""
+        """The tree of the file, kept for several traversals."""
         with no_collections():
             return self.parsed()
 

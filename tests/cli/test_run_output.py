@@ -179,7 +179,7 @@ def test_errors_that_lead_to_each_other_are_each_looked_at_once() -> None:
 
 
 def test_a_slow_sync_and_its_end_are_logged_as_json(environ: dict[str, str], tmp_path: Path) -> None:
-    """A real run whose answers hang; only the length of silence is another."""
+    """A real run whose responses hang, with a shorter interval of the line that it is alive."""
     code = (
         "import referral_warehouse.cli.run_logging as log; log.MAX_SILENCE_S = 0.05; "
         "from referral_warehouse.__main__ import main; main()"

@@ -18,7 +18,7 @@ from referral_warehouse.sandbox import Sandbox
 from referral_warehouse.settings import Settings, Token
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
-from tests.forests import Person, walk
+from tests.forests import Person, traverse
 
 USERS, SEED, DAYS = 2_500, 23, 3
 Row = dict[str, Any]
@@ -96,7 +96,7 @@ def test_the_tree_equals_a_naive_traversal(published: Published) -> None:
         "root_id", "depth", "referrals_count", "qualified_count", "downstream_count", "qualified_downstream_count",
         "is_orphan", "is_in_cycle", "is_self_referral", "has_cycle_root",
     )  # fmt: skip
-    assert {row["user_id"]: tuple(row[name] for name in names) for row in found} == walk(folk)
+    assert {row["user_id"]: tuple(row[name] for name in names) for row in found} == traverse(folk)
 
 
 def test_campaigns_perform_as_their_people_do(published: Published) -> None:

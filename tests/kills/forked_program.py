@@ -32,13 +32,13 @@ def _received_number(connection: socket.socket) -> int:
     return int.from_bytes(_receive(connection, NUMBER_BYTES), "big", signed=True)
 
 
-def serve(listening: socket.socket, life: int) -> None:
-    """Fork a child for each client, until the other end of the pipe ``life`` is closed."""
+def serve(listening: socket.socket, read_end: int) -> None:
+    """Fork a child for each client, until the other end of the pipe ``read_end`` is closed."""
     import select
 
     while True:
-        ready, _, _ = select.select([listening.fileno(), life], [], [])
-        if life in ready:
+        ready, _, _ = select.select([listening.fileno(), read_end], [], [])
+        if read_end in ready:
             return
         connection, _ = listening.accept()
         if os.fork() == 0:

@@ -140,32 +140,32 @@ def run_referrals(
 def _main() -> None:
     import_all(Path(sys.argv[1]) if len(sys.argv) > 1 else None)  # a child has the arguments of its command
     gc.freeze()  # garbage collection in a child would copy memory pages
-    lives: list[int] = []
+    write_ends: list[int] = []
     folder = tempfile.mkdtemp(prefix="forks-")  # a TemporaryDirectory would be removed by each child that ends
     for line in sys.stdin:
         request = json.loads(line)
-        answer = _serve_program(folder, lives) if request.get("is_program") else _command_ended(request)
+        answer = _serve_program(folder, write_ends) if request.get("is_program") else _command_ended(request)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     shutil.rmtree(folder)
 
 
-def _serve_program(folder: str, lives: list[int]) -> dict[str, str]:
-    """Fork a process that serves ``forked_program``; it ends when ``lives`` end with this process."""
-    path = f"{folder}/{len(lives)}"
+def _serve_program(folder: str, write_ends: list[int]) -> dict[str, str]:
+    """Fork a process that serves ``forked_program``; it ends when this process ends, which closes ``write_ends``."""
+    path = f"{folder}/{len(write_ends)}"
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)
     listening.listen()
-    life, alive = os.pipe()
+    read_end, write_end = os.pipe()
     if os.fork() == 0:
-        for other in (*lives, alive):
+        for other in (*write_ends, write_end):
             os.close(other)
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-        forked_program.serve(listening, life)
+        forked_program.serve(listening, read_end)
         os._exit(0)
     listening.close()
-    os.close(life)
-    lives.append(alive)
+    os.close(read_end)
+    write_ends.append(write_end)
     return {"socket": path}
 
 
