@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody of an account; ``referrer`` may be nobody, oneself, somebody who is gone or who never was."""
+    """A user; ``referrer`` may be nobody, the user, a deleted user, or an id that never existed."""
 
     referrer: int | None = None
     is_qualified: bool = False
@@ -20,7 +20,11 @@ class Person:
 
 
 def traverse(people: Mapping[int, Person]) -> dict[int, tuple[object, ...]]:
-    """id → root, depth, referrals and qualified ones, downstream and qualified ones, orphan, cycle, self, endless."""
+    """Find each person's position.
+
+    Returns: id → root, depth, counts of referrals, of qualified ones, of all below and of qualified ones below, and
+    whether the person is an orphan, is in a cycle, refers to itself, and has a root in a cycle.
+    """
     there = {number: person for number, person in people.items() if not person.is_gone}
     up = {n: p.referrer for n, p in there.items() if p.referrer in there and p.referrer != n}
     down: dict[int, list[int]] = defaultdict(list)

@@ -33,7 +33,7 @@ class Module:
     text: str
 
     def parsed(self) -> ast.Module:
-        """The tree of the file, for one traversal: kept trees are millions of objects, which slow down garbage collection.
+        """The tree of the file, for one traversal: many kept trees would slow down garbage collection.
 
         Raises: SyntaxError when the file is no Python.
         """

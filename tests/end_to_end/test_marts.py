@@ -59,9 +59,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
                 sandbox.advance(days=1)
             load(settings)
         publication = publish(settings, build(settings))
-    moment = datetime.fromisoformat(publication.manifest["synced_at"]).replace(tzinfo=None)
+    synced_at = datetime.fromisoformat(publication.manifest["synced_at"]).replace(tzinfo=None)
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
-        yield Published(connection, moment)
+        yield Published(connection, synced_at)
 
 
 def days_between(user: Row) -> float:
@@ -87,7 +87,7 @@ def test_there_are_enough_events_to_compare(published: Published) -> None:
 
 
 def test_the_tree_equals_a_naive_traversal(published: Published) -> None:
-    folk = {
+    persons = {
         u["user_id"]: Person(u["referrer_id"], bool(u["is_qualified"]), u["deleted_at"] is not None)
         for u in published.users
     }
@@ -96,7 +96,7 @@ def test_the_tree_equals_a_naive_traversal(published: Published) -> None:
         "root_id", "depth", "referrals_count", "qualified_count", "downstream_count", "qualified_downstream_count",
         "is_orphan", "is_in_cycle", "is_self_referral", "has_cycle_root",
     )  # fmt: skip
-    assert {row["user_id"]: tuple(row[name] for name in names) for row in found} == traverse(folk)
+    assert {row["user_id"]: tuple(row[name] for name in names) for row in found} == traverse(persons)
 
 
 def test_campaigns_perform_as_their_people_do(published: Published) -> None:
@@ -163,10 +163,10 @@ def test_each_day_has_what_happened_on_it(published: Published) -> None:
     events: dict[tuple[int, str, date], Counter[str]] = defaultdict(Counter)
     by_id = {u["user_id"]: u for u in published.users}
 
-    def note(campaign: int | None, user: Row | None, moment: datetime | None, what: str) -> None:
-        if moment is not None:
+    def note(campaign: int | None, user: Row | None, at: datetime | None, what: str) -> None:
+        if at is not None:
             source = (user or {}).get("source") or "unknown"
-            events[campaign or 0, source, moment.date()][what] += 1
+            events[campaign or 0, source, at.date()][what] += 1
 
     for user in published.users:
         campaign, is_referral = user["campaign_id"], user["referrer_id"] is not None
@@ -241,12 +241,12 @@ def test_cohorts_are_counted_by_each_users_own_months(published: Published) -> N
     assert found.keys() == expected
 
 
-def later(moment: datetime, months: int) -> datetime:
+def later(time: datetime, months: int) -> datetime:
     """The same day so many months later, or the last of that month."""
-    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
+    year, month = divmod(time.year * 12 + time.month - 1 + months, 12)
     first_of_next = date(year + (month == 11), (month + 1) % 12 + 1, 1)
     last = (first_of_next - timedelta(days=1)).day
-    return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
+    return time.replace(year=year, month=month + 1, day=min(time.day, last))
 
 
 def test_referrers_earn_what_the_lists_say(published: Published) -> None:
