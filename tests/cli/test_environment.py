@@ -179,7 +179,7 @@ def test_help_does_not_need_docstrings(referrals: Referrals) -> None:
 
 
 @pytest.mark.parametrize("columns", sampled(["0", "1", "-5", "abc", "1000000000", "²", "9" * 5_000], 3))
-def test_a_terminal_that_is_none_gets_plain_text(referrals: Referrals, sandbox: Sandbox, columns: str) -> None:
+def test_output_to_no_terminal_is_plain_text(referrals: Referrals, sandbox: Sandbox, columns: str) -> None:
     claims = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1"}
     del sandbox
     for arguments in (["status"], ["--help"], ["sync", "--streams", "nonsense"]):

@@ -172,7 +172,7 @@ def test_every_error_says_what_was_kept_and_what_to_do_in_one_line(kind: type[Re
     assert len(error.next_step) > 20
 
 
-def test_errors_that_lead_to_each_other_are_each_looked_at_once() -> None:
+def test_errors_that_cause_each_other_are_each_examined_once() -> None:
     first, second = ValueError("first"), OSError("second")
     first.__context__, second.__context__ = second, first
     assert list(errors.causes(first)) == [first, second]

@@ -52,7 +52,7 @@ def test_the_path_of_a_new_user(installed: Installed, tmp_path: Path) -> None:
     assert _by_sqlalchemy(user) == int(users)
     assert asyncio.run(_by_an_agent(user)) == int(users)
     assert _tables_of_the_bundle(user) == _tables_by_sqlalchemy(user)
-    _the_report_is_seen(tmp_path / report, int(users), Path(os.environ.get("SCREENSHOTS") or tmp_path / "pictures"))
+    _check_report(tmp_path / report, int(users), Path(os.environ.get("SCREENSHOTS") or tmp_path / "pictures"))
 
 
 def _engine(user: NewUser) -> sa.Engine:
@@ -99,7 +99,7 @@ def _tables_of_the_bundle(user: NewUser) -> set[str]:
     return tables_of_bundle(files)
 
 
-def _the_report_is_seen(report: Path, users: int, pictures: Path) -> None:
+def _check_report(report: Path, users: int, pictures: Path) -> None:
     if chromium_path() is None:
         pytest.skip(NO_BROWSER)
     pictures.mkdir(parents=True, exist_ok=True)
