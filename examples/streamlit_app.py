@@ -1,10 +1,10 @@
-"""A small dashboard on the published warehouse, as a beginning for one of your own.
+"""A small dashboard on the published warehouse, as a starting point for your own.
 
     pip install streamlit duckdb
     WAREHOUSE_FILE=data/warehouse.duckdb streamlit run examples/streamlit_app.py
 
-Each rerun opens the file read-only and closes it again, so that it shows the newest snapshot and keeps nobody from
-publishing. Amounts stay ``Decimal``; values of different units are never added.
+Each rerun opens the file read-only and closes it again, so that it shows the newest snapshot. Amounts stay ``Decimal``;
+values of different units are never added.
 """
 
 from __future__ import annotations

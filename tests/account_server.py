@@ -1,7 +1,6 @@
-"""A small account on a real socket, whose rows a test writes as it likes: no text is too odd for it.
+"""A small account on a real socket, whose rows a test chooses and which may contain any text.
 
-Knows the documentation's lists, filters, order and pages, and nothing of the loader. ``errors`` are answers of the
-API's own that a test puts in place of a list.
+It implements the documented lists, filters, order and pages.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Row = dict[str, Any]
 
 
 class AccountServer(LoopbackServer):
-    """Use as a context manager. ``lists`` holds the rows by path, ``errors`` a status and a body by path."""
+    """Use as a context manager. ``lists``: rows by path. ``errors``: status and body that replace a list, by path."""
 
     def __init__(self, lists: dict[str, list[Row]] | None = None) -> None:
         self.lists = small_account() if lists is None else lists

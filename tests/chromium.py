@@ -1,7 +1,4 @@
-"""A headless Chromium of the system, for pages of this project: it downloads nothing and asks for nothing.
-
-Knows no page.
-"""
+"""A headless Chromium of the system, for pages of this project: it downloads nothing and has no dialogs."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
 NO_BROWSER = "this machine has no chromium (apt-get install chromium)"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
-PATIENCE_MS = 240_000
+TIMEOUT_MS = 240_000
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
 
@@ -43,13 +40,13 @@ def chromium() -> Iterator[Browser]:
 
 
 class Opened:
-    """A file that was opened in a tab of its own, with what it asked for and what it complained of since."""
+    """A file that was opened in a tab of its own, with its requests and its error messages."""
 
     def __init__(self, browser: Browser, path: Path, size: tuple[int, int] = DESKTOP, **context: Any) -> None:
         width, height = size
         self._context = browser.new_context(viewport={"width": width, "height": height}, **context)
         self.page: Page = self._context.new_page()
-        self.page.set_default_timeout(PATIENCE_MS)
+        self.page.set_default_timeout(TIMEOUT_MS)
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))

@@ -1,8 +1,8 @@
-"""The commands of a Markdown text, and how each of them is run: as it stands, shortened, or not known at all.
+"""Reads the commands of a Markdown text, and plans how a test runs each: as it stands, shortened, or with an error.
 
 A fence marked ``sh`` holds commands; in one marked ``console`` the lines behind ``$ `` are commands and the rest is
 what they print. A backslash at the end of a line continues it, and a here-document belongs to its command.
-Knows nothing of this project's commands; tests/documented_commands.py holds the table.
+Must not know this project's commands; tests/documented_commands.py holds the table.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Shortened:
 
 
 class UnknownCommand(Exception):
-    """The text holds a command that nobody said how to run, or the table one that the text does not hold."""
+    """The text has a command without a rule how to run it, or the table has a command that the text does not have."""
 
 
 def read_commands(markdown: str) -> list[Command]:
@@ -74,7 +74,7 @@ def _continuation(line: str, is_console: bool) -> str:
 
 
 def _without_comment(text: str) -> str:
-    """A remark behind two blanks and a ``#`` on a single-line command is for the reader."""
+    """A single-line command without the comment that follows two blanks and a ``#``."""
     return text.strip() if "\n" in text else re.sub(r"\s{2,}# .*$", "", text).strip()
 
 
@@ -105,7 +105,7 @@ def plan(
 def run(
     text: str, folder: Path, environ: Mapping[str, str], timeout_s: float = 400
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command through the shell, as a reader would; fails loudly where it does.
+    """Run one command through the shell, as a reader would.
 
     Units: ``timeout_s`` guards against a hang only; the demo alone takes 40 CPU seconds, and machines are shared.
     Raises: AssertionError with what the command printed, when it does not end with 0.

@@ -126,7 +126,7 @@ def postgres() -> Iterator[PostgresServer]:
 def fewest_models(fewest_models_folder: Path) -> Iterator[None]:
     """Builds of this test have two tables of core, one mart and those of ops that a publication reads.
 
-    Nobody may ask for ``status`` then.
+    ``status`` cannot be used then.
     """
     with using_models(fewest_models_folder):
         yield
@@ -202,7 +202,7 @@ def lakes_show_what_is_published() -> Iterator[None]:
     """With ``--storage ducklake``: fail a test after which a lake showed something else than the published snapshot."""
     yield
     if everywhere.is_installed():
-        everywhere.prove_processes()
+        everywhere.compare_lakes_of_processes()
         found = everywhere.outcomes(everywhere.current_test())
         assert [outcome for outcome in found if outcome.result == everywhere.DIFFERS] == []
 

@@ -1,7 +1,8 @@
 """Writes the files of ``deploy/`` that follow from others: locks of what an image needs, units of systemd.
 
 Usage: python -m tests.deployment_files. ``requirements.lock`` also has the tools of developers, which no server
-needs; the locks here are parts of it, entry for entry. What belongs to a part is asked of the installed packages.
+needs; the locks here are parts of it, entry for entry. Which entries belong to a part follows from the metadata of the
+installed packages.
 """
 
 from __future__ import annotations

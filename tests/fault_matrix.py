@@ -1,4 +1,4 @@
-"""The table of faults: what may go wrong and which test shows what becomes of it, made from the names of the tests.
+"""Makes the table of faults from the names of the tests: what may go wrong, and which test shows the outcome.
 
 ``python -m tests.fault_matrix`` writes it; tests/test_fault_matrix.py fails where it is not current.
 """

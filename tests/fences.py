@@ -1,4 +1,4 @@
-"""The fenced code blocks of a Markdown text; knows nothing of what they hold."""
+"""Finds the fenced code blocks of a Markdown text; must not know their content."""
 
 from __future__ import annotations
 

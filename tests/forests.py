@@ -1,6 +1,6 @@
 """A naive traversal: every person's position in a referral forest, found by following referrers one by one.
 
-Slow, obvious and with no part in common with the models, which it is compared with.
+Slow and obvious; it shares no code with the models, whose results are compared with it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody of an account; ``referrer`` may be nobody, oneself, somebody who is gone or who never was."""
+    """A user; ``referrer`` may be nobody, the user, a deleted user, or an id that never existed."""
 
     referrer: int | None = None
     is_qualified: bool = False
     is_gone: bool = False
 
 
-def walk(people: Mapping[int, Person]) -> dict[int, tuple[object, ...]]:
-    """id → root, depth, referrals and qualified ones, downstream and qualified ones, orphan, cycle, self, endless."""
+def traverse(people: Mapping[int, Person]) -> dict[int, tuple[object, ...]]:
+    """Find each person's position.
+
+    Returns: id → root, depth, counts of referrals, of qualified ones, of all below and of qualified ones below, and
+    whether the person is an orphan, is in a cycle, refers to itself, and has a root in a cycle.
+    """
     there = {number: person for number, person in people.items() if not person.is_gone}
     up = {n: p.referrer for n, p in there.items() if p.referrer in there and p.referrer != n}
     down: dict[int, list[int]] = defaultdict(list)

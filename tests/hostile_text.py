@@ -1,4 +1,4 @@
-"""Texts that an account may hold and that somebody took for something else; every sink is tried with all of them."""
+"""Texts that an account may hold and that programs may interpret; every sink is tested with all of them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reads a source tree with ast, without running it: which module imports what, where, and how lazily.
+"""Reads a source tree with ast, without running it: which module imports what, on which line, at import time or later.
 
-Knows nothing of this project's rules; tests/test_dependency_rules.py holds them.
+Must not know this project's rules; tests/test_dependency_rules.py has them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Module:
     text: str
 
     def parsed(self) -> ast.Module:
-        """The tree of the file, for one walk: kept trees are millions of objects that a collection looks at.
+        """The tree of the file, for one traversal: many kept trees would slow down garbage collection.
 
         Raises: SyntaxError when the file is no Python.
         """
@@ -41,7 +41,7 @@ class Module:
 
     @cached_property
     def tree(self) -> ast.Module:
-        """The tree of the file, kept for several walks."""
+        """The tree of the file, kept for several traversals."""
         with no_collections():
             return self.parsed()
 
@@ -60,7 +60,7 @@ class Module:
 
 @contextmanager
 def no_collections() -> Iterator[None]:
-    """Look for no garbage meanwhile: there is none among millions of new objects."""
+    """Switch garbage collection off for a ``with``: there is no garbage among millions of new objects."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

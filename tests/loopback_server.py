@@ -1,6 +1,6 @@
 """An HTTP server on loopback in a thread of its own, on a port that the system picks; it ends with its ``with``.
 
-What servers give as the time stays on one day, because marts count days: a sync after midnight has to publish again.
+The time that servers send stays within one day, because marts count days: a sync after midnight has to publish again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class TimeOfOneDay:
     """A clock that no midnight UTC passes for 28 minutes, at the speed of this machine's clock.
 
     In the last 14 minutes before midnight it is ahead, so that its day has begun; in the 14 before them it is behind;
-    otherwise it shows this machine's time. The loader believes it either way.
+    otherwise it shows this machine's time. The loader accepts it either way.
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:

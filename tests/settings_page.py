@@ -1,6 +1,6 @@
 """The tables of docs/settings.md, made from the table of settings between the page's marks.
 
-Each section has a pair of marks, so that the page says what it likes around them.
+Each section has a pair of marks; the text around them is written by hand.
 """
 
 from __future__ import annotations

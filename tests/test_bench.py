@@ -1,4 +1,4 @@
-"""The bench's server answers what was asked, and its floor loses no row."""
+"""The bench's server returns the requested rows, and its simplest loader (the floor) loses none."""
 
 from __future__ import annotations
 

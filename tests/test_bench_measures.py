@@ -1,4 +1,4 @@
-"""The bench measures what it says, on a stand-in and on builds of its own, and its judge can say no."""
+"""The bench measures correctly, with a stand-in program and builds of its own, and reports missed goals."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def test_a_measure_takes_in_what_the_command_starts(tmp_path: Path) -> None:
+def test_a_measure_includes_the_child_processes_of_the_command(tmp_path: Path) -> None:
     script = f"import subprocess, sys\nheld = b'x' * 60_000_000\nfor text in ({BURN!r}, {ALLOCATE!r}):\n"
     script += "    subprocess.run([sys.executable, '-c', text], check=True)\nprint('done')\nsys.exit(3)"
     usage = measure([sys.executable, "-c", script], dict(os.environ), tmp_path)

@@ -266,7 +266,7 @@ def test_each_rule_finds_a_planted_violation(tmp_path: Path, rule: Rule, files: 
     assert any(words in violation for violation in rule(_plant(tmp_path, files)))
 
 
-def test_every_rule_has_been_seen_to_fail() -> None:
+def test_every_rule_has_a_planted_violation() -> None:
     assert {rule for rule, _, _ in PLANTED} == set(RULES)
 
 

@@ -1,4 +1,4 @@
-"""The table of faults in the documentation is the one that the tests are."""
+"""The table of faults in the documentation agrees with the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time of the tests' servers: one day for a whole run, and believed by the loader."""
+"""The time of the tests' servers: one day for a whole run, and accepted by the loader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one types first works on a bare machine: the Makefile and .ci/setup, run for real against planted tools."""
+"""The first commands work on a bare machine: the Makefile and .ci/setup are run with planted tools."""
 
 from __future__ import annotations
 

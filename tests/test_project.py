@@ -1,4 +1,4 @@
-"""The project's own files keep their promises: lock, license, defaults, and nothing of one machine in them."""
+"""The project's own files are consistent: lock, license, defaults, and nothing of one machine in them."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def test_a_fence_that_is_not_closed_is_noticed() -> None:
         read_commands("text\n```sh\nmake run\n")
 
 
-def test_the_table_goes_before_the_patterns() -> None:
+def test_the_table_has_precedence_over_the_patterns() -> None:
     commands = [Command("make run", 3), Command("make lint", 4)]
     table = {"make run": Shortened("make -n run", "it would install everything")}
     assert [text for _, text in plan(commands, ["make .+"], table)] == ["make -n run", "make lint"]

@@ -1,4 +1,4 @@
-"""The published warehouse beside the sandbox's own tables, row by row and column by column."""
+"""Compares the published warehouse with the sandbox's own tables, row by row and column by column."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ TIME_FIELDS = {
 
 
 def differences(sandbox: Sandbox, warehouse: Path, stream: str) -> list[str]:
-    """What is not the same in a stream: rows missing, rows too many, and every column that differs."""
+    """The differences of a stream: missing rows, unexpected rows, and every column that differs."""
     table, condition, columns = COLUMNS[stream]
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         names = ", ".join(columns.values())
@@ -90,7 +90,7 @@ def differences(sandbox: Sandbox, warehouse: Path, stream: str) -> list[str]:
     expected: dict[int, dict[str, Any]] = {}
     for row in sandbox.rows(stream):
         if stream == "coupons" and row["referral_id"] is None and row["id"] not in ours:
-            continue  # a coupon that nobody holds is in no list of the API: it is known by its name alone
+            continue  # an unassigned coupon is in no list of the API: it can be read by its name alone
         assert columns.keys() | UNPUBLISHED >= row.keys(), f"untested fields: {row.keys() - columns.keys()}"
         expected[row["id"]] = {field: canonical(field, row[field]) for field in columns}
     assert len(ours) == len(found), f"{table} holds an id twice"

@@ -20,7 +20,7 @@ from tests.kills.forks import forks_with
 from tests.operate.conftest import Done, run_in_process
 
 PROGRAM = Path(__file__).with_name("program.py")
-"""The program as a new interpreter: a process of another account, as it is outside of tests."""
+"""The program as a script for a new interpreter, as users start it; most tests fork processes instead."""
 UK_TOKEN, US_TOKEN = "tok-uk-5e1f0a77c3", "tok-us-91b2c3d4e5"
 OURS = ("SOURCES__", "WAREHOUSE__", "NOTIFY__", "ACCOUNTS__", "PRIVACY__", "DESTINATION__")
 Run = Callable[..., Done]
@@ -97,7 +97,7 @@ def two_snapshots_once(tmp_path_factory: pytest.TempPathFactory, changed_once: P
 
 
 def _after(folder: Path, models: Path, command: list[str], *, users_of_uk: list[Row]) -> str:
-    """What a command says that succeeds on the directory of both accounts, which have these users besides."""
+    """The output of a command on the directory of both accounts, after ``users_of_uk`` were added; it must succeed."""
     with (
         AccountServer(planted("uk", 4)) as uk, AccountServer(planted("us", 3)) as us,
         using_models(models), pytest.MonkeyPatch.context() as patch,

@@ -35,7 +35,7 @@ def test_an_account_waits_for_a_migration_to_be_completed(together: Settings, re
     assert "`referrals migrate --to accounts --account us`" in done.err
 
 
-def test_half_a_copy_is_not_taken_for_the_file(
+def test_a_partial_copy_is_not_used_as_the_file(
     together: Settings, referrals: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together.state_dir.mkdir(parents=True)

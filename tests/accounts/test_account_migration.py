@@ -65,7 +65,7 @@ def moved_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def moved(
     together: Settings, referrals: Run, uk: AccountServer, moved_once: Path, request: pytest.FixtureRequest
 ) -> dict[str, Any]:
-    """What the first sync after the migration says; the directory is as it is then."""
+    """The output of the first sync after the migration; the directory is in the state after that sync."""
     said = moved_once.with_name("said.json")
     if said.exists():
         uk.lists["users"].append(user(50))

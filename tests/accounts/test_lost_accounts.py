@@ -1,4 +1,4 @@
-"""An account whose data is lost or damaged is published as before, and stops the publication of no other."""
+"""An account whose data is lost or damaged is published with its last rows, and does not stop the others."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def test_a_process_that_is_killed_is_a_failure_of_its_account_alone(
     monkeypatch.setattr(children, "PROGRAM", program)
     done = referrals("sync")
     assert done.code == 1
-    assert "us (exit code -9): The process ended without a word" in done.err
+    assert "us (exit code -9): The process ended without recording its end" in done.err
     assert "uk: 0 rows written" in done.out
     assert rows(together.warehouse_path, "select last_error from ops.accounts where account = 'us'") == [("Failed",)]
 
@@ -174,7 +174,9 @@ def test_one_account_can_be_synced_alone_and_all_are_published(
     assert rows(together.warehouse_path, "select count(*) from core.users where account = 'uk'") == [(6,)]
 
 
-def test_an_account_that_is_gone_from_the_settings_is_not_dropped_unasked(synced: Settings, referrals: Run) -> None:
+def test_an_account_that_is_gone_from_the_settings_is_not_dropped_without_confirmation(
+    synced: Settings, referrals: Run
+) -> None:
     together = synced
     without = dict.fromkeys(("ACCOUNTS__US__API_TOKEN", "ACCOUNTS__US__BASE_URL", "ACCOUNTS__US__CALLS_PER_MINUTE"))
     done = referrals("sync", **without)

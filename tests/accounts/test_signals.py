@@ -1,4 +1,4 @@
-"""A sync of several accounts that is told to end ends the syncs of the accounts first; nothing keeps running."""
+"""A signal that ends a sync of several accounts ends the syncs of the accounts first; nothing keeps running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as a process of its own, and what its tests share."""
+"""Common parts of the tests that run the command line as a process."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ main()
 """
 
 
-def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+def error_lines(done: subprocess.CompletedProcess[str]) -> list[str]:
     """The lines of standard error, without those by which a command on a slow machine shows that it still works."""
     return [line for line in done.stderr.splitlines() if " still at " not in line]

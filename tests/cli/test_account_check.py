@@ -1,4 +1,4 @@
-"""``check`` answers soon whatever is wrong, names the setting that is, and never advises to run ``check``."""
+"""``check`` ends soon whatever is wrong, names the wrong setting, and never advises to run ``check``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as a person meets it: real processes, exit codes, one line per error, one line of JSON."""
+"""The command line as a user runs it: real processes, exit codes, one line per error, one line of JSON."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from referral_warehouse.sandbox import Sandbox
-from tests.cli.processes import PREFIX, Referrals, said
+from tests.cli.processes import PREFIX, Referrals, error_lines
 from tests.sampling import sampled
 
 GONE = "mkdir gone && cd gone && rmdir ../gone"
@@ -34,7 +34,7 @@ def in_shell(
 def assert_reason(done: subprocess.CompletedProcess[str], words: str) -> None:
     """Exit 2 with one line that holds some words and is no bug's."""
     assert done.returncode == 2, done.stderr
-    [line] = said(done)
+    [line] = error_lines(done)
     assert words in line
     assert " Next: " in line
 
@@ -44,7 +44,7 @@ def test_no_home_is_needed(environ: dict[str, str], tmp_path: Path, home: str | 
     del environ["HOME"]
     del environ["XDG_STATE_HOME"]
     done = in_shell('exec "$@" strikes', environ if home is None else environ | {"HOME": home}, tmp_path)
-    assert (done.returncode, said(done)) == (0, [])
+    assert (done.returncode, error_lines(done)) == (0, [])
 
 
 @pytest.mark.parametrize("state", sampled(["relative", "/dev/null", "/proc/none", "/etc/passwd"], 2))
@@ -72,7 +72,7 @@ def test_a_user_without_a_name_and_a_home_syncs(environ: dict[str, str], tmp_pat
     del environ["XDG_STATE_HOME"]
     environ["WAREHOUSE__DIR"] = str(folder / "data")
     done = in_shell('exec "$@" sync', environ, Path("/"), start)
-    assert (done.returncode, said(done)) == (0, [])
+    assert (done.returncode, error_lines(done)) == (0, [])
 
 
 @pytest.mark.usefixtures("synced")
@@ -81,7 +81,7 @@ def test_a_deleted_working_directory_does_not_matter_where_paths_are_absolute(
     environ: dict[str, str], tmp_path: Path, command: str
 ) -> None:
     done = in_shell(f'{GONE} && exec "$@" {command}', environ, tmp_path)
-    assert (done.returncode, said(done)) == (0, [])
+    assert (done.returncode, error_lines(done)) == (0, [])
 
 
 def test_a_deleted_working_directory_is_named_where_a_path_is_relative(environ: dict[str, str], tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_no_folder_for_temporary_files_is_needed(environ: dict[str, str], tmp_pa
         "from referral_warehouse.__main__ import main\nmain()"
     )
     done = in_shell('exec "$@" sync', environ, tmp_path, (sys.executable, "-c", code))
-    assert (done.returncode, said(done)) == (0, [])
+    assert (done.returncode, error_lines(done)) == (0, [])
 
 
 @pytest.mark.usefixtures("synced")
@@ -111,7 +111,7 @@ def test_a_token_that_others_can_read_is_warned_of_by_sync_and_load(referrals: R
         for command in ("sync", "load"):
             done = referrals(command)
             assert done.returncode == 0, done.stderr
-            assert [f"chmod 600 {path}" in line for line in said(done)] == [True] * is_warned
+            assert [f"chmod 600 {path}" in line for line in error_lines(done)] == [True] * is_warned
     path.chmod(0o640)
     assert '"event":"settings"' in referrals("--log-format", "json", "load").stderr
 
@@ -171,7 +171,7 @@ def test_a_names_file_of_another_system_is_read(referrals: Referrals, tmp_path: 
 @pytest.mark.full
 def test_settings_of_python_and_of_the_system_change_nothing(referrals: Referrals, changes: dict[str, str]) -> None:
     done = referrals("sync", **changes)
-    assert (done.returncode, said(done)) == (0, [])
+    assert (done.returncode, error_lines(done)) == (0, [])
 
 
 def test_help_does_not_need_docstrings(referrals: Referrals) -> None:
@@ -179,7 +179,7 @@ def test_help_does_not_need_docstrings(referrals: Referrals) -> None:
 
 
 @pytest.mark.parametrize("columns", sampled(["0", "1", "-5", "abc", "1000000000", "²", "9" * 5_000], 3))
-def test_a_terminal_that_is_none_gets_plain_text(referrals: Referrals, sandbox: Sandbox, columns: str) -> None:
+def test_output_to_no_terminal_is_plain_text(referrals: Referrals, sandbox: Sandbox, columns: str) -> None:
     claims = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1"}
     del sandbox
     for arguments in (["status"], ["--help"], ["sync", "--streams", "nonsense"]):

@@ -1,4 +1,4 @@
-"""What a person meets first: help without a command, suggestions for wrong names, completion in a shell."""
+"""What a new user tries first: help without a command, suggestions for wrong names, completion in a shell."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_name_that_resembles_no_command_is_refused_in_one_line() -> None:
     done = run("qqqq")
     assert done.returncode == 2
     assert done.stderr == (
-        "referrals: No such command 'qqqq'. Nothing was changed. Next: `referrals --help` lists them.\n"
+        "referrals: No such command 'qqqq'. Nothing was changed. Next: `referrals --help` shows the usage.\n"
     )
 
 
@@ -113,7 +113,7 @@ def test_fish_completes_lists_and_shows_whole_sentences(tmp_path: Path) -> None:
     )  # fmt: skip
     *streams, every = [line for line in done.stdout.splitlines() if line]
     assert streams == ["users,rewards_due", "users,rewards_issued"]
-    assert every == "--every\tKeep running, also after failures: sync every 15m, 1h or 1d."
+    assert every == "--every\tKeep running and sync every 15m, 1h or 1d, also after failures."
 
 
 def test_the_script_of_fish_splits_at_the_first_comma_alone() -> None:

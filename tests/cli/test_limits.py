@@ -9,7 +9,7 @@ import pytest
 
 from referral_warehouse.errors import DataRefused
 from referral_warehouse.workspace.process_limits import limit_behind
-from tests.cli.processes import Referrals, said
+from tests.cli.processes import Referrals, error_lines
 from tests.cli.test_environment import assert_reason, in_shell
 from tests.sampling import sampled
 
@@ -35,7 +35,7 @@ def test_a_limit_that_is_too_small_is_named_before_anything_is_done(
 @pytest.mark.full
 def test_limits_of_a_usual_system_are_enough(referrals: Referrals, environ: dict[str, str], tmp_path: Path) -> None:
     done = in_shell('ulimit -n 1024 && ulimit -s 8192 && exec "$@" sync', environ, tmp_path)
-    assert (done.returncode, said(done)) == (0, [])
+    assert (done.returncode, error_lines(done)) == (0, [])
     assert referrals("status").returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""A reader that opened the warehouse as DuckDB does by default: syncs go on, and ``status`` says what it is about."""
+"""A reader that opened the warehouse for writing, DuckDB's default: syncs continue, and ``status`` reports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose data a directory holds: remembered through damage, never guessed from a command that did not load."""
+"""Where the data of a directory comes from: recorded by loads only, and restored after damage."""
 
 from __future__ import annotations
 

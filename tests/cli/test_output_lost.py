@@ -1,4 +1,4 @@
-"""What a command prints cannot always be printed; that ends no work. Real processes, real descriptors."""
+"""Output that cannot be written does not end the work of a command. Real processes, real descriptors."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ REPORTS = ["status", "docs", *(pytest.param(command, marks=pytest.mark.full) for
 
 
 @pytest.mark.parametrize("command", [*REPORTS, "--help"])
-def test_a_reader_that_has_seen_enough_ends_a_command_quietly(
+def test_a_reader_that_stops_reading_ends_a_command_without_an_error(
     published: dict[str, str], tmp_path: Path, command: str
 ) -> None:
     read_end, write_end = os.pipe()

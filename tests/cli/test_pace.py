@@ -1,4 +1,4 @@
-"""Progress tells how many calls are left, how fast they go, and how long they take within the budget."""
+"""Progress shows how many calls are left, how fast they are sent, and how long they take within the budget."""
 
 from __future__ import annotations
 

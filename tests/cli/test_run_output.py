@@ -1,4 +1,4 @@
-"""What a run says while it works and when it ends: never silent for half a minute, one line per error, no secrets."""
+"""What a run prints while it works and when it ends: a line every half minute, one line per error, no secrets."""
 
 from __future__ import annotations
 
@@ -172,14 +172,14 @@ def test_every_error_says_what_was_kept_and_what_to_do_in_one_line(kind: type[Re
     assert len(error.next_step) > 20
 
 
-def test_errors_that_lead_to_each_other_are_each_looked_at_once() -> None:
+def test_errors_that_cause_each_other_are_each_examined_once() -> None:
     first, second = ValueError("first"), OSError("second")
     first.__context__, second.__context__ = second, first
     assert list(errors.causes(first)) == [first, second]
 
 
 def test_a_slow_sync_and_its_end_are_logged_as_json(environ: dict[str, str], tmp_path: Path) -> None:
-    """A real run whose answers hang; only the length of silence is another."""
+    """A real run whose responses hang, with a shorter interval of the line that it is alive."""
     code = (
         "import referral_warehouse.cli.run_logging as log; log.MAX_SILENCE_S = 0.05; "
         "from referral_warehouse.__main__ import main; main()"
@@ -227,10 +227,10 @@ def test_errors_are_json_where_the_log_is(referrals: Referrals, arguments: list[
     done = referrals("--log-format", "json", *arguments)
     assert done.returncode == code
     [line] = done.stderr.splitlines()
-    told = json.loads(line)
-    assert (told["exit_code"], told["level"]) == (code, "error")
-    assert words in told["message"]
-    assert told["next"]
+    record = json.loads(line)
+    assert (record["exit_code"], record["level"]) == (code, "error")
+    assert words in record["message"]
+    assert record["next"]
 
 
 @pytest.mark.parametrize("flags", [[], ["--verbose"]], ids=["short", "verbose"])

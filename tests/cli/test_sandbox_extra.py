@@ -10,7 +10,7 @@ import pytest
 
 import referral_warehouse.sandbox
 from referral_warehouse.cli.sandbox_extra import PACKAGES
-from tests.cli.processes import said
+from tests.cli.processes import error_lines
 from tests.imports import SourceTree
 
 PACKAGE = Path(__file__).parents[2] / "pipelines" / "referral_warehouse"
@@ -40,7 +40,7 @@ def test_commands_that_do_not_start_the_sandbox_work_without_its_packages(
 ) -> None:
     done = run(COMMAND_LINE, environ, tmp_path, *arguments)
     nothing_published = 4 if arguments == ["status"] else 0
-    assert (done.returncode, said(done)) == (nothing_published, [])
+    assert (done.returncode, error_lines(done)) == (nothing_published, [])
     assert done.stdout
 
 
@@ -68,7 +68,7 @@ def test_the_sandbox_without_its_packages_says_how_to_install_them(
 ) -> None:
     done = run(COMMAND_LINE, environ, tmp_path, *arguments)
     assert done.returncode == 2
-    [line] = said(done)
+    [line] = error_lines(done)
     assert "The sandbox needs the package" in line
     assert line.endswith("Next: Run: pip install 'referral-warehouse[sandbox]'")
     assert not (tmp_path / "data").exists()

@@ -1,4 +1,4 @@
-"""Which directory and which files a command uses is said: by status, in the log of a run, and when one is created."""
+"""Status, the log of a run and the creation of a directory report which directory and files are used."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from referral_warehouse.sandbox import Quirks, Sandbox
-from tests.cli.processes import PREFIX, said
+from tests.cli.processes import PREFIX, error_lines
 from tests.sampling import sampled
 
 LAUNCHER = str(Path(sys.executable).with_name("referrals"))
@@ -59,7 +59,7 @@ def test_a_signal_during_any_import_ends_in_one_line(
         capture_output=True, text=True, check=False, timeout=60, preexec_fn=_listen,
     )  # fmt: skip
     assert done.returncode == 128 + number, done.stderr
-    [line] = said(done)
+    [line] = error_lines(done)
     assert line.startswith(f"referrals: Stopped by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}.")
 
 
@@ -79,7 +79,7 @@ def test_a_signal_that_is_pending_when_the_launcher_starts_ends_in_one_line(
         preexec_fn=send,
     )  # fmt: skip
     assert done.returncode == 128 + number, done.stderr
-    [line] = said(done)
+    [line] = error_lines(done)
     assert "Stopped by" in line
     assert not (tmp_path / "data").exists()
 
@@ -97,7 +97,7 @@ def test_a_signal_inside_of_a_destructor_is_not_lost(environ: dict[str, str], tm
         timeout=60, preexec_fn=_listen,
     )  # fmt: skip
     assert done.returncode == 143, done.stderr
-    assert len(said(done)) == 1
+    assert len(error_lines(done)) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Kinds of damage: each turns one path into something else. Knows no file of the warehouse."""
+"""Kinds of damage: functions that change, remove or replace what is at one path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOISE_SEED = 20260101
 
 
 def _content(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    """A damage of what a file holds; the file keeps its mode."""
+    """A damage of the content of a file, which keeps its mode."""
 
     def damage(path: Path) -> None:
         held = path.read_bytes()
@@ -35,7 +35,7 @@ def _middle_noise(held: bytes) -> bytes:
 
 
 def _instead(make: Callable[[Path], object]) -> Callable[[Path], None]:
-    """A damage that puts something of another kind in a path's place."""
+    """A damage that replaces what is at a path by another kind of entry."""
 
     def damage(path: Path) -> None:
         missing(path)
@@ -45,7 +45,7 @@ def _instead(make: Callable[[Path], object]) -> Callable[[Path], None]:
 
 
 def missing(path: Path) -> None:
-    """The file, link or folder is gone."""
+    """Remove the file, link or folder."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -58,7 +58,7 @@ def _folder_with_a_file(path: Path) -> None:
 
 
 def _socket(path: Path) -> None:
-    """Bound by a relative name: absolute ones may be too long for a socket."""
+    """Bind a socket, by a relative path: absolute ones may be too long."""
     before = Path.cwd()
     os.chdir(path.parent)
     try:
@@ -105,7 +105,7 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
 
 
 def damages_of(path: Path) -> dict[str, Callable[[Path], None]]:
-    """Every damage that makes sense for what stands at a path now."""
+    """Every damage that applies to what is at a path now."""
     if path.is_symlink():
         return KINDS
     if path.is_dir():

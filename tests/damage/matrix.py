@@ -1,4 +1,4 @@
-"""One damage to one path of a warehouse directory, then real syncs: what differs from what docs/damage.md promises."""
+"""Damages one path of a warehouse directory, syncs, and returns what differs from docs/damage.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.damage.damages import damages_of, missing
 from tests.damage.outcomes import Outcome, outcome_of, read_outcomes
 from tests.kills.stage import Stage, published, unequal
 
-PATIENCE_S = 900  # of a busy machine; what hangs says where then
+TIMEOUT_S = 900  # for a busy machine; a process that hangs then prints where
 UNWANTED = ("Unexpected error", "Traceback", "Timeout (")
 
 
@@ -30,13 +30,13 @@ def cases_of(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def problems_after(stage: Stage, start: str, path: str, damage: str, data: Path) -> list[str]:
-    """Damage a copy of a start and sync until nothing is left to do; what is not as promised, in words."""
+    """Damage a copy of a start, sync until nothing is left to do, and return what is not as documented, in words."""
     outcome = outcome_of(read_outcomes(), path, damage)
     stage.copy(start, data)
     damages_of(data / path)[damage](data / path)
     problems = []
-    ended = stage.sync(data, patience_s=PATIENCE_S)
-    # A change that hits nothing of use (free space, bytes behind the end) may go unnoticed, if the data is right.
+    ended = stage.sync(data, timeout_s=TIMEOUT_S)
+    # A change of unused bytes (free space, bytes behind the end) may be unnoticed, if the data is right.
     may_be_unnoticed = (0,) if outcome.damages == ("changed",) else ()
     if ended.returncode not in (*outcome.exit_codes, *may_be_unnoticed):
         problems.append(f"ended with {ended.returncode}, not {outcome.exit_codes}: {ended.stderr[-600:]}")
@@ -45,14 +45,14 @@ def problems_after(stage: Stage, start: str, path: str, damage: str, data: Path)
         if path.split("/")[-1] not in ended.stderr and not outcome.step.startswith(("Restore", "Copy it")):
             problems.append(f"the message does not name {path}: {ended.stderr}")
         _take_step(stage, start, path, data, outcome)
-        ended = stage.sync(data, patience_s=PATIENCE_S)
+        ended = stage.sync(data, timeout_s=TIMEOUT_S)
     if ended.returncode != 0:
         return [*problems, f"after the step it ended with {ended.returncode}: {ended.stderr[-600:]}"]
     problems += [f"{name}: {found}" for name, found in unequal(published(data), stage.undisturbed[start]).items()]
-    again = stage.sync(data, patience_s=PATIENCE_S)
+    again = stage.sync(data, timeout_s=TIMEOUT_S)
     if again.returncode != 0 or json.loads(again.stdout)["recovered"]:
         problems.append(f"the next sync: {again.returncode} {again.stdout[-400:]} {again.stderr[-400:]}")
-    status = stage.run(data, "status", "--json", patience_s=PATIENCE_S)
+    status = stage.run(data, "status", "--json", timeout_s=TIMEOUT_S)
     failure = json.loads(status.stdout)["last_failure"] if status.stdout else None
     is_of_person = failure is not None and failure["command"] == "forget"  # a failure that no sync ends
     if status.returncode != 0 and not is_of_person:
@@ -61,7 +61,7 @@ def problems_after(stage: Stage, start: str, path: str, damage: str, data: Path)
 
 
 def _take_step(stage: Stage, start: str, path: str, data: Path, outcome: Outcome) -> None:
-    """Do what the table says."""
+    """Carry out the step of the table."""
     if outcome.step.startswith("Move it away"):
         (data / path).rename(data.with_name(f"{data.name} moved away"))
     if path == "load.duckdb" or outcome.step.startswith("Copy it from a backup"):

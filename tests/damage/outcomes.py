@@ -1,4 +1,4 @@
-"""The table of docs/damage.md: which outcome it promises for a path and a damage."""
+"""Reads the table of docs/damage.md: the documented outcome for a path and a damage."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CLASSES = {
     "a named pipe": "another kind",
     "a socket": "another kind",
 }
-"""Damage → its word in the table; what is not named here is a change of what a file holds."""
+"""Damage → its word in the table; every other damage is ``changed``."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A row: ``exit_codes`` that a sync may end with, the first is the rule; ``step`` as it begins in the table."""
+    """A row of the table: the possible ``exit_codes`` of a sync, and the beginning of ``step``."""
 
     path: str
     damages: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""A warehouse directory with all that commands write besides syncs: pins, backups, a lake, a destination, forgotten.
+"""A warehouse directory with the files of all commands: pins, backups, a lake, a destination, forgotten people.
 
-A stage on which the tables of docs/damage.md are tried; personal columns are not published there, so that a person who
-is forgotten and comes back changes nothing that is compared.
+The table of docs/damage.md is tested with it. Personal columns are not published there, so that the compared tables do
+not change where a forgotten person comes back.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def used_stage(stage: Stage, start: str) -> Stage:
     run(used, data, "backup", str(folder / "backups"))
     first, second = people_without_rewards(data)
     run(used, data, "forget", "--user-id", str(first))
-    used.begin(USED, data)
+    used.add_start(USED, data)
     ended = used.run(data, "forget", "--user-id", str(second), at=1, pattern=r"forgotten/people\.json")
     assert ended.returncode == -9, ended.stderr
     assert (data / "forgotten" / "journal.json").is_file()
-    used.begin(INTERRUPTED, data)
+    used.add_start(INTERRUPTED, data)
     return used
 
 
 def people_without_rewards(data: Path) -> list[int]:
-    """Two people about whom there is no row in which a value that comes back is a change."""
+    """Two people without rows in the reward lists, where values that come back would be changes."""
     with duckdb.connect(str(data / "warehouse.duckdb"), read_only=True) as connection:
         rows = connection.execute(
             "select user_id from core.users where deleted_at is null and user_id not in ("

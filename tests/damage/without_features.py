@@ -1,4 +1,4 @@
-"""A process whose system lacks file locks or links: the kernel answers what file systems without them answer.
+"""Makes system calls for file locks or links fail in a process, as on file systems without them.
 
 Each function changes the process that calls it, for good (a seccomp filter; Linux on x86-64 or arm64).
 """

@@ -1,4 +1,4 @@
-"""A process to which the modes of files apply, also where it runs as root: as any service does that is not root."""
+"""Makes file modes apply to a process that runs as root, as they apply to other users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Sets(ctypes.Structure):
 
 
 def obey_modes() -> None:
-    """Give up, for good, what lets root open files whose mode forbids it."""
+    """Give up the capabilities that let root open files whose mode forbids it; this cannot be undone."""
     libc = ctypes.CDLL(None, use_errno=True)
     header, sets = _Header(VERSION_3, 0), (_Sets * 2)()
     if libc.capget(ctypes.byref(header), sets) == 0:

@@ -1,4 +1,4 @@
-"""Settings of a first run, and a stage for processes that end early."""
+"""Settings of a first run, and the setup of tests that kill processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.kills.stage import Stage, staged
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of a first run, and a ledger of calls of its own; the server is still to be named."""
+    """Settings of a first run, with a call store of its own; the test has to set the server."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "machine"))
     return Settings(
         api_token=Token("sandbox-token"), calls_per_minute=0, simulated_time=True, timeout_s=5.0,

@@ -1,9 +1,9 @@
-"""Random reward histories with corrections, and what the ledger must say of them by the event log alone.
+"""Random reward histories with corrections, and the ledger that is expected from the event log alone.
 
-Beside the deeds of ``reward_histories``: payouts in process are amended or cancelled, dated payouts fail, reward types
-get other names, rewards move between campaigns, and the settings count them in other units. Knows the sandbox's events
-and nothing of the lists that the API serves. Each expectation is computed for one reward and recipient, interval by
-interval.
+In addition to the actions of ``reward_histories``: payouts in process are amended or cancelled, dated payouts fail,
+reward types are renamed, rewards move between campaigns, and the settings count them in other units. Uses only the
+sandbox's event log, and not the lists that the API serves. Each expectation is computed for one reward and recipient,
+interval by interval.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from referral_warehouse.sandbox import Sandbox
-from tests.end_to_end.reward_histories import UNITS, Amount, History, Key, Units, act, price
+from tests.end_to_end.reward_histories import UNITS, Amount, History, Key, Units, price, take_random_action
 
 Place = tuple[int, str, str]
 """(campaign_id, reward_type, unit)"""
-Home = tuple[int, str]
+CampaignAndType = tuple[int, str]
 """(campaign_id, reward_type)"""
 SETTINGS_OF_UNITS: tuple[Units, ...] = (
     (),
@@ -33,31 +33,31 @@ MOVEMENTS = (
 )  # fmt: skip
 
 
-def correct(sandbox: Sandbox, chance: random.Random) -> None:
-    """Something is corrected in the account, or something ordinary happens."""
-    deed = chance.choice(("amend", "cancel", "fail", "fail", "rename", "move", "ordinary", "ordinary", "ordinary"))
+def take_random_correction(sandbox: Sandbox, chance: random.Random) -> None:
+    """Simulate one random correction in the account, or an ordinary action."""
+    action = chance.choice(("amend", "cancel", "fail", "fail", "rename", "move", "ordinary", "ordinary", "ordinary"))
     issued = sandbox.rows("rewards_issued")
     waiting = [row for row in issued if row["issued_at"] is None and row["status"] == "Invoice Due"]
     dated = [row for row in issued if row["issued_at"] is not None]
     people = {row["id"] for row in sandbox.rows("users")}
-    if deed == "amend" and waiting:
+    if action == "amend" and waiting:
         sandbox.amend_payout(chance.choice(waiting)["id"], price(chance))
-    elif deed == "cancel" and waiting:
+    elif action == "cancel" and waiting:
         sandbox.cancel_payout(chance.choice(waiting)["id"], chance.choice(("Cancelled", "canceled ", "FAILED")))
-    elif deed == "fail" and (able := [row for row in dated if row["recipient_id"] in people]):
+    elif action == "fail" and (able := [row for row in dated if row["recipient_id"] in people]):
         sandbox.fail_payout(chance.choice(able)["id"])
-    elif deed == "rename":
+    elif action == "rename":
         sandbox.rename_reward_type(chance.choice(sandbox.rows("rewards"))["id"], chance.choice(TYPES))
-    elif deed == "move":
+    elif action == "move":
         campaign = chance.choice(sandbox.rows("campaigns"))["id"]
         sandbox.move_reward(chance.choice(sandbox.rows("rewards"))["id"], campaign)
     else:
-        act(sandbox, chance)
+        take_random_action(sandbox, chance)
 
 
 @dataclass
 class Payout:
-    """A row of the issued list: how the last sync saw it, and how it is now. States: "", undated, dated, gone."""
+    """A row of the issued list, at the last sync and now. States: "" (none yet), undated, dated, cancelled, gone."""
 
     seen: str = ""
     seen_amount: Amount = field(default_factory=Amount)
@@ -81,7 +81,7 @@ class Balance:
 def expected_rows(history: History, digits: int) -> dict[tuple[Any, ...], dict[str, Any]]:
     """(reward_id, recipient_id, campaign_id, reward_type, unit, sync_no) → count and value of each that is not 0.
 
-    ``digits`` after the point have the published values, to which the value of a part of a balance is rounded.
+    Args: ``digits`` of published values after the point; the value of a part of a balance is rounded to them.
     """
     places = _first_places(history)
     balances: dict[Key, Balance] = defaultdict(Balance)
@@ -90,12 +90,12 @@ def expected_rows(history: History, digits: int) -> dict[tuple[Any, ...], dict[s
     for number, (end, _) in enumerate(history.syncs, start=1):
         before = {key: (balance.due, balance.in_process) for key, balance in balances.items()}
         for event in history.events[begin:end]:
-            _happen(event, places, balances)
+            _apply_event(event, places, balances)
         begin = end
         for (reward_id, recipient_id), balance in balances.items():
             due, process = before.get((reward_id, recipient_id), (Amount(), Amount()))
-            home = places[reward_id]
-            now = (*home, _unit(dict(history.units[number - 1]), reward_id, *home))
+            campaign_and_type = places[reward_id]
+            now = (*campaign_and_type, _unit(dict(history.units[number - 1]), reward_id, *campaign_and_type))
             for place, row in _interval(number, due, process, balance, now, digits).items():
                 shown = {name: amount.pair for name, amount in row.items() if amount != Amount()}
                 if set(shown) - {"opening", "closing"} or (number == 1 and shown):
@@ -114,8 +114,8 @@ def _unit(units: dict[str, str], reward_id: int, campaign_id: int, reward_type: 
     return f"type:{reward_type}"
 
 
-def _first_places(history: History) -> dict[int, Home]:
-    """Where the rewards were before anything was corrected."""
+def _first_places(history: History) -> dict[int, CampaignAndType]:
+    """Campaign and type of each reward before any correction."""
     places = {reward_id: (row["campaign_id"], row["type"]) for reward_id, row in history.rewards.items()}
     for event in reversed(history.events):
         campaign_id, reward_type = places.get(event["reward_id"], (0, ""))
@@ -126,7 +126,7 @@ def _first_places(history: History) -> dict[int, Home]:
     return places
 
 
-def _happen(event: dict[str, Any], places: dict[int, Home], balances: dict[Key, Balance]) -> None:
+def _apply_event(event: dict[str, Any], places: dict[int, CampaignAndType], balances: dict[Key, Balance]) -> None:
     kind, reward_id = event["kind"], event["reward_id"]
     if kind == "reward_type_renamed":
         places[reward_id] = (places[reward_id][0], event["detail"]["after"])
@@ -206,14 +206,14 @@ def _interval(
 
 
 def _moved(opening: Amount, rest: Amount, digits: int) -> tuple[Amount, Amount]:
-    """What of an opening balance went to the new place, and what was lost in the old one."""
+    """The part of an opening balance that moves to the new place, and the part that is reversed in the old one."""
     left = opening.count + min(rest.count, 0)
     moved = _share(opening, left, digits)
     return moved, opening.plus(moved.minus) if left < opening.count else Amount()
 
 
 def _share(amount: Amount, count: int, digits: int) -> Amount:
-    """The value that goes with a part of a count."""
+    """A part of an amount: ``count`` units with their share of the value, rounded."""
     if count in (0, amount.count):
         return amount if count else Amount()
     return Amount(count, (amount.value * count / amount.count).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))

@@ -1,4 +1,4 @@
-"""An account on its second and third day, a directory that knows the first, and what belongs in it on each day."""
+"""An account on its second and third day, a directory that was synced on the first, and the expected data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Published = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
 @dataclass(slots=True)
 class DayByDay:
-    """Servers of the second and the third day (by number), and the directory that knows the first.
+    """Servers of the second and the third day (by number), and the directory that was synced on the first.
 
     ``models`` is the folder of models of all syncs but those in another environment.
     """
@@ -46,7 +46,7 @@ class DayByDay:
         return self.folder / "data"
 
     def copy(self, target: Path) -> Path:
-        """A copy of the directory that knows the first day."""
+        """A copy of the directory that was synced on the first day."""
         shutil.copytree(self.directory, target, symlinks=True)
         return target
 

@@ -1,4 +1,4 @@
-"""A server in front of the sandbox that answers some questions in its own way: another implementation of the API."""
+"""A server in front of the sandbox that answers some requests itself, or changes what the sandbox answers."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ import httpx
 
 from tests.loopback_server import LoopbackServer, QuietHandler
 
-Own = Callable[[str, dict[str, str]], tuple[int, bytes] | None]
-Bend = Callable[[str, dict[str, str], bytes], bytes]
+OwnAnswer = Callable[[str, dict[str, str]], tuple[int, bytes] | None]
+ChangeBody = Callable[[str, dict[str, str], bytes], bytes]
 
 
-def nothing_of_its_own(_path: str, _asked: dict[str, str]) -> None:
-    """The sandbox answers everything."""
+def no_own_answer(_path: str, _asked: dict[str, str]) -> None:
+    """No answer for any request: the sandbox answers everything."""
 
 
-def as_it_came(_path: str, _asked: dict[str, str], body: bytes) -> bytes:
-    """The sandbox's answer, as it is."""
+def unchanged_body(_path: str, _asked: dict[str, str], body: bytes) -> bytes:
+    """The body of the sandbox's answer, unchanged."""
     return body
 
 
-class Front(LoopbackServer):
-    """Use as a context manager. ``own(path, parameters)`` gives a status and body, or None to ask the sandbox.
+class FrontServer(LoopbackServer):
+    """Use as a context manager.
 
-    ``bend(path, parameters, body)`` gives what becomes of an answer of the sandbox; it may be changed between calls.
+    Args:
+        base_url: of the sandbox.
+        own: called with path and parameters; returns status and body, or None to let the sandbox answer.
+        change_body: called with path, parameters and body of an answer of the sandbox; returns the body to send. The
+            attribute may be replaced between requests.
     """
 
-    def __init__(self, base_url: str, own: Own = nothing_of_its_own, bend: Bend = as_it_came) -> None:
-        self.bend = bend
+    def __init__(self, base_url: str, own: OwnAnswer = no_own_answer, change_body: ChangeBody = unchanged_body) -> None:
+        self.change_body = change_body
         front = self
         target = urlsplit(base_url)
         http = httpx.Client(base_url=f"http://{target.netloc}", trust_env=False, timeout=10)
@@ -42,7 +46,7 @@ class Front(LoopbackServer):
                 answer, headers = own(path, parameters), {}
                 if answer is None:
                     reply = http.get(self.path, headers={"Authorization": self.headers["Authorization"]})
-                    body = front.bend(path, parameters, reply.content)
+                    body = front.change_body(path, parameters, reply.content)
                     answer, headers["Date"] = (reply.status_code, body), reply.headers["date"]
                 elif answer[1].startswith(b"<"):
                     headers["Content-Type"] = "text/html; charset=UTF-8"

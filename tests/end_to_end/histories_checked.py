@@ -1,4 +1,4 @@
-"""Plays one random history, publishes it, and compares every number of the three marts with the event log."""
+"""Simulates one random history, publishes it, and compares every number of the three marts with the event log."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import duckdb
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
-from tests.end_to_end.corrected_histories import MOVEMENTS, SETTINGS_OF_UNITS, correct, expected_rows
+from tests.end_to_end.corrected_histories import MOVEMENTS, SETTINGS_OF_UNITS, expected_rows, take_random_correction
 from tests.end_to_end.reward_histories import (
     COLUMNS,
     by_place,
     expected_days,
     expected_ledger,
     expected_liability,
-    play,
+    simulate_history,
 )
 
 CORRECTIONS = {
@@ -36,7 +36,7 @@ DAILY = ("accrued", "issued", "reversed")
 
 def check_history(seed: int, folder: Path, streams: Collection[str] = ()) -> None:
     """Raises: AssertionError naming the first balance that differs."""
-    history = play(seed, folder, streams)
+    history = simulate_history(seed, folder, streams)
     publication = publish(history.settings, build(history.settings))
     assert not [w for w in publication.warnings if w.check not in ("warn_orphans", "warn_referral_counters")]
     ledger = expected_ledger(history)
@@ -60,7 +60,7 @@ def check_history(seed: int, folder: Path, streams: Collection[str] = ()) -> Non
 
 def check_corrected_history(seed: int, folder: Path, streams: Collection[str] = ()) -> None:
     """Raises: AssertionError naming the first balance whose movements differ from the event log."""
-    history = play(seed, folder, streams, correct, SETTINGS_OF_UNITS)
+    history = simulate_history(seed, folder, streams, take_random_correction, SETTINGS_OF_UNITS)
     publication = publish(history.settings, build(history.settings))
     assert {warning.check for warning in publication.warnings} <= CORRECTIONS
     names = [f"{name}_{measure}" for name in MOVEMENTS for measure in ("count", "value")]

@@ -1,4 +1,4 @@
-"""Loads in no time, and the load file against the sandbox's own tables, row by row and column by column."""
+"""Loads without real waiting, and compares every row and column of the load file with the sandbox's own tables."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ _GONE = (
 )
 
 
-class World:
-    """Seconds that only sleeping moves, for the client, its ledger and the sandbox's limiter."""
+class SleepClock:
+    """A clock that only ``sleep`` moves, for the client, its call store and the sandbox's limiter."""
 
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def clock(self) -> float:
+    def seconds(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
 
-def run(settings: Settings, world: World, streams: Collection[str] = (), **options: Any) -> LoadReport:
-    """One load through the real client, whose waiting takes no time."""
-    rate_limiter = open_rate_limiter(settings, HostClock(world.clock))
+def run(settings: Settings, clock: SleepClock, streams: Collection[str] = (), **options: Any) -> LoadReport:
+    """One load through the real client, which waits by this clock only."""
+    rate_limiter = open_rate_limiter(settings, HostClock(clock.seconds))
     policy = RetryPolicy(jitter=lambda: 1.0)
     client = Client(
-        settings, rate_limiter=rate_limiter, policy=policy, clock=ClientClock(world.clock, sleep=world.sleep)
+        settings, rate_limiter=rate_limiter, policy=policy, clock=ClientClock(clock.seconds, sleep=clock.sleep)
     )
     try:
         return load(settings, streams, client=client, **options)
@@ -68,16 +68,23 @@ def differences(
     shape: Callable[[str, Row], Row] = lambda _stream, row: row,
     without: Collection[str] = (),
 ) -> list[str]:
-    """What is not the same there and here (the first few of each stream); coupons count where they have an owner."""
+    """What differs between sandbox and load file (the first few of each stream); of coupons, those that are assigned.
+
+    Args:
+        load_path: the load file.
+        sandbox: the account.
+        shape: changes an expected row, as a quirk of the sandbox does.
+        without: streams that are expected to have no rows.
+    """
     found: list[str] = []
     for stream in STREAMS:
-        stored, doubled = _stored(load_path, stream)
-        found += [f"{stream} {identifier} is there twice" for identifier in doubled]
+        stored, duplicates = _stored(load_path, stream)
+        found += [f"{stream} {identifier} is there twice" for identifier in duplicates]
         truth = {} if stream in without else {row["id"]: shape(stream, row) for row in _truth(sandbox, stream, stored)}
         if missing := sorted(truth.keys() - stored.keys()):
             found.append(f"{stream}: {len(missing)} rows are missing: {missing[:5]}")
-        if foreign := sorted(stored.keys() - truth.keys()):
-            found.append(f"{stream}: {len(foreign)} rows should not be there: {foreign[:5]}")
+        if unexpected := sorted(stored.keys() - truth.keys()):
+            found.append(f"{stream}: {len(unexpected)} rows should not be there: {unexpected[:5]}")
         wrong = [
             f"{stream} {identifier} {column}: {stored[identifier].get(column)!r} instead of {value!r}"
             for identifier in sorted(truth.keys() & stored.keys())
@@ -88,14 +95,14 @@ def differences(
     return found
 
 
-def foreign_rows(load_path: Path, sandbox: Sandbox) -> list[str]:
-    """What the load file holds that is not so there; what is not loaded yet is no matter."""
+def unexpected_rows(load_path: Path, sandbox: Sandbox) -> list[str]:
+    """Rows of the load file that differ from the sandbox or are not there; rows that are missing do not count."""
     return [text for text in differences(load_path, sandbox) if "rows are missing" not in text]
 
 
 def _truth(sandbox: Sandbox, stream: str, stored: Collection[int]) -> list[Row]:
     rows = sandbox.rows(stream)
-    if stream == "coupons":  # one that nobody holds is in no list: it is known by its name alone
+    if stream == "coupons":  # an unassigned coupon is in no list: it can be read by its name alone
         rows = [row for row in rows if row["referral_id"] is not None or row["id"] in stored]
     return rows
 
@@ -112,7 +119,7 @@ def _time(text: str | datetime | None) -> datetime | None:
 
 
 def _stored(load_path: Path, stream: str) -> tuple[dict[int, Row], list[int]]:
-    """The rows as they are now by id, and ids that are there more than once."""
+    """The current rows by id, and the ids that occur more than once."""
     source = {"coupons": _COUPONS, "campaigns": _CAMPAIGNS}.get(stream, f"raw.{stream}")
     current = "_dlt_valid_to is null" if stream in HISTORIES else f"id not in ({_GONE})"
     with duckdb.connect(str(load_path), read_only=True) as connection:
@@ -127,9 +134,9 @@ def _stored(load_path: Path, stream: str) -> tuple[dict[int, Row], list[int]]:
                 row[field.name] = json.loads(row[field.name])
         row["_has_extra"] = row["_extra"] is not None
     by_id = {row["id"]: row for row in rows}
-    doubled = (
+    duplicates = (
         sorted({row["id"] for row in rows if sum(other["id"] == row["id"] for other in rows) > 1})
         if len(by_id) != len(rows)
         else []
     )
-    return by_id, doubled
+    return by_id, duplicates

@@ -1,6 +1,6 @@
 """People whose every field is a value that occurs nowhere else, and the search for such values on disk.
 
-Knows the small account and files, not what a test does with them.
+Must not know what a test does with them.
 """
 
 from __future__ import annotations
@@ -94,14 +94,14 @@ def watched(mark: bytes, *folders: Path) -> Iterator[list[str]]:
     """Search changed files again and again while the block runs; yields what was found."""
     found: list[str] = []
     is_over = threading.Event()
-    looks: dict[str, tuple[int, int]] = {}
+    states: dict[str, tuple[int, int]] = {}
 
     def watch() -> None:
         while not is_over.is_set():
             for folder in folders:
                 for place, _, names in os.walk(folder):
                     for path in (Path(place) / name for name in names):
-                        found.extend(_changed(path, mark, looks))
+                        found.extend(_changed(path, mark, states))
             time.sleep(0.005)
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -113,13 +113,13 @@ def watched(mark: bytes, *folders: Path) -> Iterator[list[str]]:
         watcher.join()
 
 
-def _changed(path: Path, mark: bytes, looks: dict[str, tuple[int, int]]) -> list[str]:
+def _changed(path: Path, mark: bytes, states: dict[str, tuple[int, int]]) -> list[str]:
     try:
         status = path.stat()
-        look = (status.st_size, status.st_mtime_ns)
-        if looks.get(str(path)) == look:
+        state = (status.st_size, status.st_mtime_ns)
+        if states.get(str(path)) == state:
             return []
-        looks[str(path)] = look
+        states[str(path)] = state
         return [str(path)] if mark in path.read_bytes() else []
     except OSError:
         return []

@@ -1,7 +1,7 @@
-"""A random account: everything that can happen to an account happens to it, also between any two calls of a sync.
+"""A random account: every kind of action happens in it, also between any two calls of a sync.
 
-``play(seed, folder)`` lets it happen, syncs now and then, looks at every published snapshot, and at the end, in quiet,
-compares everything. Used with a few seeds in the tests and with hundreds in the soak.
+``simulate(seed, folder)`` takes random actions, syncs now and then, checks every published snapshot, and compares
+everything at the end, after the actions have stopped. The tests use a few seeds, ``make soak`` hundreds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from referral_warehouse.warehouse.publish import publish
 from tests.truth import COLUMNS, differences
 
 SMALL = {"ignore_per_page": True}  # 25 rows a page: a small account has several
-WAYS: list[dict[str, Any]] = [
+QUIRK_SETS: list[dict[str, Any]] = [
     {},
     SMALL,
     SMALL | {"text_time_filters": True},
@@ -36,7 +36,7 @@ WAYS: list[dict[str, Any]] = [
     SMALL | {"ignore_order": True},
     {"ignore_filters": True},
 ]
-TRACKLESS = ("first_name", "email", "meta", "reach", "referrals_count", "converted_referrals_count")
+WITHOUT_DATE = ("first_name", "email", "meta", "reach", "referrals_count", "converted_referrals_count")
 TOMBSTONED = ("campaigns", "users", "rewards", "rewards_issued", "coupons")
 
 
@@ -51,7 +51,7 @@ class RandomActions:
         self._named = 0
 
     def happen(self, times: int = 1) -> None:
-        """Do some random actions; one for which no row is found does not happen."""
+        """Take some random actions; an action for which no row is found is left out."""
         kinds = [getattr(self, name) for name in KINDS]
         with self._lock:
             for kind in self._rng.choices(kinds, [WEIGHTS.get(kind.__name__, 2) for kind in kinds], k=times):
@@ -82,7 +82,7 @@ class RandomActions:
     def edit(self) -> None:
         self.world.edit_user(self._one("users"), first_name=f"Bo {self.actions}", email=f"bo{self.actions}@example.com")
 
-    def look(self) -> None:
+    def view(self) -> None:
         self.world.grow_reach(self._one("users"), 3)
 
     def qualify(self) -> None:
@@ -152,21 +152,21 @@ class RandomActions:
 
 
 KINDS = [name for name, value in vars(RandomActions).items() if callable(value) and name[0] != "_" and name != "happen"]
-WEIGHTS = {"join": 8, "qualify": 5, "issue": 4, "look": 3, "leave": 3, "unqualify": 3}
+WEIGHTS = {"join": 8, "qualify": 5, "issue": 4, "view": 3, "leave": 3, "unqualify": 3}
 
 
 @contextmanager
 def short_pages() -> Iterator[None]:
-    """Ranges of ids are halved down to a few, so that a small account is enough to halve."""
+    """Halve ranges of ids down to a few ids, so that bisection is used in a small account too."""
     with patch.multiple(bisect, LEAF_ROWS=6, SMALL_PAGES=1, MAX_PER_PAGE=6):
         yield
 
 
-class Watched:
-    """A warehouse and its account: syncs, and what must hold for every snapshot."""
+class CheckedWarehouse:
+    """A warehouse and its account: syncs, and checks of every published snapshot."""
 
     def __init__(self, world: Sandbox, random_actions: RandomActions, rng: Random, folder: Path) -> None:
-        self.world, self._life, self._rng = world, random_actions, rng
+        self.world, self._random_actions, self._rng = world, random_actions, rng
         self.settings = Settings(
             api_token=Token(world.token), base_url=world.base_url, calls_per_minute=0, simulated_time=True,
             warehouse_dir=folder / "data", concurrency=rng.choice((1, 4)), sweep_every_days=1000,
@@ -174,24 +174,27 @@ class Watched:
         )  # fmt: skip
         self.refusals = 0
         self._known: set[int] = set()
-        self._handed_on: set[int] = set()
+        self._reassigned: set[int] = set()
 
-    def sync(self, restlessness: float = 0.0, *, sweep: bool = False) -> LoadReport | None:
-        """One sync while things go on happening; None where the account would not hold still and was refused."""
+    def sync(self, action_probability: float = 0.0, *, sweep: bool = False) -> LoadReport | None:
+        """One sync during random actions. Returns: None where the list changed too often, so that it was refused.
+
+        Args: ``action_probability`` is that of actions after a request.
+        """
 
         def meanwhile(event: dict[str, Any]) -> None:
-            if event["kind"] == "request" and self._rng.random() < restlessness:
-                self._life.happen(self._rng.randint(1, 3))
+            if event["kind"] == "request" and self._rng.random() < action_probability:
+                self._random_actions.happen(self._rng.randint(1, 3))
                 held = self._holders()
-                self._handed_on |= {coupon for coupon, holder in holders.items() if held.get(coupon) != holder}
+                self._reassigned |= {coupon for coupon, holder in holders.items() if held.get(coupon) != holder}
 
         before = {stream: self._ids(stream) for stream in COLUMNS}
-        holders, self._handed_on = self._holders(), set()
+        holders, self._reassigned = self._holders(), set()
         try:
             with short_pages():
                 report = load(self.settings, sweep=sweep, on_event=meanwhile)
         except IncompleteList:
-            assert restlessness, "nothing moved"
+            assert action_probability, "refused, although nothing changed"
             assert (
                 self.world.quirks.refuse_id_filters
                 or self.world.quirks.ignore_filters
@@ -200,16 +203,16 @@ class Watched:
             self.refusals += 1
             return None
         publish(self.settings, build(self.settings))
-        self._look(before, swept=report.swept)
+        self._check_snapshot(before, swept=report.swept)
         return report
 
-    def _look(self, before: dict[str, set[int]], *, swept: bool) -> None:
-        """Nothing that is there is called deleted, nothing that was there all along is missing, no id twice.
+    def _check_snapshot(self, before: dict[str, set[int]], *, swept: bool) -> None:
+        """Check that no id is twice, no existing row is marked deleted, and no row that always existed is missing.
 
-        Except for a coupon with an unknown name that was reassigned between the reads of its two users: no
-        answer held it, so the next sweep has it.
+        Except for a coupon with an unknown name that was reassigned between the reads of its two users: no response
+        contained it, so the next sweep finds it.
         """
-        unseen = self._handed_on - self._known
+        unseen = self._reassigned - self._known
         with duckdb.connect(str(self.settings.warehouse_path), read_only=True) as snapshot:
             for stream, (table, condition, columns) in COLUMNS.items():
                 key, now = columns["id"], self._ids(stream)
@@ -217,12 +220,12 @@ class Watched:
                 live = {row[0] for row in snapshot.execute(f"select {key} from {table} where {condition}").fetchall()}
                 assert len(stored) == len(set(stored)), f"{table} holds an id twice"
                 if stream in TOMBSTONED:
-                    assert (set(stored) - live) & now == set(), f"{table}: called deleted, and there"
+                    assert (set(stored) - live) & now == set(), f"{table}: marked as deleted, and exists"
                 if stream == "coupons":
                     self._known = set(stored)
                     before[stream] -= unseen
                 if stream != "coupons" or swept:
-                    assert (before[stream] & now) - live == set(), f"{table}: there all along, and missing"
+                    assert (before[stream] & now) - live == set(), f"{table}: existed all the time, and missing"
 
     def _holders(self) -> dict[int, int]:
         return {row["id"]: row["referral_id"] for row in self.world.rows("coupons") if row["referral_id"] is not None}
@@ -232,31 +235,31 @@ class Watched:
         return {row["id"] for row in rows if stream != "coupons" or row["referral_id"] is not None}
 
     def expect_equal(self, ignored: Callable[[str], bool] = lambda _problem: False) -> None:
-        """Every stream and column, but for what is ignored. Raises: AssertionError with the first that differ."""
+        """Compare every stream and column, except for ignored problems. Raises: AssertionError with the first ones."""
         found = [text for stream in COLUMNS for text in differences(self.world, self.settings.warehouse_path, stream)]
         problems = [text for text in found if not ignored(text)]
         assert not problems, f"{len(problems)} problems: {problems[:6]}"
 
 
-def leaves_no_trace(problem: str) -> bool:
-    """What a quiet sync without a sweep does not promise: counters, names, and coupons that changed hands silently."""
-    return problem.startswith("coupons ") or any(f": {name} is " in problem for name in TRACKLESS)
+def needs_sweep(problem: str) -> bool:
+    """Whether only a sweep is certain to correct a difference: counters, names, and coupons with another holder."""
+    return problem.startswith("coupons ") or any(f": {name} is " in problem for name in WITHOUT_DATE)
 
 
 def simulate(seed: int, folder: Path, *, actions: int = 400, syncs: int = 3) -> int:
     """Simulate one account from begin to end; returns the number of actions. Raises: AssertionError."""
     rng = Random(seed)
-    way = WAYS[seed % len(WAYS)]
-    with Sandbox(users=rng.choice((60, 130)), seed=seed, calls_per_minute=0, quirks=Quirks(**way)) as world:
+    quirks = QUIRK_SETS[seed % len(QUIRK_SETS)]
+    with Sandbox(users=rng.choice((60, 130)), seed=seed, calls_per_minute=0, quirks=Quirks(**quirks)) as world:
         random_actions = RandomActions(world, rng)
-        watched = Watched(world, random_actions, rng, folder)
+        warehouse = CheckedWarehouse(world, random_actions, rng, folder)
         for number in range(syncs):
-            watched.sync(rng.choice((0.0, 0.1, 0.4)) if number else 0.2, sweep=rng.random() < 0.2)
+            warehouse.sync(rng.choice((0.0, 0.1, 0.4)) if number else 0.2, sweep=rng.random() < 0.2)
             random_actions.happen(rng.randint(1, 2 * actions // syncs))
             world.wait(rng.choice((60, 3_600, 2 * 86_400)))
-        watched.sync()
-        watched.expect_equal(leaves_no_trace)
+        warehouse.sync()
+        warehouse.expect_equal(needs_sweep)
         world.wait(60)
-        watched.sync(sweep=True)
-        watched.expect_equal()
+        warehouse.sync(sweep=True)
+        warehouse.expect_equal()
         return random_actions.actions

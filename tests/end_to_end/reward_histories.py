@@ -1,7 +1,7 @@
 """Random histories of a small account, synced at random times, and the ledger expected from the event log alone.
 
-Knows the sandbox's events and nothing of the lists that the API serves: the log is the truth that the models, which
-see only the lists, are held against.
+Uses only the sandbox's event log, and not the lists that the API serves: the models read only the lists, and their
+results are compared with the log.
 """
 
 from __future__ import annotations
@@ -27,9 +27,14 @@ UNITS: Units = (("Amazon Voucher", "EUR"), ("Cash Digital Card", "EUR"))
 
 @dataclass
 class History:
-    """What was played: the event log, and per sync how far it had come and the account's time (UTC, naive).
+    """What was simulated.
 
-    ``settings`` are those of the last sync; ``units`` is the setting of reward units that each sync had.
+    Attributes:
+        settings: of the last sync.
+        rewards: the reward definitions at the end, by id.
+        events: the event log.
+        syncs: for each sync, how many events there were before it, and the account's time (UTC, naive).
+        units: for each sync, its setting of reward units.
     """
 
     settings: Settings
@@ -68,7 +73,7 @@ class Amount:
 
 @dataclass
 class Interval:
-    """What the log says of one balance between two syncs."""
+    """The movements of one balance between two syncs, by the event log."""
 
     net_accrued: Amount = field(default_factory=Amount)
     issued_from_due: Amount = field(default_factory=Amount)
@@ -76,21 +81,21 @@ class Interval:
     moved_to_process: Amount = field(default_factory=Amount)
 
 
-def play(
+def simulate_history(
     seed: int,
     folder: Path,
     streams: Collection[str] = (),
-    happen: Callable[[Sandbox, random.Random], None] | None = None,
+    take_action: Callable[[Sandbox, random.Random], None] | None = None,
     settings_of_units: Sequence[Units] = (),
 ) -> History:
-    """Let things happen and sync in turns; the load file is in the folder afterwards, nothing is built.
+    """Simulate random actions, with loads in between. The load file is in the folder afterwards; nothing is built.
 
     Args:
-        seed: decides what happens.
+        seed: of the random choices.
         folder: where the warehouse directory is made.
-        streams: what is loaded; all for none.
-        happen: lets one thing happen; ``act`` by default.
-        settings_of_units: settings of reward units, of which a sync may have another than the one before.
+        streams: what is loaded; empty for all.
+        take_action: simulates one action; ``take_random_action`` by default.
+        settings_of_units: settings of reward units, between which the loads change; empty for one setting.
     """
     chance = random.Random(f"history {seed}")
     found: list[tuple[int, datetime]] = []
@@ -103,7 +108,7 @@ def play(
         for number in range(chance.randint(2, 6)):
             if number:
                 for _ in range(chance.choice((0, 1, 3, 8, 20))):
-                    (happen or act)(sandbox, chance)
+                    (take_action or take_random_action)(sandbox, chance)
             if settings_of_units and chance.random() < 0.5:
                 settings = replace(settings, reward_units=tuple(sorted(chance.choice(settings_of_units))))
             load(settings, streams, accept_deletions=True)
@@ -113,27 +118,31 @@ def play(
         return History(settings, rewards, sandbox.events(), found, units)
 
 
-def act(sandbox: Sandbox, chance: random.Random) -> None:
-    """Something happens in the account; rewards more often than in life."""
-    deed = chance.choice(("join", "qualify", "qualify", "unqualify", "issue", "issue", "complete", "reprice", "leave"))
+def take_random_action(sandbox: Sandbox, chance: random.Random) -> None:
+    """Simulate one random action in the account; rewards change more often than in reality."""
+    action = chance.choice(
+        ("join", "qualify", "qualify", "unqualify", "issue", "issue", "complete", "reprice", "leave")
+    )  # fmt: skip
     people, due = sandbox.rows("users"), sandbox.rows("rewards_due")
     waiting = [row for row in sandbox.rows("rewards_issued") if row["issued_at"] is None]
-    if deed == "join":
-        met = chance.choice(people) if people else None
-        sandbox.add_user(met["campaign_id"] if met else 1, referrer_id=met["id"] if met else None)
-    elif deed == "qualify" and (able := [p for p in people if not p["qualified"] and p["referrer_id"]]):
+    if action == "join":
+        referrer = chance.choice(people) if people else None
+        sandbox.add_user(
+            referrer["campaign_id"] if referrer else 1, referrer_id=referrer["id"] if referrer else None
+        )  # fmt: skip
+    elif action == "qualify" and (able := [p for p in people if not p["qualified"] and p["referrer_id"]]):
         sandbox.qualify(chance.choice(able)["id"])
-    elif deed == "unqualify" and (able := [p for p in people if p["qualified"]]):
+    elif action == "unqualify" and (able := [p for p in people if p["qualified"]]):
         sandbox.unqualify(chance.choice(able)["id"])
-    elif deed == "issue" and due:
+    elif action == "issue" and due:
         row = chance.choice(due)
         sandbox.issue(row["id"], chance.randint(1, row["total_due"]), in_process=chance.random() < 0.5)
-    elif deed == "complete" and waiting:
+    elif action == "complete" and waiting:
         sandbox.complete(chance.choice(waiting)["id"])
-    elif deed == "reprice":
+    elif action == "reprice":
         reward = chance.choice(sandbox.rows("rewards"))
         sandbox.reprice(reward["id"], price(chance))
-    elif deed == "leave" and people:
+    elif action == "leave" and people:
         sandbox.delete_user(chance.choice(due)["recipient_id"] if due else chance.choice(people)["id"])
     if chance.random() < 0.3:
         sandbox.wait(chance.choice((60, 3_600, 86_400, 5 * 86_400)))
@@ -147,7 +156,7 @@ def price(chance: random.Random) -> Decimal:
 
 
 def expected_ledger(history: History) -> dict[tuple[int, int, int], dict[str, Any]]:
-    """(reward_id, recipient_id, sync_no) → the numbers of that row, by column; no rows in which nothing moved."""
+    """(reward_id, recipient_id, sync_no) → the expected numbers of that row, by column; only rows with a movement."""
     intervals = _intervals(history)
     rows: dict[tuple[int, int, int], dict[str, Any]] = {}
     for key in sorted({key for key, _ in intervals}):
@@ -186,7 +195,7 @@ COLUMNS = list(_row(Amount(), Amount(), Interval(), Amount(), Amount()))
 
 
 def _intervals(history: History) -> dict[tuple[Key, int], Interval]:
-    """The log per balance and sync. What went through in process between two looks is issued straight from due."""
+    """The log by balance and sync. Units that were in process only between two syncs are issued directly from due."""
     found: dict[tuple[Key, int], Interval] = defaultdict(Interval)
     entered: dict[int, int] = {}
     begin = 0

@@ -1,6 +1,6 @@
-"""A small account on a real socket whose lists a test holds in its hand: it filters, orders and pages as documented.
+"""A small account on a real socket, whose lists a test can change: it filters, orders and pages as documented.
 
-Rows are plain dictionaries; the test changes ``lists`` between syncs. Knows nothing of the loader.
+Rows are plain dictionaries; the test changes ``lists`` between syncs.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ def _meets(value: Any, operator: str, wanted: str) -> bool:
 class SmallApi(LoopbackServer):
     """Serves ``lists`` by path, such as ``rewards/due``. Use as a context manager.
 
-    ``calls`` are the paths asked for since it was emptied; ``honours_filters`` may be switched off; ``days_ahead`` is
-    what its clock is ahead, which counts where SIMULATED_TIME is set. Coupons are found by name as long as they are in
-    ``coupons``, whoever lists their holders.
+    Attributes:
+        calls: the requested paths; a test may clear it.
+        honours_filters: False to ignore filters.
+        days_ahead: how many days its clock is ahead, which has an effect where SIMULATED_TIME is set.
+        coupons: the coupons that are found by name, also where no user has them.
     """
 
     def __init__(self, lists: dict[str, list[Row]]) -> None:

@@ -1,4 +1,4 @@
-"""A warehouse directory that real ``referrals`` processes fill from a small account, and questions to its files."""
+"""A warehouse directory that real ``referrals`` processes fill from a small account, and queries on its files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIVE = {
 
 
 class SmallWarehouse:
-    """``data`` is the directory; ``api`` is the server that its commands ask."""
+    """``data`` is the directory; ``api`` is the server that its commands read from."""
 
     def __init__(self, forks: Forks, api: SmallApi, folder: Path) -> None:
         self.api = api
@@ -40,7 +40,7 @@ class SmallWarehouse:
         """A command that is killed before its ``at``-th tick of a pattern."""
         return self._run(arguments, settings, at=at, pattern=pattern)
 
-    def _run(self, arguments: tuple[str, ...], settings: dict[str, str], **deadly: Any) -> Ended:
+    def _run(self, arguments: tuple[str, ...], settings: dict[str, str], **interruption: Any) -> Ended:
         kept = {
             name: value for name, value in os.environ.items()
             if not name.upper().endswith("_PROXY") and not name.startswith(("SOURCES__", "WAREHOUSE__", "PRIVACY__"))
@@ -50,7 +50,7 @@ class SmallWarehouse:
             "WAREHOUSE__DIR": str(self.data), f"{PREFIX}API_TOKEN": "a-token", f"{PREFIX}CALLS_PER_MINUTE": "0",
             f"{PREFIX}BASE_URL": self.api.base_url,
         }  # fmt: skip
-        return self._forks.run(self.data, arguments, kept | own | settings, **deadly)
+        return self._forks.run(self.data, arguments, kept | own | settings, **interruption)
 
     def sync(self, *options: str, **settings: str) -> Ended:
         """``referrals sync``; the calls of this run alone are in ``api.calls`` afterwards."""
@@ -58,23 +58,23 @@ class SmallWarehouse:
         return self.run("sync", *options, **settings)
 
     def published(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of a question to the published snapshot."""
+        """The rows of a query on the published snapshot."""
         with duckdb.connect(str(self.data / "warehouse.duckdb"), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
     def live(self) -> dict[str, int]:
-        """How many records of each stream are published as being there."""
+        """How many records of each stream are published and not marked as deleted."""
         return {name: int(self.published(f"select count(*) from {table}")[0][0]) for name, table in LIVE.items()}
 
     def damage(self, *statements: str) -> None:
-        """Change the load file as no sync would."""
+        """Execute statements that damage the load file."""
         with duckdb.connect(str(self.data / "load.duckdb")) as connection:
             connection.execute("set timezone = 'UTC'")
             for statement in statements:
                 connection.execute(statement)
 
     def loaded(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of a question to the load file."""
+        """The rows of a query on the load file."""
         with duckdb.connect(str(self.data / "load.duckdb"), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 

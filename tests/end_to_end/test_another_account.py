@@ -1,4 +1,4 @@
-"""A token of another account in a directory: refused before a row is written, whatever else was lost there."""
+"""The token of another account is refused before a row is written, also where files of the directory are lost."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_another_account_is_refused_before_a_row_is_written(ours: SmallWarehouse
     ),
 )
 @pytest.mark.full
-def test_it_holds_for_chosen_streams_and_without_the_files_that_know(
+def test_another_account_is_refused_with_chosen_streams_and_lost_files(
     ours: SmallWarehouse, lost: str, command: str
 ) -> None:
     ours.lose(*LOSSES[lost])
@@ -156,7 +156,7 @@ SAME: dict[str, Callable[[], Lists]] = {
 
 
 @pytest.mark.parametrize("change", sampled(SAME, 1))
-def test_the_same_account_is_known_again_whatever_was_edited(ours: SmallWarehouse, change: str) -> None:
+def test_the_same_account_is_recognised_whatever_was_edited(ours: SmallWarehouse, change: str) -> None:
     ours.api.lists = SAME[change]()
     for _ in range(2):
         ended = ours.run("load", "--accept-deletions", SOURCES__REFERRAL_FACTORY__API_TOKEN="a-new-token")

@@ -1,7 +1,8 @@
 """SIGKILL at every step of a backup, of a restore and of an upgrade of the load file, and syncs that run meanwhile.
 
-Real processes, as in ``test_kill``: the sandbox serves in one, the command dies in another, a third reads the published
-warehouse all the time. What a restored directory publishes after its next sync is compared with an undisturbed run.
+Real processes, as in ``test_kill``: the sandbox serves in one, the command is killed in another, a third reads the
+published warehouse continuously. What a restored directory publishes after its next sync is compared with an
+undisturbed run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ BACKUP_STEPS = {
     "the draft is new": r"^mkdir .*\.new/private",
     "in the middle of the load file": r"^write .*\.new/private/load\.duckdb",
     "in the middle of a snapshot": r"^write .*\.new/published/.*core\.users",
-    "copied, not written down": r"^write .*\.new/manifest\.json$",
+    "copied, not recorded": r"^write .*\.new/manifest\.json$",
     "before the checksum of the manifest": r"^write .*\.new/manifest\.json\.sha256",
     "before it has its name": r"^rename .*backups/\.\S+\.new",
 }
@@ -65,8 +66,8 @@ class Place:
         self.data = folder / "data"
         self.backups = folder / "data.backups"
 
-    def run(self, *arguments: str, **deadly: Any) -> Ended:
-        return self.stage.run(self.data, *arguments, **deadly)
+    def run(self, *arguments: str, **interruption: Any) -> Ended:
+        return self.stage.run(self.data, *arguments, **interruption)
 
     def done(self, *arguments: str) -> Ended:
         """The same for a command that must succeed."""
@@ -77,11 +78,11 @@ class Place:
     def make_backup(self) -> Path:
         return Path(json.loads(self.done("backup", str(self.backups), "--json").stdout)["folder"])
 
-    def restore(self, *options: str, **deadly: Any) -> Ended:
-        return self.run("restore", str(self.backups), "--json", *options, **deadly)
+    def restore(self, *options: str, **interruption: Any) -> Ended:
+        return self.run("restore", str(self.backups), "--json", *options, **interruption)
 
     def whole(self) -> list[str]:
-        """The names in the directory of backups that look whole."""
+        """The names in the directory of backups that look complete."""
         return sorted(path.name for path in self.backups.glob("[0-9]*")) if self.backups.is_dir() else []
 
 
@@ -118,7 +119,7 @@ def prints(folder: Path, *left_out: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("step", sampled(BACKUP_STEPS, 1))
-def test_a_killed_backup_leaves_nothing_that_looks_whole(place: Place, step: str) -> None:
+def test_a_killed_backup_leaves_nothing_that_looks_complete(place: Place, step: str) -> None:
     shutil.rmtree(place.backups)
     before = prints(place.data, "state")
     killed = place.run("backup", str(place.backups), at=1, pattern=BACKUP_STEPS[step])
@@ -146,7 +147,7 @@ def test_a_killed_restore_is_completed_by_the_next(place: Place, step: str) -> N
     again = place.restore("--replace")
     seen = place.stage.reader.report()
     assert again.returncode == 0, again.stderr
-    assert (seen["errors"], seen["halves"]) == ([], [])
+    assert (seen["errors"], seen["torn_reads"]) == ([], [])
     assert seen["reads"] > 0
     assert not (place.data / ".restore").exists()
     [backup] = place.backups.glob("[0-9]*")

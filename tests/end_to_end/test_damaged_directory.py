@@ -1,4 +1,4 @@
-"""Damage to a synced directory, then real syncs: docs/damage.md says of every file what follows, and it does.
+"""Damage to a synced directory, then real syncs: each has the outcome that docs/damage.md documents.
 
 A choice of paths and damages; tests/soak/test_damage_matrix.py tries every path with every damage.
 """
@@ -164,7 +164,7 @@ def test_files_that_this_user_may_not_open(stage: Stage, tmp_path: Path) -> None
     data = stage.copy("days", tmp_path / "data")
     for path, code in UNREADABLE.items():
         (data / path).chmod(0)
-        ended = stage.sync(data, prelude="tests.damage.without_privileges:obey_modes")
+        ended = stage.sync(data, call_first="tests.damage.without_privileges:obey_modes")
         assert ended.returncode == code, (path, ended.stderr)
         if code:
             assert path in ended.stderr

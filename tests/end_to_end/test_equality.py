@@ -55,7 +55,7 @@ def test_every_row_equals_the_sandbox_after_each_day(tmp_path: Path, users: int,
 
 
 @pytest.mark.parametrize(("users", "days"), [(600, 1), pytest.param(900, 8, marks=pytest.mark.full)])
-def test_without_a_sweep_all_that_leaves_a_trace_is_there(tmp_path: Path, users: int, days: int) -> None:
+def test_without_a_sweep_every_dated_change_is_loaded(tmp_path: Path, users: int, days: int) -> None:
     trackless = ("first_name", "email", "reach", "referrals_count", "converted_referrals_count")
     with Sandbox(users=users, seed=3, calls_per_minute=0) as sandbox:
         settings = settings_for(sandbox, tmp_path / "data")
@@ -77,7 +77,7 @@ def test_without_a_sweep_all_that_leaves_a_trace_is_there(tmp_path: Path, users:
                 assert problems == []
 
 
-def test_the_comparison_itself_sees_a_difference(tmp_path: Path) -> None:
+def test_the_comparison_itself_finds_a_difference(tmp_path: Path) -> None:
     with Sandbox(users=50, seed=3, calls_per_minute=0) as sandbox:
         settings = settings_for(sandbox, tmp_path / "data")
         sync(settings)

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 from referral_warehouse.sandbox import Quirks, Sandbox
-from tests.end_to_end.fronting import Bend, Front, as_it_came
+from tests.end_to_end.fronting import ChangeBody, FrontServer, unchanged_body
 from tests.kills.forks import run_referrals
 from tests.sampling import sampled
 
@@ -50,7 +50,7 @@ CASES: dict[str, dict[str, Change]] = {
 class Account:
     """The sandbox, a front that changes one record of each stream, and the command line."""
 
-    def __init__(self, sandbox: Sandbox, front: Front, folder: Path, models: Path) -> None:
+    def __init__(self, sandbox: Sandbox, front: FrontServer, folder: Path, models: Path) -> None:
         self._models = models
         self.sandbox = sandbox
         self.front = front
@@ -83,7 +83,7 @@ class Account:
 def account(tmp_path: Path, few_models_folder: Path) -> Iterator[Account]:
     with (
         Sandbox(users=130, seed=5, calls_per_minute=0, quirks=Quirks(ignore_per_page=True)) as sandbox,
-        Front(sandbox.base_url) as front,
+        FrontServer(sandbox.base_url) as front,
     ):
         yield Account(sandbox, front, tmp_path, few_models_folder)
 
@@ -97,14 +97,14 @@ def victims(sandbox: Sandbox) -> dict[str, int]:
     return chosen
 
 
-def changing(changes: dict[str, Change], chosen: dict[str, int]) -> Bend:
-    """A bend that writes the extreme value into the chosen record of each stream, wherever it is sent."""
+def changing(changes: dict[str, Change], chosen: dict[str, int]) -> ChangeBody:
+    """A function that writes the extreme value into the chosen record of each stream, wherever it is sent."""
 
     def mark(stream: str, row: Any) -> None:
         if isinstance(row, dict) and stream in changes and row.get("id") == chosen[stream]:
             row[changes[stream][0]] = f"@{stream}@"
 
-    def bend(path: str, _parameters: dict[str, str], body: bytes) -> bytes:
+    def change_body(path: str, _parameters: dict[str, str], body: bytes) -> bytes:
         payload = json.loads(body)
         data = payload.get("data")
         if path.startswith("coupons/"):
@@ -116,13 +116,13 @@ def changing(changes: dict[str, Change], chosen: dict[str, int]) -> Bend:
         text = json.dumps(payload)
         return re.sub('"@([a-z_]+)@"', lambda found: changes[found[1]][1], text).encode()
 
-    return bend
+    return change_body
 
 
 @pytest.mark.parametrize("name", sampled(CASES, 1))
 def test_one_extreme_record_of_each_stream_costs_only_itself(account: Account, name: str) -> None:
     changes, chosen = CASES[name], victims(account.sandbox)
-    account.front.bend = changing(changes, chosen)
+    account.front.change_body = changing(changes, chosen)
     summary = account.sync()
     assert summary["published"] is True
     for stream in KEYS:
@@ -141,7 +141,7 @@ def test_one_extreme_record_of_each_stream_costs_only_itself(account: Account, n
             assert text in record, stream
     account.sync()  # nothing changed: the same records are refused again
 
-    account.front.bend = as_it_came
+    account.front.change_body = unchanged_body
     account.sandbox.wait(60)
     account.sync("--sweep")
     for stream in changes:
@@ -158,7 +158,7 @@ def test_zero_dates_are_no_dates_and_a_note(account: Account) -> None:
         "users": ("unsubscribed_at", '"-0001-11-30T00:00:00.000000Z"'),
         "rewards_issued": ("issued_at", '"0000-00-00"'), "coupons": ("used_at", '"-0001-11-30 00:00:00"'),
     }  # fmt: skip
-    account.front.bend = changing(zeros, chosen)
+    account.front.change_body = changing(zeros, chosen)
     summary = account.sync()
     for stream, (field, _text) in zeros.items():
         notes = " ".join(summary["streams"][stream]["notes"])
@@ -173,7 +173,7 @@ def test_zero_dates_are_no_dates_and_a_note(account: Account) -> None:
 def test_an_extreme_batch_inside_of_coupons_costs_only_itself(account: Account) -> None:
     bent: dict[str, int] = {}
 
-    def bend(path: str, _parameters: dict[str, str], body: bytes) -> bytes:
+    def change_body(path: str, _parameters: dict[str, str], body: bytes) -> bytes:
         payload = json.loads(body)
         data = payload.get("data")
         if path.startswith("coupons/") and isinstance(data, dict) and isinstance(data.get("batch"), dict):
@@ -182,7 +182,7 @@ def test_an_extreme_batch_inside_of_coupons_costs_only_itself(account: Account) 
             data["batch"] |= {"campaign_id": "@", "created_at": "0000-00-00"}
         return json.dumps(payload).replace('"@"', "1e999999999").encode()
 
-    account.front.bend = bend
+    account.front.change_body = change_body
     summary = account.sync()
     assert summary["published"] is True
     assert bent

@@ -1,4 +1,4 @@
-"""A forgotten person is nowhere any more and does not return; everybody else and every sum is as before."""
+"""A forgotten person is in no file and does not return; everybody else and every sum stay as before."""
 
 from __future__ import annotations
 

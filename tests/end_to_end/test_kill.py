@@ -1,7 +1,7 @@
-"""A whole `referrals sync` killed with SIGKILL at seeded and at chosen steps and run again: nothing shows of it.
+"""A whole `referrals sync` is killed with SIGKILL at seeded and at chosen steps and run again: the result is the same.
 
-Real processes: the sandbox serves in one, the sync dies in another, a third reads the published warehouse all the
-time. The point of a kill is given by progress (tests/kills/ticks.py), never by time. Every row and column of the
+Real processes: the sandbox serves in one, the sync is killed in another, a third reads the published warehouse
+continuously. The point of a kill is a number of steps (tests/kills/ticks.py), never a time. Every row and column of the
 published core and marts is compared with those of an undisturbed run; nothing is left out.
 """
 
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.kills.stage import Stage, killed_and_rerun
+from tests.kills.stage import Stage, problems_after_kill
 from tests.sampling import sampled
 
 SEEDED = 12
-# dlt's own names of what it does; each was a wedge or doubled rows at some time, here or in dlt's issues.
+# Steps, mostly of dlt: a kill at each of them once blocked all later syncs or duplicated rows, here or in dlt's issues.
 PLACES = {
     "extracted, its schema not saved": r"^write state/dlt/referral_warehouse/schemas/\*",
     "half normalised": r"^link .*new_jobs/users",
@@ -24,22 +24,22 @@ PLACES = {
     "an extracted package half deleted": r"^rmdir started_jobs",
     "rewards due staged, not merged": r"^rename .*/new_jobs/rewards_due\S*\.sql .*/started_jobs/",
     "in the middle of a merge": r'^execute .INSERT INTO "raw"."users"|^execute .DELETE FROM "raw"."users"',
-    "rewards due merged, not written down": r"^rename .*\.pending_transitions/rewards_due\S*\.sql",
+    "rewards due merged, not recorded": r"^rename .*\.pending_transitions/rewards_due\S*\.sql",
     "loaded, not moved away": r"^rename .*load/normalized/\* .*load/loaded/\*",
     "the run not closed in its log": r"^execute .*update raw.runs set status = \?",
-    "before the flip": r"^rename .*warehouse\.duckdb\.new",
-    "after the flip, without feeds": r"^symlink .*\.feeds\.new",
+    "before the switch of the link": r"^rename .*warehouse\.duckdb\.new",
+    "after the switch, without feeds": r"^symlink .*\.feeds\.new",
 }
 
 
 @pytest.mark.parametrize("number", sampled(range(SEEDED), 1))
-def test_a_sync_killed_anywhere_is_made_up_for_by_the_next(stage: Stage, tmp_path: Path, number: int) -> None:
+def test_a_sync_killed_anywhere_is_completed_by_the_next(stage: Stage, tmp_path: Path, number: int) -> None:
     start = ("nothing", "days")[number % 2]
     steps = len(stage.labels[start]) * 9 // 10  # a run has not always the same number of steps
     at = random.Random(20260105 + number).randint(number * steps // SEEDED, (number + 1) * steps // SEEDED)
-    assert killed_and_rerun(stage, start, tmp_path / "data", at=at) == []
+    assert problems_after_kill(stage, start, tmp_path / "data", at=at) == []
 
 
 @pytest.mark.parametrize("place", sampled(PLACES, 1))
-def test_a_sync_killed_where_it_hurts_is_made_up_for_by_the_next(stage: Stage, tmp_path: Path, place: str) -> None:
-    assert killed_and_rerun(stage, "days", tmp_path / "data", at=1, pattern=PLACES[place]) == []
+def test_a_sync_killed_at_a_fragile_step_is_completed_by_the_next(stage: Stage, tmp_path: Path, place: str) -> None:
+    assert problems_after_kill(stage, "days", tmp_path / "data", at=1, pattern=PLACES[place]) == []

@@ -1,4 +1,4 @@
-"""Lists that come back empty or halved: not published, not taken for history, and right again with the next answer."""
+"""Lists that come back empty or halved are neither published nor stored as history; the next response corrects them."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_the_setting_is_the_limit(ours: SmallWarehouse, percent: str, code: int)
 
 
 @pytest.mark.full  # half a minute
-def test_several_loads_cannot_creep_past_the_limit(ours: SmallWarehouse) -> None:
+def test_several_loads_together_cannot_exceed_the_limit(ours: SmallWarehouse) -> None:
     """Each load loses little beside the load before it; beside what is published it is too much."""
     for left in (26, 22, 18):
         ours.api.lists["users"] = ours.api.lists["users"][:left]

@@ -1,4 +1,4 @@
-"""Servers that follow the documentation in their own way: responses of frameworks to requests they do not accept."""
+"""Servers that implement the documentation differently: responses of frameworks to requests that they do not accept."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from referral_warehouse.errors import IncompleteList, RequestRefused
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
-from tests.end_to_end.fronting import Front, Own
-from tests.end_to_end.load_truth import World, differences, foreign_rows, run
+from tests.end_to_end.fronting import FrontServer, OwnAnswer
+from tests.end_to_end.load_truth import SleepClock, differences, run, unexpected_rows
 from tests.sampling import sampled
 
 Parameters = dict[str, str]
@@ -47,7 +47,7 @@ def names_a_coupon(path: str, _asked: Parameters) -> bool:
     return path.startswith("coupons/")
 
 
-def own(matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]) -> Own:
+def own(matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]) -> OwnAnswer:
     return lambda path, asked: answer if matches(path, asked) else None
 
 
@@ -68,14 +68,17 @@ def own(matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]) -
 def test_what_a_server_does_not_accept_is_requested_in_another_way(
     empty: Settings, matches: Callable[[str, Parameters], bool], answer: tuple[int, bytes]
 ) -> None:
-    world = World()
-    with Sandbox(users=400, seed=9, calls_per_minute=0) as sandbox, Front(sandbox.base_url, own(matches, answer)) as at:
+    clock = SleepClock()
+    with (
+        Sandbox(users=400, seed=9, calls_per_minute=0) as sandbox,
+        FrontServer(sandbox.base_url, own(matches, answer)) as at,
+    ):
         settings = replace(empty, base_url=at.base_url)
-        run(settings, world)
+        run(settings, clock)
         assert differences(settings.load_path, sandbox) == []
         sandbox.advance(1)
         sandbox.delete_user(sandbox.rows("users")[100]["id"])
-        run(settings, world)
+        run(settings, clock)
         assert differences(settings.load_path, sandbox) == []
 
 
@@ -83,10 +86,10 @@ def test_what_a_server_does_not_accept_is_requested_in_another_way(
 def test_users_come_without_coupons_where_the_relation_is_unknown(empty: Settings, answer: tuple[int, bytes]) -> None:
     with (
         Sandbox(users=300, seed=9, calls_per_minute=0) as sandbox,
-        Front(sandbox.base_url, own(names_the_coupon, answer)) as at,
+        FrontServer(sandbox.base_url, own(names_the_coupon, answer)) as at,
     ):
         settings = replace(empty, base_url=at.base_url)
-        report = run(settings, World())
+        report = run(settings, SleepClock())
         assert differences(settings.load_path, sandbox, without={"coupons"}) == []
         assert "does not send coupons" in report.streams["coupons"].notes[0]
 
@@ -95,10 +98,10 @@ def test_users_come_without_coupons_where_the_relation_is_unknown(empty: Setting
 def test_a_coupon_that_cannot_be_named_costs_only_its_batch(empty: Settings, answer: tuple[int, bytes]) -> None:
     with (
         Sandbox(users=300, seed=9, calls_per_minute=0) as sandbox,
-        Front(sandbox.base_url, own(names_a_coupon, answer)) as at,
+        FrontServer(sandbox.base_url, own(names_a_coupon, answer)) as at,
     ):
         settings = replace(empty, base_url=at.base_url)
-        report = run(settings, World())
+        report = run(settings, SleepClock())
         found = differences(
             settings.load_path,
             sandbox,
@@ -125,11 +128,11 @@ def test_a_response_at_coupons_that_is_no_complete_list_deletes_none(
 ) -> None:
     with (
         Sandbox(users=300, seed=5, calls_per_minute=0) as sandbox,
-        Front(sandbox.base_url, own(lambda path, _asked: path == "coupons", answer)) as at,
+        FrontServer(sandbox.base_url, own(lambda path, _asked: path == "coupons", answer)) as at,
     ):
         settings = replace(empty, base_url=at.base_url)
         for day in range(2):
-            run(settings, World())
+            run(settings, SleepClock())
             found = differences(settings.load_path, sandbox)
             assert [text for text in found if "should not be there: [1000000]" not in text] == [], day
             sandbox.wait(60)
@@ -139,12 +142,12 @@ def test_a_response_at_coupons_that_is_no_complete_list_deletes_none(
 
 def test_a_list_the_plan_does_not_have_is_a_refusal_and_the_others_can_be_chosen(empty: Settings) -> None:
     lacks_issued = own(lambda path, _asked: path == "rewards/issued", NOT_FOUND)
-    with Sandbox(users=100, seed=9, calls_per_minute=0) as sandbox, Front(sandbox.base_url, lacks_issued) as at:
+    with Sandbox(users=100, seed=9, calls_per_minute=0) as sandbox, FrontServer(sandbox.base_url, lacks_issued) as at:
         settings = replace(empty, base_url=at.base_url)
         with pytest.raises(RequestRefused, match="rewards/issued"):
-            run(settings, World())
-        assert foreign_rows(settings.load_path, sandbox) == []
-        run(settings, World(), ("users", "coupons", "campaigns", "rewards", "rewards_due"))
+            run(settings, SleepClock())
+        assert unexpected_rows(settings.load_path, sandbox) == []
+        run(settings, SleepClock(), ("users", "coupons", "campaigns", "rewards", "rewards_due"))
         assert differences(settings.load_path, sandbox, without={"rewards_issued"}) == []
 
 
@@ -154,12 +157,12 @@ def test_an_empty_response_without_a_total_deletes_no_user(empty: Settings) -> N
     def hollow(path: str, _asked: Parameters) -> tuple[int, bytes] | None:
         return (200, b'{"data": []}') if path == "users" and state["empty"] else None
 
-    with Sandbox(users=60, seed=9, calls_per_minute=0) as sandbox, Front(sandbox.base_url, hollow) as at:
+    with Sandbox(users=60, seed=9, calls_per_minute=0) as sandbox, FrontServer(sandbox.base_url, hollow) as at:
         settings = replace(empty, base_url=at.base_url)
-        run(settings, World())
+        run(settings, SleepClock())
         state["empty"] = True
         with pytest.raises(IncompleteList, match="users"):
-            run(settings, World())
+            run(settings, SleepClock())
         assert differences(settings.load_path, sandbox) == []
 
 
@@ -173,11 +176,11 @@ def test_an_empty_response_without_a_total_deletes_no_user(empty: Settings) -> N
 def test_an_account_with_no_user_or_one_is_loaded_and_grows(empty: Settings, count: int, quirks: Quirks) -> None:
     with Sandbox(users=count, seed=9, calls_per_minute=0, quirks=quirks) as sandbox:
         settings = replace(empty, base_url=sandbox.base_url)
-        run(settings, World())
+        run(settings, SleepClock())
         assert differences(settings.load_path, sandbox) == []
         sandbox.add_user(sandbox.rows("campaigns")[0]["id"])
         sandbox.wait(60)
-        run(settings, World())
+        run(settings, SleepClock())
         assert differences(settings.load_path, sandbox) == []
 
 
@@ -185,11 +188,11 @@ def test_an_account_without_anything_is_loaded(empty: Settings) -> None:
     nothing = json.dumps({"data": [], "links": {}, "meta": {"total": 0, "last_page": 1}}).encode()
     with (
         Sandbox(users=0, seed=9, calls_per_minute=0) as sandbox,
-        Front(sandbox.base_url, lambda _path, _asked: (200, nothing)) as at,
+        FrontServer(sandbox.base_url, lambda _path, _asked: (200, nothing)) as at,
     ):
         settings = replace(empty, base_url=at.base_url, simulated_time=False)  # it sends no Date at all
         for _ in range(2):
-            report = run(settings, World())
+            report = run(settings, SleepClock())
             assert report.rows_written == 0
         with duckdb.connect(str(settings.load_path), read_only=True) as connection:
             assert connection.execute("select count(*) from raw.campaigns").fetchall() == [(0,)]

@@ -1,4 +1,4 @@
-"""What marts.period_changes says of closed days, against the daily funnels that were really published, sync by sync."""
+"""Compares marts.period_changes with the daily funnels that were published, sync by sync."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Corrections(RandomActions):
     """Random actions, and changes of people that leave no date."""
 
     def correct(self) -> None:
-        """One change that closed days do not survive, or may not."""
+        """One change that alters closed days, or may alter them."""
         user, campaign, other = self._one("users"), self._one("campaigns"), self._one("users")
         earlier = stamp(self.world.now - timedelta(days=self._rng.randint(1, 9)))
         kinds: list[tuple[str, tuple[Any, ...]]] = [
@@ -48,28 +48,28 @@ class Corrections(RandomActions):
         self._change(statement, *values)
 
     def requalify(self) -> None:
-        """Un-qualified and qualified again at once: the same person with a later date."""
+        """Un-qualify a person and qualify the person again at once, with a later date."""
         user = self._one("users", "qualified = 1 and referrer_id is not null")
         self.world.unqualify(user)
         self.world.qualify(user)
 
 
 def published(settings: Settings) -> tuple[Counts, dict[tuple[int, date, str], tuple[int, int]], date]:
-    """The counts of each day, what the changes say (first and current), and the day on which the sync began."""
+    """The counts of each day, the changes (first and current count), and the day on which the sync began."""
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
         daily = connection.execute(DAILY).fetchall()
         rows = connection.execute(CHANGES).fetchall()
         ((began_at,),) = connection.execute(BEGAN).fetchall()
     counts = {(c, day, name): int(n) for c, day, *found in daily for name, n in zip(MEASURES, found, strict=True) if n}
-    said: dict[tuple[int, date, str], tuple[int, int]] = {}
+    changes: dict[tuple[int, date, str], tuple[int, int]] = {}
     sums: dict[tuple[int, date, str], int] = {}
     for campaign, day, measure, first, current, change in rows:
         key = (campaign, day, measure)
-        assert said.setdefault(key, (first, current)) == (first, current)
+        assert changes.setdefault(key, (first, current)) == (first, current)
         sums[key] = sums.get(key, 0) + change
-    assert {key: current - first for key, (first, current) in said.items()} == sums
+    assert {key: current - first for key, (first, current) in changes.items()} == sums
     # reasons that cancel out leave rows and no difference
-    return counts, {key: pair for key, pair in said.items() if sums[key]}, began_at.date()
+    return counts, {key: pair for key, pair in changes.items() if sums[key]}, began_at.date()
 
 
 @pytest.mark.full  # a minute each
@@ -97,7 +97,7 @@ def test_closed_days_differ_from_what_was_published_as_the_mart_says(
 
             load(settings, sweep=number % 2 == 1, on_event=meanwhile)
             publish(settings, build(settings))
-            counts, said, began_on = published(settings)
+            counts, changes, began_on = published(settings)
             for key in counts:
                 if closed_until <= key[1] < began_on:
                     first[key] = counts[key]
@@ -108,8 +108,8 @@ def test_closed_days_differ_from_what_was_published_as_the_mart_says(
                 for key in first.keys() | closed.keys()
                 if first.get(key, 0) != closed.get(key, 0)
             }
-            assert said == expected, f"sync {number}"
-            seen += len(said)
+            assert changes == expected, f"sync {number}"
+            seen += len(changes)
             actions.happen(rng.randint(5, 40))
             for _ in range(6):
                 try:

@@ -1,4 +1,4 @@
-"""Personal values follow the policy from the first byte on: nothing else of them reaches a disk, whatever happens."""
+"""Personal values are written to the disk only as the policy says, from the first sync on and also after kills."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from referral_warehouse.errors import (
 )
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
-from tests.end_to_end.load_truth import Row, World, differences, foreign_rows, run
+from tests.end_to_end.load_truth import Row, SleepClock, differences, run, unexpected_rows
 from tests.sampling import sampled
 
 USERS = 600
@@ -36,9 +36,16 @@ def as_it_is(_stream: str, row: Row) -> Row:
 
 @dataclass(frozen=True)
 class Case:
-    """``error``: the load refuses with it. ``shape``: how the quirk changes the rows. ``without``: streams that stay
-    empty, with a note. ``settle``: equality needs another load without changes. ``budget``: the limiter counts.
-    ``once``: a variant of a case that loads twice; it takes another way on the first load alone."""
+    """What is expected with some quirks.
+
+    Attributes:
+        error: the error that the load ends with.
+        shape: how the quirk changes the rows.
+        without: streams that stay empty, with a note.
+        settle: whether equality needs another load without changes.
+        budget: whether the sandbox's rate limit is on.
+        once: whether only the first load is tested, because other cases cover the later ones.
+    """
 
     quirks: dict[str, Any]
     error: type[ReferralsError] | None = None
@@ -186,33 +193,33 @@ def named(one: Case) -> str:
 
 @pytest.mark.parametrize("one", sampled((one for cases in CASES.values() for one in cases), 3), ids=named)
 def test_a_quirk_changes_nothing_or_is_refused(one: Case, empty: Settings) -> None:
-    world = World()
+    clock = SleepClock()
     quirks = Quirks().changed(one.quirks)
     with Sandbox(
-        users=USERS, seed=5, calls_per_minute=600 if one.budget else 0, quirks=quirks, limiter_clock=world.clock
+        users=USERS, seed=5, calls_per_minute=600 if one.budget else 0, quirks=quirks, limiter_clock=clock.seconds
     ) as sandbox:
         settings = replace(empty, base_url=sandbox.base_url, calls_per_minute=540 if one.budget else 0)
         if one.error is not None:
             with pytest.raises(one.error):
-                run(settings, world)
-            assert foreign_rows(settings.load_path, sandbox) == []
+                run(settings, clock)
+            assert unexpected_rows(settings.load_path, sandbox) == []
             sandbox.set_quirks(Quirks())
             (settings.warehouse_dir.parent / "machine").rename(settings.warehouse_dir.parent / "forgiven")
-            run(settings, world)
+            run(settings, clock)
             assert differences(settings.load_path, sandbox) == []
             return
-        reports = [run(settings, world)]
+        reports = [run(settings, clock)]
         if not one.settle:
             assert differences(settings.load_path, sandbox, one.shape, one.without) == []
         if one.once:
             return
         sandbox.advance(2)
         sandbox.delete_user(sandbox.rows("users")[USERS // 2]["id"])
-        reports.append(run(settings, world))
+        reports.append(run(settings, clock))
         if one.settle:
             sandbox.set_quirks(Quirks())
             sandbox.delete_user(sandbox.rows("users")[1]["id"])
-            reports.append(run(settings, world))
+            reports.append(run(settings, clock))
         assert differences(settings.load_path, sandbox, one.shape, one.without) == []
         for stream in one.without:
             assert reports[-1].streams[stream].notes != []

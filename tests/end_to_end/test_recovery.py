@@ -36,7 +36,7 @@ def test_a_full_disk_is_reported_and_damages_nothing(stage: Stage, tmp_path: Pat
     assert stage.sync(data).returncode == 0
     assert unequal(published(data), stage.undisturbed["days"]) == {}
     seen = stage.reader.report()
-    assert (seen["errors"], seen["halves"]) == ([], [])
+    assert (seen["errors"], seen["torn_reads"]) == ([], [])
 
 
 @pytest.mark.parametrize("lost", sampled(["all of it", "a file cut off", "a file of nulls"], 1))
@@ -57,7 +57,7 @@ def test_a_lost_state_folder_costs_no_reload_and_doubles_nothing(stage: Stage, t
 
 
 @pytest.mark.full
-def test_a_lost_load_file_is_rebuilt_but_its_history_not_lost_in_silence(stage: Stage, tmp_path: Path) -> None:
+def test_a_lost_load_file_is_rebuilt_and_its_lost_history_is_reported(stage: Stage, tmp_path: Path) -> None:
     data = stage.copy("days", tmp_path / "data")
     backup = shutil.copy(data / "load.duckdb", tmp_path / "backup")
     before = published(data)
@@ -92,7 +92,7 @@ def _missing(stage: Stage, tmp_path: Path) -> str:
 
 @pytest.mark.full
 def test_an_older_load_file_beside_a_newer_state_folder_misses_nothing(stage: Stage, tmp_path: Path) -> None:
-    """A backup was put back: the cursors in dlt's folder are ahead of it, and are not believed."""
+    """A backup was put back: the cursors in dlt's folder are ahead of it, and are not used."""
     data = stage.copy("days", tmp_path / "data")
     backup = shutil.copy(data / "load.duckdb", tmp_path / "backup")
     assert stage.sync(data).returncode == 0
@@ -124,7 +124,7 @@ def test_a_damaged_load_file_is_reported_and_left_alone(stage: Stage, tmp_path: 
     assert damage == "a torn block" or path.read_bytes() == damaged
 
 
-def test_a_load_file_that_was_only_begun_is_made_anew(stage: Stage, tmp_path: Path) -> None:
+def test_a_load_file_of_which_only_the_beginning_was_written_is_made_again(stage: Stage, tmp_path: Path) -> None:
     data = stage.copy("nothing", tmp_path / "data")
     for beginning in (b"", duckdb_beginning(tmp_path)):
         (data / "load.duckdb").write_bytes(beginning)

@@ -139,7 +139,7 @@ def test_an_account_that_shows_nobody_for_weeks_forgets_nobody(ours: SmallWareho
 
 @pytest.mark.full
 def test_an_implausible_share_is_not_forgotten_unless_it_is_accepted(ours: SmallWarehouse) -> None:
-    """Few at a time pass the guard of publications; together they are too many to be forgotten without a word."""
+    """Few at a time pass the guard of publications; together they are too many to be forgotten without confirmation."""
     for day, first in ((0, 1), (1, 10)):
         _delete(ours, *range(first, first + 9))
         _sync(ours, day)

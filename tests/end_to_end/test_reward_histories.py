@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end import reward_histories
-from tests.end_to_end.corrected_histories import SETTINGS_OF_UNITS, correct
+from tests.end_to_end.corrected_histories import SETTINGS_OF_UNITS, take_random_correction
 from tests.end_to_end.histories_checked import check_corrected_history, check_history
 from tests.sampling import sampled
 
@@ -34,7 +34,7 @@ def test_histories_have_every_kind_of_correction_between_two_syncs(
     monkeypatch.setattr(reward_histories, "load", lambda *_, **__: None)
     found: Counter[str] = Counter()
     for seed in range(20):
-        history = reward_histories.play(seed, tmp_path, (), correct, SETTINGS_OF_UNITS)
+        history = reward_histories.simulate_history(seed, tmp_path, (), take_random_correction, SETTINGS_OF_UNITS)
         owed = {event["reward_id"] for event in history.events if event["kind"] == "accrued"}
         for event in history.events[history.syncs[0][0] :]:
             is_place = event["kind"] in ("reward_moved", "reward_type_renamed")

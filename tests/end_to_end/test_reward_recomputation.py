@@ -85,23 +85,23 @@ class Curve:
         return math.prod(parts)
 
 
-def forecast(connection: duckdb.DuckDBPyConnection, moment: datetime, horizon: int) -> dict[Any, dict[str, Any]]:
+def forecast(connection: duckdb.DuckDBPyConnection, as_of: datetime, horizon: int) -> dict[Any, dict[str, Any]]:
     """(campaign, unit) → the numbers of its row."""
     users = {row["user_id"]: row for row in read(connection, "from core.users")}
     ended: dict[int, list[tuple[int, bool]]] = defaultdict(list)
     waiting: dict[int, list[tuple[int, bool, bool]]] = defaultdict(list)
     for user in users.values():
         qualified_at = user["qualified_at"] if user["is_qualified"] else None
-        if user["referrer_id"] is None or user["joined_at"] > moment:
+        if user["referrer_id"] is None or user["joined_at"] > as_of:
             continue
-        gone = user["deleted_at"] is not None and user["deleted_at"] <= moment
-        end = qualified_at if qualified_at and qualified_at <= moment else user["deleted_at"] if gone else moment
+        gone = user["deleted_at"] is not None and user["deleted_at"] <= as_of
+        end = qualified_at if qualified_at and qualified_at <= as_of else user["deleted_at"] if gone else as_of
         age = (end - user["joined_at"]) // timedelta(days=1)
         is_event = end == qualified_at
         ended[user["campaign_id"]].append((age, is_event))
         if not is_event and not gone:
             referrer = users.get(user["referrer_id"])
-            has_referrer = referrer is not None and (referrer["deleted_at"] is None or referrer["deleted_at"] > moment)
+            has_referrer = referrer is not None and (referrer["deleted_at"] is None or referrer["deleted_at"] > as_of)
             waiting[user["campaign_id"]].append((age, has_referrer, qualified_at is not None))
     pool = Curve([one for campaign in ended.values() for one in campaign])
     payouts: dict[Any, list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0)])
@@ -139,8 +139,8 @@ def rounded(value: float) -> Decimal:
 
 def test_contingent_liability_equals_a_textbook_computation(account: duckdb.DuckDBPyConnection) -> None:
     shown = read(account, "from marts.contingent_liability")
-    moment = shown[0]["as_of_at"]
-    ever, soon = forecast(account, moment, 10**6), forecast(account, moment, 28)
+    as_of = shown[0]["as_of_at"]
+    ever, soon = forecast(account, as_of, 10**6), forecast(account, as_of, 28)
     assert {(r["campaign_id"], r["unit"]) for r in shown} == set(ever)
     assert {r["is_pooled"] for r in shown} == {True, False}, "both kinds of curve must be in the account"
     for row in shown:

@@ -1,4 +1,4 @@
-"""A run of the real loader that fails after it has stored the reward lists: whose movements are those that it found?"""
+"""A run that fails after it has stored the reward lists: its movements belong to the next sync."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token and people's data: the one is written down nowhere, the other is for the owner's eyes alone.
+"""The token is written nowhere, and only the owner can read the data of people.
 
 A token that occurs nowhere else is planted and then searched for in everything that a command leaves behind or says.
 """
@@ -22,7 +22,7 @@ import pytest
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
-from tests.end_to_end.fronting import Front
+from tests.end_to_end.fronting import FrontServer
 from tests.kills.forks import Forks
 
 TOKEN = "tok-planted-7f3a9c41d2"
@@ -91,7 +91,10 @@ def test_the_token_is_nowhere_and_the_data_for_the_owner_alone(
         return (echoes, f'{{"message": "bad Authorization: Bearer {TOKEN}"}}'.encode()) if echoes else None
 
     echoes = 0
-    with Sandbox(users=60, seed=5, token=TOKEN, calls_per_minute=0) as sandbox, Front(sandbox.base_url, echo) as front:
+    with (
+        Sandbox(users=60, seed=5, token=TOKEN, calls_per_minute=0) as sandbox,
+        FrontServer(sandbox.base_url, echo) as front,
+    ):
         environ[f"{PREFIX}BASE_URL"] = front.base_url
         for arguments in (
             ["sync", "--json"],

@@ -1,8 +1,7 @@
-"""SIGTERM and Ctrl-C in the middle of whatever a sync does: a clean end in one line, soon, and the next run goes on.
+"""SIGTERM and Ctrl-C at any step of a sync: it ends soon, with one line, and the next run continues.
 
-The point of the signal is given by progress. "Soon" is measured by what the process still does, in CPU seconds of its
-own, so that a slow machine makes no difference; that no process waits for a slow response is shown by the missing
-response.
+The point of the signal is a number of steps. "Soon" is measured in CPU seconds of the process after the signal, so that
+a slow machine makes no difference.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ PLACES = {
     "dlt normalises": r"^link .*new_jobs/users",
     "dlt loads": r"^rename .*/new_jobs/rewards_due\S*\.sql .*/started_jobs/",
     "DuckDB merges": r'^execute .DELETE FROM "raw"."users"',
-    "dlt is through with a package": r"^rename .*load/normalized/\* .*load/loaded/\*",
-    "DuckDB asks": r"^execute .select batch.id from batch",
+    "dlt has loaded a package": r"^rename .*load/normalized/\* .*load/loaded/\*",
+    "DuckDB runs a query": r"^execute .select batch.id from batch",
     "a call": r"^call users",
     "the models are built": r"^execute .create table draft.marts",
     "feeds are written": r"^execute .copy \(select",
@@ -35,7 +34,7 @@ def test_a_signal_ends_a_sync_cleanly_wherever_it_is(stage: Stage, tmp_path: Pat
     name = list(SIGNALS)[list(PLACES).index(place) % 2]
     code, word = SIGNALS[name]
     data = stage.copy("days", tmp_path / "data")
-    ended = stage.sync(data, at=1, pattern=PLACES[place], deed=name)
+    ended = stage.sync(data, at=1, pattern=PLACES[place], action=name)
     assert ended.returncode == code, ended.stderr[-2000:]
     line, *more = ended.stderr.strip().splitlines()
     assert more == []

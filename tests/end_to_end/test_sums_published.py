@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from referral_warehouse.sandbox import Sandbox
-from tests.end_to_end.fronting import Front
+from tests.end_to_end.fronting import FrontServer
 from tests.kills.forks import run_referrals
 from tests.sampling import sampled
 
@@ -43,7 +43,7 @@ def test_a_sync_publishes_exact_sums(case: str, sandbox: Sandbox, tmp_path: Path
     rows = {row["id"]: dict(row) for row in sandbox.rows("rewards_due")}
     assert len(rows) > 2
 
-    def bend(path: str, _parameters: dict[str, str], body: bytes) -> bytes:
+    def change_body(path: str, _parameters: dict[str, str], body: bytes) -> bytes:
         payload = json.loads(body)
         if path == "rewards/due":
             for row in payload["data"]:
@@ -51,7 +51,7 @@ def test_a_sync_publishes_exact_sums(case: str, sandbox: Sandbox, tmp_path: Path
                 rows[row["id"]] = row
         return json.dumps(payload).encode()
 
-    with Front(sandbox.base_url, bend=bend) as front:
+    with FrontServer(sandbox.base_url, change_body=change_body) as front:
         done = referrals("sync", front, sandbox, tmp_path)
         assert done.returncode == 0, done.stderr
         status = referrals("status", front, sandbox, tmp_path, "--json")
@@ -81,7 +81,7 @@ def value_of(row: dict[str, Any]) -> Decimal:
 
 
 def referrals(
-    command: str, front: Front, sandbox: Sandbox, folder: Path, *options: str
+    command: str, front: FrontServer, sandbox: Sandbox, folder: Path, *options: str
 ) -> subprocess.CompletedProcess[str]:
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("SOURCES__", "WAREHOUSE__"))} | {
         f"{PREFIX}BASE_URL": front.base_url,

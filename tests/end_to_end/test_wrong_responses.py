@@ -1,6 +1,6 @@
 """Wrong responses, over a socket into the load file and the warehouse: the exact value, quarantine, or an error.
 
-A front bends what the sandbox says. Values are written as JSON text, so that nothing is lost before it is sent.
+A server in front of the sandbox changes its responses. Values are written as JSON text, so that they are sent exactly.
 """
 
 # ruff: noqa: DTZ001 - times are naive UTC in the load file
@@ -22,8 +22,8 @@ from referral_warehouse.sandbox import Quirks, Sandbox
 from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.publish import publish
-from tests.end_to_end.fronting import Bend, Front, as_it_came
-from tests.end_to_end.load_truth import World, differences, foreign_rows, run
+from tests.end_to_end.fronting import ChangeBody, FrontServer, unchanged_body
+from tests.end_to_end.load_truth import SleepClock, differences, run, unexpected_rows
 from tests.sampling import sampled
 
 Payload = dict[str, Any]
@@ -79,23 +79,23 @@ PATHS = {"users": "users", "rewards_due": "rewards/due"}
 pytestmark = pytest.mark.usefixtures("few_models_in_module")
 
 
-def rewriting(change: Callable[[str, Payload], Any], path: str = "") -> Bend:
-    """A bend that changes the payload of lists (of one path); what it returns replaces the payload."""
+def rewriting(change: Callable[[str, Payload], Any], path: str = "") -> ChangeBody:
+    """A function for ``FrontServer`` that changes the payload of lists (of one path) by ``change``."""
 
-    def bend(asked: str, _parameters: dict[str, str], body: bytes) -> bytes:
+    def change_body(asked: str, _parameters: dict[str, str], body: bytes) -> bytes:
         payload = json.loads(body)
         if path not in ("", asked) or not isinstance(payload.get("data"), list):
             return body
         changed = change(asked, payload)
         return body if changed is None else json.dumps(changed).encode()
 
-    return bend
+    return change_body
 
 
-def with_written_values(stream: str, texts: dict[int, tuple[str, str]]) -> Bend:
+def with_written_values(stream: str, texts: dict[int, tuple[str, str]]) -> ChangeBody:
     """Rows (by id) whose field is written as the text given, character for character."""
 
-    def bend(asked: str, _parameters: dict[str, str], body: bytes) -> bytes:
+    def change_body(asked: str, _parameters: dict[str, str], body: bytes) -> bytes:
         if asked != PATHS[stream]:
             return body
         payload = json.loads(body)
@@ -108,16 +108,16 @@ def with_written_values(stream: str, texts: dict[int, tuple[str, str]]) -> Bend:
             bent = bent.replace(f'"@{identifier}@"', text.replace("{}", str(identifier)))
         return bent.encode()
 
-    return bend
+    return change_body
 
 
-def together(*bends: Bend) -> Bend:
-    def bend(asked: str, parameters: dict[str, str], body: bytes) -> bytes:
-        for one in bends:
+def together(*functions: ChangeBody) -> ChangeBody:
+    def change_body(asked: str, parameters: dict[str, str], body: bytes) -> bytes:
+        for one in functions:
             body = one(asked, parameters, body)
         return body
 
-    return bend
+    return change_body
 
 
 def loaded(settings: Settings) -> duckdb.DuckDBPyConnection:
@@ -132,10 +132,10 @@ def stored(held: duckdb.DuckDBPyConnection, stream: str, identifier: int, field:
 
 
 def test_each_value_is_read_exactly_or_its_row_keeps_the_last_good_version(empty: Settings) -> None:
-    world = World()
-    with Sandbox(users=120, seed=5, calls_per_minute=0) as sandbox, Front(sandbox.base_url) as front:
+    clock = SleepClock()
+    with Sandbox(users=120, seed=5, calls_per_minute=0) as sandbox, FrontServer(sandbox.base_url) as front:
         settings = replace(empty, base_url=front.base_url)
-        run(settings, world)
+        run(settings, clock)
         assert differences(settings.load_path, sandbox) == []
         rows = {stream: iter(sandbox.rows(stream)) for stream in PATHS}
         plan = [(stream, next(rows[stream]), field, text, becomes) for stream, field, text, becomes in VALUES]
@@ -148,7 +148,7 @@ def test_each_value_is_read_exactly_or_its_row_keeps_the_last_good_version(empty
             payload["meta"]["total"] = max(payload["meta"]["total"], len(payload["data"]))
             return payload
 
-        front.bend = together(
+        front.change_body = together(
             rewriting(doubled, "users"),
             *(
                 with_written_values(
@@ -159,7 +159,7 @@ def test_each_value_is_read_exactly_or_its_row_keeps_the_last_good_version(empty
         )
         with loaded(settings) as held:
             before = {row["id"]: stored(held, s, row["id"], f) for s, row, f, _, b in plan if isinstance(b, Bad)}
-        report = run(settings, world, sweep=True)
+        report = run(settings, clock, sweep=True)
         with loaded(settings) as held:
             for stream, row, field, text, becomes in plan:
                 value = stored(held, stream, row["id"], field)
@@ -181,15 +181,15 @@ def test_each_value_is_read_exactly_or_its_row_keeps_the_last_good_version(empty
         counted = {warning.check: warning.violations_count for warning in published.warnings}
         assert counted["warn_quarantine"] == bad["users"] + bad["rewards_due"] + 1
 
-        front.bend = as_it_came
+        front.change_body = unchanged_body
         sandbox.wait(60)
-        run(settings, world, sweep=True)
+        run(settings, clock, sweep=True)
         assert differences(settings.load_path, sandbox) == []
         again = publish(settings, build(settings))
         assert "warn_quarantine" not in {warning.check for warning in again.warnings}
 
 
-def meta(**changed: Any) -> Bend:
+def meta(**changed: Any) -> ChangeBody:
     def change(_path: str, payload: Payload) -> Payload:
         values = {name: value(payload) if callable(value) else value for name, value in changed.items()}
         return payload | {"meta": payload["meta"] | values}
@@ -201,16 +201,16 @@ def texts(name: str) -> Callable[[Payload], str]:
     return lambda payload: str(payload["meta"][name])
 
 
-def data(change: Callable[[list[Any]], Any]) -> Bend:
+def data(change: Callable[[list[Any]], Any]) -> ChangeBody:
     return rewriting(lambda _path, payload: payload | {"data": change(payload["data"])}, "users")
 
 
-def without(name: str) -> Bend:
+def without(name: str) -> ChangeBody:
     return rewriting(lambda _path, payload: {key: value for key, value in payload.items() if key != name}, "users")
 
 
 Outcome = type[ReferralsError] | None
-ENVELOPES: dict[str, tuple[Bend, Outcome, str]] = {
+ENVELOPES: dict[str, tuple[ChangeBody, Outcome, str]] = {
     "no data": (without("data"), BadEnvelope, "users.*has no 'data'"),
     "data is null": (data(lambda _: None), BadEnvelope, "users.*'data' is not a list"),
     "data is a text": (data(lambda _: "rows"), BadEnvelope, "users.*'data' is not a list"),
@@ -234,22 +234,22 @@ ENVELOPES: dict[str, tuple[Bend, Outcome, str]] = {
 
 @pytest.mark.parametrize("name", sampled(ENVELOPES, 1))
 def test_an_envelope_is_read_or_refused_and_nothing_is_lost(empty: Settings, name: str) -> None:
-    bend, error, words = ENVELOPES[name]
+    change_body, error, words = ENVELOPES[name]
     with (
         Sandbox(users=60, seed=5, calls_per_minute=0, quirks=Quirks(ignore_per_page=True)) as sandbox,
-        Front(sandbox.base_url, bend=bend) as front,
+        FrontServer(sandbox.base_url, change_body=change_body) as front,
     ):
         settings = replace(empty, base_url=front.base_url)
         streams = ("users", "coupons")
         if error is None:
-            run(settings, World(), streams)
+            run(settings, SleepClock(), streams)
         else:
             with pytest.raises(error, match=words) as refused:
-                run(settings, World(), streams)
+                run(settings, SleepClock(), streams)
             assert "Next: " in str(refused.value)
-            assert foreign_rows(settings.load_path, sandbox) == []
-            front.bend = as_it_came
-            run(settings, World(), streams)
+            assert unexpected_rows(settings.load_path, sandbox) == []
+            front.change_body = unchanged_body
+            run(settings, SleepClock(), streams)
         others = {"campaigns", "rewards", "rewards_due", "rewards_issued"}
         assert differences(settings.load_path, sandbox, without=others) == []
 
@@ -262,29 +262,29 @@ def test_an_error_names_its_stream_and_page(empty: Settings) -> None:
 
     with (
         Sandbox(users=150, seed=5, calls_per_minute=0, quirks=Quirks(ignore_per_page=True)) as sandbox,
-        Front(sandbox.base_url, bend=third) as front,
+        FrontServer(sandbox.base_url, change_body=third) as front,
     ):
         settings = replace(empty, base_url=front.base_url)
         with pytest.raises((BadEnvelope, IncompleteList), match=r"users\?.*page=3.*has no 'data'"):
-            run(settings, World())
-        assert foreign_rows(settings.load_path, sandbox) == []
+            run(settings, SleepClock())
+        assert unexpected_rows(settings.load_path, sandbox) == []
 
 
 @pytest.mark.full
 def test_a_list_that_cannot_be_read_is_not_published_and_read_again_once_it_is_repaired(empty: Settings) -> None:
-    world = World()
+    clock = SleepClock()
     with (
         Sandbox(users=60, seed=5, calls_per_minute=0) as sandbox,
-        Front(sandbox.base_url, bend=data(lambda rows: [str(row["id"]) for row in rows])) as front,
+        FrontServer(sandbox.base_url, change_body=data(lambda rows: [str(row["id"]) for row in rows])) as front,
     ):
         settings = replace(empty, base_url=front.base_url)
-        report = run(settings, world)
+        report = run(settings, clock)
         assert report.streams["users"].rows_quarantined == 60
         with pytest.raises(ChecksFailed, match="stream=users, open_count=60, records_count=60") as refused:
             publish(settings, build(settings))
         assert "sync --sweep" in refused.value.next_step
-        front.bend = as_it_came
+        front.change_body = unchanged_body
         sandbox.wait(60)
-        run(settings, world, sweep=True)
+        run(settings, clock, sweep=True)
         assert differences(settings.load_path, sandbox) == []
         assert publish(settings, build(settings)).snapshot == 1

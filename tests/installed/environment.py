@@ -1,4 +1,4 @@
-"""An installed wheel, run in the environment of nobody in particular, and in the namespace of a small container."""
+"""Runs an installed wheel in a minimal environment, and in the namespace of a small container."""
 
 from __future__ import annotations
 

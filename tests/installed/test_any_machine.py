@@ -1,4 +1,4 @@
-"""The installed wheel works where little is given: no name, no home, no /tmp, and nothing to write but one folder."""
+"""The installed wheel works on a minimal system: no user name, no home, no /tmp, and only one writable folder."""
 
 from __future__ import annotations
 

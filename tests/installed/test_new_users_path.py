@@ -1,6 +1,6 @@
-"""The path of somebody who tries the program: the wheel, the demo, its report in a browser, and what asks the data.
+"""The path of a new user: the wheel, the demo, its report in a browser, and programs that query the data.
 
-All see the same number. SCREENSHOTS names a folder that keeps pictures of the report: light, dark and on a phone.
+All show the same number. SCREENSHOTS names a folder that keeps pictures of the report: light, dark and on a phone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PICTURES = {"light": (DESKTOP, "light"), "dark": (DESKTOP, "dark"), "phone": (PH
 PNG = b"\x89PNG"
 
 
-class Visitor:
+class NewUser:
     """A folder, and the installed program with nothing in its environment but a home."""
 
     def __init__(self, installed: Installed, folder: Path) -> None:
@@ -44,25 +44,23 @@ class Visitor:
 
 @pytest.mark.full  # half a minute of CPU
 def test_the_path_of_a_new_user(installed: Installed, tmp_path: Path) -> None:
-    visitor = Visitor(installed, tmp_path)
-    said = visitor.referrals("demo", "--days", "1", "--users", "40")
+    user = NewUser(installed, tmp_path)
+    said = user.referrals("demo", "--days", "1", "--users", "40")
     [report] = [line.partition("Report:")[2].strip() for line in said.splitlines() if line.startswith("Report:")]
-    [users] = [
-        row["users"] for row in csv.DictReader(io.StringIO(visitor.referrals("sql", QUESTION, "--format", "csv")))
-    ]
+    [users] = [row["users"] for row in csv.DictReader(io.StringIO(user.referrals("sql", QUESTION, "--format", "csv")))]
     assert int(users) > 20
-    assert _by_sqlalchemy(visitor) == int(users)
-    assert asyncio.run(_by_an_agent(visitor)) == int(users)
-    assert _tables_of_the_bundle(visitor) == _tables_by_sqlalchemy(visitor)
-    _the_report_is_seen(tmp_path / report, int(users), Path(os.environ.get("SCREENSHOTS") or tmp_path / "pictures"))
+    assert _by_sqlalchemy(user) == int(users)
+    assert asyncio.run(_by_an_agent(user)) == int(users)
+    assert _tables_of_the_bundle(user) == _tables_by_sqlalchemy(user)
+    _check_report(tmp_path / report, int(users), Path(os.environ.get("SCREENSHOTS") or tmp_path / "pictures"))
 
 
-def _engine(visitor: Visitor) -> sa.Engine:
-    return sa.create_engine(f"duckdb:///{visitor.database}", connect_args={"read_only": True})
+def _engine(user: NewUser) -> sa.Engine:
+    return sa.create_engine(f"duckdb:///{user.database}", connect_args={"read_only": True})
 
 
-def _by_sqlalchemy(visitor: Visitor) -> int:
-    engine = _engine(visitor)
+def _by_sqlalchemy(user: NewUser) -> int:
+    engine = _engine(user)
     table = sa.Table("referral_funnel", sa.MetaData(), schema="marts", autoload_with=engine)
     with engine.connect() as connection:
         found = connection.execute(sa.select(sa.func.sum(table.c.stage_count)).where(table.c.stage == "users")).scalar()
@@ -70,18 +68,16 @@ def _by_sqlalchemy(visitor: Visitor) -> int:
     return int(found or 0)
 
 
-def _tables_by_sqlalchemy(visitor: Visitor) -> set[str]:
-    engine = _engine(visitor)
+def _tables_by_sqlalchemy(user: NewUser) -> set[str]:
+    engine = _engine(user)
     inspector = sa.inspect(engine)
     found = {f"{schema}.{name}" for schema in ("core", "marts", "ops") for name in inspector.get_table_names(schema)}
     engine.dispose()
     return found
 
 
-async def _by_an_agent(visitor: Visitor) -> int:
-    server = StdioServerParameters(
-        command=str(visitor.installed.program), args=["mcp"], env=visitor.environ, cwd=visitor.folder
-    )
+async def _by_an_agent(user: NewUser) -> int:
+    server = StdioServerParameters(command=str(user.installed.program), args=["mcp"], env=user.environ, cwd=user.folder)
     async with Client(stdio_client(server)) as client:
         metrics = {tool.name for tool in (await client.list_tools()).tools}
         assert {"list_metrics", "ask_metric", "query"} <= metrics
@@ -90,20 +86,20 @@ async def _by_an_agent(visitor: Visitor) -> int:
         return int(users)
 
 
-def _tables_of_the_bundle(visitor: Visitor) -> set[str]:
-    visitor.referrals("docs", "--format", "superset", "--out", "bundle")
-    folder = visitor.folder / "bundle"
-    with zipfile.ZipFile(visitor.folder / "bundle.zip", "w") as archive:  # what is imported
+def _tables_of_the_bundle(user: NewUser) -> set[str]:
+    user.referrals("docs", "--format", "superset", "--out", "bundle")
+    folder = user.folder / "bundle"
+    with zipfile.ZipFile(user.folder / "bundle.zip", "w") as archive:  # what is imported
         for path in sorted(folder.rglob("*.yaml")):
             archive.write(path, path.relative_to(folder))
-    with zipfile.ZipFile(visitor.folder / "bundle.zip") as archive:
+    with zipfile.ZipFile(user.folder / "bundle.zip") as archive:
         files: dict[str, Any] = {
             name.partition("/")[2]: yaml.safe_load(archive.read(name)) for name in archive.namelist()
         }
     return tables_of_bundle(files)
 
 
-def _the_report_is_seen(report: Path, users: int, pictures: Path) -> None:
+def _check_report(report: Path, users: int, pictures: Path) -> None:
     if chromium_path() is None:
         pytest.skip(NO_BROWSER)
     pictures.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,7 @@ def events_of(receiver: Receiver) -> list[str]:
 def test_the_path_of_an_operator(server: Server, sandbox: Sandbox, tmp_path: Path) -> None:
     with Receiver() as receiver:
         server.write_settings(sandbox, receiver)
-        _nothing_is_well_yet(server)
+        _status_reports_that_nothing_is_published(server)
         _the_token_is_asked_for_and_tried(server, sandbox)
         unit = _units_are_printed_and_verified(server, tmp_path / "units")
         first = server.start_unit(unit)
@@ -83,13 +83,13 @@ def test_the_path_of_an_operator(server: Server, sandbox: Sandbox, tmp_path: Pat
         _an_idle_sync_leaves_one_time_of_the_data(server, unit)
         events_of(receiver)
         _a_failure_is_noticed(server, unit, receiver)
-        _another_folder_is_not_begun_in_silence(server, tmp_path / "elsewhere")
+        _a_new_directory_is_reported(server, tmp_path / "elsewhere")
         events_of(receiver)
         _the_recovery_is_noticed(server, unit, receiver, sandbox)
         _metrics_are_what_the_official_parser_reads(server)
 
 
-def _nothing_is_well_yet(server: Server) -> None:
+def _status_reports_that_nothing_is_published(server: Server) -> None:
     status = server.referrals("status")
     assert (status.returncode, status.stderr) == (4, "")
     assert "Not well: nothing is published yet." in status.stdout
@@ -145,7 +145,7 @@ def _a_failure_is_noticed(server: Server, unit: Path, receiver: Receiver) -> Non
     secrets.write_text(right)
 
 
-def _another_folder_is_not_begun_in_silence(server: Server, folder: Path) -> None:
+def _a_new_directory_is_reported(server: Server, folder: Path) -> None:
     shutil.copytree(server.folder / ".dlt", folder / ".dlt")
     (folder / ".dlt" / "secrets.toml").write_text(f'[sources.referral_factory]\napi_token = "{WRONG}"\n')
     status = server.referrals("status", folder=folder)

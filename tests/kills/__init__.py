@@ -1,5 +1,5 @@
-"""Killing real processes where it hurts: progress is counted in ticks, and a process dies before the n-th of them.
+"""Kills real processes at chosen steps: the steps of a process are counted as ticks, and it is killed before the n-th.
 
-``ticks`` runs in the process that dies, ``forks`` starts it, ``readers`` watches the published warehouse meanwhile,
-``stage`` holds a served account and what an undisturbed run makes of it. Nothing here is part of the product.
+``ticks`` runs in the process that is killed, ``forks`` starts it, ``readers`` reads the published warehouse meanwhile,
+``stage`` has a served account and what an undisturbed run publishes. Nothing here is part of the product.
 """

@@ -14,17 +14,17 @@ from typing import NoReturn
 
 from tests.lake import everywhere
 
-PATIENCE_S = 300
+TIMEOUT_S = 300
 
 
-def become(streams: Sequence[int], test: str, run: Callable[[], object], patience_s: int = PATIENCE_S) -> NoReturn:
+def become(streams: Sequence[int], test: str, run: Callable[[], object], timeout_s: int = TIMEOUT_S) -> NoReturn:
     """End this process with the exit code of a command.
 
     Args:
         streams: open files for its input, output and errors.
         test: the test that it belongs to.
         run: the command; it may end with SystemExit.
-        patience_s: seconds after which it says where it hangs, and ends with 1.
+        timeout_s: seconds after which it prints where it hangs, and ends with 1.
     """
     code = 70
     everywhere.begin_command(test)
@@ -32,7 +32,7 @@ def become(streams: Sequence[int], test: str, run: Callable[[], object], patienc
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        faulthandler.dump_traceback_later(patience_s, exit=True)
+        faulthandler.dump_traceback_later(timeout_s, exit=True)
         try:
             run()
             code = 0
@@ -60,6 +60,6 @@ def run_program(arguments: Sequence[str], environ: Mapping[str, str], folder: st
 
 
 def refuse_what_is_read_by_imports(environ: Mapping[str, str]) -> None:
-    """Raises: ValueError where variables are given that dlt reads while it is imported, which was done before."""
+    """Raises: ValueError for variables that dlt reads while it is imported, because it is imported already."""
     if found := [name for name in environ if name.upper().startswith("DLT_")]:
         raise ValueError(f"{found} would have no effect: dlt is imported already. Start an interpreter instead.")

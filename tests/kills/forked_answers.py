@@ -15,26 +15,26 @@ from typing import Any
 def answer_each_line(run: Callable[[dict[str, Any]], object]) -> None:
     """Read a JSON object a line and answer each: the exit code of the child, and what ``run`` returned or raised.
 
-    ``environ`` of the object is added to the environment of the child. What it said is ``0`` where it was killed.
+    ``environ`` of the object is added to the environment of the child. ``said`` is ``0`` where the child was killed.
     """
     for line in sys.stdin:
-        asked = json.loads(line)
+        request = json.loads(line)
         with tempfile.TemporaryDirectory() as folder:
             said = Path(folder) / "said"
             child = os.fork()
             if child == 0:
-                _run_and_end(run, asked, said)
+                _run_and_end(run, request, said)
             _, status = os.waitpid(child, 0)
             text = said.read_text() if said.exists() else "0"
         sys.stdout.write(json.dumps({"code": os.waitstatus_to_exitcode(status), "said": text}) + "\n")
         sys.stdout.flush()
 
 
-def _run_and_end(run: Callable[[dict[str, Any]], object], asked: dict[str, Any], said: Path) -> None:
+def _run_and_end(run: Callable[[dict[str, Any]], object], request: dict[str, Any], said: Path) -> None:
     code = 1
     try:
-        os.environ.update(asked["environ"])
-        said.write_text(str(run(asked)))
+        os.environ.update(request["environ"])
+        said.write_text(str(run(request)))
         code = 0
     except BaseException:
         said.write_text(traceback.format_exc())

@@ -1,4 +1,4 @@
-"""The program for whoever starts processes himself: a small client whose work a forked child does, on its streams.
+"""The program for tests that start processes themselves: a small client, whose work a forked child does on its streams.
 
 Usage: python -I -S forked_program.py SOCKET ARGUMENTS…; ``serve`` is on the other side of the socket, in a process
 that has everything imported. The client starts in a fiftieth of the time of the program; it hands over its streams,
@@ -32,13 +32,13 @@ def _received_number(connection: socket.socket) -> int:
     return int.from_bytes(_receive(connection, NUMBER_BYTES), "big", signed=True)
 
 
-def serve(listening: socket.socket, life: int) -> None:
-    """Fork a child for each client, until the other end of the pipe ``life`` is closed."""
+def serve(listening: socket.socket, read_end: int) -> None:
+    """Fork a child for each client, until the other end of the pipe ``read_end`` is closed."""
     import select
 
     while True:
-        ready, _, _ = select.select([listening.fileno(), life], [], [])
-        if life in ready:
+        ready, _, _ = select.select([listening.fileno(), read_end], [], [])
+        if read_end in ready:
             return
         connection, _ = listening.accept()
         if os.fork() == 0:
@@ -57,16 +57,16 @@ def _has_ended_child() -> bool:
 
 
 def _answer(connection: socket.socket) -> None:
-    """Let a child do what a client asks for, and tell how it ended; never returns."""
+    """Run the request of a client in a child, and send how the child ended; never returns."""
     from tests.kills.becoming import become, run_program
 
     size, streams, _, _ = socket.recv_fds(connection, NUMBER_BYTES, 3)
-    asked = json.loads(_receive(connection, int.from_bytes(size, "big", signed=True)))
+    request = json.loads(_receive(connection, int.from_bytes(size, "big", signed=True)))
     child = os.fork()
     if child == 0:
         connection.close()
-        test = asked["environ"].get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
-        become(streams, test, lambda: run_program(asked["arguments"], asked["environ"], asked["folder"]))
+        test = request["environ"].get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+        become(streams, test, lambda: run_program(request["arguments"], request["environ"], request["folder"]))
     for stream in streams:
         os.close(stream)
     connection.sendall(_number(child))
@@ -79,8 +79,8 @@ def _main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # until there is a child
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(sys.argv[1])
-    asked = {"arguments": sys.argv[2:], "environ": dict(os.environ), "folder": os.getcwd()}  # noqa: PTH109 - few imports
-    text = json.dumps(asked).encode()
+    request = {"arguments": sys.argv[2:], "environ": dict(os.environ), "folder": os.getcwd()}  # noqa: PTH109 - few imports
+    text = json.dumps(request).encode()
     socket.send_fds(connection, [_number(len(text))], [0, 1, 2])
     connection.sendall(text)
     child = _received_number(connection)

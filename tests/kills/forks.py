@@ -1,4 +1,4 @@
-"""A process that has everything imported and forks a child for each command: a run that dies costs no start.
+"""A process that has everything imported and forks a child for each command, so that no command pays for imports.
 
 Usage: python -m tests.kills.forks [FOLDER OF MODELS]; reads a JSON object a line from standard input (see
 ``Forks.run``) and answers each with one. Every child is a process of its own, with its own signals, files and end.
@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.kills import forked_program
-from tests.kills.becoming import PATIENCE_S, become, refuse_what_is_read_by_imports, run_program
+from tests.kills.becoming import TIMEOUT_S, become, refuse_what_is_read_by_imports, run_program
 from tests.kills.imported import import_all
 from tests.lake import everywhere
 
@@ -45,7 +45,7 @@ class Ended:
     stderr: str
     labels: list[str]
     cpu_after_s: float | None
-    """CPU seconds between a signal that the child may answer to and its end."""
+    """CPU seconds between a signal that the child can handle and its end."""
 
 
 class Forks(AbstractContextManager["Forks"]):
@@ -68,17 +68,25 @@ class Forks(AbstractContextManager["Forks"]):
 
     def run(
         self, folder: Path, arguments: Sequence[str], environ: Mapping[str, str], *, at: int = 0, pattern: str = "",
-        deed: str = "kill", limit: int = 0, prelude: str = "", patience_s: int = PATIENCE_S,
+        action: str = "kill", limit: int = 0, call_first: str = "", timeout_s: int = TIMEOUT_S,
     ) -> Ended:  # fmt: skip
-        """``referrals ARGUMENTS`` on a warehouse directory; ``deed`` is done before the ``at``-th tick of a pattern.
+        """Run ``referrals ARGUMENTS`` on a warehouse directory.
 
-        ``deed``: ``kill``, ``sigterm``, ``sigint``, or ``kill after N`` (microseconds later, whatever runs then).
-        ``limit``: no file may grow beyond these bytes (0 = none). ``prelude`` names a
-        function (``module:function``) that is called first in the child. After ``patience_s`` seconds it ends with 1.
+        Args:
+            folder: the warehouse directory.
+            arguments: of the command.
+            environ: its environment.
+            at: the number of the tick before which ``action`` is carried out; 0 for none.
+            pattern: only ticks whose label matches this regular expression count.
+            action: ``kill``, ``sigterm``, ``sigint``, or ``kill after N`` (microseconds later, whatever runs then).
+            limit: the largest size of a file, in bytes; 0 for none.
+            call_first: a function (``module:function``) that the child calls before the command.
+            timeout_s: seconds after which the child ends with 1.
         """
-        return self._ask({
+        return self._run_child({
             "folder": str(folder), "spool": str(folder), "arguments": list(arguments), "environ": dict(environ),
-            "at": at, "pattern": pattern, "deed": deed, "limit": limit, "prelude": prelude, "patience_s": patience_s,
+            "at": at, "pattern": pattern, "action": action, "limit": limit, "call_first": call_first,
+            "timeout_s": timeout_s,
         })  # fmt: skip
 
     def referrals(
@@ -86,29 +94,29 @@ class Forks(AbstractContextManager["Forks"]):
     ) -> subprocess.CompletedProcess[str]:
         """``referrals ARGUMENTS`` from its first line, with exactly this environment, in a working directory."""
         with tempfile.TemporaryDirectory() as spool:
-            ended = self._ask({
+            ended = self._run_child({
                 "cwd": str(folder), "spool": f"{spool}/said", "arguments": list(arguments), "environ": dict(environ),
-                "patience_s": PATIENCE_S, "umask": umask,
+                "timeout_s": TIMEOUT_S, "umask": umask,
             })  # fmt: skip
         return subprocess.CompletedProcess(list(arguments), ended.returncode, ended.stdout, ended.stderr)
 
-    def _ask(self, asked: dict[str, Any]) -> Ended:
-        refuse_what_is_read_by_imports(asked["environ"])
-        return Ended(**self._told({**asked, "test": everywhere.current_test()}))
+    def _run_child(self, request: dict[str, Any]) -> Ended:
+        refuse_what_is_read_by_imports(request["environ"])
+        return Ended(**self._reply_to({**request, "test": everywhere.current_test()}))
 
     @cached_property
     def program(self) -> tuple[str, ...]:
-        """The beginning of a command line of ``referrals``, for whoever starts processes himself."""
+        """The beginning of a command line of ``referrals``, for tests that start processes themselves."""
         client = str(Path(forked_program.__file__).resolve())
-        return sys.executable, "-I", "-S", client, self._told({"is_program": True})["socket"]
+        return sys.executable, "-I", "-S", client, self._reply_to({"is_program": True})["socket"]
 
-    def _told(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _reply_to(self, request: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        told: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return told
+        facts_path: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return facts_path
 
 
 @cache
@@ -131,67 +139,67 @@ def run_referrals(
 
 def _main() -> None:
     import_all(Path(sys.argv[1]) if len(sys.argv) > 1 else None)  # a child has the arguments of its command
-    gc.freeze()  # a child copies no page only because it looks for garbage
-    lives: list[int] = []
+    gc.freeze()  # garbage collection in a child would copy memory pages
+    write_ends: list[int] = []
     folder = tempfile.mkdtemp(prefix="forks-")  # a TemporaryDirectory would be removed by each child that ends
     for line in sys.stdin:
-        asked = json.loads(line)
-        answer = _serve_program(folder, lives) if asked.get("is_program") else _command_ended(asked)
+        request = json.loads(line)
+        answer = _serve_program(folder, write_ends) if request.get("is_program") else _command_ended(request)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     shutil.rmtree(folder)
 
 
-def _serve_program(folder: str, lives: list[int]) -> dict[str, str]:
-    """Fork a process that serves ``forked_program``; it ends when ``lives`` end with this process."""
-    path = f"{folder}/{len(lives)}"
+def _serve_program(folder: str, write_ends: list[int]) -> dict[str, str]:
+    """Fork a process that serves ``forked_program``; it ends when this process ends, which closes ``write_ends``."""
+    path = f"{folder}/{len(write_ends)}"
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)
     listening.listen()
-    life, alive = os.pipe()
+    read_end, write_end = os.pipe()
     if os.fork() == 0:
-        for other in (*lives, alive):
+        for other in (*write_ends, write_end):
             os.close(other)
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-        forked_program.serve(listening, life)
+        forked_program.serve(listening, read_end)
         os._exit(0)
     listening.close()
-    os.close(life)
-    lives.append(alive)
+    os.close(read_end)
+    write_ends.append(write_end)
     return {"socket": path}
 
 
-def _command_ended(asked: dict[str, Any]) -> dict[str, Any]:
-    """Run a command in a child; how it ended."""
-    out, err, ticks = (Path(asked["spool"]).with_suffix(f".{kind}") for kind in ("out", "err", "ticks"))
+def _command_ended(request: dict[str, Any]) -> dict[str, Any]:
+    """Run a command in a child. Returns: the attributes of ``Ended``."""
+    out, err, ticks = (Path(request["spool"]).with_suffix(f".{kind}") for kind in ("out", "err", "ticks"))
     for path in (out, err, ticks):
         path.write_bytes(b"")
     child = os.fork()
     if child == 0:
-        run = partial(_run_deadly, asked, ticks)
-        if "cwd" in asked:
-            if asked["umask"] is not None:
-                os.umask(asked["umask"])
-            run = partial(run_program, asked["arguments"], asked["environ"], asked["cwd"])
+        run = partial(_run_interrupted, request, ticks)
+        if "cwd" in request:
+            if request["umask"] is not None:
+                os.umask(request["umask"])
+            run = partial(run_program, request["arguments"], request["environ"], request["cwd"])
         streams = [os.open(path, os.O_RDWR) for path in ("/dev/null", out, err)]
-        become(streams, asked["test"], run, asked["patience_s"])
+        become(streams, request["test"], run, request["timeout_s"])
     _pid, status = os.waitpid(child, 0)
-    said, errors, told = (path.read_text(encoding="utf-8", errors="replace") for path in (out, err, ticks))
-    facts = json.loads(told) if told else {"labels": [], "cpu_after_s": None}
+    said, errors, facts_path = (path.read_text(encoding="utf-8", errors="replace") for path in (out, err, ticks))
+    facts = json.loads(facts_path) if facts_path else {"labels": [], "cpu_after_s": None}
     return {"returncode": os.waitstatus_to_exitcode(status), "stdout": said, "stderr": errors, **facts}
 
 
-def _run_deadly(asked: dict[str, Any], told: Path) -> None:
-    """Run the command of this child, which does a deed to itself at a tick."""
+def _run_interrupted(request: dict[str, Any], facts_path: Path) -> None:
+    """Run the command of this child, which carries out an action on itself at a tick."""
     from referral_warehouse.cli import run
-    from tests.kills.ticks import Ticks, die
+    from tests.kills.ticks import Ticks, kill_this_process
 
     signalled_at: list[float] = []
 
     def later(seconds: float) -> None:
         def wait() -> None:
             time.sleep(seconds)
-            die()
+            kill_this_process()
 
         threading.Thread(target=wait, daemon=True).start()
 
@@ -199,26 +207,28 @@ def _run_deadly(asked: dict[str, Any], told: Path) -> None:
         signalled_at.append(time.process_time())
         os.kill(os.getpid(), number)
 
-    deeds = {"kill": die, "sigterm": lambda: send(signal.SIGTERM), "sigint": lambda: send(signal.SIGINT)}
-    deed = deeds.get(asked["deed"]) or (lambda: later(int(asked["deed"].split()[-1]) / 1e6))
-    os.environ.update(asked["environ"])
-    os.chdir(Path(asked["folder"]).parent)
-    if asked["limit"]:
+    actions = {
+        "kill": kill_this_process, "sigterm": lambda: send(signal.SIGTERM), "sigint": lambda: send(signal.SIGINT),
+    }  # fmt: skip
+    action = actions.get(request["action"]) or (lambda: later(int(request["action"].split()[-1]) / 1e6))
+    os.environ.update(request["environ"])
+    os.chdir(Path(request["folder"]).parent)
+    if request["limit"]:
         import resource
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["limit"], asked["limit"]))
-    if asked["prelude"]:
-        module, _, function = asked["prelude"].partition(":")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["limit"], request["limit"]))
+    if request["call_first"]:
+        module, _, function = request["call_first"].partition(":")
         getattr(importlib.import_module(module), function)()
-    ticks = Ticks(Path(asked["folder"]), asked["at"], asked["pattern"], deed)
+    ticks = Ticks(Path(request["folder"]), request["at"], request["pattern"], action)
     ticks.install()
     try:
-        run(asked["arguments"])
+        run(request["arguments"])
     finally:
-        if asked["limit"] == 0:
+        if request["limit"] == 0:
             spent = time.process_time() - signalled_at[0] if signalled_at else None
-            told.write_text(json.dumps({"labels": ticks.labels, "cpu_after_s": spent}), encoding="utf-8")
+            facts_path.write_text(json.dumps({"labels": ticks.labels, "cpu_after_s": spent}), encoding="utf-8")
 
 
 if __name__ == "__main__":

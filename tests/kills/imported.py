@@ -1,4 +1,4 @@
-"""What a process imports before it forks commands, so that none of them spends half of its time on that."""
+"""Imports everything that commands need, before a process forks them: imports take half of the time of a command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WHEN_NEEDED = (
     "referral_warehouse.warehouse.published_people", "referral_warehouse.warehouse.recovery",
     "referral_warehouse.warehouse.sql_parser",
 )  # fmt: skip
-"""What a sync imports only when it comes to it, and what these modules import themselves."""
+"""Modules that a sync imports late, and modules that these import."""
 
 
 def import_all(models: Path | None) -> None:

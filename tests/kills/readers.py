@@ -1,4 +1,4 @@
-"""A process that reads a published warehouse all the time, opened read-only as a BI tool would; it reports what it saw.
+"""A process that reads a published warehouse continuously, read-only as a BI tool would, and reports what it read.
 
 Usage: python -m tests.kills.readers; a line on standard input names the link to read, an empty one asks for the report.
 """
@@ -19,10 +19,10 @@ import duckdb
 
 PROJECT = Path(__file__).parents[2]
 PAUSE_S = 0.01
-"""Between two looks at the link and its file: whatever changes is read at once."""
-SOME_S = 0.2
-"""Between two reads of what looks unchanged: a read takes a fortieth of a CPU second."""
-QUESTION = """
+"""Seconds between two checks of the link and its file: a change is read at once."""
+UNCHANGED_PAUSE_S = 0.2
+"""Seconds between two reads of an unchanged file: a read takes a fortieth of a CPU second."""
+CONSISTENCY_QUERY = """
 select
     (select sum(stage_count) from marts.referral_funnel where stage = 'users') as in_the_funnel,
     (select count(*) from core.users) as in_core,
@@ -51,7 +51,7 @@ class Reader(AbstractContextManager["Reader"]):
         self._tell(str(link))
 
     def report(self) -> dict[str, Any]:
-        """``reads`` that were whole, ``errors`` and ``halves`` seen since ``begin``."""
+        """The numbers since ``begin``: ``reads`` without an error, ``errors``, and ``torn_reads`` of mixed states."""
         self._tell("")
         assert self._process.stdout is not None
         seen: dict[str, Any] = json.loads(self._process.stdout.readline())
@@ -66,7 +66,7 @@ class Reader(AbstractContextManager["Reader"]):
 def _main() -> None:
     for line in sys.stdin:
         asked = threading.Event()
-        seen: dict[str, Any] = {"reads": 0, "errors": [], "halves": []}
+        seen: dict[str, Any] = {"reads": 0, "errors": [], "torn_reads": []}
         reading = threading.Thread(target=_read, args=(Path(line.rstrip("\n")), asked, seen))
         reading.start()
         sys.stdin.readline()
@@ -82,7 +82,7 @@ def _read(link: Path, asked: threading.Event, seen: dict[str, Any]) -> None:
         is_last = asked.is_set()
         now = _state(link)
         was_there = was_there or now is not None  # before the first publication there is nothing to read
-        if was_there and (now != before or is_last or time.monotonic() - read_at >= SOME_S):
+        if was_there and (now != before or is_last or time.monotonic() - read_at >= UNCHANGED_PAUSE_S):
             _read_once(link, seen)
             before, read_at = now, time.monotonic()
         time.sleep(PAUSE_S)
@@ -100,11 +100,11 @@ def _state(link: Path) -> tuple[int, ...] | None:
 def _read_once(link: Path, seen: dict[str, Any]) -> None:
     try:
         with duckdb.connect(str(link), read_only=True) as connection:
-            row = connection.execute(QUESTION).fetchall()[0]
+            row = connection.execute(CONSISTENCY_QUERY).fetchall()[0]
         seen["reads"] += 1
         funnel, users, gone, failed, _days = row
         if users - gone != (funnel or 0) or failed:
-            seen["halves"].append([int(value or 0) for value in row])
+            seen["torn_reads"].append([int(value or 0) for value in row])
     except duckdb.Error as error:
         seen["errors"].append(str(error))
 

@@ -1,4 +1,4 @@
-"""A served account, directories to start from, and what an undisturbed run publishes: kills are held against these."""
+"""A served account, directories to start from, and what an undisturbed run publishes, to compare killed runs with."""
 
 from __future__ import annotations
 
@@ -21,14 +21,21 @@ from tests.kills.readers import Reader
 
 PROJECT = Path(__file__).parents[2]
 TOKEN = "sandbox-token"
-PATIENCE_S = 60
+TIMEOUT_S = 60
 PREFIX = "SOURCES__REFERRAL_FACTORY__"
 LAYERS = ("core", "marts")
 
 
 @dataclass
 class Stage:
-    """What tests of kills stand on: ``starts`` are warehouse directories, ``undisturbed`` what a sync makes of them."""
+    """The common setup of kill tests.
+
+    Attributes:
+        starts: warehouse directories to start from, by name.
+        undisturbed: what an undisturbed sync of each publishes: table → rows.
+        labels: the labels of the ticks of that sync.
+        facts: its ``--json`` summary.
+    """
 
     folder: Path
     host: str
@@ -55,22 +62,22 @@ class Stage:
         machine = {"XDG_STATE_HOME": str(self.folder / "machine"), "HOME": str(self.folder)}
         return kept | machine | {f"{PREFIX}{name}": value for name, value in chosen.items()}
 
-    def run(self, data: Path, *arguments: str, settings: dict[str, str] | None = None, **deadly: Any) -> Ended:
-        """A command on a warehouse directory; ``deadly`` as for ``Forks.run``."""
+    def run(self, data: Path, *arguments: str, settings: dict[str, str] | None = None, **interruption: Any) -> Ended:
+        """Run a command on a warehouse directory; ``interruption`` are further arguments of ``Forks.run``."""
         environ = self.environ(**(settings or {})) | self.settings_of(data) | {"WAREHOUSE__DIR": str(data)}
-        return self.forks.run(data, arguments, environ, **deadly)
+        return self.forks.run(data, arguments, environ, **interruption)
 
-    def sync(self, data: Path, *options: str, **deadly: Any) -> Ended:
+    def sync(self, data: Path, *options: str, **interruption: Any) -> Ended:
         """``referrals sync`` on a warehouse directory."""
-        return self.run(data, "sync", "--json", *options, **deadly)
+        return self.run(data, "sync", "--json", *options, **interruption)
 
     def copy(self, start: str, data: Path) -> Path:
         """A test's own copy of a directory to start from."""
         shutil.copytree(self.starts[start], data, symlinks=True)
         return data
 
-    def begin(self, start: str, data: Path | None) -> None:
-        """Make a directory a start (none: an empty one), and learn what an undisturbed sync makes of it."""
+    def add_start(self, start: str, data: Path | None) -> None:
+        """Add a directory to start from (None: an empty one), and record what an undisturbed sync makes of it."""
         self.starts[start] = self.folder / f"start {start}"
         if data is None:
             self.starts[start].mkdir()
@@ -84,17 +91,12 @@ class Stage:
         self.facts[start] = json.loads(ended.stdout)
 
     def http(self) -> httpx.Client:
-        """The sandbox's own surface, for whoever wants to see its calls or change its world."""
+        """A client of the sandbox's control endpoints."""
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        return httpx.Client(base_url=self.host, headers=headers, trust_env=False, timeout=PATIENCE_S)
-
-    def act(self, name: str, **arguments: Any) -> Any:
-        """An act in the sandbox's dashboard."""
-        with self.http() as http:
-            return http.post(f"/_sandbox/actions/{name}", json=arguments).raise_for_status().json()["result"]
+        return httpx.Client(base_url=self.host, headers=headers, trust_env=False, timeout=TIMEOUT_S)
 
     def calls(self) -> list[str]:
-        """The paths asked for since the last time, which are forgotten then."""
+        """The requested paths since the last call of this method."""
         with self.http() as http:
             calls = http.get("/_sandbox/calls").raise_for_status().json()
             http.delete("/_sandbox/calls").raise_for_status()
@@ -102,7 +104,7 @@ class Stage:
 
 
 def published(data: Path, layers: Sequence[str] = LAYERS) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every published table of some layers, in an order of its own.
+    """Every row of every published table of some layers, sorted.
 
     Times are to the second: of syncs within one second, the later ones observe microseconds later.
     """
@@ -135,7 +137,7 @@ def unequal(found: dict[str, list[tuple[Any, ...]]], expected: dict[str, list[tu
 
 @contextmanager
 def served(world: Path, *options: str) -> Iterator[str]:
-    """The sandbox in a process of its own; gives the address of the host."""
+    """Serve the sandbox in a process of its own. Yields: the address of the host."""
     command = [
         sys.executable,
         "-m",
@@ -155,14 +157,14 @@ def served(world: Path, *options: str) -> Iterator[str]:
             yield ready.split()[-1].removesuffix("/api/v1")
         finally:
             server.terminate()
-            server.communicate(timeout=PATIENCE_S)
+            server.communicate(timeout=TIMEOUT_S)
 
 
-def killed_and_rerun(stage: Stage, start: str, data: Path, **deadly: Any) -> list[str]:
-    """Kill a sync of a copy of a start, run it again without any hand, and say what is then not as it should be."""
+def problems_after_kill(stage: Stage, start: str, data: Path, **interruption: Any) -> list[str]:
+    """Kill a sync of a copy of a start, sync again, and return what is wrong then, in words."""
     stage.copy(start, data)
     stage.reader.begin(data / "warehouse.duckdb")
-    killed = stage.sync(data, **deadly)
+    killed = stage.sync(data, **interruption)
     rerun = stage.sync(data)
     seen = stage.reader.report()
     problems = [f"the process was to be killed and ended with {killed.returncode}"] if killed.returncode != -9 else []
@@ -172,7 +174,7 @@ def killed_and_rerun(stage: Stage, start: str, data: Path, **deadly: Any) -> lis
         f"{name} differs: {found}" for name, found in unequal(published(data), stage.undisturbed[start]).items()
     ]
     problems += [f"a reader met an error: {error}" for error in seen["errors"][:2]]
-    problems += [f"a reader saw a half: {half}" for half in seen["halves"][:2]]
+    problems += [f"a reader saw mixed states: {row}" for row in seen["torn_reads"][:2]]
     if not seen["reads"]:
         problems.append("nobody read meanwhile")
     return problems
@@ -182,7 +184,7 @@ def killed_and_rerun(stage: Stage, start: str, data: Path, **deadly: Any) -> lis
 def staged(
     folder: Path, *, users: int, days: int, slice_rows: int, seed: int = 17, models: Path | None = None
 ) -> Iterator[Stage]:
-    """An account of some users, with two starts: ``nothing``, and ``days`` (synced once, then days went by).
+    """A stage whose account has some users, with two starts: ``nothing``, and ``days`` (synced some days ago).
 
     ``models`` is another folder of models than the product's.
     """
@@ -194,6 +196,6 @@ def staged(
         assert ended.returncode == 0, ended.stderr
         with stage.http() as http:
             http.post(f"/_sandbox/advance?days={days}").raise_for_status()
-        stage.begin("nothing", None)
-        stage.begin("days", first)
+        stage.add_start("nothing", None)
+        stage.add_start("days", first)
         yield stage

@@ -1,8 +1,8 @@
-"""Ticks: every step of a process that leaves something behind, in the order in which the steps begin.
+"""Counts ticks: the steps of a process that have an effect outside of it, in the order in which they begin.
 
-A step is a change of a file or folder below the warehouse directory (from Python's own audit events, so that none
-of dlt's or ours is overlooked), a statement given to DuckDB, or a call to the API. What happens before the n-th tick
-is done to this process by itself: SIGKILL, or a signal that it may answer to.
+A step is a change of a file or folder below the warehouse directory (from Python's own audit events, so that those of
+dlt are included), a statement given to DuckDB, or a call to the API. Before the n-th tick, the process sends itself
+SIGKILL, or a signal that it can handle.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.truncate"})
 NAMES = re.compile(r"\d{9,}\.\d+|\b[0-9a-f]{8,}\b")
 STATEMENTS = ("execute", "executemany", "begin", "commit", "rollback", "sql", "checkpoint")
-Deed = Callable[[], None]
+Action = Callable[[], None]
 
 
 class Ticks:
-    """Counts ticks and does a deed before the n-th (of those whose label the pattern finds)."""
+    """Counts ticks, and carries out an action before the n-th of those whose label matches the pattern."""
 
-    def __init__(self, folder: Path, at: int, pattern: str = "", deed: Deed | None = None) -> None:
+    def __init__(self, folder: Path, at: int, pattern: str = "", action: Action | None = None) -> None:
         self._folder = str(folder)
         self._at = at
         self._pattern = re.compile(pattern)
-        self._deed = deed
+        self._action = action
         self._lock = threading.Lock()
         self._seen = 0
         self.labels: list[str] = []
 
     def tick(self, label: str) -> None:
-        """A step is about to be done."""
+        """Count a step that is about to begin."""
         label = NAMES.sub("*", label)
         with self._lock:
             self.labels.append(label)
@@ -46,14 +46,14 @@ class Ticks:
                 return
             self._seen += 1
             is_due = self._seen == self._at
-        if is_due and self._deed is not None:
-            self._deed()
+        if is_due and self._action is not None:
+            self._action()
 
     def install(self) -> None:
         """Count from now on, for the life of this process."""
         from referral_warehouse.api.transport import Transport
 
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._on_audit_event)
         fetch, connect = Transport.fetch, duckdb.connect
 
         def fetched(transport: Transport, target: str) -> Any:
@@ -66,7 +66,7 @@ class Ticks:
         Transport.fetch = fetched  # type: ignore[method-assign, assignment]
         duckdb.connect = connected
 
-    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
+    def _on_audit_event(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "open":
             path, mode, flags = args
             if isinstance(path, int) or not (flags & WRITING if mode is None else set(mode) & set("wax+")):
@@ -86,9 +86,9 @@ class Ticks:
 class Connection:
     """A DuckDB connection that reports each statement before it runs; otherwise the real one."""
 
-    def __init__(self, real: duckdb.DuckDBPyConnection, tell: Callable[[str], None]) -> None:
+    def __init__(self, real: duckdb.DuckDBPyConnection, report: Callable[[str], None]) -> None:
         self._real = real
-        self._tell = tell
+        self._report = report
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # dlt asks whether it was given a connection
@@ -99,17 +99,17 @@ class Connection:
         if name not in STATEMENTS:
             return found
 
-        def told(*args: Any, **options: Any) -> Any:
-            self._tell(f"{name} {str(args[0]).strip()[:60]!r}" if args else name)
+        def reported(*args: Any, **options: Any) -> Any:
+            self._report(f"{name} {str(args[0]).strip()[:60]!r}" if args else name)
             return found(*args, **options)
 
-        return told
+        return reported
 
     def cursor(self) -> Connection:
-        return Connection(self._real.cursor(), self._tell)
+        return Connection(self._real.cursor(), self._report)
 
     def duplicate(self) -> Connection:
-        return Connection(self._real.duplicate(), self._tell)
+        return Connection(self._real.duplicate(), self._report)
 
     def __enter__(self) -> Connection:
         return self
@@ -118,6 +118,6 @@ class Connection:
         self._real.close()
 
 
-def die() -> None:
-    """Nothing runs after this."""
+def kill_this_process() -> None:
+    """Send SIGKILL to this process; no code runs after that."""
     os.kill(os.getpid(), signal.SIGKILL)

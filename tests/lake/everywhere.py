@@ -1,4 +1,4 @@
-"""A lake for every warehouse directory of a run of tests, and proof after each publication that both show the same.
+"""Gives every warehouse directory of a test run a lake, and compares the two after each publication.
 
 ``install`` changes this process: settings without a lake get one beside their directory, and so do the processes that
 it starts. Whatever then publishes to a lake is compared with the snapshot: the rows of every table by a checksum,
@@ -35,7 +35,7 @@ STORAGE, CATALOG, DATA = "WAREHOUSE__STORAGE", "WAREHOUSE__LAKE_CATALOG", "WAREH
 
 _in_a_run: ContextVar[bool] = ContextVar("in_a_run", default=False)
 _directories: set[Path] = set()
-"""The directories of processes that were started since ``prove_processes`` was called."""
+"""The directories of processes that were started since ``compare_lakes_of_processes`` was called."""
 _catalogs: set[str] = set()
 """The catalogs that settings were given here, in words."""
 
@@ -51,32 +51,32 @@ class Outcome:
 
 
 @dataclass
-class Asked:
-    """What the environment asks for, kept here because a command may get another environment; the test that runs."""
+class Options:
+    """The options of the environment, kept here because a command may get another one, and the test that runs."""
 
     kind: str = ""
     outcomes: Path = Path()
     test: str | None = None
 
 
-_asked = Asked()
+_options = Options()
 
 
 def install() -> None:
     """Give every directory of this process, and of those that it starts, a lake, if the environment asks for that."""
     if KIND in os.environ:
-        _asked.kind, _asked.outcomes = os.environ[KIND], Path(os.environ[OUTCOMES])
+        _options.kind, _options.outcomes = os.environ[KIND], Path(os.environ[OUTCOMES])
         _change_settings()
         _change_new_processes()
-        _prove_publications()
+        _compare_publications()
         _publish_where_no_command_does()
 
 
 def catalog_of(directory: Path) -> str:
     """The catalog of the lake of a warehouse directory: a file beside it, or a database of its own."""
-    if "://" in _asked.kind:
-        return f"{_asked.kind}/lake_{sha256(os.fsencode(directory)).hexdigest()[:24]}"
-    return str(directory.with_name(f"{directory.name}.lake.{_asked.kind}"))
+    if "://" in _options.kind:
+        return f"{_options.kind}/lake_{sha256(os.fsencode(directory)).hexdigest()[:24]}"
+    return str(directory.with_name(f"{directory.name}.lake.{_options.kind}"))
 
 
 def data_of(directory: Path) -> Path:
@@ -85,7 +85,7 @@ def data_of(directory: Path) -> Path:
 
 
 @cache
-def _made_database(address: str) -> None:
+def _create_database(address: str) -> None:
     """Create the database of a catalog in PostgreSQL, unless another process did; a file needs nothing."""
     if "://" not in address:
         return
@@ -103,28 +103,28 @@ def _made_database(address: str) -> None:
 
 
 def current_test() -> str:
-    """The name of the test that runs; a forked command was told it."""
-    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0] if _asked.test is None else _asked.test
+    """The name of the test that runs; ``begin_command`` sets it in a forked command."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0] if _options.test is None else _options.test
 
 
 def begin_command(test: str) -> None:
     """Say in a forked process which test it belongs to."""
-    _asked.test = test
+    _options.test = test
 
 
 def is_installed() -> bool:
     """Whether every directory has a lake."""
-    return _asked.kind != ""
+    return _options.kind != ""
 
 
 def outcomes(test: str | None = None) -> list[Outcome]:
     """What was written so far, by all tests or one."""
-    lines = _asked.outcomes.read_text(encoding="utf-8").splitlines() if _asked.outcomes.exists() else []
+    lines = _options.outcomes.read_text(encoding="utf-8").splitlines() if _options.outcomes.exists() else []
     found = [Outcome(**json.loads(line)) for line in lines]
     return [outcome for outcome in found if test in (None, outcome.test)]
 
 
-def prove_processes() -> None:
+def compare_lakes_of_processes() -> None:
     """Compare the lakes of the processes that were started since the last call, as far as these ended well."""
     from referral_warehouse.cli.lake import lake_facts
     from referral_warehouse.settings import Settings
@@ -147,7 +147,7 @@ def _environ_with_lake(environ: dict[str, str]) -> dict[str, str]:
         return environ
     _directories.add(directory)
     catalog = catalog_of(directory)
-    _made_database(catalog)
+    _create_database(catalog)
     return environ | {STORAGE: "ducklake", CATALOG: catalog, DATA: str(data_of(directory))}
 
 
@@ -187,7 +187,7 @@ def _change_new_processes() -> None:
     subprocess.Popen.__init__ = start  # type: ignore[method-assign]
 
 
-def _prove_publications() -> None:
+def _compare_publications() -> None:
     """After the program has published to the lake, compare."""
     from referral_warehouse.cli import lake
 
@@ -228,7 +228,7 @@ def _publish_where_no_command_does() -> None:
     @contextmanager
     def lock(settings: Settings) -> Iterator[Callable[[], None]]:
         if str(settings.lake_catalog) in _catalogs:
-            _made_database(catalog_of(settings.warehouse_dir))
+            _create_database(catalog_of(settings.warehouse_dir))
         with locked(settings) as refuse_lost_lock:
             token = _in_a_run.set(True)
             try:
@@ -274,7 +274,7 @@ def differences(settings: Settings) -> list[str]:
 def _write(settings: Settings, result: str, words: str = "") -> None:
     outcome = Outcome(current_test(), str(settings.warehouse_dir), result, words)
     line = json.dumps(asdict(outcome))
-    descriptor = os.open(_asked.outcomes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    descriptor = os.open(_options.outcomes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         os.write(descriptor, f"{line}\n".encode())  # one call: several processes write at a time
     finally:

@@ -1,8 +1,8 @@
 """A process that forks publishers: each publishes to a lake, maintains it, and kills itself before a statement.
 
 Usage: python -m tests.lake.killed; reads a JSON object a line: ``environ`` means the settings, ``at`` is the statement
-(0: none), and with ``after_us`` it dies so many microseconds later, whatever runs then. It answers with the exit code
-of the child, and with how many statements there were when it lives, or why it failed.
+(0: none), and with ``after_us`` it is killed so many microseconds later, whatever runs then. It answers with the exit
+code of the child, and with the number of statements if it was not killed, or why it failed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from referral_warehouse.warehouse.lake import connection as lake_connection
 from tests.kills.forked_answers import answer_each_line
 
 
-def publish(asked: dict[str, Any]) -> int:
+def publish(request: dict[str, Any]) -> int:
     """Returns: how many statements there were after the lock was taken."""
     settings, original = load_settings(), lake_connection.bare_connection
     seen = 0
@@ -27,11 +27,11 @@ def publish(asked: dict[str, Any]) -> int:
     def tick() -> None:
         nonlocal seen
         seen += 1
-        if seen != asked["at"]:
+        if seen != request["at"]:
             return
-        if not asked["after_us"]:
-            die()
-        threading.Thread(target=die, args=[asked["after_us"] / 1e6], daemon=True).start()
+        if not request["after_us"]:
+            kill_this_process()
+        threading.Thread(target=kill_this_process, args=[request["after_us"] / 1e6], daemon=True).start()
 
     class Counted:
         """A connection whose statements are counted."""
@@ -53,7 +53,7 @@ def publish(asked: dict[str, Any]) -> int:
     return seen
 
 
-def die(after_s: float = 0) -> None:
+def kill_this_process(after_s: float = 0) -> None:
     time.sleep(after_s)
     os.kill(os.getpid(), signal.SIGKILL)
 

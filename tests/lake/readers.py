@@ -1,4 +1,4 @@
-"""A process that reads a lake all the time, as a user would; it reports what it saw when it is told to end.
+"""A process that reads a lake continuously, as a user would, and reports at the end what it has read.
 
 Usage: python -m tests.lake.readers PAUSE, with the environment that means the lake; prints ``ready`` when it has read
 once, and ends with its standard input. PAUSE are the seconds between two rounds. The lake is attached as docs/lake.md
@@ -21,9 +21,9 @@ from referral_warehouse.warehouse.lake.connection import add_secrets, bare_conne
 
 FURTHER_USERS = 10_000
 """Publications have a multiple of so many users, and as many more as their number."""
-LOOK = "three tables and the control table"
+THREE_TABLES = "three tables and the control table"
 QUERIES = {
-    LOOK: f"""
+    THREE_TABLES: f"""
 select (select snapshot from lake.ops.published), (select max(reach) from lake.core.campaigns),
     (select max(reach) from lake.core.users), (select count(*) % {FURTHER_USERS} from lake.core.users)
 """,
@@ -37,7 +37,7 @@ select max(reach), max(reach), max(reach), max(reach) from (
 
 
 def main() -> None:
-    ended, seen, errors, looks = threading.Event(), set[int](), list[str](), 0
+    ended, seen, errors, rounds = threading.Event(), set[int](), list[str](), 0
     seconds: dict[str, list[float]] = {name: [] for name in QUERIES}
     threading.Thread(target=wait_for_end, args=[ended], daemon=True).start()
     settings = load_settings()
@@ -47,20 +47,20 @@ def main() -> None:
         catalog = settings.lake_catalog
         address = f"{catalog.kind}:{catalog.path or catalog.connection_text()}"
         lake.execute(f"attach {literal(f'ducklake:{address}')} as lake (read_only)")
-        while len(errors) <= 20 and (not ended.is_set() or not looks):
+        while len(errors) <= 20 and (not ended.is_set() or not rounds):
             for name, query in QUERIES.items():
                 began = time.monotonic()
                 try:
-                    seen.add(look(lake, query))
+                    seen.add(common_number(lake, query))
                 except Exception as error:
                     errors.append(f"{name}: {type(error).__name__}: {error}")
                 seconds[name].append(time.monotonic() - began)
-            looks += 1
-            if looks == 1:
+            rounds += 1
+            if rounds == 1:
                 sys.stdout.write("ready\n")
                 sys.stdout.flush()
             ended.wait(float(sys.argv[1]))
-    sys.stdout.write(json.dumps({"looks": looks, "errors": errors, "seen": sorted(seen), "seconds": seconds}) + "\n")
+    sys.stdout.write(json.dumps({"rounds": rounds, "errors": errors, "seen": sorted(seen), "seconds": seconds}) + "\n")
 
 
 def wait_for_end(ended: threading.Event) -> None:
@@ -68,7 +68,7 @@ def wait_for_end(ended: threading.Event) -> None:
     ended.set()
 
 
-def look(lake: Any, query: str) -> int:
+def common_number(lake: Any, query: str) -> int:
     """Returns: the number that all values agree on. Raises: AssertionError where they do not."""
     row = lake.execute(query).fetchone()
     number: int = row[0]

@@ -1,4 +1,4 @@
-"""Which tests run with ``--storage ducklake``, and which of them do not because the storages differ there."""
+"""Selects the tests that run with ``--storage ducklake``; some do not, because the storages differ there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots that are copied into a lake and cannot be read: one line says which, and the lake is not blamed."""
+"""Snapshots that are copied into a lake and cannot be read: one line names the snapshot, and not the lake."""
 
 from __future__ import annotations
 

@@ -35,14 +35,14 @@ def migrate(settings: Settings, *options: str, **environ: str) -> subprocess.Com
     return run_referrals(["migrate", *options], known, home)
 
 
-def told(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def facts_of(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert ended.returncode == 0, ended.stderr
     found: dict[str, Any] = json.loads(ended.stdout)
     return found
 
 
 def test_the_history_is_taken_whole_and_once(third: Settings) -> None:
-    first = told(migrate(third, "--to", "ducklake", "--json"))
+    first = facts_of(migrate(third, "--to", "ducklake", "--json"))
     assert first == {
         "to": "ducklake", "written": [1, 2, 3], "there": [], "too_old": [], "only_in_lake": [], "differing": {},
     }  # fmt: skip
@@ -81,7 +81,7 @@ def test_an_interrupted_migration_goes_on(third: Settings) -> None:
 
 
 def test_a_version_that_is_not_its_snapshot_is_refused(third: Settings) -> None:
-    told(migrate(third, "--to", "ducklake", "--json"))
+    facts_of(migrate(third, "--to", "ducklake", "--json"))
     database = third.snapshots_dir / folder_name(2) / "warehouse.duckdb"
     database.chmod(0o600)
     with duckdb.connect(str(database)) as connection:
@@ -105,7 +105,7 @@ def test_what_is_older_than_the_lake_or_there_alone_is_named(third: Settings) ->
     assert "Snapshots copied into the lake: 3; already there: 2." in ended.stdout
     assert "Not copied: 1, which are older" in ended.stdout
     shutil.rmtree(third.snapshots_dir / folder_name(2))
-    assert told(migrate(third, "--to", "duckdb", "--json"))["only_in_lake"] == [2]
+    assert facts_of(migrate(third, "--to", "duckdb", "--json"))["only_in_lake"] == [2]
 
 
 def test_what_cannot_be_migrated_is_one_line(third: Settings, tmp_path: Path) -> None:

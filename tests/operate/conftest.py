@@ -41,7 +41,7 @@ def account() -> Iterator[AccountServer]:
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """A server that is told of runs, at an address for alerts and one for pings."""
+    """A server that receives alerts and pings about runs, each at its own address."""
     with Receiver() as running:
         monkeypatch.setenv("NOTIFY__URL", running.url(HOOK))
         monkeypatch.setenv("NOTIFY__PING_URL", running.url(PING))

@@ -78,7 +78,7 @@ def names_in(root: Path) -> set[str]:
 
 
 class WatchedFolder(DeliveryFolder):
-    """A folder whose reader looks before and after each change; the process may be killed before one of them."""
+    """A folder that is read before and after each change; the process may be killed before one of them."""
 
     def __init__(self, root: Path, kill_at: int = 0) -> None:
         super().__init__(root, Access())
@@ -90,21 +90,21 @@ class WatchedFolder(DeliveryFolder):
     def write(self, name: str, content: bytes) -> None:
         self._step(name, content)
         super().write(name, content)
-        self._look()
+        self._check_reader()
 
     def upload(self, name: str, source: Path, sha256: str) -> None:
         self._step(name, source.read_bytes())
         super().upload(name, source, sha256)
-        self._look()
+        self._check_reader()
 
     def remove(self, names: list[str]) -> None:
         for name in names:
             self._step()
             super().remove([name])
-            self._look()
+            self._check_reader()
 
     def _step(self, name: str | None = None, content: bytes = b"") -> None:
-        self._look()
+        self._check_reader()
         self.steps += 1
         if self.steps == self._kill_at:
             if name is not None and (self.root / name).parent.is_dir():
@@ -112,7 +112,7 @@ class WatchedFolder(DeliveryFolder):
                 path.with_name(f".{path.name}.new").write_bytes(content[: len(content) // 2])
             raise Killed
 
-    def _look(self) -> None:
+    def _check_reader(self) -> None:
         manifest = read_folder(self.root)
         self.seen.append(None if manifest is None else manifest["snapshot"])
         for of_a_set in self.root.glob(f"snapshots/{'[0-9]' * 6}/manifest.json"):

@@ -1,4 +1,4 @@
-"""A server on loopback that keeps what it is sent, and answers as a test wants."""
+"""A server on loopback that stores the requests it receives, and answers as a test chooses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outcomes of made-up runs, an hour apart."""
+"""Invented outcomes of runs, an hour apart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STREAMS = {"users": {"rows_seen": 9, "rows_written": 3, "rows_quarantined": 0, "
 CODES = {"ok": 0, "failed": 4, "killed": 1, "stopped": 143}
 
 
-def told(*runs: Outcome) -> list[list[str]]:
+def event_names(*runs: Outcome) -> list[list[str]]:
     """The names of the events of each run, in their order."""
     history, found = History(), []
     for run in runs:

@@ -1,4 +1,4 @@
-"""Whole commands with receivers: pings, alerts, metrics, and no harm where nobody listens."""
+"""Whole commands with receivers: pings, alerts, metrics, and only a warning where a receiver is down."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def test_a_failure_and_the_recovery_are_sent_pinged_and_measured(
     account.lists["users"].append(user(9, qualified=True, qualified_at="2099-01-01T00:00:00Z"))
     assert referrals("sync").code == 0
     assert [got.path for got in receiver.received] == [start, f"/{HOOK}", f"/{PING}"]
-    told = receiver.received[1].json
-    assert told["events"] == ["recovery", "warnings"]
-    assert told["details"][1]["checks"]
-    assert all(name.startswith("warn_") for name in told["details"][1]["checks"])
+    sent = receiver.received[1].json
+    assert sent["events"] == ["recovery", "warnings"]
+    assert sent["details"][1]["checks"]
+    assert all(name.startswith("warn_") for name in sent["details"][1]["checks"])
     everything = b"".join(got.body for got in receiver.received)
     for secret in ("tok-5e1f0a77c3", HOOK, PING):
         assert secret.encode() not in everything
@@ -100,8 +100,8 @@ def test_receivers_that_are_down_are_named_once_each(
 def test_a_killed_run_is_reported_by_the_next_one(referrals: Run, synced: Settings, receiver: Receiver) -> None:
     OutcomeLog(synced.state_dir).append(Start("r", "sync", "2026-01-05T08:00:00Z"))
     assert referrals("load").code == 0
-    [told] = receiver.received
-    assert (told.json["events"], told.json["run"]["result"]) == (["failure"], "killed")
+    [sent] = receiver.received
+    assert (sent.json["events"], sent.json["run"]["result"]) == (["failure"], "killed")
 
 
 def test_a_run_that_cannot_begin_is_reported(referrals: Run, settings: Settings, receiver: Receiver) -> None:
@@ -125,9 +125,9 @@ def test_stale_data_is_reported_once_until_it_is_fresh_again(
     assert receiver.received == [], "status tells nobody unless it is asked to"
     for _ in range(3):
         assert referrals("status", "--max-age", "1h", "--notify").code == 4
-    [told] = receiver.received
-    assert told.json["events"] == ["stale"]
-    assert "1 h are allowed" in told.json["text"]
+    [sent] = receiver.received
+    assert sent.json["events"] == ["stale"]
+    assert "1 h are allowed" in sent.json["text"]
     assert referrals("status", "--max-age", "3660d", "--notify").code == 0
     assert len(receiver.received) == 1
     append_runs(OutcomeLog(synced.state_dir), [("sync", "failed"), ("sync", "failed")])

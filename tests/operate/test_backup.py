@@ -33,11 +33,11 @@ KINDS = (
     "published/snapshots/*/manifest.json", "published/snapshots/*/schema.json",
     "published/snapshots/*/feeds/core.users.parquet", "manifest.json", "manifest.json.sha256",
 )  # fmt: skip
-TOLD_APART = {
+ALWAYS_RUN = {
     "private/load.duckdb", "published/manifest.json", "published/snapshots/*/warehouse.duckdb",
     "published/snapshots/*/feeds/core.users.parquet", "manifest.json", "manifest.json.sha256",
 }  # fmt: skip
-"""Files of the load, of a snapshot and of the backup itself; the others are compared in the same way."""
+"""Kinds that ``make test`` covers: files of the load, of a snapshot and of the backup. The others are similar."""
 HOLD = (
     "import sys\nfrom pathlib import Path\nfrom referral_warehouse.workspace.lock import warehouse_lock\n"
     "with warehouse_lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
@@ -137,7 +137,7 @@ def test_only_the_newest_are_kept(made: Path, referrals: Run, backups: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind in TOLD_APART else pytest.mark.full) for kind in KINDS]
+    "kind", [pytest.param(kind, marks=() if kind in ALWAYS_RUN else pytest.mark.full) for kind in KINDS]
 )
 def test_one_wrong_bit_is_found_in_each_kind_of_file(made: Path, kind: str, referrals: Run, backups: Path) -> None:
     [path] = made.glob(kind)
@@ -248,7 +248,7 @@ def test_modes_places_and_readers_are_those_of_the_settings(
     environ = {"WAREHOUSE__PUBLISH_DIR": str(published), "WAREHOUSE__READERS_GROUP": str(os.getgid())}
     assert referrals("publish", **environ).code == 0
     folder = make(referrals, backups, **environ)
-    before = looks_below(synced.warehouse_dir) | looks_below(published)
+    before = states_below(synced.warehouse_dir) | states_below(published)
     elsewhere = {"WAREHOUSE__DIR": str(tmp_path / "other"), "WAREHOUSE__PUBLISH_DIR": str(published)}
     refused(referrals("restore", str(backups), **elsewhere), 2, "has data already")
     shutil.rmtree(published)
@@ -258,7 +258,7 @@ def test_modes_places_and_readers_are_those_of_the_settings(
     assert Path(aside).parent == synced.warehouse_dir
     assert file_sha256(Path(aside) / "load.duckdb") == file_sha256(folder / "private" / "load.duckdb")
     shutil.rmtree(aside)
-    assert looks_below(synced.warehouse_dir) | looks_below(published) == before
+    assert states_below(synced.warehouse_dir) | states_below(published) == before
     assert users_in(published / "warehouse.duckdb") > 0
     other = {**environ, "WAREHOUSE__PUBLISH_DIR": str(tmp_path / "others")}
     (tmp_path / "others").mkdir()
@@ -266,7 +266,7 @@ def test_modes_places_and_readers_are_those_of_the_settings(
     refused(referrals("restore", str(backups), "--replace", **other), 2, "Another warehouse publishes into")
 
 
-def looks_below(folder: Path) -> dict[str, tuple[int, str]]:
+def states_below(folder: Path) -> dict[str, tuple[int, str]]:
     """Mode and content of every file and folder; not of those that a restore writes again, nor of outcomes."""
     written = {"published.json", "last_number_before_restore", "manifest.json"}
     return {

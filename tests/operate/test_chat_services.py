@@ -81,10 +81,10 @@ def test_a_failure_and_the_recovery_are_sent_to_a_service(
     account.errors["campaigns"] = account.errors["users"] = REFUSED
     failed = [referrals("sync", "--verbose", **given) for _ in range(2)]
     assert [done.code for done in failed] == [3, 3]
-    [told] = receiver.received
-    assert told.path == f"/{HOOK}/"
-    assert (told.json["title"], told.json["type"]) == ("referral-warehouse", "failure")
-    assert "sync failed with exit code 3: " in told.json["message"]
+    [alert] = receiver.received
+    assert alert.path == f"/{HOOK}/"
+    assert (alert.json["title"], alert.json["type"]) == ("referral-warehouse", "failure")
+    assert "sync failed with exit code 3: " in alert.json["message"]
     account.errors.clear()
     done = referrals("sync", "--verbose", **given)
     assert done.code == 0

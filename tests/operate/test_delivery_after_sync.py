@@ -1,6 +1,6 @@
 """Commands deliver feeds and tables after a publication; what fails is a warning, and what is missing comes later.
 
-Failures and recoveries of deliveries are told and measured, although no run fails.
+Failures and recoveries of deliveries are sent to receivers and measured, although no run fails.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tests.operate.test_announcements import metrics
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    """A server that is told of deliveries that fail, and of recoveries."""
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """A server that receives the events ``delivery`` and ``recovery``."""
     with Receiver() as running:
         monkeypatch.setenv("NOTIFY__URL", running.url("hook"))
         monkeypatch.setenv("NOTIFY__EVENTS", "delivery,recovery")
@@ -35,7 +35,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 
 def test_a_sync_delivers_what_is_missing_and_failures_and_recoveries_are_sent_and_measured(
-    synced: Settings, referrals: Run, account: AccountServer, told: Receiver, tmp_path: Path
+    synced: Settings, referrals: Run, account: AccountServer, receiver: Receiver, tmp_path: Path
 ) -> None:
     """Feeds to a folder, and tables to a destination; neither is in the way of the other."""
     target, database = tmp_path / "delivered", tmp_path / "away" / "analytics.duckdb"
@@ -53,7 +53,7 @@ def test_a_sync_delivers_what_is_missing_and_failures_and_recoveries_are_sent_an
     assert "the tables were not delivered to analytics: " in tables
     assert "readers there keep what they have, and the next sync tries again" in tables
     assert referrals("sync", **places).code == 0
-    [first] = told.received
+    [first] = receiver.received
     assert first.json["events"] == ["delivery", "delivery"], "the second sync has no news"
     assert "The delivery (feeds) failed: to " in first.json["text"]
     assert "The delivery (tables to analytics) failed: The tables cannot be delivered" in first.json["text"]
@@ -67,7 +67,7 @@ def test_a_sync_delivers_what_is_missing_and_failures_and_recoveries_are_sent_an
     assert "Destination analytics: has nothing yet, not the published snapshot" in status
 
     assert referrals("deliver", **places).code == 4
-    assert len(told.received) == 1, "the same failure again"
+    assert len(receiver.received) == 1, "the same failure again"
     target.unlink()
     database.parent.mkdir()
     idle = referrals("sync", "--json", **places)
@@ -81,7 +81,7 @@ def test_a_sync_delivers_what_is_missing_and_failures_and_recoveries_are_sent_an
         assert connection.execute("select snapshot from referrals.ops_published").fetchall() == [(2,)]
         [[count]] = connection.execute("select count(*) from referrals.marts_reward_ledger").fetchall()
         assert count == manifest["tables"]["marts.reward_ledger"]["rows"]
-    recovered = told.received[1].json["text"]
+    recovered = receiver.received[1].json["text"]
     assert "(tables to analytics) succeeded again, after 3 runs" in recovered
     assert "(feeds) succeeded again, after 2 runs" in recovered
     assert metrics(synced)["task_failures feeds"] == 0
@@ -93,8 +93,8 @@ def test_a_sync_delivers_what_is_missing_and_failures_and_recoveries_are_sent_an
     assert referrals("deliver", **places).code == 4
     (tmp_path / "unplugged").rename(database.parent)
     assert referrals("deliver", **places).code == 0
-    assert [got.json["events"] for got in told.received[2:]] == [["delivery"], ["recovery"]]
-    assert "(tables to analytics) succeeded again, after 1 run" in told.received[3].json["text"]
+    assert [got.json["events"] for got in receiver.received[2:]] == [["delivery"], ["recovery"]]
+    assert "(tables to analytics) succeeded again, after 1 run" in receiver.received[3].json["text"]
 
 
 def test_a_warning_has_one_line_and_no_password(

@@ -1,4 +1,4 @@
-"""Which events a run is worth, and what the receivers get to know of it."""
+"""Which events are derived from a run, and what the receivers get."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from referral_warehouse.operate.history import History
 from referral_warehouse.operate.notifications import events_of, payload
 from referral_warehouse.operate.outcomes import Outcome
 from referral_warehouse.redaction import register_secret
-from tests.operate.runs import outcome, told
+from tests.operate.runs import event_names, outcome
 
 
 def failed(number: int, error: str = "ApiUnavailable", code: int = 4, **changes: object) -> Outcome:
@@ -26,7 +26,7 @@ def test_the_first_failure_another_error_and_the_recovery_are_sent() -> None:
         failed(3, "AuthenticationError", 3),
         failed(4, "AuthenticationError", 3),
     ]
-    assert told(*runs, outcome("sync", 5), outcome("sync", 6)) == [
+    assert event_names(*runs, outcome("sync", 5), outcome("sync", 6)) == [
         [],
         ["failure"],
         [],
@@ -38,17 +38,17 @@ def test_the_first_failure_another_error_and_the_recovery_are_sent() -> None:
 
 
 def test_a_failure_that_lasts_is_sent_once_a_day() -> None:
-    found = told(*(failed(hour) for hour in range(75)))
+    found = event_names(*(failed(hour) for hour in range(75)))
     assert [hour for hour, events in enumerate(found) if events] == [0, 24, 48, 72]
 
 
 def test_a_kill_is_a_failure_and_a_stop_is_not() -> None:
-    assert told(outcome("sync", 0, "killed"), outcome("sync", 1, "stopped")) == [["failure"], []]
-    assert told(outcome("sync", 0, "stopped"), outcome("sync", 1)) == [[], ["recovery"]]
+    assert event_names(outcome("sync", 0, "killed"), outcome("sync", 1, "stopped")) == [["failure"], []]
+    assert event_names(outcome("sync", 0, "stopped"), outcome("sync", 1)) == [[], ["recovery"]]
 
 
 def test_a_recovery_is_that_of_the_commands_a_success_covers() -> None:
-    assert told(outcome("load", 0, "failed"), outcome("build", 1), outcome("sync", 2)) == [
+    assert event_names(outcome("load", 0, "failed"), outcome("build", 1), outcome("sync", 2)) == [
         ["failure"],
         [],
         ["recovery"],
@@ -58,10 +58,10 @@ def test_a_recovery_is_that_of_the_commands_a_success_covers() -> None:
 def test_checks_strikes_and_new_warnings_are_sent() -> None:
     checks = [["fail_a"], ["fail_a"], ["fail_a", "fail_b"]]
     refused = [failed(number, "ChecksFailed", 5, failed_checks=names) for number, names in enumerate(checks)]
-    assert told(*refused) == [["failure", "checks"], [], ["checks"]]
-    assert told(outcome("sync", 0, strikes=2)) == [["strikes"]]
+    assert event_names(*refused) == [["failure", "checks"], [], ["checks"]]
+    assert event_names(outcome("sync", 0, strikes=2)) == [["strikes"]]
     warned = [{"warn_a": 1}, {"warn_a": 9}, {"warn_a": 1, "warn_b": 2}, None, {"warn_b": 2}, {"warn_a": 1}]
-    found = told(*(outcome("sync", number, warnings=one) for number, one in enumerate(warned)))
+    found = event_names(*(outcome("sync", number, warnings=one) for number, one in enumerate(warned)))
     assert found == [["warnings"], [], ["warnings"], [], [], ["warnings"]]
 
 

@@ -91,8 +91,8 @@ def test_a_directory_that_cannot_be_entered_does_not_look_empty(closed: str) -> 
         assert f"{top / closed} cannot be entered by the user with number {OTHER}." in refused.value.message
 
 
-def test_looking_at_violations_creates_no_file(referrals: Run, settings: Settings, tmp_path: Path) -> None:
-    """A look by root would leave a file of root in the directory of another user."""
+def test_reading_violations_creates_no_file(referrals: Run, settings: Settings, tmp_path: Path) -> None:
+    """Otherwise root would leave a file in the directory of another user."""
     for command in ("status", "strikes"):
         referrals(command, XDG_STATE_HOME="", HOME=str(tmp_path / "no home"))
         referrals(command)

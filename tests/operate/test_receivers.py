@@ -106,9 +106,9 @@ def test_a_command_gets_the_object_and_no_secret_of_the_environment(
     monkeypatch.setenv("NOTIFY__URL", "https://example.com/secret")
     monkeypatch.setenv("DESTINATION__X__CREDENTIALS", "postgres://me:password@example.com/db")
     monkeypatch.setenv("OTHER", "kept")
-    told, seen = tmp_path / "told", tmp_path / "seen"
-    assert send(command("sh", "-c", f"cat > {told}; env > {seen}; echo noise; echo noise >&2"), PAYLOAD) == []
-    assert json.loads(told.read_text()) == {"text": "ü 😀", "events": ["failure"]}
+    received, seen = tmp_path / "received", tmp_path / "seen"
+    assert send(command("sh", "-c", f"cat > {received}; env > {seen}; echo noise; echo noise >&2"), PAYLOAD) == []
+    assert json.loads(received.read_text()) == {"text": "ü 😀", "events": ["failure"]}
     assert "OTHER=kept" in seen.read_text()
     assert "SOURCES__" not in seen.read_text()
     assert "NOTIFY__" not in seen.read_text()

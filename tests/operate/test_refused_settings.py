@@ -1,4 +1,4 @@
-"""A run that ends because of a mistake in the settings is recorded and told of, as far as the rest of them is known."""
+"""A run that ends because of a mistake in the settings is recorded and reported, if the other settings are known."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MISTAKES = {
     "SOURCES__REFERRAL_FACTORY__API_TOKEN_FILE": "/nonexistent",
 }
 
-TOLD_APART = {"WAREHOUSE__READERS_GROUP", "SOURCES__REFERRAL_FACTORY__API_TOKEN_FILE"}
-"""A setting of the warehouse and one of the account; a name that there is not is recorded for all commands below."""
+ALWAYS_RUN = {"WAREHOUSE__READERS_GROUP", "SOURCES__REFERRAL_FACTORY__API_TOKEN_FILE"}
+"""Mistakes that ``make test`` covers: one of the warehouse and one of the account. An unknown name is tested below."""
 
 
 def write(folder: Path, text: str) -> Path:
@@ -40,9 +40,9 @@ def newest(settings: Settings) -> Outcome:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in TOLD_APART else pytest.mark.full) for name in MISTAKES]
+    "name", [pytest.param(name, marks=() if name in ALWAYS_RUN else pytest.mark.full) for name in MISTAKES]
 )
-def test_a_mistake_in_the_environment_of_a_scheduler_is_a_failure_that_status_knows(
+def test_a_mistake_in_the_environment_of_a_scheduler_is_a_failure_that_status_shows(
     referrals: Run, synced: Settings, receiver: Receiver, name: str
 ) -> None:
     refused = referrals("sync", **{name: MISTAKES[name]})
@@ -63,14 +63,14 @@ def test_a_mistake_in_the_environment_of_a_scheduler_is_a_failure_that_status_kn
     [*((name, ()) for name in sorted({*CREATE, "build", "publish", "fix-clock", "deliver"} - {"demo"})),
      ("forget", ("--user-id", "1")), ("export", ("--user-id", "1"))],
 )  # fmt: skip
-def test_it_is_recorded_for_every_command_that_is(
+def test_a_mistake_is_recorded_for_every_command_whose_runs_are_recorded(
     referrals: Run, synced: Settings, command: str, arguments: tuple[str, ...]
 ) -> None:
     assert referrals(command, *arguments, WAREHOUSE__DIRECTORY="elsewhere").code == 2
     assert (newest(synced).command, newest(synced).error) == (command, "ConfigurationError")
 
 
-def test_a_file_that_is_no_toml_is_told_where_the_environment_says_what_is_needed(
+def test_a_file_that_is_no_toml_is_reported_where_the_environment_names_the_directory(
     referrals: Run, synced: Settings, receiver: Receiver, tmp_path: Path
 ) -> None:
     path = write(tmp_path, "[warehouse\n")
@@ -100,7 +100,7 @@ def test_a_new_directory_is_not_created_for_it(referrals: Run, settings: Setting
     assert [got.path for got in receiver.received] == [f"/{HOOK}", f"/{PING}/fail"]
 
 
-def test_receivers_that_are_set_wrongly_are_not_told_and_the_failure_is_recorded(
+def test_receivers_that_are_set_wrongly_get_nothing_and_the_failure_is_recorded(
     referrals: Run, synced: Settings
 ) -> None:
     assert referrals("sync", NOTIFY__URL="ftp://example.com", WAREHOUSE__DIRECTORY="elsewhere").code == 2
@@ -108,7 +108,7 @@ def test_receivers_that_are_set_wrongly_are_not_told_and_the_failure_is_recorded
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="files of several users need root")
-def test_a_file_of_another_user_does_not_say_who_is_told(
+def test_receivers_in_a_file_of_another_user_get_nothing(
     referrals: Run, synced: Settings, receiver: Receiver, tmp_path: Path
 ) -> None:
     path = write(tmp_path, f"[notify]\nevents = 'failure'\nurl = {json.dumps(receiver.url('other'))}\n")

@@ -35,7 +35,7 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 class Machine:
-    """Runs that end as they are told to, on a clock of their own; after the last one a signal arrives."""
+    """Runs with chosen results, on a simulated clock; after the last one a signal arrives."""
 
     def __init__(self, *ends: ReferralsError | None, took_s: float = 10.0) -> None:
         self.ends = list(ends)
@@ -124,7 +124,7 @@ def test_options_for_one_run_are_refused(referrals: Run, settings: Settings) -> 
     for option in ("--sweep", "--accept-deletions"):
         refused = referrals("sync", "--every", "15m", option)
         assert refused.code == 2
-        assert "--every does not go with" in refused.err
+        assert "--every cannot be combined with" in refused.err
     assert referrals("sync", "--every", "often").code == 2
     assert referrals("sync", "--every", "15m", "--streams", "invoices").code == 2
     assert not settings.warehouse_dir.exists()

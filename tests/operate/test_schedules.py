@@ -1,4 +1,4 @@
-"""Files for schedulers: each is read by what reads it in earnest, also where paths have odd characters."""
+"""Files for schedulers: each is parsed by the real program or format, also where paths have odd characters."""
 
 from __future__ import annotations
 

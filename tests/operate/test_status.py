@@ -111,7 +111,7 @@ def test_nothing_is_written_for_a_run_that_cannot_begin_unless_there_were_others
     assert len(OutcomeLog(settings.state_dir).read()) == 1, "a slip of the keyboard is no failed run"
 
 
-def test_a_killed_run_is_seen_by_status_and_by_the_next_run(referrals: Run, synced: Settings) -> None:
+def test_a_killed_run_is_reported_by_status_and_by_the_next_run(referrals: Run, synced: Settings) -> None:
     log = OutcomeLog(synced.state_dir)
     log.append(Start("r2", "sync", iso_utc_seconds(datetime.now(UTC)), 1))
     killed = referrals("status")
@@ -129,7 +129,7 @@ def test_a_killed_run_is_seen_by_status_and_by_the_next_run(referrals: Run, sync
 
 
 def test_a_real_kill_is_reported(settings: Settings, referrals: Run) -> None:
-    """A process that holds the lock and has recorded its start ends without a word."""
+    """A process that holds the lock and has recorded its start is killed."""
     code = (
         "import time; from referral_warehouse.settings import load_settings as s; "
         "from referral_warehouse.workspace.lock import warehouse_lock; "
@@ -147,8 +147,8 @@ def test_a_real_kill_is_reported(settings: Settings, referrals: Run) -> None:
     assert (found.code, "was killed" in found.out) == (1, True)
 
 
-def test_looking_at_the_lock_stops_no_run(settings: Settings) -> None:
-    """Both at once, many times: a run never finds the lock taken by somebody who only looks at it."""
+def test_a_check_of_the_lock_stops_no_run(settings: Settings) -> None:
+    """Both at once, many times: a check of the lock never makes a run find it taken."""
     with warehouse_lock(settings.warehouse_dir):
         assert is_locked(settings.state_dir / "lock")
     code = (

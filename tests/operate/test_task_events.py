@@ -1,4 +1,4 @@
-"""Deliveries and erasures that fail without failing their run are told and counted, as is the recovery."""
+"""Deliveries and erasures that fail without failing their run are reported and counted, as is the recovery."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from referral_warehouse.operate.history import History, history_of
 from referral_warehouse.operate.notifications import events_of
 from referral_warehouse.operate.outcome_log import OutcomeLog
 from referral_warehouse.operate.outcomes import Outcome
-from tests.operate.runs import outcome, told
+from tests.operate.runs import event_names, outcome
 
 FAILED = {"problem": "no room", "error": "OSError"}
 
@@ -21,8 +21,8 @@ def sync(number: int, **tasks: dict[str, Any]) -> Outcome:
 def test_the_first_failure_another_error_each_day_and_the_recovery_are_sent() -> None:
     other = FAILED | {"error": "DestinationUnavailable"}
     runs = [sync(0, feeds=FAILED), sync(1, feeds=FAILED), sync(2, feeds=other), sync(3, feeds={}), sync(4, feeds={})]
-    assert told(*runs) == [["delivery"], [], ["delivery"], ["recovery"], []]
-    lasting = told(*(sync(hour, erasure=FAILED) for hour in range(75)))
+    assert event_names(*runs) == [["delivery"], [], ["delivery"], ["recovery"], []]
+    lasting = event_names(*(sync(hour, erasure=FAILED) for hour in range(75)))
     assert [hour for hour, events in enumerate(lasting) if events] == [0, 24, 48, 72]
     assert lasting[0] == ["erasure"]
 
@@ -64,23 +64,23 @@ def test_damaged_tasks_of_a_record_are_read_leniently() -> None:
 def test_a_failed_delivery_command_is_sent_once_and_status_does_not_fail() -> None:
     failed = outcome("deliver", 1, "failed", error="ConfigurationError", message="no", tasks={"tables to x": FAILED})
     again = outcome("deliver", 2, tasks={"tables to x": {}})
-    assert told(failed, again) == [["delivery"], ["recovery"]]
+    assert event_names(failed, again) == [["delivery"], ["recovery"]]
     history = History()
     history.add(history.counted(failed))
     assert history.failing == {}
     unable = outcome("deliver", 1, "failed", error="ConfigurationError", message="no")
-    assert told(unable, outcome("sync", 2)) == [["failure"], ["recovery"]]
+    assert event_names(unable, outcome("sync", 2)) == [["failure"], ["recovery"]]
 
 
 def test_a_forget_that_another_command_completes_is_not_a_failure_any_more() -> None:
     """The erasure of a retention period says nothing of a ``forget``; a sync that fails later has completed it too."""
     killed = outcome("forget", 1, "killed", error="Killed", message="killed")
     completes: dict[str, Any] = {"erasure": {}, "forget": {}}
-    assert told(killed, sync(2, erasure={}), sync(3, **completes), sync(4, **completes)) == [
+    assert event_names(killed, sync(2, erasure={}), sync(3, **completes), sync(4, **completes)) == [
         ["failure"], [], ["recovery"], []
     ]  # fmt: skip
     later = outcome("sync", 3, "failed", error="ApiUnavailable", message="no answer", tasks=completes)
-    assert told(killed, later) == [["failure"], ["failure", "recovery"]]
+    assert event_names(killed, later) == [["failure"], ["failure", "recovery"]]
     for last, failing in ((sync(2, erasure={}), {"forget"}), (sync(2, **completes), set()), (later, {"sync"})):
         history = History()
         for run in (killed, last):

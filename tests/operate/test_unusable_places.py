@@ -1,4 +1,4 @@
-"""A directory that is none, or that cannot be written: one line, exit code 2, and nothing was loaded or created."""
+"""A path that is no directory, or one that cannot be written: one line, exit code 2, nothing loaded or created."""
 
 from __future__ import annotations
 

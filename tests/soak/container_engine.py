@@ -1,4 +1,4 @@
-"""Podman on this machine: a base image made of Debian's packages and this Python, since no registry of images is asked.
+"""Podman on this machine: a base image made of Debian's packages and this Python, no registry of images is used.
 
 Knows nothing of the project's image. Where a program is missing, ``why_no_engine`` says which.
 """

@@ -3,8 +3,8 @@
 Prints its port, and ends with its standard input. ``PUT /__fail`` with a JSON object makes it answer requests with an
 error: ``method``, ``contains`` (a part of the path), ``status``, ``code`` (the word of S3 for it), ``skip`` (so many go
 well first), ``wait_s`` (seconds before it answers), or ``is_cut`` instead of the status (the answer ends half-way);
-an empty object ends that. ``GET /__requests`` lists the requests
-so far. Like Amazon's, it refuses a body that does not have the checksum that is sent along; moto itself does not look.
+an empty object ends that. ``GET /__requests`` lists the requests so far. Like Amazon's, it refuses a body that does not
+have the checksum that is sent along; moto itself does not check it.
 """
 
 from __future__ import annotations

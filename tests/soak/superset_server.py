@@ -28,7 +28,7 @@ SECRET_KEY = "a key for a test, of forty-two characters and more"
 SQLALCHEMY_DATABASE_URI = "sqlite:///{folder}/metadata.db"
 TALISMAN_ENABLED = False
 """
-PATIENCE_S = 300
+TIMEOUT_S = 300
 LISTENING = re.compile(r"Listening at: (http://127\.0\.0\.1:\d+)")
 
 
@@ -37,7 +37,7 @@ class Superset:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._client = httpx.Client(base_url=url, timeout=PATIENCE_S, headers={"Referer": url})
+        self._client = httpx.Client(base_url=url, timeout=TIMEOUT_S, headers={"Referer": url})
         login = {"username": USER, "password": PASSWORD, "provider": "db", "refresh": False}
         token = self._client.post("/api/v1/security/login", json=login).raise_for_status().json()["access_token"]
         self._client.headers["Authorization"] = f"Bearer {token}"
@@ -109,7 +109,7 @@ def _process(command: Sequence[Path | str], environ: Mapping[str, str], folder: 
     with log.open("wb") as stream:
         process = subprocess.Popen(command, env=dict(environ), cwd=folder, stdout=stream, stderr=stream)
     try:
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + TIMEOUT_S
         while not (found := LISTENING.search(log.read_text("utf-8", "replace"))):
             assert process.poll() is None, log.read_text("utf-8", "replace")[-3000:]
             assert time.monotonic() < until, "Superset does not listen"

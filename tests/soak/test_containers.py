@@ -21,7 +21,7 @@ from tests.soak.container_engine import Engine, why_no_engine
 REASON = why_no_engine()
 IMAGE = "referral-warehouse:0.2.0"
 USER = 10_001
-PATIENCE_S = 120
+TIMEOUT_S = 120
 COMPOSE = "podman-compose==1.6.*"
 # Only where the account is, and how it is reached; all else is deploy/compose.yaml.
 OVERRIDE = """
@@ -75,14 +75,14 @@ def test_the_composition_syncs_is_healthy_and_stops(engine: Engine, tmp_path: Pa
         started = engine.run(*compose, "up", "--no-build", "--detach", program=program, folder=deploy)
         assert started.returncode == 0, started.stderr
         try:
-            _look(engine)
+            _check_running_container(engine)
         finally:
             engine.run(*compose, "down", program=program, folder=deploy)
 
 
-def _look(engine: Engine) -> None:
+def _check_running_container(engine: Engine) -> None:
     [name] = engine.must("ps", "--format", "{{.Names}}").split()
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_S
     while engine.run("exec", name, "referrals", "status", "--max-age", "3h").returncode != 0:
         assert time.monotonic() < until, engine.run("logs", name).stderr[-2000:]
         time.sleep(1)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kills.stage import PROJECT, Stage, killed_and_rerun, published, staged, unequal
+from tests.kills.stage import PROJECT, Stage, problems_after_kill, published, staged, unequal
 
 KILLS, SEED = int(os.environ.get("KILLS", "100")), int(os.environ.get("SEED", "1"))
 BATCHES = 10
@@ -40,19 +40,19 @@ def test_random_kills(stage: Stage, tmp_path: Path, batch: int) -> None:
         rng = random.Random(SEED * 1_000_003 + number)
         start = rng.choice(["nothing", "days", "days"])
         at = rng.randint(1, len(stage.labels[start]) * 9 // 10)
-        deed = rng.choice(["kill", f"kill after {rng.randint(0, 20_000)}"])
+        action = rng.choice(["kill", f"kill after {rng.randint(0, 20_000)}"])
         places[stage.labels[start][at - 1].split()[0]] += 1
-        found = killed_and_rerun(stage, start, tmp_path / str(number), at=at, deed=deed)
+        found = problems_after_kill(stage, start, tmp_path / str(number), at=at, action=action)
         if found:
-            problems[number, start, at, deed] = found
+            problems[number, start, at, action] = found
         else:
             shutil.rmtree(tmp_path / str(number))
-    print(f"batch {batch}: {sum(places.values())} kills before {dict(places)}, {len(problems)} not made up for")  # noqa: T201 - what this is for
+    print(f"batch {batch}: {sum(places.values())} kills before {dict(places)}, {len(problems)} not recovered")  # noqa: T201 - what this is for
     assert problems == {}
 
 
 def test_a_full_file_system(stage: Stage, tmp_path: Path) -> None:
-    """ENOSPC itself, from a small file system in a name space of our own; where none may be made, it is said."""
+    """ENOSPC itself, from a small file system in a namespace of our own; the test says where none can be made."""
     data = stage.copy("days", tmp_path / "data")
     size = sum(path.lstat().st_size for path in data.rglob("*") if path.is_file() and not path.is_symlink())
     script = (

@@ -50,7 +50,7 @@ DRAWN = """() => Object.fromEntries([...document.querySelectorAll(".dashboard-co
 """Title of each chart → how many pixels of a colour it has; axes and letters are grey."""
 LEAST_COLOURED = 600
 """A line across a chart has a thousand and more, the legend of an empty chart some two hundred."""
-PATIENCE_MS = 120_000
+TIMEOUT_MS = 120_000
 
 # What the tables of two charts show, by SQL of its own: none of the bundle's expressions.
 OWED_NOW = "select unit, sum(due_value) from core.rewards_due group by unit order by 2 desc"
@@ -73,7 +73,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def bundle(warehouse: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the bundle, with the path to the warehouse that docs/bi.md tells to correct."""
+    """The folder of the bundle, whose path to the warehouse is corrected as docs/bi.md says."""
     folder = tmp_path_factory.mktemp("bundle") / "referrals-superset"
     command = [sys.executable, "-m", "referral_warehouse", "docs", "--format", "superset", "--out", str(folder)]
     subprocess.run(command, check=True)
@@ -99,16 +99,16 @@ def _zip(bundle: Path, name: Path) -> Path:
 
 
 class Dashboard:
-    """The dashboard in a tab: what its charts asked for and got, and what the page complained of."""
+    """The dashboard in a tab: the requests and responses of its charts, and the errors of the page."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page, self._url = page, url
         self.answers: list[tuple[int, Any]] = []
         self.complaints: list[str] = []
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(TIMEOUT_MS)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("response", self._keep)
-        page.route("**/*", self._stay_here)
+        page.route("**/*", self._block_other_hosts)
         page.goto(f"{url}/login/")
         page.fill("#username", USER)
         page.fill("#password", PASSWORD)
@@ -142,7 +142,7 @@ class Dashboard:
         if "/api/v1/chart/data" in response.url:
             self.answers.append((response.status, response.json()))
 
-    def _stay_here(self, route: Route) -> None:
+    def _block_other_hosts(self, route: Route) -> None:
         if route.request.url.startswith(f"{self._url}/"):
             route.continue_()
         else:

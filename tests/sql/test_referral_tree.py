@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
 from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
-from tests.forests import Person, walk
+from tests.forests import Person, traverse
 from tests.sql.test_cases import MODELS, needed_for
 from tests.warehouse.planting import plant
 
@@ -73,7 +73,7 @@ def people(size: int) -> st.SearchStrategy[dict[int, Person]]:
 @settings(max_examples=25, deadline=None, database=None)
 @given(drawn=st.sampled_from((4, 12, 40)).flatmap(people))
 def test_any_forest_equals_a_naive_traversal(forest: Forest, drawn: dict[int, Person]) -> None:
-    assert forest.grow(drawn) == walk(drawn)
+    assert forest.grow(drawn) == traverse(drawn)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 8, 9, 500])
@@ -109,6 +109,6 @@ def test_a_large_account_with_everything_in_it(forest: Forest) -> None:
         )
         for n in range(1, 3001)
     }
-    expected = walk(drawn)
+    expected = traverse(drawn)
     assert {place[-1] for place in expected.values()} == {True, False}, "there are cycles, and trees without"
     assert forest.grow(drawn) == expected

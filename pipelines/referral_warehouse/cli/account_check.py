@@ -1,6 +1,6 @@
-"""Tries the API with a token and reports what it supports: the work of ``check``, and the middle part of ``init``.
+"""Tries the API with a token and reports what it supports, for ``check`` and for ``init``.
 
-A person waits for the result, so little is retried. The advice of an error is never to run the same command.
+A person waits for the result, so little is retried. No error advises to run ``check``, which the person has just run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ATTEMPTS, BASE_S, DEADLINE_S = 3, 0.5, 10.0
 
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
-    """What the API supports, and how many calls it took to find out."""
+    """What the API supports, and how many calls that took."""
 
     findings: list[Finding]
     calls: int
@@ -79,7 +79,7 @@ def print_check(check: AccountCheck, settings: Settings) -> None:
 
 
 def _with_own_advice(error: ReferralsError, settings: Settings) -> ReferralsError:
-    """The same error; its advice is replaced where it is to run ``check``, or to run the same command later."""
+    """The same error with other advice where that was to run ``check``, or only to run the same command later."""
     if COMMAND in error.next_step:
         error.next_step = _advice(error)
     elif isinstance(error, ApiUnavailable) and error.next_step == ApiError.next_step:

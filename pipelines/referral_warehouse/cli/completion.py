@@ -11,13 +11,13 @@ from referral_warehouse.settings.unknown_names import STREAM_NAMES
 
 
 class Fish(FishComplete):
-    """Completion in fish. A value or its help may have commas: the first one alone ends the type of a completion."""
+    """Completion in fish. Values and help texts may have commas: only the first comma separates type and value."""
 
     source_template: ClassVar[str] = FishComplete.source_template.replace("string split ", "string split --max 1 ")
 
 
 def offer_fish() -> None:
-    """Let click use this class for fish."""
+    """Register ``Fish`` with click."""
     add_completion_class(Fish)
 
 

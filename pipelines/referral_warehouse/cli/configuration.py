@@ -26,7 +26,7 @@ def read_settings(*, may_be_together: bool = False) -> Settings:
 
 
 def warn_of_files(settings: Settings) -> None:
-    """Warn on standard error of the files that settings are read from, as far as something is wrong with them."""
+    """Warn on standard error of settings files that have a problem."""
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.events import log_warning
 

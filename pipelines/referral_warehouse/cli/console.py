@@ -1,4 +1,4 @@
-"""Formats results for a terminal: progress while loading, tables at the end, one JSON line for programs."""
+"""Formats results: progress while loading, tables at the end, one JSON line for programs."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ HELD = (
     "another program has the published file open for writing, or wrote beside it, so that nobody else can open it; a "
     "copy was read. Open it read-only (duckdb.connect(path, read_only=True)). The next publication is a new file."
 )
+"""The warning where a reader keeps others from opening the published file."""
 
 
 class Reporter:
@@ -92,7 +93,7 @@ class Reporter:
 
 
 class PaceColumn(ProgressColumn):
-    """Calls left, their rate and the time they take, beside the stage that sends them."""
+    """Calls that are left, the call rate and the remaining time, next to the stage that sends the calls."""
 
     def __init__(self, pace: Pace) -> None:
         super().__init__()
@@ -127,7 +128,7 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 
 
 def show_texts(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], is_right: Sequence[bool]) -> None:
-    """The same for cells that are texts already, under heads as they are. ``is_right``: which are set flush right."""
+    """A table of texts. Args: ``is_right`` says which columns are set flush right."""
     console = _console(sys.stdout, width=_table_width())
     heads = [display_text(name) for name in columns]
     texts = [[display_text(text) for text in row] for row in rows]
@@ -146,7 +147,7 @@ def show_texts(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def _table_width() -> int | None:
-    """Columns of a table where there is no terminal, unless COLUMNS says another number; None is for rich to find."""
+    """Columns of a table; None where rich determines them: on a terminal, or where COLUMNS is set."""
     return None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE_COLUMNS
 
 
@@ -172,7 +173,7 @@ def say_json(value: dict[str, Any]) -> None:
 
 
 def _console(stream: TextIO, width: int | None = None) -> Console:
-    """Where rich writes; the stream decides whether that is a terminal, not FORCE_COLOR."""
+    """A console of rich. Only the stream decides whether it is a terminal, not FORCE_COLOR."""
     return Console(
         file=stream, width=width, force_terminal=stream.isatty(), force_jupyter=False, highlight=False, markup=False,
         emoji=False,

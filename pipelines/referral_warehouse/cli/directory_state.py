@@ -15,11 +15,11 @@ ORIGINS = ("this machine", "the vendor")
 
 
 def refuse_mixing(settings: Settings, *, accept_account: bool = False) -> None:
-    """A directory has one account: rows of a server on this machine and of the vendor's are never mixed.
+    """Refuse to mix rows of a server on this machine with rows of the vendor's API in one directory.
 
     No server is called; where ``state/origin`` is lost or another account is accepted, the loader compares campaigns.
 
-    Raises: ConfigurationError when the directory was filled from the other of the two.
+    Raises: ConfigurationError when the data of the directory comes from the other of the two.
     """
     refuse_other_kinds(settings.load_path, "the load file")
     here = _side_of(settings)
@@ -49,8 +49,8 @@ def _origin(settings: Settings) -> str | None:
     return text if text in ORIGINS else None
 
 
-def say_what_is_lost(settings: Settings) -> None:
-    """Warn that a load file was lost, before it is created: it is missing (or empty) beside a published warehouse."""
+def warn_of_lost_load_file(settings: Settings) -> None:
+    """Warn, before a load file is created, that it was lost: it is missing or empty, and a snapshot is published."""
     path = settings.load_path
     if (path.exists() and path.stat().st_size > 0) or not is_published(settings.published_dir):
         return

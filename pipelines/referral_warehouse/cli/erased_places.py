@@ -1,4 +1,4 @@
-"""The places of an erasure: leftovers that are removed, and what its certificate says of the others."""
+"""The places of an erasure: removes leftovers, and describes the other places for the certificate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.removal import remove
 
 DELIVERING = "destinations"
-"""The folder of the state that has rows on their way to a destination; a delivery that was killed leaves it."""
+"""The folder of the state with rows that are being delivered to a destination; a killed delivery leaves it."""
 ASIDE = ".aside-"
 """In the names of files that a command set aside because they could not be used."""
 
@@ -31,13 +31,14 @@ def _set_aside(settings: Settings) -> Iterator[Path]:
 
 
 def searched_places(settings: Settings) -> list[str]:
-    """The places of ``referrals privacy`` that were searched."""
+    """The paths that an erasure searches."""
     found = [settings.load_path, settings.state_dir / "dlt", settings.snapshots_dir, settings.state_dir]
     found += [settings.together.snapshots_dir] if settings.together is not None else []
     return [str(path) for path in found]
 
 
 def delivered_copies(settings: Settings) -> str:
+    """When delivered feeds and tables lose the person, in words; ``none`` where nothing is delivered."""
     settings = settings.together or settings
     found = []
     if settings.deliver_to is not None:
@@ -48,6 +49,7 @@ def delivered_copies(settings: Settings) -> str:
 
 
 def lake_versions(settings: Settings) -> str:
+    """When the lake loses the person, in words; ``none`` without a lake."""
     settings = settings.together or settings
     if not settings.has_lake:
         return "none"

@@ -1,4 +1,4 @@
-"""Takes personal values out of what was published, where the policy or a forgotten person asks for it."""
+"""Removes personal values from published snapshots, where the policy requires it or a person is forgotten."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from referral_warehouse.warehouse.snapshot_rewriting import Rewritten
 
 Change = Callable[[Any, Any], Any]
-"""Makes new rows of a raw table, given its schema and rows in Arrow."""
+"""Takes the schema of a raw table and its rows (Arrow), and returns the changed rows."""
 
 
-def erase_noted(settings: Settings) -> list[Rewritten]:
-    """Remove the fields from all kept snapshots that a change of policy requested, once."""
+def erase_requested(settings: Settings) -> list[Rewritten]:
+    """Remove fields from all kept snapshots, as a change of policy requested; then clear the request."""
     from referral_warehouse.load.privacy.requested_removals import clear_requests, requested_removals
 
     places = requested_removals(settings)
@@ -38,8 +38,8 @@ def erase_published(settings: Settings, change: Change, reason: str) -> list[Rew
     Where several accounts are published together, their snapshots are rewritten too: the rows of this account, and
     those of accounts that are not in the settings any more, one of which may be this one under an earlier name.
 
-    Raises: DataRefused where one cannot be read, or where more than personal columns would change; the others are
-    rewritten then, and that one is as it was.
+    Raises: DataRefused where a snapshot cannot be read, or where more than personal columns would change. That snapshot
+    is unchanged then, and the others are rewritten.
     """
     rewritten = _rewrite(settings, on_published(change), reason)
     if settings.together is not None:

@@ -26,9 +26,13 @@ from referral_warehouse.workspace.process_limits import limit_behind
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How an error ends a command: in its own words, as ``kind`` (the class that is reported), with an exit code.
+    """How an error ends a command.
 
-    ``is_stop`` is true where a signal ended it.
+    Attributes:
+        error: the error that is reported.
+        kind: the name of the class that is reported.
+        exit_code: of the command.
+        is_stop: whether a signal ended the command.
     """
 
     error: ReferralsError
@@ -58,8 +62,8 @@ def _explained(error: BaseException) -> End:
         found = ReferralsError(f"Stopped by {word}.", "Run the same command again: it continues from there.")
         return End(found, "Stopped", 128 + number, is_stop=True)
     if isinstance(error, click.ClickException):
-        asked = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "referrals"
-        wrong = ConfigurationError(" ".join(error.format_message().split()), f"`{asked} --help` lists them.")
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "referrals"
+        wrong = ConfigurationError(" ".join(error.format_message().split()), f"`{command} --help` shows the usage.")
         return End(wrong, "UsageError", error.exit_code)
     if not isinstance(error, ReferralsError):
         error = disk_full_error(error, "The command was not finished") or limit_behind(error) or error
@@ -67,7 +71,7 @@ def _explained(error: BaseException) -> End:
         error = limit_behind(error) or error
     if isinstance(error, ReferralsError):
         return End(error, type(error).__name__, error.exit_code)
-    # Only its class and place: the text of an unexpected error may contain personal data.
+    # Only class and place: the text of an unexpected error may contain personal data.
     found = ReferralsError(f"Unexpected error: {type(error).__name__} at {_place(error)}.")
     return End(found, type(error).__name__, found.exit_code)
 
@@ -107,7 +111,7 @@ def _say(error: ReferralsError, kind: str, exit_code: int, as_json: bool) -> int
 
 
 def _stop_behind(error: BaseException | None) -> BaseException | None:
-    """The signal that an error comes from, if it does.
+    """The exception of the signal that caused an error; None where no signal did.
 
     dlt raises its own KeyboardInterrupt with the signal's number; DuckDB turns an interruption of a query into a
     RuntimeError with the interruption as its cause.

@@ -23,7 +23,7 @@ USER_OF_ADDRESS = re.compile(r"(?<=//)[^/@\s]+@")
 
 
 def refuse_missing_s3_extra(settings: Settings) -> None:
-    """Raises: ConfigurationError when feeds are for a bucket and the package for it is not installed."""
+    """Raises: ConfigurationError when feeds are delivered to a bucket and the package for that is not installed."""
     target = settings.deliver_to
     if target is not None and target.folder is None and find_spec("s3fs") is None:
         raise ConfigurationError(
@@ -33,9 +33,9 @@ def refuse_missing_s3_extra(settings: Settings) -> None:
 
 
 def deliver_published(settings: Settings) -> None:
-    """Bring the feeds of the published snapshot to the place of ``WAREHOUSE__DELIVER_TO``, if it is set.
+    """Deliver the feeds of the published snapshot to the place of ``WAREHOUSE__DELIVER_TO``, if it is set.
 
-    Whatever is there already is not copied again. The snapshot is already published, so a failure is only a warning.
+    Files that are there already are not copied. The snapshot is already published, so a failure is only a warning.
     """
     target = settings.deliver_to
     if target is None:
@@ -92,5 +92,5 @@ def _warn_of_failure(target: DeliveryTarget, error: Exception, why: str) -> None
 
 
 def _shown(text: str) -> str:
-    """A text of another program, which may repeat an endpoint that has a password in its address."""
+    """One line of an error text, without the user and password of addresses in it."""
     return one_line(USER_OF_ADDRESS.sub("***@", text)).rstrip(".")

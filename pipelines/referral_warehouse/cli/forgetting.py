@@ -28,13 +28,18 @@ from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import kind_of, read_regular
 
 BY_COMMAND, BY_RETENTION = "referrals forget", "retention periods"
-"""Why people were forgotten, in certificates."""
+"""Values of ``why`` in certificates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The result of an erasure; ``path`` is the file of the certificate (None without people), ``problems`` what could
-    not be erased."""
+    """The result of an erasure.
+
+    Attributes:
+        path: the file of the certificate; None where nobody was forgotten.
+        document: its content.
+        problems: leftovers that could not be removed, in words.
+    """
 
     path: Path | None
     document: dict[str, Any]
@@ -43,7 +48,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What is to be erased: people, and texts that are too old (by name of their kind, up to which time)."""
+    """What is to be erased: people, and old texts (``aged``: kind of text → up to which time)."""
 
     user_ids: tuple[int, ...]
     why: str = BY_COMMAND
@@ -91,7 +96,7 @@ def erase(settings: Settings, erasure: Erasure) -> Certificate:
     forgetting.load_packages(settings, TABLES)
     with duckdb.connect(str(settings.load_path), read_only=True) as connection:
         held = held_rows_of(connection, TABLES, erasure.user_ids)
-    before = _begun(settings, erasure)
+    before = _begin_journal(settings, erasure)
     published = snapshot_rows(settings, erasure.user_ids)
     forgetting.record_people(settings, TABLES, {one: {**held[one], **published[one]} for one in held})
     texts = forgetting.personal_texts(TABLES, held)
@@ -124,21 +129,21 @@ def erase(settings: Settings, erasure: Erasure) -> Certificate:
     return Certificate(path, document, tuple(problems))
 
 
-def announce(settings: Settings, erasure: Erasure) -> None:
-    """Write the journal of an erasure that is to follow: the next run completes it if that does not happen."""
+def plan_erasure(settings: Settings, erasure: Erasure) -> None:
+    """Write the journal of an erasure before it begins, so that the next run completes it after a kill."""
     _folder(settings).mkdir(mode=0o700, exist_ok=True)
     _write_journal(settings, {**_journal_of(erasure), "totals": None})
 
 
-def withdraw(settings: Settings) -> None:
-    """Remove the journal of an erasure that is not to follow after all."""
+def cancel_planned_erasure(settings: Settings) -> None:
+    """Remove the journal of a planned erasure that has not begun and is not needed."""
     _journal(settings).unlink(missing_ok=True)
 
 
 def complete_interrupted(settings: Settings) -> list[str]:
     """Complete an erasure that was interrupted, before anything else is loaded; failures are warnings.
 
-    What a run adds afterwards changes the totals, so that they are taken anew by the next attempt.
+    If it fails, the next attempt computes the totals again, because this run changes them.
 
     Returns: what was completed, in words.
     """
@@ -148,8 +153,8 @@ def complete_interrupted(settings: Settings) -> list[str]:
     try:
         erase(settings, erasure)
     except (ReferralsError, OSError) as error:
-        log_task(ERASURE, f"{_named(erasure)} could not be forgotten yet: {shown(error)}", type(error).__name__)
-        log_warning("load", "forget", f"{_named(erasure)} could not be forgotten yet: {why_not(error)}")
+        log_task(ERASURE, f"{_named(erasure)} could not be forgotten yet: {failure_line(error)}", type(error).__name__)
+        log_warning("load", "forget", f"{_named(erasure)} could not be forgotten yet: {failure_text(error)}")
         document = json.loads(_journal(settings).read_bytes())
         _write_journal(settings, {**document, "totals": None})
         return []
@@ -159,16 +164,16 @@ def complete_interrupted(settings: Settings) -> list[str]:
     return [f"an erasure that was interrupted is complete: {_named(erasure)}"]
 
 
-def why_not(error: ReferralsError | OSError) -> str:
+def failure_text(error: ReferralsError | OSError) -> str:
     """Why an erasure failed, with what to do, for a warning."""
     if isinstance(error, ReferralsError):
         return error.advice
     return f"{type(error).__name__}: {error}. The next sync tries again."
 
 
-def shown(error: ReferralsError | OSError) -> str:
+def failure_line(error: ReferralsError | OSError) -> str:
     """Why an erasure failed, in one line for the record of the run."""
-    return one_line(redact(why_not(error)), LINE_COLUMNS).rstrip(".")
+    return one_line(redact(failure_text(error)), LINE_COLUMNS).rstrip(".")
 
 
 def _certify(settings: Settings, erasure: Erasure, document: dict[str, Any]) -> Path | None:
@@ -184,8 +189,8 @@ def _certify(settings: Settings, erasure: Erasure, document: dict[str, Any]) -> 
     return path
 
 
-def _begun(settings: Settings, erasure: Erasure) -> dict[str, Any]:
-    """The journal: that of the erasure that was interrupted, else a new one."""
+def _begin_journal(settings: Settings, erasure: Erasure) -> dict[str, Any]:
+    """The journal of an erasure, with totals: that of the same erasure if it was interrupted, otherwise a new one."""
     journal = _journal_of(erasure)
     if interrupted(settings) == erasure:
         journal |= json.loads(_journal(settings).read_bytes())
@@ -232,7 +237,7 @@ def _totals(settings: Settings) -> dict[str, Any]:
 
 
 def _clean_outcomes(settings: Settings, texts: list[str]) -> None:
-    """Take quoted values out of the records of runs."""
+    """Remove quoted personal texts from the records of runs."""
     from referral_warehouse.load.privacy.forgetting import LEFT_OUT
     from referral_warehouse.operate.outcome_log import FILE, OLD_FILE
 

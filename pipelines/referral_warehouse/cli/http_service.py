@@ -1,6 +1,6 @@
-"""Serves an application over HTTP until a signal ends the command: its token, its address, and the lines it prints.
+"""Serves an application over HTTP until a signal ends the command: token, address, and the lines that are printed.
 
-Knows no application.
+Must not know the application.
 """
 
 from __future__ import annotations
@@ -36,16 +36,20 @@ def usable_token(setting: str, given: Token | None) -> tuple[str, bool]:
     if not sys.stdout.isatty():
         raise ConfigurationError(
             f"{setting} is not set, and a new token would be written to the log or file that this output goes to.",
-            f"Set {setting}, or run the command on a terminal, which is shown a new one.",
+            f"Set {setting}, or run the command on a terminal, where a new token is shown.",
         )
     return new_token(), True
 
 
 def serve_until_signal(server: HttpServer, place: str, say_ready: Callable[[str], None]) -> None:
-    """Serve, and say so with the address, until a signal ends the command.
+    """Serve until a signal ends the command.
 
-    Args: ``place`` is what the server listens on, for messages.
-    Raises: ConfigurationError when that is taken or does not exist; ReferralsError when the server ends by itself.
+    Args:
+        server: not started yet.
+        place: what the server listens on, for messages.
+        say_ready: called with the address once requests are answered.
+
+    Raises: ConfigurationError when ``place`` is taken or does not exist; ReferralsError when the server ends by itself.
     """
     try:
         running = server.__enter__()
@@ -64,4 +68,4 @@ def say_token(token: str, setting: str) -> None:
     from referral_warehouse.cli.console import say
 
     say(f"Token, shown once: {token}")
-    say(f"Set {setting} to keep one.")
+    say(f"Set {setting} to use the same token every time.")

@@ -1,4 +1,4 @@
-"""The lake in a run: it is locked and opened once before anything is read from the API, and published to at the end.
+"""The lake in a run: it is locked and tested before anything is read from the API, and published to at the end.
 
 Failures at the end are warnings, because the snapshot is published by then.
 """
@@ -41,7 +41,7 @@ def locked_lake(settings: Settings) -> Iterator[Callable[[], None]]:
             with open_lake(settings) as lake, explained(settings, "The lake cannot be read"):
                 if lake is not None:
                     refuse_other_publisher(settings, lake_state(lake))
-        except LakeInUse:  # by readers of a DuckDB file; they may be gone when there is something to publish
+        except LakeInUse:  # by readers of a DuckDB file, which may have ended when there is something to publish
             pass
         yield refuse_lost_lock
 
@@ -115,7 +115,7 @@ def _log(settings: Settings, publication: LakePublication) -> None:
 
 
 def lake_facts(settings: Settings) -> dict[str, Any] | None:
-    """The lake for ``referrals status``, from what this directory knows of it; None where none is set."""
+    """The lake for ``referrals status``, from the record in this directory; None where no lake is set."""
     if not settings.has_lake:
         return None
     from referral_warehouse.warehouse.lake.record import read_record

@@ -24,6 +24,7 @@ from referral_warehouse.display_text import LINE_COLUMNS, display_text, json_tex
 from referral_warehouse.utc_times import iso_utc_seconds
 
 DONE = "done"
+"""The key of the command's result in the object that the group and its commands share."""
 STDOUT, STDERR = 1, 2
 READER_IS_GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.EBADF})
 
@@ -84,7 +85,7 @@ def write_json(value: Any) -> None:
 
 
 def write_text(text: str) -> None:
-    """A text of this project, line breaks and all, on standard output."""
+    """A text with line breaks on standard output, unchanged: only for texts of this project."""
     sys.stdout.write(text)
 
 
@@ -107,8 +108,8 @@ def write_event(level: str, event: str, text: str, *, as_json: bool, **facts: An
 def warn(event: str, text: str) -> None:
     """A warning of the current command, in the format of its log."""
     context = click.get_current_context(silent=True)
-    asked = {} if context is None else context.ensure_object(dict)
-    write_event("warning", event, text, as_json=asked.get("log_format") == "json")
+    options = {} if context is None else context.ensure_object(dict)
+    write_event("warning", event, text, as_json=options.get("log_format") == "json")
 
 
 def is_utf8(stream: Any) -> bool:
@@ -117,7 +118,7 @@ def is_utf8(stream: Any) -> bool:
 
 
 def is_output_lost() -> bool:
-    """Whether standard output failed, so that a long listing can end."""
+    """Whether writing to standard output has failed, so that a long listing can end."""
     descriptor = _descriptors.get(STDOUT)
     return descriptor is not None and descriptor.failure is not None
 

@@ -1,6 +1,6 @@
-"""How fast a run sends its calls, and how long those that are left will take within the budget.
+"""Measures how fast a run sends calls, and estimates how long the remaining ones take within the budget.
 
-Knows numbers and a clock; nothing of requests, streams or terminals.
+Must not know requests, streams or terminals.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHORTEST_S = 1.0
 
 
 class Pace:
-    """Thread-safe. Units: seconds.
+    """The call rate of a run; thread-safe.
 
     Args:
         clock: any clock of seconds that does not go backwards.
@@ -35,10 +35,10 @@ class Pace:
         self._recent = deque[float]()
         self._calls = 0
         self._expected: int | None = None
-        self._calls_then = 0
+        self._calls_when_expected = 0
 
     def answered(self) -> None:
-        """A response arrived."""
+        """Count a response."""
         now = self._clock()
         with self._lock:
             self._calls += 1
@@ -46,9 +46,9 @@ class Pace:
             self._forget(now)
 
     def expect(self, calls_left: int | None) -> None:
-        """So many calls are left from now on; None where it is not known."""
+        """Set how many calls are left from now on; None where that is not known."""
         with self._lock:
-            self._expected, self._calls_then = calls_left, self._calls
+            self._expected, self._calls_when_expected = calls_left, self._calls
 
     def facts(self) -> dict[str, Any]:
         """What is known now.
@@ -60,7 +60,7 @@ class Pace:
         with self._lock:
             self._forget(now)
             recent, expected = len(self._recent), self._expected
-            left = None if expected is None else max(0, expected - (self._calls - self._calls_then))
+            left = None if expected is None else max(0, expected - (self._calls - self._calls_when_expected))
         rate = recent / min(WINDOW_S, max(SHORTEST_S, now - self._began))
         facts: dict[str, Any] = {"calls_per_s": round(rate, 1)}
         if left is not None:
@@ -70,7 +70,7 @@ class Pace:
         return facts
 
     def _seconds_for(self, left: int, recent: int, rate: float) -> float:
-        """By the rate so far, and not before the budget allows it: a first minute may send its calls at once."""
+        """Seconds at the rate so far, but not less than the budget permits: the first calls may be sent all at once."""
         by_budget = 0.0 if not self.budget else (left - max(0, self.budget - recent)) * WINDOW_S / self.budget
         return max(left / rate, by_budget)
 

@@ -40,7 +40,7 @@ def write_export(folder: Path, user_id: int, held: Mapping[str, Sequence[Mapping
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with times and amounts as text, exactly."""
+    """A row for JSON: times and amounts as exact texts."""
     return {
         name: value if isinstance(value, (int, str, bool, type(None))) else str(value) for name, value in row.items()
     }

@@ -1,4 +1,4 @@
-"""Where personal data is held in a deployment, for how long and under which policy. Reads no row."""
+"""Lists where personal data is held in a deployment, for how long and under which policy. Reads no row."""
 
 from __future__ import annotations
 
@@ -59,8 +59,9 @@ def held_fields(settings: Settings) -> Iterator[HeldField]:
 
 
 def held_places(settings: Settings) -> Iterator[HeldPlace]:
-    """Every place that the product writes to, whether there is personal data in it or not."""
-    place = f"the last {settings.keep_snapshots} snapshots, and replaced ones for {settings.snapshot_grace_minutes} min"
+    """Every place that the program writes to, whether there is personal data in it or not."""
+    grace = settings.snapshot_grace_minutes
+    as_snapshots = f"the last {settings.keep_snapshots} snapshots, and replaced ones for {grace} min"
     until_forgotten = "as long as the load file" + (
         f"; people without activity for {settings.privacy_retain_days} days" if settings.privacy_retain_days else ""
     )
@@ -79,9 +80,9 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
         "until they are loaded; if a run is killed, the next sync loads or removes them",
     )  # fmt: skip
     yield HeldPlace("draft", str(settings.warehouse_dir / "draft"), "columns of the next snapshot", "during a build")
-    yield from _published_places(settings, place)
+    yield from _published_places(settings, as_snapshots)
     if settings.together is not None:
-        for found in _published_places(settings.together, place):
+        for found in _published_places(settings.together, as_snapshots):
             yield replace(found, place=f"{found.place} (all accounts)")
     yield HeldPlace(
         "agents", "referrals mcp", _shown(settings.publish_personal and settings.agents_see_personal),
@@ -102,24 +103,23 @@ def held_places(settings: Settings) -> Iterator[HeldPlace]:
     yield HeldPlace("call store", "referrals strikes", "times of calls, no addresses", "7 days")
 
 
-def _published_places(settings: Settings, place: str) -> Iterator[HeldPlace]:
-    """What is published; ``place`` says for how long."""
+def _published_places(settings: Settings, kept_for: str) -> Iterator[HeldPlace]:
+    """The places of what is published. Args: ``kept_for`` says how long snapshots and feeds are kept."""
     for number, found in _snapshots(settings):
-        yield HeldPlace(f"snapshot {number}", str(settings.snapshots_dir / folder_name(number)), found, place)
+        yield HeldPlace(f"snapshot {number}", str(settings.snapshots_dir / folder_name(number)), found, kept_for)
     yield HeldPlace(
-        "feeds", str(settings.feeds_dir), _shown(settings.publish_personal and settings.feeds_have_personal), place
+        "feeds", str(settings.feeds_dir), _shown(settings.publish_personal and settings.feeds_have_personal), kept_for
     )
     yield HeldPlace(
         "report", str(settings.published_dir / REPORT), "ids; first names only with `referrals report --names`",
         "as the snapshot; a file of --out until you remove it",
     )  # fmt: skip
     if settings.has_lake:
-        yield HeldPlace(
-            "lake", f"{settings.lake_catalog}; data in {settings.lake_data}", _shown(settings.publish_personal), place
-        )
+        path = f"{settings.lake_catalog}; data in {settings.lake_data}"
+        yield HeldPlace("lake", path, _shown(settings.publish_personal), kept_for)
     yield HeldPlace(
         "deliveries", NOWHERE if settings.deliver_to is None else str(settings.deliver_to),
-        "copies of the feeds", NOWHERE if settings.deliver_to is None else place,
+        "copies of the feeds", NOWHERE if settings.deliver_to is None else kept_for,
     )  # fmt: skip
     yield HeldPlace(
         "destinations", ", ".join(known_destinations(settings)) or NOWHERE, "the rows of the feeds",

@@ -1,4 +1,4 @@
-"""Publishes a draft with its description, of which the package ``warehouse`` knows nothing."""
+"""Publishes a draft with its description (``schema.json``), which the package ``warehouse`` must not know."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def publish_draft(
     settings: Settings, report: BuildReport, *, accept_shorter_history: bool = False, accept_deletions: bool = False
 ) -> Publication:
-    """Publish a draft, once older snapshots follow the policy of personal data. Raises: as ``publish``."""
-    from referral_warehouse.cli.erasing import erase_noted
+    """Publish a draft, after older snapshots are made to follow the policy of personal data. Raises: as ``publish``."""
+    from referral_warehouse.cli.erasing import erase_requested
     from referral_warehouse.warehouse.publish import publish
 
-    erase_noted(settings)
+    erase_requested(settings)
     return publish(
         settings, report, accept_shorter_history=accept_shorter_history, accept_deletions=accept_deletions,
         companions=[describe_snapshot],
@@ -38,7 +38,7 @@ def describe_snapshot(connection: duckdb.DuckDBPyConnection, catalog: str, folde
 
 
 def bring_to_readers(settings: Settings, refuse_lost_lock: Callable[[], None]) -> None:
-    """Bring what is published to the lake, to the place of delivered feeds and to destinations, as far as they are set.
+    """Deliver what is published to the lake, to the place of delivered feeds and to destinations, where they are set.
 
     The snapshot is already published, so failures are only warnings.
     """

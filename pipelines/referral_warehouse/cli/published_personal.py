@@ -1,4 +1,4 @@
-"""Published rows under the names of the raw table that they come from, so that a change of stored rows fits them."""
+"""Renames columns of published rows as in the raw table that they come from, so that one change fits both."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ RENAMED = {
 
 
 def raw_names(table: str) -> dict[str, str]:
-    """Columns of a published table by the name that they have in the raw table, where that is another one."""
+    """Published column → raw column, for the columns whose names differ."""
     return {"extra": "_extra", **RENAMED.get(table, {})}
 
 
 def on_published(change: Callable[[Any, Any], Any]) -> Callable[[str, Any], Any]:
-    """A change of rows of a raw table, given its schema, as one of published rows, given their table; all in Arrow."""
+    """Make a change of raw rows (schema, rows) applicable to published rows (table, rows); rows are Arrow tables."""
     from referral_warehouse.load.registry import TABLES
 
     def changed(table: str, rows: Any) -> Any:

@@ -1,6 +1,6 @@
 """A run of a command that writes the warehouse: the lock, the log, the record of how it ended, and notifications.
 
-Knows how errors end a command; what a command does is its own.
+Must not know what the command does.
 """
 
 from __future__ import annotations
@@ -53,11 +53,15 @@ CREATE = NEED_TOKEN | SIMULATE
 
 
 class CurrentRun:
-    """The run as its command sees it; the command leaves its results here.
+    """A run, for its command, which stores its results here.
 
-    Attributes: ``log`` is attached; ``report`` is that of the loader; ``publication`` what was published, if anything;
-    ``streams`` are those that were asked for, all without any; ``numbers`` are further attributes of its outcome.
-    ``refuse_lost_lock`` raises where the lock of the lake was lost.
+    Attributes:
+        log: the log, which is attached.
+        streams: the streams that were requested; empty for all.
+        report: that of the loader, if it has loaded.
+        publication: what was published, if anything.
+        refuse_lost_lock: raises where the lock of the lake was lost.
+        numbers: further attributes of the outcome.
     """
 
     def __init__(self, log: LogHandler, streams: list[str]) -> None:
@@ -109,7 +113,7 @@ def recorded_run(
                 refuse_missing_client(settings)
             if command in NEED_TOKEN and (settings.account or not settings.accounts):
                 refuse_missing_token(settings)
-            if command in NEED_TOKEN and not is_part:  # whose parts are the runs of a sync that has looked
+            if command in NEED_TOKEN and not is_part:  # for a part, the sync that started it has checked this
                 refuse_equal_tokens(settings)
             if command not in SIMULATE:
                 refuse_other_layout(settings)
@@ -123,7 +127,7 @@ def recorded_run(
                     run.refuse_lost_lock = locks.enter_context(locked_lake(settings))
                 if command in DELIVER:
                     provide_place(settings.publish_dir)
-                if is_new and command != "demo":  # which reports its directory at the end
+                if is_new and command != "demo":  # the demo reports its directory at the end
                     announce_new_directory(settings)
                 recorder.start(os.getpid())
                 announcer.started(recorder.known, recorder.found_killed, utc_now())
@@ -147,7 +151,7 @@ def recorded_run(
 def _finish(
     settings: Settings, run: CurrentRun, recorder: Recorder, announcer: Announcer, error: BaseException | None
 ) -> Outcome:
-    """Record the end of a run, and measure; the lock is held."""
+    """Record the end of a run, and write the metrics; the caller holds the lock."""
     from referral_warehouse.operate.metrics import Measured
 
     began = recorder.start_record.at
@@ -169,7 +173,7 @@ def _strikes(settings: Settings) -> list[dict[str, Any]]:
 
 
 def ending_of(error: BaseException | None) -> Ending:
-    """How a run ended that this error ended, if one did."""
+    """The end of a run. Args: ``error`` is what ended it; None where it was completed."""
     from referral_warehouse.operate.outcomes import FAILED, STOPPED
     from referral_warehouse.operate.recorder import Ending
 

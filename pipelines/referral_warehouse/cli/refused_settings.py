@@ -1,4 +1,4 @@
-"""The settings of a command whose runs are recorded: a mistake in them ends a run, which is recorded and announced.
+"""Reads the settings of a command whose runs are recorded: where they are refused, that is recorded and announced.
 
 A scheduler has an environment of its own, so ``referrals status`` in a terminal may not have the same mistake.
 """

@@ -1,7 +1,6 @@
-"""``sync --every``: runs a command again and again, for containers; after a failure it waits and tries again; a signal
-ends it.
+"""``sync --every``: repeats a sync until a signal ends it, for containers; after a failure it waits and tries again.
 
-Knows how a run ends and how long to wait then; not what it does.
+Must not know what a run does.
 """
 
 from __future__ import annotations
@@ -72,8 +71,8 @@ class Repetition:
     def run(self, state: dict[str, Any]) -> NoReturn:
         """Run until a signal ends it. Args: ``state`` is the object of the command's context.
 
-        Raises: what ends a signal; the error of the first run if it is one of configuration, which waiting would not
-        change.
+        Raises: Terminated for a signal; the error of the first run if that is one of configuration (exit code 2),
+        because waiting would not correct it.
         """
         is_first = True
         self._health = {"pid": os.getpid(), "every_s": self.every_s, "last_exit_code": None, "last_success_at": None}

@@ -1,4 +1,4 @@
-"""The report as a file of the warehouse directory: with every publication where that is set, and after the demo."""
+"""Writes the report into the warehouse directory: with every publication if that is set, and after the demo."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_report(settings: Settings) -> None:
 
 
 def add_missing_report(settings: Settings) -> None:
-    """The same where the published snapshot has no report yet, because the setting is new or the report failed."""
+    """``add_report`` where the published snapshot has no report: the setting is new, or the report failed before."""
     if settings.report and not _path(settings).exists():
         add_report(settings)
 

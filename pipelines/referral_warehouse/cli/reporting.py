@@ -1,7 +1,4 @@
-"""The result of a run, for programs and for people: summary, warnings and problems after the publication.
-
-Knows reports and publications; runs nothing.
-"""
+"""Formats the result of a run, for programs and for people: summary, warnings and problems after the publication."""
 
 from __future__ import annotations
 

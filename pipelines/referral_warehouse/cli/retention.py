@@ -1,4 +1,4 @@
-"""Applies the retention periods of personal data in a sync: forgets the people that are due, and removes old texts.
+"""Applies the retention periods of personal data in a sync: forgets people and removes texts that are due.
 
 Everything that is due is removed in one rewriting of the load file and the snapshots, at most once a day (UTC), because
 retention periods are whole days. A failure is a warning; the next sync tries again.
@@ -15,9 +15,9 @@ from referral_warehouse.cli.forgetting import (
     Erasure,
     complete_interrupted,
     erase,
+    failure_line,
+    failure_text,
     interrupted,
-    shown,
-    why_not,
 )
 from referral_warehouse.errors import ReferralsError
 from referral_warehouse.events import log_event, log_task, log_warning
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from referral_warehouse.load.report import LoadReport
 
 MOST_AT_ONCE = 5_000
-"""One sync forgets at most this many people, and the next ones the others."""
+"""One sync forgets at most this many people; the next syncs forget the others."""
 
 __all__ = ["apply_retention", "complete_interrupted", "due_now", "in_words", "listed"]
 
@@ -65,10 +65,10 @@ def apply_retention(settings: Settings, report: LoadReport, *, accept_deletions:
             return
         certificate = erase(settings, Erasure(user_ids, BY_RETENTION, tuple(sorted(due.age_limits.as_json().items()))))
     except (ReferralsError, OSError) as error:
-        still = f"personal data whose retention period is over is still held: {shown(error)}"
+        still = f"personal data whose retention period is over is still held: {failure_line(error)}"
         log_task(ERASURE, still, type(error).__name__)
         log_warning(
-            "load", "retention", f"personal data whose retention period is over is still held: {why_not(error)}"
+            "load", "retention", f"personal data whose retention period is over is still held: {failure_text(error)}"
         )
         return
     _log_erased(due)

@@ -1,8 +1,7 @@
 """The log of a command on standard error: a handler of ``logging`` that writes the package's events, a line each.
 
-Writes at least one line every 30 seconds, from a thread of its own. Without ``--log-format`` only
-warnings are shown and, where no progress bar can be seen, that the run is alive. Knows no stream, no command and no
-warehouse.
+A thread writes at least one line every 30 seconds. Without ``--log-format``, only warnings are shown and, where there
+is no progress bar, that the run is alive.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ MAX_SILENCE_S = 25.0
 ALIVE = 25
 """Level of the line that shows that a run is alive: above INFO, below WARNING."""
 OFF = logging.CRITICAL + 1
-# Commands report these in their own words: in a summary on standard output, or as the error that ends them.
+# Commands report these events themselves: in a summary on standard output, or as the error that ends them.
 NOT_SHOWN = frozenset({"progress", "run_started", "run_finished", "run_failed", "recovered", "task"})
 
 Facts = dict[str, Any]
@@ -38,8 +37,11 @@ Facts = dict[str, Any]
 class LogHandler(logging.Handler):
     """Writes the log of one command.
 
-    As a context manager it is attached to the package's logger, and its thread runs. ``pace`` is how fast calls are
-    sent; ``tasks`` has the erasures and deliveries of the run: name → why it failed, or nothing.
+    Use as a context manager: for its length the handler is attached to the package's logger, and its thread runs.
+
+    Attributes:
+        pace: how fast calls are sent.
+        tasks: the erasures and deliveries of the run: name → ``error`` and ``problem``; empty where one succeeded.
     """
 
     def __init__(
@@ -126,8 +128,8 @@ class LogHandler(logging.Handler):
             self.pace.answered()
             self._answered = self._clock()
         if event == "task":
-            told = {name: facts[name] for name in ("error", "problem")}
-            self.tasks[facts["task"]] = told if facts["problem"] else {}
+            failure = {name: facts[name] for name in ("error", "problem")}
+            self.tasks[facts["task"]] = failure if facts["problem"] else {}
         if event in ("stage", "progress"):
             name = facts["stage"]
             is_new = name != self._stage

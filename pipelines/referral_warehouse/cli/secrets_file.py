@@ -27,7 +27,7 @@ BY_HAND = f"Put {KEY} into [{'.'.join(SOURCE)}] of that file yourself, or set SO
 
 
 class SecretsFile:
-    """The file in one ``.dlt``; whatever would prevent writing it is found before anybody is asked for a token.
+    """The file in one ``.dlt`` folder. Whatever would prevent writing it is reported before a token is asked for.
 
     Raises: ConfigurationError where it cannot be written, or belongs to somebody else.
     """
@@ -47,7 +47,8 @@ class SecretsFile:
         existing = directory if directory.is_dir() else folder
         if not os.access(existing, os.W_OK | os.X_OK):
             raise ConfigurationError(
-                f"{existing} cannot be written.", f"Give this user the right to write {existing}, or go to another."
+                f"{existing} cannot be written.",
+                f"Give this user the right to write {existing}, or change to another folder.",
             )
 
     def write(self, token: str) -> None:

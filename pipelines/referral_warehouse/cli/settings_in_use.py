@@ -1,4 +1,4 @@
-"""Says which directory and which settings files a command uses, so that another working directory is noticed.
+"""Reports which directory and settings files a command uses, so that a wrong working directory is noticed.
 
 A relative directory begins at the working directory: the same command elsewhere would start a second warehouse.
 """
@@ -58,7 +58,7 @@ def refuse_missing_warehouse(settings: Settings) -> None:
 
 
 def log_in_use(settings: Settings) -> None:
-    """Write the directory and the files into the log of a run."""
+    """Log the directory and the settings files of a run."""
     text = f"directory {settings.warehouse_dir}; settings: {_places(settings)}"
     log_event("warehouse", "directory", text, **in_use_facts(settings))
 

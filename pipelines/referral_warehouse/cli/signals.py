@@ -1,6 +1,6 @@
-"""Signals that end a command: they become exceptions while it works, and end the process once it is over.
+"""Signals that end a command: they raise an exception while it works, and end the process at once afterwards.
 
-Knows no command. What the parent process ignores stays ignored.
+Signals that the parent process ignores stay ignored.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def raise_on_signals() -> None:
 
 
 def end_on_signals(code: int | None = None) -> None:
-    """End the process at once for every signal from now on: only the end of the process is left to interrupt.
+    """End the process at once for every signal from now on: the command has done its work.
 
-    Args: ``code`` is the exit code of the command, if it is known already; else it is that of the signal.
+    Args: ``code`` is the exit code of the command; None for that of the signal.
     """
 
     def end(number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Rows about people in the kept snapshots, which may have earlier values that the load file no longer has."""
+"""Finds rows about people in the kept snapshots, which may have values that the load file no longer has."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Shows the result of a query on standard output, in the format that is asked for.
+"""Shows the result of a query on standard output, in the requested format.
 
-For people, nothing in a value acts on the terminal; for programs, values are exact. Knows neither snapshots nor how
-queries are limited.
+For people, nothing in a value acts on the terminal; for programs, values are exact.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def _show_table(answer: Any) -> None:
 
 
 def _csv_line(line: str) -> None:
-    """On a terminal nothing in a value may act on it; a file or another program gets UTF-8 and each character."""
+    """Write a line as is, in UTF-8; on a terminal, escaped so that nothing in it acts on the terminal."""
     if sys.stdout.isatty():
         write_line(line.removesuffix("\n"))
     else:

@@ -1,7 +1,4 @@
-"""Programs for queries that the user has installed, DuckDB's own and Harlequin, started so that they only read.
-
-Knows neither the small prompt nor a format of results.
-"""
+"""Starts query programs that the user has installed, DuckDB's own or Harlequin, restricted to reading."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ PROMPTS = (DUCKDB, HARLEQUIN, PLAIN)
 """What ``referrals sql`` opens on a terminal; ``plain`` is its own prompt."""
 
 RESTRICTED = ("-no-init", "-safe", "-readonly")
-"""Options of DuckDB's program: no commands of its own file, no files, network, shell and settings, and no writing."""
+"""Options of DuckDB's program: no start file (~/.duckdbrc), no files, network, shell or settings, and no writing."""
 
 HARLEQUIN_RESTRICTED = ("--profile", "None", "--adapter", "duckdb", "--read-only", "--no-write-history")
 """Options of Harlequin: no profile of a file in this folder, no writing, and no history of queries on the disk."""
@@ -33,8 +30,9 @@ HARLEQUIN_RESTRICTED = ("--profile", "None", "--adapter", "duckdb", "--read-only
 HARLEQUIN_PROBE = "hsql"
 """Harlequin's own program for one query: what it opens with these options, Harlequin opens too."""
 
-ASKED = "select current_setting('enable_external_access') or not current_setting('lock_configuration') as is_open"
-PATIENCE_S = 60
+IS_OPEN = "select current_setting('enable_external_access') or not current_setting('lock_configuration') as is_open"
+"""Whether SQL can reach files and the network, or change settings."""
+PROBE_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +46,10 @@ class Program:
 def find_program(database: Path, wanted: str | None = None) -> Program | None:
     """The program to open a database with: DuckDB's, else Harlequin, else None.
 
-    A program counts where it is installed, knows the options that restrict it, and opens this file.
+    A program is used if it is installed, supports the options that restrict it, and opens this file.
 
-    Args: ``wanted`` is the one that must be taken.
-    Raises: ConfigurationError where that one cannot be.
+    Args: ``wanted`` is the only program to try; None for both.
+    Raises: ConfigurationError where ``wanted`` cannot be used.
     """
     for name in (DUCKDB, HARLEQUIN) if wanted is None else (wanted,):
         path = shutil.which(name)
@@ -81,7 +79,7 @@ def run_program(program: Program, database: Path) -> int:
 
 @contextmanager
 def _command(name: str, path: str, database: Path) -> Iterator[list[str]]:
-    """A program with what restricts it. Harlequin needs two files for that, which are removed at the end."""
+    """The command line of a program, with its restrictions. Harlequin needs two files, which are removed at the end."""
     if name == DUCKDB:
         yield [path, *RESTRICTED, str(database)]
         return
@@ -102,7 +100,7 @@ def _harlequin_opens(path: str, database: Path) -> bool:
     if probe is None:
         return False
     with _command(HARLEQUIN, probe, database) as command:
-        found = _output_of([*command, "--json", "--command", ASKED])
+        found = _output_of([*command, "--json", "--command", IS_OPEN])
     try:
         is_closed = json.loads(found or "null") == [{"is_open": False}]
     except ValueError:
@@ -118,7 +116,7 @@ def _output_of(command: Sequence[str]) -> str | None:
     try:
         tried = subprocess.run(  # noqa: S603 - the program that the user would start
             command, env=without_own_settings(os.environ), stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=PATIENCE_S, check=False,
+            timeout=PROBE_TIMEOUT_S, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -1,4 +1,4 @@
-"""The small prompt for queries on a snapshot. Knows no other program and no format of results."""
+"""The program's own small prompt for queries on a snapshot."""
 
 from __future__ import annotations
 

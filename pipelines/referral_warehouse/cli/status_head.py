@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def health_shown(settings: Settings, now: datetime, max_age_s: int | None) -> Health:
-    """The health of a directory; its published snapshot is opened too."""
+    """The health of a directory, which includes whether its published snapshot can be opened."""
     from referral_warehouse.operate.health import read_health, with_damage
     from referral_warehouse.warehouse.published import refuse_unreadable
 
@@ -37,7 +37,7 @@ def places_facts(settings: Settings) -> dict[str, Any]:
 
 
 def say_head(settings: Settings, health: Health, now: datetime, places: dict[str, Any]) -> None:
-    """Print the results of runs, the directory and settings in use, and what each of ``places`` has."""
+    """Print the results of runs, the directory and settings in use, and which snapshot each of ``places`` has."""
     from referral_warehouse.cli.console import say_paragraph
     from referral_warehouse.operate.report import sentences
 

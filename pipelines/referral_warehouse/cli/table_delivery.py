@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from referral_warehouse.destinations.delivery import TableDelivery
 
 CLIENTS = {"postgres": ("psycopg2", "postgres"), "redshift": ("psycopg2", "postgres")}
-"""Type of destination → the package that it needs, and the extra that brings it."""
+"""Type of destination → the package that it needs, and the extra that installs it."""
 
 
 def refuse_missing_client(settings: Settings) -> None:
-    """Raises: ConfigurationError when a destination needs a package that is not installed, or cannot be read."""
+    """Raises: ConfigurationError when a destination needs a missing package, or its settings are wrong."""
     from referral_warehouse.settings.destinations import load_destination
 
     for name in settings.destinations:
@@ -72,7 +72,7 @@ def deliver_after_publication(settings: Settings) -> None:
 
 
 def warn_of_failure(name: str, error: Exception) -> None:
-    """Say that a destination does not have the tables."""
+    """Warn that the tables were not delivered to a destination."""
     why = error.advice if isinstance(error, ReferralsError) else str(error)
     log_warning(
         "operate", "delivery",
@@ -98,7 +98,7 @@ def delivered(name: str, delivery: TableDelivery) -> str:
 
 
 def destination_facts(settings: Settings) -> list[dict[str, Any]]:
-    """The destinations for ``referrals status``, from what this directory knows of them."""
+    """The destinations for ``referrals status``, from the records in this directory."""
     if not settings.destinations:
         return []
     from referral_warehouse.destinations.record import DestinationRecord, read_records

@@ -21,7 +21,7 @@ def column_widths(cells: Sequence[Sequence[str]], width: int) -> list[int] | Non
     from rich.cells import cell_len
 
     columns = list(zip(*cells, strict=True))
-    # A date or an amount on one line is worth more than a head on one line, so that heads get what is left.
+    # It is more important that dates and amounts stay on one line than heads, so heads get the width that is left.
     bodies = [max((cell_len(text) for text in column[1:]), default=0) for column in columns]
     natural = [max(cell_len(text) for text in column) for column in columns]
     words = [[min(cell_len(word), LONGEST_WORD) for text in column for word in text.split()] for column in columns]

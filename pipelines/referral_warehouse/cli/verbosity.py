@@ -1,6 +1,6 @@
 """Options of the log on standard error, accepted before and after the name of a command.
 
-Knows no command and prints nothing; imports click alone, so that ``--help`` stays fast.
+Imports click alone, so that ``--help`` stays fast.
 """
 
 from __future__ import annotations

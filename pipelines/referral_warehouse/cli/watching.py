@@ -1,4 +1,4 @@
-"""Shows something again and again until the user ends it."""
+"""Repeats an output at an interval until the user ends it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from referral_warehouse.cli.signals import Terminated
 
 
 def watch(show: Callable[[], int], every_s: float, sleep: Callable[[float], object] = time.sleep) -> int:
-    """Call ``show`` every ``every_s`` seconds until Ctrl-C, or until nobody reads the output any more.
+    """Call ``show`` every ``every_s`` seconds until Ctrl-C, or until the output cannot be written any more.
 
-    A terminal is cleared before each; elsewhere an empty line separates two outputs.
+    A terminal is cleared before each call; elsewhere an empty line separates two outputs.
 
     Returns: the exit code that ``show`` returned last.
     """

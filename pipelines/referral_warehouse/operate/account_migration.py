@@ -1,7 +1,7 @@
-"""Gives the data of a directory to one of several accounts: its private files move, its snapshots are linked.
+"""Moves the data of a directory to one of several accounts: private files are moved, snapshots are linked.
 
-What is published stays where readers have it. Each step is a rename or a link, so that a migration that was killed is
-completed by the next one. Knows files; opens no database.
+What is published stays where readers open it. Each step is a rename or a link, so that the next call completes a
+migration that was killed. Opens no database.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 
 JOURNAL, FIRST_ACCOUNT = "account_migration.json", "first_account.json"
 COPIED = (PINS, RECORD_NAME, USED_NUMBERS, MARK)
-"""Files of the state that say what is published, and by whom: both the account and all together go on with them."""
-OF_ALL = (*COPIED, JOURNAL, FIRST_ACCOUNT, "lock", LOCK)
+"""Files of the state that record what is published, and by whom. The account and the common directory need them."""
+NOT_MOVED = (*COPIED, JOURNAL, FIRST_ACCOUNT, "lock", LOCK)
 """Names in the state that stay where they are."""
 
 
 def adopted_account(together: Settings) -> str | None:
-    """The account that snapshots without a column ``account`` are of; None where there never was one."""
+    """The account whose rows the snapshots without a column ``account`` have; None where nothing was migrated."""
     return _account(together.state_dir / FIRST_ACCOUNT)
 
 
 def unfinished_account(together: Settings) -> str | None:
-    """The account that the data is being moved to by a migration that is not complete; None where there is none."""
+    """The account that a migration which is not complete moves the data to; None where there is none."""
     return _account(together.state_dir / JOURNAL)
 
 
 def adopt(settings: Settings, stays: Collection[str] = ()) -> bool:
-    """Make the data of the common directory that of the account that ``settings`` are of; the caller holds the lock.
+    """Move the data of the common directory to an account; the caller holds the lock.
 
     Args:
         settings: of the account.
-        stays: further names in the state that belong to what all accounts share.
+        stays: further names in the state that all accounts share and that are not moved.
 
     Returns: False where there is nothing to move.
-    Raises: ConfigurationError where the data is another account's, an erasure is not complete, or the account has data
-    already; OSError.
+    Raises: ConfigurationError where the data is being moved to another account, an erasure is not complete, or the
+    account has data already; OSError.
     """
     together = settings.together
     if together is None:
@@ -70,7 +70,7 @@ def adopt(settings: Settings, stays: Collection[str] = ()) -> bool:
         target = settings.state_dir / path.name
         if path.name in COPIED and not target.exists():
             _copy(path, target)
-        elif path.name not in OF_ALL and path.name not in stays:
+        elif path.name not in NOT_MOVED and path.name not in stays:
             path.replace(target)
     for path in sorted(together.warehouse_dir.iterdir()):
         name = path.name

@@ -1,6 +1,6 @@
 """Reports the start and the end of a run: pings, notifications and metrics. A receiver that fails is one warning.
 
-Knows which commands are reported; other modules know what an event is and how it is sent.
+Decides which commands are reported; other modules define what an event is and how it is sent.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ STALE_MARK = "stale-notified"
 class Announcer:
     """Announces one run of a command.
 
-    ``notify`` has the receivers; ``warn`` receives what failed, once a run and receiver. With ``is_silent`` nothing is
-    sent.
+    ``notify`` has the receivers. ``warn`` is called with what failed, at most once for each receiver. With
+    ``is_silent`` nothing is sent.
     """
 
     def __init__(
@@ -78,14 +78,15 @@ class Announcer:
         """Send an alert about data that is too old, once until it is fresh again. Returns: whether an alert was sent
         now."""
         mark = self._settings.state_dir / STALE_MARK
-        told = iso_utc_seconds(health.fresh_at) if health.fresh_at is not None else "never"
-        if health.state not in (STALE, UNPUBLISHED) or (read_regular(mark) or b"").decode("utf-8", "replace") == told:
+        fresh_at = iso_utc_seconds(health.fresh_at) if health.fresh_at is not None else "never"
+        alerted = (read_regular(mark) or b"").decode("utf-8", "replace")
+        if health.state not in (STALE, UNPUBLISHED) or alerted == fresh_at:
             return False
         self._send([stale_event(health)], health.history.last_failure, now)
         try:
-            write_regular(mark, told)
+            write_regular(mark, fresh_at)
         except OSError as error:
-            self._report([f"{mark} could not be written ({reason(error)}): the next look tells of it again"])
+            self._report([f"{mark} could not be written ({reason(error)}): the next check sends the alert again"])
         return True
 
     def _send(self, events: Iterable[Event], outcome: Outcome | None, now: datetime) -> None:

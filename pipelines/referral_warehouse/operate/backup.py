@@ -1,8 +1,8 @@
 """Makes a backup of a warehouse while syncs run.
 
-Files are copied without the lock; under it, only those are copied again that a run has changed meanwhile. So a backup
-holds the lock only briefly where no run wrote, and for the copy of the load file where one did. Files of snapshots
-never change: they are linked to those of the backup before, if that has them.
+Files are copied without the lock. Then the lock is taken, and only files that a run has changed meanwhile are copied
+again. So a backup holds the lock only briefly where no run wrote, and for the copy of the load file where one did.
+Files of snapshots never change: they are hard links to those of the previous backup, if that has them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from referral_warehouse.operate.backup_contents import (
     PRIVATE,
     PUBLISHED,
     Contents,
-    Look,
+    FileState,
     Source,
     contents_of,
     is_frozen,
@@ -59,12 +59,18 @@ NEXT_STEP = (
 LOST = "{} had backups before (the newest was {}) and had none now; its disk may not have been connected"
 LOAD_NAME = "load.duckdb"
 FROZEN_MODE = 0o400
-"""Of every file of a backup: links share it, so nobody may change one."""
+"""The mode of every file of a backup. Several backups share a file by hard links, so no file may be changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was made: ``copied`` and ``shared`` bytes, and what went wrong afterwards."""
+    """A backup that was made.
+
+    Attributes:
+        copied: bytes that were copied.
+        shared: bytes that are shared with the previous backup.
+        problems: what went wrong after the backup was complete, in words.
+    """
 
     folder: Path
     manifest: BackupManifest
@@ -114,22 +120,24 @@ def make_backup(settings: Settings, directory: BackupDirectory, keep: int | None
 
 
 class _Copies:
-    """The files of a backup in the making, in ``folder``; those of snapshots are linked to the backup before."""
+    """The files of a backup that is being made, in ``folder``; those of snapshots are linked to the previous backup."""
 
-    def __init__(self, folder: Path, before: BackupDirectory) -> None:
+    def __init__(self, folder: Path, directory: BackupDirectory) -> None:
         self.folder = folder
         self.copied = self.shared = 0
         self.fresh: set[str] = set()
         """The files that were copied and not linked."""
         self.files: dict[str, BackupFile] = {}
-        self._looks: dict[str, Look] = {}
-        self._before, self._known = _newest(before)
+        self._states: dict[str, FileState] = {}
+        self._previous, self._known = _newest(directory)
 
     def take(self, files: Mapping[str, Source], *, must_exist: bool = False) -> None:
-        """Copy or link those whose present state is not in the backup yet. Without ``must_exist``, missing ones are
-        left out."""
+        """Copy or link the files whose present state is not in the backup yet.
+
+        Raises: FileNotFoundError with ``must_exist``, where a file is missing; otherwise it is left out.
+        """
         for name, source in files.items():
-            if self._looks.get(name) == source.look:
+            if self._states.get(name) == source.state:
                 continue
             self.drop([name])
             target = self.folder / name
@@ -141,9 +149,9 @@ class _Copies:
                     raise
 
     def drop(self, names: Iterable[str]) -> None:
-        """Remove copies that are not those of the backup."""
+        """Remove files from the backup that is being made."""
         for name in list(names):
-            if self._looks.pop(name, None) is not None:
+            if self._states.pop(name, None) is not None:
                 remove_or_raise(self.folder / name)
                 del self.files[name]
                 self.fresh.discard(name)
@@ -151,7 +159,7 @@ class _Copies:
     def _take(self, name: str, source: Source, target: Path) -> None:
         mode = stat.S_IMODE(source.path.stat().st_mode)
         known = self._known.get(name)
-        size, mtime_ns, *_ = source.look
+        size, mtime_ns, *_ = source.state
         is_known = known is not None and is_frozen(name) and (known.size, known.mtime_ns) == (size, mtime_ns)
         if known is not None and is_known and self._link(name, known, target):
             self.shared += size
@@ -162,11 +170,11 @@ class _Copies:
             self.fresh.add(name)
             entry = BackupFile(target.stat().st_size, digest, mode, target.stat().st_mtime_ns)
         self.files[name] = entry
-        self._looks[name] = source.look
+        self._states[name] = source.state
 
     def _link(self, name: str, known: BackupFile, target: Path) -> bool:
-        """Link a file of the backup before, if it is as it was written; False where that is not possible."""
-        source = self._before / name
+        """Link a file of the previous backup, if it is as it was written; False where that is not possible."""
+        source = self._previous / name
         if damage_of_file(source, known) is not None:
             return False
         try:
@@ -177,7 +185,7 @@ class _Copies:
 
 
 def _newest(directory: BackupDirectory) -> tuple[Path, dict[str, BackupFile]]:
-    """The newest backup with a readable manifest, and its files; those are none without one."""
+    """The folder of the newest backup with a readable manifest, and its files; no files where there is none."""
     for name in reversed(directory.names()):
         with suppress(BackupDamaged, ConfigurationError):
             return directory.root / name, read_backup_manifest(directory.root / name).files
@@ -185,7 +193,7 @@ def _newest(directory: BackupDirectory) -> tuple[Path, dict[str, BackupFile]]:
 
 
 def _copy(settings: Settings, copies: _Copies) -> Contents:
-    """Copy what there is, without the lock as far as possible. Raises: OSError, ReferralsError."""
+    """Copy the files of the warehouse, most of them without the lock. Raises: OSError, ReferralsError."""
     try:
         with warehouse_lock(settings.warehouse_dir):
             first = contents_of(settings)
@@ -195,7 +203,7 @@ def _copy(settings: Settings, copies: _Copies) -> Contents:
         copies.take(contents_of(settings).frozen)
     with warehouse_lock(settings.warehouse_dir, wait_s=WAIT_S):
         last = contents_of(settings)
-        if _looks(first) != _looks(last):  # a run wrote meanwhile: each one writes at least its outcome
+        if _states(first) != _states(last):  # a run wrote meanwhile: each one writes at least its outcome
             copies.drop(first.private)
         copies.drop(copies.files.keys() - last.files.keys())
         copies.take(last.files, must_exist=True)
@@ -204,12 +212,12 @@ def _copy(settings: Settings, copies: _Copies) -> Contents:
     return last
 
 
-def _looks(contents: Contents) -> dict[str, Look]:
-    return {name: source.look for name, source in contents.private.items()}
+def _states(contents: Contents) -> dict[str, FileState]:
+    return {name: source.state for name, source in contents.private.items()}
 
 
 def _damages(settings: Settings, copies: _Copies) -> Iterator[str]:
-    """What of the copies cannot be used, named by the files of the warehouse."""
+    """Which copies cannot be used, in words that name the files of the warehouse."""
     load_name = f"{PRIVATE}/{LOAD_NAME}"
     if load_name not in copies.files:
         yield f"{settings.load_path} is missing"

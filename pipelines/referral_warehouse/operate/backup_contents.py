@@ -1,6 +1,6 @@
-"""What belongs to a backup of a warehouse: the private files and the published ones. Reads names, no content.
+"""Lists what belongs to a backup of a warehouse: the private files and the published ones. Reads no content.
 
-The draft, the lock and temporary files are left out; so is what others put into the directory.
+The draft, the lock and temporary files are left out, and so are files of other programs in the directory.
 """
 
 from __future__ import annotations
@@ -32,23 +32,27 @@ PRIVATE, PUBLISHED = "private", "published"
 LINKS = (DATABASE, FEEDS, REPORT)
 LOCK = "lock"
 TEMPORARY = re.compile(r"\..+\.new(-\d+)?")
-Look = tuple[int, int, int, int]
-"""Size, time of last change, time of last change of the entry (both ns), inode: a file that was written has another."""
+FileState = tuple[int, int, int, int]
+"""Size (bytes), mtime and ctime (ns since 1970), and inode number of a file. A write changes at least one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to back up, and its state then."""
+    """A file to back up, and its state when it was listed."""
 
     path: Path
-    look: Look
+    state: FileState
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a warehouse holds at one time: ``files`` by the name that they have in a backup.
+    """What a warehouse holds at one time.
 
-    Attributes: ``folders`` are those of the private files, empty ones too; ``links`` are public, name → target.
+    Attributes:
+        snapshot: the number of the published snapshot; None where nothing is published.
+        files: by the name that each has in a backup.
+        folders: below ``private/state``, empty ones too, by the name that each has in a backup.
+        links: the public links, name → target.
     """
 
     snapshot: int | None
@@ -63,7 +67,7 @@ class Contents:
 
     @property
     def frozen(self) -> dict[str, Source]:
-        """The files of snapshots, which nobody changes."""
+        """The files of snapshots, which never change."""
         return {name: source for name, source in self.files.items() if is_frozen(name)}
 
 
@@ -73,25 +77,26 @@ def is_frozen(name: str) -> bool:
 
 
 def contents_of(settings: Settings) -> Contents:
-    """What there is now. The caller holds the lock, or takes the frozen files alone. Raises: OSError.
+    """List what a warehouse holds now. A caller without the lock may use ``frozen`` alone.
 
-    Raises: ConfigurationError where another file has the name of the link to the warehouse.
+    Raises: ConfigurationError where another file has the name of the link to the warehouse; OSError.
     """
     number = current_number(settings.published_dir)
     found = Contents(number)
     for path in (settings.load_path, write_ahead_log(settings.load_path)):
         _add(found, f"{PRIVATE}/{path.name}", path)
-    for path in _walk(settings.state_dir, found):
+    found.folders.extend(_state_folders(settings.state_dir))
+    for path in _files_below(settings.state_dir):
         _add(found, f"{PRIVATE}/{STATE}/{path.relative_to(settings.state_dir).as_posix()}", path)
-    for path in _walk(settings.warehouse_dir / FORGOTTEN, None):
+    for path in _files_below(settings.warehouse_dir / FORGOTTEN):
         if path.name != FORGOTTEN_JOURNAL:
             _add(found, f"{PRIVATE}/{FORGOTTEN}/{path.name}", path)
     if number is None:
         return found
     for kept in snapshot_numbers(settings):
         folder = settings.snapshots_dir / folder_name(kept)
-        if kept <= number and (folder / DATABASE).exists():  # without: what is left of one that was removed
-            for path in _walk(folder, None):
+        if kept <= number and (folder / DATABASE).exists():  # without it: remains of a snapshot that was removed
+            for path in _files_below(folder):
                 _add(found, f"{PUBLISHED}/{SNAPSHOTS}/{folder.name}/{path.relative_to(folder).as_posix()}", path)
     _add(found, f"{PUBLISHED}/{MANIFEST}", settings.manifest_path)
     for name in LINKS:
@@ -101,19 +106,25 @@ def contents_of(settings: Settings) -> Contents:
     return found
 
 
-def _walk(root: Path, found: Contents | None) -> Iterator[Path]:
-    """The files below a folder; the folders are added to ``found``. Links and temporary files are left out."""
+def _state_folders(state_dir: Path) -> Iterator[str]:
+    """The folder of the state and all folders below it, by the name that each has in a backup."""
+    for folder, folders, _ in os.walk(state_dir, onerror=_raise_unless_missing):
+        folders.sort()
+        inner = Path(folder).relative_to(state_dir).as_posix()
+        yield f"{PRIVATE}/{STATE}" + ("" if inner == "." else f"/{inner}")
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """The files below a folder, except for temporary files and the lock."""
     for folder, folders, names in os.walk(root, onerror=_raise_unless_missing):
         folders.sort()
-        if found is not None:
-            inner = Path(folder).relative_to(root).as_posix()
-            found.folders.append(f"{PRIVATE}/{STATE}" + ("" if inner == "." else f"/{inner}"))
         for name in sorted(names):
             if not TEMPORARY.fullmatch(name) and (folder, name) != (str(root), LOCK):
                 yield Path(folder) / name
 
 
 def _add(found: Contents, name: str, path: Path) -> None:
+    """Add a file; links and what is no regular file are left out, and so is a file that is gone."""
     try:
         status = path.lstat()
     except FileNotFoundError:

@@ -1,5 +1,4 @@
-"""A directory of backups: which of its folders are complete, and that nothing else is in it. Knows no warehouse's
-content.
+"""A directory of backups: which of its folders are complete, and that nothing else is in it. Reads no backup.
 
 A backup has a temporary name until it is complete, so that each folder with the name of a backup is complete.
 """
@@ -29,7 +28,7 @@ NAME_FORMAT = "%Y%m%dT%H%M%SZ"
 DRAFT = re.compile(r"\.\d{8}T\d{6}Z\.new", re.ASCII)
 LOCK = ".lock"
 NOT_OURS = frozenset({"lost+found"})
-"""What every new file system has."""
+"""Names that are ignored: every new ext file system has this one."""
 
 
 class BackupDirectory:
@@ -70,7 +69,7 @@ class BackupDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Create the directory, remove what a kill left in it, and keep other backups away for a ``with``.
+        """Lock the directory for the length of a ``with``; create it, and remove what a killed backup left in it.
 
         Raises: AnotherSyncRunning when another backup is being made there; ConfigurationError; OSError.
         """
@@ -107,7 +106,7 @@ class BackupDirectory:
         return folder
 
     def keep(self, count: int) -> list[str]:
-        """Remove all but the newest backups. Returns: why some are still there, in words.
+        """Remove all but the ``count`` newest backups. Returns: why some are still there, in words.
 
         Each gets a temporary name first, so that a kill leaves nothing that seems complete.
         """
@@ -141,7 +140,7 @@ def backup_directory(settings: Settings, path: Path) -> BackupDirectory:
 
 
 def _taken_places(settings: Settings) -> Iterator[tuple[str, Path, str]]:
-    """The settings whose directories are for something else, with these and why no backup may be there."""
+    """Setting, its directory, and why no backup may be there, for each directory that is for something else."""
     yield "WAREHOUSE__DIR", settings.warehouse_dir, "a backup there would be lost with the warehouse"
     yield "WAREHOUSE__PUBLISH_DIR", settings.published_dir, "a backup there would be lost with the warehouse"
     for name, target in (("WAREHOUSE__DELIVER_TO", settings.deliver_to), ("WAREHOUSE__LAKE_DATA", settings.lake_data)):

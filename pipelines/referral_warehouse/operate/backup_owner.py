@@ -1,6 +1,6 @@
-"""Whose backups a directory has: those of two warehouses in one directory would be taken for each other, and removed.
+"""Checks whose backups a directory has: with those of two warehouses, one would restore or remove the other's.
 
-A warehouse is known by its random name (``warehouse.publisher``), which its backups have too.
+A warehouse is identified by its random name (``warehouse.publisher``), which its backups have too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def refuse_backups_of_others(settings: Settings, directory: BackupDirectory) -> None:
-    """Refuse to make backups where another warehouse has its own; this one gets a name where it has none.
+    """Refuse a directory with the backups of another warehouse. A warehouse without a random name gets one.
 
     Raises: ConfigurationError; OSError.
     """
@@ -39,7 +39,7 @@ def refuse_backups_of_others(settings: Settings, directory: BackupDirectory) -> 
 
 
 def refuse_backup_of_another_account(settings: Settings, folder: Path, manifest: BackupManifest) -> None:
-    """Raises: ConfigurationError where the backup is of another one of the accounts than the settings."""
+    """Raises: ConfigurationError where the backup is of another account than the settings."""
     for other in accounts_of(settings.together) if settings.together is not None else ():
         if other.account != settings.account and manifest.publisher == known_name(other) is not None:
             raise ConfigurationError(

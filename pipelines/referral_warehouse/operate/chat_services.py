@@ -1,6 +1,7 @@
-"""Sends a notification to chat services through Apprise, which knows the form of each; a failure is a sentence.
+"""Sends a notification to chat services through Apprise, which has the message format of each.
 
-Knows no event. An address is never part of a sentence, because it contains secrets: services have a number instead.
+Returns a sentence for each failure. An address is never part of a sentence, because it contains secrets: services have
+a number instead.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 NAME = "NOTIFY__APPRISE_URLS"
 TITLE = "referral-warehouse"
-GOOD, DOUBTFUL = frozenset({"recovery"}), frozenset({"warnings"})
-"""Events that are shown as a success, and as a warning, if there is no other; all others are failures."""
+SUCCESSES, WARNINGS = frozenset({"recovery"}), frozenset({"warnings"})
+"""A message with events of the first kind alone is marked as a success, of these two kinds as a warning, and any other
+message as a failure."""
 
 
 def refuse_unusable_services(settings: NotifySettings) -> None:
-    """Raises: ConfigurationError where Apprise is missing, or does not know one of the addresses; nothing is called."""
+    """Raises: ConfigurationError where Apprise is missing, or does not support an address. Nothing is sent."""
     for number, url in enumerate(settings.apprise_urls, start=1):
         if _service(url, settings.timeout_s) is None:
             raise ConfigurationError(
@@ -50,7 +52,7 @@ def send_to_services(settings: NotifySettings, text: str, events: Collection[str
 
 
 class _Sending(threading.Thread):
-    """Sends a text to one service; a thread that takes too long is left behind."""
+    """Sends a text to one service; a thread that takes too long is left running."""
 
     def __init__(self, url: SecretUrl, text: str, kind: str, timeout_s: int) -> None:
         super().__init__(daemon=True)
@@ -68,7 +70,7 @@ class _Sending(threading.Thread):
 
 
 def _service(url: SecretUrl, timeout_s: int) -> Any:
-    """A service of Apprise; None where it does not know the address. It writes no file and no log."""
+    """A service of Apprise; None where Apprise does not support the address. It writes no file and no log."""
     with packages_of("notify", ["apprise"], NAME):
         import apprise
     for name in ("apprise", "urllib3"):  # their debug messages have addresses
@@ -84,6 +86,6 @@ def _service(url: SecretUrl, timeout_s: int) -> Any:
 
 
 def _kind(events: set[str]) -> str:
-    """How services mark the message, in Apprise's words."""
-    rest = events - GOOD
-    return "success" if not rest else "failure" if rest - DOUBTFUL else "warning"
+    """How services mark the message, as a type of notification of Apprise."""
+    rest = events - SUCCESSES
+    return "success" if not rest else "failure" if rest - WARNINGS else "warning"

@@ -1,4 +1,4 @@
-"""Which files at a place are those of delivered sets, and which sets are no longer needed. Knows no place."""
+"""Decides which files at a place are those of delivered sets, and which sets can be removed. Reads no place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from referral_warehouse.workspace.current_snapshot import (
 from referral_warehouse.workspace.file_kinds import read_regular, write_regular
 
 INCOMPLETE = "incomplete.json"
-"""A file in a set that is being copied, with the content of its manifest, so that another delivery can continue."""
+"""A file in a set that is being copied, with the content of the set's manifest, so that a later delivery continues."""
 
 OF_A_SET = re.compile(
     rf"{SNAPSHOTS}/([0-9]{{6,18}})/"
@@ -30,6 +30,7 @@ OF_A_SET = re.compile(
 
 
 WITHDRAWN = "withdrawn_sets"
+"""The file of the state with the number up to which delivered sets are to be removed."""
 
 
 def withdraw_sets(state_dir: Path, upto: int) -> None:
@@ -49,17 +50,17 @@ def is_of_a_set(name: str) -> bool:
 
 
 def names_of_set(stored: Iterable[str], number: int) -> list[str]:
-    """The files of a set, without those that others put there."""
+    """The files of a set, without files of other programs."""
     return sorted(name for name in stored if _number_of(name) == number)
 
 
 def removable_sets(
     stored: Mapping[str, Stored], current: int, keep: int, grace_s: float, now: float, withdrawn: int = 0
 ) -> list[int]:
-    """The numbers of sets to remove: all before the last ``keep`` whose grace period is over, and remains.
+    """The numbers of sets to remove: all before the last ``keep`` whose grace period is over, and incomplete ones.
 
-    Sets are in the order in which they were delivered, which the times of their manifests say; a set is replaced when
-    the next one is delivered. What has no manifest is the remains of a delivery or a removal that was interrupted.
+    The times of their manifests give the order in which sets were delivered; a set is replaced when the next one is
+    delivered. A set without a manifest is what is left of a delivery or a removal that was interrupted.
 
     Args:
         stored: the files below ``snapshots/`` by name.

@@ -1,5 +1,4 @@
-"""A bucket of S3, or of a server like it, that feeds are delivered to. Knows objects, and does not know which of
-them belong to one snapshot.
+"""A bucket of S3, or of a compatible server, that feeds are delivered to. Must not know which objects form a set.
 
 Credentials, region and endpoint are those that Amazon's own tools would use: from the environment, a profile, or the
 machine.
@@ -37,7 +36,7 @@ class DeliveryBucket:
                 "retries": {"total_max_attempts": ATTEMPTS, "mode": "standard"},
             },
         )  # fmt: skip
-        self._files.retries = 1  # those of the client are enough
+        self._files.retries = 1  # s3fs would repeat the attempts of the client, which are enough
 
     def files(self) -> dict[str, Stored]:
         """The objects below ``snapshots/``. Raises: OSError, errors of botocore."""

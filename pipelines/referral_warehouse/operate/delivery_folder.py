@@ -1,4 +1,4 @@
-"""A folder that feeds are delivered to, on any file system. Knows files and their readers, nothing of sets."""
+"""A folder that feeds are delivered to, on any file system. Must not know which files form a set."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class DeliveryFolder:
             self._set_mode(path, temporary)
 
     def _set_mode(self, path: Path, where: Path) -> None:
-        """Set the mode of the file ``path``, which is still at ``where``: only those in sets never change."""
+        """Set the mode of the file ``path``, which is still at ``where``. Files in sets are frozen, others are not."""
         is_replaced = path.parent == self._root
         (self._access.file if is_replaced else self._access.frozen_file)(where)
 

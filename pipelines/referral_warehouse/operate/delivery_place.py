@@ -1,4 +1,4 @@
-"""What a delivery needs of the place that it writes to, whichever kind of place it is."""
+"""The interface of a place that feeds are delivered to, such as a folder or a bucket."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Place(Protocol):
         """Write a small file."""
 
     def upload(self, name: str, source: Path, sha256: str) -> None:
-        """Copy a file. Raises: any error, also where other bytes than those of the checksum arrive."""
+        """Copy a file. Raises: any error, also where the copy does not have the checksum."""
 
     def remove(self, names: list[str]) -> None:
-        """Remove files, and the folders that are empty then; those that are gone already are no error."""
+        """Remove files, and folders that become empty; files that do not exist are no error."""
 
     def grant_read_access(self, names: Iterable[str]) -> None:
         """Let the readers that the settings name read files, where the place has owners and modes."""

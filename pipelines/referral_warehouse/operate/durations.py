@@ -1,4 +1,4 @@
-"""Reads durations as people write them (``90m``, ``3h``, ``2d``, ``1h30m``), and formats them for people. Pure."""
+"""Parses durations such as ``90m``, ``3h``, ``2d`` and ``1h30m``, and formats durations for people. Pure."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class DeliveryFailed(Exception):
-    """Feeds that cannot be delivered; the text says why, as a clause."""
+    """The feeds cannot be delivered; the text is the reason, as a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def deliver_feeds(settings: Settings, place: Place) -> Delivery | None:
     there, copied = _complete(place, wanted, stored, current)
     folder = snapshot_name(wanted.number)
     if current != wanted.number or f"{folder}/{MANIFEST}" not in there:
-        # Written again where it is there already: its time is the time when the older set is replaced.
+        # Written even if it exists: the time of this file is when the older set was replaced.
         place.write(f"{folder}/{MANIFEST}", wanted.manifest)
     if f"{folder}/{INCOMPLETE}" in there:
         place.remove([f"{folder}/{INCOMPLETE}"])
@@ -106,7 +106,7 @@ def _published_set(settings: Settings) -> _Set | None:
     manifest = read_manifest(folder / MANIFEST)
     if manifest is None or manifest["snapshot"] != number:
         raise DeliveryFailed(
-            f"snapshot {number} has no readable manifest of its own, as those of earlier versions; the next "
+            f"snapshot {number} has no readable manifest of its own (an earlier version made none); the next "
             "publication is delivered (`referrals publish` makes one)"
         )
     current = read_manifest(published / MANIFEST)
@@ -194,9 +194,9 @@ def _grant_read_access(place: Place, stored: dict[str, Stored]) -> list[str]:
 
 
 def _retain(settings: Settings, place: Place, current: int, *, is_new: bool) -> list[str]:
-    """Remove older sets by the rule for snapshots, and remains of others. Returns: what could not be removed.
+    """Remove older sets by the rule for snapshots, and incomplete sets. Returns: what could not be removed.
 
-    The time is that of the place where something was just written there: its clock may differ from this machine's.
+    Where the manifest was just written, its time at the place counts as now: the place may have another clock.
     """
     try:
         stored = place.files()
@@ -217,7 +217,7 @@ def _retain(settings: Settings, place: Place, current: int, *, is_new: bool) -> 
 
 
 def _remove_set(place: Place, number: int, stored: dict[str, Stored]) -> None:
-    """Remove the files of a set, first the one that says that it is complete."""
+    """Remove the files of a set; first its manifest, without which it counts as incomplete."""
     names = names_of_set(stored, number)
     first = f"{snapshot_name(number)}/{MANIFEST}"
     if first in names:

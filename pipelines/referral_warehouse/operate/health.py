@@ -23,7 +23,7 @@ WELL, FAILING, STALE, UNPUBLISHED, DAMAGED = "well", "failing", "stale", "nothin
 NOT_FRESH_CODE = 4
 """Exit code where the data is too old, or there is none."""
 
-SYNC_STEP = "Run `referrals sync`, or look why the scheduler does not run it."
+SYNC_STEP = "Run `referrals sync`, or find out why the scheduler does not run it."
 FIRST_STEP = "Run `referrals sync`, or `referrals demo`."
 
 
@@ -35,7 +35,7 @@ class Health:
         state: ``well``, ``failing`` (runs failed since the last success), ``stale`` (the data is older than allowed),
             ``nothing published`` or ``damaged`` (what is published cannot be read).
         exit_code: that of ``referrals status``.
-        history: what the outcomes add up to.
+        history: the state that follows from the outcomes.
         is_running: whether a command writes the directory now.
         manifest: of the published snapshot, if there is one.
         fresh_at: when the published data was as new as the API's; by this machine's clock where that was recorded, else
@@ -67,7 +67,7 @@ def with_damage(health: Health, error: SnapshotDamaged) -> Health:
 
 
 def read_health(settings: Settings, now: datetime, max_age_s: int | None = None) -> Health:
-    """The health of a directory at ``now`` (UTC). With ``max_age_s`` the age alone decides the exit code."""
+    """The health of a directory at ``now`` (UTC). With ``max_age_s``, failures of runs do not decide the exit code."""
     from referral_warehouse.warehouse.published import published_manifest
 
     history, is_running, problem = read_history(settings, now)
@@ -106,7 +106,7 @@ def read_history(settings: Settings, now: datetime) -> tuple[History, bool, str 
             return history, False, None
         if is_locked(settings.state_dir / "lock"):
             return history, True, None
-        history = history_of(log.read())  # it may have ended meanwhile
+        history = history_of(log.read())  # the run may have ended meanwhile
     except OSError as error:
         return History(), False, f"{log.path} cannot be read ({reason(error)})"
     if history.unfinished is not None:

@@ -25,16 +25,17 @@ ERASURE = "erasure"
 FORGET = "forget"
 """A command, and the task of completing one that was interrupted, which the next sync does."""
 DELIVERING = frozenset({"sync", "publish"})
-"""Commands whose success attempts every delivery that is set, so that one they do not name is not set any more."""
+"""Commands that attempt every configured delivery. A delivery that their success does not name is not configured."""
 OF_TASKS = frozenset({"deliver"})
-"""Commands that fail only because a task does, which then counts as a failure of the task and not of a run."""
+"""Commands that only carry out tasks: their failure counts as one of the task and not of a run."""
 
-KILLED_MESSAGE = "The process ended without a word: it was killed, or the machine stopped."
+KILLED_MESSAGE = "The process ended without recording its end: it was killed, or the machine stopped."
 KILLED_STEP = (
     "Run the same command again: it continues from the committed data. Look for a lack of memory, or a time limit of "
     "the scheduler."
 )
 RECENT = 20
+"""How many outcomes ``History.recent`` holds."""
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class History:
         unfinished: a run that started and has no end: it runs, or it was killed.
         last_load: the newest success that loaded; last_publication: the newest that published.
         published_load: the newest load whose data was published.
-        recent: the newest outcomes, the oldest of them first.
+        recent: the newest outcomes, in the order of their records.
     """
 
     last_success: Outcome | None = None
@@ -83,7 +84,7 @@ class History:
 
     @property
     def needed(self) -> list[Outcome]:
-        """The records from which all of this can be made again, the oldest first."""
+        """The records that are sufficient to compute this state again (without ``recent``), the oldest first."""
         found = [
             self.published_load, self.last_load, self.last_publication, self.last_success, *self.failing.values(),
             *self.failing_tasks.values(),
@@ -92,7 +93,7 @@ class History:
         return sorted(unique.values(), key=lambda outcome: outcome.ended_at)
 
     def counted(self, outcome: Outcome) -> Outcome:
-        """The outcome with the counts of failures that it adds to, its own (a success has none) and those of tasks."""
+        """The outcome with its counts of failures in a row: of the run (none for a success) and of its tasks."""
         if outcome.tasks is not None:
             outcome = replace(outcome, tasks={name: self._counted_task(name, outcome) for name in outcome.tasks})
         if outcome.result == OK:
@@ -119,7 +120,7 @@ class History:
         return {} if known is None else known.failed_tasks.get(name, {})
 
     def add(self, record: Start | Outcome) -> None:
-        """Take the next record into account; one that a new file repeats counts once."""
+        """Add the next record; a record that the new file of outcomes repeats counts once."""
         if isinstance(record, Start):
             self.unfinished = record
             return
@@ -165,13 +166,13 @@ def ended_by(command: str) -> tuple[str, ...]:
 
 
 def completed_by(outcome: Outcome) -> tuple[str, ...]:
-    """The other commands that a run completed after they were interrupted, however it ended itself."""
+    """The other commands that a run completed after they were interrupted, whatever its own result."""
     is_completed = outcome.tasks is not None and outcome.tasks.get(FORGET) == {} and outcome.command != FORGET
     return (FORGET,) if is_completed else ()
 
 
 def history_of(records: Iterable[Start | Outcome]) -> History:
-    """The history that records add up to."""
+    """The state after all of ``records``, which are in the order of the file."""
     history = History()
     for record in records:
         history.add(record)

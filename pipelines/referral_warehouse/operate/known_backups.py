@@ -1,6 +1,6 @@
-"""What a warehouse knows of its backups, in ``state/backups.json``: where they are, the newest, and what was verified.
+"""The record that a warehouse has of its backups, ``state/backups.json``: directories, newest backup, verification.
 
-Knows names of directories and of backups, and no content of one.
+Reads names of backups, and no content of one.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ def remember(state_dir: Path, records: Mapping[Path, BackupRecord]) -> list[str]
             found = {str(directory): asdict(after[directory]) for directory in sorted(after)}
             write_whole_file(state_dir / FILE, json.dumps(found, indent=2) + "\n")
     except OSError as error:
-        return [f"what is known of backups could not be recorded in {state_dir / FILE} ({reason(error)})"]
+        return [f"the backups could not be recorded in {state_dir / FILE} ({reason(error)})"]
     return []
 
 
 def known_backups(state_dir: Path) -> list[KnownBackups]:
-    """What is in these directories now; an empty one may be where a disk is not connected."""
+    """The backups that these directories hold now. Of a disk that is not connected, a directory may seem empty."""
     found = []
     for directory, record in read_records(state_dir).items():
         try:

@@ -1,4 +1,4 @@
-"""``state/metrics.prom``: what is known of a directory as metrics, for collectors that read text files.
+"""Writes ``state/metrics.prom``: the state of a directory as metrics, for collectors that read text files.
 
 Only gauges, so that the file is valid both as OpenMetrics and in Prometheus' own text format.
 """
@@ -110,7 +110,9 @@ def _add_load(registry: CollectorRegistry, history: History) -> None:
         )
     last = history.last_publication
     warnings = (last.warnings if last is not None else None) or {}
-    _add(registry, "warnings", "Checks that found rows and forbid nothing.", [({}, float(len(warnings)))])
+    _add(
+        registry, "warnings", "Checks that found rows and do not refuse the publication.", [({}, float(len(warnings)))]
+    )
     _add(
         registry, "warning_rows", "Rows that such a check found.",
         [({"check": check}, float(rows)) for check, rows in warnings.items()],

@@ -1,4 +1,4 @@
-"""The events of a run that are worth a notification, and their JSON object. Pure; knows no receiver."""
+"""Derives the events of a run that receivers are notified of, and their JSON object. Pure."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def events_of(before: History, outcome: Outcome) -> list[Event]:
 
 
 def _events_of_tasks(before: History, outcome: Outcome) -> list[Event]:
-    """The erasures and deliveries that failed, as often as failures of runs, and those that succeeded again."""
+    """The events of erasures and deliveries: failures, reported as often as those of runs, and recoveries."""
     events = []
     for name, found in (outcome.tasks or {}).items():
         known = before.task_failure(name)
@@ -87,8 +87,8 @@ def _is_task_due(known: dict[str, Any], found: dict[str, Any], before: History, 
     if known.get("error") != found.get("error"):
         return True
     since = parse_utc(str(found["failing_since"]))
-    told = next(one for one in before.failing_tasks.values() if known in one.failed_tasks.values())
-    return _days(since, outcome.ended_at) > _days(since, told.ended_at)
+    last = next(run for run in before.failing_tasks.values() if known in run.failed_tasks.values())
+    return _days(since, outcome.ended_at) > _days(since, last.ended_at)
 
 
 def stale_event(health: Health) -> Event:
@@ -99,7 +99,7 @@ def stale_event(health: Health) -> Event:
 
 
 def payload(events: Iterable[Event], outcome: Outcome | None, warehouse_dir: str, host: str, at: str) -> dict[str, Any]:
-    """The object that receivers get; no secret is in it. ``text`` is all of it in words."""
+    """The object that receivers get, without secrets. Its ``text`` says all of it in words."""
     listed = list(events)
     found = {
         "text": one_line(f"referral-warehouse on {host}: " + " ".join(event.text for event in listed), 2_000),
@@ -119,7 +119,7 @@ def payload(events: Iterable[Event], outcome: Outcome | None, warehouse_dir: str
 
 
 def _is_due(known: Outcome | None, outcome: Outcome) -> bool:
-    """Whether a failure is worth a message: the first, another error than before, and one a day while it lasts."""
+    """Whether a failure is reported: the first one, another error than before, and one a day while it lasts."""
     if known is None or (known.error, known.exit_code) != (outcome.error, outcome.exit_code):
         return True
     since = parse_utc(outcome.failing_since or outcome.at)

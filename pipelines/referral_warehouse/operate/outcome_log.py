@@ -1,8 +1,8 @@
 """The file of outcomes, ``state/outcomes.jsonl``: a line is appended when a run starts and when it ends.
 
 Lines are only ever appended. When the file is large it becomes ``outcomes.1.jsonl`` and a new one begins, with the
-records that the history needs; both are read. A line that a kill or a full disk tore is skipped, and the next record
-begins on a line of its own. Knows no command and no error of one.
+records that the history needs; both are read. A line that a kill or a full disk left incomplete is skipped, and the
+next record begins on a line of its own.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class OutcomeLog:
         return [record for path in (self._old, self.path) for record in _records(path)]
 
     def append(self, *values: Start | Outcome) -> None:
-        """Append records. Raises: OSError when they cannot be written; then nothing of them counts."""
+        """Append records. Raises: OSError when they cannot all be written."""
         set_aside_unless_file(self.path)
         text = "".join(_line(to_record(value)) for value in values)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -48,8 +48,8 @@ class OutcomeLog:
             size = os.fstat(descriptor).st_size
             is_torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             data = (("\n" if is_torn else "") + text).encode()
-            if os.write(descriptor, data) != len(data):  # a full disk takes a part
-                raise OSError(f"{self.path} took a part of a line: the disk may be full")
+            if os.write(descriptor, data) != len(data):  # on a full disk, a part may be written
+                raise OSError(f"only a part of a line was written to {self.path}: the disk may be full")
         finally:
             os.close(descriptor)
 
@@ -66,7 +66,7 @@ class OutcomeLog:
         self.append(*kept)
 
     def drop_older(self, before: datetime) -> int:
-        """Leave out records of before a time, except for those that the history needs; returns how many.
+        """Remove records from before a time, except for those that the history needs; returns how many.
 
         Only the holder of the directory's lock may do so. Raises: OSError.
         """

@@ -1,7 +1,6 @@
-"""What a run of a command was: the record of its start and of its end, as JSON objects and as values.
+"""The records of the start and of the end of a run, as JSON objects and as values.
 
-A record is read back leniently, because a line may be torn or changed: a changed line is not read as a record.
-Knows no file.
+A line may be incomplete or changed: what cannot be a record is skipped when it is read. Reads no file.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from referral_warehouse.utc_times import parse_utc
 OK, FAILED, STOPPED, KILLED = "ok", "failed", "stopped", "killed"
 RESULTS = frozenset({OK, FAILED, STOPPED, KILLED})
 LONGEST_MESSAGE = 600
-"""Columns of a message or an advice that are kept, so that a line stays small."""
+"""Columns of a message or a next step that are recorded, so that a line stays small."""
 
 T = TypeVar("T", "Start", "Outcome")
 
@@ -43,15 +42,15 @@ class Outcome:
         seconds: the duration; rows are rows written, ``calls`` requests sent.
         snapshot: the published snapshot when the run ended.
         streams: numbers of each stream that was loaded, by name.
-        only_streams: whether a part of the streams was asked for.
+        only_streams: whether only some of the streams were requested.
         failed_checks: the ``fail_`` checks that forbade the publication.
         warnings: the ``warn_`` checks that found rows, with their numbers; None where nothing was published.
         forgotten: how many people were forgotten, and texts left out, because their retention period was over, by kind.
-        tasks: erasures and deliveries, which may fail without failing the run, by name: nothing where one succeeded,
+        tasks: erasures and deliveries, which may fail without failing the run, by name: empty where one succeeded,
             else ``problem``, ``error`` (its class), ``failures`` (runs in a row) and ``failing_since``.
         strikes: rate-limit violations during the run.
-        failures: for a run that did not succeed, how many of its command did not since ``failing_since``, which is the
-            end of the first of them; this one counts.
+        failures: for a run that did not succeed, how many runs of its command in a row did not, with this one.
+        failing_since: the end of the first of these runs.
     """
 
     run: str

@@ -1,7 +1,6 @@
 """Sends notifications to receivers: a POST, a ping, a command, chat services, each with a time limit.
 
-Returns a sentence for each failure. Knows no event. An address is never part of a sentence, because it may contain a
-secret.
+Returns a sentence for each failure. An address is never part of a sentence, because it may contain a secret.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def with_suffix(url: SecretUrl, suffix: str) -> str:
 
 
 def _request(name: str, url: str, body: bytes, kind: str, timeout_s: int) -> str | None:
-    """POST a body, in a thread that is left behind after the time limit: looking up a name has none of its own."""
+    """POST a body, in a thread that is left running after the time limit: a DNS lookup has no limit of its own."""
     found: list[str | None] = []
     thread = threading.Thread(target=lambda: found.append(_post(url, body, kind, timeout_s)), daemon=True)
     thread.start()

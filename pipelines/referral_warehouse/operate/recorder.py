@@ -1,6 +1,6 @@
 """Records that a run started and how it ended. What cannot be written is a warning and never fails the run.
 
-Knows no command; the caller holds the lock of the directory from ``start`` to ``end``.
+The caller holds the lock of the directory from ``start`` to ``end``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from referral_warehouse.utc_times import iso_utc_seconds
 from referral_warehouse.workspace.removal import reason
 
 DISK_FULL = "DiskFull"
-"""The class of the error of a full disk."""
+"""The name of the error class for a full disk."""
 
 
 def utc_now() -> datetime:
@@ -35,7 +35,7 @@ def utc_now() -> datetime:
 
 @dataclass(slots=True)
 class Ending:
-    """How a run ended, in the words of its error; the attributes are those of ``Outcome``."""
+    """How a run ended, as its error reports it; the attributes are those of ``Outcome``."""
 
     result: str = OK
     exit_code: int = 0
@@ -49,8 +49,9 @@ class Recorder:
     """Records one run of a command.
 
     Attributes:
-        known: the history as it was found.
-        before: the same with the run that was killed before this one, if there is one; found_killed is that run.
+        known: the history as it was read.
+        before: the same with ``found_killed``.
+        found_killed: the run that was killed before this one; None where there is none.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Recorder:
         self._attempt(self._log.append, Start(start.run, start.command, start.at, pid))
 
     def refused(self, ending: Ending) -> Outcome:
-        """Record a run that ended before it started: nothing is written where the directory has no state yet."""
+        """Record a run that was refused before it started; nothing is written where the directory has no state yet."""
         self._is_writable = self._state_dir.is_dir()
         if self._is_writable:
             self._read()
@@ -134,7 +135,7 @@ class Recorder:
         self._is_writable = False
         log_warning(
             "operate", "outcomes",
-            f"{self._log.path} cannot be written ({reason(error)}): `referrals status` will not know of this run",
+            f"{self._log.path} cannot be written ({reason(error)}): `referrals status` will not show this run",
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The health of a directory for people and for programs: sentences, and one JSON object. Pure."""
+"""Formats the health of a directory: sentences for people, and one JSON object for programs. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from referral_warehouse.operate.outcomes import FAILED, KILLED, STOPPED, Outcome
 from referral_warehouse.utc_times import iso_utc, parse_utc
 
 SHOWN_ELSEWHERE = ("lake", "tables to ")
-"""Beginnings of the names of tasks that ``referrals status`` has lines about anyway."""
+"""Beginnings of the names of tasks that other lines of ``referrals status`` report."""
 ENDED = {FAILED: "failed", STOPPED: "was stopped", KILLED: "was killed"}
 
 

@@ -1,7 +1,7 @@
 """Puts a backup into the warehouse directory.
 
-Its files are copied into a folder of the directory first and compared with the manifest; then a journal is written, and
-from there on the restore is completed, by another call if need be (``restore_switch``). Until then nothing is changed.
+Its files are first copied into a folder of the directory and compared with the manifest. Then a journal is written;
+until then nothing is changed. From then on the restore is completed, if necessary by another call (``restore_switch``).
 """
 
 from __future__ import annotations
@@ -45,8 +45,12 @@ def restore_backup(
 ) -> Restored:
     """Restore a backup, or complete the restore that was interrupted.
 
-    Args: ``name`` is the backup's, None for the newest; ``is_replacing`` allows to move other data aside; ``pause`` is
-        called with seconds before old snapshots are moved.
+    Args:
+        settings: of the directory.
+        directory: the backups.
+        name: of the backup; None for the newest.
+        is_replacing: whether existing data may be moved aside.
+        pause: called with seconds before old snapshots are moved.
 
     Raises: BackupDamaged; ConfigurationError when the directory has data, or the backup is newer than this program;
     AnotherSyncRunning; DiskFull. Nothing is changed then. ReferralsError when a restore that has begun cannot go on.
@@ -89,7 +93,7 @@ def _interrupted(settings: Settings, error: OSError) -> ReferralsError:
 
 
 def _staged(settings: Settings, folder: Path, manifest: BackupManifest) -> Journal:
-    """Copy a backup beside the files that it replaces. Snapshots that the directory has already are left out.
+    """Copy a backup next to the files that it replaces. Snapshots that the directory has already are left out.
 
     Raises: BackupDamaged when a copy differs from the manifest; OSError.
     """
@@ -106,7 +110,7 @@ def _staged(settings: Settings, folder: Path, manifest: BackupManifest) -> Journ
         target = stage_of(settings, name.partition("/")[0]).parent / name
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if copy_file(folder / name, target, entry.mode & 0o777) != entry.sha256:
-            raise BackupDamaged(f"{folder / name} has other bytes than before: the disk may be failing.")
+            raise BackupDamaged(f"{folder / name} changed while it was copied: the disk may be failing.")
     for part in (PRIVATE, PUBLISHED):
         for place, _, _ in os.walk(stage_of(settings, part).parent):
             sync_file(Path(place))
@@ -123,7 +127,7 @@ def _staged(settings: Settings, folder: Path, manifest: BackupManifest) -> Journ
 
 
 def _free_aside(settings: Settings) -> str:
-    """A name for the folder of old files that neither directory has."""
+    """A name for the folder of old files; no file in either directory has it."""
     now = datetime.now(UTC)
     while True:
         name = f"replaced-{now.strftime(NAME_FORMAT)}"
@@ -133,7 +137,7 @@ def _free_aside(settings: Settings) -> str:
 
 
 def _number(name: str) -> str:
-    """The folder of the snapshot that a file of a backup belongs to."""
+    """The name of the folder of the snapshot that a file of a backup belongs to, such as ``000123``."""
     return Path(name).parts[2]
 
 
@@ -165,7 +169,7 @@ def _refuse_newer(folder: Path, manifest: BackupManifest) -> None:
         refuse_newer(folder, manifest.load_version)
     if (manifest.schema_version or 0) > SCHEMA_VERSION:
         raise ConfigurationError(
-            f"{folder} holds published data of schema version {manifest.schema_version}; this program knows versions "
-            f"up to {SCHEMA_VERSION}.",
+            f"{folder} holds published data of schema version {manifest.schema_version}; this program supports "
+            f"versions up to {SCHEMA_VERSION}.",
             f"Install version {manifest.program_version} of referral-warehouse, or a newer one.",
         )

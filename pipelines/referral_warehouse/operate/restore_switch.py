@@ -1,7 +1,7 @@
 """The second half of a restore: moves the old files aside and the new ones into their place.
 
 Each step is one rename, which a second call does not repeat, so that a restore that was killed anywhere is completed by
-calling ``complete`` again. The public link always names a whole snapshot. Knows no backup.
+calling ``complete`` again. The public link always names a whole snapshot. Reads no backup.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 OPENING_S = 1.0
-"""Seconds that old snapshots stay after the switch, in which a reader that has followed the link can open its file."""
+"""Seconds that old snapshots stay after the switch, so that a reader that has followed the link can open its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def _switch_private(settings: Settings, journal: Journal, aside: Path) -> None:
         if os.path.lexists(staged):
             _set_aside(live, aside / entry)
             staged.replace(live)
-        elif entry not in (*journal.entries, f"{STATE}/{MARK}"):  # of an old backup: the warehouse is still this one
+        elif entry not in (*journal.entries, f"{STATE}/{MARK}"):  # an old backup has no mark: this one stays
             _set_aside(live, aside / entry)
     _keep_forgotten(settings, stage / FORGOTTEN)
     used = stage / STATE / USED_NUMBERS
@@ -157,9 +157,9 @@ def _switch_private(settings: Settings, journal: Journal, aside: Path) -> None:
 
 
 def _keep_forgotten(settings: Settings, staged: Path) -> None:
-    """Take over who was forgotten, and the certificates, where the directory has none of that name.
+    """Add the files about forgotten people that the backup has and the directory has not.
 
-    Its own digests stay: they have everybody who was forgotten since the backup was made.
+    The directory's own digests stay: they include everybody who was forgotten since the backup was made.
     """
     live = settings.warehouse_dir / FORGOTTEN
     for path in sorted(staged.iterdir()) if staged.is_dir() else ():

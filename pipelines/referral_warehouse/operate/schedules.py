@@ -1,6 +1,6 @@
-"""Files that make a scheduler run ``referrals sync``: templates, filled in with the paths of this deployment. Pure.
+"""Makes the files for a scheduler that runs ``referrals sync``: templates with the paths of this deployment. Pure.
 
-A placeholder is ``@@form:name@@``; the form quotes the value for the language of the file. Knows no setting.
+A placeholder is ``@@form:name@@``; the form quotes the value for the language of the file. Must not know settings.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PLACEHOLDER = re.compile(r"@@([a-z_]+):([a-z_]+)@@")
 LARGEST_JITTER_S = 300
 NIGHT_HOUR = 3
 SHORTEST_S = {"github-actions": 5 * MINUTE_S}
-"""Schedulers that do not accept every interval."""
+"""The shortest interval (seconds) of schedulers that need more than a minute."""
 
 Value = str | int | list[str]
 
@@ -98,7 +98,9 @@ def _refuse_unwritable_paths(deployment: Deployment) -> None:
 
 
 def cron_expression(every_s: int, minute: int) -> str:
-    """When a job runs every so many seconds, in UTC where the scheduler has a zone; ``minute`` moves it.
+    """The cron expression of a job that runs every ``every_s`` seconds, at ``minute`` of an hour.
+
+    Times are UTC where the scheduler has a time zone.
 
     Raises: ConfigurationError where the interval divides neither an hour nor a day.
     """
@@ -116,7 +118,7 @@ def cron_expression(every_s: int, minute: int) -> str:
 
 
 def calendar_expression(every_s: int, minute: int) -> str:
-    """The same for systemd."""
+    """The same as an ``OnCalendar`` expression of systemd."""
     if every_s < HOUR_S:
         step = every_s // MINUTE_S
         return f"*-*-* *:{minute % step:02d}/{step}:00"
@@ -160,7 +162,7 @@ def _sh(value: Value) -> str:
 
 
 def _cron(value: Value) -> str:
-    """For the shell; cron itself takes a percent sign for a line break, also within quotes."""
+    """For the shell, with escaped percent signs: cron replaces them by line breaks, also within quotes."""
     return _sh(value).replace("%", "\\%")
 
 
@@ -170,7 +172,7 @@ def _unit(value: Value) -> str:
 
 
 def _credential(value: Value) -> str:
-    """Where a unit has its settings and its token from. Args: ``value`` is the file of the token, or nothing."""
+    """The lines of a unit about settings and token. Args: ``value`` is the file of the token, or empty."""
     if not value:
         return "# Settings and the token are read from .dlt/ in this folder."
     return (
@@ -244,4 +246,4 @@ FORMS: dict[str, Callable[[Value], str]] = {
     "json": lambda value: json.dumps(value, ensure_ascii=False),
     "py": repr,
 }
-"""Form → how a value is written in it. ``text`` is for comments and for values that are made here."""
+"""Form → the function that writes a value in it. ``text`` is for comments and for values that need no quotes."""

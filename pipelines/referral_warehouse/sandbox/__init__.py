@@ -3,10 +3,10 @@
 It is written from the API documentation alone and shares no code with the client, so that a misreading cannot pass on
 both sides; it imports nothing from the other packages.
 
-Its own decisions, where the documentation says nothing (they are not the vendor's word):
+Its own decisions, where the documentation says nothing:
 
-- *Times.* Users and issued rewards carry ``2023-12-04T12:35:17.000000Z``; coupons and batches carry plain days
-  (``2022-09-01``), because their documented type is "date". Times have whole seconds.
+- *Times.* Users and issued rewards have times like ``2023-12-04T12:35:17.000000Z``; coupons and batches have plain
+  days (``2022-09-01``), because their documented type is "date". Times have whole seconds.
 - *Days in filters.* A plain day means the whole day: ``gt 2021-12-31`` begins on the first of January, as the
   documentation's "qualified in January" example needs. With the quirk ``lte_loses_day`` it means midnight.
 - *The clock* moves only with changes: by one second with an action, by days with ``advance``; reading never moves it.
@@ -19,7 +19,7 @@ Its own decisions, where the documentation says nothing (they are not the vendor
 - *Coupons.* A user holds at most one. Deleting the user frees the coupon (``referral_id`` null, ``issued_at`` kept).
   Un-qualifying through a coupon clears its ``used_at``.
 - *Queries.* More than 250 rows a page, unknown fields, operators, relations and parameters are refused with 400.
-- *Single users* carry ``rewards_due`` and ``rewards_issued``, created and updated ones ``campaign`` and ``referrer``,
+- *Single users* have ``rewards_due`` and ``rewards_issued``, created and updated ones ``campaign`` and ``referrer``,
   even when they are not requested, as in the documentation's samples.
 
 The names below are imported when first used: the server needs Starlette and uvicorn (the extra ``sandbox``), the list

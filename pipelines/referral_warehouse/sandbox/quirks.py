@@ -1,6 +1,6 @@
 """Switches for behaviour of the live API that differs from its documentation; independent of HTTP and tables.
 
-All are off by default. Each field's metadata carries ``help`` (one sentence) and, where only some values are allowed,
+All are off by default. Each field's metadata has ``help`` (one sentence) and, where only some values are allowed,
 ``choices``, so that a command line and its documentation can be generated from the class.
 """
 
@@ -41,7 +41,7 @@ class Quirks:
     ignore_filter_field: str = _name("Filters on this field are ignored.")
     refuse_id_filters: bool = _switch("Filters on the field id are refused with a validation error.")
     ignore_order: bool = _switch("The order parameter is ignored and lists are returned newest first.")
-    unstable_order: bool = _switch("Rows that tie, and lists without an order, change places between calls.")
+    unstable_order: bool = _switch("Rows with equal sort values, and lists without order, change places between calls.")
     ignore_per_page: bool = _switch("Every page has 25 rows, whatever per_page is.")
     per_page_users_only: bool = _switch("Only the list of users supports per_page; other lists have 25 rows a page.")
     clamp_per_page: bool = _switch("A per_page above 250 returns 250 rows instead of a validation error.")
@@ -91,10 +91,10 @@ class Quirks:
     fail_status: int = field(default=500, metadata={"help": "The status of calls that fail."})
     throttle_every: int = _every("Every Nth response has status 429 and does not count as abuse.")
     retry_after: str = _choice(
-        "seconds", ("seconds", "date", "zero", "absent"), "How responses with 429 give Retry-After."
+        "seconds", ("seconds", "date", "zero", "absent"), "The form of Retry-After in responses with 429."
     )
-    slow_every: int = _every("Every Nth response is late.")
-    slow_s: float = field(default=25.0, metadata={"help": "Seconds by which late responses are late."})
+    slow_every: int = _every("Every Nth response is delayed.")
+    slow_s: float = field(default=25.0, metadata={"help": "Seconds by which a late response is delayed."})
     reset_every: int = _every("Every Nth call ends in a connection reset.")
     reset_in_body: bool = _switch("Connections break in the middle of the body instead of before the response.")
     redirect_to: str = _name("Every response is a 301 to the same path at this address.")

@@ -26,10 +26,10 @@ from referral_warehouse.sandbox.simulation.seeding import seed_account
 
 @dataclass(frozen=True)
 class Call:
-    """One API request as the server saw it.
+    """One API request as the server received it.
 
-    ``path`` begins with /api/v1, ``authorized`` is whether it carried the current token, ``at_s`` is the limiter's
-    clock, ``status`` 0 means a connection that was reset.
+    ``path`` begins with /api/v1, ``authorized`` is whether it had the current token, ``at_s`` is the time by the
+    limiter's clock, ``status`` 0 means a connection that was reset.
     """
 
     method: str
@@ -100,14 +100,14 @@ class Service:
             self._calls.clear()
 
     def is_authorized(self, header: str) -> bool:
-        """Whether an Authorization header carries the token."""
+        """Whether an Authorization header has the token."""
         scheme, _, sent = header.partition(" ")
         return scheme.lower() == "bearer" and hmac.compare_digest(
             sent.strip().encode("utf-8", "surrogateescape"), self.token.encode()
         )
 
     def shift(self) -> None:
-        """Called before every list: the quirk ``shift_every`` deletes or adds a user, in turn."""
+        """Apply the quirk ``shift_every`` before a list is read: delete or add a user, in turn."""
         with self._lock:
             self._list_calls += 1
             every = self._quirks.shift_every

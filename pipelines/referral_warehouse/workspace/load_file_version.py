@@ -49,7 +49,7 @@ def refuse_newer(where: Path, version: int) -> None:
     """Raises: ConfigurationError when a newer program wrote the load file at ``where``."""
     if version > LOAD_FILE_VERSION:
         raise ConfigurationError(
-            f"{where} has version {version} of the load file, and this program knows versions up to "
+            f"{where} has version {version} of the load file, and this program supports versions up to "
             f"{LOAD_FILE_VERSION}.",
             "Install the newer version of referral-warehouse that wrote it, or restore an older backup "
             "(`referrals restore`).",

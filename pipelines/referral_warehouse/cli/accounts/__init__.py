@@ -1,1 +1,1 @@
-"""Several accounts on the command line: which one a command is for, and what is done for all of them together."""
+"""Several accounts on the command line: the option ``--account``, and commands for all accounts together."""

@@ -1,7 +1,7 @@
 """Syncs accounts side by side, each in a process of its own: a process that fails or is killed ends no other.
 
-A process is ``referrals sync --account NAME``; its lines of standard error appear with the name of the account in
-front. Knows processes, and how an account's last run ended; publishes nothing.
+A process is ``referrals sync --account NAME``; its lines of standard error get the name of the account in front.
+Publishes nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PROGRAM = (sys.executable, "-P", "-m", "referral_warehouse")
 """The command line of this program, whichever way it was started."""
 BUSY = 75
 STOP_S = 60.0
-"""Seconds from SIGTERM, after which a process may have a package to write, to SIGKILL."""
+"""Seconds from SIGTERM to SIGKILL; a process may have to write a package first."""
 POLL_S = 0.2
 """Seconds between two checks for a signal to this process, while it waits for the others."""
 

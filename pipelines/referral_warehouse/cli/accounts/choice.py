@@ -19,7 +19,7 @@ COMMAND = re.compile(
     "(`referrals (?:backup|build|check|config|export|fix-clock|forget|init|load|privacy|publish|report|restore|status|"
     "strikes|sync))(?! --account)"
 )
-"""A command in a text that may be for one account."""
+"""A command in a text that has the option ``--account``."""
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:  # noqa: ARG001
@@ -38,7 +38,7 @@ def _complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -
 
 
 def account_option(command: F) -> F:
-    """Add ``--account NAME``; ``read_settings`` knows what was chosen."""
+    """Add ``--account NAME``; ``chosen_name`` returns its value."""
     option = click.option(
         "--account", metavar="NAME", expose_value=False, callback=_remember, shell_complete=_complete,
         help="Only this one of several accounts.",
@@ -53,7 +53,7 @@ def chosen_name() -> str | None:
 
 
 def named_for(account: str, text: str) -> str:
-    """An advice for a deployment of one account, as one for an account of several: its settings, and ``--account``."""
+    """Change advice for a single account into advice for one of several: its settings, and ``--account``."""
     text = text.replace("SOURCES__REFERRAL_FACTORY__", f"ACCOUNTS__{account.upper()}__")
     return COMMAND.sub(rf"\1 --account {account}", text)
 

@@ -1,4 +1,4 @@
-"""Whether a directory and the accounts of the settings belong together. Each run asks before it reads or writes."""
+"""Checks that a directory and the accounts of the settings belong together, before a run reads or writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from referral_warehouse.workspace.directories import ACCOUNTS
 
 
 def refuse_other_layout(settings: Settings) -> None:
-    """Refuse settings of several accounts for the data of one without a name, and the other way round.
+    """Refuse settings of several accounts where the directory has one account without a name, and vice versa.
 
     Raises: ConfigurationError.
     """
@@ -54,9 +54,10 @@ def refuse_equal_tokens(settings: Settings) -> None:
 
 
 def refuse_lost_account(settings: Settings) -> None:
-    """Refuse to begin the data of an account again where data of it is published: its history would be lost unseen.
+    """Refuse to start an account again whose directory is lost and whose data is published.
 
-    The history of a new load file is compared with the account's own snapshots, and those are gone too.
+    Its history would be lost unnoticed: a new load file is compared with the account's own snapshots, which are also
+    lost.
 
     Raises: HistoryLost.
     """

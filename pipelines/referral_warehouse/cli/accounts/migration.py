@@ -1,4 +1,4 @@
-"""``referrals migrate --to accounts``: the data of a directory becomes that of one of several accounts."""
+"""``referrals migrate --to accounts``: moves the data of a directory to one of several accounts."""
 
 from __future__ import annotations
 

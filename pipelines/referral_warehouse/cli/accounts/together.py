@@ -25,7 +25,7 @@ def sync_together(
 ) -> None:
     """Sync every account, then publish all together.
 
-    Args: ``options`` are those of ``referrals sync`` for each account; ``streams`` are those that were asked for.
+    Args: ``options`` are those of ``referrals sync`` for each account; ``streams`` are the requested ones.
     Raises: AccountsFailed where one failed, after the others were published; ConfigurationError; AnotherSyncRunning.
     """
     from referral_warehouse.cli.console import say, say_json
@@ -63,7 +63,7 @@ def sync_together(
 def publish_accounts(
     settings: Settings, run: CurrentRun, runs: Sequence[AccountRun] = (), *, accept_deletions: bool = False
 ) -> Publication | None:
-    """Publish what all accounts have published, as one snapshot, and bring it to the lake and to destinations.
+    """Publish what all accounts have published, as one snapshot, and deliver it to the lake and to destinations.
 
     Args: ``runs`` are the syncs that have just ended; of other accounts the last record counts.
     Returns: None where the published snapshot is current. Raises: as ``warehouse.accounts.publication``.

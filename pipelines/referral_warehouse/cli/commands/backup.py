@@ -40,7 +40,7 @@ def backup(directory: Path, keep: int | None, verify: bool, as_json: bool) -> No
     place = backup_directory(settings, directory)
     if verify:
         if keep is not None:
-            raise ConfigurationError("--verify makes no backup, so --keep does not go with it.", "Run them one by one.")
+            raise ConfigurationError("--verify makes no backup, so --keep cannot be used.", "Run them one by one.")
         _verify(settings, place, as_json=as_json)
         return
     from referral_warehouse.cli.console import say, say_json

@@ -48,7 +48,7 @@ def config(as_json: bool) -> None:
 
 
 def shown_value(row: EffectiveSetting) -> Any:
-    """A value of JSON: paths are text, a secret is masked, None is none."""
+    """A value for JSON: paths are text, a secret is masked, None stays None."""
     if row.value is None:
         return None
     if row.setting.is_secret:
@@ -59,7 +59,7 @@ def shown_value(row: EffectiveSetting) -> Any:
 
 
 def toml_lines(rows: list[EffectiveSetting]) -> Iterator[str]:
-    """The settings as a TOML file, each with a remark that names its origin; those without a value are remarks."""
+    """The settings as a TOML file. A comment names the origin of each; settings without a value are comments."""
     assignments = {row.setting: _assignment(row) for row in rows}
     width = max(len(text) for text in assignments.values() if len(text) <= WIDEST_VALUE)
     sections = dict.fromkeys(row.setting.section for row in rows)
@@ -79,7 +79,7 @@ def _assignment(row: EffectiveSetting) -> str:
     if isinstance(value, dict):
         pairs = ", ".join(f"{_toml(key)} = {_toml(unit)}" for key, unit in value.items())
         return f"{row.setting.key} = {{ {pairs} }}" if pairs else f"{row.setting.key} = {{}}"
-    # A remark: a masked value that is copied with the rest would replace the real one.
+    # As a comment: a masked value that is copied with the rest would replace the real one.
     return f"{'# ' if row.setting.is_secret else ''}{row.setting.key} = {_toml(value)}"
 
 

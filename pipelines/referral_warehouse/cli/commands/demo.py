@@ -58,41 +58,41 @@ def demo(days: int, users: int, seed: int) -> None:
     require_sandbox_extra()
     settings = dataclasses.replace(read_settings(may_be_together=True), accounts=())
     with recorded_run(settings, "demo") as run:
-        world = settings.warehouse_dir / DEMO_MARKER
-        if settings.load_path.exists() and not world.exists():
+        account_file = settings.warehouse_dir / DEMO_MARKER
+        if settings.load_path.exists() and not account_file.exists():
             raise ConfigurationError(
                 f"{settings.warehouse_dir} holds the data of a real account; the demo would be mixed with it.",
                 "Set WAREHOUSE__DIR to another directory for the demo.",
             )
-        refuse_other_kinds(world, "the demo's account")
+        refuse_other_kinds(account_file, "the demo's account")
         try:
-            _play(settings, world, run, days=days, users=users, seed=seed)
+            _simulate(settings, account_file, run, days=days, users=users, seed=seed)
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(
-                f"The demo's account {world} cannot be read: {error}.",
+                f"The demo's account {account_file} cannot be read: {error}.",
                 f"Move {settings.warehouse_dir} away and run the same command again: the demo starts again.",
             ) from error
         work_is_done("The days are simulated and published.")
-    _show(settings, world)
+    _show(settings, account_file)
 
 
-def _play(settings: Settings, world: Path, run: CurrentRun, *, days: int, users: int, seed: int) -> None:
+def _simulate(settings: Settings, account_file: Path, run: CurrentRun, *, days: int, users: int, seed: int) -> None:
     from referral_warehouse.cli.console import day_bar
     from referral_warehouse.sandbox import Sandbox
 
     with (
-        Sandbox(path=world, users=users, seed=seed, token=DEMO_TOKEN, calls_per_minute=0) as sandbox,
+        Sandbox(path=account_file, users=users, seed=seed, token=DEMO_TOKEN, calls_per_minute=0) as sandbox,
         day_bar(days) as bar,
     ):
-        there = dataclasses.replace(
+        of_sandbox = dataclasses.replace(
             settings, base_url=sandbox.base_url, api_token=Token(DEMO_TOKEN), calls_per_minute=0, simulated_time=True
         )
         task = bar.add_task("Simulated days", total=days, facts="first sync")
         if not current_database(settings.published_dir).exists():
-            _sync(there, run)
+            _sync(of_sandbox, run)
         for _ in range(days):
             sandbox.advance(days=1)
-            report = _sync(there, run)
+            report = _sync(of_sandbox, run)
             bar.update(
                 task, advance=1,
                 facts=f"{sandbox.now:%Y-%m-%d}: {report.rows_written:,} rows written, {report.calls} calls",
@@ -106,7 +106,7 @@ def _sync(settings: Settings, run: CurrentRun) -> LoadReport:
     return report
 
 
-def _show(settings: Settings, world: Path) -> None:
+def _show(settings: Settings, account_file: Path) -> None:
     from referral_warehouse.cli.console import FUNNEL, query_warehouse, say, show_table
     from referral_warehouse.cli.report_file import demo_report
 
@@ -118,5 +118,5 @@ def _show(settings: Settings, world: Path) -> None:
     say(f"Warehouse: {public_database(settings.published_dir)}")
     say(f"Feeds:     {settings.feeds_dir}/*.parquet")
     say(f"Report:    {demo_report(settings)}")
-    say(f"Event log: referrals sandbox --file {world} --events")
+    say(f"Event log: referrals sandbox --file {account_file} --events")
     say("Open the warehouse read-only with any DuckDB client or BI tool; README, 'Asking questions', has queries.")

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from referral_warehouse.load.privacy.people import Rows
 
 BY_ID = click.option("--user-id", metavar="N", type=int, help="The person with this id.")
-BY_EMAIL = click.option("--email", metavar="ADDRESS", help="The person with this address; several are listed.")
+BY_EMAIL = click.option(
+    "--email", metavar="ADDRESS", help="The person with this address; refused, with a list, if several people have it."
+)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 
 
@@ -57,7 +59,7 @@ def forget(user_id: int | None, email: str | None, dry_run: bool, as_json: bool)
         return
     if interrupted(settings) is None:
         with _look(settings):
-            _person(settings, user_id, email)  # nobody found is no failed run
+            _person(settings, user_id, email)  # a person who is not found must not be a failed run
     with recorded_run(settings, "forget") as run:
         begun = interrupted(settings)
         certificate = None if begun is None else _forget(settings, run, begun)

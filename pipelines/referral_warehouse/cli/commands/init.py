@@ -59,7 +59,7 @@ def init() -> None:
 
 
 def _refuse_other_tokens(token: EffectiveSetting, file: EffectiveSetting) -> None:
-    """Raises: ConfigurationError where what is written would have no effect."""
+    """Raises: ConfigurationError where another token takes precedence, so that the written one would have no effect."""
     for given in (file, token):
         if given.value is not None and (given is file or given.place == ENVIRONMENT):
             raise ConfigurationError(
@@ -81,7 +81,7 @@ def _ask(settings: Settings) -> str:
     except (click.Abort, EOFError):
         text = ""
     except UnicodeDecodeError:
-        raise ConfigurationError("What was given as a token is not text.", "Run the same command again.") from None
+        raise ConfigurationError("The token that was given is not text.", "Run the same command again.") from None
     token = SCHEME.sub("", cleaned(text), count=1)
     if not token:
         raise ConfigurationError(

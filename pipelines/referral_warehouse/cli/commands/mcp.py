@@ -39,7 +39,7 @@ def mcp(http: bool, port: int) -> None:
     if http:
         _serve_http(settings, server, port)
         return
-    end_on_signals()  # nothing is written, and a thread waits for standard input
+    end_on_signals()  # nothing is written that could be interrupted; a thread waits for standard input
     server.run("stdio")
 
 

@@ -65,7 +65,7 @@ def migrate(target: str, as_json: bool) -> None:
 
 
 def _give_to_account(settings: Settings, *, as_json: bool) -> None:
-    """Make the data of the directory that of the account that was chosen. Raises: ConfigurationError."""
+    """Move the data of the directory to the chosen account. Raises: ConfigurationError."""
     from referral_warehouse.cli.accounts.migration import give_to_account
     from referral_warehouse.cli.console import say, say_json
 

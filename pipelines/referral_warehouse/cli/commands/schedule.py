@@ -86,7 +86,7 @@ def schedule(kind: str | None, every: str, target: Path | None, token_file: Path
 
 
 def _warn_of_variables(kind: str, *, has_token_file: bool) -> None:
-    """Name the settings that only the environment of this shell has: the scheduler has another one."""
+    """Warn of settings that only the environment of this shell has: the scheduler has another environment."""
     names = {setting.name for setting in TABLE} - {"WAREHOUSE__DIR"}
     left = [
         name

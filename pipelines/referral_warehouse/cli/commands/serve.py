@@ -59,7 +59,10 @@ def _say_what(settings: Settings, url: str) -> None:
 
 
 def _warn_or_refuse(settings: Settings, host: str) -> None:
-    """Raises: ConfigurationError when there is no such host, or other machines would need a token made now."""
+    """Warn where other machines can connect.
+
+    Raises: ConfigurationError when there is no such host, or other machines can connect and no token is set.
+    """
     from referral_warehouse.cli.output import warn
     from referral_warehouse.consume.http_server import is_loopback
 

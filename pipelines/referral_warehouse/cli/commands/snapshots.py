@@ -20,7 +20,7 @@ COLUMNS = ("snapshot", "synced_at", "built_at", "in_directory", "lake_version", 
 
 @click.command(epilog="Example: referrals snapshots --pin 12")
 @click.option("--pin", type=click.IntRange(1), metavar="N", help="Keep snapshot N until it is unpinned.")
-@click.option("--unpin", type=click.IntRange(1), metavar="N", help="Let retention remove snapshot N again.")
+@click.option("--unpin", type=click.IntRange(1), metavar="N", help="Remove the pin of snapshot N.")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
 @logging_options
 @account_option
@@ -61,7 +61,7 @@ def _change(settings: Settings, pin: int | None, unpin: int | None) -> None:
             rows, problem = _rows(settings)
             if pin not in {row["snapshot"] for row in rows}:
                 kept = ", ".join(str(row["snapshot"]) for row in rows) or "none"
-                unknown = f" The lake could not be asked: {problem}" if problem else ""
+                unknown = f" The lake could not be read: {problem}" if problem else ""
                 raise ConfigurationError(
                     f"There is no snapshot {pin}; those that are kept: {kept}.{unknown}",
                     "Pin one of those that `referrals snapshots` lists.",

@@ -52,10 +52,10 @@ WATCH_S = "5"
 
 @click.command(epilog="Example: referrals status --max-age 3h")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line.")
-@click.option("--max-age", metavar="AGE", help="Exit with 4 where the data is older, as in 90m, 3h or 2d, else with 0.")
+@click.option("--max-age", metavar="AGE", help="Exit with 4 if the data is older, such as 90m, 3h or 2d.")
 @click.option(
     "--watch", "watch_s", metavar="[SECONDS]", is_flag=False, flag_value=WATCH_S, type=click.IntRange(1, 86_400),
-    help=f"Show it again every {WATCH_S} seconds, or as many as are given, until Ctrl-C.",
+    help=f"Repeat every {WATCH_S} seconds, or at the given interval, until Ctrl-C.",
 )  # fmt: skip
 @click.option(
     "--notify",
@@ -69,8 +69,9 @@ WATCH_S = "5"
 def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int | None, is_alert_sent: bool) -> None:
     """Show whether runs succeed, how fresh the data is, rows, calls, violations, quarantine and open liabilities.
 
-    Exits with 0 where all is well, with 4 where nothing is published or the data is older than --max-age. Without
-    --max-age it exits with the code of the last failure where runs failed since the last success.
+    Exits with 0 where all is well, with 4 where nothing is published or the data is older than --max-age, and with 5
+    where what is published cannot be read. Without --max-age it exits with the code of the last failure where runs
+    failed since the last success.
     """
     from referral_warehouse.cli.run_logging import open_log
     from referral_warehouse.cli.watching import watch
@@ -109,7 +110,7 @@ def status(ctx: click.Context, as_json: bool, max_age: str | None, watch_s: int 
 
 
 def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health:
-    """Show all of it once. Returns: what was shown."""
+    """Show the status once. Returns: the health that was shown."""
     from referral_warehouse.cli.commands.strikes import in_words, strike_facts
     from referral_warehouse.cli.console import say, say_json, say_paragraph
     from referral_warehouse.operate.health import DAMAGED, UNPUBLISHED
@@ -142,7 +143,7 @@ def _show(settings: Settings, max_age_s: int | None, *, as_json: bool) -> Health
 
 
 def _published(settings: Settings, health: Health) -> dict[str, Any]:
-    """What is known of the published snapshot, for programs; of a damaged one that is its manifest."""
+    """The published snapshot, for programs; of a damaged one, its manifest alone."""
     if health.damage is not None:
         return _manifest(health)
     from referral_warehouse.cli.console import query_warehouse

@@ -1,4 +1,4 @@
-"""``strikes``: the rate-limit violations of the last seven days, and the command that deletes them."""
+"""``strikes``: shows the rate-limit violations of the last seven days, and deletes them with ``--forgive``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def strikes(forgive: bool, as_json: bool) -> None:
 
 
 def strike_facts(settings: Settings) -> dict[str, Any]:
-    """The token's rate-limit violations, oldest first, and until when they stop all calls (None: they do not)."""
+    """The rate-limit violations, oldest first, and until when they stop all calls; None where they do not."""
     from referral_warehouse.api.rate_limit.limiter import recorded_violations, stopped_until
 
     found = recorded_violations(settings)

@@ -11,7 +11,12 @@ from referral_warehouse.cli.acceptance import ACCEPT_ACCOUNT, ACCEPT_DELETIONS, 
 from referral_warehouse.cli.accounts.choice import account_option
 from referral_warehouse.cli.accounts.layout import refuse_lost_account
 from referral_warehouse.cli.completion import complete_streams
-from referral_warehouse.cli.directory_state import refuse_mixing, remember_origin, say_what_is_lost, set_demo_aside
+from referral_warehouse.cli.directory_state import (
+    refuse_mixing,
+    remember_origin,
+    set_demo_aside,
+    warn_of_lost_load_file,
+)
 from referral_warehouse.cli.output import work_is_done
 from referral_warehouse.cli.publication import bring_to_readers, publish_draft
 from referral_warehouse.cli.recorded_run import CurrentRun, recorded_run
@@ -52,7 +57,7 @@ def _loading_options(command: F) -> F:
 @ACCEPT_HISTORY
 @ACCEPT_DELETIONS
 @ACCEPT_ACCOUNT
-@click.option("--every", metavar="INTERVAL", help="Keep running, also after failures: sync every 15m, 1h or 1d.")
+@click.option("--every", metavar="INTERVAL", help="Keep running and sync every 15m, 1h or 1d, also after failures.")
 @click.option("--part", is_flag=True, hidden=True)
 @account_option
 def sync(streams: str, every: str | None, part: bool, **options: bool) -> None:
@@ -69,7 +74,7 @@ def sync(streams: str, every: str | None, part: bool, **options: bool) -> None:
     every_s = parse_duration("--every", every)
     if any(value for name, value in options.items() if name != "as_json"):
         raise ConfigurationError(
-            "--every does not go with --sweep, --rebuild or an option that accepts something: they are for one run.",
+            "--every cannot be combined with --sweep, --rebuild or an --accept-… option: they are for one run.",
             "Run that sync once, without --every.",
         )
     repeat(lambda: _sync(streams, **options), every_s, settings_of_run("sync", may_be_together=True).state_dir)
@@ -82,7 +87,7 @@ def _sync(
     from referral_warehouse.cli.console import say_json
 
     settings = settings_of_run("sync", may_be_together=True, is_part=is_part)
-    chosen = asked_streams(settings, streams)
+    chosen = requested_streams(settings, streams)
     if settings.accounts and not settings.account:
         from referral_warehouse.cli.accounts.together import sync_together
 
@@ -98,7 +103,7 @@ def _sync(
     with recorded_run(settings, "sync", chosen, is_part=is_part, refuse=refuse) as run:
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
-        say_what_is_lost(settings)
+        warn_of_lost_load_file(settings)
         completed = complete_interrupted(settings)
         report, publication = sync_once(
             settings, chosen, run, sweep=sweep, rebuild=rebuild, quiet=as_json,
@@ -136,7 +141,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
     from referral_warehouse.load.runner import load as run_load
 
     settings = settings_of_run("load")
-    chosen = asked_streams(settings, streams)
+    chosen = requested_streams(settings, streams)
     with (
         recorded_run(settings, "load", chosen, refuse=refuse_lost_account) as run,
         Reporter(run.log, quiet=as_json) as reporter,
@@ -144,7 +149,7 @@ def load(streams: str, sweep: bool, rebuild: bool, as_json: bool, accept_deletio
         run.log.pace.budget = settings.calls_per_minute
         set_demo_aside(settings)
         refuse_mixing(settings, accept_account=accept_account)
-        say_what_is_lost(settings)
+        warn_of_lost_load_file(settings)
         completed = complete_interrupted(settings)
         report = run.report = run_load(
             settings, chosen, sweep=sweep, rebuild=rebuild, accept_deletions=accept_deletions,
@@ -221,7 +226,7 @@ def publish(as_json: bool, accept_shorter_history: bool, accept_deletions: bool)
         print_warnings(publication)
 
 
-def asked_streams(settings: Settings, text: str) -> list[str]:
+def requested_streams(settings: Settings, text: str) -> list[str]:
     """The streams named on the command line. Raises: ConfigurationError for an unknown one, or one that is left out."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if names or settings.streams:
@@ -245,7 +250,7 @@ def sync_once(
 ) -> tuple[LoadReport, Publication | None]:
     """One complete sync; the caller holds the lock. No publication when the published snapshot is still current.
 
-    What was loaded and published is left in ``run``, also where a later step fails.
+    What was loaded and published is stored in ``run``, also where a later step fails.
     Where another account replaces the data of the directory, the deletion of the old records is expected.
     """
     from referral_warehouse.cli.console import Reporter

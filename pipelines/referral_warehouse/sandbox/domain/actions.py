@@ -1,7 +1,7 @@
-"""The dashboard's actions: what people do in the account and the API cannot. Each is one transaction.
+"""Actions on the account, such as those in the vendor's dashboard, most of which the API does not offer.
 
-The rules are in ``people``, ``rewards`` and ``coupons``; ``Sandbox`` inherits these methods, the control endpoints
-serve them.
+Each is one transaction. The rules are in ``people``, ``rewards``, ``coupons`` and ``corrections``; ``Sandbox`` inherits
+these methods, and the control endpoints call them.
 """
 
 from __future__ import annotations
@@ -120,22 +120,22 @@ class Actions:
             rewards.reprice(self._store, reward_id, value)
 
     def amend_payout(self, issued_id: int, value: Decimal | int | str) -> None:
-        """Give each reward of a payout in process another value."""
+        """Change the value of each reward of a payout in process."""
         with self._store.transaction():
             corrections.amend_payout(self._store, issued_id, value)
 
     def cancel_payout(self, issued_id: int, status: str = "Cancelled") -> None:
-        """A payout in process will not be made; its row stays with this status and without a date."""
+        """Cancel a payout in process; its row stays, with this status and without a date."""
         with self._store.transaction():
             corrections.cancel_payout(self._store, issued_id, status)
 
     def fail_payout(self, issued_id: int) -> None:
-        """A dated payout came back: its row is gone and the same rewards are due again."""
+        """Undo a dated payout that failed: its row is removed, and the same rewards are due again."""
         with self._store.transaction():
             corrections.fail_payout(self._store, issued_id)
 
     def rename_reward_type(self, reward_id: int, reward_type: str) -> None:
-        """Give the type of a reward another name."""
+        """Rename the type of a reward."""
         with self._store.transaction():
             corrections.rename_reward_type(self._store, reward_id, reward_type)
 
@@ -145,7 +145,7 @@ class Actions:
             corrections.move_reward(self._store, reward_id, campaign_id)
 
     def merge_users(self, user_id: int, into_id: int) -> None:
-        """The referrals of one user become those of another."""
+        """Move the referrals of one user to another."""
         with self._store.transaction():
             corrections.merge_users(self._store, user_id, into_id)
 
@@ -160,7 +160,7 @@ class Actions:
             return coupons.issue_coupon(self._store, user_id, coupon_id)
 
     def use_coupon(self, coupon_id: int) -> bool:
-        """Redeem a coupon, which qualifies its holder; returns whether anything is new."""
+        """Redeem a coupon, which qualifies its holder; returns whether anything changed."""
         with self._store.transaction():
             return coupons.use_coupon(self._store, coupon_id)
 

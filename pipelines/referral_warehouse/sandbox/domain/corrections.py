@@ -1,7 +1,6 @@
-"""What is corrected in an account afterwards: payouts amended, cancelled or failed, rewards renamed or moved, people
-merged.
+"""Rules for corrections: payouts are amended, cancelled or fail, rewards are renamed or moved, people are merged.
 
-None of it leaves a date that a client could filter by. Knows people only by their ids.
+No correction leaves a date that a client could filter by.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from referral_warehouse.sandbox.domain.store import Store, mills_of
 
 
 def amend_payout(store: Store, issued_id: int, value: Decimal | int | str) -> None:
-    """Give each reward of a payout in process another value.
+    """Change the value of each reward of a payout in process.
 
     Raises: NoSuchRow, or ValueError when the payout is dated or the value is negative or finer than a thousandth.
     """
@@ -33,7 +32,7 @@ def amend_payout(store: Store, issued_id: int, value: Decimal | int | str) -> No
 
 
 def cancel_payout(store: Store, issued_id: int, status: str = "Cancelled") -> None:
-    """A payout in process will not be made; its row stays in the list without a date.
+    """Cancel a payout in process; its row stays in the list without a date.
 
     Raises: NoSuchRow, or ValueError when the payout is dated.
     """
@@ -54,7 +53,7 @@ def cancel_payout(store: Store, issued_id: int, status: str = "Cancelled") -> No
 
 
 def fail_payout(store: Store, issued_id: int) -> None:
-    """A dated payout came back: its row leaves the list, and the same rewards are due again at today's price.
+    """Undo a dated payout that failed: its row is removed, and the same rewards are due again at the current price.
 
     Raises: NoSuchRow, or ValueError when the payout has no date.
     """
@@ -93,7 +92,7 @@ def fail_payout(store: Store, issued_id: int) -> None:
 
 
 def rename_reward_type(store: Store, reward_id: int, reward_type: str) -> None:
-    """Give the type of a reward another name, also on the rows of both reward lists.
+    """Rename the type of a reward, also on the rows of both reward lists.
 
     Raises: NoSuchRow.
     """
@@ -109,7 +108,7 @@ def rename_reward_type(store: Store, reward_id: int, reward_type: str) -> None:
 
 
 def move_reward(store: Store, reward_id: int, campaign_id: int) -> None:
-    """Move a reward to another campaign; who earned it still does.
+    """Move a reward to another campaign; people keep the units that they have earned.
 
     Raises: NoSuchRow.
     """
@@ -120,15 +119,15 @@ def move_reward(store: Store, reward_id: int, campaign_id: int) -> None:
 
 
 def merge_users(store: Store, user_id: int, into_id: int) -> None:
-    """One person has two accounts: the referrals of the one become those of the other. Nobody is deleted.
+    """Merge two users of one person: move the referrals of the one to the other. Neither is deleted.
 
     Raises: NoSuchRow, or ValueError when the two are the same or in different campaigns.
     """
     campaign_id, referrals, converted = store.must(
         "user", "select campaign_id, referrals_count, converted_referrals_count from users where id = ?", user_id
     )
-    (home,) = store.must("user", "select campaign_id from users where id = ?", into_id)
-    if user_id == into_id or campaign_id != home:
+    (into_campaign_id,) = store.must("user", "select campaign_id from users where id = ?", into_id)
+    if user_id == into_id or campaign_id != into_campaign_id:
         raise ValueError(f"Users {user_id} and {into_id} cannot be merged.")
     store.run("update users set referrer_id = ? where referrer_id = ? and id <> ?", into_id, user_id, into_id)
     kept, kept_converted = store.must(

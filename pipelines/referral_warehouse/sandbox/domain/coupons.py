@@ -1,4 +1,4 @@
-"""Coupons of the uploaded batches are issued to people, used and deleted; using one qualifies its holder."""
+"""Rules for coupons: they are uploaded, issued to people, used and deleted; using one qualifies its holder."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def issue_coupon(store: Store, user_id: int, coupon_id: int | None = None) -> in
 
 
 def use_coupon(store: Store, coupon_id: int) -> bool:
-    """A coupon is redeemed, which qualifies its holder; returns whether anything is new.
+    """Redeem a coupon, which qualifies its holder; returns whether anything changed.
 
     Raises: NoSuchRow when the coupon does not exist or nobody holds it.
     """
@@ -55,7 +55,7 @@ def use_coupon(store: Store, coupon_id: int) -> bool:
 
 
 def return_coupon(store: Store, coupon_id: int) -> None:
-    """A redemption is undone: the coupon is unused again and its holder no longer qualified.
+    """Undo a redemption: the coupon is unused again and its holder no longer qualified.
 
     Raises: NoSuchRow when the coupon does not exist or nobody holds it.
     """
@@ -67,7 +67,7 @@ def return_coupon(store: Store, coupon_id: int) -> None:
 
 
 def delete_coupon(store: Store, coupon_id: int) -> None:
-    """A coupon is removed from its batch.
+    """Remove a coupon from its batch.
 
     Raises: NoSuchRow.
     """

@@ -1,4 +1,4 @@
-"""Queries the tables: the ids of a list in order, and their rows with relations. Knows no envelopes.
+"""Queries the tables: the ids of a list in order, and their rows with relations. Must not know envelopes.
 
 The ids of a list are cached until the next change, so that reading many pages sorts and counts once.
 """
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 
 class Lists:
-    """Reads one store. ``call`` is the number of the request, for quirks that change between calls."""
+    """The lists of one store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -32,7 +32,10 @@ class Lists:
         self._cached_version = -1
 
     def ids(self, resource: Resource, query: ResourceQuery, quirks: Quirks, call: int = 0) -> array[int]:
-        """The ids of all rows that pass the filters, in the requested order."""
+        """The ids of all rows that pass the filters, in the requested order.
+
+        Args: ``call`` is the number of the request, for quirks that change between calls.
+        """
         where, values = _where(query, quirks)
         order = None if quirks.ignore_order else query.order
         if order:
@@ -98,7 +101,7 @@ class Lists:
     def _unstable(
         self, resource: Resource, where: str, values: list[Any], order: tuple[str, bool] | None, call: int
     ) -> array[int]:
-        """Rows that tie are in another order at every call, as in a database query without a tie-breaker."""
+        """Rows with equal sort values are shuffled at every call, as in a database query without a tie-breaker."""
         rng = Random(call)
         tie = resource.fields[order[0]].sql if order else "0"
         rows = self._store.all(f"select {resource.key}, {tie} from {resource.source} where {where}", *values)

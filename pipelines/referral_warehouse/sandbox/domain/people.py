@@ -17,7 +17,7 @@ _ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def code_of(seed: str, user_id: int) -> str:
-    """The unique code of a user: seems random, but depends on the seed and the id alone."""
+    """The unique code of a user. It looks random, but depends on the seed and the id alone."""
     number = int.from_bytes(hashlib.blake2b(f"{seed}:{user_id}".encode(), digest_size=8).digest(), "big")
     letters = []
     for _ in range(8):
@@ -176,7 +176,7 @@ def set_campaign_status(store: Store, campaign_id: int, status: str) -> None:
 
 
 def refresh_live(store: Store) -> None:
-    """A campaign is live while it is launched and the time is between its start and its end."""
+    """Update which campaigns are live: launched, and the time is between start and end."""
     store.run(
         "update campaigns set live = (status = 'launched' and coalesce(starts_at <= ?1, 1) "
         "and coalesce(ends_at > ?1, 1))",

@@ -1,8 +1,9 @@
-"""What is owed: rewards fall due, are taken back, issued, completed and re-priced. Knows people only by their ids.
+"""Rules for rewards: they fall due, are reversed, issued, completed and re-priced.
 
 A *unit* is one reward earned by one referral; it is ``due``, ``issued`` or ``reversed``. A due row holds the units of
-one reward and recipient that are still owed; an issued row is one issuing. For each reward and recipient the events
-add up: accrued + repriced - reversed - issued - in_process is what is due, in_process - completed what is in process.
+one reward and recipient that are still owed; an issued row holds units that were issued together. For each reward and
+recipient the events add up: accrued + repriced - reversed - issued - in_process is what is due, and in_process -
+completed is what is in process.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ ISSUED = "Issued"
 
 
 def accrue(store: Store, campaign_id: int, when: str, referral_id: int, referrer_id: int) -> None:
-    """A referral joined (``invited``) or qualified (``converted``): what the campaign promises falls due."""
+    """Make the promised rewards due after a referral joined (``invited``) or qualified (``converted``)."""
     for reward_id, reward_for, mills in store.all(
         "select id, reward_for, value_mills from rewards where campaign_id = ? and when_referral = ? order by id",
         campaign_id,
@@ -26,7 +27,7 @@ def accrue(store: Store, campaign_id: int, when: str, referral_id: int, referrer
     ):
         recipient_id = referrer_id if reward_for == REFERRING else referral_id
         if not store.one("select 1 from users where id = ?", recipient_id):
-            continue  # the referrer was deleted: nobody to owe it to
+            continue  # the referrer was deleted: nothing is owed to anybody
         key = (reward_id, recipient_id, referral_id)
         state = store.one("select state from units where reward_id = ? and recipient_id = ? and referral_id = ?", *key)
         if state and state[0] != "reversed":
@@ -54,7 +55,7 @@ def accrue(store: Store, campaign_id: int, when: str, referral_id: int, referrer
 
 
 def reverse(store: Store, referral_id: int) -> None:
-    """The referral is no longer qualified: units it earned by converting and that are still due are taken back."""
+    """Reverse the units that a referral earned by converting and that are still due: it is no longer qualified."""
     for reward_id, recipient_id, mills, campaign_id in store.all(
         "select n.reward_id, n.recipient_id, r.value_mills, r.campaign_id from units n join rewards r "
         "on r.id = n.reward_id where n.referral_id = ? and n.state = 'due' and r.when_referral = 'converted' "
@@ -87,7 +88,7 @@ def reverse(store: Store, referral_id: int) -> None:
 
 
 def drop_dues(store: Store, recipient_id: int) -> None:
-    """The recipient is being deleted: what was still due is taken back, what was issued stays."""
+    """Reverse everything that is due to a recipient who is being deleted; what was issued stays."""
     for due_id, reward_id, total, mills, campaign_id in store.all(
         "select d.id, d.reward_id, d.total_due, r.value_mills, r.campaign_id from dues d "
         "join rewards r on r.id = d.reward_id where d.recipient_id = ? order by d.id",
@@ -111,7 +112,7 @@ def drop_dues(store: Store, recipient_id: int) -> None:
 def issue(store: Store, due_id: int, count: int | None = None, in_process: bool = False) -> int:
     """Issue a due row or ``count`` units of it, at once or as an invoice that is still to be paid.
 
-    Raises: NoSuchRow when the row is not due, ValueError when fewer units are due than asked for.
+    Raises: NoSuchRow when the row is not due, ValueError when ``count`` is not between 1 and the units that are due.
     """
     reward_id, recipient_id, total, name, reward_for, kind, when, mills, campaign_id, first_name, email = store.must(
         "due row",
@@ -168,7 +169,7 @@ def issue(store: Store, due_id: int, count: int | None = None, in_process: bool 
 
 
 def complete(store: Store, issued_id: int) -> None:
-    """What was in process has been paid: it gets its date. Completing twice changes nothing."""
+    """Mark a row in process as paid, with the current date. Completing twice changes nothing."""
     reward_id, recipient_id, count, mills, issued_at, campaign_id = store.must(
         "issued row",
         "select i.reward_id, i.recipient_id, i.total_due, i.reward_value_mills, i.issued_at, r.campaign_id "
@@ -190,7 +191,7 @@ def complete(store: Store, issued_id: int) -> None:
 
 
 def reprice(store: Store, reward_id: int, value: Decimal | int | str) -> None:
-    """Give a reward another price: what is due is worth more or less from now on, what was issued is not.
+    """Change the price of a reward. It applies to what is due, and not to what was issued.
 
     Raises: NoSuchRow, or ValueError when the price is negative or finer than a thousandth.
     """

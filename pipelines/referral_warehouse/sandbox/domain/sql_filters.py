@@ -1,4 +1,4 @@
-"""Translates one filter into one SQL condition: how values and days are compared. Knows nothing else of a query."""
+"""Translates one filter into one SQL condition: how values and days are compared."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One sqlite database behind one lock: transactions that move the clock, tables, and the event log.
 
-Knows no rule of the referral business and no HTTP.
+Must not know the rules of referrals, nor HTTP.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class Store:
         return int(row[0] or 0) if row else 0
 
     def run(self, sql: str, *values: Any) -> int:
-        """Change rows; returns the new row's id of an insert."""
+        """Change rows; returns the id of the row that an insert added."""
         with self.lock:
             return int(self._db.execute(sql, values).lastrowid or 0)
 

@@ -1,4 +1,4 @@
-"""The open connections by client address, so that a response can end in a reset or be late; knows no request."""
+"""The open connections by client address, so that a response can end in a reset or be delayed."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Connections:
             await self._closing.wait()
 
     def close(self) -> None:
-        """The server is about to stop: end all pauses. May be called from any thread."""
+        """End all pauses, because the server is about to stop. May be called from any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._closing.set)
 
     def reset(self, client: tuple[str, int], with_fin: bool = False) -> None:
-        """Drop a client's connection with RST, or ``with_fin`` in the middle of the body."""
+        """Close a client's connection with RST; with FIN for ``with_fin``, after a part of the body was sent."""
         transport = self._open.get(tuple(client))  # type: ignore[arg-type]
         if transport is None:
             return

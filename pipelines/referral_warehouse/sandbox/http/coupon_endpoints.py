@@ -71,7 +71,7 @@ async def _qualify_coupon(request: Request, service: Service, found: tuple[Any, 
 
 
 async def inbound_webhook(request: Request) -> Response:
-    """Outside the API: the token in the path replaces the Bearer header. Accepts a user's code or a coupon."""
+    """Qualify a user by code or coupon. Not part of the API: the token in the path replaces the Bearer header."""
     service, form = service_of(request), await form_of(request)
     if request.path_params["token"] != service.webhook_token:
         raise Refusal(401)

@@ -1,4 +1,4 @@
-"""The documented endpoints of campaigns, users and rewards: from a request to a body. Knows no rate limit."""
+"""The documented endpoints of campaigns, users and rewards: from a request to a body. Must not know the rate limit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _CLOSINGS: dict[str, Body] = {
 
 
 def answer(body: Body, status: int = 200) -> Response:
-    """JSON."""
+    """A response with a JSON body."""
     return Response(orjson.dumps(body), status, media_type="application/json")
 
 
@@ -118,7 +118,7 @@ async def list_rewards_issued(request: Request) -> Response:
 
 
 async def list_coupons(request: Request) -> Response:
-    """Not documented: served only while its quirk is on."""
+    """The list of all coupons, which is not documented; 404 unless the quirk ``coupon_list`` is on."""
     if not service_of(request).quirks.coupon_list:
         raise Refusal(404)
     return _list(request, COUPONS)

@@ -66,13 +66,13 @@ class Limiter:
         return LimitDecision(200, max(self.limit - self._used, 0))
 
     def _fixed(self, now: float) -> float:
-        """Seconds until the next window when this one is used up, else 0."""
+        """Seconds until the next window, if this one is used up; else 0."""
         if self._window_began is None or now - self._window_began >= WINDOW_S:
             self._window_began, self._used = now, 0
         return 0.0 if self._used < self.limit else self._window_began + WINDOW_S - now
 
     def _slide(self, now: float) -> float:
-        """Seconds until the oldest call leaves the last minute when it is full, else 0."""
+        """Seconds until the oldest call is a minute old, if the last minute is full; else 0."""
         while self._recent and now - self._recent[0] >= WINDOW_S:
             self._recent.popleft()
         return 0.0 if len(self._recent) < self.limit else self._recent[0] + WINDOW_S - now

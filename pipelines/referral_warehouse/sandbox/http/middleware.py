@@ -1,6 +1,6 @@
 """Checks before and around every endpoint: block, redirect, token, rate limit, Accept; applies quirks to responses.
 
-Knows no resource. Every response is sent from here, with the account's clock as its Date.
+Must not know resources. Every response is sent from here, with the account's clock as its Date.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Reply:
 
 
 class ApiMiddleware:
-    """ASGI middleware around the application; ``connections`` can break a client's connection."""
+    """ASGI middleware around the application. Args: ``connections`` closes connections for quirks."""
 
     def __init__(self, app: App, service: Service, connections: Connections) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Query strings and form bodies as PHP reads them; knows no parameter's meaning.
+"""Parses query strings and form bodies as PHP does; must not know the meaning of a parameter.
 
 ``a[b][c]=1`` nests, ``a[]=1`` appends, the last of two equal names wins, a dot or space in a name is an underscore.
 """

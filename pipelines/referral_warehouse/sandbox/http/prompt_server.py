@@ -1,6 +1,6 @@
-"""uvicorn's server, which stops at once: the original checks ten times a second, and then waits another 0.1 s.
+"""A uvicorn server that stops at once: the original checks ten times a second, and then waits another 0.1 s.
 
-Whoever starts and stops many servers, as tests do, would wait for that most of the time. Knows no application.
+Tests, which start and stop many servers, would spend most of their time on that.
 """
 
 from __future__ import annotations

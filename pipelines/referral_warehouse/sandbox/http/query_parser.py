@@ -1,4 +1,4 @@
-"""Parses and checks a query string: filters, order, relations, fields, page. Pure; knows no rows."""
+"""Parses and checks a query string: filters, order, relations, fields, page. Pure."""
 
 from __future__ import annotations
 

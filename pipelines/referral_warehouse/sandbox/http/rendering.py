@@ -1,4 +1,4 @@
-"""Converts rows of the tables into documented values, changed by quirks; knows no query and no envelope."""
+"""Converts rows of the tables into documented values, changed by quirks; must not know queries or envelopes."""
 
 from __future__ import annotations
 

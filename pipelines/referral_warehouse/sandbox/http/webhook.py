@@ -1,7 +1,7 @@
 """The outbound webhook: new users and qualifications are posted to a URL, from a thread of its own.
 
-A receiver that is slow, down or wrong never disturbs the server: what cannot be delivered after a few attempts
-is counted and dropped.
+A receiver that is slow, down or refuses never delays the server: what cannot be delivered after a few attempts is
+counted and dropped.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ DAY = (
 
 
 def simulate_day(store: Store, new_sources: bool = False) -> None:
-    """Simulate the next day, from eight to eight, in one transaction; the clock moves by one day."""
+    """Simulate the next day, from 8:00 to 8:00, in one transaction; the clock moves by one day."""
     with store.transaction(tick=False):
         day = int(store.state("day", "0"))
         rng = Random(f"{store.state('seed', '0')}:day:{day}")
@@ -56,7 +56,7 @@ def simulate_day(store: Store, new_sources: bool = False) -> None:
 
 
 class Day:
-    """The actions by name; one for which no row is found does not happen."""
+    """The actions of a day, a method each; an action for which no row is found does nothing."""
 
     def __init__(self, store: Store, rng: Random, new_sources: bool) -> None:
         self._store = store
@@ -67,7 +67,7 @@ class Day:
     def draw_qualifying(self) -> int:
         """Draw the referrals that qualify today, by the distribution of the seeded past; returns how many.
 
-        The probability is that of qualifying on the next day for a referral that has not in ``age_days``.
+        The probability is that of qualifying on the next day, for a referral that has not qualified in ``age_days``.
         """
         begin = self._store.now
         candidates = self._store.all(
@@ -88,11 +88,13 @@ class Day:
         campaign_id = store.number("select id from campaigns where status = 'launched' order by id limit 1")
         drawn = self._pick("users", "campaign_id in (select id from campaigns where status = 'launched')")
         if drawn is not None:
-            campaign_id, above = store.must("user", "select campaign_id, referrer_id from users where id = ?", drawn)
+            campaign_id, their_referrer = store.must(
+                "user", "select campaign_id, referrer_id from users where id = ?", drawn
+            )
             if rng.random() < 0.6:
                 # Half are referred by the referrer of the drawn person: people with many referrals get more.
-                known = above is not None and store.one("select 1 from users where id = ?", above) is not None
-                referrer = above if known and rng.random() < 0.5 else drawn
+                exists = their_referrer is not None and store.one("select 1 from users where id = ?", their_referrer)
+                referrer = their_referrer if exists and rng.random() < 0.5 else drawn
         if campaign_id == 0:
             return
         source = "Referred" if referrer is not None and rng.random() < 0.95 else rng.choice(self._sources)

@@ -1,4 +1,4 @@
-"""Invented people, campaigns and coupons: pools and how to draw from them. No row here belongs to a real person."""
+"""Invented names, addresses and answers: pools, and functions that draw from them. No entry is of a real person."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LONG = "I would like to tell you why I joined. " * 60
 
 
 def first_name(rng: Random) -> str:
-    """One of the pool; a third of them with an initial, so that names repeat but not too often."""
+    """A name of the pool; a third get an initial, so that names repeat, but not too often."""
     name = FIRST_NAMES[int(rng.random() * len(FIRST_NAMES))]
     return f"{name} {chr(65 + int(rng.random() * 26))}." if rng.random() < 0.33 else name
 

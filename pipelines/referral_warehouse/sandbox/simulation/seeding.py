@@ -30,14 +30,14 @@ class _Person:
     id: int
     campaign_id: int
     referrer: _Person | None
-    joined_s: int  # seconds since the begin of the seeded past
+    joined_s: int  # seconds since the beginning of the seeded past
     first_name: str
     email: str
     source: str
     meta: str
     qualified_s: int | None = None
     unsubscribed_s: int | None = None
-    gone: bool = False
+    is_deleted: bool = False
     reach: int = 0
     depth: int = 0
     referrals: list[_Person] = field(default_factory=list)
@@ -89,7 +89,7 @@ _PERIOD_S = HISTORY_DAYS * _DAY_S
 
 
 def _grow_trees(rng: Random, users: int, new_sources: bool) -> list[_Person]:
-    """People in the order of joining, by preferential attachment; one chain of referrals is deep."""
+    """People in the order of joining, by preferential attachment (an urn for each campaign); one chain is deep."""
     campaigns = [1, *range(3, 9 + min(60, users // 1000))]
     weights = [1 / (rank + 1) for rank in range(len(campaigns))]
     campaign_of = rng.choices(campaigns, weights, k=users)
@@ -139,7 +139,7 @@ def _draw_dates(rng: Random, people: list[_Person]) -> None:
         if left_s > 10 and rng.random() < 0.04:
             person.unsubscribed_s = person.joined_s + int(rng.random() * left_s)
         person.reach = int(rng.paretovariate(1.2)) - 1 + 2 * len(person.referrals)
-        person.gone = bool(person.referrals) and rng.random() < 0.01  # the referrals become orphans
+        person.is_deleted = bool(person.referrals) and rng.random() < 0.01  # the referrals become orphans
 
 
 def _write_people(store: Store, events: _SeededEvents, seed: str, people: list[_Person]) -> None:
@@ -153,7 +153,7 @@ def _write_people(store: Store, events: _SeededEvents, seed: str, people: list[_
             person.campaign_id,
             recipient=person.referrer.id if person.referrer else None,
         )
-        if person.gone:
+        if person.is_deleted:
             events.log(_PERIOD_S - 1, "user_deleted", person.id, person.campaign_id)
             continue
         if person.qualified_s is not None:
@@ -161,7 +161,7 @@ def _write_people(store: Store, events: _SeededEvents, seed: str, people: list[_
         if person.unsubscribed_s is not None:
             events.log(person.unsubscribed_s, "user_unsubscribed", person.id, person.campaign_id)
         reach[person.campaign_id] = reach.get(person.campaign_id, 0) + person.reach
-        remaining = [friend for friend in person.referrals if not friend.gone]
+        remaining = [friend for friend in person.referrals if not friend.is_deleted]
         code = code_of(seed, person.id)
         rows.append(
             (
@@ -202,12 +202,12 @@ def _write_rewards(store: Store, events: _SeededEvents, rng: Random, people: lis
     earned: dict[tuple[int, int], list[tuple[int, _Person]]] = {}
     recipients = {person.id: person for person in people}
     for person in people:
-        if person.referrer is None or person.gone:
+        if person.referrer is None or person.is_deleted:
             continue
         for when, at_s in (("invited", person.joined_s), ("converted", person.qualified_s)):
             for reward in rewards_of.get((person.campaign_id, when), ()) if at_s is not None else ():
                 recipient = person.referrer if reward[3] == REFERRING else person
-                if not recipient.gone and at_s is not None:
+                if not recipient.is_deleted and at_s is not None:
                     earned.setdefault((reward[0], recipient.id), []).append((at_s, person))
     units: list[tuple[Any, ...]] = []
     dues: list[tuple[Any, ...]] = []
@@ -218,7 +218,7 @@ def _write_rewards(store: Store, events: _SeededEvents, rng: Random, people: lis
         recipient = recipients[recipient_id]
         paid = int(rng.random() * (len(units_earned) + 1)) if rng.random() < 0.6 else 0
         ids = {"reward": reward_id, "recipient": recipient_id}
-        due_id = len(dues) + len(issued) + 1  # never reused: later ids continue above
+        due_id = len(dues) + len(issued) + 1  # unique, also for dues that are issued completely
         for at, (at_s, friend) in enumerate(units_earned):
             units.append((reward_id, recipient_id, friend.id, "issued" if at < paid else "due"))
             events.log(at_s, "accrued", friend.id, campaign_id, count=1, mills=mills, due=due_id, **ids)
@@ -226,13 +226,13 @@ def _write_rewards(store: Store, events: _SeededEvents, rng: Random, people: lis
             issued_id = len(issued) + 1
             last_s = units_earned[paid - 1][0]
             at_s = min(last_s + int(rng.random() * 20 * _DAY_S) + 1, _PERIOD_S - 1)
-            waits = rng.random() < 0.15
+            is_in_process = rng.random() < 0.15
             person_columns = (recipient_id, recipient.first_name, recipient.email)
-            status = (paid, IN_PROCESS, None) if waits else (paid, ISSUED, _stamp_at(at_s))
+            status = (paid, IN_PROCESS, None) if is_in_process else (paid, ISSUED, _stamp_at(at_s))
             issued.append((issued_id, reward_id, name, reward_for, kind, when, mills, *person_columns, *status))
-            word = "in_process" if waits else "issued"
+            kind_of_event = "in_process" if is_in_process else "issued"
             ids |= {"issued": issued_id}
-            events.log(at_s, word, None, campaign_id, count=paid, mills=paid * mills, due=due_id, **ids)
+            events.log(at_s, kind_of_event, None, campaign_id, count=paid, mills=paid * mills, due=due_id, **ids)
         if paid < len(units_earned):
             dues.append((due_id, reward_id, recipient_id, len(units_earned) - paid))
     store.insert("units", units)
@@ -251,7 +251,7 @@ def _write_coupons(store: Store, events: _SeededEvents, rng: Random, people: lis
     changes = []
     for person in people:
         stock = free.get(person.campaign_id)
-        if not stock or person.gone or person.referrer is None or rng.random() > 0.33:
+        if not stock or person.is_deleted or person.referrer is None or rng.random() > 0.33:
             continue
         coupon_id = stock.pop()
         used_s = person.qualified_s if rng.random() < 0.8 else None
