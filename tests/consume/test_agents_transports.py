@@ -60,7 +60,7 @@ class Served(NamedTuple):
 def served(published: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("home")
     with on_a_terminal(["mcp", "--http"], environ_of(published, home), home) as terminal:
-        said = terminal.wait_for("keep one").split()
+        said = terminal.wait_for("every time.").split()
         yield Served(said[said.index("agents:") + 1], said[said.index("once:") + 1], terminal)
 
 

@@ -162,7 +162,7 @@ def test_curl_continues_a_download_and_asks_for_changes_alone(
 def test_the_command_shows_its_token_once_and_ends_with_a_signal(settings: Settings, tmp_path: Path) -> None:
     environ = environ_of(settings, tmp_path) | {"WAREHOUSE__SERVE_PERSONAL": "true"}
     with on_a_terminal(["serve", "--verbose"], environ, tmp_path) as server:
-        said = server.wait_for("keep one")
+        said = server.wait_for("every time.")
         assert f"/ from {settings.published_dir}: snapshot 3 and" in said
         url, token = said.split()[2].rstrip("/"), said.partition("shown once: ")[2].split()[0]
         right = {"Authorization": f"Bearer {token}"}

@@ -126,7 +126,7 @@ def read_while_delivering(
         for delivery in range(count):
             deliver(settings, values, 5 - delivery % 2)
     for report in reports:
-        sys.stdout.write(f"reader: {report['looks']} looks, {len(report['seen'])} snapshots\n")
+        sys.stdout.write(f"reader: {report['reads']} reads, {len(report['seen'])} snapshots\n")
     assert [error for report in reports for error in report["errors"]] == []
     assert [report["seen"] for report in reports] == [[4, 5]] * readers
     assert differences(address, settings, 4) == []
