@@ -1,9 +1,18 @@
--- rule: each row of the ledger and of the contingent marts has every part of its key, and no key is repeated
--- reads: marts.reward_ledger, marts.contingent_liability, marts.contingent_backtest
+-- rule: each row of the ledger, of the costs and of the contingent marts has every part of its key, and no key is repeated
+-- reads: marts.reward_ledger, marts.campaign_costs, marts.campaign_costs_monthly, marts.contingent_liability,
+--   marts.contingent_backtest
 -- Compares the rows with the grain in the header of each file. The ledger is large, so its keys are compared directly.
 
 with ledger as (
     select * from marts.reward_ledger
+),
+
+costs as (
+    select * from marts.campaign_costs
+),
+
+monthly_costs as (
+    select * from marts.campaign_costs_monthly
 ),
 
 liability as (
@@ -29,6 +38,22 @@ doubled as (
         or reward_type is null
         or unit is null
         or sync_no is null
+    union all
+    select
+        'marts.campaign_costs' as table_name,
+        concat_ws(' / ', campaign_id, unit) as key_values,
+        count(*) as rows_count
+    from costs
+    group by campaign_id, unit
+    having count(*) > 1 or campaign_id is null or unit is null
+    union all
+    select
+        'marts.campaign_costs_monthly' as table_name,
+        concat_ws(' / ', campaign_id, unit, month_on) as key_values,
+        count(*) as rows_count
+    from monthly_costs
+    group by campaign_id, unit, month_on
+    having count(*) > 1 or campaign_id is null or unit is null or month_on is null
     union all
     select
         'marts.contingent_liability' as table_name,

@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from referral_warehouse.api.responses import Page
 from referral_warehouse.load.page_parser import PageParser
+from referral_warehouse.load.privacy.forgotten import whole_id
 from referral_warehouse.load.quarantine import CONTRADICTION
-from referral_warehouse.load.records.schema import QUARANTINE
+from referral_warehouse.load.records.schema import QUARANTINE, id_in
 from referral_warehouse.load.registry import DOCUMENTED, TABLES
 from referral_warehouse.warehouse.build import build
 from tests.load.accounts import Account
@@ -64,6 +67,21 @@ def test_a_row_that_can_be_read_again_closes_every_bad_form_it_had() -> None:
     assert None not in closed.column("resolved_at").to_pylist()
     read(parser, reward(1))
     assert quarantined(parser).num_rows == 0
+
+
+@given(st.integers(-(2**65), 2**65) | st.integers(2**63 - 3, 2**63 + 3) | st.integers(-(2**63) - 3, -(2**63) + 3))
+def test_an_id_is_an_integer_of_64_bits(number: int) -> None:
+    assert id_in(str(number)) == (number if -(2**63) <= number < 2**63 else None)
+    assert whole_id(f" {number}.0 ") == id_in(str(number))
+
+
+@pytest.mark.parametrize("identifier", [7, 10**18, 2**63 - 1])
+def test_a_row_in_quarantine_is_recognised_by_an_id_of_any_size(identifier: int) -> None:
+    parser = new_parser("r1")
+    read(parser, reward(identifier, value="much"))
+    assert quarantined(parser).column("resolved_at").to_pylist() == [None]
+    read(parser, reward(identifier))
+    assert None not in quarantined(parser).column("resolved_at").to_pylist()
 
 
 def stored(shown: str | None) -> str | None:

@@ -15,7 +15,7 @@ from referral_warehouse.settings import Settings
 from referral_warehouse.warehouse.build import build
 from referral_warehouse.warehouse.checks import describe_row, record_results, refuse_failures, run_checks
 from referral_warehouse.warehouse.connection import connect_draft
-from referral_warehouse.warehouse.models import load_checks, parse_model
+from referral_warehouse.warehouse.models import load_checks, load_models, parse_model
 from referral_warehouse.warehouse.publish import publish
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units
 from tests.conftest import using_models
@@ -88,6 +88,12 @@ def test_every_check_has_a_planted_case() -> None:
 @pytest.mark.parametrize("name", DAMAGE)
 def test_check_fails_on_planted_damage(name: str, sound: BuiltDraft) -> None:
     assert sound.counts(DAMAGE[name], only=name)[name] > 0
+
+
+@pytest.mark.parametrize("mart", [model.qualified_name for model in load_models() if model.layer == "marts"])
+def test_a_row_without_its_key_is_noticed_in_every_mart(mart: str, sound: BuiltDraft) -> None:
+    found = sound.counts(f"insert into {mart} default values", only="fail_keys_")
+    assert sum(found.values()) == 1
 
 
 @pytest.mark.parametrize(

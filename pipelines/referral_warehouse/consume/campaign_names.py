@@ -14,7 +14,7 @@ NAME_COLUMNS = 60
 COMPARED = 200
 """Characters of a name that are compared with others."""
 
-NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
+NUMBER = re.compile("[0-9]{1,19}", re.ASCII)
 
 
 def find_campaign(text: str, names: Mapping[int, str | None], otherwise: str) -> int:

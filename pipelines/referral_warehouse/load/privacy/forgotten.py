@@ -21,14 +21,14 @@ import pyarrow.compute as pc
 from referral_warehouse.errors import ConfigurationError
 from referral_warehouse.load.records.coercion import NO_TEXT, Coerced, Reject
 from referral_warehouse.load.records.converters import read_int
-from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema
+from referral_warehouse.load.records.schema import OBSERVATIONS, QUARANTINE, TableSchema, id_in
 from referral_warehouse.settings import Settings
 from referral_warehouse.workspace.directories import FORGOTTEN
 from referral_warehouse.workspace.durable_files import write_whole_file
 from referral_warehouse.workspace.file_kinds import read_regular
 
 FILE = "people.json"
-WHOLE = re.compile(r"\+?(-?[0-9]{1,18})(?:\.0*)?")
+WHOLE = re.compile(r"\+?(-?[0-9]{1,19})(?:\.0*)?")
 """An id in a row that cannot be read."""
 
 
@@ -169,7 +169,7 @@ def whole_id(value: Any) -> int | None:
         return None if isinstance(value, bool) else read_int(value)
     except ValueError:
         found = WHOLE.fullmatch(value.strip()) if isinstance(value, str) else None
-        return int(found[1]) if found else None
+        return id_in(found[1]) if found else None
 
 
 def _address(email: str) -> str:

@@ -13,6 +13,7 @@ from enum import Enum
 
 import pyarrow as pa
 
+from referral_warehouse.api.numbers import INT64
 from referral_warehouse.load.records.converters import ARROW_TYPES
 from referral_warehouse.personal_kinds import FREE_TEXT
 
@@ -121,8 +122,9 @@ def fields(*specs: str) -> tuple[Field, ...]:
 
 
 def id_in(text: str) -> int | None:
-    """The id that a text is, as the quarantine keeps ids; None where it is not an integer of at most 18 digits."""
-    return int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+    """The id that a text is, as the quarantine keeps ids; None where it is not an integer of 64 bits."""
+    number = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) else None
+    return number if number is not None and INT64[0] <= number <= INT64[1] else None
 
 
 OBSERVATIONS = TableSchema(
