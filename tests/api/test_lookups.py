@@ -89,13 +89,14 @@ def test_results_are_in_order_whatever_order_the_responses_arrive_in(
         assert conductor.fewest >= THREADS, "no call was in flight alone"
 
 
-def test_calls_go_on_while_the_consumer_is_busy_and_are_bounded() -> None:
+@pytest.mark.parametrize(("taken", "ahead"), [(1, 2 + 1), (10, 2 + 10), (40, 24)])
+def test_calls_go_on_while_the_consumer_is_busy_and_are_bounded(taken: int, ahead: int) -> None:
     begun = threading.Semaphore(0)
     prefetcher = Prefetcher(ConcurrencyLimit(2))
     results = prefetcher.in_order((begun.release for _ in range(200)), 24)
-    for _ in range(40):
+    for _ in range(taken):
         next(results)
-    for _ in range(40 + 2 + 40 // 4):  # one a thread, and a quarter of what was taken
+    for _ in range(taken + ahead):  # one a thread, and as many as were taken
         assert begun.acquire(timeout=5), "while a slice is committed, nothing is requested"
     assert not begun.acquire(timeout=0.05), "what waits in memory is not bounded"
     results.close()  # type: ignore[attr-defined]

@@ -70,7 +70,7 @@ def test_a_total_that_stays_wrong_is_refused_soon(way: str) -> None:
     moving = MovingList(numbered_rows(range(1, 31)), ways=frozenset({way, "refuses id filters"}))
     with paginator_of(moving) as paginator, pytest.raises(IncompleteList, match="30 rows each time"):
         kept(paginator.iter_all(LIST))
-    assert len(moving.queries) <= 40
+    assert len(moving.queries) <= 45
 
 
 @pytest.mark.parametrize("total", [4, "9"])

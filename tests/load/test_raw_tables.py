@@ -1,4 +1,4 @@
-"""The raw tables are there before dlt has loaded anything, as dlt itself would create them."""
+"""The raw tables exist before dlt has loaded anything, as dlt would create them, and dlt is imported ahead of use."""
 
 from __future__ import annotations
 
@@ -31,6 +31,34 @@ try:
 except AuthenticationError:
     print("refused", "dlt" in sys.modules)
 """
+PREPARED_RUN = """
+import sys
+from referral_warehouse.load.runner import load
+from referral_warehouse.load.storage.load_pipeline import LoadPipeline
+from referral_warehouse.settings import load_settings
+commit, found = LoadPipeline.commit, []
+def observed(self, batch):
+    found.append(self._importing is not None and self._dlt is None)
+    commit(self, batch)
+LoadPipeline.commit = observed
+load(load_settings())
+print(found[0], "dlt" in sys.modules)
+"""
+
+
+def run(script: str, account: Account, folder: Path, token: str) -> list[str]:
+    """What a script prints that loads the account in a process of its own."""
+    prefix = "SOURCES__REFERRAL_FACTORY__"
+    environ = os.environ | {
+        f"{prefix}API_TOKEN": token, f"{prefix}BASE_URL": account.world.base_url,
+        f"{prefix}CALLS_PER_MINUTE": "0", f"{prefix}SIMULATED_TIME": "true",
+        "WAREHOUSE__DIR": str(account.settings.warehouse_dir),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environ, cwd=folder, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 def columns(load_file: LoadFile) -> list[tuple[str, str, str]]:
@@ -70,20 +98,28 @@ def test_a_first_run_that_ends_before_its_first_package_has_not_imported_dlt_and
     fresh: Callable[..., Account], tmp_path: Path
 ) -> None:
     account = fresh()
-    prefix = "SOURCES__REFERRAL_FACTORY__"
-    environ = os.environ | {
-        f"{prefix}API_TOKEN": "a-token-that-is-refused", f"{prefix}BASE_URL": account.world.base_url,
-        f"{prefix}CALLS_PER_MINUTE": "0", f"{prefix}SIMULATED_TIME": "true",
-        "WAREHOUSE__DIR": str(account.settings.warehouse_dir),
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-c", FAILED_RUN], env=environ, cwd=tmp_path, text=True, capture_output=True, check=False
-    )
-    assert done.stdout.split() == ["refused", "False"], done.stderr
+    assert run(FAILED_RUN, account, tmp_path, "a-token-that-is-refused") == ["refused", "False"]
     assert {name for (name,) in account.query("select table_name from duckdb_tables()")} >= set(TABLES)
     assert not (account.settings.state_dir / "dlt").exists()
     account.close()
     report = account.load()
     assert (report.drained, report.recovered) == (False, [])
     assert account.packages() == 1
+    assert account.differences() == {}
+
+
+def test_dlt_is_imported_while_responses_are_awaited(fresh: Callable[..., Account], tmp_path: Path) -> None:
+    account = fresh()
+    assert run(PREPARED_RUN, account, tmp_path, account.world.token) == ["True", "True"]
+    assert run(PREPARED_RUN, account, tmp_path, account.world.token) == ["False", "False"], "nothing was new"
+    account.world.advance(days=1)
+    assert run(PREPARED_RUN, account, tmp_path, account.world.token) == ["True", "True"]
+
+
+def test_an_import_that_fails_ahead_is_repeated_where_dlt_is_used(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("referral_warehouse.load.storage.load_pipeline.USES_DLT", "no_such_package")
+    account.world.advance(days=1)
+    assert account.load().rows_written > 0
     assert account.differences() == {}

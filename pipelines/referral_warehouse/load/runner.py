@@ -134,7 +134,7 @@ class _Run:
         writer = BatchWriter(pipeline, self._load_file.rows, self.report, self._settings.slice_rows)
         ctx = LoadContext(self._settings, self._request, paginator, writer, parser)
         steps: dict[str, Callable[[], object]] = {
-            plan.RECOGNISE_ACCOUNT: lambda: self._recognise_account(ctx),
+            plan.RECOGNISE_ACCOUNT: lambda: self._recognise_account(ctx, pipeline),
             plan.CORRECT_TIMES: lambda: self._correct_times(ctx, pipeline),
             **{stream.name: partial(self._read, ctx, stream) for stream in in_order(self._request.streams)},
             plan.COMMIT_LISTS: lambda: self._commit_lists(ctx, writer),
@@ -146,7 +146,7 @@ class _Run:
         if self._request.rebuild and self._request.streams == chosen_streams(self._settings.streams, ()):
             clear_reread_due(self._load_file.connection)
 
-    def _recognise_account(self, ctx: LoadContext) -> None:
+    def _recognise_account(self, ctx: LoadContext, pipeline: LoadPipeline) -> None:
         """Find out whether the account is another one than before; pages read for that are not requested again."""
         is_loaded = ACCOUNT_LIST.name in self._request.streams
         pages = ctx.keep_pages(ACCOUNT_LIST.query, ctx.paginator.iter_all(ACCOUNT_LIST.query)) if is_loaded else None
@@ -156,6 +156,8 @@ class _Run:
         ctx.count_calls(ACCOUNT_LIST.name if is_loaded else min(self._request.streams))
         if self.report.is_other_account:
             ctx.replace_account()
+        if pipeline.is_new:
+            pipeline.prepare()
 
     def _correct_times(self, ctx: LoadContext, pipeline: LoadPipeline) -> None:
         """Correct what a wrong clock wrote earlier, once the time of this run is known."""

@@ -38,9 +38,8 @@ class Prefetcher:
             calls: taken one by one, in the consumer's thread.
             results_ahead: the most results, waiting or in progress; one for each call that may be in flight, if these
                 are more. So many may be behind the next one in order while that one is slow, so that one slow call
-                delays no other call. While the consumer is busy, it is one for each call that may be in flight, and a
-                quarter of the results that were taken so far: a consumer that stops early has caused few calls whose
-                results nobody uses.
+                delays no other call. While the consumer is busy, it is one for each call that may be in flight, and as
+                many as were taken so far: a consumer that stops early at most doubles the number of calls.
 
         Raises: what the next call in order raised; calls that have not begun are then cancelled.
         """
@@ -65,7 +64,7 @@ class Prefetcher:
                     result = pending.popleft().result()
                     taken += 1
                     at_once = self._concurrency.now
-                    most = min(at_once + taken // 4, max(at_once, results_ahead))
+                    most = min(at_once + taken, max(at_once, results_ahead))
                     while len(pending) < most and (call := next(source, None)) is not None:
                         submit(call)
                     yield result

@@ -48,6 +48,8 @@ class BatchWriter:
 
     def add(self, batch: LoadBatch) -> None:
         """Add a batch; it is committed once there are enough rows."""
+        if not batch.is_empty:
+            self._pipeline.prepare()
         if batch.is_list:
             self._lists.merge(batch)
             return

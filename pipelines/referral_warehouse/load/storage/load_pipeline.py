@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,9 @@ from referral_warehouse.load.storage.raw_tables import create_missing_tables
 
 if TYPE_CHECKING:
     from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
+
+
+USES_DLT = "referral_warehouse.load.storage.dlt_pipeline"
 
 
 class LoadPipeline:
@@ -34,6 +40,7 @@ class LoadPipeline:
         self._folder = state_dir / "dlt"
         self._schemas = schemas
         self.recovered: list[str] = []
+        self._importing: threading.Thread | None = None
         create_missing_tables(load_file, schemas)
         self._saved_state = usable_state(self._folder, load_file)
         self._dlt: DltPipeline | None = self._open() if self._saved_state is None else None
@@ -44,6 +51,17 @@ class LoadPipeline:
         return DltPipeline(
             self._load_file, self._folder, self._schemas, self.recovered, is_folder_kept=is_folder_kept
         )  # fmt: skip
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was committed yet, so that this run will commit something."""
+        return self._saved_state == {} and self._dlt is None
+
+    def prepare(self) -> None:
+        """Import dlt in a thread, while the caller waits for responses: a package will be committed. Does not wait."""
+        if self._dlt is None and self._importing is None:
+            self._importing = threading.Thread(target=_import_dlt, name="import of dlt")
+            self._importing.start()
 
     def drain(self) -> bool:
         """Load the package that an earlier run left, and restore a lost state.
@@ -71,3 +89,8 @@ class LoadPipeline:
             self._dlt = self._open(is_folder_kept=False)
         else:
             self._dlt.reopen()
+
+
+def _import_dlt() -> None:
+    with suppress(Exception):  # raised where dlt is used
+        importlib.import_module(USES_DLT)
