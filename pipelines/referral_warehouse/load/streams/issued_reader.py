@@ -24,7 +24,7 @@ from referral_warehouse.load.context import LoadContext
 from referral_warehouse.load.reconcile.counts import ExpectedRange, LocalRows
 from referral_warehouse.load.reconcile.repair import Repair
 from referral_warehouse.load.records.observations import VANISHED, observations, reappeared
-from referral_warehouse.load.records.row_version import with_row_versions
+from referral_warehouse.load.records.row_version import last_of_each_id, with_row_versions
 from referral_warehouse.load.records.schema import OBSERVATIONS, ROW_VERSION
 from referral_warehouse.load.report import ListTotals
 from referral_warehouse.load.streams.cursors import advance, day_before, is_since, query_start
@@ -240,8 +240,7 @@ class IssuedReader:
         changed = rows.filter(pa.array([active.get(i) != v for i, v in zip(ids, versions, strict=True)], pa.bool_()))
         earlier = self.batch.take(REWARDS_ISSUED)
         if earlier or changed.num_rows:
-            together = pa.concat_tables([*earlier, changed]).combine_chunks()
-            self.batch.add(REWARDS_ISSUED, with_row_versions(REWARDS_ISSUED, together.drop_columns([ROW_VERSION])))
+            self.batch.add(REWARDS_ISSUED, last_of_each_id(pa.concat_tables([*earlier, changed]).combine_chunks()))
 
     def _advance(self, started_at: datetime, largest: datetime | None, *, is_complete: bool) -> None:
         old = datetime.fromisoformat(self._state["cursor"]) if self.has_cursor else None
