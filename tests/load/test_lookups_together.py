@@ -23,6 +23,7 @@ from tests.load.held_server import (
 )
 
 Sync = Callable[..., LoadReport]
+NOT_BY_NAME = "some coupons lack fields and are not found by their names: what was read earlier of them is kept"
 
 
 @pytest.fixture
@@ -108,6 +109,45 @@ def test_coupons_that_lack_fields_are_completed_together(served: Callable[[HeldS
     assert gate.is_done, "the batches came with the coupons: no further name is requested"
     with batches(tmp_path) as found:
         assert len(found) == 5
+
+
+def uses(tmp_path: Path) -> list[tuple[int, int | None, str | None]]:
+    """Each coupon with its user, and the month of its use."""
+    with duckdb.connect(str(tmp_path / "data" / "load.duckdb"), read_only=True) as connection:
+        return connection.execute(
+            "select id, referral_id, strftime(used_at, '%m') from raw.coupons order by id"
+        ).fetchall()
+
+
+def test_a_coupon_takes_nothing_from_one_whose_name_differs_in_case(
+    served: Callable[[HeldServer], Sync], tmp_path: Path
+) -> None:
+    lists, coupons = account_with_coupons(batches=1, users=3, without=["used_at", "referral_id"])
+    coupons["C1"]["used_at"] = "2026-02-01T10:00:00Z"
+    coupons["C3"]["used_at"] = "2026-03-01T10:00:00Z"
+    lists["users"][1]["coupon"]["name"] = "c1"
+    coupons["c1"] = coupons["C1"]  # databases often compare text without case
+    with HeldServer(lists) as server:
+        server.coupons = coupons
+        report = served(server)()
+    assert uses(tmp_path) == [(1, 1, "02"), (2, 2, None), (3, 3, "03")]
+    assert report.streams["coupons"].notes == [NOT_BY_NAME]
+
+
+def test_a_coupon_that_is_not_found_by_its_name_any_more_keeps_what_was_read(
+    served: Callable[[HeldServer], Sync], tmp_path: Path
+) -> None:
+    lists, coupons = account_with_coupons(batches=1, users=2, without=["used_at"])
+    coupons["C1"]["used_at"] = coupons["C2"]["used_at"] = "2026-02-01T10:00:00Z"
+    with HeldServer(lists) as server:
+        server.coupons = coupons
+        sync = served(server)
+        assert sync().streams["coupons"].notes == []
+        del coupons["C1"]
+        coupons["C2"]["used_at"] = None
+        report = sync(sweep_every_days=0)
+    assert uses(tmp_path) == [(1, 1, "02"), (2, 2, None)]
+    assert report.streams["coupons"].notes == [NOT_BY_NAME]
 
 
 def test_counts_ranges_and_released_coupons_are_requested_together(served: Callable[[HeldServer], Sync]) -> None:

@@ -21,7 +21,7 @@ from referral_warehouse.load.records.observations import VANISHED, observations,
 from referral_warehouse.load.records.row_version import last_of_each_id
 from referral_warehouse.load.records.schema import FETCHED_AT, OBSERVATIONS
 from referral_warehouse.load.storage.stored_rows import DATASET
-from referral_warehouse.load.streams.coupon_requests import CouponRequests
+from referral_warehouse.load.streams.coupon_requests import CouponRequests, lacks_fields
 from referral_warehouse.load.streams.coupon_schema import COUPON_BATCHES, COUPONS
 
 VERIFIED_AT_ONCE = 200
@@ -79,7 +79,8 @@ class CouponReader:
             )
         collected, self._uncollected = self._uncollected, []
         if self._observed_at is not None:
-            self.put(self._requests.complete(collected), self._observed_at, "users, their coupons", batch)
+            coupons = self._with_stored_values(self._requests.complete(collected))
+            self.put(coupons, self._observed_at, "users, their coupons", batch)
 
     def put(self, coupons: list[Any], observed_at: datetime, where: str, batch: LoadBatch) -> None:
         """Add what is new or changed among some coupons, and the batches they belong to."""
@@ -102,6 +103,21 @@ class CouponReader:
         batch.add(COUPONS, self._rows.without_unchanged(COUPONS.name, rows))
         self._take_batches(coupons, observed_at, batch)
         self._request_batches(rows, batch)
+
+    def _with_stored_values(self, coupons: list[Any]) -> list[Any]:
+        """The coupons, with what was read earlier of the fields that some lack although they were requested by name."""
+        lacking = {identifier for coupon in coupons if lacks_fields(coupon) and (identifier := row_id(coupon))}
+        if not lacking:
+            return coupons
+        self._report.stream(COUPONS.name).note(
+            "some coupons lack fields and are not found by their names: what was read earlier of them is kept"
+        )
+        names = [field.name for field in COUPONS.fields]
+        stored = {
+            identifier: {name: _as_sent(value) for name, value in zip(names, values, strict=True)}
+            for identifier, values in self._rows.values_of(COUPONS.name, sorted(lacking), names).items()
+        }
+        return [stored.get(row_id(coupon) or 0, {}) | coupon if lacks_fields(coupon) else coupon for coupon in coupons]
 
     def find_vanished(self, observed_at: datetime, batch: LoadBatch) -> None:
         """Find the coupons that no user has any more; call it after every user was read.
@@ -194,3 +210,8 @@ class CouponReader:
             where = f"batch {batch_id}"
             batch.add(COUPON_BATCHES, self._parser.read_rows(COUPON_BATCHES, [found], observed_at, where)[0])
             self._batches.add(batch_id)
+
+
+def _as_sent(value: Any) -> Any:
+    """A stored value as the API sends it."""
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -36,11 +36,14 @@ class CouponRequests:
     def complete(self, coupons: Sequence[tuple[Any, int | None]]) -> list[Any]:
         """The coupons of users, completed with the fields that they lack; several requests at once.
 
+        A server may compare names without case, and return another coupon: nothing is taken from that one.
+
         Args:
             coupons: each with the id of the user it came with. What is no object is returned as it is.
         """
         lacking = [
-            coupon["name"] if isinstance(coupon, dict) and _lacks_fields(coupon) else None for coupon, _ in coupons
+            coupon["name"] if lacks_fields(coupon) and isinstance(coupon.get("name"), str) else None
+            for coupon, _ in coupons
         ]
         details = iter(self.by_names([name for name in lacking if name is not None]))
         return [
@@ -77,14 +80,15 @@ class CouponRequests:
             yield batch_id, found.get(batch_id)
 
 
-def _lacks_fields(coupon: dict[str, Any]) -> bool:
-    return not coupon.keys() >= NEEDED_FIELDS and isinstance(coupon.get("name"), str)
+def lacks_fields(coupon: Any) -> bool:
+    """Whether a coupon lacks a documented field."""
+    return isinstance(coupon, dict) and not coupon.keys() >= NEEDED_FIELDS
 
 
 def _completed(coupon: Any, user: int | None, details: dict[str, Any] | None) -> Any:
     if not isinstance(coupon, dict):
         return coupon
-    if details is not None:
+    if details is not None and ("id" not in coupon or row_id(details) == row_id(coupon)):
         coupon = {**details, **coupon}
     return coupon if "referral_id" in coupon else {**coupon, "referral_id": user}
 
