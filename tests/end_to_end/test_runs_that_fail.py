@@ -1,7 +1,8 @@
-"""A run that fails after it has stored the reward lists: its movements belong to the next sync."""
+"""A run that fails after it has stored the reward lists: its movements belong to the next sync. Also a first run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,8 @@ from referral_warehouse.settings import Settings, Token
 from referral_warehouse.warehouse.build import prepare_draft_dir, run_models
 from referral_warehouse.warehouse.connection import connect_draft, substitute_missing_tables
 from referral_warehouse.warehouse.reward_units import declare_terms, declare_units
+from tests.end_to_end.small_api import account
+from tests.end_to_end.small_warehouse import SmallWarehouse
 from tests.sql.test_cases import MODELS, needed_for
 
 Row = tuple[int, int, int]
@@ -59,3 +62,24 @@ def test_what_a_failed_run_stored_belongs_to_the_next_sync(empty: Settings, monk
         sandbox.wait(86_400)
         load(settings)
         assert ledger(settings) == {**first, 2: [(1, 0, 0)]}
+
+
+@pytest.mark.parametrize(("place", "has_rows"), [("call users", False), (r"call coupons\?", True)])
+def test_what_an_interrupted_first_run_stored_is_not_published(
+    small: Callable[[dict[str, list[dict[str, Any]]]], SmallWarehouse], place: str, has_rows: bool
+) -> None:
+    """The raw tables exist from the start: lists that were not stored yet would be published as empty ones."""
+    warehouse = small(account(users=300))
+    small_packages = {"SOURCES__REFERRAL_FACTORY__SLICE_ROWS": "250"}
+    assert warehouse.killed(1, "sync", pattern=place, **small_packages).returncode == -9
+    assert warehouse.loaded("select count(*) > 0, (select count(*) from raw.rewards_due) from raw.users") == [
+        (has_rows, 0)
+    ]
+    for command in ("build", "publish"):
+        ended = warehouse.run(command)
+        assert ended.returncode == 5, ended.stderr
+        assert "No load has been completed yet" in ended.stderr
+    assert not (warehouse.data / "warehouse.duckdb").exists()
+    assert warehouse.sync().returncode == 0
+    assert warehouse.live()["users"] == 300
+    assert warehouse.run("publish").returncode == 0

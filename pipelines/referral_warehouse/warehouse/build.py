@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from referral_warehouse.errors import ConfigurationError
+from referral_warehouse.errors import ConfigurationError, DataRefused
 from referral_warehouse.sql_quoting import identifier
 from referral_warehouse.utc_times import iso_utc
 from referral_warehouse.warehouse.connection import (
@@ -89,7 +89,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
     """Build every model into a new draft. The same load file results in the same draft.
 
     Raises: ConfigurationError when there is no load file or a model file is wrong; AnotherSyncRunning when another
-    process holds the load file; DataRefused when a model fails on the loaded data.
+    process holds the load file; DataRefused when no load has been completed, or a model fails on the loaded data.
     """
     from referral_warehouse.warehouse.models import load_models, models_version
     from referral_warehouse.warehouse.recovery import recover
@@ -111,6 +111,7 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
     connection = connect_draft(settings)
     try:
         substitute_missing_tables(connection)
+        _refuse_unfinished_load(connection, settings.load_path)
         units = declare_units(connection, settings.reward_units)
         terms = declare_terms(connection, settings)
         tables = run_models(connection, models, has_personal=settings.publish_personal)
@@ -138,6 +139,18 @@ def build(settings: Settings, now: datetime | None = None) -> BuildReport:
         problems=tuple(problems),
         recovered=tuple(recovery.done),
     )
+
+
+def _refuse_unfinished_load(connection: duckdb.DuckDBPyConnection, load_path: Path) -> None:
+    """Refuse to build from what an interrupted first load has committed: lists that were not read look empty.
+
+    Raises: DataRefused.
+    """
+    if _single(connection, "select count(*) > 0 and bool_and(status <> 'done') from raw.runs"):
+        raise DataRefused(
+            f"No load has been completed yet, so {load_path} has a part of the account at most.",
+            "Run `referrals sync` (or `referrals load`) first; it continues from the committed data.",
+        )
 
 
 def prepare_draft_dir(settings: Settings) -> list[str]:
