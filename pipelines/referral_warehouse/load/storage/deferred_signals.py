@@ -1,4 +1,4 @@
-"""Delivers signals that dlt defers until the end of its step, and loses when they arrive at its very end.
+"""Delivers signals that would be lost: at the very end of a step of dlt, which defers them, and during imports.
 
 Knows no dlt. Python writes every signal to a wakeup file descriptor, whichever handler is set.
 """
@@ -33,4 +33,27 @@ def deferred_signals() -> Iterator[None]:
         with suppress(BlockingIOError):
             received = reader.recv(64)
     for number in ENDING.intersection(received):
+        signal.raise_signal(number)
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Let SIGINT and SIGTERM wait until the block has ended, for imports.
+
+    An exception that a handler raises inside an import may be replaced by another one, and DuckDB discards it where it
+    imports something itself.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    handlers = {number: handler for number in ENDING if callable(handler := signal.getsignal(number))}
+    for number in handlers:
+        signal.signal(number, lambda found, _frame: received.append(found))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number in dict.fromkeys(received):
         signal.raise_signal(number)

@@ -6,6 +6,7 @@ dlt loads through the same connection, so that the file is opened once a run and
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ import duckdb
 
 from referral_warehouse.display_text import display_text
 from referral_warehouse.errors import AnotherSyncRunning, ConfigurationError, LoadFileDamaged, ReferralsError, causes
+from referral_warehouse.load.storage.deferred_signals import held_signals
 from referral_warehouse.load.storage.load_file_upgrade import keep_copy, upgrade, version_of
 from referral_warehouse.load.storage.stored_rows import StoredRows
 from referral_warehouse.workspace.disk_space import disk_full_error
@@ -47,6 +49,8 @@ class LoadFile:
         self.recovered: list[str] = []
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         refuse_other_kinds(path, "the load file")
+        with held_signals():  # DuckDB imports it with the first table that it is given, and loses signals meanwhile
+            importlib.import_module("pyarrow.dataset")
         if _is_unfinished(path):
             path.unlink()
         # DuckDB creates the file, its log and its spill itself: none of them is readable by others at any time.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.records.schema import TableSchema
+from referral_warehouse.load.storage.deferred_signals import held_signals
 from referral_warehouse.load.storage.dlt_state import cursors_of, usable_state
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.raw_tables import create_missing_tables
@@ -46,8 +47,8 @@ class LoadPipeline:
         self._dlt: DltPipeline | None = self._open() if self._saved_state is None else None
 
     def _open(self, *, is_folder_kept: bool = True) -> DltPipeline:
-        from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
-
+        with held_signals():
+            from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
         return DltPipeline(
             self._load_file, self._folder, self._schemas, self.recovered, is_folder_kept=is_folder_kept
         )  # fmt: skip
