@@ -49,11 +49,11 @@ def held_signals() -> Iterator[None]:
     received: list[int] = []
     handlers = {number: handler for number in ENDING if callable(handler := signal.getsignal(number))}
     for number in handlers:
-        signal.signal(number, lambda found, _frame: received.append(found))
+        signal.signal(number, lambda arrived, _frame: received.append(arrived))
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    for number in dict.fromkeys(received):
-        signal.raise_signal(number)
+    for found in dict.fromkeys(received):
+        signal.raise_signal(found)
