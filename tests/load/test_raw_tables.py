@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from referral_warehouse.load.batch import LoadBatch
 from referral_warehouse.load.registry import TABLES
+from referral_warehouse.load.storage import load_pipeline
 from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
 from referral_warehouse.load.storage.load_file import LoadFile
 from referral_warehouse.load.storage.raw_tables import create_missing_tables
@@ -119,7 +121,14 @@ def test_dlt_is_imported_while_responses_are_awaited(fresh: Callable[..., Accoun
 def test_an_import_that_fails_ahead_is_repeated_where_dlt_is_used(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("referral_warehouse.load.storage.load_pipeline.USES_DLT", "no_such_package")
+    imported: list[str] = []
+
+    def fail(name: str) -> None:
+        imported.append(name)
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr(load_pipeline, "importlib", SimpleNamespace(import_module=fail))
     account.world.advance(days=1)
     assert account.load().rows_written > 0
+    assert imported == ["referral_warehouse.load.storage.dlt_pipeline"]
     assert account.differences() == {}

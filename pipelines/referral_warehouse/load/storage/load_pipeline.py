@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from referral_warehouse.load.storage.dlt_pipeline import DltPipeline
 
 
-USES_DLT = "referral_warehouse.load.storage.dlt_pipeline"
-
-
 class LoadPipeline:
     """Commits batches to the load file. ``recovered`` describes what was recovered when it was opened.
 
@@ -94,4 +91,4 @@ class LoadPipeline:
 
 def _import_dlt() -> None:
     with suppress(Exception):  # raised where dlt is used
-        importlib.import_module(USES_DLT)
+        importlib.import_module("referral_warehouse.load.storage.dlt_pipeline")
