@@ -9,7 +9,9 @@
 -- owed + all that was ever issued.
 -- answers: What does a campaign cost, in each unit? What does a qualified referral cost, where rewards have several units?
 -- wrong: cost is that of rewards alone, without fees, advertising and work, and without rewards that were issued and left
--- the list before the first sync. A campaign with two units has two costs per qualified referral; its full cost is both
+-- the list before the first sync. Movements are in the campaign and unit of their time, issued_ever in those that the
+-- reward has now: if a reward moves or its unit changes after an issue, the cost of the issue is in the new place, and
+-- issued is in the old one. A campaign with two units has two costs per qualified referral; its full cost is both
 -- together. While changes wait for a sync of both reward lists (warn_waiting_changes), owed is newer than the movements,
 -- and the first equation does not hold.
 
