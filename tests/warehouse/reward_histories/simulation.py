@@ -42,7 +42,7 @@ class SimulatedAccount(RewardActions, PayoutActions, PeopleActions):
 
 ACTIONS = (
     [name for name in dir(SimulatedAccount) if name.startswith("do_")] + ["do_accrue"] * 4 + ["do_issue"] * 3
-    + ["do_coupon"] * 2 + ["do_bring_back"] * 6 + ["do_fail", "do_fail_in_process"]
+    + ["do_coupon"] * 2 + ["do_bring_back"] * 4 + ["do_fail"]
 )  # fmt: skip
 
 
