@@ -6,11 +6,8 @@
 -- A place is a campaign and a reward type. When a reward definition moves to another campaign, or its type gets another
 -- name, the lists show a loss in one place and a gain in another for the same reward and recipient. The count that was
 -- both lost in some places and gained in others has changed its place; the rest is an ordinary movement. What leaves a
--- place takes its share of the value that was lost there to the new place. First due is compared with due and in process
--- with in process, then what is left of one with the other: a payout in process that failed changed its place and is due
--- again. It leaves and comes in its old state, and int_reward_ledger moves it to the new one. taken_back_shift: an issued
--- reward that left the list did so in its old place; it is due again in the new one, so what is taken back counts where
--- most became due.
+-- place takes its share of the value that was lost there to the new place. taken_back_shift: an issued reward that left
+-- the list did so in its old place; it is due again in the new one, so what is taken back counts where most became due.
 -- Two rows that name no reward are known to be the same only if they have the same id in the same list:
 -- int_reward_row_moves has those, with the whole value of each.
 
@@ -157,65 +154,6 @@ counted as (
     from shared
 ),
 
--- What the same state does not explain: losses and gains of one state that are left. Those of the two states of one place
--- are a move between the states, for which int_reward_ledger needs no reclassification.
-left_over as (
-    select
-        *,
-        lost_count - out_count as left_count,
-        gained_count - in_count as again_count,
-        greatest(
-            gained_count - in_count - case
-                when state = 'due' and row_number() over most_due_again = 1 then sum(taken_back_count) over balance
-                else 0
-            end, 0
-        ) as free_count
-    from counted
-    window
-        balance as (partition by reward_id, recipient_id, sync_no, state),
-        most_due_again as (
-            partition by reward_id, recipient_id, sync_no, state
-            order by gained_count - in_count desc, campaign_id asc, type_no asc
-        )
-),
-
-other_state as (
-    select
-        *,
-        greatest(left_count - (sum(free_count) over place - free_count), 0) as leaving_count,
-        greatest(sum(free_count) over place - free_count - left_count, 0) as coming_count
-    from left_over
-    window place as (partition by campaign_id, reward_id, recipient_id, type_no, sync_no)
-),
-
-crossing as (
-    select
-        *,
-        least(sum(leaving_count) over balance, sum(coming_count) over balance) as crossing_count,
-        sum(leaving_count) over places as leaving_upto_count,
-        sum(coming_count) over places as coming_upto_count
-    from other_state
-    window
-        balance as (partition by reward_id, recipient_id, sync_no, state),
-        places as (
-            partition by reward_id, recipient_id, sync_no, state
-            order by campaign_id, type_no rows unbounded preceding
-        )
-),
-
-both_ways as (
-    select
-        * exclude (moved_count)
-        replace (
-            out_count
-            + greatest(least(leaving_upto_count, crossing_count) - (leaving_upto_count - leaving_count), 0) as out_count,
-            in_count
-            + greatest(least(coming_upto_count, crossing_count) - (coming_upto_count - coming_count), 0) as in_count
-        ),
-        moved_count + crossing_count as moved_count
-    from crossing
-),
-
 with_out_value as (
     select
         *,
@@ -224,20 +162,16 @@ with_out_value as (
             when out_count = lost_count then -rest_value
             else cast(round(cast(-rest_value as double) * out_count / lost_count, getvariable('amount_digits')) as decimal(38, 6))
         end as out_value
-    from both_ways
+    from counted
 ),
 
 totalled as (
     select
         *,
         sum(out_value) over (partition by reward_id, recipient_id, sync_no, state) as moved_value,
-        sum(in_count) over places as to_count,
-        to_count - in_count as from_count
+        least(gained_upto_count, moved_count) as to_count,
+        least(gained_upto_count - gained_count, moved_count) as from_count
     from with_out_value
-    window places as (
-        partition by reward_id, recipient_id, sync_no, state
-        order by campaign_id, type_no rows unbounded preceding
-    )
 ),
 
 -- The value up to a number of rewards; exact for none and for all of them, so that nothing is lost by rounding.
@@ -265,7 +199,7 @@ moved as (
         sync_no,
         any_value(taken_back_count) as taken_back_count,
         any_value(taken_back_value) as taken_back_value,
-        coalesce(sum(again_count) filter (where state = 'due'), 0) as due_again_count,
+        coalesce(sum(gained_count - in_count) filter (where state = 'due'), 0) as due_again_count,
         coalesce(sum(in_count) filter (where state = 'due'), 0) as due_in_count,
         coalesce(sum(in_value) filter (where state = 'due'), 0) as due_in_value,
         coalesce(sum(out_count) filter (where state = 'due'), 0) as due_out_count,

@@ -16,9 +16,6 @@ from tests.warehouse.reward_histories.intervals import Sums, due_rest_of, interv
 from tests.warehouse.reward_histories.issued_flows import share, taken_back
 from tests.warehouse.reward_histories.replay import NONE, Amount, Place
 
-Counts = dict[Place, int]
-STATES = ("due", "process")
-
 
 @dataclass
 class Ledger:
@@ -59,8 +56,7 @@ def expected_ledger(history: History, digits: int) -> Ledger:
 
 
 def reclassify(places: dict[Place, Sums], taken: list[tuple[Place, Amount]], digits: int) -> None:
-    """Of a named reward, as many as were lost in some places and gained in others changed their place, also those that
-    went from due to in process or back meanwhile.
+    """Of a named reward, as many as were lost in some places and gained in others changed their place.
 
     What was taken back counts where most became due, for rewards without a name where it was noticed.
     """
@@ -68,18 +64,18 @@ def reclassify(places: dict[Place, Sums], taken: list[tuple[Place, Amount]], dig
     for place in sorted(places, key=alphabetically):
         if place.reward_id:
             balances[place[:2]].append(place)
-    for balance, found in balances.items():
-        rests = {state: {place: getattr(places[place], f"{state}_rest") for place in found} for state in STATES}
-        counts = {state: {place: rest.count for place, rest in rests[state].items()} for state in STATES}
-        leave, come = places_changed(counts, sum(amount.count for place, amount in taken if place[:2] == balance))
-        for state in STATES:
+    for found in balances.values():
+        for state in ("due", "process"):
+            rests = {place: getattr(places[place], f"{state}_rest") for place in found}
+            lost = {place: -rest.count for place, rest in rests.items() if rest.count < 0}
+            gained = {place: rest.count for place, rest in rests.items() if rest.count > 0}
             moved = NONE
-            for place, count in leave[state].items():
-                amount = share(rests[state][place].minus, count, digits)
+            for place, count in first_ones(lost, sum(gained.values())):
+                amount = share(rests[place].minus, count, digits)
                 places[place].add(f"{state}_out", amount)
                 moved = moved.plus(amount)
             upto, brought = 0, NONE
-            for place, count in come[state].items():
+            for place, count in first_ones(gained, moved.count):
                 upto += count
                 amount = share(moved, upto, digits).plus(brought.minus)
                 brought = brought.plus(amount)
@@ -89,50 +85,18 @@ def reclassify(places: dict[Place, Sums], taken: list[tuple[Place, Amount]], dig
         places[max(most, key=lambda one: (places[one].due_rest.count, -most.index(one)))].add("taken", amount)
 
 
-def places_changed(counts: dict[str, Counts], taken_count: int) -> tuple[dict[str, Counts], dict[str, Counts]]:
-    """How many rewards of each state left each place, and how many came, in the state that they left.
-
-    Losses of a state are compared with its gains, then what is left with the gains of the other state in other places.
-    What was taken back is due again for a reason of its own.
-    """
-    leave: dict[str, Counts] = {}
-    come: dict[str, Counts] = {}
-    lost_yet: dict[str, Counts] = {}
-    gained_yet: dict[str, Counts] = {}
-    for state, by_place in counts.items():
-        lost = {place: max(-count, 0) for place, count in by_place.items()}
-        gained = {place: max(count, 0) for place, count in by_place.items()}
-        leave[state] = first_counts(lost, sum(gained.values()))
-        come[state] = first_counts(gained, sum(lost.values()))
-        lost_yet[state] = {place: lost[place] - leave[state][place] for place in by_place}
-        gained_yet[state] = {place: gained[place] - come[state][place] for place in by_place}
-    again = gained_yet["due"]
-    most = max(again, key=lambda place: again[place])
-    again[most] = max(again[most] - taken_count, 0)
-    for state, other in (STATES, STATES[::-1]):
-        leaving = {place: max(count - gained_yet[other][place], 0) for place, count in lost_yet[state].items()}
-        coming = {place: max(count - lost_yet[state][place], 0) for place, count in gained_yet[other].items()}
-        for target, found, most_count in (
-            (leave, leaving, sum(coming.values())),
-            (come, coming, sum(leaving.values())),
-        ):
-            for place, count in first_counts(found, most_count).items():
-                target[state][place] += count
-    return leave, come
-
-
 def alphabetically(place: Place) -> tuple[Any, ...]:
     """By campaign, type and unit; a type that has none first."""
     return place.campaign_id, place.reward_type, "" if place.unit.startswith("type:") else place.unit
 
 
-def first_counts(counts: Counts, most: int) -> Counts:
+def first_ones(counts: dict[Place, int], most: int) -> list[tuple[Place, int]]:
     """As many as there are in all, of the first places first."""
-    found: Counts = {}
+    found = []
     for place, count in counts.items():
-        found[place] = min(count, most)
-        most -= found[place]
-    return found
+        found.append((place, min(count, most)))
+        most -= found[-1][1]
+    return [(place, count) for place, count in found if count]
 
 
 def opening_row(sums: Sums) -> dict[str, Any]:

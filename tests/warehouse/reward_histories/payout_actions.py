@@ -30,21 +30,6 @@ class PayoutActions(AccountState):
         if found := self.pick(lambda _, row: row.state == "in process"):
             self.leave(found[0])
 
-    def fail_in_process(self) -> int | None:
-        """A payout in process is cancelled or leaves its list, and as many are due again at today's price, or some."""
-        if not (found := self.pick(lambda _, row: row.state == "in process")):
-            return None
-        key, row = found
-        price = self.lists.rewards[row.reward_id]["value"] if row.reward_id else row.price
-        if self.draw.random() < 0.5:
-            self.leave(key)
-        else:
-            self.log("cancelled", key)
-            self.change(key, state="cancelled")
-        count = self.draw.choice((row.count, row.count, 1))
-        self.grow("due_again", self.due_row(row.reward_id, row.recipient_id, row.own_type, price), count)
-        return row.reward_id
-
     def do_bring_back(self) -> None:
         """A payout that had left its list is in it again, with the type that its reward has now; often changed."""
         if not (able := [key for key in self.absent if self.is_here(key) and key[0] == "issued"]):

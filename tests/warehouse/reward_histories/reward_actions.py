@@ -70,11 +70,7 @@ class RewardActions(AccountState):
                 self.change(key, own_type=name)
 
     def do_move(self) -> None:
-        self.move(self.draw.choice(self.rewards))
-
-    def move(self, reward_id: int) -> None:
-        """A definition is in another campaign."""
-        campaign_id = self.draw.choice(self.campaigns)
+        reward_id, campaign_id = self.draw.choice(self.rewards), self.draw.choice(self.campaigns)
         self.lists.rewards[reward_id]["campaign_id"] = campaign_id
         self.log("definition_moved", id=reward_id, after=campaign_id)
 

@@ -34,11 +34,6 @@ READ_APART = (
 class SimulatedAccount(RewardActions, PayoutActions, PeopleActions):
     """The account with every action."""
 
-    def do_fail_in_process(self) -> None:
-        """A payout in process is due again, and its definition is often in another campaign by then."""
-        if (reward_id := self.fail_in_process()) and self.draw.random() < 0.6:
-            self.move(reward_id)
-
 
 ACTIONS = (
     [name for name in dir(SimulatedAccount) if name.startswith("do_")] + ["do_accrue"] * 4 + ["do_issue"] * 3
